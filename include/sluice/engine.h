@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine: one ring (or epoll), one thread that owns it, any number of sockets.
+ *
+ * It belongs to the thread that created it, or to the one that adopted it before its first use, or
+ * from sluice_engine_start on to a thread of its own. run, flush, batch_begin, batch_end, fd and,
+ * unless started, destroy are the owner's: -EPERM elsewhere. In a forked child every call answers
+ * -EBADF. An owner that exits before it destroys its engine loses it: destroy then only frees.
+ */
+#ifndef SLUICE_ENGINE_H
+#define SLUICE_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sluice_engine;
+
+enum {
+	SLUICE_BACKEND_AUTO,  /* the environment's SLUICE_BACKEND, else the ring, else epoll */
+	SLUICE_BACKEND_URING, /* the ring, or create fails */
+	SLUICE_BACKEND_EPOLL
+};
+
+/*
+ * What an engine may use. Each bit can be taken away by options.disable or by the environment:
+ * SLUICE_DISABLE=name,name (the names that `sluice probe` prints).
+ */
+enum {
+	SLUICE_CAPABILITY_RING = 1 << 0,              /* "ring": io_uring itself */
+	SLUICE_CAPABILITY_SINGLE_ISSUER = 1 << 1,     /* "single-issuer" */
+	SLUICE_CAPABILITY_DEFER_TASKRUN = 1 << 2,     /* "defer-taskrun" */
+	SLUICE_CAPABILITY_COOP_TASKRUN = 1 << 3,      /* "coop-taskrun" */
+	SLUICE_CAPABILITY_SUBMIT_ALL = 1 << 4,        /* "submit-all" */
+	SLUICE_CAPABILITY_REGISTERED_RING = 1 << 5,   /* "registered-ring" */
+	SLUICE_CAPABILITY_MULTISHOT_ACCEPT = 1 << 6,  /* "multishot-accept" */
+	SLUICE_CAPABILITY_MULTISHOT_RECEIVE = 1 << 7, /* "multishot-receive" */
+	SLUICE_CAPABILITY_BUFFER_RING = 1 << 8,       /* "buffer-ring" */
+	SLUICE_CAPABILITY_SENDFILE = 1 << 9,          /* "sendfile": else read and send */
+	SLUICE_CAPABILITY_CACHE_LOOK = 1 << 10,       /* "cache-look": preadv2(RWF_NOWAIT) */
+	SLUICE_CAPABILITY_RING_FETCH = 1 << 11,       /* "ring-fetch": fadvise and read on the ring */
+	SLUICE_CAPABILITY_EPOLL_NANOSECONDS = 1 << 12 /* "epoll-nanoseconds": epoll_pwait2 */
+};
+
+/* Which way queued memory takes on the ring backend. */
+enum {
+	SLUICE_TRANSMIT_WAY_AUTO,   /* what measures cheaper */
+	SLUICE_TRANSMIT_WAY_INLINE, /* a non-blocking send(2) for each socket first */
+	SLUICE_TRANSMIT_WAY_RING    /* one submission for all sockets */
+};
+
+/* Which way files take. */
+enum {
+	SLUICE_FILE_WAY_AUTO,     /* small ones read, others sendfile, cold ones fetched first */
+	SLUICE_FILE_WAY_SENDFILE, /* always sendfile */
+	SLUICE_FILE_WAY_READ,     /* always read into memory and send */
+	SLUICE_FILE_WAY_SPLICE    /* through a pipe; for measuring */
+};
+
+/* Fill in with sluice_options_init, then change what you like. */
+struct sluice_options {
+	size_t size;                /* of this structure, as you know it */
+	uint32_t backend;           /* SLUICE_BACKEND_* */
+	uint32_t disable;           /* SLUICE_CAPABILITY_* not to be used */
+	uint32_t ring_entries;      /* submission entries; 512. Halved until the kernel agrees */
+	uint32_t handler_budget;    /* handlers a turn, 0: no bound; 4,096 */
+	uint64_t gather_bytes;      /* most memory in one transmission; 1 MiB */
+	uint64_t queue_limit_bytes; /* a new socket's hard limit, 0: none; 0 */
+	uint32_t transmit_way;      /* SLUICE_TRANSMIT_WAY_* */
+	uint32_t file_way;          /* SLUICE_FILE_WAY_* */
+	uint64_t file_read_bytes;   /* files up to this are read and sent with their header; 2 KiB */
+	uint64_t file_slice_bytes;  /* of one file a turn; 1 MiB */
+	uint64_t fetch_window_bytes;       /* of a cold file at a time; 512 KiB */
+	uint32_t fetch_windows;            /* in fetch at once; 16 */
+	uint32_t sigpipe_ignored;          /* not 0: the program ignores SIGPIPE; saves masking it */
+	uint32_t receive_buffers;          /* the engine's own, for receive_start; 256 */
+	uint32_t receive_buffer_bytes;     /* each; 16 KiB */
+	uint32_t receive_buffers_per_socket; /* lent to one socket at once; 8 */
+	uint32_t worker_threads;           /* the kernel's, for one engine's files; 4 */
+};
+
+/*
+ * Writes the defaults into the first size bytes of options, size being yours (sizeof *options).
+ * Any thread. 0; -EINVAL for NULL or a size that is too small. Since 0.1.
+ */
+int sluice_options_init(struct sluice_options *options, size_t size);
+
+/*
+ * Makes an engine; the calling thread owns it. options are copied, NULL means the defaults; a
+ * newer options structure with a tail that this library does not know and that is not zero is
+ * -E2BIG. The engine is the library's, until sluice_engine_destroy. A backend that was asked for
+ * and cannot be had is an error, with the kernel's errno; only AUTO falls back.
+ * 0, or -EINVAL, -E2BIG, -ENOMEM, -EMFILE, ...; *ret_engine is then NULL. Since 0.1.
+ */
+int sluice_engine_create(struct sluice_engine **ret_engine, const struct sluice_options *options);
+
+/*
+ * One turn: takes what other threads left, expires deadlines, transmits what is queued, enters the
+ * kernel once, settles what completed and runs handlers. timeout_ns < 0 waits until something
+ * happens or a wake, 0 does not wait.
+ * Returns the handlers called (records, events, timers, posts), 0 after a wake or the time-out;
+ * -EINTR after a signal; -EPERM from another thread; -EDEADLK from a handler. Since 0.1.
+ */
+int sluice_engine_run(struct sluice_engine *engine, int64_t timeout_ns);
+
+/* Transmits and submits what is queued, without waiting and without handlers. 0; -EPERM. Since 0.1. */
+int sluice_engine_flush(struct sluice_engine *engine);
+
+/*
+ * Ends the wait of the present or the next run. Any thread, and any signal handler: it keeps errno
+ * and takes no lock. Since 0.1.
+ */
+void sluice_engine_wake(struct sluice_engine *engine);
+
+/*
+ * A descriptor for a foreign loop: readable while run has something to do. It is the engine's;
+ * poll it, level- or edge-triggered, then call run with a timeout of 0, nothing else. The first
+ * call turns it on; from then on run leaves nothing unsubmitted. The descriptor or -errno.
+ * Since 0.1.
+ */
+int sluice_engine_fd(struct sluice_engine *engine);
+
+/* The calling thread becomes the owner. 0; -EBUSY after the first use. Since 0.1. */
+int sluice_engine_adopt(struct sluice_engine *engine);
+
+/*
+ * A thread of the engine's own runs the turns from now on, and the handlers. All signals are
+ * blocked in it. 0; -EBUSY after the first use; -EAGAIN when no thread can be had. Since 0.1.
+ */
+int sluice_engine_start(struct sluice_engine *engine);
+
+/*
+ * Ends what sluice_engine_start began: aborts what is pending, runs the handlers, ends the thread.
+ * From then on sockets answer -EBADF and only destroy is left. Any thread but the engine's.
+ * 0; -EINVAL not started; -EDEADLK from a handler. Since 0.1.
+ */
+int sluice_engine_stop(struct sluice_engine *engine);
+
+/*
+ * Stops, aborts what is pending, runs the handlers, closes and frees everything that is still
+ * there, sockets included. 0; -EDEADLK from a handler; -EPERM from another thread. NULL is 0.
+ * Since 0.1.
+ */
+int sluice_engine_destroy(struct sluice_engine *engine);
+
+/*
+ * Runs function(engine, token) in the engine's thread, from sluice_engine_run, in the order of the
+ * posts of one thread. Any thread. 0; -EINVAL; -ENOMEM; -EBADF while the engine ends. Since 0.1.
+ */
+int sluice_post(struct sluice_engine *engine,
+		void (*function)(struct sluice_engine *engine, void *token), void *token);
+
+/* "uring" or "epoll". Any thread. NULL for NULL. Since 0.1. */
+const char *sluice_engine_backend(struct sluice_engine *engine);
+
+/*
+ * Why this backend: "" where it is the one that was wished for, else the reason that the ring is
+ * not used, for people. The engine's string. Any thread. Since 0.1.
+ */
+const char *sluice_engine_backend_reason(struct sluice_engine *engine);
+
+/*
+ * Between begin and end sends are queued, gathered and submitted together, and return 1. Batches
+ * nest; the last end transmits and submits everything, handlers wait for run.
+ * 0; -EINVAL: end without begin; -EPERM. Since 0.1.
+ */
+int sluice_batch_begin(struct sluice_engine *engine);
+int sluice_batch_end(struct sluice_engine *engine);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

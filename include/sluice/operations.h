@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Starting an operation with a record, and giving one up.
+ *
+ * Each returns 1: pending, the record's handler will run, exactly once, never inside the call; or
+ * 0: completed at once, well or badly, the handler does not run and the record may be read; or a
+ * negative errno: refused, nothing was started and the record is as it was. When several refusals
+ * apply, the first of these is answered: NULL -EINVAL; socket closed or record disposed -EBADF;
+ * record in progress -EBUSY; arguments -EINVAL, -ERANGE, -EOPNOTSUPP; the socket's state -ENOTCONN,
+ * -EDESTADDRREQ, -EISCONN; files, as the kernel says; limits -ENOBUFS.
+ *
+ * Any thread may start an operation. From a thread that is not the engine's it is queued: 1.
+ */
+#ifndef SLUICE_OPERATIONS_H
+#define SLUICE_OPERATIONS_H
+
+#include <sluice/args.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Sends the record's buffer or list (Socket.SendAsync). On a stream, success means that the kernel
+ * took every byte. Sends on one socket leave whole and in the order in which they were started.
+ * -ENOTCONN: never connected (a datagram socket without a remote: -EDESTADDRREQ). Since 0.1.
+ */
+int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args);
+
+/*
+ * Sends the record's buffer or list as one datagram to remote_address (Socket.SendToAsync). On a
+ * connected stream the address is ignored. Since 0.1.
+ */
+int sluice_send_to_async(struct sluice_socket *socket, struct sluice_args *args);
+
+/*
+ * Sends the record's packets, memory and files, in order (Socket.SendPacketsAsync). Paths are
+ * opened, and descriptors looked at, before the first byte leaves. Files go by reference: what
+ * others write into them before the peer has acknowledged may appear in the stream.
+ * Not a connected stream: -EOPNOTSUPP. Files: -ENOENT, -EACCES, -EMFILE, -EBADF; not a regular
+ * file: -EINVAL. Since 0.1.
+ */
+int sluice_send_packets_async(struct sluice_socket *socket, struct sluice_args *args);
+
+/*
+ * Connects to remote_address (Socket.ConnectAsync). Sends and receives that are started meanwhile
+ * wait for it. -EISCONN: connected already, or disconnected without reuse. Since 0.1.
+ */
+int sluice_connect_async(struct sluice_socket *socket, struct sluice_args *args);
+
+/*
+ * Accepts one connection (Socket.AcceptAsync); accept_socket is then a new socket of the
+ * listener's engine, yours to destroy. -EINVAL: the socket does not listen. Since 0.1.
+ */
+int sluice_accept_async(struct sluice_socket *socket, struct sluice_args *args);
+
+/*
+ * Ends the stream after the last byte that was started before it (Socket.DisconnectAsync): takes
+ * its place in the send queue. With disconnect_reuse_socket the socket may connect again.
+ * -ENOTCONN: never connected. Since 0.1.
+ */
+int sluice_disconnect_async(struct sluice_socket *socket, struct sluice_args *args);
+
+/*
+ * Receives what there is, one byte at least, into the record's receive buffer or list
+ * (Socket.ReceiveAsync). The end of the stream is success with 0 bytes. With no room (a count of
+ * 0) it waits until something can be read. Receives of one socket are served in order. Since 0.1.
+ */
+int sluice_receive_async(struct sluice_socket *socket, struct sluice_args *args);
+
+/*
+ * Gives up one operation: it ends with OperationAborted and the bytes already taken; the others go
+ * on. The record must be alive. Any thread. 0: a handler will still run, perhaps with Success;
+ * -ENOENT: not in progress on this socket; -EINVAL for NULL; -EBADF closed. Since 0.1.
+ */
+int sluice_cancel(struct sluice_socket *socket, struct sluice_args *args);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sluice: sends bytes, buffer lists, datagrams and files over many sockets, through io_uring.
+ *
+ * Every header may also be included alone.
+ */
+#ifndef SLUICE_SLUICE_H
+#define SLUICE_SLUICE_H
+
+#include <sluice/args.h>
+#include <sluice/engine.h>
+#include <sluice/error.h>
+#include <sluice/operations.h>
+#include <sluice/probe.h>
+#include <sluice/server.h>
+#include <sluice/socket.h>
+#include <sluice/statistics.h>
+#include <sluice/timer.h>
+#include <sluice/version.h>
+
+#endif

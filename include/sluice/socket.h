@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* A socket: a descriptor given to an engine, with a send queue. */
+#ifndef SLUICE_SOCKET_H
+#define SLUICE_SOCKET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sluice_engine;
+struct sluice_socket;
+
+/* Runs once, in the engine's thread, when the queue falls to low after it rose above high. */
+typedef void sluice_drained_fn(struct sluice_socket *socket, void *token);
+
+/*
+ * Takes the descriptor over: makes it non-blocking and close-on-exec, and closes it in the end.
+ * Connected or not, listening or not: the library looks. Any thread.
+ * 0; -EBADF, -ENOTSOCK, -ENOMEM, -EINVAL: it stays yours. Since 0.1.
+ */
+int sluice_socket_attach(struct sluice_engine *engine, int fd, struct sluice_socket **ret_socket);
+
+/*
+ * Ends the socket: what is pending completes with OperationAborted, later, through its handlers;
+ * the handle stays valid and answers -EBADF. If sends were given up the peer gets RST, otherwise
+ * FIN after everything that the kernel holds. Any thread. 0, also twice; -EINVAL for NULL.
+ * Since 0.1.
+ */
+int sluice_socket_close(struct sluice_socket *socket);
+
+/*
+ * Closes it if need be. The handle is gone for the caller at once; its memory lives until its last
+ * handler ran. Any thread. NULL is allowed. Since 0.1.
+ */
+void sluice_socket_destroy(struct sluice_socket *socket);
+
+/*
+ * Shuts one direction or both down: how is SHUT_RD, SHUT_WR or SHUT_RDWR. Queued sends complete
+ * with Shutdown at once; the peer gets what was already taken, then FIN. To end after the last
+ * queued byte use sluice_disconnect_async. Any thread. 0; -EBADF closed; -ENOTCONN; -EINVAL.
+ * Since 0.1.
+ */
+int sluice_socket_shutdown(struct sluice_socket *socket, int how);
+
+/* The descriptor, still the library's; -EBADF once closed. Any thread. Since 0.1. */
+int sluice_socket_fd(struct sluice_socket *socket);
+
+/*
+ * Memory of accepted records that the kernel has not yet taken, in flight included, in bytes; file
+ * elements count nothing. Any thread; exact in the engine's. Since 0.1.
+ */
+size_t sluice_socket_queued_bytes(struct sluice_socket *socket);
+
+/*
+ * Returns the descriptor, yours again and still non-blocking, and frees the handle. Only when
+ * nothing is pending. The engine's thread, or any while the engine was not used yet.
+ * The descriptor; -EBUSY; -EBADF closed; -EPERM. Since 0.1.
+ */
+int sluice_socket_detach(struct sluice_socket *socket);
+
+/*
+ * Closes after the last queued byte, or after timeout_ns as sluice_socket_close does (< 0: no
+ * bound). New sends are refused with -EBADF from the return on. Any thread. 0; -EBADF closed;
+ * -EINVAL. Since 0.1.
+ */
+int sluice_socket_close_gracefully(struct sluice_socket *socket, int64_t timeout_ns);
+
+/* Gives up everything in progress on the socket. Any thread. 0; -EBADF closed. Since 0.1. */
+int sluice_socket_cancel_all(struct sluice_socket *socket);
+
+/* A pointer of yours beside the socket. Any thread, unguarded. Since 0.1. */
+void sluice_socket_set_user_data(struct sluice_socket *socket, void *data);
+void *sluice_socket_user_data(const struct sluice_socket *socket);
+
+/* The engine it belongs to. Any thread. Since 0.1. */
+struct sluice_engine *sluice_socket_engine(const struct sluice_socket *socket);
+
+/* What runs when the queue has drained; NULL for none. The engine's thread. 0. Since 0.1. */
+int sluice_socket_set_drained(struct sluice_socket *socket, sluice_drained_fn *drained,
+			      void *token);
+
+/*
+ * The drained handler runs when queued bytes have risen above high and fall to low again. A send
+ * that would take them above limit is refused with -ENOBUFS (0: no limit), but an empty queue
+ * accepts any one record. The engine's thread. 0; -EINVAL for low > high. Since 0.1.
+ */
+int sluice_socket_set_water_marks(struct sluice_socket *socket, size_t low_bytes,
+				  size_t high_bytes, size_t limit_bytes);
+
+/* Socket options that change what the library does. */
+enum {
+	/* not 0: a half-sent record that is cancelled or overdue ends the stream; default 0 */
+	SLUICE_SOCKET_END_ON_GIVE_UP = 1
+};
+
+/* The engine's thread. 0; -EINVAL for an unknown option. Since 0.1. */
+int sluice_socket_set_option(struct sluice_socket *socket, int option, int64_t value);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

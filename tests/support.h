@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the tests of the contract share: an engine on the backend that SLUICE_BACKEND names, with
+ * every operation counted; connected pairs; and peers that check what arrives.
+ *
+ * A test's body starts with fixture_begin and ends with fixture_end, which asserts that every
+ * accepted operation ended exactly once and that neither a descriptor nor memory is left. What
+ * holds of every operation (a record that is refused is untouched, one that ended says so in all
+ * its members, no handler runs inside a starting call) is asserted on the way, in start() and in
+ * the handler.
+ */
+#ifndef SUPPORT_H
+#define SUPPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include <criterion/criterion.h>
+
+#include <sluice/sluice.h>
+
+#define MILLISECOND INT64_C(1000000)
+#define SECOND INT64_C(1000000000)
+
+/* What should happen at once and has not within this time never will. */
+#define GUARD_NS (10 * SECOND)
+
+/* A socket buffer so small that a few sends fill it. */
+#define SMALL 16384
+
+struct fixture {
+	struct sluice_engine *engine;
+	uint64_t pending; /* operations that were accepted and have not ended */
+	uint64_t handled; /* handler calls of operations */
+	int inside_call;  /* not 0: in a call that must not run a handler */
+	int descriptors;  /* open before the engine was made */
+};
+
+struct operation;
+typedef void operation_fn(struct operation *operation);
+
+/* A record with what the test wants to know of it. */
+struct operation {
+	struct sluice_args args; /* the first member, so that the handler finds the rest */
+	struct fixture *fixture;
+	struct sluice_socket *socket; /* that the handler was called with */
+	operation_fn *then;           /* runs in the handler; may start the operation again */
+	void *token;                  /* the test's */
+	uint32_t pending;             /* 1 from the acceptance to the handler */
+	uint32_t handled;             /* handler calls */
+	uint64_t turn;                /* the last handler call's place among all of the fixture's */
+};
+
+/* A socket of the engine's, and the other end of it, which is the test's. */
+struct pair {
+	struct sluice_socket *socket;
+	int peer;
+};
+
+typedef int start_fn(struct sluice_socket *socket, struct sluice_args *args);
+
+/* ---- the engine ---- */
+
+/* Makes the engine; skips the test where the ring is asked for and the machine has none. */
+void fixture_begin(struct fixture *fixture);
+void fixture_begin_with(struct fixture *fixture, const struct sluice_options *options);
+
+/*
+ * Destroys the engine (unless the test did, and set it to NULL) and asserts that nothing was left.
+ * All operations have to be over; a test of what destroy aborts destroys the engine itself.
+ */
+void fixture_end(struct fixture *fixture);
+
+/* One turn that waits until the deadline at most; fails the test when that has passed. */
+void run_turn(struct fixture *fixture, int64_t deadline_ns, const char *awaited);
+
+/* Runs the engine until the condition holds, sleeping in the kernel where it has nothing to do. */
+#define run_until(fixture, condition)                                      \
+	do {                                                               \
+		int64_t run_until_deadline = now_ns() + GUARD_NS;          \
+		while (!(condition))                                       \
+			run_turn(fixture, run_until_deadline, #condition); \
+	} while (0)
+
+/* A few turns that wait for nothing, for tests of what must not happen. */
+void run_idle(struct fixture *fixture);
+
+/* Open descriptors of the process. */
+int count_descriptors(void);
+
+int64_t now_ns(void);
+
+/* ---- operations ---- */
+
+/* A new record whose handler counts. */
+void operation_init(struct operation *operation, struct fixture *fixture);
+
+/* As operation_init, for an array. The memory is the caller's to free. */
+struct operation *operations_new(struct fixture *fixture, size_t count);
+
+/*
+ * Starts the operation, checks the record against the answer, counts it, and returns the answer.
+ * Only in the engine's thread.
+ */
+int start(start_fn *begin, struct sluice_socket *socket, struct operation *operation);
+
+/* set_buffer of all length bytes, then send_async. */
+int start_send(struct sluice_socket *socket, struct operation *operation, const void *base,
+	       size_t length);
+
+/* set_receive_buffer of all length bytes, then receive_async. */
+int start_receive(struct sluice_socket *socket, struct operation *operation, void *base,
+		  size_t length);
+
+/* connect_async; the address is the caller's to keep. */
+int start_connect(struct sluice_socket *socket, struct operation *operation,
+		  const struct sockaddr_in *address);
+
+/* Not an operation in progress: it ended, or it never began. */
+static inline bool is_over(const struct operation *operation)
+{
+	return operation->pending == 0;
+}
+
+/* Whether all of an array are over. */
+bool are_over(const struct operation *operations, size_t count);
+
+/* The operation is over with this SocketError, and with so many bytes. */
+#define assert_ended(operation, socket_error, bytes)                              \
+	do {                                                                      \
+		const struct operation *ended = (operation);                      \
+		cr_assert(is_over(ended), "%s is still in progress", #operation); \
+		cr_assert_eq(ended->args.error, (int32_t)(socket_error),          \
+			     "%s ended with %s, not %s", #operation,              \
+			     sluice_socket_error_name(ended->args.error),         \
+			     sluice_socket_error_name(socket_error));             \
+		cr_assert_eq(ended->args.bytes_transferred, (uint64_t)(bytes),    \
+			     "%s ended with %llu bytes, not %llu", #operation,    \
+			     (unsigned long long)ended->args.bytes_transferred,   \
+			     (unsigned long long)(bytes));                        \
+	} while (0)
+
+/* ---- sockets ---- */
+
+/* 127.0.0.1 with this port, in host order. */
+struct sockaddr_in loopback(uint16_t port);
+
+/* The port that a descriptor is bound to, in host order. */
+uint16_t port_of(int fd);
+
+/* A TCP listener on an ephemeral port of 127.0.0.1; SO_RCVBUF of what it accepts, 0: the default. */
+int listen_tcp(int receive_bytes);
+
+/* A new TCP descriptor, cubic and without Nagle; SO_SNDBUF, 0: the default. */
+int new_tcp(int send_bytes);
+
+/* attach, asserting that it worked. */
+struct sluice_socket *attach(struct fixture *fixture, int fd);
+
+/*
+ * A connected pair. Buffers of `bytes` in both directions (0: the default). The peer blocks, no
+ * longer than GUARD_NS.
+ */
+void tcp_pair(struct fixture *fixture, struct pair *pair, int bytes);
+
+/* UDP, each connected to the other. */
+void udp_pair(struct fixture *fixture, struct pair *pair);
+
+/* socketpair(2): SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET. */
+void unix_pair(struct fixture *fixture, struct pair *pair, int type);
+
+/* Two attached TCP sockets, connected to each other. */
+void attached_pair(struct fixture *fixture, struct sluice_socket **ret_one,
+		   struct sluice_socket **ret_other);
+
+/* Destroys the socket and closes the peer. */
+void pair_close(struct pair *pair);
+
+/* Closes a TCP descriptor so that the other end is reset. */
+void close_with_reset(int fd);
+
+/* ---- bytes ---- */
+
+/* Byte number `position` of the pattern that the tests send. */
+static inline unsigned char pattern_at(uint64_t position)
+{
+	return (unsigned char)(position % 251);
+}
+
+/* The pattern from position on. */
+void pattern_fill(void *base, size_t length, uint64_t position);
+
+/* malloc'ed, filled with the pattern from position on. */
+void *pattern_new(size_t length, uint64_t position);
+
+/* Whether the bytes are the pattern from position on. */
+bool pattern_matches(const void *base, size_t length, uint64_t position);
+
+/* Reads exactly length bytes from a peer that blocks; fails the test at the end or at an error. */
+void read_exactly(int fd, void *base, size_t length);
+
+/* read_exactly, and asserts the pattern from position on. */
+void read_pattern(int fd, size_t length, uint64_t position);
+
+/* Asserts that the peer's next read meets the end of the stream, without an error. */
+void assert_end_of_stream(int fd);
+
+/* Asserts that there is nothing to be read just now, neither bytes nor an end. */
+void assert_nothing_to_read(int fd);
+
+/* Sends the pattern from position on from a peer that blocks. */
+void write_pattern(int fd, size_t length, uint64_t position);
+
+/* ---- a peer with a thread of its own ---- */
+
+/* Reads to the end of the stream, or to an error, and compares with the pattern. */
+struct reader {
+	pthread_t thread;
+	int fd;
+	size_t chunk;        /* bytes a read */
+	uint64_t bytes;      /* read by you after reader_join: how many came */
+	uint64_t mismatches; /* chunks that are not the pattern */
+	int error;           /* errno of the last read; 0: the end of the stream */
+};
+
+/* Starts to read; position is that of the first byte. The descriptor stays the caller's. */
+void reader_start(struct reader *reader, int fd, uint64_t position);
+
+/* As reader_start, with small reads, so that the sender has to wait again and again. */
+void reader_start_slow(struct reader *reader, int fd, uint64_t position);
+
+/* Waits for the end of the stream and asserts that every byte was the pattern's. */
+void reader_join(struct reader *reader);
+
+#endif

@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: MIT */
+/* d04: what packets are made of, and that all of it arrives in order. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "files.h"
+
+/* A connection with a file of the pattern and a record, as most of these tests want them. */
+struct scene {
+	struct fixture fixture;
+	struct pair pair;
+	struct operation operation;
+	struct file file;
+};
+
+static void scene_begin(struct scene *scene, size_t file_length)
+{
+	file_new(&scene->file, file_length, 0);
+	files_begin(&scene->fixture, NULL);
+	tcp_pair(&scene->fixture, &scene->pair, 0);
+	operation_init(&scene->operation, &scene->fixture);
+}
+
+static void scene_end(struct scene *scene)
+{
+	pair_close(&scene->pair);
+	fixture_end(&scene->fixture);
+	file_end(&scene->file);
+}
+
+/* Sends the packets and asserts success, and that the pattern from position on arrived. */
+static void assert_sent(struct scene *scene, const struct sluice_packet *packets, size_t count,
+			size_t bytes, uint64_t position)
+{
+	send_packets(scene->pair.socket, &scene->operation, packets, count);
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, bytes);
+	read_pattern(scene->pair.peer, bytes, position);
+	assert_nothing_to_read(scene->pair.peer);
+}
+
+Test(d04, d04_memory_path_and_descriptor_leave_in_order)
+{
+	static const size_t sizes[] = {2, 2047, 2048, 2049, 4096, 65536, 100000};
+	char *memory = pattern_new(100000, 0);
+	struct scene scene;
+
+	scene_begin(&scene, 100000);
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		int64_t n = (int64_t)sizes[i] / 2;
+		int64_t rest = (int64_t)sizes[i] - n;
+		struct sluice_packet packets[] = {
+			memory_packet(memory, sizes[i]),         file_packet(scene.file.fd, 0, n),
+			path_packet(scene.file.path, n, rest),   memory_packet(memory, (size_t)n),
+			memory_packet(memory + n, (size_t)rest),
+		};
+
+		send_packets(scene.pair.socket, &scene.operation, packets, 5);
+		assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 3 * sizes[i]);
+		read_pattern(scene.pair.peer, sizes[i], 0);
+		read_pattern(scene.pair.peer, sizes[i], 0);
+		read_pattern(scene.pair.peer, sizes[i], 0);
+		assert_nothing_to_read(scene.pair.peer);
+	}
+	scene_end(&scene);
+	free(memory);
+}
+
+/* .NET's cases for one file of 1,024 bytes. */
+Test(d04, d04_a_file_goes_whole_or_in_part)
+{
+	static const struct {
+		int64_t offset, count;
+		size_t bytes;
+	} cases[] = {
+		{0, 0, 1024}, {0, 1024, 1024}, {10, 20, 20}, {1000, 0, 24},   {1024, 0, 0},
+		{1023, 0, 1}, {1023, 1, 1},    {0, 1, 1},    {500, 524, 524},
+	};
+	struct scene scene;
+
+	scene_begin(&scene, 1024);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct sluice_packet by_path =
+			path_packet(scene.file.path, cases[i].offset, cases[i].count);
+		struct sluice_packet by_descriptor =
+			file_packet(scene.file.fd, cases[i].offset, cases[i].count);
+		uint64_t position = (uint64_t)cases[i].offset;
+
+		assert_sent(&scene, &by_path, 1, cases[i].bytes, position);
+		assert_sent(&scene, &by_descriptor, 1, cases[i].bytes, position);
+	}
+	scene_end(&scene);
+}
+
+Test(d04, d04_several_parts_of_one_file)
+{
+	struct scene scene;
+
+	scene_begin(&scene, 300000);
+	assert_sent(&scene,
+		    (struct sluice_packet[]){
+			    path_packet(scene.file.path, 0, 7),
+			    file_packet(scene.file.fd, 7, 99993),
+			    file_packet(scene.file.fd, 100000, 1),
+			    path_packet(scene.file.path, 100001, 0),
+		    },
+		    4, 300000, 0);
+	scene_end(&scene);
+}
+
+Test(d04, d04_the_offset_of_memory_is_heeded)
+{
+	char *memory = pattern_new(1000, 0);
+	struct sluice_packet packet = memory_packet(memory, 900);
+	struct scene scene;
+
+	scene_begin(&scene, 0);
+	packet.offset = 100;
+	assert_sent(&scene, &packet, 1, 900, 100);
+	scene_end(&scene);
+	free(memory);
+}
+
+Test(d04, d04_empty_elements_are_skipped)
+{
+	char *memory = pattern_new(20, 0);
+	struct file empty;
+	struct scene scene;
+
+	file_new(&empty, 0, 0);
+	scene_begin(&scene, 1024);
+	assert_sent(&scene,
+		    (struct sluice_packet[]){
+			    {0},
+			    memory_packet(memory, 10),
+			    memory_packet(memory, 0),
+			    memory_packet(NULL, 0),
+			    {0},
+			    file_packet(scene.file.fd, 10, 3),
+			    file_packet(empty.fd, 0, 0),
+			    path_packet(empty.path, 0, 0),
+			    file_packet(scene.file.fd, 1024, 0),
+			    memory_packet(memory + 13, 7),
+			    {0},
+		    },
+		    11, 20, 0);
+	scene_end(&scene);
+	file_end(&empty);
+	free(memory);
+}
+
+/* Success with 0 bytes, at once, and no handler. */
+static void assert_nothing_sent(struct scene *scene, const struct sluice_packet *packets,
+				size_t count)
+{
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, packets, count), 0);
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 0);
+	run_idle(&scene->fixture);
+	assert_nothing_to_read(scene->pair.peer);
+}
+
+Test(d04, d04_an_array_of_none_is_success_with_no_bytes)
+{
+	struct sluice_packet none[4] = {{0}};
+	struct scene scene;
+
+	scene_begin(&scene, 0);
+	assert_nothing_sent(&scene, none, 0);
+	assert_nothing_sent(&scene, none, 1);
+	assert_nothing_sent(&scene, none, 4);
+	assert_still_sends(&scene.pair, &scene.fixture);
+	scene_end(&scene);
+}
+
+Test(d04, d04_no_packets_set_is_refused)
+{
+	struct sluice_packet packet = memory_packet("x", 1);
+	struct scene scene;
+
+	scene_begin(&scene, 0);
+	cr_assert_eq(start(sluice_send_packets_async, scene.pair.socket, &scene.operation),
+		     -EINVAL);
+	cr_assert_eq(sluice_args_set_packets(&scene.operation.args, &packet, 1), 0);
+	cr_assert_eq(sluice_args_set_packets(&scene.operation.args, NULL, 0), 0);
+	cr_assert_eq(start(sluice_send_packets_async, scene.pair.socket, &scene.operation),
+		     -EINVAL);
+	scene_end(&scene);
+}
+
+/* The record's buffer and its packets have places of their own (a03). */
+Test(d04, d04_packets_do_not_look_at_the_buffer_nor_sends_at_the_packets)
+{
+	struct sluice_packet packet = memory_packet("packets", 7);
+	struct scene scene;
+	char bytes[7];
+
+	scene_begin(&scene, 0);
+	cr_assert_eq(sluice_args_set_buffer(&scene.operation.args, "buffer", 6, 0, 6), 0);
+	send_packets(scene.pair.socket, &scene.operation, &packet, 1);
+	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 7);
+	read_exactly(scene.pair.peer, bytes, 7);
+	cr_assert_arr_eq(bytes, "packets", 7);
+	cr_assert_eq(start(sluice_send_async, scene.pair.socket, &scene.operation), 0);
+	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 6);
+	read_exactly(scene.pair.peer, bytes, 6);
+	cr_assert_arr_eq(bytes, "buffer", 6);
+	scene_end(&scene);
+}
+
+/* .NET always says true and runs the handler inside the call. */
+Test(d04, d04_done_at_once_returns_0_and_runs_no_handler)
+{
+	struct scene scene;
+
+	scene_begin(&scene, 10000);
+	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation,
+				   (struct sluice_packet[]){memory_packet("abc", 3)}, 1),
+		     0);
+	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 3);
+	read_exactly(scene.pair.peer, (char[3]){0}, 3);
+	if (!files_unforced())
+		cr_skip("where the way of files is forced they may wait for it");
+
+	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation,
+				   (struct sluice_packet[]){file_packet(scene.file.fd, 0, 0)}, 1),
+		     0);
+	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 10000);
+	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation,
+				   (struct sluice_packet[]){path_packet(scene.file.path, 0, 0)}, 1),
+		     0);
+	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 10000);
+	run_idle(&scene.fixture);
+	cr_assert_eq(scene.fixture.handled, 0);
+	scene_end(&scene);
+}
+
+Test(d04, d04_batched_packets_return_1_and_end_in_their_handler)
+{
+	struct scene scene;
+	struct sluice_packet packet;
+
+	scene_begin(&scene, 10000);
+	packet = file_packet(scene.file.fd, 0, 0);
+	scene.operation.args.flags = SLUICE_FLAG_BATCHED;
+	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, &packet, 1), 1);
+	run_until(&scene.fixture, is_over(&scene.operation));
+	cr_assert_eq(scene.operation.handled, 1);
+	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 10000);
+
+	cr_assert_eq(sluice_batch_begin(scene.fixture.engine), 0);
+	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, &packet, 1), 1);
+	cr_assert_eq(sluice_batch_end(scene.fixture.engine), 0);
+	run_until(&scene.fixture, is_over(&scene.operation));
+	cr_assert_eq(scene.operation.handled, 2);
+	read_pattern(scene.pair.peer, 10000, 0);
+	read_pattern(scene.pair.peer, 10000, 0);
+	scene_end(&scene);
+}
+
+/* More elements than one vectored send can carry, small files and memory in turn. */
+Test(d04, d04_thousands_of_elements_in_one_record)
+{
+	enum {
+		ELEMENTS = 3000,
+		EACH = 7
+	};
+	struct sluice_packet *packets = calloc(ELEMENTS, sizeof *packets);
+	char *memory = pattern_new(ELEMENTS * EACH, 0);
+	struct scene scene;
+
+	scene_begin(&scene, ELEMENTS * EACH);
+	for (size_t i = 0; i < ELEMENTS; i++)
+		packets[i] = i % 3 == 0 ? file_packet(scene.file.fd, (int64_t)i * EACH, EACH)
+					: memory_packet(memory + i * EACH, EACH);
+	assert_sent(&scene, packets, ELEMENTS, (size_t)ELEMENTS * EACH, 0);
+
+	for (size_t i = 0; i < ELEMENTS; i++)
+		packets[i] = memory_packet(memory + i * EACH, EACH);
+	assert_sent(&scene, packets, ELEMENTS, (size_t)ELEMENTS * EACH, 0);
+	scene_end(&scene);
+	free(memory);
+	free(packets);
+}
+
+/* Empty elements, however many in a row, lose nothing (as b09 of segments). */
+Test(d04, d04_thousands_of_empty_elements_lose_nothing)
+{
+	enum {
+		EMPTY = 2500
+	};
+	struct sluice_packet *packets = calloc(EMPTY + 2, sizeof *packets);
+	char *memory = pattern_new(10, 0);
+	struct scene scene;
+
+	scene_begin(&scene, 10);
+	packets[0] = memory_packet(memory, 3);
+	packets[EMPTY + 1] = file_packet(scene.file.fd, 3, 7);
+	assert_sent(&scene, packets, EMPTY + 2, 10, 0);
+	scene_end(&scene);
+	free(memory);
+	free(packets);
+}
+
+Test(d04, d04_a_symbolic_link_is_followed)
+{
+	char directory[] = "sluice-test-XXXXXX", link[64];
+	struct scene scene;
+	struct sluice_packet packet;
+
+	scene_begin(&scene, 5000);
+	cr_assert(mkdtemp(directory));
+	snprintf(link, sizeof link, "%s/link", directory);
+	cr_assert_eq(symlink(scene.file.path, link), 0);
+	packet = path_packet(link, 1, 0);
+	assert_sent(&scene, &packet, 1, 4999, 1);
+	unlink(link);
+	rmdir(directory);
+	scene_end(&scene);
+}
+
+/* They are regular files of size 0. */
+Test(d04, d04_a_file_without_a_size_is_as_long_as_it_says)
+{
+	struct scene scene;
+	struct sluice_packet packet = path_packet("/proc/version", 0, 0);
+
+	scene_begin(&scene, 0);
+	assert_nothing_sent(&scene, &packet, 1);
+	packet.count = 10;
+	send_packets(scene.pair.socket, &scene.operation, &packet, 1);
+	assert_ended(&scene.operation, SLUICE_ERROR_INVALID_ARGUMENT, 0);
+	assert_still_sends(&scene.pair, &scene.fixture);
+	scene_end(&scene);
+}
+
+/* .NET sends a z b c d e f. */
+Test(d04, d04_a_send_started_behind_packets_leaves_behind_them)
+{
+	static const char letters[] = "abcdefz";
+	struct sluice_packet packets[6];
+	struct operation behind;
+	struct scene scene;
+	char bytes[7];
+
+	scene_begin(&scene, 0);
+	for (size_t i = 0; i < 6; i++)
+		packets[i] = memory_packet(letters + i, 1);
+	scene.operation.args.flags = SLUICE_FLAG_BATCHED;
+	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 6), 1);
+	operation_init(&behind, &scene.fixture);
+	cr_assert_eq(start_send(scene.pair.socket, &behind, letters + 6, 1), 1);
+	run_until(&scene.fixture, is_over(&behind) && is_over(&scene.operation));
+	cr_assert_lt(scene.operation.turn, behind.turn);
+	read_exactly(scene.pair.peer, bytes, 7);
+	cr_assert_arr_eq(bytes, letters, 7);
+	scene_end(&scene);
+}
+
+/*
+ * .NET tears files that are sent at once in the middle. The pattern runs through all of them: any
+ * other order than that of the starts is seen.
+ */
+Test(d04, d04_files_and_sends_of_one_socket_never_interleave)
+{
+	enum {
+		RECORDS = 12
+	};
+	const size_t each = 400000;
+	char *memory = pattern_new(RECORDS * each, 0);
+	struct operation *operations;
+	struct sluice_packet packets[RECORDS][2];
+	struct scene scene;
+	struct reader reader;
+
+	scene_begin(&scene, RECORDS * each);
+	pair_close(&scene.pair);
+	tcp_pair(&scene.fixture, &scene.pair, SMALL);
+	operations = operations_new(&scene.fixture, RECORDS);
+	for (size_t i = 0; i < RECORDS; i++) {
+		size_t at = i * each;
+		int answer;
+
+		packets[i][0] = memory_packet(memory + at, 1000);
+		packets[i][1] =
+			file_packet(scene.file.fd, (int64_t)at + 1000, (int64_t)each - 1000);
+		if (i % 3 == 2)
+			answer = start_send(scene.pair.socket, &operations[i], memory + at, each);
+		else
+			answer = start_packets(scene.pair.socket, &operations[i], packets[i], 2);
+		cr_assert_eq(answer, 1);
+	}
+	reader_start(&reader, scene.pair.peer, 0);
+	run_until(&scene.fixture, are_over(operations, RECORDS));
+	for (size_t i = 0; i < RECORDS; i++) {
+		assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, each);
+		cr_assert_eq(operations[i].turn, i + 1);
+	}
+	sluice_socket_close(scene.pair.socket);
+	run_idle(&scene.fixture);
+	reader_join(&reader);
+	cr_assert_eq(reader.bytes, RECORDS * each);
+	scene_end(&scene);
+	free(operations);
+	free(memory);
+}
+
+Test(d04, d04_one_file_is_sent_on_many_sockets_at_once)
+{
+	enum {
+		SOCKETS = 16
+	};
+	struct fixture fixture;
+	struct file file;
+	struct pair pairs[SOCKETS];
+	struct reader readers[SOCKETS];
+	struct operation *operations;
+	struct sluice_packet packet;
+
+	file_new(&file, MIB, 0);
+	files_begin(&fixture, NULL);
+	operations = operations_new(&fixture, SOCKETS);
+	packet = file_packet(file.fd, 0, 0);
+	for (int i = 0; i < SOCKETS; i++) {
+		tcp_pair(&fixture, &pairs[i], SMALL);
+		reader_start(&readers[i], pairs[i].peer, 0);
+		cr_assert(start_packets(pairs[i].socket, &operations[i], &packet, 1) >= 0);
+	}
+	run_until(&fixture, are_over(operations, SOCKETS));
+	for (int i = 0; i < SOCKETS; i++) {
+		assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, MIB);
+		sluice_socket_close(pairs[i].socket);
+	}
+	run_idle(&fixture);
+	for (int i = 0; i < SOCKETS; i++) {
+		reader_join(&readers[i]);
+		cr_assert_eq(readers[i].bytes, MIB);
+		pair_close(&pairs[i]);
+	}
+	fixture_end(&fixture);
+	free(operations);
+	file_end(&file);
+}
+
+Test(d04, d04_packets_go_over_unix_streams_too)
+{
+	struct scene scene;
+	struct reader reader;
+	struct sluice_packet packets[2];
+
+	scene_begin(&scene, 2 * MIB);
+	pair_close(&scene.pair);
+	unix_pair(&scene.fixture, &scene.pair, SOCK_STREAM);
+	packets[0] = file_packet(scene.file.fd, 0, MIB);
+	packets[1] = path_packet(scene.file.path, MIB, 0);
+	reader_start(&reader, scene.pair.peer, 0);
+	send_packets(scene.pair.socket, &scene.operation, packets, 2);
+	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 2 * MIB);
+	sluice_socket_close(scene.pair.socket);
+	run_idle(&scene.fixture);
+	reader_join(&reader);
+	cr_assert_eq(reader.bytes, 2 * MIB);
+	scene_end(&scene);
+}
+
+/* .NET overflows its stack when packets are started again in their handler. */
+static void start_again(struct operation *operation)
+{
+	size_t *left = operation->token;
+
+	if ((*left)-- > 0)
+		cr_assert(start(sluice_send_packets_async, operation->socket, operation) == 1,
+			  "inside a handler packets are queued");
+}
+
+Test(d04, d04_packets_started_again_in_their_handler_twenty_thousand_times)
+{
+	size_t left = 20000;
+	struct sluice_packet packet = memory_packet("abc", 3);
+	struct scene scene;
+	struct reader reader;
+
+	scene_begin(&scene, 0);
+	reader_start(&reader, scene.pair.peer, 0);
+	scene.operation.then = start_again;
+	scene.operation.token = &left;
+	scene.operation.args.flags = SLUICE_FLAG_BATCHED;
+	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, &packet, 1), 1);
+	run_until(&scene.fixture, is_over(&scene.operation));
+	sluice_socket_close(scene.pair.socket);
+	run_idle(&scene.fixture);
+	cr_assert_eq(pthread_join(reader.thread, NULL), 0);
+	cr_assert_eq(reader.bytes, 20001 * 3);
+	scene_end(&scene);
+}
+
+/* Memory elements count like any other memory (b15). */
+Test(d04, d04_files_count_nothing_as_queued_bytes)
+{
+	struct scene scene;
+	struct operation head, third;
+	char *memory = pattern_new(8 * MIB, 0);
+	struct reader reader;
+	size_t queued;
+	struct sluice_packet packets[2];
+
+	scene_begin(&scene, 3 * MIB);
+	pair_close(&scene.pair);
+	tcp_pair(&scene.fixture, &scene.pair, SMALL);
+	operation_init(&head, &scene.fixture);
+	operation_init(&third, &scene.fixture);
+	cr_assert_eq(start_send(scene.pair.socket, &head, memory, 8 * MIB), 1);
+	queued = sluice_socket_queued_bytes(scene.pair.socket);
+	cr_assert_eq(sluice_socket_set_water_marks(scene.pair.socket, 0, 0, queued + 1000), 0);
+	packets[0] = memory_packet(memory, 600);
+	packets[1] = file_packet(scene.file.fd, 0, 0);
+	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 2), 1);
+	cr_assert_eq(sluice_socket_queued_bytes(scene.pair.socket), queued + 600);
+	cr_assert_eq(start_packets(scene.pair.socket, &third, packets, 2), -ENOBUFS);
+	cr_assert_eq(start_packets(scene.pair.socket, &third, packets + 1, 1), 1);
+
+	reader_start(&reader, scene.pair.peer, 0);
+	run_until(&scene.fixture, is_over(&third));
+	assert_ended(&head, SLUICE_ERROR_SUCCESS, 8 * MIB);
+	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 3 * MIB + 600);
+	assert_ended(&third, SLUICE_ERROR_SUCCESS, 3 * MIB);
+	cr_assert_eq(sluice_socket_queued_bytes(scene.pair.socket), 0);
+	sluice_socket_close(scene.pair.socket);
+	run_idle(&scene.fixture);
+	cr_assert_eq(pthread_join(reader.thread, NULL), 0);
+	cr_assert_eq(reader.bytes, 14 * MIB + 600);
+	scene_end(&scene);
+	free(memory);
+}

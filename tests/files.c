@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/* Temporary files and packets for the contract's tests. */
+#include "files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define WRITE_CHUNK MIB
+
+void file_new(struct file *file, size_t length, uint64_t position)
+{
+	char name[] = "sluice-test-XXXXXX";
+	size_t chunk = length < WRITE_CHUNK ? length : WRITE_CHUNK;
+	void *bytes = malloc(chunk + 1);
+
+	cr_assert(bytes);
+	file->fd = mkostemp(name, O_CLOEXEC);
+	cr_assert(file->fd >= 0, "%s: %s", name, strerror(errno));
+	unlink(name);
+	snprintf(file->path, sizeof file->path, "/proc/self/fd/%d", file->fd);
+	for (size_t done = 0; done < length; done += chunk) {
+		if (length - done < chunk)
+			chunk = length - done;
+		pattern_fill(bytes, chunk, position + done);
+		cr_assert_eq(pwrite(file->fd, bytes, chunk, (off_t)done), (ssize_t)chunk);
+	}
+	free(bytes);
+}
+
+void file_end(struct file *file)
+{
+	close(file->fd);
+	file->fd = -1;
+}
+
+uint32_t file_way_of_environment(void)
+{
+	static const char *const names[] = {
+		[SLUICE_FILE_WAY_SENDFILE] = "sendfile",
+		[SLUICE_FILE_WAY_READ] = "read",
+		[SLUICE_FILE_WAY_SPLICE] = "splice",
+	};
+	const char *wanted = getenv("SLUICE_TEST_FILE_WAY");
+
+	if (!wanted)
+		return SLUICE_FILE_WAY_AUTO;
+	for (uint32_t way = SLUICE_FILE_WAY_SENDFILE; way <= SLUICE_FILE_WAY_SPLICE; way++)
+		if (strcmp(wanted, names[way]) == 0)
+			return way;
+	cr_assert_fail("SLUICE_TEST_FILE_WAY is %s", wanted);
+	return SLUICE_FILE_WAY_AUTO;
+}
+
+struct sluice_options files_options(void)
+{
+	struct sluice_options options;
+
+	cr_assert_eq(sluice_options_init(&options, sizeof options), 0);
+	options.file_way = file_way_of_environment();
+	return options;
+}
+
+void files_begin(struct fixture *fixture, const struct sluice_options *options)
+{
+	struct sluice_options defaults = files_options();
+
+	fixture_begin_with(fixture, options ? options : &defaults);
+}
+
+bool files_unforced(void)
+{
+	return file_way_of_environment() == SLUICE_FILE_WAY_AUTO && !getenv("SLUICE_DISABLE");
+}
+
+/* ---- packets ---- */
+
+struct sluice_packet memory_packet(const void *base, size_t count)
+{
+	return (struct sluice_packet){
+		.kind = SLUICE_PACKET_MEMORY,
+		.base = base,
+		.count = (int64_t)count,
+	};
+}
+
+struct sluice_packet file_packet(int fd, int64_t offset, int64_t count)
+{
+	return (struct sluice_packet){
+		.kind = SLUICE_PACKET_FILE,
+		.fd = fd,
+		.offset = offset,
+		.count = count,
+	};
+}
+
+struct sluice_packet path_packet(const char *path, int64_t offset, int64_t count)
+{
+	return (struct sluice_packet){
+		.kind = SLUICE_PACKET_PATH,
+		.path = path,
+		.offset = offset,
+		.count = count,
+	};
+}
+
+int start_packets(struct sluice_socket *socket, struct operation *operation,
+		  const struct sluice_packet *packets, size_t count)
+{
+	cr_assert_eq(sluice_args_set_packets(&operation->args, packets, count), 0);
+	return start(sluice_send_packets_async, socket, operation);
+}
+
+void send_packets(struct sluice_socket *socket, struct operation *operation,
+		  const struct sluice_packet *packets, size_t count)
+{
+	int answer = start_packets(socket, operation, packets, count);
+
+	cr_assert(answer >= 0, "send_packets was refused: %s", strerror(-answer));
+	run_until(operation->fixture, is_over(operation));
+}
+
+/* ---- what a socket says ---- */
+
+void assert_still_sends(struct pair *pair, struct fixture *fixture)
+{
+	struct operation probe;
+	char byte;
+
+	operation_init(&probe, fixture);
+	cr_assert(start_send(pair->socket, &probe, "!", 1) >= 0);
+	run_until(fixture, is_over(&probe));
+	assert_ended(&probe, SLUICE_ERROR_SUCCESS, 1);
+	read_exactly(pair->peer, &byte, 1);
+	cr_assert_eq(byte, '!', "another byte came first");
+}
+
+int cork_of(const struct pair *pair)
+{
+	int value = -1;
+	socklen_t length = sizeof value;
+	int fd = sluice_socket_fd(pair->socket);
+
+	cr_assert_eq(getsockopt(fd, IPPROTO_TCP, TCP_CORK, &value, &length), 0);
+	return value;
+}
+
+/* ---- the page cache ---- */
+
+static bool is_cold(int fd)
+{
+	char byte;
+	struct iovec place = {.iov_base = &byte, .iov_len = 1};
+
+	return preadv2(fd, &place, 1, 0, RWF_NOWAIT) < 0 && errno == EAGAIN;
+}
+
+int file_chill(int fd)
+{
+	if (fsync(fd) < 0 || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) != 0)
+		return -1;
+	return is_cold(fd) ? 0 : -1;
+}
+
+/* ---- the kernel's threads ---- */
+
+static bool is_ring_worker(const char *thread)
+{
+	char path[300], name[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/self/task/%s/comm", thread);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (!fgets(name, sizeof name, file))
+		name[0] = '\0';
+	fclose(file);
+	return strncmp(name, "iou-wrk", 7) == 0;
+}
+
+int count_ring_workers(void)
+{
+	DIR *directory = opendir("/proc/self/task");
+	struct dirent *entry;
+	int count = 0;
+
+	cr_assert(directory);
+	while ((entry = readdir(directory)))
+		count += is_ring_worker(entry->d_name);
+	closedir(directory);
+	return count;
+}

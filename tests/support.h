@@ -131,18 +131,18 @@ static inline bool is_over(const struct operation *operation)
 bool are_over(const struct operation *operations, size_t count);
 
 /* The operation is over with this SocketError, and with so many bytes. */
-#define assert_ended(operation, socket_error, bytes)                              \
-	do {                                                                      \
-		const struct operation *ended = (operation);                      \
-		cr_assert(is_over(ended), "%s is still in progress", #operation); \
-		cr_assert_eq(ended->args.error, (int32_t)(socket_error),          \
-			     "%s ended with %s, not %s", #operation,              \
-			     sluice_socket_error_name(ended->args.error),         \
-			     sluice_socket_error_name(socket_error));             \
-		cr_assert_eq(ended->args.bytes_transferred, (uint64_t)(bytes),    \
-			     "%s ended with %llu bytes, not %llu", #operation,    \
-			     (unsigned long long)ended->args.bytes_transferred,   \
-			     (unsigned long long)(bytes));                        \
+#define assert_ended(record, socket_error, bytes)                               \
+	do {                                                                    \
+		const struct operation *ended = (record);                       \
+		cr_assert(is_over(ended), "%s is still in progress", #record);  \
+		cr_assert_eq(ended->args.error, (int32_t)(socket_error),        \
+			     "%s ended with %s, not %s", #record,               \
+			     sluice_socket_error_name(ended->args.error),       \
+			     sluice_socket_error_name(socket_error));           \
+		cr_assert_eq(ended->args.bytes_transferred, (uint64_t)(bytes),  \
+			     "%s ended with %llu bytes, not %llu", #record,     \
+			     (unsigned long long)ended->args.bytes_transferred, \
+			     (unsigned long long)(bytes));                      \
 	} while (0)
 
 /* ---- sockets ---- */
@@ -181,6 +181,24 @@ void attached_pair(struct fixture *fixture, struct sluice_socket **ret_one,
 /* Destroys the socket and closes the peer. */
 void pair_close(struct pair *pair);
 
+/* A pair whose peer does not read, and a send that is in progress because of it. */
+struct blocked {
+	struct pair pair;
+	struct operation head; /* HEAD_BYTES of the pattern, from 0 on */
+	void *bytes;
+};
+
+#define HEAD_BYTES ((size_t)1048583)
+
+/* TCP with small buffers. */
+void blocked_begin(struct fixture *fixture, struct blocked *blocked);
+
+/* socketpair(AF_UNIX, SOCK_STREAM). */
+void blocked_begin_unix(struct fixture *fixture, struct blocked *blocked);
+
+/* Closes the pair and frees the bytes; the head has to be over. */
+void blocked_end(struct blocked *blocked);
+
 /* Closes a TCP descriptor so that the other end is reset. */
 void close_with_reset(int fd);
 
@@ -190,6 +208,12 @@ void close_with_reset(int fd);
 static inline unsigned char pattern_at(uint64_t position)
 {
 	return (unsigned char)(position % 251);
+}
+
+/* A segment of a list; the memory is only read. */
+static inline struct iovec segment(const void *base, size_t length)
+{
+	return (struct iovec){(void *)(uintptr_t)base, length};
 }
 
 /* The pattern from position on. */
@@ -206,6 +230,15 @@ void read_exactly(int fd, void *base, size_t length);
 
 /* read_exactly, and asserts the pattern from position on. */
 void read_pattern(int fd, size_t length, uint64_t position);
+
+/* As read_pattern, running the engine meanwhile, which has yet to send the bytes. */
+void run_reading(struct fixture *fixture, int fd, size_t length, uint64_t position);
+
+/*
+ * Runs the engine and reads the pattern from position on, to the end of the stream or to an error
+ * other than EAGAIN, which comes back in ret_error (0: the end). Returns the bytes that came.
+ */
+uint64_t run_reading_to_end(struct fixture *fixture, int fd, uint64_t position, int *ret_error);
 
 /* Asserts that the peer's next read meets the end of the stream, without an error. */
 void assert_end_of_stream(int fd);

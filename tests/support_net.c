@@ -157,6 +157,33 @@ void pair_close(struct pair *pair)
 	pair->peer = -1;
 }
 
+static void block(struct fixture *fixture, struct blocked *blocked)
+{
+	operation_init(&blocked->head, fixture);
+	blocked->bytes = pattern_new(HEAD_BYTES, 0);
+	cr_assert_eq(start_send(blocked->pair.socket, &blocked->head, blocked->bytes, HEAD_BYTES),
+		     1);
+}
+
+void blocked_begin(struct fixture *fixture, struct blocked *blocked)
+{
+	tcp_pair(fixture, &blocked->pair, SMALL);
+	block(fixture, blocked);
+}
+
+void blocked_begin_unix(struct fixture *fixture, struct blocked *blocked)
+{
+	unix_pair(fixture, &blocked->pair, SOCK_STREAM);
+	block(fixture, blocked);
+}
+
+void blocked_end(struct blocked *blocked)
+{
+	cr_assert(is_over(&blocked->head));
+	pair_close(&blocked->pair);
+	free(blocked->bytes);
+}
+
 void close_with_reset(int fd)
 {
 	struct linger linger = {.l_onoff = 1, .l_linger = 0};
@@ -232,6 +259,62 @@ void read_pattern(int fd, size_t length, uint64_t position)
 	cr_assert(pattern_matches(base, length, position), "the bytes from %llu on are wrong",
 		  (unsigned long long)position);
 	free(base);
+}
+
+/* What one read of at most length bytes brought; waits one turn of the engine's at most. */
+static ssize_t run_and_receive(struct fixture *fixture, int fd, void *base, size_t length)
+{
+	ssize_t count = recv(fd, base, length, MSG_DONTWAIT);
+
+	if (count < 0 && errno == EAGAIN) {
+		cr_assert(sluice_engine_run(fixture->engine, MILLISECOND) >= 0);
+		count = recv(fd, base, length, MSG_DONTWAIT);
+	}
+	return count;
+}
+
+/* Reads until limit bytes came, the stream ended or broke, or the guard's time passed. */
+static uint64_t run_reading_some(struct fixture *fixture, int fd, uint64_t limit, uint64_t position,
+				 int *ret_error)
+{
+	static unsigned char buffer[262144];
+	int64_t deadline = now_ns() + GUARD_NS;
+	uint64_t done = 0;
+
+	*ret_error = EAGAIN;
+	while (done < limit && now_ns() < deadline) {
+		size_t room = limit - done < sizeof buffer ? limit - done : sizeof buffer;
+		ssize_t count = run_and_receive(fixture, fd, buffer, room);
+
+		if (count < 0 && errno == EAGAIN)
+			continue;
+		*ret_error = count < 0 ? errno : 0;
+		if (count <= 0)
+			break;
+		cr_assert(pattern_matches(buffer, (size_t)count, position + done),
+			  "the bytes from %llu on are wrong",
+			  (unsigned long long)(position + done));
+		done += (uint64_t)count;
+	}
+	return done;
+}
+
+void run_reading(struct fixture *fixture, int fd, size_t length, uint64_t position)
+{
+	int error;
+	uint64_t done = run_reading_some(fixture, fd, length, position, &error);
+
+	cr_assert_eq(done, length, "%llu of %zu bytes came, then: %s", (unsigned long long)done,
+		     length, error ? strerror(error) : "the end");
+}
+
+uint64_t run_reading_to_end(struct fixture *fixture, int fd, uint64_t position, int *ret_error)
+{
+	uint64_t done = run_reading_some(fixture, fd, UINT64_MAX, position, ret_error);
+
+	cr_assert_neq(*ret_error, EAGAIN, "neither the end nor an error, %llu bytes came",
+		      (unsigned long long)done);
+	return done;
 }
 
 void assert_end_of_stream(int fd)

@@ -91,7 +91,8 @@ static void *sparse_reader_main(void *token)
 }
 
 /* Sends count bytes of the file from offset on, and a trailer, to a peer that looks at every byte. */
-static void assert_arrives(int64_t file_length, int64_t offset, int64_t count, int64_t expected)
+static void assert_large_arrives(int64_t file_length, int64_t offset, int64_t count,
+				 int64_t expected)
 {
 	struct sparse_reader reader = {.position = offset, .end = offset + expected, .wrong = -1};
 	struct fixture fixture;
@@ -128,17 +129,17 @@ static void assert_arrives(int64_t file_length, int64_t offset, int64_t count, i
 
 Test(d03, d03_three_sparse_gibibytes_arrive_byte_for_byte)
 {
-	assert_arrives(3 * GIB, 0, 0, 3 * GIB);
+	assert_large_arrives(3 * GIB, 0, 0, 3 * GIB);
 }
 
 /* .NET's case; its BytesTransferred wraps to -2,147,483,549. */
 Test(d03, d03_two_to_the_31_and_99_bytes_are_counted_in_64_bits)
 {
-	assert_arrives(2 * GIB + 99, 0, 2 * GIB + 99, 2 * GIB + 99);
+	assert_large_arrives(2 * GIB + 99, 0, 2 * GIB + 99, 2 * GIB + 99);
 }
 
 Test(d03, d03_offsets_over_4_gib_are_64_bits)
 {
-	assert_arrives(5 * GIB, 4 * GIB - 1000, 2000000, 2000000);
-	assert_arrives(5 * GIB + 12345, 5 * GIB, 0, 12345);
+	assert_large_arrives(5 * GIB, 4 * GIB - 1000, 2000000, 2000000);
+	assert_large_arrives(5 * GIB + 12345, 5 * GIB, 0, 12345);
 }

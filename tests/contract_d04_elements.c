@@ -9,46 +9,13 @@
 
 #include "files.h"
 
-/* A connection with a file of the pattern and a record, as most of these tests want them. */
-struct scene {
-	struct fixture fixture;
-	struct pair pair;
-	struct operation operation;
-	struct file file;
-};
-
-static void scene_begin(struct scene *scene, size_t file_length)
-{
-	file_new(&scene->file, file_length, 0);
-	files_begin(&scene->fixture, NULL);
-	tcp_pair(&scene->fixture, &scene->pair, 0);
-	operation_init(&scene->operation, &scene->fixture);
-}
-
-static void scene_end(struct scene *scene)
-{
-	pair_close(&scene->pair);
-	fixture_end(&scene->fixture);
-	file_end(&scene->file);
-}
-
-/* Sends the packets and asserts success, and that the pattern from position on arrived. */
-static void assert_sent(struct scene *scene, const struct sluice_packet *packets, size_t count,
-			size_t bytes, uint64_t position)
-{
-	send_packets(scene->pair.socket, &scene->operation, packets, count);
-	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, bytes);
-	read_pattern(scene->pair.peer, bytes, position);
-	assert_nothing_to_read(scene->pair.peer);
-}
-
 Test(d04, d04_memory_path_and_descriptor_leave_in_order)
 {
 	static const size_t sizes[] = {2, 2047, 2048, 2049, 4096, 65536, 100000};
 	char *memory = pattern_new(100000, 0);
 	struct scene scene;
 
-	scene_begin(&scene, 100000);
+	scene_begin(&scene, 100000, 0);
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		int64_t n = (int64_t)sizes[i] / 2;
 		int64_t rest = (int64_t)sizes[i] - n;
@@ -57,13 +24,12 @@ Test(d04, d04_memory_path_and_descriptor_leave_in_order)
 			path_packet(scene.file.path, n, rest),   memory_packet(memory, (size_t)n),
 			memory_packet(memory + n, (size_t)rest),
 		};
+		char *arrived;
 
-		send_packets(scene.pair.socket, &scene.operation, packets, 5);
-		assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 3 * sizes[i]);
-		read_pattern(scene.pair.peer, sizes[i], 0);
-		read_pattern(scene.pair.peer, sizes[i], 0);
-		read_pattern(scene.pair.peer, sizes[i], 0);
-		assert_nothing_to_read(scene.pair.peer);
+		arrived = send_and_read(&scene, packets, 5, 3 * sizes[i]);
+		for (size_t part = 0; part < 3; part++)
+			cr_assert(pattern_matches(arrived + part * sizes[i], sizes[i], 0));
+		free(arrived);
 	}
 	scene_end(&scene);
 	free(memory);
@@ -81,7 +47,7 @@ Test(d04, d04_a_file_goes_whole_or_in_part)
 	};
 	struct scene scene;
 
-	scene_begin(&scene, 1024);
+	scene_begin(&scene, 1024, 0);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct sluice_packet by_path =
 			path_packet(scene.file.path, cases[i].offset, cases[i].count);
@@ -89,8 +55,8 @@ Test(d04, d04_a_file_goes_whole_or_in_part)
 			file_packet(scene.file.fd, cases[i].offset, cases[i].count);
 		uint64_t position = (uint64_t)cases[i].offset;
 
-		assert_sent(&scene, &by_path, 1, cases[i].bytes, position);
-		assert_sent(&scene, &by_descriptor, 1, cases[i].bytes, position);
+		assert_arrives(&scene, &by_path, 1, cases[i].bytes, position);
+		assert_arrives(&scene, &by_descriptor, 1, cases[i].bytes, position);
 	}
 	scene_end(&scene);
 }
@@ -99,15 +65,15 @@ Test(d04, d04_several_parts_of_one_file)
 {
 	struct scene scene;
 
-	scene_begin(&scene, 300000);
-	assert_sent(&scene,
-		    (struct sluice_packet[]){
-			    path_packet(scene.file.path, 0, 7),
-			    file_packet(scene.file.fd, 7, 99993),
-			    file_packet(scene.file.fd, 100000, 1),
-			    path_packet(scene.file.path, 100001, 0),
-		    },
-		    4, 300000, 0);
+	scene_begin(&scene, 300000, 0);
+	assert_arrives(&scene,
+		       (struct sluice_packet[]){
+			       path_packet(scene.file.path, 0, 7),
+			       file_packet(scene.file.fd, 7, 99993),
+			       file_packet(scene.file.fd, 100000, 1),
+			       path_packet(scene.file.path, 100001, 0),
+		       },
+		       4, 300000, 0);
 	scene_end(&scene);
 }
 
@@ -117,9 +83,9 @@ Test(d04, d04_the_offset_of_memory_is_heeded)
 	struct sluice_packet packet = memory_packet(memory, 900);
 	struct scene scene;
 
-	scene_begin(&scene, 0);
+	scene_begin(&scene, 0, 0);
 	packet.offset = 100;
-	assert_sent(&scene, &packet, 1, 900, 100);
+	assert_arrives(&scene, &packet, 1, 900, 100);
 	scene_end(&scene);
 	free(memory);
 }
@@ -131,22 +97,22 @@ Test(d04, d04_empty_elements_are_skipped)
 	struct scene scene;
 
 	file_new(&empty, 0, 0);
-	scene_begin(&scene, 1024);
-	assert_sent(&scene,
-		    (struct sluice_packet[]){
-			    {0},
-			    memory_packet(memory, 10),
-			    memory_packet(memory, 0),
-			    memory_packet(NULL, 0),
-			    {0},
-			    file_packet(scene.file.fd, 10, 3),
-			    file_packet(empty.fd, 0, 0),
-			    path_packet(empty.path, 0, 0),
-			    file_packet(scene.file.fd, 1024, 0),
-			    memory_packet(memory + 13, 7),
-			    {0},
-		    },
-		    11, 20, 0);
+	scene_begin(&scene, 1024, 0);
+	assert_arrives(&scene,
+		       (struct sluice_packet[]){
+			       {0},
+			       memory_packet(memory, 10),
+			       memory_packet(memory, 0),
+			       memory_packet(NULL, 0),
+			       {0},
+			       file_packet(scene.file.fd, 10, 3),
+			       file_packet(empty.fd, 0, 0),
+			       path_packet(empty.path, 0, 0),
+			       file_packet(scene.file.fd, 1024, 0),
+			       memory_packet(memory + 13, 7),
+			       {0},
+		       },
+		       11, 20, 0);
 	scene_end(&scene);
 	file_end(&empty);
 	free(memory);
@@ -167,7 +133,7 @@ Test(d04, d04_an_array_of_none_is_success_with_no_bytes)
 	struct sluice_packet none[4] = {{0}};
 	struct scene scene;
 
-	scene_begin(&scene, 0);
+	scene_begin(&scene, 0, 0);
 	assert_nothing_sent(&scene, none, 0);
 	assert_nothing_sent(&scene, none, 1);
 	assert_nothing_sent(&scene, none, 4);
@@ -180,7 +146,7 @@ Test(d04, d04_no_packets_set_is_refused)
 	struct sluice_packet packet = memory_packet("x", 1);
 	struct scene scene;
 
-	scene_begin(&scene, 0);
+	scene_begin(&scene, 0, 0);
 	cr_assert_eq(start(sluice_send_packets_async, scene.pair.socket, &scene.operation),
 		     -EINVAL);
 	cr_assert_eq(sluice_args_set_packets(&scene.operation.args, &packet, 1), 0);
@@ -197,7 +163,7 @@ Test(d04, d04_packets_do_not_look_at_the_buffer_nor_sends_at_the_packets)
 	struct scene scene;
 	char bytes[7];
 
-	scene_begin(&scene, 0);
+	scene_begin(&scene, 0, 0);
 	cr_assert_eq(sluice_args_set_buffer(&scene.operation.args, "buffer", 6, 0, 6), 0);
 	send_packets(scene.pair.socket, &scene.operation, &packet, 1);
 	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 7);
@@ -215,7 +181,7 @@ Test(d04, d04_done_at_once_returns_0_and_runs_no_handler)
 {
 	struct scene scene;
 
-	scene_begin(&scene, 10000);
+	scene_begin(&scene, 10000, 0);
 	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation,
 				   (struct sluice_packet[]){memory_packet("abc", 3)}, 1),
 		     0);
@@ -242,7 +208,7 @@ Test(d04, d04_batched_packets_return_1_and_end_in_their_handler)
 	struct scene scene;
 	struct sluice_packet packet;
 
-	scene_begin(&scene, 10000);
+	scene_begin(&scene, 10000, 0);
 	packet = file_packet(scene.file.fd, 0, 0);
 	scene.operation.args.flags = SLUICE_FLAG_BATCHED;
 	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, &packet, 1), 1);
@@ -271,15 +237,15 @@ Test(d04, d04_thousands_of_elements_in_one_record)
 	char *memory = pattern_new(ELEMENTS * EACH, 0);
 	struct scene scene;
 
-	scene_begin(&scene, ELEMENTS * EACH);
+	scene_begin(&scene, ELEMENTS * EACH, 0);
 	for (size_t i = 0; i < ELEMENTS; i++)
 		packets[i] = i % 3 == 0 ? file_packet(scene.file.fd, (int64_t)i * EACH, EACH)
 					: memory_packet(memory + i * EACH, EACH);
-	assert_sent(&scene, packets, ELEMENTS, (size_t)ELEMENTS * EACH, 0);
+	assert_arrives(&scene, packets, ELEMENTS, (size_t)ELEMENTS * EACH, 0);
 
 	for (size_t i = 0; i < ELEMENTS; i++)
 		packets[i] = memory_packet(memory + i * EACH, EACH);
-	assert_sent(&scene, packets, ELEMENTS, (size_t)ELEMENTS * EACH, 0);
+	assert_arrives(&scene, packets, ELEMENTS, (size_t)ELEMENTS * EACH, 0);
 	scene_end(&scene);
 	free(memory);
 	free(packets);
@@ -295,10 +261,10 @@ Test(d04, d04_thousands_of_empty_elements_lose_nothing)
 	char *memory = pattern_new(10, 0);
 	struct scene scene;
 
-	scene_begin(&scene, 10);
+	scene_begin(&scene, 10, 0);
 	packets[0] = memory_packet(memory, 3);
 	packets[EMPTY + 1] = file_packet(scene.file.fd, 3, 7);
-	assert_sent(&scene, packets, EMPTY + 2, 10, 0);
+	assert_arrives(&scene, packets, EMPTY + 2, 10, 0);
 	scene_end(&scene);
 	free(memory);
 	free(packets);
@@ -310,12 +276,12 @@ Test(d04, d04_a_symbolic_link_is_followed)
 	struct scene scene;
 	struct sluice_packet packet;
 
-	scene_begin(&scene, 5000);
+	scene_begin(&scene, 5000, 0);
 	cr_assert(mkdtemp(directory));
 	snprintf(link, sizeof link, "%s/link", directory);
 	cr_assert_eq(symlink(scene.file.path, link), 0);
 	packet = path_packet(link, 1, 0);
-	assert_sent(&scene, &packet, 1, 4999, 1);
+	assert_arrives(&scene, &packet, 1, 4999, 1);
 	unlink(link);
 	rmdir(directory);
 	scene_end(&scene);
@@ -327,7 +293,7 @@ Test(d04, d04_a_file_without_a_size_is_as_long_as_it_says)
 	struct scene scene;
 	struct sluice_packet packet = path_packet("/proc/version", 0, 0);
 
-	scene_begin(&scene, 0);
+	scene_begin(&scene, 0, 0);
 	assert_nothing_sent(&scene, &packet, 1);
 	packet.count = 10;
 	send_packets(scene.pair.socket, &scene.operation, &packet, 1);
@@ -345,7 +311,7 @@ Test(d04, d04_a_send_started_behind_packets_leaves_behind_them)
 	struct scene scene;
 	char bytes[7];
 
-	scene_begin(&scene, 0);
+	scene_begin(&scene, 0, 0);
 	for (size_t i = 0; i < 6; i++)
 		packets[i] = memory_packet(letters + i, 1);
 	scene.operation.args.flags = SLUICE_FLAG_BATCHED;
@@ -375,9 +341,7 @@ Test(d04, d04_files_and_sends_of_one_socket_never_interleave)
 	struct scene scene;
 	struct reader reader;
 
-	scene_begin(&scene, RECORDS * each);
-	pair_close(&scene.pair);
-	tcp_pair(&scene.fixture, &scene.pair, SMALL);
+	scene_begin(&scene, RECORDS * each, SMALL);
 	operations = operations_new(&scene.fixture, RECORDS);
 	for (size_t i = 0; i < RECORDS; i++) {
 		size_t at = i * each;
@@ -398,10 +362,8 @@ Test(d04, d04_files_and_sends_of_one_socket_never_interleave)
 		assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, each);
 		cr_assert_eq(operations[i].turn, i + 1);
 	}
-	sluice_socket_close(scene.pair.socket);
-	run_idle(&scene.fixture);
-	reader_join(&reader);
-	cr_assert_eq(reader.bytes, RECORDS * each);
+	assert_read_to_end(&scene, &reader, RECORDS * each);
+	cr_assert_eq(reader.mismatches, 0);
 	scene_end(&scene);
 	free(operations);
 	free(memory);
@@ -450,7 +412,7 @@ Test(d04, d04_packets_go_over_unix_streams_too)
 	struct reader reader;
 	struct sluice_packet packets[2];
 
-	scene_begin(&scene, 2 * MIB);
+	scene_begin(&scene, 2 * MIB, 0);
 	pair_close(&scene.pair);
 	unix_pair(&scene.fixture, &scene.pair, SOCK_STREAM);
 	packets[0] = file_packet(scene.file.fd, 0, MIB);
@@ -458,10 +420,8 @@ Test(d04, d04_packets_go_over_unix_streams_too)
 	reader_start(&reader, scene.pair.peer, 0);
 	send_packets(scene.pair.socket, &scene.operation, packets, 2);
 	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 2 * MIB);
-	sluice_socket_close(scene.pair.socket);
-	run_idle(&scene.fixture);
-	reader_join(&reader);
-	cr_assert_eq(reader.bytes, 2 * MIB);
+	assert_read_to_end(&scene, &reader, 2 * MIB);
+	cr_assert_eq(reader.mismatches, 0);
 	scene_end(&scene);
 }
 
@@ -482,17 +442,14 @@ Test(d04, d04_packets_started_again_in_their_handler_twenty_thousand_times)
 	struct scene scene;
 	struct reader reader;
 
-	scene_begin(&scene, 0);
+	scene_begin(&scene, 0, 0);
 	reader_start(&reader, scene.pair.peer, 0);
 	scene.operation.then = start_again;
 	scene.operation.token = &left;
 	scene.operation.args.flags = SLUICE_FLAG_BATCHED;
 	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, &packet, 1), 1);
 	run_until(&scene.fixture, is_over(&scene.operation));
-	sluice_socket_close(scene.pair.socket);
-	run_idle(&scene.fixture);
-	cr_assert_eq(pthread_join(reader.thread, NULL), 0);
-	cr_assert_eq(reader.bytes, 20001 * 3);
+	assert_read_to_end(&scene, &reader, 20001 * 3);
 	scene_end(&scene);
 }
 
@@ -506,9 +463,7 @@ Test(d04, d04_files_count_nothing_as_queued_bytes)
 	size_t queued;
 	struct sluice_packet packets[2];
 
-	scene_begin(&scene, 3 * MIB);
-	pair_close(&scene.pair);
-	tcp_pair(&scene.fixture, &scene.pair, SMALL);
+	scene_begin(&scene, 3 * MIB, SMALL);
 	operation_init(&head, &scene.fixture);
 	operation_init(&third, &scene.fixture);
 	cr_assert_eq(start_send(scene.pair.socket, &head, memory, 8 * MIB), 1);
@@ -527,10 +482,7 @@ Test(d04, d04_files_count_nothing_as_queued_bytes)
 	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 3 * MIB + 600);
 	assert_ended(&third, SLUICE_ERROR_SUCCESS, 3 * MIB);
 	cr_assert_eq(sluice_socket_queued_bytes(scene.pair.socket), 0);
-	sluice_socket_close(scene.pair.socket);
-	run_idle(&scene.fixture);
-	cr_assert_eq(pthread_join(reader.thread, NULL), 0);
-	cr_assert_eq(reader.bytes, 14 * MIB + 600);
+	assert_read_to_end(&scene, &reader, 14 * MIB + 600);
 	scene_end(&scene);
 	free(memory);
 }

@@ -126,6 +126,64 @@ void send_packets(struct sluice_socket *socket, struct operation *operation,
 	run_until(operation->fixture, is_over(operation));
 }
 
+void scene_begin(struct scene *scene, size_t file_length, int buffer_bytes)
+{
+	file_new(&scene->file, file_length, 0);
+	files_begin(&scene->fixture, NULL);
+	tcp_pair(&scene->fixture, &scene->pair, buffer_bytes);
+	operation_init(&scene->operation, &scene->fixture);
+}
+
+void scene_end(struct scene *scene)
+{
+	pair_close(&scene->pair);
+	fixture_end(&scene->fixture);
+	file_end(&scene->file);
+}
+
+void assert_read_to_end(struct scene *scene, struct reader *reader, uint64_t bytes)
+{
+	sluice_socket_close(scene->pair.socket);
+	run_idle(&scene->fixture);
+	cr_assert_eq(pthread_join(reader->thread, NULL), 0);
+	cr_assert_eq(reader->error, 0, "the peer met: %s", strerror(reader->error));
+	cr_assert_eq(reader->bytes, bytes, "the peer got %llu bytes, not %llu",
+		     (unsigned long long)reader->bytes, (unsigned long long)bytes);
+}
+
+void *send_and_read(struct scene *scene, const struct sluice_packet *packets, size_t count,
+		    size_t bytes)
+{
+	struct operation *operation = &scene->operation;
+	char *arrived = malloc(bytes + 1);
+	size_t done = 0;
+	int64_t deadline = now_ns() + GUARD_NS;
+	int answer = start_packets(scene->pair.socket, operation, packets, count);
+
+	cr_assert(arrived);
+	cr_assert(answer >= 0, "send_packets was refused: %s", strerror(-answer));
+	while (!is_over(operation) || done < bytes) {
+		ssize_t got = recv(scene->pair.peer, arrived + done, bytes - done, MSG_DONTWAIT);
+
+		if (got > 0)
+			done += (size_t)got;
+		cr_assert(sluice_engine_run(scene->fixture.engine, got > 0 ? 0 : MILLISECOND) >= 0);
+		cr_assert_lt(now_ns(), deadline, "%zu of %zu bytes arrived", done, bytes);
+	}
+	assert_ended(operation, SLUICE_ERROR_SUCCESS, bytes);
+	assert_nothing_to_read(scene->pair.peer);
+	return arrived;
+}
+
+void assert_arrives(struct scene *scene, const struct sluice_packet *packets, size_t count,
+		    size_t bytes, uint64_t position)
+{
+	void *arrived = send_and_read(scene, packets, count, bytes);
+
+	cr_assert(pattern_matches(arrived, bytes, position), "what arrived is not the pattern");
+	free(arrived);
+}
+
 /* ---- what a socket says ---- */
 
 void assert_still_sends(struct pair *pair, struct fixture *fixture)

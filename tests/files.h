@@ -50,6 +50,32 @@ int start_packets(struct sluice_socket *socket, struct operation *operation,
 void send_packets(struct sluice_socket *socket, struct operation *operation,
 		  const struct sluice_packet *packets, size_t count);
 
+/* A connection, a file of the pattern and a record: what most tests of files want. */
+struct scene {
+	struct fixture fixture;
+	struct pair pair;
+	struct operation operation;
+	struct file file;
+};
+
+/* The pair's buffers have buffer_bytes; 0: the default. */
+void scene_begin(struct scene *scene, size_t file_length, int buffer_bytes);
+void scene_end(struct scene *scene);
+
+/* Closes the socket, and asserts that the peer's reader got so many bytes and then the end. */
+void assert_read_to_end(struct scene *scene, struct reader *reader, uint64_t bytes);
+
+/*
+ * Sends the packets while the peer reads, whatever the buffers hold; asserts success, and that so
+ * many bytes arrived and no more. They are the caller's to free.
+ */
+void *send_and_read(struct scene *scene, const struct sluice_packet *packets, size_t count,
+		    size_t bytes);
+
+/* send_and_read, and asserts that what arrived is the pattern from position on. */
+void assert_arrives(struct scene *scene, const struct sluice_packet *packets, size_t count,
+		    size_t bytes, uint64_t position);
+
 /* A byte sent as a plain record reaches the peer next: the stream is whole, the socket lives. */
 void assert_still_sends(struct pair *pair, struct fixture *fixture);
 

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* d10: a slow reader of one file delays nobody else and holds no kernel worker thread. */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "files.h"
+
+/* Connections whose peers read nothing, each with a file in progress. */
+#define SLOW 50
+
+struct slow {
+	struct pair pairs[SLOW];
+	struct operation *operations;
+};
+
+static void slow_begin(struct slow *slow, struct fixture *fixture,
+		       const struct sluice_packet *packet)
+{
+	slow->operations = operations_new(fixture, SLOW);
+	for (int i = 0; i < SLOW; i++) {
+		tcp_pair(fixture, &slow->pairs[i], SMALL);
+		cr_assert_eq(start_packets(slow->pairs[i].socket, &slow->operations[i], packet, 1),
+			     1);
+	}
+}
+
+static void slow_end(struct slow *slow, struct fixture *fixture)
+{
+	for (int i = 0; i < SLOW; i++)
+		cr_assert(!is_over(&slow->operations[i]), "a reader that reads nothing was done");
+	for (int i = 0; i < SLOW; i++)
+		sluice_socket_close(slow->pairs[i].socket);
+	run_until(fixture, are_over(slow->operations, SLOW));
+	for (int i = 0; i < SLOW; i++)
+		pair_close(&slow->pairs[i]);
+	free(slow->operations);
+}
+
+/* How long 200 files of 16 KiB take to a peer that reads. */
+static int64_t time_of_200(struct scene *scene)
+{
+	struct sluice_packet packet = file_packet(scene->file.fd, 0, 16 * KIB);
+	int64_t began = now_ns();
+
+	for (int i = 0; i < 200; i++)
+		assert_arrives(scene, &packet, 1, 16 * KIB, 0);
+	return now_ns() - began;
+}
+
+/* Workers that the way itself may need; those of slow readers would be SLOW. */
+static void assert_few_workers(void)
+{
+	int allowed = file_way_of_environment() == SLUICE_FILE_WAY_AUTO ? 0 : 4;
+	int workers = count_ring_workers();
+
+	cr_assert_leq(workers, allowed, "%d kernel threads work for the ring", workers);
+}
+
+Test(d10, d10_slow_readers_delay_nobody_and_hold_no_worker_thread)
+{
+	struct scene scene;
+	struct slow slow;
+	struct sluice_packet packet;
+	int64_t alone, beside;
+
+	scene_begin(&scene, 8 * MIB, 0);
+	packet = file_packet(scene.file.fd, 0, 0);
+	alone = time_of_200(&scene);
+	slow_begin(&slow, &scene.fixture, &packet);
+	run_idle(&scene.fixture);
+	assert_few_workers();
+	beside = time_of_200(&scene);
+	cr_assert_lt(beside, 5 * alone + SECOND, "%lld ms beside slow readers, %lld ms alone",
+		     (long long)(beside / MILLISECOND), (long long)(alone / MILLISECOND));
+	assert_few_workers();
+	slow_end(&slow, &scene.fixture);
+	scene_end(&scene);
+}
+
+/* Nothing is tried again and again: the engine sleeps until a peer reads. */
+Test(d10, d10_slow_readers_cost_no_turns)
+{
+	struct scene scene;
+	struct slow slow;
+	struct sluice_packet packet;
+	int64_t end;
+	int turns = 0;
+
+	scene_begin(&scene, 8 * MIB, 0);
+	packet = file_packet(scene.file.fd, 0, 0);
+	slow_begin(&slow, &scene.fixture, &packet);
+	run_idle(&scene.fixture);
+	end = now_ns() + 200 * MILLISECOND;
+	for (int64_t left; (left = end - now_ns()) > 0; turns++)
+		cr_assert(sluice_engine_run(scene.fixture.engine, left) >= 0);
+	cr_assert_leq(turns, 20, "%d turns in 200 ms in which nothing happened", turns);
+	slow_end(&slow, &scene.fixture);
+	scene_end(&scene);
+}
+
+/* ---- fast readers ---- */
+
+static struct sluice_engine_statistics statistics_of(struct fixture *fixture)
+{
+	struct sluice_engine_statistics statistics = {.size = sizeof statistics};
+
+	cr_assert_eq(sluice_engine_statistics(fixture->engine, &statistics), 0);
+	return statistics;
+}
+
+/* Many gibibytes from a hot file: never done while the others are at it. */
+#define REPEATS 1000
+
+Test(d10, d10_a_fast_reader_of_a_large_file_starves_nobody, .timeout = 40)
+{
+	struct sluice_packet *packets = calloc(REPEATS, sizeof *packets);
+	struct scene scene;
+	struct pair other;
+	struct operation small;
+	struct reader reader;
+
+	scene_begin(&scene, 32 * MIB, 0);
+	tcp_pair(&scene.fixture, &other, 0);
+	operation_init(&small, &scene.fixture);
+	for (size_t i = 0; i < REPEATS; i++)
+		packets[i] = file_packet(scene.file.fd, 0, 0);
+	reader_start(&reader, scene.pair.peer, 0);
+	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, REPEATS), 1);
+	for (int i = 0; i < 100; i++) {
+		int turns = 0;
+
+		small.args.flags = SLUICE_FLAG_BATCHED;
+		cr_assert_eq(start_send(other.socket, &small, "small", 5), 1);
+		for (; !is_over(&small); turns++)
+			cr_assert(sluice_engine_run(scene.fixture.engine, MILLISECOND) >= 0);
+		cr_assert_leq(turns, 5, "a small send took %d turns beside a large file", turns);
+		read_exactly(other.peer, (char[5]){0}, 5);
+	}
+	cr_assert(!is_over(&scene.operation), "the file was done too early to tell anything");
+	sluice_socket_close(scene.pair.socket);
+	run_until(&scene.fixture, is_over(&scene.operation));
+	cr_assert_eq(pthread_join(reader.thread, NULL), 0);
+	pair_close(&other);
+	scene_end(&scene);
+	free(packets);
+}
+
+Test(d10, d10_one_file_gets_no_more_than_its_slice_a_turn)
+{
+	const size_t slice = 64 * KIB, length = 16 * MIB;
+	struct sluice_options options = files_options();
+	struct fixture fixture;
+	struct pair pair;
+	struct operation operation;
+	struct file file;
+	struct sluice_packet packet;
+	struct reader reader;
+	uint64_t before, turns;
+
+	options.file_slice_bytes = slice;
+	file_new(&file, length, 0);
+	files_begin(&fixture, &options);
+	tcp_pair(&fixture, &pair, 0);
+	operation_init(&operation, &fixture);
+	packet = file_packet(file.fd, 0, 0);
+	reader_start(&reader, pair.peer, 0);
+	before = statistics_of(&fixture).turns;
+	send_packets(pair.socket, &operation, &packet, 1);
+	turns = statistics_of(&fixture).turns - before;
+	assert_ended(&operation, SLUICE_ERROR_SUCCESS, length);
+	/* One slice may have left in the starting call. */
+	cr_assert_geq(turns + 1, length / slice, "%llu turns", (unsigned long long)turns);
+	sluice_socket_close(pair.socket);
+	run_idle(&fixture);
+	reader_join(&reader);
+	pair_close(&pair);
+	fixture_end(&fixture);
+	file_end(&file);
+}

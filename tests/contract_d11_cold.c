@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * d11: what is not in the page cache never blocks the engine's thread. A thread that waits for the
+ * disk switches away of its own accord, and the kernel counts that: the tests look at this count
+ * around every call of the library, and first show that reading such files plainly does raise it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "files.h"
+
+#define FILES 64
+
+/* The files of one test, which follow each other in the pattern. */
+struct files {
+	struct file file[FILES];
+	size_t length; /* of each */
+};
+
+static void files_new(struct files *files, size_t length)
+{
+	files->length = length;
+	for (size_t i = 0; i < FILES; i++)
+		file_new(&files->file[i], length, i * length);
+}
+
+static void files_end(struct files *files)
+{
+	for (size_t i = 0; i < FILES; i++)
+		file_end(&files->file[i]);
+}
+
+static void files_chill(struct files *files)
+{
+	for (size_t i = 0; i < FILES; i++)
+		if (file_chill(files->file[i].fd) < 0)
+			cr_skip("this filesystem does not let go of its pages, or does not tell");
+}
+
+/* How often the thread has waited. */
+static long waits(void)
+{
+	struct rusage usage;
+
+	cr_assert_eq(getrusage(RUSAGE_THREAD, &usage), 0);
+	return usage.ru_nvcsw;
+}
+
+/* How often it does when somebody reads the files who does not mind. */
+static long waits_of_reading(struct files *files)
+{
+	char *bytes = malloc(files->length);
+	long before = waits();
+
+	for (size_t i = 0; i < FILES; i++)
+		cr_assert_eq(pread(files->file[i].fd, bytes, files->length, 0),
+			     (ssize_t)files->length);
+	free(bytes);
+	return waits() - before;
+}
+
+/* Sends a cold file; returns how often the library waited in its calls. */
+static long send_counting_waits(struct scene *scene, const struct file *file)
+{
+	struct sluice_packet packet = file_packet(file->fd, 0, 0);
+	int64_t deadline = now_ns() + GUARD_NS;
+	long before = waits(), waited;
+
+	cr_assert(start_packets(scene->pair.socket, &scene->operation, &packet, 1) >= 0);
+	waited = waits() - before;
+	while (!is_over(&scene->operation)) {
+		cr_assert_lt(now_ns(), deadline);
+		before = waits();
+		cr_assert(sluice_engine_run(scene->fixture.engine, 0) >= 0);
+		waited += waits() - before;
+		sched_yield();
+	}
+	return waited;
+}
+
+static struct sluice_engine_statistics statistics_of(struct fixture *fixture)
+{
+	struct sluice_engine_statistics statistics = {.size = sizeof statistics};
+
+	cr_assert_eq(sluice_engine_statistics(fixture->engine, &statistics), 0);
+	return statistics;
+}
+
+/* Sends all the files, cold, and asserts that they arrive and that hardly a call waited. */
+static void assert_sent_without_waiting(struct scene *scene, struct files *files)
+{
+	struct sluice_engine_statistics statistics;
+	struct reader reader;
+	long waited = 0;
+
+	reader_start(&reader, scene->pair.peer, 0);
+	for (size_t i = 0; i < FILES; i++) {
+		waited += send_counting_waits(scene, &files->file[i]);
+		assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, files->length);
+	}
+	cr_assert_leq(waited, FILES / 8, "the engine's thread waited %ld times for %d files",
+		      waited, FILES);
+	statistics = statistics_of(&scene->fixture);
+	cr_assert_geq(statistics.file_windows_fetched, FILES);
+	cr_assert_eq(statistics.file_blocked, 0);
+	assert_read_to_end(scene, &reader, FILES * files->length);
+	cr_assert_eq(reader.mismatches, 0);
+}
+
+static void skip_where_forced(void)
+{
+	if (file_way_of_environment() != SLUICE_FILE_WAY_AUTO)
+		cr_skip("a way that is forced is not asked about the cache");
+}
+
+/* Makes cold files, and asserts that they leave without waiting in an engine of this user's. */
+static void assert_cold_files_do_not_block(size_t length, uid_t user)
+{
+	struct files files;
+	struct scene scene;
+
+	skip_where_forced();
+	files_new(&files, length);
+	files_chill(&files);
+	if (waits_of_reading(&files) < FILES / 2)
+		cr_skip("to read from this disk is not to wait");
+	files_chill(&files);
+	file_new(&scene.file, 0, 0);
+	cr_assert_eq(seteuid(user), 0);
+	files_begin(&scene.fixture, NULL);
+	tcp_pair(&scene.fixture, &scene.pair, 0);
+	operation_init(&scene.operation, &scene.fixture);
+	assert_sent_without_waiting(&scene, &files);
+	scene_end(&scene);
+	files_end(&files);
+}
+
+Test(d11, d11_cold_files_do_not_block_the_engines_thread)
+{
+	assert_cold_files_do_not_block(256 * KIB, geteuid());
+}
+
+Test(d11, d11_large_cold_files_do_not_block_the_engines_thread)
+{
+	assert_cold_files_do_not_block(2 * MIB + 12345, geteuid());
+}
+
+/* They are read, not sent by sendfile, but the disk is as far away. */
+Test(d11, d11_small_cold_files_do_not_block_the_engines_thread)
+{
+	assert_cold_files_do_not_block(1000, geteuid());
+}
+
+/* Who does not own a file may not ask for the state of its pages by cachestat(2). */
+Test(d11, d11_cold_files_of_somebody_else_do_not_block_the_engines_thread)
+{
+	if (geteuid() != 0)
+		cr_skip("only root can make files that are somebody else's");
+	assert_cold_files_do_not_block(256 * KIB, 65534);
+}
+
+/* ---- overlayfs ---- */
+
+struct overlay {
+	char base[32];
+	char part[4][64]; /* lower, upper, work, merged */
+};
+
+static void overlay_remove(struct overlay *overlay)
+{
+	char inner[80];
+
+	umount2(overlay->part[3], MNT_DETACH);
+	snprintf(inner, sizeof inner, "%s/work", overlay->part[2]);
+	rmdir(inner);
+	for (int i = 0; i < 4; i++)
+		rmdir(overlay->part[i]);
+	rmdir(overlay->base);
+}
+
+/* A filesystem that cannot tell what is cached, in a mount namespace of the test's own. */
+static void overlay_begin(struct overlay *overlay)
+{
+	static const char *const names[] = {"lower", "upper", "work", "merged"};
+	char options[256];
+
+	strcpy(overlay->base, "sluice-test-XXXXXX");
+	cr_assert(mkdtemp(overlay->base));
+	for (int i = 0; i < 4; i++) {
+		snprintf(overlay->part[i], sizeof overlay->part[i], "%s/%s", overlay->base,
+			 names[i]);
+		cr_assert_eq(mkdir(overlay->part[i], 0755), 0);
+	}
+	snprintf(options, sizeof options, "lowerdir=%s,upperdir=%s,workdir=%s", overlay->part[0],
+		 overlay->part[1], overlay->part[2]);
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("overlay", overlay->part[3], "overlay", 0, options) < 0) {
+		overlay_remove(overlay);
+		cr_skip("overlayfs cannot be mounted here: %s", strerror(errno));
+	}
+}
+
+/* A file in the lower directory, open there and through the overlay, and without a name. */
+static void overlay_file_new(struct overlay *overlay, size_t i, size_t length, struct file *lower,
+			     struct file *merged)
+{
+	char *bytes = pattern_new(length, i * length);
+	char path[80];
+
+	snprintf(path, sizeof path, "%s/%zu", overlay->part[0], i);
+	lower->fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+	cr_assert(lower->fd >= 0);
+	cr_assert_eq(write(lower->fd, bytes, length), (ssize_t)length);
+	snprintf(path, sizeof path, "%s/%zu", overlay->part[3], i);
+	merged->fd = open(path, O_RDONLY | O_CLOEXEC);
+	cr_assert(merged->fd >= 0, "%s: %s", path, strerror(errno));
+	free(bytes);
+}
+
+static void overlay_file_unlink(struct overlay *overlay, size_t i)
+{
+	char path[80];
+
+	snprintf(path, sizeof path, "%s/%zu", overlay->part[0], i);
+	unlink(path);
+}
+
+Test(d11, d11_cold_files_on_overlayfs_do_not_block_the_engines_thread)
+{
+	struct overlay overlay;
+	struct files lower, merged;
+	struct scene scene;
+
+	skip_where_forced();
+	overlay_begin(&overlay);
+	lower.length = merged.length = 256 * KIB;
+	for (size_t i = 0; i < FILES; i++)
+		overlay_file_new(&overlay, i, lower.length, &lower.file[i], &merged.file[i]);
+	for (size_t i = 0; i < FILES; i++)
+		overlay_file_unlink(&overlay, i);
+	overlay_remove(&overlay);
+	files_chill(&lower);
+	if (waits_of_reading(&merged) < FILES / 2)
+		cr_skip("to read from this disk is not to wait");
+	files_chill(&lower);
+	scene_begin(&scene, 0, 0);
+	assert_sent_without_waiting(&scene, &merged);
+	scene_end(&scene);
+	files_end(&lower);
+	files_end(&merged);
+}
+
+/* ---- what else a cold file does ---- */
+
+Test(d11, d11_cold_files_arrive_between_headers_and_trailers)
+{
+	static const size_t lengths[] = {1, 2000, 2049, 4097, 131072, 131073, 524288, 3000000};
+	char *around = pattern_new(100, 0);
+
+	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+		struct scene scene;
+		struct sluice_packet packets[3];
+		char *arrived;
+
+		scene_begin(&scene, lengths[i], 0);
+		if (file_chill(scene.file.fd) < 0)
+			cr_skip("this filesystem does not let go of its pages, or does not tell");
+		packets[0] = memory_packet(around, 100);
+		packets[1] = file_packet(scene.file.fd, 0, 0);
+		packets[2] = memory_packet(around, 100);
+		arrived = send_and_read(&scene, packets, 3, lengths[i] + 200);
+		cr_assert(pattern_matches(arrived, 100, 0));
+		cr_assert(pattern_matches(arrived + 100, lengths[i], 0));
+		cr_assert(pattern_matches(arrived + 100 + lengths[i], 100, 0));
+		free(arrived);
+		scene_end(&scene);
+	}
+	free(around);
+}
+
+/* Given up while it is fetched: the descriptor may be closed in the handler, the engine ended. */
+static void close_in_handler(struct operation *operation)
+{
+	file_end(operation->token);
+}
+
+Test(d11, d11_a_cold_file_that_is_given_up_while_it_is_fetched_leaves_nothing)
+{
+	for (int i = 0; i < 20; i++) {
+		struct scene scene;
+		struct sluice_packet packet;
+
+		scene_begin(&scene, 4 * MIB, 0);
+		if (file_chill(scene.file.fd) < 0)
+			cr_skip("this filesystem does not let go of its pages, or does not tell");
+		packet = file_packet(scene.file.fd, 0, 0);
+		scene.operation.then = close_in_handler;
+		scene.operation.token = &scene.file;
+		cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, &packet, 1), 1);
+		if (i % 2)
+			cr_assert(sluice_engine_run(scene.fixture.engine, 0) >= 0);
+		if (!is_over(&scene.operation) && i % 4 < 2)
+			cr_assert_eq(sluice_cancel(scene.pair.socket, &scene.operation.args), 0);
+		else
+			sluice_socket_close(scene.pair.socket);
+		run_until(&scene.fixture, is_over(&scene.operation));
+		pair_close(&scene.pair);
+		scene.fixture.descriptors--; /* the file was open before the engine was made */
+		fixture_end(&scene.fixture);
+	}
+}
+
+#define READERS 100
+
+/* The daemon's worst afternoon: a hundred that asked for cold files and read none of them. */
+Test(d11, d11_a_hundred_slow_readers_of_cold_files_delay_nobody, .timeout = 40)
+{
+	struct sluice_options options = files_options();
+	struct scene scene;
+	struct file cold[READERS + 1];
+	struct pair pairs[READERS];
+	struct operation *operations;
+	struct sluice_packet packet;
+
+	skip_where_forced();
+	for (int i = 0; i <= READERS; i++) {
+		file_new(&cold[i], MIB, 0);
+		if (file_chill(cold[i].fd) < 0)
+			cr_skip("this filesystem does not let go of its pages, or does not tell");
+	}
+	scene_begin(&scene, 16 * KIB, 0);
+	operations = operations_new(&scene.fixture, READERS);
+	for (int i = 0; i < READERS; i++) {
+		tcp_pair(&scene.fixture, &pairs[i], SMALL);
+		packet = file_packet(cold[i].fd, 0, 0);
+		cr_assert_eq(start_packets(pairs[i].socket, &operations[i], &packet, 1), 1);
+	}
+	packet = file_packet(scene.file.fd, 0, 0);
+	for (int i = 0; i < 200; i++) {
+		assert_arrives(&scene, &packet, 1, 16 * KIB, 0);
+		cr_assert_leq((uint32_t)count_ring_workers(), options.worker_threads);
+	}
+	packet = file_packet(cold[READERS].fd, 0, 0);
+	assert_arrives(&scene, &packet, 1, MIB, 0);
+	cr_assert_leq((uint32_t)count_ring_workers(), options.worker_threads);
+
+	for (int i = 0; i < READERS; i++) {
+		cr_assert(!is_over(&operations[i]));
+		sluice_socket_close(pairs[i].socket);
+	}
+	run_until(&scene.fixture, are_over(operations, READERS));
+	for (int i = 0; i < READERS; i++)
+		pair_close(&pairs[i]);
+	scene_end(&scene);
+	for (int i = 0; i <= READERS; i++)
+		file_end(&cold[i]);
+	free(operations);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+#include "net.h"
+
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* More than a loopback socket holds, so that one call empties it. */
+#define RECEIVE_BYTES (8 << 20)
+
+void net_pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) != 0)
+		err(1, "cannot pin to CPU %d", cpu);
+}
+
+void net_lift_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		err(1, "getrlimit");
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		err(1, "setrlimit");
+}
+
+/* Root may have what it asks for; anyone else gets what net.core allows. */
+static void set_buffer(int fd, int forced, int allowed)
+{
+	int bytes = NET_BUFFER_BYTES;
+
+	if (setsockopt(fd, SOL_SOCKET, forced, &bytes, sizeof(bytes)) != 0 &&
+	    setsockopt(fd, SOL_SOCKET, allowed, &bytes, sizeof(bytes)) != 0)
+		err(1, "buffer size");
+}
+
+static int make_socket(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int on = 1;
+
+	if (fd < 0)
+		err(1, "socket");
+	if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, NET_CONGESTION, strlen(NET_CONGESTION)))
+		err(1, "congestion control %s", NET_CONGESTION);
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
+		err(1, "TCP_NODELAY");
+	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+	return fd;
+}
+
+static void watch(int epoll_fd, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+		err(1, "receiver: epoll_ctl");
+}
+
+static void accept_all(int epoll_fd, int listener)
+{
+	int fd;
+
+	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+		watch(epoll_fd, fd);
+	if (errno != EAGAIN)
+		err(1, "receiver: accept");
+}
+
+static void receive_some(int fd, int flags)
+{
+	static char buffer[RECEIVE_BYTES];
+	ssize_t got = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT | flags);
+
+	if (got == 0 || (got < 0 && errno != EAGAIN))
+		close(fd);
+}
+
+_Noreturn static void receive_for_ever(int listener, enum receiver_mode mode)
+{
+	int flags = mode == RECEIVER_DISCARDS ? MSG_TRUNC : 0;
+	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event events[256];
+
+	if (epoll_fd < 0)
+		err(1, "receiver: epoll_create1");
+	watch(epoll_fd, listener);
+	for (;;) {
+		int ready = epoll_wait(epoll_fd, events, 256, -1);
+
+		for (int i = 0; i < ready; i++) {
+			if (events[i].data.fd == listener)
+				accept_all(epoll_fd, listener);
+			else
+				receive_some(events[i].data.fd, flags);
+		}
+	}
+}
+
+static int listen_on_loopback(uint16_t *ret_port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(address);
+	int fd = make_socket();
+
+	/* Accepted sockets inherit the listener's options. */
+	if (bind(fd, (struct sockaddr *)&address, length) != 0 || listen(fd, 4096) != 0 ||
+	    getsockname(fd, (struct sockaddr *)&address, &length) != 0)
+		err(1, "cannot listen on loopback");
+	*ret_port = ntohs(address.sin_port);
+	return fd;
+}
+
+void receiver_start(struct receiver *receiver, enum receiver_mode mode, int cpu)
+{
+	pid_t parent = getpid();
+	int listener;
+
+	receiver->mode = mode;
+	receiver->cpu = cpu;
+	listener = listen_on_loopback(&receiver->port);
+	receiver->process = fork();
+	if (receiver->process < 0)
+		err(1, "fork");
+	if (receiver->process == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);
+		net_pin(cpu);
+		receive_for_ever(listener, mode);
+	}
+	close(listener);
+}
+
+void receiver_stop(struct receiver *receiver)
+{
+	kill(receiver->process, SIGKILL);
+	waitpid(receiver->process, NULL, 0);
+}
+
+int net_connect(const struct receiver *receiver)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_port = htons(receiver->port),
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = make_socket();
+
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+		if (errno != EINPROGRESS)
+			err(1, "connect");
+		net_wait_writable(fd);
+	}
+	return fd;
+}
+
+void net_wait_writable(int fd)
+{
+	struct pollfd wait = {.fd = fd, .events = POLLOUT};
+
+	while (poll(&wait, 1, -1) != 1) {
+		if (errno != EINTR)
+			err(1, "poll");
+	}
+	if (wait.revents & (POLLERR | POLLHUP))
+		errx(1, "the receiver is gone");
+}

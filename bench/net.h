@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The network between the two sides of a measurement: TCP over loopback into a receiver that is
+ * another process on another core, so that what it does is not on the sender's account.
+ */
+#ifndef BENCH_NET_H
+#define BENCH_NET_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum receiver_mode {
+	RECEIVER_DISCARDS, /* MSG_TRUNC: the bytes are dropped where they are */
+	RECEIVER_COPIES    /* into a buffer, as a real peer would */
+};
+
+struct receiver {
+	enum receiver_mode mode;
+	int cpu; /* what it is pinned to */
+	pid_t process;
+	uint16_t port;
+};
+
+/* Pins the calling thread, and the threads and kernel workers it starts later, to one core. */
+void net_pin(int cpu);
+
+/* Lifts the soft limit of descriptors to the hard one: 1,000 sockets a side do not fit in 1,024. */
+void net_lift_descriptor_limit(void);
+
+/* Starts the receiver's process. Before any thread is started, because it forks. */
+void receiver_start(struct receiver *receiver, enum receiver_mode mode, int cpu);
+
+/* Ends it. It also dies with the process that started it. */
+void receiver_stop(struct receiver *receiver);
+
+/*
+ * Every socket, on both ends, has TCP_NODELAY and these options. Some machines default to BBR, whose
+ * pacing spoils loopback. Buffers that the kernel lets grow become larger on one socket than on the
+ * other, and stay so: a program against itself then differs from itself by a quarter.
+ */
+#define NET_CONGESTION "cubic"
+#define NET_BUFFER_BYTES (1 << 20) /* the kernel doubles it, for its own needs */
+
+/* A connected, non-blocking socket to the receiver, the caller's. */
+int net_connect(const struct receiver *receiver);
+
+/* Waits until the socket, found full, takes bytes again. */
+void net_wait_writable(int fd);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* sendfile(2) until the socket is full, poll(2), and on: the usual loop of a file server. */
+#include <err.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+#include "side.h"
+
+struct sendfile_side {
+	struct side side;
+	struct load load;
+	uint64_t calls;
+	int fd;
+};
+
+static void send_all(struct sendfile_side *self)
+{
+	off_t offset = 0;
+	off_t end = (off_t)self->load.file_bytes;
+
+	while (offset < end) {
+		ssize_t sent =
+			sendfile(self->fd, self->load.file_fd, &offset, (size_t)(end - offset));
+
+		self->calls++;
+		if (sent == 0)
+			errx(1, "the file became shorter");
+		if (sent < 0 && errno != EAGAIN)
+			err(1, "sendfile");
+		if (sent < 0) {
+			net_wait_writable(self->fd);
+			self->calls++;
+		}
+	}
+}
+
+static void run(struct side *side, uint64_t times)
+{
+	while (times-- > 0)
+		send_all((struct sendfile_side *)side);
+}
+
+static uint64_t system_calls(struct side *side)
+{
+	return ((struct sendfile_side *)side)->calls;
+}
+
+static void destroy(struct side *side)
+{
+	close(((struct sendfile_side *)side)->fd);
+	free(side);
+}
+
+struct side *side_sendfile_create(const struct load *load)
+{
+	struct sendfile_side *self = side_allocate(1, sizeof(*self));
+
+	self->side = (struct side){"sendfile(2)", run, system_calls, NULL, destroy};
+	self->load = *load;
+	self->fd = net_connect(load->receiver);
+	return &self->side;
+}

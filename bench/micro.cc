@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What single steps cost, by google-benchmark: setting a record up, starting it, a turn, a timer.
+ * Not for comparisons with others, which bench/send and bench/file make side by side.
+ */
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+#include <sluice/sluice.h>
+
+extern "C" {
+#include "conditions.h"
+#include "net.h"
+#include "settings.h"
+}
+
+namespace
+{
+
+struct receiver peer;
+
+void check(int answer, const char *what)
+{
+	if (answer < 0) {
+		std::fprintf(stderr, "%s: %s\n", what, std::strerror(-answer));
+		std::exit(1);
+	}
+}
+
+/* An engine with connected sockets. */
+class Bed
+{
+      public:
+	explicit Bed(size_t socket_count = 0) : sockets(socket_count)
+	{
+		check(sluice_engine_create(&engine, nullptr), "sluice_engine_create");
+		for (auto &socket : sockets)
+			check(sluice_socket_attach(engine, net_connect(&peer), &socket),
+			      "sluice_socket_attach");
+	}
+
+	~Bed()
+	{
+		sluice_engine_destroy(engine);
+	}
+
+	Bed(const Bed &) = delete;
+	Bed &operator=(const Bed &) = delete;
+
+	struct sluice_engine *engine = nullptr;
+	std::vector<struct sluice_socket *> sockets;
+};
+
+size_t unfinished;
+
+void on_sent(struct sluice_socket *, struct sluice_args *)
+{
+	unfinished--;
+}
+
+const char payload[64] = {};
+
+/* Aligned as a program that cares would have them. */
+struct alignas(64) Record {
+	Record() : args()
+	{
+		args.completed = on_sent;
+		check(sluice_args_set_buffer(&args, payload, sizeof(payload), 0, sizeof(payload)),
+		      "sluice_args_set_buffer");
+	}
+
+	struct sluice_args args;
+};
+
+void start(struct sluice_socket *socket, struct sluice_args *args)
+{
+	int answer = sluice_send_async(socket, args);
+
+	check(answer, "sluice_send_async");
+	unfinished += static_cast<size_t>(answer);
+}
+
+void run_until_sent(struct sluice_engine *engine)
+{
+	while (unfinished > 0)
+		check(sluice_engine_run(engine, -1), "sluice_engine_run");
+}
+
+void set_buffer(benchmark::State &state)
+{
+	struct sluice_args args = {};
+
+	for (auto _ : state) {
+		sluice_args_set_buffer(&args, payload, sizeof(payload), 0, sizeof(payload));
+		benchmark::DoNotOptimize(args);
+	}
+}
+
+void send_eager(benchmark::State &state)
+{
+	Bed bed(1);
+	Record record;
+
+	for (auto _ : state) {
+		start(bed.sockets[0], &record.args);
+		run_until_sent(bed.engine);
+	}
+}
+
+/* range(0) records in a batch, over range(1) sockets. The time is that of one record. */
+void send_batch(benchmark::State &state)
+{
+	Bed bed(static_cast<size_t>(state.range(1)));
+	std::vector<Record> records(static_cast<size_t>(state.range(0)));
+	auto left = records.size();
+
+	while (state.KeepRunningBatch(static_cast<int64_t>(left))) {
+		size_t socket = 0;
+
+		sluice_batch_begin(bed.engine);
+		for (auto &record : records) {
+			start(bed.sockets[socket], &record.args);
+			if (++socket == bed.sockets.size())
+				socket = 0;
+		}
+		sluice_batch_end(bed.engine);
+		run_until_sent(bed.engine);
+	}
+}
+
+void empty_turn(benchmark::State &state)
+{
+	Bed bed(1);
+
+	for (auto _ : state)
+		sluice_engine_run(bed.engine, 0);
+}
+
+/* With range(0) timers armed beside it. */
+void timer_start_stop(benchmark::State &state)
+{
+	Bed bed;
+	std::vector<struct sluice_timer> others(static_cast<size_t>(state.range(0)));
+	struct sluice_timer timer = {};
+	int64_t second = 1000000000;
+
+	timer.expired = [](struct sluice_engine *, struct sluice_timer *) {};
+	for (size_t i = 0; i < others.size(); i++) {
+		others[i] = timer;
+		sluice_timer_start(bed.engine, &others[i],
+				   second * static_cast<int64_t>(1 + i % 3600));
+	}
+	for (auto _ : state) {
+		sluice_timer_start(bed.engine, &timer, second);
+		sluice_timer_stop(bed.engine, &timer);
+	}
+}
+
+/* A function posted by the engine's own thread, and the turn that runs it. */
+void post_and_turn(benchmark::State &state)
+{
+	Bed bed;
+
+	for (auto _ : state) {
+		sluice_post(
+			bed.engine, [](struct sluice_engine *, void *) {}, nullptr);
+		sluice_engine_run(bed.engine, 0);
+	}
+}
+
+void print_conditions()
+{
+	struct settings settings;
+	struct conditions it;
+	char program[] = "micro";
+	char *arguments[] = {program, nullptr};
+
+	settings_parse(&settings, 1, arguments);
+	conditions_collect(&it, &settings, &peer);
+	benchmark::AddCustomContext("kernel", it.kernel);
+	benchmark::AddCustomContext("cpu", it.cpu);
+	benchmark::AddCustomContext("sluice", std::string(it.sluice) + ", " + it.build);
+	benchmark::AddCustomContext("backend", std::string(it.backend) + " " + it.backend_reason);
+	benchmark::AddCustomContext("capabilities", it.capabilities);
+	benchmark::AddCustomContext("liburing", it.liburing);
+	benchmark::AddCustomContext("congestion control", it.congestion);
+}
+
+} // namespace
+
+BENCHMARK(set_buffer);
+BENCHMARK(send_eager);
+BENCHMARK(send_batch)->ArgNames({"records", "sockets"})->ArgsProduct({{1, 8, 32, 512, 1024}, {1}});
+BENCHMARK(send_batch)->ArgNames({"records", "sockets"})->Args({64, 64})->Args({1000, 1000});
+BENCHMARK(empty_turn);
+BENCHMARK(timer_start_stop)->ArgName("armed")->Arg(0)->Arg(10000);
+BENCHMARK(post_and_turn);
+
+int main(int argc, char **argv)
+{
+	benchmark::Initialize(&argc, argv);
+	if (benchmark::ReportUnrecognizedArguments(argc, argv))
+		return 2;
+	net_lift_descriptor_limit();
+	receiver_start(&peer, RECEIVER_DISCARDS, 1);
+	net_pin(0);
+	print_conditions();
+	benchmark::RunSpecifiedBenchmarks();
+	receiver_stop(&peer);
+	return 0;
+}

@@ -5,54 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "files.h"
-
-/* The soft limit, so that the test can have its own back. */
-static void limit_descriptors(rlim_t limit)
-{
-	struct rlimit limits;
-
-	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limits), 0);
-	limits.rlim_cur = limit;
-	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limits), 0);
-}
+#include "measure.h"
 
 #define LIMIT 64
 
-/* What a test takes so that nobody else can have it. */
-struct hoard {
-	int fds[LIMIT];
-	int count;
-};
-
-/* Takes every descriptor below the limit. */
-static void hoard_begin(struct hoard *hoard)
+static void skip_where_spliced(void)
 {
-	int fd;
-
 	if (file_way_of_environment() == SLUICE_FILE_WAY_SPLICE)
 		cr_skip("a splice wants descriptors for its pipe");
-	limit_descriptors(LIMIT);
-	hoard->count = 0;
-	while ((fd = dup(0)) >= 0)
-		hoard->fds[hoard->count++] = fd;
-	cr_assert_eq(errno, EMFILE);
-}
-
-static void hoard_release(struct hoard *hoard, int count)
-{
-	while (count-- > 0) {
-		cr_assert_gt(hoard->count, 0);
-		close(hoard->fds[--hoard->count]);
-	}
-}
-
-static void hoard_end(struct hoard *hoard)
-{
-	hoard_release(hoard, hoard->count);
 }
 
 Test(d05, d05_a_path_that_fails_sends_nothing_and_closes_the_others, .timeout = 30)
@@ -92,10 +55,11 @@ Test(d05, d05_out_of_descriptors_is_refused_and_sends_nothing)
 	struct sluice_packet packets[2];
 	struct hoard hoard;
 
+	skip_where_spliced();
 	scene_begin(&scene, 5000, 0);
 	packets[0] = memory_packet("memory", 6);
 	packets[1] = path_packet(scene.file.path, 0, 0);
-	hoard_begin(&hoard);
+	hoard_begin(&hoard, LIMIT);
 
 	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 2), -EMFILE);
 	run_idle(&scene.fixture);
@@ -116,11 +80,12 @@ Test(d05, d05_what_was_opened_is_closed_when_the_next_cannot_be)
 	struct sluice_packet packets[3];
 	struct hoard hoard;
 
+	skip_where_spliced();
 	scene_begin(&scene, 5000, 0);
 	packets[0] = path_packet(scene.file.path, 0, 10);
 	packets[1] = path_packet(scene.file.path, 10, 10);
 	packets[2] = path_packet(scene.file.path, 20, 10);
-	hoard_begin(&hoard);
+	hoard_begin(&hoard, LIMIT);
 	hoard_release(&hoard, 2);
 
 	for (int i = 0; i < 10; i++)

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "files.h"
+#include "measure.h"
 
 /* Connections whose peers read nothing, each with a file in progress. */
 #define SLOW 50
@@ -84,30 +85,19 @@ Test(d10, d10_slow_readers_cost_no_turns)
 	struct scene scene;
 	struct slow slow;
 	struct sluice_packet packet;
-	int64_t end;
-	int turns = 0;
+	int turns;
 
 	scene_begin(&scene, 8 * MIB, 0);
 	packet = file_packet(scene.file.fd, 0, 0);
 	slow_begin(&slow, &scene.fixture, &packet);
 	run_idle(&scene.fixture);
-	end = now_ns() + 200 * MILLISECOND;
-	for (int64_t left; (left = end - now_ns()) > 0; turns++)
-		cr_assert(sluice_engine_run(scene.fixture.engine, left) >= 0);
+	turns = turns_in(&scene.fixture, 200 * MILLISECOND);
 	cr_assert_leq(turns, 20, "%d turns in 200 ms in which nothing happened", turns);
 	slow_end(&slow, &scene.fixture);
 	scene_end(&scene);
 }
 
 /* ---- fast readers ---- */
-
-static struct sluice_engine_statistics statistics_of(struct fixture *fixture)
-{
-	struct sluice_engine_statistics statistics = {.size = sizeof statistics};
-
-	cr_assert_eq(sluice_engine_statistics(fixture->engine, &statistics), 0);
-	return statistics;
-}
 
 /* Many gibibytes from a hot file: never done while the others are at it. */
 #define REPEATS 1000

@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "files.h"
+#include "measure.h"
 
 #define FILES 64
 
@@ -45,16 +45,7 @@ static void files_chill(struct files *files)
 			cr_skip("this filesystem does not let go of its pages, or does not tell");
 }
 
-/* How often the thread has waited. */
-static long waits(void)
-{
-	struct rusage usage;
-
-	cr_assert_eq(getrusage(RUSAGE_THREAD, &usage), 0);
-	return usage.ru_nvcsw;
-}
-
-/* How often it does when somebody reads the files who does not mind. */
+/* How often the thread waits when somebody reads the files who does not mind. */
 static long waits_of_reading(struct files *files)
 {
 	char *bytes = malloc(files->length);
@@ -84,14 +75,6 @@ static long send_counting_waits(struct scene *scene, const struct file *file)
 		sched_yield();
 	}
 	return waited;
-}
-
-static struct sluice_engine_statistics statistics_of(struct fixture *fixture)
-{
-	struct sluice_engine_statistics statistics = {.size = sizeof statistics};
-
-	cr_assert_eq(sluice_engine_statistics(fixture->engine, &statistics), 0);
-	return statistics;
 }
 
 /* Sends all the files, cold, and asserts that they arrive and that hardly a call waited. */

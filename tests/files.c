@@ -2,7 +2,6 @@
 /* Temporary files and packets for the contract's tests. */
 #include "files.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -224,34 +223,4 @@ int file_chill(int fd)
 	if (fsync(fd) < 0 || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) != 0)
 		return -1;
 	return is_cold(fd) ? 0 : -1;
-}
-
-/* ---- the kernel's threads ---- */
-
-static bool is_ring_worker(const char *thread)
-{
-	char path[300], name[32] = "";
-	FILE *file;
-
-	snprintf(path, sizeof path, "/proc/self/task/%s/comm", thread);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	if (!fgets(name, sizeof name, file))
-		name[0] = '\0';
-	fclose(file);
-	return strncmp(name, "iou-wrk", 7) == 0;
-}
-
-int count_ring_workers(void)
-{
-	DIR *directory = opendir("/proc/self/task");
-	struct dirent *entry;
-	int count = 0;
-
-	cr_assert(directory);
-	while ((entry = readdir(directory)))
-		count += is_ring_worker(entry->d_name);
-	closedir(directory);
-	return count;
 }

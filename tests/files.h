@@ -88,7 +88,4 @@ int cork_of(const struct pair *pair);
  */
 int file_chill(int fd);
 
-/* Kernel threads that work for this process's rings. */
-int count_ring_workers(void);
-
 #endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* What the contract's tests count, and what they take away. */
+#include "measure.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+struct sluice_engine_statistics statistics_of(struct fixture *fixture)
+{
+	struct sluice_engine_statistics statistics = {.size = sizeof statistics};
+
+	cr_assert_eq(sluice_engine_statistics(fixture->engine, &statistics), 0);
+	return statistics;
+}
+
+int turns_in(struct fixture *fixture, int64_t duration_ns)
+{
+	int64_t end = now_ns() + duration_ns;
+	int turns = 0;
+
+	for (int64_t left; (left = end - now_ns()) > 0; turns++)
+		cr_assert(sluice_engine_run(fixture->engine, left) >= 0);
+	return turns;
+}
+
+long waits(void)
+{
+	struct rusage usage;
+
+	cr_assert_eq(getrusage(RUSAGE_THREAD, &usage), 0);
+	return usage.ru_nvcsw;
+}
+
+static bool is_ring_worker(const char *thread)
+{
+	char path[300], name[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/self/task/%s/comm", thread);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (!fgets(name, sizeof name, file))
+		name[0] = '\0';
+	fclose(file);
+	return strncmp(name, "iou-wrk", 7) == 0;
+}
+
+int count_ring_workers(void)
+{
+	DIR *directory = opendir("/proc/self/task");
+	struct dirent *entry;
+	int count = 0;
+
+	cr_assert(directory);
+	while ((entry = readdir(directory)))
+		count += is_ring_worker(entry->d_name);
+	closedir(directory);
+	return count;
+}
+
+unsigned long limit_descriptors(unsigned long limit)
+{
+	struct rlimit limits;
+	unsigned long before;
+
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limits), 0);
+	before = limits.rlim_cur;
+	limits.rlim_cur = limit;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limits), 0);
+	return before;
+}
+
+void hoard_begin(struct hoard *hoard, unsigned long limit)
+{
+	int fd;
+
+	cr_assert_leq(limit, HOARD_MAX);
+	hoard->limit = limit_descriptors(limit);
+	hoard->count = 0;
+	while ((fd = dup(0)) >= 0)
+		hoard->fds[hoard->count++] = fd;
+	cr_assert_eq(errno, EMFILE);
+}
+
+void hoard_release(struct hoard *hoard, int count)
+{
+	for (; count > 0 && hoard->count > 0; count--)
+		close(hoard->fds[--hoard->count]);
+}
+
+void hoard_end(struct hoard *hoard)
+{
+	hoard_release(hoard, HOARD_MAX);
+	limit_descriptors(hoard->limit);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tests count, and what they take away. */
+#ifndef MEASURE_H
+#define MEASURE_H
+
+#include "support.h"
+
+struct sluice_engine_statistics statistics_of(struct fixture *fixture);
+
+/* Runs the engine for so long; the number of turns. */
+int turns_in(struct fixture *fixture, int64_t duration_ns);
+
+/* How often the thread has given up the processor in order to wait. */
+long waits(void);
+
+/* Kernel threads that work for this process's rings. */
+int count_ring_workers(void);
+
+#define HOARD_MAX 1024
+
+/* Descriptors that a test takes so that nobody else can have them. */
+struct hoard {
+	int fds[HOARD_MAX];
+	int count;
+	unsigned long limit; /* RLIMIT_NOFILE, as it was */
+};
+
+/* Sets the soft limit of descriptors; returns the one before. */
+unsigned long limit_descriptors(unsigned long limit);
+
+/* Takes every descriptor below the limit, HOARD_MAX at most. */
+void hoard_begin(struct hoard *hoard, unsigned long limit);
+
+/* Gives some back. */
+void hoard_release(struct hoard *hoard, int count);
+
+/* Gives all of them back, and the limit. */
+void hoard_end(struct hoard *hoard);
+
+#endif

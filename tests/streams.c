@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* A consumer of receive_start for the contract's tests. */
+#include "streams.h"
+
+#include "measure.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void consumer_init(struct consumer *consumer, struct fixture *fixture, struct sluice_socket *socket)
+{
+	memset(consumer, 0, sizeof *consumer);
+	consumer->fixture = fixture;
+	consumer->socket = socket;
+}
+
+static void hold(struct consumer *consumer, const struct sluice_received *received)
+{
+	int index = consumer->held_count++;
+
+	cr_assert_lt(index, HELD_MAX);
+	consumer->held[index].buffer = received->buffer;
+	consumer->held[index].data = received->data;
+	consumer->held[index].length = received->length;
+	consumer->held[index].position = consumer->position;
+	if (consumer->held_count > consumer->held_most)
+		consumer->held_most = consumer->held_count;
+}
+
+static void take_bytes(struct consumer *consumer, const struct sluice_received *received)
+{
+	cr_assert(received->buffer, "bytes without a buffer");
+	cr_assert_gt(received->length, 0, "an event without bytes");
+	cr_assert_eq(received->error, SLUICE_ERROR_SUCCESS);
+	cr_assert_eq(received->native_error, 0);
+	cr_assert(pattern_matches(received->data, received->length, consumer->position),
+		  "the bytes from %llu on are wrong", (unsigned long long)consumer->position);
+	if (consumer->holds)
+		hold(consumer, received);
+	else
+		sluice_buffer_release(consumer->fixture->engine, received->buffer);
+	consumer->position += received->length;
+	consumer->bytes += received->length;
+	consumer->events++;
+}
+
+static void take_end(struct consumer *consumer, const struct sluice_received *received)
+{
+	cr_assert_null(received->buffer, "the terminal call brought a buffer");
+	cr_assert_eq(received->length, 0);
+	cr_assert_eq(sluice_socket_error_from_errno(received->native_error), received->error);
+	consumer->terminals++;
+	consumer->error = received->error;
+	consumer->native_error = received->native_error;
+}
+
+static void on_received(struct sluice_socket *socket, const struct sluice_received *received,
+			void *token)
+{
+	struct consumer *consumer = token;
+
+	cr_assert_eq(socket, consumer->socket);
+	cr_assert_eq(received->size, sizeof *received);
+	cr_assert_eq(consumer->fixture->inside_call, 0, "an event inside a call");
+	cr_assert_eq(consumer->terminals, 0, "an event after the terminal call");
+	if (received->terminal)
+		take_end(consumer, received);
+	else
+		take_bytes(consumer, received);
+	if (consumer->then)
+		consumer->then(consumer, received);
+}
+
+int start_consuming(struct consumer *consumer)
+{
+	struct sluice_receive_options options = {
+		.size = sizeof options,
+		.on_received = on_received,
+		.token = consumer,
+	};
+	int answer;
+
+	consumer->terminals = 0;
+	consumer->fixture->inside_call++;
+	answer = sluice_receive_start(consumer->socket, &options);
+	consumer->fixture->inside_call--;
+	return answer;
+}
+
+int stop_consuming(struct consumer *consumer)
+{
+	int answer;
+
+	consumer->fixture->inside_call++;
+	answer = sluice_receive_stop(consumer->socket);
+	consumer->fixture->inside_call--;
+	return answer;
+}
+
+void release_held(struct consumer *consumer, int index)
+{
+	cr_assert_lt(index, consumer->held_count);
+	cr_assert(pattern_matches(consumer->held[index].data, consumer->held[index].length,
+				  consumer->held[index].position),
+		  "the bytes of a held buffer changed");
+	consumer->fixture->inside_call++;
+	sluice_buffer_release(consumer->fixture->engine, consumer->held[index].buffer);
+	consumer->fixture->inside_call--;
+	consumer->held[index] = consumer->held[--consumer->held_count];
+}
+
+void release_all(struct consumer *consumer)
+{
+	while (consumer->held_count > 0)
+		release_held(consumer, 0);
+}
+
+void assert_terminal(const struct consumer *consumer, int32_t error)
+{
+	cr_assert_eq(consumer->terminals, 1, "%d terminal calls", consumer->terminals);
+	cr_assert_eq(consumer->error, error, "it ended with %s, not %s",
+		     sluice_socket_error_name(consumer->error), sluice_socket_error_name(error));
+}
+
+void assert_no_buffer_lent(struct fixture *fixture)
+{
+	run_idle(fixture);
+	cr_assert_eq(statistics_of(fixture).buffers_lent, 0);
+}

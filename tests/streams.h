@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* A consumer of receive_start for the tests: compares what comes with the pattern, and may hold it. */
+#ifndef STREAMS_H
+#define STREAMS_H
+
+#include "support.h"
+
+#define HELD_MAX 1024
+
+struct consumer;
+typedef void consumer_fn(struct consumer *consumer, const struct sluice_received *received);
+
+struct consumer {
+	struct fixture *fixture;
+	struct sluice_socket *socket;
+	uint64_t position; /* in the pattern, of the next byte */
+	uint64_t bytes;
+	uint64_t events; /* with bytes */
+	int terminals;
+	int32_t error; /* of the terminal call */
+	int32_t native_error;
+	bool holds;    /* keeps the buffers, else gives each back in its event */
+	int held_most; /* that were held at once */
+	int held_count;
+	struct {
+		struct sluice_buffer *buffer;
+		const void *data;
+		size_t length;
+		uint64_t position;
+	} held[HELD_MAX];
+	consumer_fn *then; /* runs at the end of each event */
+	void *token;
+};
+
+/* A new consumer of this socket's bytes, from position 0 of the pattern on. */
+void consumer_init(struct consumer *consumer, struct fixture *fixture,
+		   struct sluice_socket *socket);
+
+/* receive_start; its answer. Starting again goes on where the last one ended. */
+int start_consuming(struct consumer *consumer);
+
+/* receive_stop; its answer. */
+int stop_consuming(struct consumer *consumer);
+
+/* Asserts that a held buffer is still what came, and gives it back. */
+void release_held(struct consumer *consumer, int index);
+void release_all(struct consumer *consumer);
+
+/* Asserts that exactly one terminal call came, with this. */
+void assert_terminal(const struct consumer *consumer, int32_t error);
+
+/* Asserts that the engine has all of its buffers. */
+void assert_no_buffer_lent(struct fixture *fixture);
+
+#endif

@@ -172,14 +172,10 @@ void post_and_turn(benchmark::State &state)
 	}
 }
 
-void print_conditions()
+void print_conditions(const struct settings &settings)
 {
-	struct settings settings;
 	struct conditions it;
-	char program[] = "micro";
-	char *arguments[] = {program, nullptr};
 
-	settings_parse(&settings, 1, arguments);
 	conditions_collect(&it, &settings, &peer);
 	benchmark::AddCustomContext("kernel", it.kernel);
 	benchmark::AddCustomContext("cpu", it.cpu);
@@ -202,13 +198,16 @@ BENCHMARK(post_and_turn);
 
 int main(int argc, char **argv)
 {
+	struct settings settings;
+
+	settings_default(&settings);
 	benchmark::Initialize(&argc, argv);
 	if (benchmark::ReportUnrecognizedArguments(argc, argv))
 		return 2;
 	net_lift_descriptor_limit();
-	receiver_start(&peer, RECEIVER_DISCARDS, 1);
-	net_pin(0);
-	print_conditions();
+	receiver_start(&peer, RECEIVER_DISCARDS, settings.receiver_cpu);
+	net_pin(settings.sender_cpu);
+	print_conditions(settings);
 	benchmark::RunSpecifiedBenchmarks();
 	receiver_stop(&peer);
 	return 0;

@@ -39,9 +39,9 @@ static void print_conditions(const struct conditions *it, const struct settings 
 
 static void print_head(const struct report *report)
 {
-	printf("%-38s %-15s %5s   %-20s %-20s %17s %13s\n", "", "", "", "wall time, ours / base",
+	printf("%-38s %-15s %5s   %-20s %-20s %19s %13s\n", "", "", "", "wall time, ours / base",
 	       "CPU time, ours / base", "ns, ours / base", "system calls");
-	printf("%-38s %-15s %5s   %-20s %-20s %17s %13s\n", "work", "baseline", "aim",
+	printf("%-38s %-15s %5s   %-20s %-20s %19s %13s\n", "work", "baseline", "aim",
 	       "median [interval]", "median [interval]", report->suite->unit, report->suite->unit);
 }
 
@@ -125,13 +125,14 @@ static void print_pair(const struct scenario *scenario, struct side *const sides
 {
 	const struct interval *wall = &result->wall_ratio;
 	const struct interval *cpu = &result->cpu_ratio;
+	double ours = result->wall_ns[PAIR_OURS] / operations;
+	double baseline = result->wall_ns[PAIR_BASELINE] / operations;
 
-	printf("%-38s %-15s %4.2fx   %5.3f [%5.3f, %5.3f] %5.3f [%5.3f, %5.3f] %8.5g %8.5g "
+	printf("%-38s %-15s %4.2fx   %5.3f [%5.3f, %5.3f] %5.3f [%5.3f, %5.3f] %9.*f %9.*f "
 	       "%6.3g %6.3g   %s\n",
 	       scenario->title, sides[PAIR_BASELINE]->name, scenario->aim, wall->median, wall->low,
-	       wall->high, cpu->median, cpu->low, cpu->high,
-	       result->wall_ns[PAIR_OURS] / operations, result->wall_ns[PAIR_BASELINE] / operations,
-	       result->system_calls[PAIR_OURS] / operations,
+	       wall->high, cpu->median, cpu->low, cpu->high, ours < 1000 ? 1 : 0, ours,
+	       baseline < 1000 ? 1 : 0, baseline, result->system_calls[PAIR_OURS] / operations,
 	       result->system_calls[PAIR_BASELINE] / operations, verdict(scenario->aim, wall, cpu));
 	fflush(stdout);
 }

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "cpus.h"
 
 static const char usage[] =
 	"Usage: %s [OPTION]... [SCENARIO]...\n"
@@ -18,9 +19,9 @@ static const char usage[] =
 	"  -l, --list               name the scenarios\n"
 	"  -n, --sittings=N         with new sockets each (default 8)\n"
 	"  -r, --rounds=N           of A and B each, in a sitting (default 15)\n"
-	"  -R, --receiver-cpu=N     the receiver's core (default 1)\n"
+	"  -R, --receiver-cpu=N     the receiver's core (default: another)\n"
 	"  -s, --self               the baseline against itself: the noise of the method\n"
-	"  -S, --sender-cpu=N       the sender's core (default 0)\n"
+	"  -S, --sender-cpu=N       the sender's core (default: the first)\n"
 	"  -t, --slice-ms=N         how long each side is measured at a stretch (default 10)\n"
 	"  -h, --help               this\n";
 
@@ -60,15 +61,13 @@ static uint32_t backend_of(const char *name)
 	errx(2, "%s: not a backend; auto, uring and epoll are", name);
 }
 
-static void set_defaults(struct settings *settings)
+void settings_default(struct settings *settings)
 {
-	long last_cpu = sysconf(_SC_NPROCESSORS_ONLN) - 1;
-
 	*settings = (struct settings){
 		.method = {.sittings = 8, .rounds = 15, .slice_ns = 10000000},
-		.receiver_cpu = last_cpu > 0 ? 1 : 0,
 		.directory = ".",
 	};
+	cpus_choose(&settings->sender_cpu, &settings->receiver_cpu);
 	sluice_options_init(&settings->options, sizeof(settings->options));
 	settings->options.sigpipe_ignored = 1; /* suite_main sees to it */
 }
@@ -113,7 +112,7 @@ void settings_parse(struct settings *settings, int argc, char **argv)
 {
 	int option;
 
-	set_defaults(settings);
+	settings_default(settings);
 	while ((option = getopt_long(argc, argv, "b:d:j:ln:r:R:sS:t:h", long_options, NULL)) !=
 	       -1) {
 		if (option == 'h') {

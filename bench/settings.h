@@ -20,6 +20,8 @@ struct settings {
 	int name_count;
 };
 
+void settings_default(struct settings *settings);
+
 /* Exits with 2 after a mistake, with 0 after --help. */
 void settings_parse(struct settings *settings, int argc, char **argv);
 

@@ -3,7 +3,7 @@
 #include "support.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 #include <stdlib.h>
 
 #define OOB SLUICE_FLAG_OUT_OF_BAND
@@ -406,7 +406,7 @@ static uint32_t segments_sent(struct sluice_socket *socket)
 	cr_assert_eq(getsockopt(sluice_socket_fd(socket), IPPROTO_TCP, TCP_INFO, &information,
 				&length),
 		     0);
-	return information.tcpi_segs_out;
+	return information.tcpi_data_segs_out;
 }
 
 Test(b13, b13_more_and_what_follows_leave_in_one_segment)

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/* How full a send queue may be: the hard limit and the water marks. */
+#include "support.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define LIMIT (2 * HEAD_BYTES)
+
+/* ---- b15 ---- */
+
+static void assert_limit_holds(struct fixture *fixture, struct blocked *blocked)
+{
+	struct sluice_socket *socket = blocked->pair.socket;
+	size_t room = LIMIT - sluice_socket_queued_bytes(socket);
+	unsigned char *bytes = pattern_new(LIMIT, HEAD_BYTES);
+	struct operation fits, refused, empty;
+
+	operation_init(&fits, fixture);
+	operation_init(&refused, fixture);
+	operation_init(&empty, fixture);
+
+	cr_assert_eq(start_send(socket, &refused, bytes, room + 1), -ENOBUFS);
+	cr_assert_eq(start_send(socket, &fits, bytes, room), 1);
+	cr_assert_eq(sluice_socket_queued_bytes(socket), LIMIT);
+	cr_assert_eq(start_send(socket, &refused, bytes, 1), -ENOBUFS);
+	cr_assert_eq(start_send(socket, &empty, bytes, 0), 1);
+	run_idle(fixture);
+	cr_assert_eq(sluice_socket_queued_bytes(socket), LIMIT);
+	cr_assert_eq(refused.handled, 0);
+
+	/* Nothing is lost, and a queue that empties has room again. */
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES + room, 0);
+	run_until(fixture, fixture->pending == 0);
+	assert_ended(&fits, SLUICE_ERROR_SUCCESS, room);
+	assert_ended(&empty, SLUICE_ERROR_SUCCESS, 0);
+	cr_assert_eq(sluice_socket_queued_bytes(socket), 0);
+	start_send(socket, &refused, bytes + room, 1);
+	run_reading(fixture, blocked->pair.peer, 1, HEAD_BYTES + room);
+	run_until(fixture, fixture->pending == 0);
+	assert_ended(&refused, SLUICE_ERROR_SUCCESS, 1);
+	free(bytes);
+}
+
+Test(b15, b15_a_full_queue_refuses_and_loses_nothing)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+
+	fixture_begin(&fixture);
+	blocked_begin(&fixture, &blocked);
+	cr_assert_eq(sluice_socket_set_water_marks(blocked.pair.socket, 0, SIZE_MAX, LIMIT), 0);
+	assert_limit_holds(&fixture, &blocked);
+	blocked_end(&blocked);
+	fixture_end(&fixture);
+}
+
+Test(b15, b15_the_engine_s_option_limits_a_new_socket)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	struct sluice_options options;
+
+	cr_assert_eq(sluice_options_init(&options, sizeof options), 0);
+	cr_assert_eq(options.queue_limit_bytes, 0);
+	options.queue_limit_bytes = LIMIT;
+	fixture_begin_with(&fixture, &options);
+	blocked_begin(&fixture, &blocked);
+	assert_limit_holds(&fixture, &blocked);
+	blocked_end(&blocked);
+	fixture_end(&fixture);
+}
+
+Test(b15, b15_an_empty_queue_accepts_any_one_record)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct operation large, refused;
+	unsigned char *bytes = pattern_new(HEAD_BYTES, 0);
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, SMALL);
+	operation_init(&large, &fixture);
+	operation_init(&refused, &fixture);
+	cr_assert_eq(sluice_socket_set_water_marks(pair.socket, 0, SIZE_MAX, 10), 0);
+
+	cr_assert_eq(start_send(pair.socket, &large, bytes, HEAD_BYTES), 1);
+	cr_assert_eq(start_send(pair.socket, &refused, bytes, 1), -ENOBUFS);
+	run_reading(&fixture, pair.peer, HEAD_BYTES, 0);
+	run_until(&fixture, is_over(&large));
+	assert_ended(&large, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
+
+	pair_close(&pair);
+	free(bytes);
+	fixture_end(&fixture);
+}
+
+Test(b15, b15_in_a_batch_too)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct operation *operations;
+	unsigned char bytes[64];
+	size_t accepted = 0;
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	operations = operations_new(&fixture, 64);
+	pattern_fill(bytes, sizeof bytes, 0);
+	cr_assert_eq(sluice_socket_set_water_marks(pair.socket, 0, SIZE_MAX, 40), 0);
+
+	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	while (start_send(pair.socket, &operations[accepted], bytes + accepted, 1) == 1)
+		accepted++;
+	cr_assert_eq(accepted, 40);
+	cr_assert_eq(start_send(pair.socket, &operations[40], bytes + 40, 1), -ENOBUFS);
+	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
+	run_until(&fixture, fixture.pending == 0);
+	read_pattern(pair.peer, 40, 0);
+	assert_nothing_to_read(pair.peer);
+
+	pair_close(&pair);
+	free(operations);
+	fixture_end(&fixture);
+}
+
+Test(b15, b15_without_a_limit_20000_sends_wait)
+{
+	enum {
+		SENDS = 20000
+	};
+	struct fixture fixture;
+	struct blocked blocked;
+	struct operation *operations;
+	unsigned char *bytes = pattern_new(SENDS, HEAD_BYTES);
+
+	fixture_begin(&fixture);
+	blocked_begin(&fixture, &blocked);
+	operations = operations_new(&fixture, SENDS);
+	for (size_t i = 0; i < SENDS; i++)
+		cr_assert_eq(start_send(blocked.pair.socket, &operations[i], bytes + i, 1), 1);
+	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES + SENDS, 0);
+	run_until(&fixture, fixture.pending == 0);
+	cr_assert_eq(fixture.handled, SENDS + 1);
+
+	blocked_end(&blocked);
+	free(operations);
+	free(bytes);
+	fixture_end(&fixture);
+}
+
+/* ---- e06 ---- */
+
+struct drained {
+	struct fixture *fixture;
+	struct sluice_socket *socket;
+	struct operation *start; /* one that the handler is to start, or NULL */
+	size_t low;
+	int calls;
+};
+
+static void on_drained(struct sluice_socket *socket, void *token)
+{
+	struct drained *drained = token;
+
+	cr_assert_eq(drained->fixture->inside_call, 0);
+	cr_assert_eq(socket, drained->socket);
+	cr_assert_leq(sluice_socket_queued_bytes(socket), drained->low);
+	drained->calls++;
+	if (drained->start)
+		cr_assert_geq(start(sluice_send_async, socket, drained->start), 0);
+	drained->start = NULL;
+}
+
+static void watch(struct fixture *fixture, struct blocked *blocked, struct drained *drained,
+		  size_t low, size_t high)
+{
+	blocked_begin(fixture, blocked);
+	*drained = (struct drained){.fixture = fixture, .socket = blocked->pair.socket, .low = low};
+	cr_assert_eq(sluice_socket_set_water_marks(blocked->pair.socket, low, high, 0), 0);
+	cr_assert_eq(sluice_socket_set_drained(blocked->pair.socket, on_drained, drained), 0);
+}
+
+Test(e06, e06_the_drained_handler_runs_once_when_the_queue_falls_to_low)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	struct drained drained;
+	struct operation behind;
+	unsigned char *bytes = pattern_new(2 * HEAD_BYTES, HEAD_BYTES);
+	size_t left;
+
+	fixture_begin(&fixture);
+	watch(&fixture, &blocked, &drained, 300000, LIMIT);
+	operation_init(&behind, &fixture);
+
+	cr_assert_eq(start_send(blocked.pair.socket, &behind, bytes, 2 * HEAD_BYTES), 1);
+	cr_assert_gt(sluice_socket_queued_bytes(blocked.pair.socket), LIMIT);
+	run_idle(&fixture);
+	cr_assert_eq(drained.calls, 0);
+
+	/* Far from low: nothing; at low: once; at the end: not again. */
+	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
+	run_idle(&fixture);
+	left = sluice_socket_queued_bytes(blocked.pair.socket);
+	cr_assert_gt(left, 300000);
+	cr_assert_eq(drained.calls, 0);
+	run_reading(&fixture, blocked.pair.peer, left - 200000, HEAD_BYTES);
+	run_until(&fixture, drained.calls == 1);
+	run_reading(&fixture, blocked.pair.peer, 2 * HEAD_BYTES - (left - 200000),
+		    HEAD_BYTES + left - 200000);
+	run_until(&fixture, fixture.pending == 0);
+	run_idle(&fixture);
+	cr_assert_eq(drained.calls, 1);
+
+	blocked_end(&blocked);
+	free(bytes);
+	fixture_end(&fixture);
+}
+
+Test(e06, e06_a_queue_that_never_rose_above_high_does_not_drain)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	struct drained drained;
+
+	fixture_begin(&fixture);
+	watch(&fixture, &blocked, &drained, 1000, LIMIT);
+	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
+	run_until(&fixture, is_over(&blocked.head));
+	run_idle(&fixture);
+	cr_assert_eq(drained.calls, 0);
+	blocked_end(&blocked);
+	fixture_end(&fixture);
+}
+
+Test(e06, e06_it_runs_again_after_each_rise_and_may_start_the_next_send)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	struct drained drained;
+	struct operation behind;
+	unsigned char *bytes = pattern_new(LIMIT, HEAD_BYTES);
+
+	fixture_begin(&fixture);
+	watch(&fixture, &blocked, &drained, 0, HEAD_BYTES);
+	operation_init(&behind, &fixture);
+	drained.start = &behind;
+	cr_assert_eq(sluice_args_set_buffer(&behind.args, bytes, LIMIT, 0, LIMIT), 0);
+
+	/* The head alone is not above high. */
+	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
+	run_until(&fixture, is_over(&blocked.head));
+	cr_assert_eq(drained.calls, 0);
+	for (int round = 1; round <= 2; round++) {
+		drained.start = round == 1 ? &behind : NULL;
+		if (round == 1)
+			cr_assert_eq(start_send(blocked.pair.socket, &blocked.head, bytes, LIMIT),
+				     1);
+		run_reading(&fixture, blocked.pair.peer, LIMIT, HEAD_BYTES);
+		run_until(&fixture, drained.calls == round);
+	}
+	run_until(&fixture, fixture.pending == 0);
+	assert_ended(&behind, SLUICE_ERROR_SUCCESS, LIMIT);
+
+	blocked_end(&blocked);
+	free(bytes);
+	fixture_end(&fixture);
+}
+
+Test(e06, e06_low_above_high_is_refused_and_no_handler_is_allowed)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	struct drained drained;
+
+	fixture_begin(&fixture);
+	watch(&fixture, &blocked, &drained, 10, 10);
+	cr_assert_eq(sluice_socket_set_water_marks(blocked.pair.socket, 11, 10, 0), -EINVAL);
+	cr_assert_eq(sluice_socket_set_water_marks(NULL, 0, 0, 0), -EINVAL);
+	cr_assert_eq(sluice_socket_set_drained(blocked.pair.socket, NULL, NULL), 0);
+	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
+	run_until(&fixture, is_over(&blocked.head));
+	run_idle(&fixture);
+	cr_assert_eq(drained.calls, 0);
+	blocked_end(&blocked);
+	fixture_end(&fixture);
+}
+
+Test(e06, e06_queued_bytes_are_those_that_the_kernel_has_not_taken)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	struct operation behind;
+	struct sluice_socket *socket;
+	size_t before;
+
+	fixture_begin(&fixture);
+	blocked_begin(&fixture, &blocked);
+	socket = blocked.pair.socket;
+	operation_init(&behind, &fixture);
+
+	before = sluice_socket_queued_bytes(socket);
+	cr_assert_gt(before, 0);
+	cr_assert_leq(before, HEAD_BYTES);
+	cr_assert_eq(start_send(socket, &behind, blocked.bytes, 1000), 1);
+	cr_assert_eq(sluice_socket_queued_bytes(socket), before + 1000);
+	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES / 2, 0);
+	run_idle(&fixture);
+	cr_assert_lt(sluice_socket_queued_bytes(socket), before + 1000 - HEAD_BYTES / 4);
+	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES - HEAD_BYTES / 2, HEAD_BYTES / 2);
+	run_reading(&fixture, blocked.pair.peer, 1000, 0);
+	run_until(&fixture, fixture.pending == 0);
+	cr_assert_eq(sluice_socket_queued_bytes(socket), 0);
+
+	blocked_end(&blocked);
+	fixture_end(&fixture);
+}

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: MIT */
+/* Closing: what is pending, what the peer sees, and what becomes of the handle. */
+#include "support.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define QUEUED 3
+
+static void close_without_handlers(struct fixture *fixture, struct sluice_socket *socket)
+{
+	fixture->inside_call++;
+	cr_assert_eq(sluice_socket_close(socket), 0);
+	fixture->inside_call--;
+}
+
+static void queue_behind(struct fixture *fixture, struct blocked *blocked,
+			 struct operation *operations)
+{
+	for (size_t i = 0; i < QUEUED; i++) {
+		operation_init(&operations[i], fixture);
+		cr_assert_eq(start_send(blocked->pair.socket, &operations[i], "x", i), 1);
+	}
+}
+
+static void assert_aborted(struct fixture *fixture, const struct blocked *blocked,
+			   const struct operation *operations)
+{
+	run_until(fixture, fixture->pending == 0);
+	cr_assert_eq(blocked->head.args.error, SLUICE_ERROR_OPERATION_ABORTED);
+	cr_assert_eq(blocked->head.args.native_error, ECANCELED);
+	cr_assert_gt(blocked->head.args.bytes_transferred, 0);
+	cr_assert_lt(blocked->head.args.bytes_transferred, HEAD_BYTES);
+	for (size_t i = 0; i < QUEUED; i++) {
+		assert_ended(&operations[i], SLUICE_ERROR_OPERATION_ABORTED, 0);
+		cr_assert_eq(operations[i].turn, blocked->head.turn + i + 1);
+	}
+}
+
+/* What the peer reads is the head's beginning, and then a reset. */
+static void assert_peer_reset(struct fixture *fixture, const struct blocked *blocked)
+{
+	int error;
+	uint64_t received = run_reading_to_end(fixture, blocked->pair.peer, 0, &error);
+
+	cr_assert_eq(error, ECONNRESET);
+	cr_assert_leq(received, blocked->head.args.bytes_transferred);
+}
+
+Test(e03, e03_close_aborts_what_is_pending_and_resets_the_peer)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	struct operation operations[QUEUED];
+
+	fixture_begin(&fixture);
+	blocked_begin(&fixture, &blocked);
+	queue_behind(&fixture, &blocked, operations);
+	run_idle(&fixture);
+
+	close_without_handlers(&fixture, blocked.pair.socket);
+	close_without_handlers(&fixture, blocked.pair.socket);
+	cr_assert_eq(fixture.handled, 0);
+	assert_aborted(&fixture, &blocked, operations);
+	assert_peer_reset(&fixture, &blocked);
+	close_without_handlers(&fixture, blocked.pair.socket);
+	cr_assert_eq(sluice_socket_fd(blocked.pair.socket), -EBADF);
+
+	blocked_end(&blocked);
+	fixture_end(&fixture);
+}
+
+Test(e03, e03_a_duplicate_of_the_descriptor_does_not_keep_the_reset_away)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	struct operation operations[QUEUED];
+	int duplicate;
+
+	fixture_begin(&fixture);
+	blocked_begin(&fixture, &blocked);
+	queue_behind(&fixture, &blocked, operations);
+	duplicate = dup(sluice_socket_fd(blocked.pair.socket));
+	close_without_handlers(&fixture, blocked.pair.socket);
+	assert_aborted(&fixture, &blocked, operations);
+	assert_peer_reset(&fixture, &blocked);
+	close(duplicate);
+	blocked_end(&blocked);
+	fixture_end(&fixture);
+}
+
+Test(e03, e03_a_duplicate_of_the_descriptor_does_not_keep_the_end_away)
+{
+	struct fixture fixture;
+	struct pair pair;
+	int duplicate;
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	duplicate = dup(sluice_socket_fd(pair.socket));
+	close_without_handlers(&fixture, pair.socket);
+	run_idle(&fixture);
+	assert_end_of_stream(pair.peer);
+	close(duplicate);
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+#define SENT ((size_t)100000)
+
+/* Closes with this much in the kernel, all of it a Success. */
+static void close_after_success(struct fixture *fixture, struct pair *pair)
+{
+	struct operation send;
+	unsigned char *bytes = pattern_new(SENT, 0);
+	int error;
+
+	operation_init(&send, fixture);
+	if (start_send(pair->socket, &send, bytes, SENT) == 1)
+		run_until(fixture, is_over(&send));
+	assert_ended(&send, SLUICE_ERROR_SUCCESS, SENT);
+	close_without_handlers(fixture, pair->socket);
+	run_until(fixture, fixture->pending == 0);
+	cr_assert_eq(run_reading_to_end(fixture, pair->peer, 0, &error), SENT);
+	cr_assert_eq(error, 0, "%d instead of the end", error);
+	free(bytes);
+}
+
+Test(e03, e03_with_nothing_pending_the_peer_gets_everything_then_the_end)
+{
+	struct fixture fixture;
+	struct pair pair;
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	close_after_success(&fixture, &pair);
+	pair_close(&pair);
+	unix_pair(&fixture, &pair, SOCK_STREAM);
+	close_after_success(&fixture, &pair);
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+Test(e03, e03_with_only_a_receive_pending_too)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct operation receive;
+	char byte;
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	operation_init(&receive, &fixture);
+	cr_assert_eq(start_receive(pair.socket, &receive, &byte, 1), 1);
+	run_idle(&fixture);
+	close_after_success(&fixture, &pair);
+	assert_ended(&receive, SLUICE_ERROR_OPERATION_ABORTED, 0);
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+Test(e03, e03_bytes_that_nobody_received_do_not_make_it_a_reset)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct operation send;
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	operation_init(&send, &fixture);
+	write_pattern(pair.peer, 10, 0);
+	cr_assert_eq(start_send(pair.socket, &send, "\0\1\2", 3), 0);
+	close_without_handlers(&fixture, pair.socket);
+	run_idle(&fixture);
+	read_pattern(pair.peer, 3, 0);
+	assert_end_of_stream(pair.peer);
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+Test(e03, e03_after_a_shutdown_close_is_an_end_and_no_reset)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	int error;
+
+	fixture_begin(&fixture);
+	blocked_begin(&fixture, &blocked);
+	cr_assert_eq(sluice_socket_shutdown(blocked.pair.socket, SHUT_WR), 0);
+	close_without_handlers(&fixture, blocked.pair.socket);
+	run_until(&fixture, fixture.pending == 0);
+	/* The shutdown came first: what it ended does not say that it was aborted. */
+	cr_assert_eq(blocked.head.args.error, SLUICE_ERROR_SHUTDOWN);
+	cr_assert_eq(run_reading_to_end(&fixture, blocked.pair.peer, 0, &error),
+		     blocked.head.args.bytes_transferred);
+	cr_assert_eq(error, 0);
+	blocked_end(&blocked);
+	fixture_end(&fixture);
+}
+
+Test(e03, e03_a_flood_then_close_aborts_here_and_resets_there)
+{
+	enum {
+		SENDS = 1000
+	};
+	struct fixture fixture;
+	struct pair pair;
+	struct operation *operations;
+	unsigned char *bytes = pattern_new(65536 + 251, 0);
+	size_t aborted = 0;
+	int error;
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	operations = operations_new(&fixture, SENDS);
+	for (size_t i = 0; i < SENDS; i++)
+		start_send(pair.socket, &operations[i], bytes + i * 65536 % 251, 65536);
+	cr_assert_gt(fixture.pending, 0);
+	run_idle(&fixture);
+	close_without_handlers(&fixture, pair.socket);
+	run_until(&fixture, fixture.pending == 0);
+	for (size_t i = 0; i < SENDS; i++) {
+		if (operations[i].args.error == SLUICE_ERROR_SUCCESS) {
+			assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, 65536);
+			cr_assert_eq(aborted, 0, "a Success behind what was aborted");
+			continue;
+		}
+		aborted++;
+		cr_assert_eq(operations[i].args.error, SLUICE_ERROR_OPERATION_ABORTED);
+	}
+	cr_assert_gt(aborted, 0);
+	run_reading_to_end(&fixture, pair.peer, 0, &error);
+	cr_assert_eq(error, ECONNRESET);
+
+	pair_close(&pair);
+	free(operations);
+	free(bytes);
+	fixture_end(&fixture);
+}
+
+static void close_own_socket(struct operation *operation)
+{
+	struct fixture *fixture = operation->fixture;
+
+	close_without_handlers(fixture, operation->socket);
+	cr_assert_eq(start(sluice_send_async, operation->socket, operation), -EBADF);
+}
+
+Test(e03, e03_closed_in_the_handler_of_the_first)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct operation *operations;
+	unsigned char *bytes = pattern_new(4 * HEAD_BYTES, 0);
+	int error;
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, SMALL);
+	operations = operations_new(&fixture, 4);
+	operations[0].then = close_own_socket;
+	for (size_t i = 0; i < 4; i++)
+		cr_assert_eq(start_send(pair.socket, &operations[i], bytes + i * HEAD_BYTES,
+					HEAD_BYTES),
+			     1);
+	run_reading_to_end(&fixture, pair.peer, 0, &error);
+	cr_assert_eq(error, ECONNRESET);
+	run_until(&fixture, fixture.pending == 0);
+	assert_ended(&operations[0], SLUICE_ERROR_SUCCESS, HEAD_BYTES);
+	cr_assert_eq(operations[1].args.error, SLUICE_ERROR_OPERATION_ABORTED);
+	assert_ended(&operations[2], SLUICE_ERROR_OPERATION_ABORTED, 0);
+	assert_ended(&operations[3], SLUICE_ERROR_OPERATION_ABORTED, 0);
+
+	pair_close(&pair);
+	free(operations);
+	free(bytes);
+	fixture_end(&fixture);
+}
+
+Test(e03, e03_close_inside_a_batch_aborts_what_the_batch_queued)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct operation *operations;
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	operations = operations_new(&fixture, 5);
+	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	for (size_t i = 0; i < 5; i++)
+		cr_assert_eq(start_send(pair.socket, &operations[i], "x", 1), 1);
+	close_without_handlers(&fixture, pair.socket);
+	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
+	run_until(&fixture, fixture.pending == 0);
+	for (size_t i = 0; i < 5; i++)
+		assert_ended(&operations[i], SLUICE_ERROR_OPERATION_ABORTED, 0);
+	pair_close(&pair);
+	free(operations);
+	fixture_end(&fixture);
+}
+
+Test(e03, e03_a_datagram_socket_closes)
+{
+	struct fixture fixture;
+	struct pair pairs[2];
+	struct operation *operations;
+	char byte;
+
+	fixture_begin(&fixture);
+	udp_pair(&fixture, &pairs[0]);
+	unix_pair(&fixture, &pairs[1], SOCK_DGRAM);
+	operations = operations_new(&fixture, 100);
+	cr_assert_eq(start_receive(pairs[0].socket, &operations[0], &byte, 1), 1);
+	for (size_t i = 1; i < 100; i++)
+		start_send(pairs[1].socket, &operations[i], "x", 1);
+	cr_assert_gt(fixture.pending, 1);
+	close_without_handlers(&fixture, pairs[0].socket);
+	close_without_handlers(&fixture, pairs[1].socket);
+	run_until(&fixture, fixture.pending == 0);
+	for (size_t i = 0; i < 100; i++)
+		if (operations[i].handled)
+			assert_ended(&operations[i], SLUICE_ERROR_OPERATION_ABORTED, 0);
+	pair_close(&pairs[0]);
+	pair_close(&pairs[1]);
+	free(operations);
+	fixture_end(&fixture);
+}
+
+/* ---- close_gracefully ---- */
+
+Test(e03, e03_a_graceful_close_comes_after_the_last_byte)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	struct operation behind;
+	int error;
+
+	fixture_begin(&fixture);
+	blocked_begin(&fixture, &blocked);
+	operation_init(&behind, &fixture);
+
+	cr_assert_eq(sluice_socket_close_gracefully(blocked.pair.socket, -1), 0);
+	cr_assert_eq(start_send(blocked.pair.socket, &behind, "x", 1), -EBADF);
+	run_idle(&fixture);
+	cr_assert(!is_over(&blocked.head));
+	cr_assert_eq(run_reading_to_end(&fixture, blocked.pair.peer, 0, &error), HEAD_BYTES);
+	cr_assert_eq(error, 0);
+	run_until(&fixture, is_over(&blocked.head));
+	assert_ended(&blocked.head, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
+	cr_assert_eq(sluice_socket_close_gracefully(blocked.pair.socket, -1), -EBADF);
+
+	blocked_end(&blocked);
+	fixture_end(&fixture);
+}
+
+Test(e03, e03_a_graceful_close_that_takes_too_long_is_a_close)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	int64_t begin = now_ns();
+
+	fixture_begin(&fixture);
+	blocked_begin(&fixture, &blocked);
+	cr_assert_eq(sluice_socket_close_gracefully(blocked.pair.socket, 30 * MILLISECOND), 0);
+	run_until(&fixture, is_over(&blocked.head));
+	cr_assert_geq(now_ns() - begin, 30 * MILLISECOND);
+	cr_assert_eq(blocked.head.args.error, SLUICE_ERROR_OPERATION_ABORTED);
+	assert_peer_reset(&fixture, &blocked);
+	blocked_end(&blocked);
+	fixture_end(&fixture);
+}
+
+Test(e03, e03_a_graceful_close_with_nothing_queued_is_an_end)
+{
+	struct fixture fixture;
+	struct pair pair;
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	cr_assert_eq(sluice_socket_close_gracefully(pair.socket, SECOND), 0);
+	run_idle(&fixture);
+	assert_end_of_stream(pair.peer);
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+/* ---- destroy ---- */
+
+static int token;
+static int destroyed_handlers;
+
+static void compare_destroyed(struct operation *operation)
+{
+	destroyed_handlers++;
+	cr_assert_eq(sluice_socket_user_data(operation->socket), &token);
+	cr_assert_eq(operation->args.error, SLUICE_ERROR_OPERATION_ABORTED);
+}
+
+Test(e03, e03_destroy_closes_and_the_handlers_still_get_the_socket)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	struct operation receive;
+	char byte;
+
+	fixture_begin(&fixture);
+	blocked_begin(&fixture, &blocked);
+	operation_init(&receive, &fixture);
+	cr_assert_eq(start_receive(blocked.pair.socket, &receive, &byte, 1), 1);
+	blocked.head.then = receive.then = compare_destroyed;
+	sluice_socket_set_user_data(blocked.pair.socket, &token);
+	cr_assert_eq(sluice_socket_user_data(blocked.pair.socket), &token);
+
+	fixture.inside_call++;
+	sluice_socket_destroy(blocked.pair.socket);
+	fixture.inside_call--;
+	blocked.pair.socket = NULL;
+	run_until(&fixture, fixture.pending == 0);
+	cr_assert_eq(destroyed_handlers, 2);
+	assert_peer_reset(&fixture, &blocked);
+
+	blocked_end(&blocked);
+	fixture_end(&fixture);
+}
+
+static void destroy_own_socket(struct operation *operation)
+{
+	sluice_socket_destroy(operation->socket);
+}
+
+Test(e03, e03_destroyed_in_its_own_handler)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	struct operation behind;
+
+	fixture_begin(&fixture);
+	blocked_begin(&fixture, &blocked);
+	operation_init(&behind, &fixture);
+	cr_assert_eq(start_send(blocked.pair.socket, &behind, blocked.bytes, HEAD_BYTES), 1);
+	blocked.head.then = destroy_own_socket;
+	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
+	run_until(&fixture, fixture.pending == 0);
+	assert_ended(&blocked.head, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
+	cr_assert_eq(behind.args.error, SLUICE_ERROR_OPERATION_ABORTED);
+	cr_assert_lt(behind.args.bytes_transferred, HEAD_BYTES);
+
+	blocked.pair.socket = NULL;
+	blocked_end(&blocked);
+	fixture_end(&fixture);
+}
+
+/* ---- attach and detach ---- */
+
+Test(e03, e03_what_attach_refuses_stays_the_caller_s)
+{
+	struct fixture fixture;
+	struct sluice_socket *socket_ = (struct sluice_socket *)&fixture;
+	int pipes[2], fd;
+
+	fixture_begin(&fixture);
+	cr_assert_eq(pipe(pipes), 0);
+	fd = new_tcp(0);
+	cr_assert_eq(sluice_socket_attach(fixture.engine, pipes[0], &socket_), -ENOTSOCK);
+	cr_assert_eq(sluice_socket_attach(fixture.engine, -1, &socket_), -EBADF);
+	cr_assert_eq(sluice_socket_attach(fixture.engine, 100000, &socket_), -EBADF);
+	cr_assert_eq(sluice_socket_attach(fixture.engine, fd, NULL), -EINVAL);
+	cr_assert_eq(sluice_socket_attach(NULL, fd, &socket_), -EINVAL);
+	cr_assert_eq(close(fd), 0);
+	cr_assert_eq(close(pipes[0]), 0);
+	cr_assert_eq(close(pipes[1]), 0);
+	fixture_end(&fixture);
+}
+
+Test(e03, e03_detach_gives_the_descriptor_back_when_nothing_is_pending)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	struct operation receive;
+	char byte = 9;
+	int fd;
+
+	fixture_begin(&fixture);
+	blocked_begin(&fixture, &blocked);
+	operation_init(&receive, &fixture);
+
+	cr_assert_eq(sluice_socket_detach(blocked.pair.socket), -EBUSY);
+	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
+	run_until(&fixture, is_over(&blocked.head));
+	cr_assert_eq(start_receive(blocked.pair.socket, &receive, &byte, 1), 1);
+	cr_assert_eq(sluice_socket_detach(blocked.pair.socket), -EBUSY);
+	cr_assert_eq(sluice_cancel(blocked.pair.socket, &receive.args), 0);
+	run_until(&fixture, is_over(&receive));
+
+	fd = sluice_socket_fd(blocked.pair.socket);
+	cr_assert_eq(sluice_socket_detach(blocked.pair.socket), fd);
+	blocked.pair.socket = NULL;
+	cr_assert_eq(send(fd, "\0\1", 2, 0), 2);
+	read_pattern(blocked.pair.peer, 2, 0);
+	blocked.pair.socket = attach(&fixture, fd);
+	cr_assert_eq(start_send(blocked.pair.socket, &receive, "\2", 1), 0);
+	read_pattern(blocked.pair.peer, 1, 2);
+
+	blocked_end(&blocked);
+	fixture_end(&fixture);
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/* Receiving: what comes, in order, and the end of it; and ending one's own side. */
+#include "support.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void receive_and_wait(struct fixture *fixture, struct sluice_socket *socket, void *base,
+			     size_t length, size_t expected)
+{
+	struct operation receive;
+
+	operation_init(&receive, fixture);
+	if (start_receive(socket, &receive, base, length) == 1)
+		run_until(fixture, is_over(&receive));
+	assert_ended(&receive, SLUICE_ERROR_SUCCESS, expected);
+}
+
+Test(e01, e01_a_receive_takes_what_there_is)
+{
+	struct fixture fixture;
+	struct pair pairs[3];
+	unsigned char bytes[10];
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pairs[0], 0);
+	unix_pair(&fixture, &pairs[1], SOCK_STREAM);
+	udp_pair(&fixture, &pairs[2]);
+	for (int i = 0; i < 3; i++) {
+		write_pattern(pairs[i].peer, 7, 0);
+		receive_and_wait(&fixture, pairs[i].socket, bytes, sizeof bytes, 7);
+		cr_assert(pattern_matches(bytes, 7, 0));
+		pair_close(&pairs[i]);
+	}
+	fixture_end(&fixture);
+}
+
+Test(e01, e01_a_receive_waits_for_the_first_byte)
+{
+	struct fixture fixture;
+	struct pair pairs[3];
+	struct operation receive;
+	unsigned char bytes[10];
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pairs[0], 0);
+	unix_pair(&fixture, &pairs[1], SOCK_STREAM);
+	udp_pair(&fixture, &pairs[2]);
+	for (int i = 0; i < 3; i++) {
+		operation_init(&receive, &fixture);
+		cr_assert_eq(start_receive(pairs[i].socket, &receive, bytes, sizeof bytes), 1);
+		run_idle(&fixture);
+		cr_assert(!is_over(&receive));
+		write_pattern(pairs[i].peer, 3, 0);
+		run_until(&fixture, is_over(&receive));
+		assert_ended(&receive, SLUICE_ERROR_SUCCESS, 3);
+		cr_assert(pattern_matches(bytes, 3, 0));
+		pair_close(&pairs[i]);
+	}
+	fixture_end(&fixture);
+}
+
+Test(e01, e01_a_receive_writes_only_where_it_may)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct operation receive;
+	unsigned char bytes[10];
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	operation_init(&receive, &fixture);
+	memset(bytes, 0xff, sizeof bytes);
+
+	write_pattern(pair.peer, 10, 0);
+	cr_assert_eq(sluice_args_set_receive_buffer(&receive.args, bytes, sizeof bytes, 3, 4), 0);
+	if (start(sluice_receive_async, pair.socket, &receive) == 1)
+		run_until(&fixture, is_over(&receive));
+	assert_ended(&receive, SLUICE_ERROR_SUCCESS, 4);
+	cr_assert(pattern_matches(bytes + 3, 4, 0));
+	for (int i = 0; i < 10; i++)
+		cr_assert(i >= 3 && i < 7 ? bytes[i] != 0xff : bytes[i] == 0xff);
+	receive_and_wait(&fixture, pair.socket, bytes, 10, 6);
+	cr_assert(pattern_matches(bytes, 6, 4));
+
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+Test(e01, e01_a_receive_fills_a_list)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct operation receive;
+	unsigned char bytes[3][4];
+	const struct iovec list[] = {
+		{bytes[0], 2}, {bytes[1], 0}, {bytes[1], 3}, {bytes[2], 4}, {bytes[2], 0}};
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	operation_init(&receive, &fixture);
+
+	cr_assert_eq(sluice_args_set_buffer_list(&receive.args, list, 5), 0);
+	for (int round = 0; round < 2; round++) {
+		if (round)
+			write_pattern(pair.peer, 7, 0);
+		if (start(sluice_receive_async, pair.socket, &receive) == 1) {
+			if (!round)
+				write_pattern(pair.peer, 7, 0);
+			run_until(&fixture, is_over(&receive));
+		}
+		assert_ended(&receive, SLUICE_ERROR_SUCCESS, 7);
+		cr_assert(pattern_matches(bytes[0], 2, 0));
+		cr_assert(pattern_matches(bytes[1], 3, 2));
+		cr_assert(pattern_matches(bytes[2], 2, 5));
+		memset(bytes, 0xff, sizeof bytes);
+	}
+
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+Test(e01, e01_a_receive_without_memory_is_refused)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct operation receive;
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	operation_init(&receive, &fixture);
+	write_pattern(pair.peer, 1, 0);
+	cr_assert_eq(start(sluice_receive_async, pair.socket, &receive), -EINVAL);
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+Test(e01, e01_receives_of_one_socket_are_served_in_order)
+{
+	enum {
+		RECEIVES = 50
+	};
+	struct fixture fixture;
+	struct pair pair;
+	struct operation *receives;
+	unsigned char bytes[RECEIVES][100];
+	uint64_t position = 0;
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	receives = operations_new(&fixture, RECEIVES);
+	for (size_t i = 0; i < RECEIVES; i++)
+		cr_assert_eq(start_receive(pair.socket, &receives[i], bytes[i], i + 1), 1);
+	for (size_t i = 0; i < RECEIVES; i++) {
+		write_pattern(pair.peer, 26, i * 26);
+		run_idle(&fixture);
+	}
+	run_until(&fixture, fixture.pending == 0);
+	for (size_t i = 0; i < RECEIVES; i++) {
+		uint64_t count = receives[i].args.bytes_transferred;
+
+		cr_assert_eq(receives[i].args.error, SLUICE_ERROR_SUCCESS);
+		cr_assert(count >= 1 && count <= i + 1);
+		cr_assert(pattern_matches(bytes[i], count, position));
+		cr_assert_eq(receives[i].turn, i + 1);
+		position += count;
+	}
+
+	pair_close(&pair);
+	free(receives);
+	fixture_end(&fixture);
+}
+
+Test(e01, e01_a_receive_of_zero_bytes_waits_until_something_can_be_read)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct operation receive;
+	unsigned char bytes[8];
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	operation_init(&receive, &fixture);
+
+	cr_assert_eq(start_receive(pair.socket, &receive, bytes, 0), 1);
+	run_idle(&fixture);
+	cr_assert(!is_over(&receive));
+	write_pattern(pair.peer, 5, 0);
+	run_until(&fixture, is_over(&receive));
+	assert_ended(&receive, SLUICE_ERROR_SUCCESS, 0);
+	receive_and_wait(&fixture, pair.socket, bytes, 0, 0);
+	receive_and_wait(&fixture, pair.socket, bytes, 8, 5);
+	cr_assert(pattern_matches(bytes, 5, 0));
+
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+Test(e01, e01_the_end_of_the_stream_is_success_with_0_bytes_again_and_again)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct operation receive;
+	unsigned char bytes[8];
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	operation_init(&receive, &fixture);
+
+	write_pattern(pair.peer, 5, 0);
+	receive_and_wait(&fixture, pair.socket, bytes, 8, 5);
+	cr_assert_eq(start_receive(pair.socket, &receive, bytes, 8), 1);
+	close(pair.peer);
+	pair.peer = -1;
+	run_until(&fixture, is_over(&receive));
+	assert_ended(&receive, SLUICE_ERROR_SUCCESS, 0);
+	for (int i = 0; i < 3; i++)
+		receive_and_wait(&fixture, pair.socket, bytes, 8, 0);
+	receive_and_wait(&fixture, pair.socket, bytes, 0, 0);
+
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+Test(e01, e01_the_end_ends_every_receive_that_waits)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct operation *receives;
+	unsigned char bytes[4][8];
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	receives = operations_new(&fixture, 4);
+	for (int i = 0; i < 4; i++)
+		cr_assert_eq(start_receive(pair.socket, &receives[i], bytes[i], 8), 1);
+	write_pattern(pair.peer, 5, 0);
+	cr_assert_eq(shutdown(pair.peer, SHUT_WR), 0);
+	run_until(&fixture, fixture.pending == 0);
+	for (int i = 0; i < 4; i++)
+		assert_ended(&receives[i], SLUICE_ERROR_SUCCESS, i ? 0 : 5);
+
+	/* The other direction goes on. */
+	cr_assert_eq(start_send(pair.socket, &receives[0], "\0", 1), 0);
+	read_pattern(pair.peer, 1, 0);
+
+	pair_close(&pair);
+	free(receives);
+	fixture_end(&fixture);
+}
+
+Test(e01, e01_after_shutting_down_the_receiving_side)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct operation receive;
+	unsigned char bytes[8];
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	operation_init(&receive, &fixture);
+	cr_assert_eq(start_receive(pair.socket, &receive, bytes, 8), 1);
+	cr_assert_eq(sluice_socket_shutdown(pair.socket, SHUT_RD), 0);
+	run_until(&fixture, is_over(&receive));
+	assert_ended(&receive, SLUICE_ERROR_SUCCESS, 0);
+	receive_and_wait(&fixture, pair.socket, bytes, 8, 0);
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+Test(e01, e01_sends_and_receives_do_not_hinder_each_other)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	struct operation receive;
+	unsigned char bytes[8];
+
+	fixture_begin(&fixture);
+	blocked_begin(&fixture, &blocked);
+	operation_init(&receive, &fixture);
+
+	cr_assert_eq(start_receive(blocked.pair.socket, &receive, bytes, 8), 1);
+	write_pattern(blocked.pair.peer, 5, 0);
+	run_until(&fixture, is_over(&receive));
+	assert_ended(&receive, SLUICE_ERROR_SUCCESS, 5);
+	cr_assert_eq(start_receive(blocked.pair.socket, &receive, bytes, 8), 1);
+	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
+	run_until(&fixture, is_over(&blocked.head));
+	cr_assert(!is_over(&receive));
+	write_pattern(blocked.pair.peer, 2, 0);
+	run_until(&fixture, is_over(&receive));
+
+	blocked_end(&blocked);
+	fixture_end(&fixture);
+}
+
+Test(e01, e01_receive_and_disconnect_never_connected)
+{
+	struct fixture fixture;
+	struct sluice_socket *fresh;
+	struct operation operation;
+	unsigned char bytes[8];
+
+	fixture_begin(&fixture);
+	fresh = attach(&fixture, new_tcp(0));
+	operation_init(&operation, &fixture);
+	cr_assert_eq(start_receive(fresh, &operation, bytes, 8), -ENOTCONN);
+	cr_assert_eq(start(sluice_disconnect_async, fresh, &operation), -ENOTCONN);
+	sluice_socket_destroy(fresh);
+	fixture_end(&fixture);
+}
+
+/* ---- two sockets of one engine ---- */
+
+struct echo {
+	struct operation receive, send;
+	unsigned char buffer[5000];
+};
+
+static void echo_sent(struct operation *send)
+{
+	struct echo *echo = send->token;
+
+	cr_assert_eq(send->args.error, SLUICE_ERROR_SUCCESS);
+	start_receive(send->socket, &echo->receive, echo->buffer, sizeof echo->buffer);
+}
+
+static void echo_received(struct operation *receive)
+{
+	struct echo *echo = receive->token;
+	size_t count = receive->args.bytes_transferred;
+
+	cr_assert_eq(receive->args.error, SLUICE_ERROR_SUCCESS);
+	if (count)
+		start_send(receive->socket, &echo->send, echo->buffer, count);
+}
+
+Test(e01, e01_an_echo_between_two_sockets_of_one_engine)
+{
+	static unsigned char received[HEAD_BYTES];
+	struct fixture fixture;
+	struct sluice_socket *client, *server;
+	struct echo echo;
+	struct operation send, receive;
+	unsigned char *bytes = pattern_new(HEAD_BYTES, 0);
+	size_t done = 0;
+
+	fixture_begin(&fixture);
+	attached_pair(&fixture, &client, &server);
+	operation_init(&send, &fixture);
+	operation_init(&receive, &fixture);
+	operation_init(&echo.receive, &fixture);
+	operation_init(&echo.send, &fixture);
+	echo.receive.then = echo_received;
+	echo.send.then = echo_sent;
+	echo.receive.token = echo.send.token = &echo;
+
+	cr_assert_eq(start_receive(server, &echo.receive, echo.buffer, sizeof echo.buffer), 1);
+	start_send(client, &send, bytes, HEAD_BYTES);
+	while (done < HEAD_BYTES) {
+		if (start_receive(client, &receive, received + done, HEAD_BYTES - done) == 1)
+			run_until(&fixture, is_over(&receive));
+		cr_assert_eq(receive.args.error, SLUICE_ERROR_SUCCESS);
+		cr_assert_gt(receive.args.bytes_transferred, 0);
+		done += receive.args.bytes_transferred;
+	}
+	cr_assert(pattern_matches(received, HEAD_BYTES, 0));
+	run_until(&fixture, is_over(&send));
+	cr_assert_eq(sluice_socket_shutdown(client, SHUT_WR), 0);
+	run_until(&fixture, fixture.pending == 0);
+
+	sluice_socket_destroy(client);
+	sluice_socket_destroy(server);
+	free(bytes);
+	fixture_end(&fixture);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#include "conditional.h"
+
+#include "httpdate.h"
+
+/*
+ * Takes one entity-tag off the front of the list; false at its end, or at what is none. The tag
+ * keeps its quotes, and loses its W/.
+ */
+static bool take_etag(struct span *list, struct span *ret_etag, bool *ret_weak)
+{
+	const char *quote;
+
+	while (list->length > 0 && strchr(" \t,", list->at[0]) != NULL)
+		*list = span_from(*list, 1);
+	*ret_weak = list->length > 2 && memcmp(list->at, "W/", 2) == 0;
+	if (*ret_weak)
+		*list = span_from(*list, 2);
+	if (list->length < 2 || list->at[0] != '"')
+		return false;
+	quote = memchr(list->at + 1, '"', list->length - 1);
+	if (quote == NULL)
+		return false;
+	*ret_etag = (struct span){list->at, (size_t)(quote - list->at) + 1};
+	*list = span_from(*list, ret_etag->length);
+	return true;
+}
+
+/* Weak comparison takes W/"x" for "x"; strong comparison does not. */
+static bool list_names(struct span list, struct span etag, bool strong)
+{
+	struct span candidate;
+	bool weak;
+
+	list = span_trim(list);
+	if (span_equals(list, span_of("*")))
+		return true;
+	while (take_etag(&list, &candidate, &weak)) {
+		if (span_equals(candidate, etag) && !(weak && strong))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the file changed after the date; a header that is no date answers otherwise. */
+static bool modified_after(struct span date, const struct validators *validators, int64_t now,
+			   bool otherwise)
+{
+	int64_t seconds;
+
+	if (!httpdate_parse(span_trim(date), now, &seconds))
+		return otherwise;
+	return validators->modified > seconds;
+}
+
+enum verdict conditions_judge(const struct conditions *conditions,
+			      const struct validators *validators, int64_t now)
+{
+	if (conditions->if_match.at != NULL) {
+		if (!list_names(conditions->if_match, validators->etag, true))
+			return VERDICT_PRECONDITION_FAILED;
+	} else if (conditions->if_unmodified_since.at != NULL) {
+		if (modified_after(conditions->if_unmodified_since, validators, now, false))
+			return VERDICT_PRECONDITION_FAILED;
+	}
+
+	if (conditions->if_none_match.at != NULL) {
+		if (list_names(conditions->if_none_match, validators->etag, false))
+			return VERDICT_NOT_MODIFIED;
+	} else if (conditions->if_modified_since.at != NULL) {
+		if (!modified_after(conditions->if_modified_since, validators, now, true))
+			return VERDICT_NOT_MODIFIED;
+	}
+	return VERDICT_SEND;
+}
+
+/*
+ * If-Range compares strongly: the very tag, or the very date. An earlier or a later date is another
+ * version of the file, and the whole is sent.
+ */
+bool conditions_allow_range(const struct conditions *conditions,
+			    const struct validators *validators, int64_t now)
+{
+	struct span value = conditions->if_range;
+	int64_t seconds;
+
+	if (value.at == NULL)
+		return true;
+	value = span_trim(value);
+	if (span_equals(value, validators->etag))
+		return true;
+	return httpdate_parse(value, now, &seconds) && seconds == validators->modified;
+}

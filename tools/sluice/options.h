@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* Options from a table: one line each parses it, bounds it and explains it. */
+#ifndef SLUICE_COMMAND_OPTIONS_H
+#define SLUICE_COMMAND_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum option_kind {
+	OPTION_FLAG,    /* bool */
+	OPTION_NUMBER,  /* uint64_t */
+	OPTION_SIZE,    /* uint64_t; K, M and G multiply by 1,024 and so on */
+	OPTION_STRING,  /* const char * */
+	OPTION_BACKEND, /* uint64_t: SLUICE_BACKEND_* */
+	OPTION_LOG, /* const char *, and before it the bool that it was given; may lack a value */
+};
+
+struct option_spec {
+	const char *name;
+	const char *value; /* what stands for it in the help; NULL for a flag */
+	const char *help;
+	size_t offset; /* of the member in the structure that is filled in */
+	uint64_t least;
+	uint64_t most;
+	enum option_kind kind;
+	char letter; /* or 0 */
+};
+
+struct option_table {
+	const char *command;   /* "serve" */
+	const char *arguments; /* "[DIRECTORY]" */
+	const char *summary;
+	const struct option_spec *specs;
+	size_t count;
+	size_t flag_offset; /* of the bool that belongs to OPTION_LOG */
+};
+
+enum options_outcome {
+	OPTIONS_OK,
+	OPTIONS_DONE,  /* help or the version was printed */
+	OPTIONS_WRONG, /* and was said to be so */
+};
+
+/* Fills in target; ret_index is the first argument that is no option. */
+enum options_outcome options_parse(const struct option_table *table, int argc, char **argv,
+				   void *target, int *ret_index);
+
+/* Says what is wrong with the command line, and where help is. */
+void options_complain(const char *command, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* "512", "16K", "1M" */
+bool options_read_size(const char *text, bool units, uint64_t *ret_number);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* One engine with its thread, its listener, its connections and its cache; workers share nothing. */
+#ifndef SLUICE_COMMAND_WORKER_H
+#define SLUICE_COMMAND_WORKER_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <sluice/sluice.h>
+#include <stdatomic.h>
+
+#include "accesslog.h"
+#include "filecache.h"
+#include "mime.h"
+#include "request.h"
+#include "root.h"
+#include "serve.h"
+
+struct reply;
+
+/* What all workers read and none writes. */
+struct server {
+	const struct serve_options *options;
+	struct root root;
+	struct mime *mime;
+	size_t connections_max; /* of one worker */
+	struct request_limits limits;
+};
+
+struct worker {
+	const struct server *server;
+	struct sluice_engine *engine;
+	struct sluice_socket *listener;
+	struct sluice_timer timer;
+	struct filecache *cache;
+	struct accesslog log;
+
+	uint64_t tick; /* seconds, as old as the last timer or accept */
+	int64_t now;   /* seconds since 1970 */
+	char date[HTTPDATE_LENGTH];
+
+	struct link connections;
+	size_t connection_count;
+	struct reply *free_replies;
+	size_t free_reply_count;
+	struct request request; /* the one being looked at */
+
+	int draining;         /* how often it was told to */
+	bool accepting;       /* the listener's last call is to come */
+	uint64_t drain_until; /* tick */
+	uint64_t complained;  /* tick of the last complaint about descriptors */
+
+	/* Between the worker and the thread that started it. */
+	pthread_t thread;
+	pthread_t starter;
+	int listen_fd;
+	int error;         /* -errno: why it could not start, or why it ended */
+	atomic_bool ended; /* the engine stands still, and is destroyed by the join */
+	sem_t started;     /* posted once: it accepts connections, or error tells */
+	sem_t released;    /* posted once: nobody else looks at the engine any more */
+};
+
+/*
+ * Starts the thread and waits until it accepts connections. Takes the listening descriptor over.
+ * When the worker ends, the thread that started it gets SIGUSR1, which it has to have blocked.
+ * 0 or -errno, then there is nothing to join.
+ */
+int worker_start(struct worker *worker, const struct server *server, int listen_fd);
+
+/*
+ * Stops accepting, and ends when what is being sent is sent, or after the limit; told again, ends
+ * at once. Any thread, before the join.
+ */
+void worker_drain(struct worker *worker);
+
+/* Waits for the thread to end. 0, or -errno when it failed. */
+int worker_join(struct worker *worker);
+
+#endif

@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * s06: the engine's descriptor in a foreign loop. These loops sleep in a blocking epoll_wait and
+ * do nothing but run(0) when it says so; each promise is tried level- and edge-triggered.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "files.h"
+#include "measure.h"
+#include "streams.h"
+
+#define PATIENCE_MS 5000
+
+struct loop {
+	struct fixture fixture;
+	int epoll;
+	int turns;
+};
+
+static void loop_watch(struct loop *loop, uint32_t mode)
+{
+	struct epoll_event event = {.events = EPOLLIN | mode};
+	int fd = sluice_engine_fd(loop->fixture.engine);
+
+	cr_assert(fd >= 0, "%s", strerror(-fd));
+	cr_assert_eq(epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event), 0);
+}
+
+static void loop_begin_with(struct loop *loop, uint32_t mode, const struct sluice_options *options)
+{
+	fixture_begin_with(&loop->fixture, options);
+	loop->turns = 0;
+	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+	cr_assert(loop->epoll >= 0);
+	loop_watch(loop, mode);
+}
+
+static void loop_begin(struct loop *loop, uint32_t mode)
+{
+	loop_begin_with(loop, mode, NULL);
+}
+
+static void loop_end(struct loop *loop)
+{
+	close(loop->epoll);
+	fixture_end(&loop->fixture);
+}
+
+/* Sleeps; runs the engine if it was woken. Returns whether it was. */
+static bool loop_turn(struct loop *loop, int timeout_ms)
+{
+	struct epoll_event event;
+	int count = epoll_wait(loop->epoll, &event, 1, timeout_ms);
+
+	cr_assert(count >= 0, "%s", strerror(errno));
+	if (count == 0)
+		return false;
+	loop->turns++;
+	cr_assert(sluice_engine_run(loop->fixture.engine, 0) >= 0);
+	return true;
+}
+
+#define loop_until(loop, condition)                                                    \
+	do {                                                                           \
+		while (!(condition))                                                   \
+			cr_assert(loop_turn(loop, PATIENCE_MS), "never woken for: %s", \
+				  #condition);                                         \
+	} while (0)
+
+/* What is still to be done gets done; then nothing wakes the loop for 100 ms. */
+static void assert_quiet(struct loop *loop)
+{
+	for (int i = 0; i < 50 && loop_turn(loop, 5); i++)
+		;
+	cr_assert_not(loop_turn(loop, 100), "woken while there was nothing to do");
+}
+
+/* Runs a test of one promise in both modes. */
+static void in_both_modes(void (*promise)(uint32_t mode))
+{
+	promise(0);
+	promise(EPOLLET);
+}
+
+/* ---- what wakes ---- */
+
+struct later {
+	pthread_t thread;
+	void (*act)(struct later *later);
+	struct loop *loop;
+	struct pair *pair;
+	struct operation *operation;
+	struct consumer *consumer;
+	int answer;
+};
+
+static void *later_main(void *token)
+{
+	struct later *later = token;
+
+	usleep(30000);
+	later->act(later);
+	return NULL;
+}
+
+/* Does it in another thread, when the loop sleeps. */
+static void later_start(struct later *later)
+{
+	cr_assert_eq(pthread_create(&later->thread, NULL, later_main, later), 0);
+}
+
+static void later_join(struct later *later, int answer)
+{
+	cr_assert_eq(pthread_join(later->thread, NULL), 0);
+	cr_assert_eq(later->answer, answer);
+}
+
+static void peer_writes(struct later *later)
+{
+	later->answer = (int)send(later->pair->peer, "bytes", 5, MSG_NOSIGNAL);
+}
+
+/* Started in the loop's thread, outside of run, and nothing called afterwards. */
+static void woken_for_a_completion(uint32_t mode)
+{
+	struct loop loop;
+	struct pair pair;
+	struct operation operation;
+	struct later later = {.act = peer_writes, .pair = &pair};
+	char bytes[10];
+
+	loop_begin(&loop, mode);
+	tcp_pair(&loop.fixture, &pair, 0);
+	operation_init(&operation, &loop.fixture);
+	for (int round = 0; round < 3; round++) {
+		cr_assert_eq(start_receive(pair.socket, &operation, bytes, sizeof bytes), 1);
+		later_start(&later);
+		loop_until(&loop, is_over(&operation));
+		later_join(&later, 5);
+		assert_ended(&operation, SLUICE_ERROR_SUCCESS, 5);
+		assert_quiet(&loop);
+	}
+	pair_close(&pair);
+	loop_end(&loop);
+}
+
+Test(s06, s06_a_blocking_epoll_wait_is_woken_for_a_completion)
+{
+	in_both_modes(woken_for_a_completion);
+}
+
+static void count_post(struct sluice_engine *engine, void *token)
+{
+	++*(int *)token;
+}
+
+static int posted;
+
+static void posts(struct later *later)
+{
+	later->answer = sluice_post(later->loop->fixture.engine, count_post, &posted);
+}
+
+static void starts_a_send(struct later *later)
+{
+	later->answer = sluice_send_async(later->pair->socket, &later->operation->args);
+}
+
+static void woken_for_the_mailbox(uint32_t mode)
+{
+	struct loop loop;
+	struct pair pair;
+	struct operation operation;
+	struct later posting = {.act = posts, .loop = &loop};
+	struct later sending = {.act = starts_a_send, .pair = &pair, .operation = &operation};
+
+	loop_begin(&loop, mode);
+	tcp_pair(&loop.fixture, &pair, 0);
+	operation_init(&operation, &loop.fixture);
+	posted = 0;
+	later_start(&posting);
+	loop_until(&loop, posted == 1);
+	later_join(&posting, 0);
+	assert_quiet(&loop);
+
+	cr_assert_eq(sluice_args_set_buffer(&operation.args, "bytes", 5, 0, 5), 0);
+	operation.pending = 1; /* as start() would, which is for this thread alone */
+	operation.socket = pair.socket;
+	loop.fixture.pending++;
+	later_start(&sending);
+	loop_until(&loop, is_over(&operation));
+	later_join(&sending, 1);
+	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 5);
+	assert_quiet(&loop);
+	pair_close(&pair);
+	loop_end(&loop);
+}
+
+Test(s06, s06_a_blocking_epoll_wait_is_woken_for_the_mailbox)
+{
+	in_both_modes(woken_for_the_mailbox);
+}
+
+static void wakes(struct later *later)
+{
+	sluice_engine_wake(later->loop->fixture.engine);
+}
+
+static void woken_for_a_wake(uint32_t mode)
+{
+	struct loop loop;
+	struct later later = {.act = wakes, .loop = &loop};
+
+	loop_begin(&loop, mode);
+	assert_quiet(&loop);
+	later_start(&later);
+	cr_assert(loop_turn(&loop, PATIENCE_MS), "not woken by a wake");
+	later_join(&later, 0);
+	assert_quiet(&loop);
+	loop_end(&loop);
+}
+
+Test(s06, s06_a_blocking_epoll_wait_is_woken_for_a_wake)
+{
+	in_both_modes(woken_for_a_wake);
+}
+
+static void woken_for_a_deadline(uint32_t mode)
+{
+	struct loop loop;
+	struct pair pair;
+	struct operation operation;
+	int64_t began;
+	char byte;
+
+	loop_begin(&loop, mode);
+	tcp_pair(&loop.fixture, &pair, 0);
+	operation_init(&operation, &loop.fixture);
+	operation.args.timeout_ns = 60 * MILLISECOND;
+	began = now_ns();
+	cr_assert_eq(start_receive(pair.socket, &operation, &byte, 1), 1);
+	loop_until(&loop, is_over(&operation));
+	assert_ended(&operation, SLUICE_ERROR_TIMED_OUT, 0);
+	cr_assert_geq(now_ns() - began, 60 * MILLISECOND);
+	assert_quiet(&loop);
+	pair_close(&pair);
+	loop_end(&loop);
+}
+
+Test(s06, s06_a_blocking_epoll_wait_is_woken_for_a_deadline)
+{
+	in_both_modes(woken_for_a_deadline);
+}
+
+static int expirations;
+
+static void count_expiration(struct sluice_engine *engine, struct sluice_timer *timer)
+{
+	expirations++;
+	if (expirations % 3)
+		cr_assert_eq(sluice_timer_start(engine, timer, 10 * MILLISECOND), 0);
+}
+
+static void woken_for_a_timer(uint32_t mode)
+{
+	struct sluice_timer timer = {.expired = count_expiration};
+	struct sluice_timer far = {.expired = count_expiration};
+	struct loop loop;
+
+	loop_begin(&loop, mode);
+	expirations = 0;
+	cr_assert_eq(sluice_timer_start(loop.fixture.engine, &far, 3600 * SECOND), 0);
+	assert_quiet(&loop);
+	cr_assert_eq(sluice_timer_start(loop.fixture.engine, &timer, 10 * MILLISECOND), 0);
+	loop_until(&loop, expirations == 3);
+	cr_assert_leq(loop.turns, 30, "%d turns for three timers", loop.turns);
+	assert_quiet(&loop);
+	cr_assert_eq(sluice_timer_start(loop.fixture.engine, &timer, 0), 0);
+	loop_until(&loop, expirations == 4);
+	cr_assert_eq(sluice_timer_stop(loop.fixture.engine, &timer), 0);
+	assert_quiet(&loop);
+	loop_end(&loop);
+}
+
+Test(s06, s06_a_blocking_epoll_wait_is_woken_for_a_timer)
+{
+	in_both_modes(woken_for_a_timer);
+}
+
+/* ---- what handlers leave ---- */
+
+static struct operation reply;
+
+static void reply_in_handler(struct operation *operation)
+{
+	cr_assert_eq(start_send(operation->socket, &reply, "reply", 5), 1);
+}
+
+/* It leaves although the loop knows nothing of it and calls nothing. */
+static void woken_for_what_a_handler_queued(uint32_t mode)
+{
+	struct loop loop;
+	struct pair pair;
+	struct operation operation;
+	char byte, bytes[5];
+
+	loop_begin(&loop, mode);
+	tcp_pair(&loop.fixture, &pair, 0);
+	operation_init(&operation, &loop.fixture);
+	operation_init(&reply, &loop.fixture);
+	operation.then = reply_in_handler;
+	cr_assert_eq(start_receive(pair.socket, &operation, &byte, 1), 1);
+	cr_assert_eq(send(pair.peer, "x", 1, 0), 1);
+	loop_until(&loop, reply.handled == 1);
+	read_exactly(pair.peer, bytes, 5);
+	assert_quiet(&loop);
+	pair_close(&pair);
+	loop_end(&loop);
+}
+
+Test(s06, s06_what_a_handler_queued_leaves_and_wakes)
+{
+	in_both_modes(woken_for_what_a_handler_queued);
+}
+
+static void woken_while_handlers_are_left_over(uint32_t mode)
+{
+	struct sluice_options options;
+	struct loop loop;
+
+	cr_assert_eq(sluice_options_init(&options, sizeof options), 0);
+	options.handler_budget = 1;
+	loop_begin_with(&loop, mode, &options);
+	posted = 0;
+	for (int i = 0; i < 20; i++)
+		cr_assert_eq(sluice_post(loop.fixture.engine, count_post, &posted), 0);
+	loop_until(&loop, posted == 20);
+	assert_quiet(&loop);
+	loop_end(&loop);
+}
+
+Test(s06, s06_woken_again_while_the_budget_left_handlers_over)
+{
+	in_both_modes(woken_while_handlers_are_left_over);
+}
+
+static void *echo_main(void *token)
+{
+	const int *fd = token;
+	char bytes[16];
+	ssize_t count;
+
+	while ((count = recv(*fd, bytes, sizeof bytes, 0)) > 0)
+		if (send(*fd, bytes, (size_t)count, MSG_NOSIGNAL) != count)
+			break;
+	return NULL;
+}
+
+/* A send in the receive's handler, and the next receive in the send's, against a peer that echoes. */
+struct ping_pong {
+	struct operation sending, receiving;
+	struct sluice_socket *socket;
+	char bytes[16];
+	int rounds;
+};
+
+static void ping(struct operation *operation)
+{
+	struct ping_pong *game = operation->token;
+
+	if (++game->rounds < 500)
+		cr_assert_eq(start_send(game->socket, &game->sending, "ping", 4), 1);
+}
+
+static void pong(struct operation *operation)
+{
+	struct ping_pong *game = operation->token;
+
+	cr_assert(start_receive(game->socket, &game->receiving, game->bytes, 4) >= 0);
+	if (is_over(&game->receiving))
+		ping(&game->receiving);
+}
+
+static void carries_a_conversation(uint32_t mode)
+{
+	struct loop loop;
+	struct pair pair;
+	struct ping_pong game = {0};
+	pthread_t thread;
+
+	loop_begin(&loop, mode);
+	tcp_pair(&loop.fixture, &pair, 0);
+	cr_assert_eq(pthread_create(&thread, NULL, echo_main, &pair.peer), 0);
+	operation_init(&game.sending, &loop.fixture);
+	operation_init(&game.receiving, &loop.fixture);
+	game.socket = pair.socket;
+	game.sending.then = pong;
+	game.receiving.then = ping;
+	game.sending.token = game.receiving.token = &game;
+	game.sending.args.flags = SLUICE_FLAG_BATCHED;
+	cr_assert_eq(start_send(pair.socket, &game.sending, "ping", 4), 1);
+	loop_until(&loop, game.rounds == 500);
+	cr_assert_leq(loop.turns, 500 * 8, "%d turns for 500 rounds", loop.turns);
+	sluice_socket_close(pair.socket);
+	assert_quiet(&loop);
+	cr_assert_eq(pthread_join(thread, NULL), 0);
+	pair_close(&pair);
+	loop_end(&loop);
+}
+
+Test(s06, s06_a_conversation_of_handlers_runs_in_a_foreign_loop)
+{
+	in_both_modes(carries_a_conversation);
+}
+
+/* ---- streams, connections, files ---- */
+
+static struct consumer consumer; /* too large for a thread's stack */
+static struct sluice_socket *newcomer;
+
+static void take_newcomer(struct sluice_socket *listener, const struct sluice_accepted *accepted,
+			  void *token)
+{
+	if (accepted->socket)
+		newcomer = accepted->socket;
+}
+
+static void releases(struct later *later)
+{
+	while (later->consumer->held_count > 0)
+		sluice_buffer_release(later->loop->fixture.engine,
+				      later->consumer->held[--later->consumer->held_count].buffer);
+}
+
+static void serves(uint32_t mode)
+{
+	struct sluice_accept_options accepting = {.size = sizeof accepting,
+						  .on_accepted = take_newcomer};
+	struct later later = {.act = releases, .consumer = &consumer};
+	struct loop loop;
+	struct sluice_socket *listener;
+	struct sockaddr_in address;
+	int client = new_tcp(0), fd;
+
+	loop_begin(&loop, mode);
+	later.loop = &loop;
+	newcomer = NULL;
+	fd = listen_tcp(0);
+	address = loopback(port_of(fd));
+	listener = attach(&loop.fixture, fd);
+	cr_assert_eq(sluice_accept_start(listener, &accepting), 0);
+	assert_quiet(&loop);
+	cr_assert_eq(connect(client, (struct sockaddr *)&address, sizeof address), 0);
+	loop_until(&loop, newcomer);
+	consumer_init(&consumer, &loop.fixture, newcomer);
+	consumer.holds = true;
+	cr_assert_eq(start_consuming(&consumer), 0);
+	assert_quiet(&loop);
+	write_pattern(client, 1000000, 0);
+	loop_until(&loop, consumer.held_count == 8);
+	assert_quiet(&loop); /* with all its buffers lent */
+	while (consumer.bytes < 1000000) {
+		uint64_t bytes = consumer.bytes;
+
+		later_start(&later);
+		loop_until(&loop, consumer.bytes > bytes);
+		later_join(&later, 0);
+	}
+	release_all(&consumer);
+	sluice_socket_destroy(newcomer);
+	sluice_socket_destroy(listener);
+	assert_quiet(&loop);
+	close(client);
+	loop_end(&loop);
+}
+
+Test(s06, s06_a_server_runs_in_a_foreign_loop)
+{
+	in_both_modes(serves);
+}
+
+/* Its writability, its slices and its fetches all have to wake. */
+static void sends_a_file(uint32_t mode)
+{
+	struct loop loop;
+	struct file file;
+	struct pair pair;
+	struct operation operation;
+	struct reader reader;
+	struct sluice_packet packet;
+
+	file_new(&file, 16 * MIB, 0);
+	(void)file_chill(file.fd);
+	loop_begin(&loop, mode);
+	tcp_pair(&loop.fixture, &pair, SMALL);
+	operation_init(&operation, &loop.fixture);
+	packet = file_packet(file.fd, 0, 0);
+	cr_assert_eq(start_packets(pair.socket, &operation, &packet, 1), 1);
+	assert_quiet(&loop); /* nobody reads */
+	reader_start(&reader, pair.peer, 0);
+	loop_until(&loop, is_over(&operation));
+	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 16 * MIB);
+	sluice_socket_close(pair.socket);
+	assert_quiet(&loop);
+	reader_join(&reader);
+	cr_assert_eq(reader.bytes, 16 * MIB);
+	pair_close(&pair);
+	loop_end(&loop);
+	file_end(&file);
+}
+
+Test(s06, s06_a_file_is_sent_in_a_foreign_loop)
+{
+	in_both_modes(sends_a_file);
+}
+
+/* ---- the descriptor itself ---- */
+
+static void woken_for_what_was_pending_before(uint32_t mode)
+{
+	struct loop loop = {.epoll = epoll_create1(EPOLL_CLOEXEC)};
+	struct pair pair;
+	struct operation operation;
+	struct later later = {.act = peer_writes, .pair = &pair};
+	char bytes[10];
+
+	fixture_begin(&loop.fixture);
+	loop.fixture.descriptors--; /* the loop's own is closed before they are counted again */
+	tcp_pair(&loop.fixture, &pair, 0);
+	operation_init(&operation, &loop.fixture);
+	cr_assert_eq(start_receive(pair.socket, &operation, bytes, sizeof bytes), 1);
+	run_idle(&loop.fixture);
+	loop_watch(&loop, mode);
+	assert_quiet(&loop);
+	later_start(&later);
+	loop_until(&loop, is_over(&operation));
+	later_join(&later, 5);
+	assert_quiet(&loop);
+	pair_close(&pair);
+	loop_end(&loop);
+}
+
+Test(s06, s06_the_descriptor_wakes_for_what_was_pending_before_it_was_asked_for)
+{
+	in_both_modes(woken_for_what_was_pending_before);
+}
+
+static void *ask_elsewhere(void *token)
+{
+	return (void *)(intptr_t)sluice_engine_fd(token);
+}
+
+Test(s06, s06_the_descriptor_is_one_and_the_owners)
+{
+	struct fixture fixture;
+	pthread_t thread;
+	void *answer;
+	int fd;
+
+	fixture_begin(&fixture);
+	fd = sluice_engine_fd(fixture.engine);
+	cr_assert(fd >= 0);
+	cr_assert_eq(sluice_engine_fd(fixture.engine), fd);
+	cr_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	cr_assert_eq(pthread_create(&thread, NULL, ask_elsewhere, fixture.engine), 0);
+	cr_assert_eq(pthread_join(thread, &answer), 0);
+	cr_assert_eq((intptr_t)answer, -EPERM);
+	cr_assert_eq(sluice_engine_fd(NULL), -EINVAL);
+	fixture_end(&fixture);
+}
+
+/* It is still allowed to wait in run itself. */
+Test(s06, s06_run_still_waits_where_the_descriptor_is_on)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct operation operation;
+	struct later later = {.act = peer_writes, .pair = &pair};
+	char bytes[10];
+
+	fixture_begin(&fixture);
+	cr_assert(sluice_engine_fd(fixture.engine) >= 0);
+	tcp_pair(&fixture, &pair, 0);
+	operation_init(&operation, &fixture);
+	cr_assert_eq(start_receive(pair.socket, &operation, bytes, sizeof bytes), 1);
+	later_start(&later);
+	while (!is_over(&operation))
+		cr_assert(sluice_engine_run(fixture.engine, -1) >= 0);
+	later_join(&later, 5);
+	cr_assert_leq(turns_in(&fixture, 100 * MILLISECOND), 10);
+	pair_close(&pair);
+	fixture_end(&fixture);
+}

@@ -80,6 +80,7 @@ struct sluice_options {
 	uint32_t receive_buffer_bytes;     /* each; 16 KiB */
 	uint32_t receive_buffers_per_socket; /* lent to one socket at once; 8 */
 	uint32_t worker_threads;           /* the kernel's, for one engine's files; 4 */
+	uint32_t ignore_environment;       /* not 0: SLUICE_BACKEND, SLUICE_DISABLE mean nothing */
 };
 
 /*

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is to be done with a socket besides its records: close, shut down, cancel. Any thread leaves
+ * it as bits of the socket and puts the socket, once, on the engine's list; the next turn acts.
+ */
+#include "engine.h"
+
+static void push(struct sluice_engine *engine, struct sluice_socket *socket)
+{
+	struct sluice_socket *first = __atomic_load_n(&engine->attention, __ATOMIC_RELAXED);
+
+	do {
+		socket->attention_next = first;
+	} while (!__atomic_compare_exchange_n(&engine->attention, &first, socket, true,
+					      __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+}
+
+void sluice__attention_want(struct sluice_socket *socket, uint32_t wants)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	if (__atomic_fetch_or(&socket->attention, wants, __ATOMIC_ACQ_REL) == 0)
+		push(engine, socket);
+	if (!sluice__is_owner(engine))
+		sluice__engine_nudge(engine);
+}
+
+/* In the order in which a careful caller would have made the calls. */
+static void attend(struct sluice_socket *socket, uint32_t wants)
+{
+	if (wants & SLUICE__WANT_ACCEPT)
+		sluice__accepter_begin(socket);
+	if (wants & SLUICE__WANT_RECEIVE)
+		sluice__receiver_begin(socket);
+	if (wants & SLUICE__WANT_CANCEL)
+		sluice__give_up_marked(socket);
+	if (wants & SLUICE__WANT_CANCEL_ALL)
+		sluice__give_up_all(socket);
+	if (wants & (SLUICE__WANT_SHUT_RECEIVE | SLUICE__WANT_SHUT_SEND))
+		sluice__socket_shut(socket, wants & SLUICE__WANT_SHUT_RECEIVE,
+				    wants & SLUICE__WANT_SHUT_SEND);
+	if (wants & SLUICE__WANT_ACCEPT_STOP)
+		sluice__accepter_stop(socket);
+	if (wants & SLUICE__WANT_RECEIVE_STOP)
+		sluice__receiver_stop(socket);
+	if (wants & SLUICE__WANT_GRACEFUL)
+		sluice__socket_end_gracefully(socket);
+	if (wants & SLUICE__WANT_DESTROY)
+		socket->state |= SLUICE__DESTROYED;
+	if (wants & (SLUICE__WANT_CLOSE | SLUICE__WANT_DESTROY))
+		sluice__socket_end(socket);
+	if ((socket->state & SLUICE__DESTROYED) && (socket->state & SLUICE__ENDED))
+		sluice__socket_bury(socket);
+}
+
+void sluice__attention_take(struct sluice_engine *engine)
+{
+	struct sluice_socket *socket, *oldest = NULL;
+
+	if (!__atomic_load_n(&engine->attention, __ATOMIC_RELAXED))
+		return;
+	socket = __atomic_exchange_n(&engine->attention, NULL, __ATOMIC_ACQUIRE);
+	while (socket) {
+		struct sluice_socket *next = socket->attention_next;
+
+		socket->attention_next = oldest;
+		oldest = socket;
+		socket = next;
+	}
+	while (oldest) {
+		struct sluice_socket *next = oldest->attention_next;
+
+		/* From the exchange on it may be pushed again. */
+		attend(oldest, __atomic_exchange_n(&oldest->attention, 0, __ATOMIC_ACQ_REL));
+		oldest = next;
+	}
+}
+
+void sluice__attention_want_now(struct sluice_socket *socket, uint32_t wants)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	sluice__attention_want(socket, wants);
+	if (sluice__may_act(engine) && !sluice__dead(engine)) {
+		sluice__mailbox_take(engine);
+		sluice__attention_take(engine);
+	}
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a backend is: a struct of operations. The ring, epoll and the scripted one of the tests
+ * stand behind it, and nothing above knows which one runs.
+ *
+ * A backend works on requests. It is given one by start, and answers it in reap: exactly once, or,
+ * with a multishot request, any number of times with `more` and then once without. A cancelled
+ * request is answered all the same, with -ECANCELED if nothing else came first. Every function is
+ * called in the engine's thread but wake, which any thread and any signal handler may call.
+ */
+#ifndef SLUICE_SRC_BACKEND_H
+#define SLUICE_SRC_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+struct sluice_engine;
+struct sluice_socket;
+
+enum {
+	SLUICE__REQUEST_NONE,
+	/*
+	 * Memory to send: the bytes taken, or -errno. Only to a backend that sends. The segments' array
+	 * need live only until the next submit or enter.
+	 */
+	SLUICE__REQUEST_SEND,
+	SLUICE__REQUEST_WRITABLE, /* 0 when the socket can be written to, or has an error to tell */
+	SLUICE__REQUEST_READABLE, /* 0 when it can be read from, or has an error to tell */
+	SLUICE__REQUEST_RECEIVE,  /* into segments: the bytes, or -errno; address optional */
+	SLUICE__REQUEST_ACCEPT,   /* a descriptor, close-on-exec and non-blocking, or -errno */
+	SLUICE__REQUEST_ACCEPT_MULTI,
+	SLUICE__REQUEST_RECEIVE_MULTI, /* bytes, in completion.buffer; 0: the end; -ENOBUFS: no buffer */
+	SLUICE__REQUEST_FETCH,  /* a window of a file into the page cache: 0, or -errno */
+	SLUICE__REQUEST_SPLICE  /* from a file into a pipe: bytes, or -errno */
+};
+
+struct sluice__request {
+	uint8_t kind;
+	bool armed;      /* started and not finally answered */
+	bool cancelling; /* cancel was asked for */
+	uint8_t slot;    /* the backend's */
+	int32_t fd;
+	struct sluice_socket *socket; /* NULL with FETCH and SPLICE */
+	struct iovec *segments;       /* SEND, RECEIVE */
+	uint32_t segment_count;
+	uint32_t flags;               /* for send(2), recv(2) */
+	struct msghdr *message;       /* RECEIVE with an address: the caller's, filled in on the way */
+	/* FETCH, SPLICE */
+	uint64_t offset;
+	uint64_t length;
+	int32_t pipe;
+	uint32_t pending; /* the backend's: parts on their way */
+	struct sluice__request *next; /* the backend's */
+};
+
+struct sluice__completion {
+	struct sluice__request *request;
+	int32_t result;
+	uint16_t buffer; /* RECEIVE_MULTI with result > 0: which of the engine's */
+	bool more;       /* the request goes on */
+};
+
+struct sluice__backend {
+	const char *name;
+	uint32_t id;    /* SLUICE_BACKEND_* */
+	bool sends;     /* it takes SEND; others are asked for WRITABLE, and the engine sends itself */
+
+	/* Makes what the backend needs, in engine->uring or engine->epoll. 0 or -errno. */
+	int (*open)(struct sluice_engine *engine);
+	/* The owner is here for the first time, from now on only this thread calls. 0 or -errno. */
+	int (*enable)(struct sluice_engine *engine);
+	void (*close)(struct sluice_engine *engine);
+
+	/* 0; -errno: the request was not started and will not be answered. */
+	int (*start)(struct sluice_engine *engine, struct sluice__request *request);
+	void (*cancel)(struct sluice_engine *engine, struct sluice__request *request);
+	/* The socket's descriptor is about to be closed or given back; no request is armed. */
+	void (*forget)(struct sluice_engine *engine, struct sluice_socket *socket);
+
+	/*
+	 * Hands over what was started and waits until something is there to reap: wait_ns < 0 for ever,
+	 * 0 not at all. 0, or -EINTR after a signal.
+	 */
+	int (*enter)(struct sluice_engine *engine, int64_t wait_ns);
+	/* Hands over what was started, without waiting. */
+	void (*submit)(struct sluice_engine *engine);
+	/* Up to max completions; fewer than max: there are no more just now. */
+	uint32_t (*reap)(struct sluice_engine *engine, struct sluice__completion *completions,
+			 uint32_t max);
+	void (*wake)(struct sluice_engine *engine);
+
+	/* For a foreign loop: the descriptor, or -errno; then quiet at each turn's begin, listen at its end. */
+	int (*descriptor)(struct sluice_engine *engine);
+	void (*quiet)(struct sluice_engine *engine);
+	/* next_ns: when a deadline comes, UINT64_MAX for none; ready: there is work for a run already. */
+	void (*listen)(struct sluice_engine *engine, uint64_t next_ns, bool ready);
+
+	/* The engine's receive buffers came into being, or one came back. */
+	int (*buffers_open)(struct sluice_engine *engine);
+	void (*buffer_return)(struct sluice_engine *engine, uint16_t buffer);
+
+	/* The non-blocking attempts: bytes or -errno. */
+	int64_t (*try_send)(struct sluice_engine *engine, struct sluice_socket *socket,
+			    const struct msghdr *message, uint32_t flags);
+	int64_t (*try_send_file)(struct sluice_engine *engine, struct sluice_socket *socket, int file,
+				 uint64_t offset, uint64_t count);
+	int64_t (*try_receive)(struct sluice_engine *engine, struct sluice_socket *socket,
+			       struct msghdr *message, uint32_t flags);
+};
+
+extern const struct sluice__backend sluice__uring;
+extern const struct sluice__backend sluice__epoll;
+
+/* The attempts as the kernel answers them; what both real backends have in their tables. */
+int64_t sluice__direct_send(struct sluice_engine *engine, struct sluice_socket *socket,
+			    const struct msghdr *message, uint32_t flags);
+int64_t sluice__direct_send_file(struct sluice_engine *engine, struct sluice_socket *socket,
+				 int file, uint64_t offset, uint64_t count);
+int64_t sluice__direct_receive(struct sluice_engine *engine, struct sluice_socket *socket,
+			       struct msghdr *message, uint32_t flags);
+
+#endif

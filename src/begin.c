@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Carries out, on the engine's thread, what contract.c accepted: tries at once where the call may
+ * end with the result, or queues.
+ */
+#include <errno.h>
+
+#include "engine.h"
+
+/* Ends inside the starting call: no handler, the record is the caller's again. */
+static int finished(struct sluice_engine *engine, struct sluice_args *args)
+{
+	if (args->run.extras)
+		sluice__record_strip(engine, args);
+	else {
+		args->error = SLUICE_ERROR_SUCCESS;
+		args->bytes_transferred = args->run.total;
+	}
+	args->flags = 0;
+	engine->statistics.records_eager++;
+	sluice__record_release(args);
+	return 0;
+}
+
+/* Ends now, inside the call or through the handler. */
+int sluice__end_at_once(struct sluice_engine *engine, struct sluice_args *args, bool may_finish,
+			int32_t error, int32_t native, uint64_t bytes)
+{
+	if (!may_finish) {
+		sluice__finish(engine, args, error, native, bytes);
+		return 1;
+	}
+	sluice__record_result(args, error, native, bytes);
+	return finished(engine, args);
+}
+
+static void push(struct sluice_socket *socket, struct sluice_args *args)
+{
+	sluice__sendq_push(&socket->queue, args);
+	socket->queue.bytes += sluice__sendq_memory(args);
+	if (socket->queue.bytes > socket->high_bytes)
+		socket->state |= SLUICE__ABOVE_HIGH;
+	if (args->run.extras & SLUICE__DEADLINE)
+		sluice__deadline_arm(socket, args);
+	if (!(socket->state & (SLUICE__READY | SLUICE__IN_FLIGHT | SLUICE__BLOCKED)))
+		sluice__ready(socket);
+}
+
+/* Nothing stands before it: the plain buffer's own way. */
+static int try_plain(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct iovec segment = {(void *)(uintptr_t)args->run.base, args->run.total};
+	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
+	int64_t taken = engine->backend->try_send(engine, socket, &message, 0);
+
+	engine->statistics.inline_sends++;
+	if (likely(taken == (int64_t)args->run.total)) {
+		socket->transmissions++;
+		socket->records_sent++;
+		socket->bytes_sent += args->run.total;
+		engine->statistics.records_eager++;
+		args->error = SLUICE_ERROR_SUCCESS;
+		args->bytes_transferred = args->run.total;
+		sluice__record_release(args);
+		return 0;
+	}
+	if (taken < 0 && taken != -EAGAIN) {
+		int error_number = sluice__settle_errno(socket, (int)-taken);
+
+		return sluice__end_at_once(engine, args, true,
+					   sluice_socket_error_from_errno(error_number),
+					   error_number, 0);
+	}
+	if (taken > 0) {
+		args->run.sent = (uint64_t)taken;
+		socket->bytes_sent += (uint64_t)taken;
+	}
+	socket->state |= SLUICE__FULL;
+	push(socket, args);
+	return 1;
+}
+
+/*
+ * Any other record: through the queue, as it would go in the turn, but what ends is looked for
+ * here instead of being handed to its handler.
+ */
+static int try_queued(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct sluice__chain mine;
+
+	sluice__chain_init(&mine);
+	engine->sink = &mine;
+	push(socket, args);
+	sluice__transmit_now(socket);
+	sluice__sigpipe_unmask(engine);
+	engine->sink = &engine->done;
+	return mine.first ? finished(engine, args) : 1;
+}
+
+static bool may_try(const struct sluice_socket *socket)
+{
+	return !socket->queue.head && !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED)) &&
+	       !(sluice__refuse(socket) & SLUICE__CONNECTING);
+}
+
+static int begin_send(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
+{
+	uint32_t refuse = sluice__refuse(socket);
+
+	if (refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED) && !socket->queue.head) {
+		/* Disconnecting what is disconnected is no error. */
+		bool again = args->run.extras & SLUICE__DISCONNECT;
+
+		return sluice__end_at_once(socket->engine, args, may_finish,
+					   again ? SLUICE_ERROR_SUCCESS : SLUICE_ERROR_SHUTDOWN,
+					   again ? 0 : EPIPE, 0);
+	}
+	if (!may_finish || !may_try(socket)) {
+		push(socket, args);
+		return 1;
+	}
+	if (args->run.extras || (refuse & SLUICE__DATAGRAM))
+		return try_queued(socket, args);
+	return try_plain(socket, args);
+}
+
+int sluice__begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	engine->statistics.records_started++;
+	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED)) {
+		sluice__finish(engine, args, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, 0);
+		return 1;
+	}
+	switch (args->last_operation) {
+	case SLUICE_OPERATION_CONNECT:
+		return sluice__connect_begin(socket, args, may_finish);
+	case SLUICE_OPERATION_ACCEPT:
+	case SLUICE_OPERATION_RECEIVE:
+		return sluice__receive_begin(socket, args, may_finish);
+	default:
+		return begin_send(socket, args, may_finish);
+	}
+}

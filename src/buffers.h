@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine's own receive buffers, lent to handlers. */
+#ifndef SLUICE_SRC_BUFFERS_H
+#define SLUICE_SRC_BUFFERS_H
+
+#include <stdint.h>
+
+struct sluice__receiver;
+
+struct sluice_buffer {
+	struct sluice_buffer *next;
+	struct sluice__receiver *receiver; /* to whom it is lent */
+	char *data;
+	uint32_t length; /* of what was received */
+	uint16_t id;
+};
+
+#endif

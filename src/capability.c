@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#include "capability.h"
+
+#include <stddef.h>
+
+#include <sluice/engine.h>
+#include <sluice/probe.h>
+
+static const struct sluice__capability capabilities[] = {
+	{SLUICE_CAPABILITY_RING, "ring", "io_uring itself (5.1)"},
+	{SLUICE_CAPABILITY_SINGLE_ISSUER, "single-issuer", "one thread owns the ring (6.0)"},
+	{SLUICE_CAPABILITY_DEFER_TASKRUN, "defer-taskrun",
+	 "completions are made when the engine asks for them (6.1)"},
+	{SLUICE_CAPABILITY_COOP_TASKRUN, "coop-taskrun",
+	 "completions do not interrupt; where they cannot be deferred (5.19)"},
+	{SLUICE_CAPABILITY_SUBMIT_ALL, "submit-all",
+	 "one bad entry does not hold up the others (5.18)"},
+	{SLUICE_CAPABILITY_REGISTERED_RING, "registered-ring",
+	 "entering the kernel without looking the ring up (5.18)"},
+	{SLUICE_CAPABILITY_MULTISHOT_ACCEPT, "multishot-accept",
+	 "one entry accepts every connection (5.19)"},
+	{SLUICE_CAPABILITY_MULTISHOT_RECEIVE, "multishot-receive",
+	 "one entry receives every byte (6.0)"},
+	{SLUICE_CAPABILITY_BUFFER_RING, "buffer-ring",
+	 "the kernel picks receive buffers from a shared ring (5.19)"},
+	{SLUICE_CAPABILITY_SENDFILE, "sendfile", "files go from the page cache to the socket"},
+	{SLUICE_CAPABILITY_CACHE_LOOK, "cache-look",
+	 "preadv2(RWF_NOWAIT) tells whether a file is in the page cache (4.14)"},
+	{SLUICE_CAPABILITY_RING_FETCH, "ring-fetch",
+	 "cold files are fetched through the ring, not by a thread (5.6)"},
+	{SLUICE_CAPABILITY_EPOLL_NANOSECONDS, "epoll-nanoseconds",
+	 "epoll waits to the nanosecond: epoll_pwait2 (5.11)"},
+};
+
+#define COUNT (sizeof capabilities / sizeof *capabilities)
+
+const struct sluice__capability *sluice__capability(uint32_t index)
+{
+	return index < COUNT ? &capabilities[index] : NULL;
+}
+
+const char *sluice_capability_name(uint32_t bit)
+{
+	for (size_t i = 0; i < COUNT; i++) {
+		if (capabilities[i].bit == bit)
+			return capabilities[i].name;
+	}
+	return NULL;
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a socket ends, in numbered steps:
+ *   1. close, destroy or the engine's end set CLOSED: from then on every start is refused
+ *   2. on the engine's thread, what the backend has is cancelled (close(2) cancels nothing)
+ *   3. when the last request is back, what is pending ends with OperationAborted
+ *   4. the peer gets RST if sends were given up, else FIN; the descriptor is closed
+ *   5. once destroyed, the memory goes when the last handler has run
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+/* How much unread data a close takes off, so that the kernel sends FIN and not RST. */
+#define DRAIN_ROUNDS 64
+
+void sluice__socket_reset(struct sluice_socket *socket)
+{
+	struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+
+	connect(socket->fd, &nobody, sizeof nobody);
+}
+
+/* close(2) with data unread sends RST and destroys what the peer has not fetched yet. */
+static void drain(struct sluice_socket *socket)
+{
+	char nothing[1];
+
+	for (int i = 0; i < DRAIN_ROUNDS; i++) {
+		if (recv(socket->fd, nothing, 1 << 20, MSG_DONTWAIT | MSG_TRUNC) <= 0)
+			return;
+	}
+}
+
+static bool is_stream(const struct sluice_socket *socket)
+{
+	return !(sluice__refuse(socket) & (SLUICE__DATAGRAM | SLUICE__LISTENING));
+}
+
+static bool is_tcp(const struct sluice_socket *socket)
+{
+	return is_stream(socket) && !(sluice__refuse(socket) & SLUICE__NOT_TCP);
+}
+
+static void say_goodbye(struct sluice_socket *socket, bool lost)
+{
+	uint32_t refuse = sluice__refuse(socket);
+
+	if (!is_stream(socket) || (refuse & (SLUICE__UNCONNECTED | SLUICE__CONNECTING)))
+		return;
+	if (lost && !(refuse & SLUICE__SHUT_SEND)) {
+		if (is_tcp(socket))
+			sluice__socket_reset(socket);
+		return;
+	}
+	/* Not left to close(2): a duplicate of the descriptor may live. */
+	if (!(refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED)))
+		shutdown(socket->fd, SHUT_WR);
+	if (is_tcp(socket) && !(socket->state & (SLUICE__END_SEEN | SLUICE__RESET_SEEN)))
+		drain(socket);
+}
+
+static void abort_pending(struct sluice_socket *socket)
+{
+	sluice__connect_give_up(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+	sluice__settle_abort(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED,
+			     SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+	sluice__receive_abort(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+	sluice__accepter_end(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+	sluice__receiver_end(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+}
+
+static void close_descriptor(struct sluice_socket *socket)
+{
+	int fd = socket->fd;
+
+	socket->engine->backend->forget(socket->engine, socket);
+	__atomic_store_n(&socket->fd, -1, __ATOMIC_RELAXED);
+	close(fd);
+	sluice__descriptor_freed(socket->engine);
+}
+
+void sluice__socket_settle_end(struct sluice_socket *socket)
+{
+	bool lost = socket->queue.head != NULL;
+
+	if (socket->state & SLUICE__ENDED)
+		return;
+	socket->state |= SLUICE__ENDED;
+	socket->state &= ~(uint32_t)(SLUICE__ENDING | SLUICE__BLOCKED | SLUICE__IN_FLIGHT);
+	sluice__wheel_disarm(&socket->engine->deadlines, &socket->linger);
+	abort_pending(socket);
+	say_goodbye(socket, lost);
+	close_descriptor(socket);
+	if (socket->state & SLUICE__DESTROYED)
+		sluice__socket_bury(socket);
+}
+
+void sluice__socket_end(struct sluice_socket *socket)
+{
+	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED))
+		return;
+	sluice__refuse_set(socket, SLUICE__CLOSED);
+	socket->state |= SLUICE__ENDING;
+	sluice__fetch_forget(socket);
+	sluice__request_cancel(socket, &socket->out);
+	sluice__request_cancel(socket, &socket->in);
+	if (socket->armed == 0)
+		sluice__socket_settle_end(socket);
+}
+
+void sluice__socket_end_gracefully(struct sluice_socket *socket)
+{
+	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED | SLUICE__GRACEFUL))
+		return;
+	if (!socket->queue.head) {
+		sluice__socket_end(socket);
+		return;
+	}
+	socket->state |= SLUICE__GRACEFUL;
+	if (socket->graceful_ns >= 0)
+		sluice__linger_arm(socket, socket->graceful_ns);
+}
+
+void sluice__socket_shut(struct sluice_socket *socket, bool receiving, bool sending)
+{
+	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED))
+		return;
+	if (receiving) {
+		sluice__refuse_set(socket, SLUICE__SHUT_RECEIVE);
+		shutdown(socket->fd, SHUT_RD);
+	}
+	if (!sending)
+		return;
+	sluice__refuse_set(socket, SLUICE__SHUT_SEND);
+	shutdown(socket->fd, SHUT_WR);
+	/* What the ring has is answered with EPIPE, or with what was taken; the rest follows then. */
+	if (socket->state & SLUICE__IN_FLIGHT)
+		return;
+	sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE);
+}
+
+/* A function of its own, because a socket here is called socket, too. */
+static int fresh_descriptor(int family, int type, int protocol)
+{
+	return socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+}
+
+/*
+ * A connected descriptor cannot connect again. A fresh one takes its number; the old stream goes on
+ * to its end in the kernel.
+ */
+static int renew(struct sluice_socket *socket)
+{
+	struct sluice_engine *engine = socket->engine;
+	int protocol = 0;
+	socklen_t length = sizeof protocol;
+	int fresh;
+
+	getsockopt(socket->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length);
+	fresh = fresh_descriptor(socket->family, socket->type, protocol);
+	if (fresh < 0)
+		return -errno;
+	if (is_tcp(socket))
+		drain(socket);
+	engine->backend->forget(engine, socket);
+	if (dup3(fresh, socket->fd, O_CLOEXEC) < 0) {
+		int error = -errno;
+
+		close(fresh);
+		return error;
+	}
+	close(fresh);
+	return 0;
+}
+
+int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse)
+{
+	int error;
+
+	if (!reuse) {
+		sluice__refuse_set(socket, SLUICE__DISCONNECTED);
+		if (shutdown(socket->fd, SHUT_WR) < 0 && errno != ENOTCONN)
+			return -errno;
+		return 0;
+	}
+	shutdown(socket->fd, SHUT_WR);
+	sluice__request_cancel(socket, &socket->in);
+	error = renew(socket);
+	if (error)
+		return error;
+	socket->state &= ~(uint32_t)(SLUICE__RESET_SEEN | SLUICE__RESET_SENT | SLUICE__END_SEEN |
+				     SLUICE__FULL);
+	sluice__refuse_set(socket, SLUICE__UNCONNECTED);
+	sluice__refuse_clear(socket, SLUICE__SHUT_SEND | SLUICE__SHUT_RECEIVE |
+					     SLUICE__DISCONNECTED);
+	sluice__receive_abort(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+	sluice__receiver_end(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+	return 0;
+}
+
+/* ---- the public calls ---- */
+
+static int check_open(const struct sluice_socket *socket)
+{
+	if (!socket)
+		return -EINVAL;
+	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+		return -EBADF;
+	return 0;
+}
+
+int sluice_socket_close(struct sluice_socket *socket)
+{
+	if (!socket)
+		return -EINVAL;
+	if (sluice__dead(socket->engine))
+		return 0;
+	sluice__refuse_set(socket, SLUICE__CLOSED);
+	sluice__attention_want_now(socket, SLUICE__WANT_CLOSE);
+	return 0;
+}
+
+void sluice_socket_destroy(struct sluice_socket *socket)
+{
+	if (!socket || (sluice__dead(socket->engine) & ~(uint32_t)SLUICE__DEAD_ENDING))
+		return;
+	sluice__refuse_set(socket, SLUICE__CLOSED);
+	sluice__attention_want_now(socket, SLUICE__WANT_DESTROY);
+}
+
+int sluice_socket_close_gracefully(struct sluice_socket *socket, int64_t timeout_ns)
+{
+	int error = check_open(socket);
+
+	if (error)
+		return error;
+	socket->graceful_ns = timeout_ns;
+	sluice__refuse_set(socket, SLUICE__CLOSED);
+	sluice__attention_want_now(socket, SLUICE__WANT_GRACEFUL);
+	return 0;
+}
+
+int sluice_socket_shutdown(struct sluice_socket *socket, int how)
+{
+	int error = check_open(socket);
+	uint32_t wants = 0;
+
+	if (error)
+		return error;
+	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
+		return -EINVAL;
+	if (sluice__refuse(socket) & (SLUICE__UNCONNECTED | SLUICE__LISTENING | SLUICE__CONNECTING))
+		return -ENOTCONN;
+	if (how != SHUT_WR)
+		wants |= SLUICE__WANT_SHUT_RECEIVE;
+	if (how != SHUT_RD) {
+		wants |= SLUICE__WANT_SHUT_SEND;
+		sluice__refuse_set(socket, SLUICE__SHUT_SEND);
+	}
+	sluice__attention_want_now(socket, wants);
+	return 0;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* Connecting: sends and receives that are started meanwhile wait for it. */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "engine.h"
+
+/* A UNIX listener with a full backlog gives nothing to wait for. */
+#define RETRY_NS 1000000
+
+static int try_connect(struct sluice_socket *socket, const struct sluice_args *args)
+{
+	if (connect(socket->fd, args->remote_address, args->remote_address_length) == 0)
+		return 0;
+	return errno;
+}
+
+static void wait_for_answer(struct sluice_socket *socket, int error_number)
+{
+	if (error_number == EAGAIN) {
+		sluice__linger_arm(socket, RETRY_NS);
+		return;
+	}
+	/* Still on its way back from an earlier connect that was given up: that answer starts it. */
+	if (socket->out.armed)
+		return;
+	socket->out.kind = SLUICE__REQUEST_WRITABLE;
+	if (sluice__request_start(socket, &socket->out) < 0)
+		sluice__linger_arm(socket, RETRY_NS);
+}
+
+int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
+{
+	struct sluice_engine *engine = socket->engine;
+	int error_number;
+
+	if (socket->connecting)
+		return sluice__end_at_once(engine, args, may_finish, SLUICE_ERROR_ALREADY_IN_PROGRESS,
+					   EALREADY, 0);
+	error_number = try_connect(socket, args);
+	if (error_number != EINPROGRESS && error_number != EAGAIN && error_number != EINTR) {
+		if (error_number == 0)
+			sluice__refuse_clear(socket, SLUICE__UNCONNECTED);
+		return sluice__end_at_once(engine, args, may_finish,
+					   sluice_socket_error_from_errno(error_number),
+					   error_number, 0);
+	}
+	socket->connecting = args;
+	sluice__refuse_set(socket, SLUICE__CONNECTING);
+	if (args->run.extras & SLUICE__DEADLINE)
+		sluice__deadline_arm(socket, args);
+	wait_for_answer(socket, error_number);
+	return 1;
+}
+
+static void succeeded(struct sluice_socket *socket)
+{
+	struct sluice_args *args = socket->connecting;
+
+	socket->connecting = NULL;
+	sluice__refuse_clear(socket, SLUICE__CONNECTING | SLUICE__UNCONNECTED);
+	sluice__finish(socket->engine, args, SLUICE_ERROR_SUCCESS, 0, 0);
+	if (socket->queue.head && !(socket->state & SLUICE__READY))
+		sluice__ready(socket);
+	sluice__receive_arm(socket);
+}
+
+static void failed(struct sluice_socket *socket, int32_t error, int32_t native, int32_t rest_error,
+		   int32_t rest_native)
+{
+	struct sluice_args *args = socket->connecting;
+
+	socket->connecting = NULL;
+	sluice__wheel_disarm(&socket->engine->deadlines, &socket->linger);
+	sluice__refuse_clear(socket, SLUICE__CONNECTING);
+	sluice__finish(socket->engine, args, error, native, 0);
+	sluice__settle_abort(socket, rest_error, rest_native, rest_error, rest_native);
+	sluice__receive_abort(socket, rest_error, rest_native);
+}
+
+void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_t native)
+{
+	if (!socket->connecting)
+		return;
+	sluice__request_cancel(socket, &socket->out);
+	sluice__socket_reset(socket); /* undoes it: the socket may connect again */
+	/* Closing ends what waits as it ends everything else. */
+	if (socket->state & SLUICE__ENDED)
+		failed(socket, error, native, error, native);
+	else
+		failed(socket, error, native, SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
+}
+
+/* The descriptor can be written to: connected, failed, or an answer that came too late. */
+void sluice__connect_writable(struct sluice_socket *socket)
+{
+	struct sockaddr_storage peer;
+	socklen_t length = sizeof peer;
+	int error_number = 0;
+	socklen_t error_length = sizeof error_number;
+
+	if (socket->state & SLUICE__ENDING)
+		return;
+	getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error_number, &error_length);
+	if (error_number)
+		failed(socket, sluice_socket_error_from_errno(error_number), error_number,
+		       SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
+	else if (getpeername(socket->fd, (struct sockaddr *)&peer, &length) == 0)
+		succeeded(socket);
+	else
+		wait_for_answer(socket, EINPROGRESS);
+}
+
+void sluice__connect_retry(struct sluice_socket *socket)
+{
+	int error_number = try_connect(socket, socket->connecting);
+
+	if (error_number == 0 || error_number == EISCONN)
+		succeeded(socket);
+	else if (error_number == EAGAIN || error_number == EINPROGRESS || error_number == EALREADY)
+		wait_for_answer(socket, error_number);
+	else
+		failed(socket, sluice_socket_error_from_errno(error_number), error_number,
+		       SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What every start shares: the checks, and what happens once they are passed. A refused call leaves
+ * the record and the socket as they were. What is accepted goes on in begin.c, in the engine's
+ * thread; from another thread by way of the mailbox.
+ */
+#include "contract.h"
+
+#include <errno.h>
+
+#include "engine.h"
+
+/* ---- what is wrong with a call, in the order that operations.h promises ---- */
+
+int sluice__check_alive(const struct sluice_socket *socket, const struct sluice_args *args)
+{
+	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+		return -EBADF;
+	if (sluice__record_disposed(args))
+		return -EBADF;
+	if (sluice__record_owner(args))
+		return -EBUSY;
+	if (args->reserved)
+		return -EINVAL;
+	if (args->timeout_ns < 0)
+		return -ERANGE;
+	return 0;
+}
+
+/* Each of the others stands alone; EAGER or BATCHED may stand beside any. */
+int sluice__check_flags(uint32_t flags, uint32_t allowed)
+{
+	uint32_t hints = flags & (SLUICE_FLAG_EAGER | SLUICE_FLAG_BATCHED);
+	uint32_t rest = flags & ~(uint32_t)(SLUICE_FLAG_EAGER | SLUICE_FLAG_BATCHED);
+
+	if (hints == (SLUICE_FLAG_EAGER | SLUICE_FLAG_BATCHED))
+		return -EOPNOTSUPP;
+	if ((rest & ~allowed) || (rest & (rest - 1)))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+/* The peer may have come by a connect(2) of the caller's own. */
+bool sluice__has_peer(struct sluice_socket *socket)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof address;
+	uint32_t refuse = sluice__refuse(socket);
+
+	if (!(refuse & SLUICE__UNCONNECTED))
+		return true;
+	if (getpeername(socket->fd, (struct sockaddr *)&address, &length) < 0)
+		return false;
+	sluice__refuse_clear(socket, SLUICE__UNCONNECTED);
+	return true;
+}
+
+int sluice__check_connected(struct sluice_socket *socket)
+{
+	uint32_t refuse = sluice__refuse(socket);
+
+	if (refuse & (SLUICE__CONNECTING | SLUICE__SHUT_SEND | SLUICE__DISCONNECTED))
+		return 0;
+	if (refuse & SLUICE__LISTENING)
+		return -ENOTCONN;
+	if (sluice__has_peer(socket))
+		return 0;
+	return refuse & SLUICE__DATAGRAM ? -EDESTADDRREQ : -ENOTCONN;
+}
+
+int sluice__check_limit(struct sluice_socket *socket, uint64_t bytes)
+{
+	uint64_t queued = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) +
+			  __atomic_load_n(&socket->foreign_bytes, __ATOMIC_RELAXED);
+
+	if (!socket->limit_bytes || queued == 0)
+		return 0;
+	return queued + bytes > socket->limit_bytes ? -ENOBUFS : 0;
+}
+
+/* ---- accepted ---- */
+
+static bool may_try(const struct sluice_engine *engine, const struct sluice_args *args)
+{
+	if (args->flags & SLUICE_FLAG_BATCHED)
+		return false;
+	return (args->flags & SLUICE_FLAG_EAGER) || !engine->busy;
+}
+
+/* The record leaves the caller's thread. */
+static int start_foreign(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation,
+			 uint32_t extras, uint64_t memory)
+{
+	__atomic_fetch_add(&socket->foreign_bytes, memory, __ATOMIC_RELAXED);
+	args->run.extras |= extras | SLUICE__FOREIGN;
+	sluice__record_accept(args, socket, operation);
+	sluice__mailbox_push(socket->engine, args);
+	return 1;
+}
+
+int sluice__start(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation,
+		  uint32_t extras, uint64_t memory)
+{
+	struct sluice_engine *engine = socket->engine;
+	int owner = sluice__engine_enter(engine);
+
+	if (owner < 0)
+		return owner;
+	if (args->timeout_ns)
+		extras |= SLUICE__DEADLINE;
+	if (!owner)
+		return start_foreign(socket, args, operation, extras, memory);
+	args->run.extras |= extras;
+	sluice__record_accept(args, socket, operation);
+	if (sluice__left_outside(engine)) {
+		sluice__mailbox_take(engine);
+		sluice__attention_take(engine);
+	}
+	return sluice__begin(socket, args, may_try(engine, args));
+}

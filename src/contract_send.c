@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sends: refuses or accepts. sluice_send_async of a plain buffer on a connected stream has a way of
+ * its own: every instruction of it is paid for each of millions of records.
+ */
+#include <errno.h>
+#include <sluice/operations.h>
+
+#include "contract.h"
+#include "engine.h"
+
+static uint32_t send_flags(const struct sluice_socket *socket)
+{
+	if (sluice__refuse(socket) & SLUICE__DATAGRAM)
+		return SLUICE_FLAG_DONT_ROUTE;
+	return SLUICE_FLAG_OUT_OF_BAND | SLUICE_FLAG_PARTIAL | SLUICE_FLAG_DONT_ROUTE |
+	       SLUICE_FLAG_MORE;
+}
+
+static uint64_t list_bytes(const struct sluice_args *args)
+{
+	const struct iovec *segments = args->run.base;
+	uint64_t total = 0;
+
+	for (uint64_t i = 0; i < args->run.count; i++)
+		total += segments[i].iov_len;
+	return total;
+}
+
+static uint64_t memory_bytes(const struct sluice_args *args)
+{
+	return args->run.extras & SLUICE__LIST ? list_bytes(args) : args->run.total;
+}
+
+/* The record's own flags become extras; EAGER and BATCHED only say how it starts. */
+static uint32_t send_extras(const struct sluice_args *args)
+{
+	uint32_t extras = 0;
+
+	if (args->flags & SLUICE_FLAG_OUT_OF_BAND)
+		extras |= SLUICE__OUT_OF_BAND;
+	if (args->flags & SLUICE_FLAG_PARTIAL)
+		extras |= SLUICE__PARTIAL;
+	if (args->flags & SLUICE_FLAG_MORE)
+		extras |= SLUICE__MORE;
+	if (args->flags & SLUICE_FLAG_DONT_ROUTE)
+		extras |= SLUICE__DONT_ROUTE;
+	return extras;
+}
+
+static int send_checked(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation,
+			uint32_t extras)
+{
+	uint64_t memory = memory_bytes(args);
+	int error = sluice__check_limit(socket, memory);
+
+	if (error)
+		return error;
+	if (args->run.extras & SLUICE__LIST)
+		args->run.total = memory;
+	return sluice__start(socket, args, operation, extras | send_extras(args), memory);
+}
+
+static int send_slow(struct sluice_socket *socket, struct sluice_args *args)
+{
+	int error;
+
+	if (!socket || !args)
+		return -EINVAL;
+	error = sluice__check_alive(socket, args);
+	if (error)
+		return error;
+	if (!args->run.base)
+		return -EINVAL;
+	error = sluice__check_flags(args->flags, send_flags(socket));
+	if (error)
+		return error;
+	error = sluice__check_connected(socket);
+	if (error)
+		return error;
+	return send_checked(socket, args, SLUICE_OPERATION_SEND, 0);
+}
+
+/* All of what makes a start unusual, in few loads: 0 is the fast path. */
+static inline uint64_t unusual(const struct sluice_socket *socket, const struct sluice_args *args)
+{
+	uint64_t flags, extras;
+
+	__builtin_memcpy(&flags, &args->flags, sizeof flags);
+	__builtin_memcpy(&extras, &args->run.extras, sizeof extras);
+	return flags | extras | args->run.owner | (uint64_t)args->timeout_ns |
+	       (sluice__refuse(socket) & SLUICE__SLOW_STREAM);
+}
+
+static inline void push_fast(struct sluice_socket *socket, struct sluice_args *args)
+{
+	sluice__sendq_push(&socket->queue, args);
+	socket->queue.bytes += args->run.total;
+	if (unlikely(!(socket->state & (SLUICE__READY | SLUICE__IN_FLIGHT | SLUICE__BLOCKED))))
+		sluice__ready(socket);
+}
+
+int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct sluice_engine *engine;
+
+	if (unlikely(!socket || !args))
+		return -EINVAL;
+	engine = socket->engine;
+	if (unlikely(unusual(socket, args) || !args->run.base ||
+		     engine->owner != sluice__self() || engine->mailbox || engine->attention ||
+		     socket->queue.bytes + args->run.total > socket->attention_at))
+		return send_slow(socket, args);
+	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND);
+	if (!engine->busy)
+		return sluice__begin(socket, args, true);
+	push_fast(socket, args);
+	return 1;
+}
+
+static int check_remote(const struct sluice_args *args)
+{
+	if (!args->remote_address || args->remote_address_length < sizeof(sa_family_t))
+		return -EINVAL;
+	return 0;
+}
+
+int sluice_send_to_async(struct sluice_socket *socket, struct sluice_args *args)
+{
+	uint32_t extras = 0;
+	int error;
+
+	if (!socket || !args)
+		return -EINVAL;
+	error = sluice__check_alive(socket, args);
+	if (error)
+		return error;
+	if (!args->run.base || check_remote(args))
+		return -EINVAL;
+	error = sluice__check_flags(args->flags, send_flags(socket));
+	if (error)
+		return error;
+	if (sluice__refuse(socket) & SLUICE__DATAGRAM)
+		extras = SLUICE__TO;
+	else
+		error = sluice__check_connected(socket);
+	if (error)
+		return error;
+	return send_checked(socket, args, SLUICE_OPERATION_SEND_TO, extras);
+}
+
+/* ---- packets ---- */
+
+static uint32_t packet_extras(const struct sluice_args *args)
+{
+	uint32_t extras = SLUICE__PACKETS;
+
+	if (args->transmit_flags & (SLUICE_TRANSMIT_DISCONNECT | SLUICE_TRANSMIT_REUSE_SOCKET))
+		extras |= SLUICE__END;
+	if (args->transmit_flags & SLUICE_TRANSMIT_REUSE_SOCKET)
+		extras |= SLUICE__REUSE;
+	return extras;
+}
+
+static int check_packets(struct sluice_socket *socket, struct sluice_args *args)
+{
+	uint32_t refuse = sluice__refuse(socket);
+	int error;
+
+	if (!args->rare.packets)
+		return -EINVAL;
+	error = sluice__check_flags(args->flags, SLUICE_FLAG_MORE);
+	if (error)
+		return error;
+	if (refuse & (SLUICE__DATAGRAM | SLUICE__LISTENING | SLUICE__CONNECTING))
+		return -EOPNOTSUPP;
+	if (refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED))
+		return 0;
+	return sluice__has_peer(socket) ? 0 : -EOPNOTSUPP;
+}
+
+int sluice_send_packets_async(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct sluice__packets *packets;
+	int error;
+
+	if (!socket || !args)
+		return -EINVAL;
+	error = sluice__check_alive(socket, args);
+	if (!error)
+		error = check_packets(socket, args);
+	if (!error)
+		error = sluice__packets_open(socket->engine, args, &packets);
+	if (error < 0)
+		return error;
+	error = sluice__check_limit(socket, packets->memory);
+	if (error) {
+		sluice__packets_close(socket->engine, packets);
+		return error;
+	}
+	args->rare.side = packets;
+	return sluice__start(socket, args, SLUICE_OPERATION_SEND_PACKETS, packet_extras(args) | send_extras(args),
+		     packets->memory);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Handlers run here and nowhere else: after reaping, never inside it. A record is given back before
+ * its handler is called, and not touched again: the handler may free it.
+ */
+#include <limits.h>
+
+#include "engine.h"
+
+void sluice__event(struct sluice_socket *socket, uint32_t event)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	socket->events |= event;
+	if (socket->events & SLUICE__EVENT_QUEUED)
+		return;
+	socket->events |= SLUICE__EVENT_QUEUED;
+	socket->event_next = NULL;
+	*engine->events_end = socket;
+	engine->events_end = &socket->event_next;
+}
+
+bool sluice__deliverable_records(const struct sluice_engine *engine)
+{
+	return engine->done.first || engine->events || engine->posts_taken ||
+	       __atomic_load_n(&engine->posts, __ATOMIC_RELAXED);
+}
+
+bool sluice__deliverable(const struct sluice_engine *engine)
+{
+	return sluice__deliverable_records(engine) ||
+	       sluice__wheel_next(&engine->timers) <= engine->now_ns;
+}
+
+static void give_back(struct sluice_engine *engine, struct sluice_args *args)
+{
+	if (unlikely(args->run.extras)) {
+		sluice__record_strip(engine, args);
+	} else {
+		args->error = SLUICE_ERROR_SUCCESS;
+		args->bytes_transferred = args->run.total;
+	}
+	args->flags = 0;
+	sluice__record_release(args);
+}
+
+static int deliver_records(struct sluice_engine *engine, int budget)
+{
+	int handlers = 0;
+
+	while (handlers < budget) {
+		struct sluice_args *args = sluice__chain_take(&engine->done);
+		struct sluice_socket *socket;
+		sluice_completed_fn *completed;
+
+		if (!args)
+			break;
+		socket = sluice__record_socket(args);
+		completed = args->completed;
+		give_back(engine, args);
+		handlers++;
+		if (likely(completed))
+			completed(socket, args);
+	}
+	engine->statistics.records_completed += (uint64_t)handlers;
+	return handlers;
+}
+
+static int deliver_events_of(struct sluice_socket *socket, uint32_t events, int budget)
+{
+	int handlers = 0;
+
+	if (events & SLUICE__EVENT_DRAINED && socket->drained) {
+		socket->drained(socket, socket->drained_token);
+		handlers++;
+	}
+	if (events & SLUICE__EVENT_ACCEPTED)
+		handlers += sluice__accepter_deliver(socket, budget - handlers);
+	if (events & SLUICE__EVENT_RECEIVED)
+		handlers += sluice__receiver_deliver(socket, budget - handlers);
+	return handlers;
+}
+
+/* The sockets that stand in the list now, each once: what comes back has its turn next time. */
+static int deliver_events(struct sluice_engine *engine, int budget)
+{
+	struct sluice_socket *last = engine->events ? (struct sluice_socket *)((char *)engine->events_end -
+					 offsetof(struct sluice_socket, event_next))
+				 : NULL;
+	int handlers = 0;
+
+	while (engine->events && handlers < budget) {
+		struct sluice_socket *socket = engine->events;
+		uint32_t events = socket->events;
+
+		engine->events = socket->event_next;
+		if (!engine->events)
+			engine->events_end = &engine->events;
+		socket->events = 0;
+		handlers += deliver_events_of(socket, events, budget - handlers);
+		if (socket == last)
+			break;
+	}
+	return handlers;
+}
+
+static int deliver_timers(struct sluice_engine *engine, int budget)
+{
+	struct sluice__wheel_node *node;
+	int handlers = 0;
+
+	if (sluice__wheel_next(&engine->timers) > engine->now_ns)
+		return 0;
+	sluice__wheel_expire_begin(&engine->timers, engine->now_ns);
+	while (handlers < budget && (node = sluice__wheel_expire(&engine->timers))) {
+		struct sluice_timer *timer = (struct sluice_timer *)((char *)node -
+					 offsetof(struct sluice_timer, reserved));
+
+		timer->expired(engine, timer);
+		handlers++;
+	}
+	return handlers;
+}
+
+int sluice__deliver(struct sluice_engine *engine)
+{
+	int budget = engine->options.handler_budget ? (int)engine->options.handler_budget : INT_MAX;
+	int handlers;
+
+	engine->delivering = true;
+	engine->busy++;
+	handlers = deliver_records(engine, budget);
+	handlers += deliver_events(engine, budget);
+	handlers += deliver_timers(engine, budget);
+	handlers += sluice__posts_deliver(engine, budget);
+	engine->busy--;
+	engine->delivering = false;
+	engine->statistics.handlers += (uint64_t)handlers;
+	if (unlikely(engine->dead_sockets))
+		sluice__sockets_free_dead(engine);
+	return handlers;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The non-blocking attempts on a socket, as the kernel answers them. */
+#include <errno.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+#include "engine.h"
+
+int64_t sluice__direct_send(struct sluice_engine *engine, struct sluice_socket *socket,
+			    const struct msghdr *message, uint32_t flags)
+{
+	int all = (int)flags | MSG_DONTWAIT | MSG_NOSIGNAL;
+	ssize_t taken;
+
+	(void)engine;
+	/* A lone buffer has a cheaper call. */
+	if (message->msg_iovlen == 1 && !message->msg_name)
+		taken = send(socket->fd, message->msg_iov->iov_base, message->msg_iov->iov_len, all);
+	else
+		taken = sendmsg(socket->fd, message, all);
+	return taken < 0 ? -errno : taken;
+}
+
+int64_t sluice__direct_send_file(struct sluice_engine *engine, struct sluice_socket *socket,
+				 int file, uint64_t offset, uint64_t count)
+{
+	off_t at = (off_t)offset;
+	ssize_t taken = sendfile(socket->fd, file, &at, count);
+
+	(void)engine;
+	return taken < 0 ? -errno : taken;
+}
+
+int64_t sluice__direct_receive(struct sluice_engine *engine, struct sluice_socket *socket,
+			       struct msghdr *message, uint32_t flags)
+{
+	ssize_t taken = recvmsg(socket->fd, message, (int)flags | MSG_DONTWAIT);
+
+	(void)engine;
+	return taken < 0 ? -errno : taken;
+}

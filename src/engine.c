@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/* An engine's life: made, owned, perhaps run by a thread of its own, ended. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+uint64_t sluice__now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void *sluice__allocate(struct sluice_engine *engine, size_t bytes)
+{
+	size_t whole = (bytes + 63) & ~(size_t)63;
+	void *memory = aligned_alloc(64, whole);
+
+	if (memory)
+		memset(memory, 0, whole);
+	__atomic_fetch_add(&engine->statistics.allocations, 1, __ATOMIC_RELAXED);
+	return memory;
+}
+
+static void initialise(struct sluice_engine *engine)
+{
+	engine->creator = sluice__self();
+	engine->ready_end = &engine->ready;
+	engine->events_end = &engine->events;
+	engine->dead_end = &engine->dead_sockets;
+	sluice__chain_init(&engine->done);
+	engine->sink = &engine->done;
+	engine->now_ns = sluice__now();
+	sluice__wheel_init(&engine->deadlines, engine->now_ns);
+	sluice__wheel_init(&engine->timers, engine->now_ns);
+	pthread_mutex_init(&engine->lock, NULL);
+}
+
+static void free_sockets(struct sluice_engine *engine)
+{
+	struct sluice_socket *socket;
+
+	while ((socket = engine->sockets)) {
+		if (socket->fd >= 0)
+			close(socket->fd);
+		sluice__socket_free(socket);
+	}
+	while ((socket = engine->socket_pool)) {
+		engine->socket_pool = socket->event_next;
+		free(socket);
+	}
+}
+
+static void free_engine(struct sluice_engine *engine)
+{
+	sluice__process_forget(engine);
+	if (engine->backend)
+		engine->backend->close(engine);
+	sluice__fetch_close(engine);
+	sluice__splice_close(engine);
+	free(engine->scratch);
+	free_sockets(engine);
+	sluice__buffers_close(engine);
+	sluice__packets_free_pool(engine);
+	sluice__posts_drop(engine);
+	pthread_mutex_destroy(&engine->lock);
+	free(engine);
+}
+
+int sluice__engine_make(struct sluice_engine **ret_engine, const struct sluice_options *options,
+			const struct sluice__backend *backend)
+{
+	struct sluice_engine *engine = aligned_alloc(64, (sizeof *engine + 63) & ~(size_t)63);
+	int error;
+
+	*ret_engine = NULL;
+	if (!engine)
+		return -ENOMEM;
+	memset(engine, 0, sizeof *engine);
+	initialise(engine);
+	error = sluice__options_copy(&engine->options, options);
+	if (!error) {
+		engine->backend = backend;
+		error = backend ? backend->open(engine) : sluice__backend_choose(engine);
+		if (error)
+			engine->backend = NULL;
+	}
+	if (!error)
+		error = sluice__fetch_open(engine);
+	if (!error)
+		error = sluice__process_register(engine);
+	if (error) {
+		free_engine(engine);
+		return error;
+	}
+	*ret_engine = engine;
+	return 0;
+}
+
+int sluice_engine_create(struct sluice_engine **ret_engine, const struct sluice_options *options)
+{
+	if (!ret_engine)
+		return -EINVAL;
+	return sluice__engine_make(ret_engine, options, NULL);
+}
+
+/* The first use: from now on the engine is this thread's. */
+static int take_over(struct sluice_engine *engine)
+{
+	int error = engine->backend->enable(engine);
+
+	if (error)
+		return error;
+	sluice__process_owned(engine);
+	__atomic_store_n(&engine->owner, sluice__self(), __ATOMIC_RELEASE);
+	return 1;
+}
+
+int sluice__engine_enter(struct sluice_engine *engine)
+{
+	uintptr_t owner = __atomic_load_n(&engine->owner, __ATOMIC_RELAXED);
+
+	if (likely(owner))
+		return owner == sluice__self();
+	if (engine->creator != sluice__self() || sluice__dead(engine))
+		return 0;
+	return take_over(engine);
+}
+
+int sluice_engine_adopt(struct sluice_engine *engine)
+{
+	if (!engine)
+		return -EINVAL;
+	if (sluice__dead(engine))
+		return -EBADF;
+	if (__atomic_load_n(&engine->owner, __ATOMIC_ACQUIRE) || engine->started)
+		return -EBUSY;
+	engine->creator = sluice__self();
+	return 0;
+}
+
+/* ---- a thread of its own ---- */
+
+static void *run_turns(void *token)
+{
+	struct sluice_engine *engine = token;
+
+	engine->creator = sluice__self();
+	sluice__engine_enter(engine);
+	while (!__atomic_load_n(&engine->stopping, __ATOMIC_ACQUIRE))
+		sluice_engine_run(engine, -1);
+	sluice__engine_end(engine);
+	return NULL;
+}
+
+int sluice_engine_start(struct sluice_engine *engine)
+{
+	sigset_t all, before;
+	int error;
+
+	if (!engine)
+		return -EINVAL;
+	if (sluice__dead(engine))
+		return -EBADF;
+	if (__atomic_load_n(&engine->owner, __ATOMIC_ACQUIRE) || engine->started)
+		return -EBUSY;
+	engine->creator = 0;
+	engine->started = true;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&engine->thread, NULL, run_turns, engine);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error) {
+		engine->started = false;
+		engine->creator = sluice__self();
+	}
+	return -error;
+}
+
+int sluice_engine_stop(struct sluice_engine *engine)
+{
+	if (!engine)
+		return -EINVAL;
+	if (sluice__dead(engine) & SLUICE__DEAD_FORKED)
+		return -EBADF;
+	if (sluice__is_owner(engine) && engine->delivering)
+		return -EDEADLK;
+	if (!engine->started)
+		return -EINVAL;
+	__atomic_store_n(&engine->stopping, true, __ATOMIC_SEQ_CST);
+	sluice_engine_wake(engine);
+	pthread_join(engine->thread, NULL);
+	engine->started = false;
+	return 0;
+}
+
+/* ---- the end ---- */
+
+static bool end_all_sockets(struct sluice_engine *engine)
+{
+	struct sluice_socket *socket;
+	bool left = false;
+
+	pthread_mutex_lock(&engine->lock);
+	socket = engine->sockets;
+	pthread_mutex_unlock(&engine->lock);
+	while (socket) {
+		struct sluice_socket *next = socket->next;
+
+		sluice__socket_end(socket);
+		left |= !(socket->state & SLUICE__ENDED);
+		socket = next;
+	}
+	return left;
+}
+
+/* Every record's handler still runs, and every terminal call. New starts are refused. */
+void sluice__engine_end(struct sluice_engine *engine)
+{
+	bool left;
+
+	__atomic_fetch_or(&engine->dead, SLUICE__DEAD_ENDING, __ATOMIC_SEQ_CST);
+	do {
+		engine->busy++;
+		sluice__mailbox_take(engine);
+		left = end_all_sockets(engine);
+		engine->busy--;
+		sluice__turn(engine, left || engine->flying ? sluice__now() + 1000000 : 0);
+		sluice__deliver(engine);
+	} while (left || engine->flying || sluice__deliverable_records(engine));
+	__atomic_store_n(&engine->owner, 0, __ATOMIC_RELEASE);
+	engine->creator = 0;
+}
+
+int sluice_engine_destroy(struct sluice_engine *engine)
+{
+	uint32_t dead;
+
+	if (!engine)
+		return 0;
+	dead = sluice__dead(engine);
+	if (dead & (SLUICE__DEAD_FORKED | SLUICE__DEAD_LOST)) {
+		free_engine(engine);
+		return 0;
+	}
+	if (engine->delivering && sluice__is_owner(engine))
+		return -EDEADLK;
+	if (engine->started) {
+		int error = sluice_engine_stop(engine);
+
+		if (error)
+			return error;
+	} else if (!(dead & SLUICE__DEAD_ENDING)) {
+		int owner = sluice__engine_enter(engine);
+
+		if (owner <= 0)
+			return owner ? owner : -EPERM;
+		sluice__engine_end(engine);
+	}
+	free_engine(engine);
+	return 0;
+}
+
+const char *sluice_engine_backend(struct sluice_engine *engine)
+{
+	return engine ? engine->backend->name : NULL;
+}
+
+const char *sluice_engine_backend_reason(struct sluice_engine *engine)
+{
+	return engine ? engine->reason : NULL;
+}
+
+int sluice_engine_fd(struct sluice_engine *engine)
+{
+	int owner, fd;
+
+	if (!engine)
+		return -EINVAL;
+	if (sluice__dead(engine))
+		return -EBADF;
+	owner = sluice__engine_enter(engine);
+	if (owner <= 0)
+		return owner ? owner : -EPERM;
+	fd = engine->backend->descriptor(engine);
+	if (fd >= 0 && !engine->foreign) {
+		engine->foreign = true;
+		sluice__listen_again(engine);
+	}
+	return fd;
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of an engine, and what its rooms offer each other. */
+#ifndef SLUICE_SRC_ENGINE_H
+#define SLUICE_SRC_ENGINE_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <sluice/engine.h>
+#include <sluice/probe.h>
+#include <sluice/server.h>
+#include <sluice/statistics.h>
+#include <sluice/timer.h>
+#include <sys/stat.h>
+
+#include "backend.h"
+#include "record.h"
+#include "socket.h"
+#include "wheel.h"
+
+#define SLUICE__SEGMENTS_MAX 1024u /* of one sendmsg: the kernel's UIO_MAXIOV */
+#define SLUICE__ARENA 4096u        /* segments between two entries of the kernel */
+#define SLUICE__REAP 256u          /* completions taken at a time */
+
+/* Kinds of nodes in the wheel of deadlines. */
+enum {
+	SLUICE__NODE_RECORD,
+	SLUICE__NODE_LINGER
+};
+
+struct sluice__post;
+struct sluice__uring;
+struct sluice__poller;
+struct sluice__fetcher;
+
+struct sluice_engine {
+	/* What a start touches. */
+	uintptr_t owner; /* atomic: the owner's thread pointer from its first use on; 0: nobody's */
+	uint32_t busy;                /* in a handler, a batch or a turn: queue, do not try */
+	uint32_t dead;                /* atomic: SLUICE__DEAD_*; every call answers -EBADF */
+	struct sluice_args *mailbox;  /* atomic: records started by other threads, newest first */
+	struct sluice_socket *attention; /* atomic: sockets, newest first */
+	struct sluice_socket *ready;  /* sockets with something to send */
+	struct sluice_socket **ready_end;
+	uint32_t ready_count;
+	uint32_t batches;             /* open */
+	struct sluice__chain done;    /* records that wait for their handlers */
+	struct sluice__chain *sink;   /* where records go that end: done, or inside a start its own */
+
+	const struct sluice__backend *backend;
+	struct sluice__uring *uring;
+	struct sluice__poller *poller; /* epoll's */
+	struct sluice_options options;
+	uint32_t capabilities;
+	uint32_t asleep;  /* atomic: a wake must be told to the kernel */
+	uint32_t woken;   /* atomic: sluice_engine_wake was called */
+	uintptr_t creator; /* who becomes the owner with the first use */
+	bool delivering;  /* a handler runs */
+	bool foreign;     /* engine_fd was asked for */
+	bool submitting;  /* something was started since the last enter */
+	uint32_t flying;  /* requests that the backend has */
+
+	struct sluice__wheel deadlines;
+	struct sluice__wheel timers;
+	uint64_t now_ns;
+
+	struct sluice_socket *events; /* sockets with handlers of their own to run */
+	struct sluice_socket **events_end;
+	struct sluice_socket *dead_sockets;
+	struct sluice_socket **dead_end;
+	struct sluice__post *posts; /* atomic, newest first */
+	struct sluice__post *posts_taken; /* oldest first */
+
+	/* Receive buffers. */
+	struct sluice_buffer *buffers;
+	char *buffer_memory;
+	struct sluice_buffer *buffers_free;     /* epoll's; the ring's are in its own */
+	struct sluice_buffer *buffers_returned; /* atomic, by other threads */
+	struct sluice__receiver *paused;        /* wait for any buffer */
+
+	/* Files. */
+	struct sluice__fetcher *fetcher;
+	struct sluice__packets *packets_pool; /* under lock */
+	char *bounces_free;                   /* under lock */
+	uint32_t bounces;                     /* made so far */
+	sigset_t sigpipe_before; /* the thread's mask */
+	bool sigpipe_masked;
+	bool sigpipe_pending; /* one was, before */
+	bool sigpipe_raised;  /* by what we sent */
+	int pipe[2];          /* splice.c's; pipe[1] 0: none */
+	char *scratch;        /* for files that are read slice by slice */
+	uint32_t slices;      /* of files, in this turn */
+	struct sluice__accepter *accept_retries; /* listeners that ran out of descriptors */
+
+	pthread_mutex_t lock; /* sockets' list and pools */
+	struct sluice_socket *sockets;
+	struct sluice_socket *socket_pool;
+	pthread_t thread; /* with engine_start */
+	bool started;
+	bool stopping; /* atomic */
+	struct sluice_engine *next; /* of all engines of the process */
+	struct sluice_engine **link;
+	char reason[160];
+
+	struct sluice_engine_statistics statistics;
+	struct iovec arena[SLUICE__ARENA];
+	uint32_t arena_used;
+};
+
+enum {
+	SLUICE__DEAD_ENDING = 1 << 0,
+	SLUICE__DEAD_FORKED = 1 << 1,
+	SLUICE__DEAD_LOST = 1 << 2 /* the owner exited */
+};
+
+static inline uintptr_t sluice__self(void)
+{
+	return (uintptr_t)__builtin_thread_pointer();
+}
+
+static inline bool sluice__is_owner(const struct sluice_engine *engine)
+{
+	return __atomic_load_n(&engine->owner, __ATOMIC_RELAXED) == sluice__self();
+}
+
+/* The owner, or who becomes it with the first use. */
+static inline bool sluice__may_act(const struct sluice_engine *engine)
+{
+	uintptr_t owner = __atomic_load_n(&engine->owner, __ATOMIC_RELAXED);
+
+	return (owner ? owner : engine->creator) == sluice__self();
+}
+
+static inline uint32_t sluice__dead(const struct sluice_engine *engine)
+{
+	return __atomic_load_n(&engine->dead, __ATOMIC_RELAXED);
+}
+
+uint64_t sluice__now(void);
+void *sluice__allocate(struct sluice_engine *engine, size_t bytes); /* zeroed; NULL without memory */
+
+/* engine.c */
+int sluice__engine_make(struct sluice_engine **ret_engine, const struct sluice_options *options,
+			const struct sluice__backend *backend);
+/* 1: the caller is the owner (its first use, perhaps); 0: another thread; -errno: it cannot be used. */
+int sluice__engine_enter(struct sluice_engine *engine);
+
+void sluice__engine_end(struct sluice_engine *engine); /* aborts everything, runs the handlers */
+
+/* options.c: 0, -EINVAL, -E2BIG. Reads the environment for what the options leave to it. */
+int sluice__options_copy(struct sluice_options *own, const struct sluice_options *given);
+
+/* backend.c: chooses and opens one; engine->reason tells why. 0 or -errno. */
+int sluice__backend_choose(struct sluice_engine *engine);
+
+/* mailbox.c: what other threads leave. */
+void sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args);
+void sluice__mailbox_take(struct sluice_engine *engine);
+void sluice__engine_nudge(struct sluice_engine *engine); /* wakes it if it sleeps */
+
+/* attention.c */
+void sluice__attention_want(struct sluice_socket *socket, uint32_t wants);
+void sluice__attention_take(struct sluice_engine *engine);
+/* On the engine's own thread there is nothing to wait for. */
+void sluice__attention_want_now(struct sluice_socket *socket, uint32_t wants);
+
+static inline bool sluice__left_outside(const struct sluice_engine *engine)
+{
+	return __atomic_load_n(&engine->mailbox, __ATOMIC_ACQUIRE) ||
+	       __atomic_load_n(&engine->attention, __ATOMIC_ACQUIRE);
+}
+
+/* begin.c: carries out on the engine's thread what contract.c accepted. */
+/* The operation ends now: 0 inside the call, 1 through the handler. */
+int sluice__end_at_once(struct sluice_engine *engine, struct sluice_args *args, bool may_finish,
+			int32_t error, int32_t native, uint64_t bytes);
+int sluice__begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
+
+/* transmit.c */
+void sluice__ready(struct sluice_socket *socket);
+void sluice__transmit(struct sluice_engine *engine);
+void sluice__transmit_now(struct sluice_socket *socket);     /* one socket, outside of its turn */
+void sluice__transmit_blocked(struct sluice_socket *socket); /* wait until it can be written to */
+
+/* settle.c */
+void sluice__settle(struct sluice_engine *engine, const struct sluice__completion *completion);
+void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken);
+void sluice__settle_failed(struct sluice_socket *socket, int error_number);
+/* The sends of a socket end: the head with error, the others with rest. */
+void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t native,
+			  int32_t rest_error, int32_t rest_native);
+/* The error a send reports for an errno, the socket's history considered. */
+int sluice__settle_errno(struct sluice_socket *socket, int error_number);
+/* The queue has become shorter: water marks, a graceful close. */
+void sluice__settle_shorter(struct sluice_socket *socket);
+/* Puts one record that stands in no queue on the list of the done. */
+void sluice__finish(struct sluice_engine *engine, struct sluice_args *args, int32_t error,
+		    int32_t native, uint64_t bytes);
+/* What has to be undone before a record with extras is given back. */
+void sluice__record_strip(struct sluice_engine *engine, struct sluice_args *args);
+
+/* deliver.c */
+int sluice__deliver(struct sluice_engine *engine);
+bool sluice__deliverable(const struct sluice_engine *engine);
+bool sluice__deliverable_records(const struct sluice_engine *engine); /* timers apart */
+void sluice__event(struct sluice_socket *socket, uint32_t event);
+
+/* turn.c */
+int sluice__turn(struct sluice_engine *engine, uint64_t until_ns);
+void sluice__push_out(struct sluice_engine *engine); /* transmits and submits, no wait */
+void sluice__listen_again(struct sluice_engine *engine); /* for the foreign loop */
+void sluice__reap(struct sluice_engine *engine);
+
+/* deadline.c */
+void sluice__deadline_arm(struct sluice_socket *socket, struct sluice_args *args);
+void sluice__deadline_expire(struct sluice_engine *engine);
+uint64_t sluice__deadline_next(const struct sluice_engine *engine);
+void sluice__linger_arm(struct sluice_socket *socket, int64_t ns);
+
+/* giveup.c: cancel and deadline. */
+void sluice__give_up_marked(struct sluice_socket *socket);
+void sluice__give_up_all(struct sluice_socket *socket);
+void sluice__give_up_overdue(struct sluice_args *args);
+
+/* request.c */
+int sluice__request_start(struct sluice_socket *socket, struct sluice__request *request);
+void sluice__request_cancel(struct sluice_socket *socket, struct sluice__request *request);
+
+/* datagram.c */
+void sluice__datagram_transmit(struct sluice_socket *socket);
+
+/* connect.c */
+int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
+void sluice__connect_writable(struct sluice_socket *socket);
+void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_t native);
+void sluice__connect_retry(struct sluice_socket *socket);
+
+/* receive.c: records that receive or accept */
+int sluice__receive_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
+void sluice__receive_arm(struct sluice_socket *socket);
+void sluice__receive_settle(struct sluice_socket *socket, int32_t result);
+void sluice__receive_abort(struct sluice_socket *socket, int32_t error, int32_t native);
+void sluice__receive_remove(struct sluice_socket *socket, struct sluice_args *args);
+int64_t sluice__receive_result(struct sluice_socket *socket, int64_t result);
+
+/* accept.c: accept_start */
+void sluice__accepter_begin(struct sluice_socket *socket);
+void sluice__accepter_stop(struct sluice_socket *socket);
+void sluice__accepter_settle(struct sluice_socket *socket, const struct sluice__completion *completion);
+int sluice__accepter_deliver(struct sluice_socket *socket, int budget);
+void sluice__accepter_end(struct sluice_socket *socket, int32_t error, int32_t native);
+void sluice__accepter_retry(struct sluice_socket *socket);
+void sluice__accepter_free(struct sluice_socket *socket);
+void sluice__descriptor_freed(struct sluice_engine *engine);
+
+/* receiver.c: receive_start */
+void sluice__receiver_begin(struct sluice_socket *socket);
+void sluice__receiver_stop(struct sluice_socket *socket);
+void sluice__receiver_settle(struct sluice_socket *socket, const struct sluice__completion *completion);
+int sluice__receiver_deliver(struct sluice_socket *socket, int budget);
+void sluice__receiver_end(struct sluice_socket *socket, int32_t error, int32_t native);
+void sluice__receiver_resume_paused(struct sluice_engine *engine);
+void sluice__receiver_free(struct sluice_socket *socket);
+void sluice__receiver_returned(struct sluice__receiver *receiver);
+
+/* buffers.c */
+int sluice__buffers_open(struct sluice_engine *engine);
+void sluice__buffers_close(struct sluice_engine *engine);
+struct sluice_buffer *sluice__buffer(struct sluice_engine *engine, uint16_t id);
+void sluice__buffers_take_returned(struct sluice_engine *engine);
+int sluice__buffers_borrow(struct sluice_engine *engine); /* for epoll: an id, or -ENOBUFS */
+char *sluice__buffer_data(struct sluice_engine *engine, uint16_t id);
+void sluice__buffers_keep(struct sluice_engine *engine, uint16_t id); /* the other way */
+void sluice__buffer_put(struct sluice_engine *engine, struct sluice_buffer *buffer);
+
+/* packets.c: what a send_packets is made of */
+int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args,
+			 struct sluice__packets **ret_packets);
+void sluice__packets_close(struct sluice_engine *engine, struct sluice__packets *packets);
+void sluice__packets_free_pool(struct sluice_engine *engine);
+
+/* file.c: the head of the queue is a file */
+/* One slice. True: go on with the queue; false: the socket waits, or stands in the ready list again. */
+bool sluice__file_transmit(struct sluice_socket *socket);
+/* The record ends early: takes the cork off, leaves the window that is fetched for it. */
+void sluice__file_abandon(struct sluice_socket *socket, struct sluice__packets *packets);
+
+/* small.c: small files are read when they are started, and sent with what stands beside them */
+void sluice__file_read_small(struct sluice_engine *engine, struct sluice__packets *packets);
+void sluice__bounce_put(struct sluice_engine *engine, char *bounce);
+void sluice__bounces_free(struct sluice_engine *engine);
+
+/* sigpipe.c: sendfile(2) and splice(2) raise it; once a turn it is masked, and taken back */
+void sluice__sigpipe_mask(struct sluice_engine *engine);
+void sluice__sigpipe_unmask(struct sluice_engine *engine);
+
+/* splice.c: bytes or -errno */
+int64_t sluice__splice_slice(struct sluice_socket *socket, int fd, uint64_t offset, uint64_t count,
+			     bool more);
+void sluice__splice_close(struct sluice_engine *engine);
+
+/* fetch.c: cold windows */
+int sluice__fetch_open(struct sluice_engine *engine);
+void sluice__fetch_close(struct sluice_engine *engine);
+uint64_t sluice__fetch_identity(const struct stat *status);
+/* True: may be sent without blocking, as far as one can tell; a page evicted meanwhile blocks one slice. */
+bool sluice__fetch_is_hot(struct sluice_engine *engine, const struct sluice__part *part,
+			  uint64_t offset, uint64_t count);
+/* Brings it in; the socket is BLOCKED until then. */
+void sluice__fetch_begin(struct sluice_socket *socket, const struct sluice__part *part,
+			 uint64_t offset, uint64_t count);
+void sluice__fetch_settle(struct sluice_engine *engine, const struct sluice__completion *completion);
+void sluice__fetch_forget(struct sluice_socket *socket);
+
+/* post.c */
+void sluice__posts_take(struct sluice_engine *engine);
+int sluice__posts_deliver(struct sluice_engine *engine, int budget);
+void sluice__posts_drop(struct sluice_engine *engine);
+
+/* process.c: fork, and owners that exit */
+int sluice__process_register(struct sluice_engine *engine);
+void sluice__process_forget(struct sluice_engine *engine);
+void sluice__process_owned(struct sluice_engine *engine);
+
+#endif

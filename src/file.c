@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The head of the queue is a file: one slice of it a turn. It is looked at first, fetched if it is
+ * cold, and sent without blocking. Nothing of it is held here: what the socket does not take stays
+ * in the page cache.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "engine.h"
+#include "plan.h"
+
+#define SCRATCH (256u << 10)
+
+/* ---- the cork: only where something stands behind a file ---- */
+
+static void set_cork(const struct sluice_socket *socket, int on)
+{
+	setsockopt(socket->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+}
+
+static void cork(struct sluice_socket *socket, struct sluice__packets *packets)
+{
+	int on = 0;
+	socklen_t length = sizeof on;
+
+	if (packets->corked || packets->index + 1 >= packets->count ||
+	    (sluice__refuse(socket) & SLUICE__NOT_TCP))
+		return;
+	/* One that the user has set himself stays. */
+	if (getsockopt(socket->fd, IPPROTO_TCP, TCP_CORK, &on, &length) < 0 || on)
+		return;
+	set_cork(socket, 1);
+	packets->corked = true;
+}
+
+static void uncork(struct sluice_socket *socket, struct sluice__packets *packets)
+{
+	if (!packets->corked)
+		return;
+	packets->corked = false;
+	if (socket->fd >= 0)
+		set_cork(socket, 0);
+}
+
+void sluice__file_abandon(struct sluice_socket *socket, struct sluice__packets *packets)
+{
+	uncork(socket, packets);
+	sluice__fetch_forget(socket);
+}
+
+/* ---- one slice ---- */
+
+static int64_t send_by_reading(struct sluice_socket *socket, int fd, uint64_t offset,
+			       uint64_t count, bool more)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct iovec segment;
+	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
+	ssize_t got;
+
+	if (!engine->scratch)
+		engine->scratch = sluice__allocate(engine, SCRATCH);
+	if (!engine->scratch)
+		return -ENOMEM;
+	got = pread(fd, engine->scratch, count < SCRATCH ? count : SCRATCH, (off_t)offset);
+	if (got <= 0)
+		return got < 0 ? -errno : 0;
+	segment.iov_base = engine->scratch;
+	segment.iov_len = (size_t)got;
+	engine->statistics.inline_sends++;
+	return engine->backend->try_send(engine, socket, &message, more ? MSG_MORE : 0);
+}
+
+static int64_t send_by_sendfile(struct sluice_socket *socket, int fd, uint64_t offset,
+				uint64_t count)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	sluice__sigpipe_mask(engine);
+	engine->statistics.inline_files++;
+	return engine->backend->try_send_file(engine, socket, fd, offset, count);
+}
+
+static int way_of(const struct sluice_engine *engine, const struct sluice__packets *packets,
+		  const struct sluice__part *part)
+{
+	struct sluice__plan_file facts = {
+		.way = engine->options.file_way,
+		.sendfile = engine->capabilities & SLUICE_CAPABILITY_SENDFILE,
+		.copy = packets->copy,
+		.count = part->count,
+		.read_bytes = engine->options.file_read_bytes,
+	};
+
+	return sluice__plan_file(&facts);
+}
+
+static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *packets,
+			  uint64_t offset, uint64_t count)
+{
+	const struct sluice__part *part = sluice__packets_part(packets);
+	bool more = packets->at + count < part->count || packets->index + 1 < packets->count;
+
+	socket->engine->slices++;
+	switch (way_of(socket->engine, packets, part)) {
+	case SLUICE__PLAN_READ:
+		return send_by_reading(socket, part->fd, offset, count, more);
+	case SLUICE__PLAN_SPLICE:
+		sluice__sigpipe_mask(socket->engine);
+		return sluice__splice_slice(socket, part->fd, offset, count, more);
+	default:
+		return send_by_sendfile(socket, part->fd, offset, count);
+	}
+}
+
+/* ---- what came of it ---- */
+
+static bool is_socket_error(int error_number)
+{
+	switch (error_number) {
+	case EPIPE:
+	case ECONNRESET:
+	case ECONNABORTED:
+	case ETIMEDOUT:
+	case ENOTCONN:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case ENETDOWN:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * sendfile swallows a reset behind a short count and shows EPIPE next. With no shutdown of ours and
+ * no end of the stream seen, that is what it was.
+ */
+static void stream_failed(struct sluice_socket *socket, int error_number)
+{
+	if (error_number == EPIPE) {
+		socket->engine->sigpipe_raised = true;
+		if (!(socket->state & SLUICE__END_SEEN) &&
+		    !(sluice__refuse(socket) & SLUICE__NOT_TCP))
+			socket->state |= SLUICE__RESET_SEEN;
+	}
+	sluice__settle_failed(socket, error_number);
+}
+
+/*
+ * The file, not the stream. Before its first byte the record fails alone. After it the stream is
+ * broken: nothing may follow in its middle.
+ */
+static void file_failed(struct sluice_socket *socket, int32_t error, int32_t native)
+{
+	struct sluice_args *args = socket->queue.head;
+	bool broken = args->run.sent > 0;
+
+	uncork(socket, args->rare.side);
+	sluice__record_result(args, error, native, args->run.sent);
+	sluice__sendq_finish_head(&socket->queue, socket->engine->sink);
+	if (broken)
+		sluice__socket_shut(socket, false, true);
+	sluice__settle_shorter(socket);
+}
+
+static void finish(struct sluice_socket *socket, struct sluice_args *args)
+{
+	uint32_t extras = args->run.extras;
+
+	uncork(socket, args->rare.side);
+	sluice__record_result(args, SLUICE_ERROR_SUCCESS, 0, args->run.sent);
+	sluice__sendq_finish_head(&socket->queue, socket->engine->sink);
+	socket->records_sent++;
+	if (extras & SLUICE__END) {
+		sluice__socket_disconnect(socket, extras & SLUICE__REUSE);
+		sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN,
+				     EPIPE);
+	}
+	sluice__settle_shorter(socket);
+}
+
+/* True: go on with the queue. */
+static bool settle(struct sluice_socket *socket, uint64_t asked, uint64_t taken)
+{
+	struct sluice_args *args = socket->queue.head;
+	struct sluice__packets *packets = args->rare.side;
+	bool whole_part = taken == packets->parts[packets->index].count - packets->at;
+
+	socket->transmissions++;
+	socket->bytes_sent += taken;
+	if (whole_part)
+		socket->engine->statistics.files_sendfile++;
+	if (sluice__sendq_advance_file(args, taken)) {
+		finish(socket, args);
+		return true;
+	}
+	if (whole_part)
+		return true;
+	if (taken < asked) {
+		/* epoll tells an edge only after a call that found the socket full. */
+		if (!socket->engine->backend->sends)
+			return true;
+		sluice__transmit_blocked(socket);
+		return false;
+	}
+	sluice__ready(socket); /* the others have their turn first */
+	return false;
+}
+
+bool sluice__file_transmit(struct sluice_socket *socket)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct sluice__packets *packets = socket->queue.head->rare.side;
+	const struct sluice__part *part = sluice__packets_part(packets);
+	uint64_t offset = part->offset + packets->at;
+	uint64_t count = part->count - packets->at;
+	int64_t taken;
+
+	if (count > engine->options.file_slice_bytes)
+		count = engine->options.file_slice_bytes;
+	if (offset < packets->warm_to && offset + count > packets->warm_to)
+		count = packets->warm_to - offset;
+	if (offset + count > packets->warm_to &&
+	    !sluice__fetch_is_hot(engine, part, offset, count)) {
+		if (count > engine->options.fetch_window_bytes)
+			count = engine->options.fetch_window_bytes;
+		sluice__fetch_begin(socket, part, offset, count);
+		return false;
+	}
+	cork(socket, packets);
+	taken = send_slice(socket, packets, offset, count);
+	if (taken == -EAGAIN) {
+		sluice__transmit_blocked(socket);
+		return false;
+	}
+	if (taken > 0)
+		return settle(socket, count, (uint64_t)taken);
+	if (taken == 0)
+		file_failed(socket, SLUICE_ERROR_NO_DATA, ENODATA);
+	else if (is_socket_error((int)-taken))
+		stream_failed(socket, (int)-taken);
+	else if (taken != -EINTR)
+		file_failed(socket, sluice_socket_error_from_errno((int)taken), (int32_t)-taken);
+	return true;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Giving single records up: cancelled or overdue. What still waits in a queue leaves it at once. For
+ * what the kernel has, the request is cancelled first; its answer says how much was taken, and then
+ * the record leaves.
+ */
+#include <errno.h>
+#include <sluice/operations.h>
+
+#include "engine.h"
+
+static bool marked(const struct sluice_args *args)
+{
+	return sluice__record_cancelled(args) || (args->run.extras & SLUICE__OVERDUE);
+}
+
+static bool in_flight(const struct sluice_socket *socket, const struct sluice_args *args)
+{
+	if (!(socket->state & SLUICE__IN_FLIGHT))
+		return false;
+	for (const struct sluice_args *at = socket->queue.head; at; at = at->run.next) {
+		if (at == args)
+			return true;
+		if (at == socket->flight.last)
+			return false;
+	}
+	return false;
+}
+
+static void finish_given_up(struct sluice_engine *engine, struct sluice_args *args)
+{
+	bool overdue = args->run.extras & SLUICE__OVERDUE;
+	uint64_t bytes = args->run.sent;
+
+	args->run.sent = 0;
+	args->rare.segment_index = 0;
+	args->rare.segment_offset = 0;
+	sluice__finish(engine, args,
+		       overdue ? SLUICE_ERROR_TIMED_OUT : SLUICE_ERROR_OPERATION_ABORTED,
+		       overdue ? ETIMEDOUT : ECANCELED, bytes);
+}
+
+static void give_up_send(struct sluice_socket *socket, struct sluice_args *args)
+{
+	bool half_sent = args->run.sent > 0;
+
+	if (in_flight(socket, args)) {
+		socket->state |= SLUICE__MARKED;
+		sluice__request_cancel(socket, &socket->out);
+		return;
+	}
+	if (args->run.extras & SLUICE__PACKETS)
+		sluice__file_abandon(socket, args->rare.side);
+	sluice__sendq_remove(&socket->queue, args);
+	finish_given_up(socket->engine, args);
+	if (half_sent && (socket->state & SLUICE__END_ON_GIVE_UP))
+		sluice__socket_shut(socket, false, true);
+	sluice__settle_shorter(socket);
+}
+
+static void give_up_receive(struct sluice_socket *socket, struct sluice_args *args)
+{
+	if (args == socket->receive_head && socket->in.armed) {
+		sluice__request_cancel(socket, &socket->in);
+		return;
+	}
+	sluice__receive_remove(socket, args);
+	finish_given_up(socket->engine, args);
+}
+
+static void give_up_marked_sends(struct sluice_socket *socket)
+{
+	struct sluice_args *args = socket->queue.head;
+
+	while (args) {
+		struct sluice_args *next = args->run.next;
+
+		if (marked(args))
+			give_up_send(socket, args);
+		args = next;
+	}
+}
+
+static void give_up_marked_receives(struct sluice_socket *socket)
+{
+	struct sluice_args *args = socket->receive_head;
+
+	while (args) {
+		struct sluice_args *next = args->run.next;
+
+		if (marked(args))
+			give_up_receive(socket, args);
+		args = next;
+	}
+}
+
+void sluice__give_up_marked(struct sluice_socket *socket)
+{
+	socket->state &= ~(uint32_t)SLUICE__MARKED;
+	if (socket->connecting && marked(socket->connecting))
+		sluice__connect_give_up(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+	give_up_marked_sends(socket);
+	give_up_marked_receives(socket);
+}
+
+static void mark(struct sluice_args *args)
+{
+	__atomic_fetch_or(&args->run.owner, SLUICE__CANCELLED, __ATOMIC_RELAXED);
+}
+
+void sluice__give_up_all(struct sluice_socket *socket)
+{
+	if (socket->connecting)
+		mark(socket->connecting);
+	for (struct sluice_args *args = socket->queue.head; args; args = args->run.next)
+		mark(args);
+	for (struct sluice_args *args = socket->receive_head; args; args = args->run.next)
+		mark(args);
+	sluice__give_up_marked(socket);
+}
+
+void sluice__give_up_overdue(struct sluice_args *args)
+{
+	struct sluice_socket *socket = sluice__record_socket(args);
+
+	if (args->run.extras & SLUICE__DONE)
+		return;
+	args->run.extras |= SLUICE__OVERDUE;
+	if (args == socket->connecting)
+		sluice__connect_give_up(socket, SLUICE_ERROR_TIMED_OUT, ETIMEDOUT);
+	else if (args->last_operation == SLUICE_OPERATION_RECEIVE ||
+		 args->last_operation == SLUICE_OPERATION_ACCEPT)
+		give_up_receive(socket, args);
+	else
+		give_up_send(socket, args);
+}
+
+int sluice_cancel(struct sluice_socket *socket, struct sluice_args *args)
+{
+	uintptr_t expected = (uintptr_t)socket | SLUICE__IN_PROGRESS;
+
+	if (!socket || !args)
+		return -EINVAL;
+	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+		return -EBADF;
+	if (!__atomic_compare_exchange_n(&args->run.owner, &expected,
+					 expected | SLUICE__CANCELLED, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_ACQUIRE) &&
+	    expected != ((uintptr_t)socket | SLUICE__IN_PROGRESS | SLUICE__CANCELLED))
+		return -ENOENT;
+	/* From here on the record may end at any time: the message names the socket. */
+	sluice__attention_want(socket, SLUICE__WANT_CANCEL);
+	return 0;
+}
+
+int sluice_socket_cancel_all(struct sluice_socket *socket)
+{
+	if (!socket)
+		return -EINVAL;
+	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+		return -EBADF;
+	sluice__attention_want(socket, SLUICE__WANT_CANCEL_ALL);
+	return 0;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What other threads start. One list head, pushed to by compare-and-swap and taken whole by
+ * exchange: no lock, no message that points at a record which may have ended.
+ */
+#include "engine.h"
+
+void sluice__engine_nudge(struct sluice_engine *engine)
+{
+	/* The push before this and the sleeper's look after it lies down must not pass each other. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&engine->asleep, __ATOMIC_RELAXED) &&
+	    __atomic_exchange_n(&engine->asleep, 0, __ATOMIC_ACQ_REL))
+		engine->backend->wake(engine);
+}
+
+void sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args)
+{
+	struct sluice_args *first = __atomic_load_n(&engine->mailbox, __ATOMIC_RELAXED);
+
+	do {
+		args->run.next = first;
+	} while (!__atomic_compare_exchange_n(&engine->mailbox, &first, args, true,
+					      __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+	/* The record may be gone by now. Who found the box empty has the engine woken. */
+	if (!first)
+		sluice__engine_nudge(engine);
+}
+
+/* What the start counted as foreign: sends hold memory, other operations none. */
+static uint64_t memory(const struct sluice_args *args)
+{
+	if (args->last_operation < SLUICE_OPERATION_SEND)
+		return 0;
+	return sluice__sendq_memory(args);
+}
+
+void sluice__mailbox_take(struct sluice_engine *engine)
+{
+	struct sluice_args *args = __atomic_exchange_n(&engine->mailbox, NULL, __ATOMIC_ACQUIRE);
+	struct sluice_args *oldest = NULL;
+
+	while (args) {
+		struct sluice_args *next = args->run.next;
+
+		args->run.next = oldest;
+		oldest = args;
+		args = next;
+	}
+	while (oldest) {
+		struct sluice_args *next = oldest->run.next;
+		struct sluice_socket *socket = sluice__record_socket(oldest);
+
+		oldest->run.extras &= ~(uint32_t)SLUICE__FOREIGN;
+		__atomic_fetch_sub(&socket->foreign_bytes, memory(oldest), __ATOMIC_RELAXED);
+		sluice__begin(socket, oldest, false);
+		oldest = next;
+	}
+}

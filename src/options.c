@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* Options: defaults, what the caller changed, and what the environment takes away. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+
+static const struct sluice_options defaults = {
+	.size = sizeof(struct sluice_options),
+	.backend = SLUICE_BACKEND_AUTO,
+	.ring_entries = 512,
+	.handler_budget = 4096,
+	.gather_bytes = 1 << 20,
+	.file_read_bytes = 2048,
+	.file_slice_bytes = 1 << 20,
+	.fetch_window_bytes = 512 << 10,
+	.fetch_windows = 16,
+	.receive_buffers = 256,
+	.receive_buffer_bytes = 16 << 10,
+	.receive_buffers_per_socket = 8,
+	.worker_threads = 4,
+};
+
+int sluice_options_init(struct sluice_options *options, size_t size)
+{
+	if (!options || size < sizeof options->size)
+		return -EINVAL;
+	memset(options, 0, size);
+	memcpy(options, &defaults, size < sizeof defaults ? size : sizeof defaults);
+	options->size = size;
+	return 0;
+}
+
+/* A newer caller's members that are zero change nothing. */
+static int check_tail(const struct sluice_options *given)
+{
+	const char *bytes = (const char *)given;
+
+	for (size_t i = sizeof *given; i < given->size; i++) {
+		if (bytes[i])
+			return -E2BIG;
+	}
+	return 0;
+}
+
+static uint32_t power_of_two(uint32_t at_least)
+{
+	uint32_t value = 1;
+
+	while (value < at_least)
+		value *= 2;
+	return value;
+}
+
+/* 0 where nothing sensible can be meant by it: the default. */
+static void fill_in(struct sluice_options *own)
+{
+	if (!own->ring_entries)
+		own->ring_entries = defaults.ring_entries;
+	if (!own->gather_bytes)
+		own->gather_bytes = defaults.gather_bytes;
+	if (!own->file_slice_bytes)
+		own->file_slice_bytes = defaults.file_slice_bytes;
+	if (!own->fetch_window_bytes)
+		own->fetch_window_bytes = defaults.fetch_window_bytes;
+	if (!own->fetch_windows)
+		own->fetch_windows = defaults.fetch_windows;
+	if (!own->receive_buffers)
+		own->receive_buffers = defaults.receive_buffers;
+	if (!own->receive_buffer_bytes)
+		own->receive_buffer_bytes = defaults.receive_buffer_bytes;
+	if (!own->receive_buffers_per_socket)
+		own->receive_buffers_per_socket = defaults.receive_buffers_per_socket;
+	if (!own->worker_threads)
+		own->worker_threads = defaults.worker_threads;
+	own->ring_entries = power_of_two(own->ring_entries);
+	own->receive_buffers = power_of_two(own->receive_buffers);
+}
+
+static int check_values(const struct sluice_options *own)
+{
+	if (own->backend > SLUICE_BACKEND_EPOLL || own->transmit_way > SLUICE_TRANSMIT_WAY_RING ||
+	    own->file_way > SLUICE_FILE_WAY_SPLICE)
+		return -EINVAL;
+	if (own->ring_entries > 32768 || own->receive_buffers > 32768 ||
+	    own->receive_buffer_bytes > 1 << 24 || own->handler_budget > INT32_MAX ||
+	    own->gather_bytes > 1 << 30)
+		return -EINVAL;
+	return 0;
+}
+
+static int backend_of_environment(struct sluice_options *own)
+{
+	const char *name = getenv("SLUICE_BACKEND");
+
+	if (own->backend != SLUICE_BACKEND_AUTO || !name || !*name || strcmp(name, "auto") == 0)
+		return 0;
+	if (strcmp(name, "uring") == 0)
+		own->backend = SLUICE_BACKEND_URING;
+	else if (strcmp(name, "epoll") == 0)
+		own->backend = SLUICE_BACKEND_EPOLL;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+/* SLUICE_DISABLE=name,name. A name that is not known takes nothing away. */
+static uint32_t disabled_by_environment(void)
+{
+	const char *list = getenv("SLUICE_DISABLE");
+	uint32_t disabled = 0;
+
+	while (list && *list) {
+		size_t length = strcspn(list, ",");
+
+		for (uint32_t bit = 1; bit && sluice_capability_name(bit); bit <<= 1) {
+			const char *name = sluice_capability_name(bit);
+
+			if (strlen(name) == length && strncmp(name, list, length) == 0)
+				disabled |= bit;
+		}
+		list += length;
+		list += *list == ',';
+	}
+	return disabled;
+}
+
+int sluice__options_copy(struct sluice_options *own, const struct sluice_options *given)
+{
+	int error;
+
+	*own = defaults;
+	if (given) {
+		if (given->size < sizeof given->size)
+			return -EINVAL;
+		error = check_tail(given);
+		if (error)
+			return error;
+		memcpy(own, given, given->size < sizeof *own ? given->size : sizeof *own);
+		own->size = sizeof *own;
+	}
+	fill_in(own);
+	error = check_values(own);
+	if (error)
+		return error;
+	if (own->ignore_environment)
+		return 0;
+	own->disable |= disabled_by_environment();
+	return backend_of_environment(own);
+}

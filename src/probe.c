@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What this kernel offers: asked by doing the real thing with engines of our own, one with all
+ * capabilities and one with the defaults, which heeds the environment.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "capability.h"
+#include "engine.h"
+
+#define PATIENCE_NS 1000000000 /* for what takes microseconds */
+
+static void on_accepted(struct sluice_socket *listener, const struct sluice_accepted *accepted,
+			void *token)
+{
+	*(bool *)token = true;
+	sluice_socket_destroy(accepted->socket);
+	(void)listener;
+}
+
+static void on_received(struct sluice_socket *socket, const struct sluice_received *received,
+			void *token)
+{
+	*(bool *)token = true;
+	sluice_buffer_release(sluice_socket_engine(socket), received->buffer);
+}
+
+static void run_until(struct sluice_engine *engine, const bool *happened)
+{
+	uint64_t end = sluice__now() + PATIENCE_NS;
+
+	while (!*happened && sluice__now() < end)
+		sluice_engine_run(engine, PATIENCE_NS / 10);
+}
+
+/* One byte through receive_start: a multishot that the kernel lacks is found missing. */
+static void try_receiving(struct sluice_engine *engine)
+{
+	bool happened = false;
+	struct sluice_receive_options options = {sizeof options, on_received, &happened};
+	struct sluice_socket *socket;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return;
+	if (sluice_socket_attach(engine, pair[0], &socket) < 0) {
+		close(pair[0]);
+		close(pair[1]);
+		return;
+	}
+	if (write(pair[1], "", 1) == 1 && sluice_receive_start(socket, &options) == 0)
+		run_until(engine, &happened);
+	sluice_socket_destroy(socket);
+	close(pair[1]);
+}
+
+static int listening_descriptor(struct sockaddr_un *address, socklen_t *length)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	memset(address, 0, sizeof *address);
+	address->sun_family = AF_UNIX;
+	/* No path: the kernel makes a name up. */
+	if (fd < 0 || bind(fd, (struct sockaddr *)address, sizeof(sa_family_t)) < 0 ||
+	    listen(fd, 1) < 0 || getsockname(fd, (struct sockaddr *)address, length) < 0) {
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void try_accepting(struct sluice_engine *engine)
+{
+	bool happened = false;
+	struct sluice_accept_options options = {sizeof options, on_accepted, &happened};
+	struct sockaddr_un address;
+	socklen_t length = sizeof address;
+	struct sluice_socket *listener;
+	int fd = listening_descriptor(&address, &length);
+	int peer;
+
+	if (fd < 0)
+		return;
+	if (sluice_socket_attach(engine, fd, &listener) < 0) {
+		close(fd);
+		return;
+	}
+	peer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (peer >= 0 && sluice_accept_start(listener, &options) == 0 &&
+	    connect(peer, (struct sockaddr *)&address, length) == 0)
+		run_until(engine, &happened);
+	if (peer >= 0)
+		close(peer);
+	sluice_socket_destroy(listener);
+}
+
+/* The capabilities of one backend with these options, after a little real work. 0 or -errno. */
+static int try_backend(const struct sluice_options *options, const struct sluice__backend *backend,
+		       struct sluice_probe *probe, uint32_t *ret_capabilities)
+{
+	struct sluice_engine *engine;
+	int error = sluice__engine_make(&engine, options, backend);
+
+	*ret_capabilities = 0;
+	if (error)
+		return error;
+	error = sluice_engine_flush(engine);
+	if (!error) {
+		try_receiving(engine);
+		try_accepting(engine);
+		*ret_capabilities = engine->capabilities;
+		if (probe) {
+			probe->backend = engine->backend->id;
+			memcpy(probe->backend_reason, engine->reason,
+			       sizeof probe->backend_reason);
+			if (engine->uring)
+				probe->ring_entries = engine->options.ring_entries;
+		}
+	}
+	sluice_engine_destroy(engine);
+	return error;
+}
+
+static void fill_in_capabilities(struct sluice_probe *probe, uint32_t available, uint32_t used,
+				 int ring_error)
+{
+	const struct sluice__capability *capability;
+
+	for (uint32_t i = 0; (capability = sluice__capability(i)); i++) {
+		struct sluice_probe_capability *entry = &probe->capabilities[i];
+
+		entry->bit = capability->bit;
+		entry->name = capability->name;
+		entry->description = capability->description;
+		entry->available = (available & capability->bit) != 0;
+		entry->used = (used & capability->bit) != 0;
+		if (!entry->available && ring_error)
+			entry->native_error = -ring_error;
+		probe->capability_count = i + 1;
+	}
+}
+
+/* Task work is deferred or cooperative, never both: each is asked for without the other. */
+static uint32_t try_cooperative(struct sluice_options *options)
+{
+	uint32_t capabilities;
+
+	options->disable = SLUICE_CAPABILITY_DEFER_TASKRUN;
+	try_backend(options, &sluice__uring, NULL, &capabilities);
+	options->disable = 0;
+	return capabilities & SLUICE_CAPABILITY_COOP_TASKRUN;
+}
+
+static void fill_in_limits(struct sluice_probe *probe)
+{
+	struct rlimit limit;
+
+	probe->record_bytes = sizeof(struct sluice_args);
+	probe->socket_bytes = sizeof(struct sluice_socket);
+	probe->engine_bytes = sizeof(struct sluice_engine);
+	probe->segments_max = SLUICE__SEGMENTS_MAX;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+		probe->descriptors_max = (uint32_t)limit.rlim_cur;
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0)
+		probe->memlock_bytes = limit.rlim_cur;
+}
+
+int sluice_probe(struct sluice_probe *probe)
+{
+	struct sluice_probe own;
+	struct sluice_options options;
+	uint32_t ring, epoll, used;
+	int ring_error, error;
+
+	if (!probe || probe->size < sizeof probe->size)
+		return -EINVAL;
+	memset(&own, 0, sizeof own);
+	sluice_options_init(&options, sizeof options);
+	options.ignore_environment = 1;
+	ring_error = try_backend(&options, &sluice__uring, NULL, &ring);
+	if (!ring_error)
+		ring |= try_cooperative(&options);
+	error = try_backend(&options, &sluice__epoll, NULL, &epoll);
+	options.ignore_environment = 0;
+	if (!error)
+		error = try_backend(&options, NULL, &own, &used);
+	if (error)
+		return error;
+	fill_in_capabilities(&own, ring | epoll, used, ring_error);
+	fill_in_limits(&own);
+	own.size = probe->size;
+	memcpy(probe, &own, probe->size < sizeof own ? probe->size : sizeof own);
+	return 0;
+}

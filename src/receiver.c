@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * receive_start: every byte of a stream, in the engine's buffers, until it ends or is stopped. What
+ * has come stands in a list of the socket's own; handlers take from it as long as no more buffers
+ * are lent than one socket may have. Then the reading stops, and goes on when one comes back.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "buffers.h"
+#include "contract.h"
+#include "engine.h"
+
+struct sluice__receiver {
+	sluice_received_fn *on_received;
+	void *token;
+	struct sluice_socket *socket; /* NULL once it is over */
+	struct sluice_buffer *first;  /* come and not yet delivered */
+	struct sluice_buffer **end;
+	struct sluice__receiver *next_paused;
+	uint32_t lent;
+	int32_t error; /* of the end */
+	int32_t native;
+	bool ended;    /* the terminal call is due, behind what has come */
+	bool stopping;
+	bool paused;   /* in the engine's list: no buffer was left */
+};
+
+static bool is_full(const struct sluice__receiver *receiver)
+{
+	const struct sluice_engine *engine = receiver->socket->engine;
+
+	return receiver->lent >= engine->options.receive_buffers_per_socket;
+}
+
+static void end(struct sluice_socket *socket, int32_t error, int32_t native)
+{
+	struct sluice__receiver *receiver = socket->receiver;
+
+	if (receiver->ended)
+		return;
+	receiver->ended = true;
+	receiver->error = error;
+	receiver->native = native;
+	sluice__event(socket, SLUICE__EVENT_RECEIVED);
+}
+
+void sluice__receiver_end(struct sluice_socket *socket, int32_t error, int32_t native)
+{
+	if (socket->receiver)
+		end(socket, error, native);
+}
+
+static void arm(struct sluice_socket *socket)
+{
+	struct sluice__receiver *receiver = socket->receiver;
+	int error;
+
+	if (receiver->ended || receiver->paused || socket->in.armed || is_full(receiver) ||
+	    (socket->state & (SLUICE__ENDING | SLUICE__ENDED)))
+		return;
+	error = sluice__buffers_open(socket->engine);
+	if (!error) {
+		socket->in.kind = SLUICE__REQUEST_RECEIVE_MULTI;
+		error = sluice__request_start(socket, &socket->in);
+	}
+	if (error)
+		end(socket, sluice_socket_error_from_errno(error), -error);
+}
+
+void sluice__receiver_begin(struct sluice_socket *socket)
+{
+	if (socket->receiver && !socket->receive_head &&
+	    !(sluice__refuse(socket) & SLUICE__CONNECTING))
+		arm(socket);
+}
+
+void sluice__receiver_stop(struct sluice_socket *socket)
+{
+	struct sluice__receiver *receiver = socket->receiver;
+
+	if (!receiver || receiver->stopping)
+		return;
+	receiver->stopping = true;
+	if (socket->in.armed)
+		sluice__request_cancel(socket, &socket->in);
+	else
+		end(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+}
+
+static void add(struct sluice_socket *socket, uint16_t id, uint32_t length)
+{
+	struct sluice__receiver *receiver = socket->receiver;
+	struct sluice_buffer *buffer = sluice__buffer(socket->engine, id);
+
+	buffer->length = length;
+	buffer->next = NULL;
+	*receiver->end = buffer;
+	receiver->end = &buffer->next;
+	sluice__receive_result(socket, length);
+	sluice__event(socket, SLUICE__EVENT_RECEIVED);
+}
+
+/* No buffer was left: in line for the next one that comes back. */
+static void wait_for_buffer(struct sluice__receiver *receiver)
+{
+	struct sluice_engine *engine = receiver->socket->engine;
+	struct sluice__receiver **at = &engine->paused;
+
+	engine->statistics.receive_pauses++;
+	receiver->paused = true;
+	receiver->next_paused = NULL;
+	while (*at)
+		at = &(*at)->next_paused;
+	*at = receiver;
+}
+
+static void finish(struct sluice_socket *socket, int32_t result)
+{
+	struct sluice__receiver *receiver = socket->receiver;
+
+	if (result == -ENOBUFS && !receiver->stopping) {
+		wait_for_buffer(receiver);
+		return;
+	}
+	if (result == 0 || (result < 0 && result != -ECANCELED && result != -EAGAIN &&
+			    result != -EINTR && result != -ENOBUFS)) {
+		int64_t last = sluice__receive_result(socket, result);
+
+		end(socket, sluice_socket_error_from_errno((int)last), (int32_t)-last);
+		return;
+	}
+	if (receiver->stopping)
+		end(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+	else
+		arm(socket);
+}
+
+void sluice__receiver_settle(struct sluice_socket *socket,
+			     const struct sluice__completion *completion)
+{
+	if (!socket->receiver) {
+		if (completion->result > 0)
+			socket->engine->backend->buffer_return(socket->engine, completion->buffer);
+		return;
+	}
+	if (completion->result > 0)
+		add(socket, completion->buffer, (uint32_t)completion->result);
+	if (!completion->more)
+		finish(socket, completion->result);
+}
+
+/* ---- buffers that come back ---- */
+
+static void free_if_over(struct sluice__receiver *receiver)
+{
+	if (!receiver->socket && receiver->lent == 0)
+		free(receiver);
+}
+
+void sluice__receiver_returned(struct sluice__receiver *receiver)
+{
+	struct sluice_socket *socket = receiver->socket;
+
+	receiver->lent--;
+	if (!socket) {
+		free_if_over(receiver);
+		return;
+	}
+	if (receiver->first)
+		sluice__event(socket, SLUICE__EVENT_RECEIVED);
+	arm(socket);
+}
+
+void sluice__receiver_resume_paused(struct sluice_engine *engine)
+{
+	struct sluice__receiver *receiver = engine->paused;
+
+	if (!receiver)
+		return;
+	engine->paused = receiver->next_paused;
+	receiver->paused = false;
+	arm(receiver->socket);
+}
+
+static void forget_paused(struct sluice_engine *engine, struct sluice__receiver *receiver)
+{
+	struct sluice__receiver **at = &engine->paused;
+
+	while (*at && *at != receiver)
+		at = &(*at)->next_paused;
+	if (*at)
+		*at = receiver->next_paused;
+	receiver->paused = false;
+}
+
+void sluice__receiver_free(struct sluice_socket *socket)
+{
+	struct sluice__receiver *receiver = socket->receiver;
+	struct sluice_buffer *buffer;
+
+	if (!receiver)
+		return;
+	while ((buffer = receiver->first)) {
+		receiver->first = buffer->next;
+		socket->engine->backend->buffer_return(socket->engine, buffer->id);
+	}
+	forget_paused(socket->engine, receiver);
+	__atomic_store_n(&socket->receiver, NULL, __ATOMIC_RELEASE);
+	receiver->socket = NULL;
+	free_if_over(receiver);
+}
+
+/* ---- handlers ---- */
+
+static void deliver_one(struct sluice_socket *socket, struct sluice__receiver *receiver)
+{
+	struct sluice_buffer *buffer = receiver->first;
+	struct sluice_received received = {
+		.size = sizeof received,
+		.buffer = buffer,
+		.data = buffer->data,
+		.length = buffer->length,
+	};
+
+	receiver->first = buffer->next;
+	if (!receiver->first)
+		receiver->end = &receiver->first;
+	buffer->receiver = receiver;
+	receiver->lent++;
+	socket->engine->statistics.buffers_lent++;
+	receiver->on_received(socket, &received, receiver->token);
+}
+
+static void deliver_end(struct sluice_socket *socket, struct sluice__receiver *receiver)
+{
+	struct sluice_received received = {
+		.size = sizeof received,
+		.error = receiver->error,
+		.native_error = receiver->native,
+		.terminal = 1,
+	};
+	sluice_received_fn *on_received = receiver->on_received;
+	void *token = receiver->token;
+
+	sluice__receiver_free(socket);
+	on_received(socket, &received, token);
+}
+
+int sluice__receiver_deliver(struct sluice_socket *socket, int budget)
+{
+	int handlers = 0;
+
+	while (socket->receiver && handlers < budget) {
+		struct sluice__receiver *receiver = socket->receiver;
+
+		if (receiver->first && !is_full(receiver))
+			deliver_one(socket, receiver);
+		else if (!receiver->first && receiver->ended)
+			deliver_end(socket, receiver);
+		else
+			break;
+		handlers++;
+	}
+	if (!socket->receiver)
+		return handlers;
+	if (is_full(socket->receiver))
+		sluice__request_cancel(socket, &socket->in); /* it is its own consumer that is slow */
+	else if (socket->receiver->first || socket->receiver->ended)
+		sluice__event(socket, SLUICE__EVENT_RECEIVED);
+	return handlers;
+}
+
+/* ---- the public calls ---- */
+
+static int install(struct sluice_socket *socket, const struct sluice_receive_options *options)
+{
+	struct sluice__receiver *none = NULL;
+	struct sluice__receiver *receiver = sluice__allocate(socket->engine, sizeof *receiver);
+
+	if (!receiver)
+		return -ENOMEM;
+	receiver->on_received = options->on_received;
+	receiver->token = options->token;
+	receiver->end = &receiver->first;
+	receiver->socket = socket;
+	if (__atomic_compare_exchange_n(&socket->receiver, &none, receiver, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE))
+		return 0;
+	free(receiver);
+	return -EBUSY;
+}
+
+static int check_stream(struct sluice_socket *socket)
+{
+	uint32_t refuse = sluice__refuse(socket);
+
+	if (refuse & SLUICE__DATAGRAM)
+		return -EOPNOTSUPP;
+	if (refuse & SLUICE__LISTENING)
+		return -ENOTCONN;
+	if (refuse & (SLUICE__CONNECTING | SLUICE__DISCONNECTED | SLUICE__SHUT_SEND))
+		return 0;
+	return sluice__has_peer(socket) ? 0 : -ENOTCONN;
+}
+
+int sluice_receive_start(struct sluice_socket *socket, const struct sluice_receive_options *options)
+{
+	int error;
+
+	if (!socket || !options || options->size < sizeof *options || !options->on_received)
+		return -EINVAL;
+	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+		return -EBADF;
+	error = check_stream(socket);
+	if (error)
+		return error;
+	if (socket->receive_head)
+		return -EBUSY;
+	error = install(socket, options);
+	if (error)
+		return error;
+	sluice__attention_want_now(socket, SLUICE__WANT_RECEIVE);
+	return 0;
+}
+
+int sluice_receive_stop(struct sluice_socket *socket)
+{
+	if (!socket)
+		return -EINVAL;
+	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+		return -EBADF;
+	if (!__atomic_load_n(&socket->receiver, __ATOMIC_ACQUIRE))
+		return -ENOENT;
+	sluice__attention_want_now(socket, SLUICE__WANT_RECEIVE_STOP);
+	return 0;
+}

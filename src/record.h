@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of a record. One word says what it is doing: run.owner holds the socket it is in
+ * progress on, with two bits beside the pointer, so that another thread can ask "in progress on
+ * this socket?" and mark it cancelled in one compare-and-swap. The engine's thread writes the word
+ * with plain stores: a send costs no locked instruction.
+ */
+#ifndef SLUICE_SRC_RECORD_H
+#define SLUICE_SRC_RECORD_H
+
+#include <stdbool.h>
+#include <sluice/args.h>
+#include <sluice/error.h>
+
+#include "wheel.h"
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* Beside the socket's pointer in run.owner. */
+#define SLUICE__IN_PROGRESS ((uintptr_t)1)
+#define SLUICE__CANCELLED ((uintptr_t)2)
+#define SLUICE__OWNER_BITS ((uintptr_t)63)
+
+/*
+ * run.extras: what is unusual about a record. 0 is the fast path: a plain buffer on a stream.
+ * LIST stays set while a list is; all others belong to one operation.
+ */
+enum {
+	SLUICE__LIST = 1 << 0,
+	SLUICE__DEADLINE = 1 << 1,   /* armed in the wheel */
+	SLUICE__RESULT = 1 << 2,     /* the result members are written already */
+	SLUICE__PARTIAL = 1 << 3,    /* ends with the first bytes taken */
+	SLUICE__MORE = 1 << 4,       /* hold back, more follows */
+	SLUICE__OUT_OF_BAND = 1 << 5, /* the last byte is urgent */
+	SLUICE__DONT_ROUTE = 1 << 6,
+	SLUICE__PACKETS = 1 << 7,    /* memory and files, state in rare.side */
+	SLUICE__DISCONNECT = 1 << 8, /* no bytes: shuts the sending side down in its turn */
+	SLUICE__END = 1 << 9,        /* a disconnect follows its last byte */
+	SLUICE__REUSE = 1 << 10,     /* and the socket may connect again */
+	SLUICE__TO = 1 << 11,        /* a datagram with an address of its own */
+	SLUICE__PEEK = 1 << 12,
+	SLUICE__OVERDUE = 1 << 13,   /* its deadline has passed while it was in flight */
+	SLUICE__FOREIGN = 1 << 14,   /* in the mailbox, and counted in foreign_bytes */
+	SLUICE__DONE = 1 << 15,      /* has left its queue: too late to give it up */
+	SLUICE__ALONE = SLUICE__OUT_OF_BAND | SLUICE__DONT_ROUTE | SLUICE__DISCONNECT | SLUICE__TO
+};
+
+/* run.count of a buffer that may be received into. */
+#define SLUICE__WRITABLE 1
+
+static inline struct sluice_socket *sluice__record_socket(const struct sluice_args *args)
+{
+	return (struct sluice_socket *)(args->run.owner & ~SLUICE__OWNER_BITS);
+}
+
+static inline uintptr_t sluice__record_owner(const struct sluice_args *args)
+{
+	return __atomic_load_n(&args->run.owner, __ATOMIC_ACQUIRE);
+}
+
+static inline bool sluice__record_cancelled(const struct sluice_args *args)
+{
+	return __atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) & SLUICE__CANCELLED;
+}
+
+static inline bool sluice__record_disposed(const struct sluice_args *args)
+{
+	return __atomic_load_n(&args->run.disposed, __ATOMIC_RELAXED);
+}
+
+/* From here on the record is the library's, until the handler or the 0 that is answered. */
+static inline void sluice__record_accept(struct sluice_args *args, struct sluice_socket *socket,
+					 uint32_t operation)
+{
+	args->error = SLUICE_ERROR_IO_PENDING;
+	args->native_error = 0;
+	args->bytes_transferred = 0;
+	args->last_operation = operation;
+	__atomic_store_n(&args->run.owner, (uintptr_t)socket | SLUICE__IN_PROGRESS,
+			 __ATOMIC_RELEASE);
+}
+
+/* The record is its user's again. */
+static inline void sluice__record_release(struct sluice_args *args)
+{
+	__atomic_store_n(&args->run.owner, 0, __ATOMIC_RELEASE);
+}
+
+/* Writes the result of a record that is not a plain success. */
+static inline void sluice__record_result(struct sluice_args *args, int32_t error, int32_t native,
+					 uint64_t bytes)
+{
+	args->error = error;
+	args->native_error = native;
+	args->bytes_transferred = bytes;
+	args->run.extras |= SLUICE__RESULT;
+}
+
+static inline struct sluice__wheel_node *sluice__record_timer(struct sluice_args *args)
+{
+	return (struct sluice__wheel_node *)(void *)args->rare.timer;
+}
+
+static inline struct sluice_args *sluice__record_of_timer(struct sluice__wheel_node *node)
+{
+	return (struct sluice_args *)((char *)node - offsetof(struct sluice_args, rare.timer));
+}
+
+/* A chain of records that are done and wait for their handlers. */
+struct sluice__chain {
+	struct sluice_args *first;
+	struct sluice_args **end; /* where the next one is linked */
+	uint64_t added;           /* since the beginning */
+	uint64_t taken;
+};
+
+static inline void sluice__chain_init(struct sluice__chain *chain)
+{
+	chain->first = NULL;
+	chain->end = &chain->first;
+	chain->added = 0;
+	chain->taken = 0;
+}
+
+static inline void sluice__chain_add(struct sluice__chain *chain, struct sluice_args *args)
+{
+	args->run.next = NULL;
+	*chain->end = args;
+	chain->end = &args->run.next;
+	chain->added++;
+}
+
+/* Adds first..last, which are linked already, in one step. */
+static inline void sluice__chain_splice(struct sluice__chain *chain, struct sluice_args *first,
+					struct sluice_args *last, uint32_t count)
+{
+	last->run.next = NULL;
+	*chain->end = first;
+	chain->end = &last->run.next;
+	chain->added += count;
+}
+
+static inline struct sluice_args *sluice__chain_take(struct sluice__chain *chain)
+{
+	struct sluice_args *args = chain->first;
+
+	if (args) {
+		chain->first = args->run.next;
+		if (!chain->first)
+			chain->end = &chain->first;
+		chain->taken++;
+	}
+	return args;
+}
+
+#endif

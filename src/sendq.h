@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The send queue of one socket: many records in, one transmission out, bytes settled back. Pure: it
+ * makes no system call and knows neither engine nor socket, so its tests are tables.
+ *
+ *   push    O(1)
+ *   gather  walks from the head and lists the bytes, straight from the callers' memory
+ *   settle  says how many of them the kernel took: whole records leave for the chain of the done,
+ *           a broken one keeps its rest. A plain transmission that was taken whole is O(1).
+ */
+#ifndef SLUICE_SRC_SENDQ_H
+#define SLUICE_SRC_SENDQ_H
+
+#include "packets.h"
+#include "record.h"
+
+struct sluice__sendq {
+	struct sluice_args *head;
+	struct sluice_args *tail;
+	uint64_t bytes; /* of memory, accepted and not yet taken */
+};
+
+/* What stands at the head, and so what kind of transmission comes next. */
+enum {
+	SLUICE__GATHERED_NOTHING,
+	SLUICE__GATHERED_MEMORY,
+	SLUICE__GATHERED_FILE,      /* the head's current part is a file */
+	SLUICE__GATHERED_BEYOND,    /* the head asks for more than its file has */
+	SLUICE__GATHERED_DISCONNECT /* the head is a disconnect */
+};
+
+struct sluice__gather {
+	/* in */
+	struct iovec *segments;
+	uint32_t room;   /* segments */
+	uint64_t budget; /* bytes */
+	/* out */
+	uint32_t what;
+	uint32_t count; /* segments used */
+	uint32_t flags; /* for send(2): MSG_MORE, MSG_OOB, MSG_DONTROUTE */
+	uint32_t records; /* touched */
+	uint64_t bytes;
+	struct sluice_args *last; /* the last record touched */
+	bool plain;               /* every record whole and without extras: settles in O(1) */
+};
+
+/* A transmission that the kernel has been given: head..last of the queue. */
+struct sluice__flight {
+	struct sluice_args *last;
+	uint64_t bytes;
+	uint32_t records;
+	bool plain;
+};
+
+static inline void sluice__sendq_push(struct sluice__sendq *queue, struct sluice_args *args)
+{
+	args->run.next = NULL;
+	args->run.prev = queue->tail;
+	if (queue->tail)
+		queue->tail->run.next = args;
+	else
+		queue->head = args;
+	queue->tail = args;
+}
+
+/* Bytes of memory that the record still holds in the queue. */
+uint64_t sluice__sendq_memory(const struct sluice_args *args);
+
+/* Takes a record out, wherever it stands. Its rest no longer counts. */
+void sluice__sendq_remove(struct sluice__sendq *queue, struct sluice_args *args);
+
+/* Fills in the out members. Changes nothing in the queue. */
+void sluice__sendq_gather(const struct sluice__sendq *queue, struct sluice__gather *gather);
+
+/*
+ * The kernel took `taken` bytes of the flight: finished records move to done, in order. Returns how
+ * many. A finished record whose extras say that something follows it (END) is the last to move.
+ */
+uint32_t sluice__sendq_settle(struct sluice__sendq *queue, const struct sluice__flight *flight,
+			      uint64_t taken, struct sluice__chain *done);
+
+/* The file at the head's current part gave `taken` bytes. True when the record is finished (and stays). */
+bool sluice__sendq_advance_file(struct sluice_args *args, uint64_t taken);
+
+/* Moves the head to done, as it is. */
+void sluice__sendq_finish_head(struct sluice__sendq *queue, struct sluice__chain *done);
+
+/*
+ * Ends everything: the head with error and native and the bytes it has sent, the others with
+ * rest_error and rest_native and none. Returns how many.
+ */
+uint32_t sluice__sendq_fail(struct sluice__sendq *queue, int32_t error, int32_t native,
+			    int32_t rest_error, int32_t rest_native, struct sluice__chain *done);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What completed, and what the kernel said at once, comes home to the records. Nothing here calls a
+ * handler: finished records go to the engine's list of the done.
+ */
+#include <errno.h>
+
+#include "engine.h"
+
+static int32_t error_of(int error_number)
+{
+	return sluice_socket_error_from_errno(error_number);
+}
+
+void sluice__finish(struct sluice_engine *engine, struct sluice_args *args, int32_t error,
+		    int32_t native, uint64_t bytes)
+{
+	sluice__record_result(args, error, native, bytes);
+	args->run.extras |= SLUICE__DONE;
+	sluice__chain_add(&engine->done, args);
+}
+
+void sluice__record_strip(struct sluice_engine *engine, struct sluice_args *args)
+{
+	uint32_t extras = args->run.extras;
+
+	if (extras & SLUICE__DEADLINE)
+		sluice__wheel_disarm(&engine->deadlines, sluice__record_timer(args));
+	if (extras & SLUICE__PACKETS) {
+		sluice__packets_close(engine, args->rare.side);
+		args->rare.side = NULL;
+	}
+	if (!(extras & SLUICE__RESULT)) {
+		args->error = SLUICE_ERROR_SUCCESS;
+		args->native_error = 0;
+		args->bytes_transferred = args->run.total;
+	}
+	args->run.extras = extras & SLUICE__LIST;
+}
+
+static void settle_drained(struct sluice_socket *socket)
+{
+	if (!(socket->state & SLUICE__ABOVE_HIGH) || socket->queue.bytes > socket->low_bytes)
+		return;
+	socket->state &= ~(uint32_t)SLUICE__ABOVE_HIGH;
+	if (socket->drained)
+		sluice__event(socket, SLUICE__EVENT_DRAINED);
+}
+
+void sluice__settle_shorter(struct sluice_socket *socket)
+{
+	settle_drained(socket);
+	if ((socket->state & SLUICE__GRACEFUL) && !socket->queue.head)
+		sluice__attention_want(socket, SLUICE__WANT_CLOSE);
+}
+
+/*
+ * The record that has just gone out whole asked for a disconnect after its last byte; what stands
+ * behind it in the queue finds the stream shut.
+ */
+static void end_of_stream(struct sluice_socket *socket, bool reuse)
+{
+	sluice__socket_disconnect(socket, reuse);
+	sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE);
+}
+
+void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken)
+{
+	struct sluice__flight *flight = &socket->flight;
+	uint32_t last_extras = flight->plain ? 0 : flight->last->run.extras;
+	struct sluice_args *last = flight->last;
+	uint32_t finished;
+
+	finished = sluice__sendq_settle(&socket->queue, flight, taken, socket->engine->sink);
+	socket->transmissions++;
+	socket->records_sent += finished;
+	socket->bytes_sent += taken;
+	if (unlikely((last_extras & SLUICE__END) && socket->engine->sink->end == &last->run.next))
+		end_of_stream(socket, last_extras & SLUICE__REUSE);
+	if (unlikely(socket->state & (SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL)))
+		sluice__settle_shorter(socket);
+}
+
+/* An armed receive has taken the reset, or is about to: it would have seen an orderly end. */
+static bool receive_took_reset(const struct sluice_socket *socket)
+{
+	return socket->in.armed && !(socket->state & SLUICE__END_SEEN) &&
+	       !(sluice__refuse(socket) & (SLUICE__NOT_TCP | SLUICE__SHUT_RECEIVE));
+}
+
+/*
+ * The kernel tells a reset once, to whichever direction asks first, and EPIPE to the other. It is
+ * kept: the first send behind it says so, later ones Shutdown.
+ */
+int sluice__settle_errno(struct sluice_socket *socket, int error_number)
+{
+	if (error_number == ECONNRESET || (error_number == EPIPE && receive_took_reset(socket)))
+		socket->state |= SLUICE__RESET_SEEN;
+	if (error_number != EPIPE && error_number != ECONNRESET)
+		return error_number;
+	if (sluice__refuse(socket) & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED))
+		return EPIPE;
+	if (!(socket->state & SLUICE__RESET_SEEN) || (socket->state & SLUICE__RESET_SENT))
+		return EPIPE;
+	socket->state |= SLUICE__RESET_SENT;
+	return ECONNRESET;
+}
+
+void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t native,
+			  int32_t rest_error, int32_t rest_native)
+{
+	struct sluice_args *head = socket->queue.head;
+
+	if (!head)
+		return;
+	if (head->run.extras & SLUICE__PACKETS)
+		sluice__file_abandon(socket, head->rare.side);
+	sluice__sendq_fail(&socket->queue, error, native, rest_error, rest_native,
+			   socket->engine->sink);
+	sluice__settle_shorter(socket);
+}
+
+void sluice__settle_failed(struct sluice_socket *socket, int error_number)
+{
+	int native = sluice__settle_errno(socket, error_number);
+
+	sluice__settle_abort(socket, error_of(native), native, SLUICE_ERROR_SHUTDOWN, EPIPE);
+}
+
+/* ---- completions of the backend ---- */
+
+static void settle_send(struct sluice_socket *socket, int32_t result)
+{
+	socket->state &= ~(uint32_t)SLUICE__IN_FLIGHT;
+	if (result >= 0) {
+		if ((uint64_t)result == socket->flight.bytes)
+			socket->state &= ~(uint32_t)SLUICE__FULL;
+		sluice__settle_sent(socket, (uint64_t)result);
+	} else if (result == -EAGAIN || result == -EINTR) {
+		sluice__transmit_blocked(socket);
+	} else if (result != -ECANCELED) {
+		sluice__settle_failed(socket, -result);
+	}
+	if (socket->state & SLUICE__MARKED)
+		sluice__give_up_marked(socket);
+}
+
+static void settle_out(struct sluice_socket *socket, const struct sluice__completion *completion)
+{
+	uint8_t kind = completion->request->kind;
+
+	socket->out.kind = SLUICE__REQUEST_NONE;
+	if (kind == SLUICE__REQUEST_SEND) {
+		settle_send(socket, completion->result);
+	} else {
+		socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__FULL);
+		if (socket->connecting)
+			sluice__connect_writable(socket);
+	}
+	if (socket->queue.head &&
+	    !(socket->state &
+	      (SLUICE__READY | SLUICE__BLOCKED | SLUICE__IN_FLIGHT | SLUICE__ENDED)))
+		sluice__ready(socket);
+}
+
+static void settle_in(struct sluice_socket *socket, const struct sluice__completion *completion)
+{
+	switch (completion->request->kind) {
+	case SLUICE__REQUEST_ACCEPT_MULTI:
+		sluice__accepter_settle(socket, completion);
+		break;
+	case SLUICE__REQUEST_RECEIVE_MULTI:
+		sluice__receiver_settle(socket, completion);
+		break;
+	default:
+		sluice__receive_settle(socket, completion->result);
+	}
+}
+
+void sluice__settle(struct sluice_engine *engine, const struct sluice__completion *completion)
+{
+	struct sluice__request *request = completion->request;
+	struct sluice_socket *socket = request->socket;
+
+	if (!completion->more) {
+		request->armed = false;
+		request->cancelling = false;
+		engine->flying--;
+	}
+	if (!socket) {
+		sluice__fetch_settle(engine, completion);
+		return;
+	}
+	if (!completion->more)
+		socket->armed--;
+	if (request == &socket->out)
+		settle_out(socket, completion);
+	else
+		settle_in(socket, completion);
+	if ((socket->state & SLUICE__ENDING) && socket->armed == 0)
+		sluice__socket_settle_end(socket);
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of a socket. At most 512 bytes while it is idle; what is rare is elsewhere. */
+#ifndef SLUICE_SRC_SOCKET_H
+#define SLUICE_SRC_SOCKET_H
+
+#include <sluice/socket.h>
+#include <sluice/statistics.h>
+
+#include "backend.h"
+#include "sendq.h"
+#include "wheel.h"
+
+struct sluice__accepter;
+struct sluice__receiver;
+
+/*
+ * refuse: why a start leaves the fast path, readable by any thread. 0: a connected stream, on which
+ * nothing has happened yet. Written by the owner, and by whoever closes.
+ */
+enum {
+	SLUICE__CLOSED = 1 << 0,       /* by close, destroy, detach or the engine's end: -EBADF */
+	SLUICE__UNCONNECTED = 1 << 1,  /* believed so: the kernel is asked again */
+	SLUICE__CONNECTING = 1 << 2,   /* starts wait behind it */
+	SLUICE__LISTENING = 1 << 3,
+	SLUICE__DATAGRAM = 1 << 4,     /* also seqpacket: every record stands for itself */
+	SLUICE__SHUT_SEND = 1 << 5,    /* by us: sends end with Shutdown */
+	SLUICE__DISCONNECTED = 1 << 6, /* by us, without reuse: it cannot connect again */
+	SLUICE__SHUT_RECEIVE = 1 << 7,
+	SLUICE__NOT_TCP = 1 << 8,      /* a stream, but nothing with a cork or an urgent byte */
+	SLUICE__SLOW_STREAM = SLUICE__CLOSED | SLUICE__UNCONNECTED | SLUICE__CONNECTING |
+			      SLUICE__LISTENING | SLUICE__DATAGRAM | SLUICE__SHUT_SEND |
+			      SLUICE__DISCONNECTED
+};
+
+/* state: the owner's. */
+enum {
+	SLUICE__READY = 1 << 0,         /* stands in the ready list */
+	SLUICE__IN_FLIGHT = 1 << 1,     /* the head of the queue is with the kernel */
+	SLUICE__BLOCKED = 1 << 2,       /* waits until it can be written to, or for a window */
+	SLUICE__FULL = 1 << 3,          /* took less than it was given */
+	SLUICE__RESET_SEEN = 1 << 4,    /* the peer's reset was met, in either direction */
+	SLUICE__RESET_SENT = 1 << 5,    /* and a send has reported it */
+	SLUICE__END_SEEN = 1 << 6,      /* the peer's orderly end was received */
+	SLUICE__ABOVE_HIGH = 1 << 7,    /* the drained handler is owed */
+	SLUICE__ENDING = 1 << 8,        /* close was asked for and not yet carried out */
+	SLUICE__ENDED = 1 << 9,         /* the descriptor is gone */
+	SLUICE__DESTROYED = 1 << 10,    /* the caller has given the handle up */
+	SLUICE__GRACEFUL = 1 << 11,     /* closes when the queue is empty */
+	SLUICE__LINGERING = 1 << 12,    /* the linger node is armed */
+	SLUICE__END_ON_GIVE_UP = 1 << 13,
+	SLUICE__SENDS_LOST = 1 << 14,   /* accepted sends were given up by close */
+	SLUICE__STREAM_BROKEN = 1 << 15, /* a half-sent record failed: nothing may follow it */
+	SLUICE__DEAD = 1 << 16,          /* in the list of the dead */
+	SLUICE__MARKED = 1 << 17,        /* a record in flight is to be given up */
+	SLUICE__FETCHING = 1 << 18       /* BLOCKED for a window of a cold file */
+};
+
+/* attention: what other threads, or a handler, want done with the socket in the next turn. */
+enum {
+	SLUICE__WANT_CANCEL = 1 << 0, /* some record is marked */
+	SLUICE__WANT_CANCEL_ALL = 1 << 1,
+	SLUICE__WANT_CLOSE = 1 << 2,
+	SLUICE__WANT_DESTROY = 1 << 3,
+	SLUICE__WANT_GRACEFUL = 1 << 4,
+	SLUICE__WANT_SHUT_RECEIVE = 1 << 5,
+	SLUICE__WANT_SHUT_SEND = 1 << 6,
+	SLUICE__WANT_ACCEPT = 1 << 7,
+	SLUICE__WANT_ACCEPT_STOP = 1 << 8,
+	SLUICE__WANT_RECEIVE = 1 << 9,
+	SLUICE__WANT_RECEIVE_STOP = 1 << 10
+};
+
+/* events: what waits for the handlers of the socket itself. */
+enum {
+	SLUICE__EVENT_DRAINED = 1 << 0,
+	SLUICE__EVENT_ACCEPTED = 1 << 1,
+	SLUICE__EVENT_RECEIVED = 1 << 2,
+	SLUICE__EVENT_QUEUED = 1 << 3 /* stands in the list */
+};
+
+struct sluice_socket {
+	/* What a start touches. */
+	uint32_t refuse; /* atomic */
+	uint32_t state;
+	struct sluice_engine *engine;
+	struct sluice__sendq queue;
+	uint64_t attention_at; /* queued bytes above which a start looks closer: min(high, limit) */
+	struct sluice_socket *ready_next;
+	int32_t fd;
+	uint8_t family;
+	uint8_t type;
+	uint16_t armed; /* requests that the backend has */
+
+	/* Sending. */
+	struct sluice__flight flight;
+	struct sluice__request out;
+	uint64_t transmissions;
+	uint64_t records_sent;
+	uint64_t bytes_sent;
+
+	/* Receiving, or accepting. */
+	struct sluice__request in;
+	struct sluice_args *receive_head; /* records; linked by next and prev */
+	struct sluice_args *receive_tail;
+	struct sluice__receiver *receiver; /* receive_start; atomic until taken over */
+	struct sluice__accepter *accepter; /* accept_start */
+	struct iovec receive_segment;
+	uint64_t bytes_received;
+
+	struct sluice_args *connecting;
+	uint64_t low_bytes;
+	uint64_t high_bytes;
+	uint64_t limit_bytes;
+	uint64_t foreign_bytes; /* atomic: started by other threads, still in the mailbox */
+	sluice_drained_fn *drained;
+	void *drained_token;
+	void *user_data;
+	int64_t graceful_ns; /* the bound that close_gracefully was given */
+
+	struct sluice__wheel_node linger; /* close_gracefully, a retry */
+	uint32_t attention; /* atomic */
+	uint32_t events;
+	struct sluice_socket *attention_next;
+	struct sluice_socket *event_next; /* also: in the pool */
+	struct sluice_socket *dead_next;
+	struct sluice_socket *fetch_next; /* in line for a window */
+	struct sluice_socket *accepted_next;
+	struct sluice_socket *next; /* of all sockets of the engine */
+	struct sluice_socket **link;
+	uint64_t dead_at; /* records delivered when the memory may go */
+	struct sluice__request *waiting_in;  /* epoll's */
+	struct sluice__request *waiting_out;
+	bool watched; /* epoll's: registered */
+} __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct sluice_socket) <= 512, "an idle socket costs at most 512 bytes");
+
+static inline uint32_t sluice__refuse(const struct sluice_socket *socket)
+{
+	return __atomic_load_n(&socket->refuse, __ATOMIC_RELAXED);
+}
+
+static inline void sluice__refuse_set(struct sluice_socket *socket, uint32_t bits)
+{
+	__atomic_fetch_or(&socket->refuse, bits, __ATOMIC_RELEASE);
+}
+
+static inline void sluice__refuse_clear(struct sluice_socket *socket, uint32_t bits)
+{
+	__atomic_fetch_and(&socket->refuse, ~bits, __ATOMIC_RELEASE);
+}
+
+/* socket.c: makes the handle; fd is taken over only with 0. */
+int sluice__socket_make(struct sluice_engine *engine, int fd, struct sluice_socket **ret_socket);
+/* The same for a connection that the kernel has just handed over. */
+int sluice__socket_make_accepted(const struct sluice_socket *listener, int fd,
+				 struct sluice_socket **ret_socket);
+/* The memory goes back to the pool. */
+void sluice__socket_free(struct sluice_socket *socket);
+
+/* close.c: on the engine's thread. */
+void sluice__socket_end(struct sluice_socket *socket);
+void sluice__socket_settle_end(struct sluice_socket *socket);
+void sluice__socket_end_gracefully(struct sluice_socket *socket);
+void sluice__socket_shut(struct sluice_socket *socket, bool receiving, bool sending);
+/* FIN to the peer; with reuse the descriptor becomes a fresh one. 0 or -errno. */
+int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse);
+/* RST to the peer, also while a duplicate of the descriptor lives. */
+void sluice__socket_reset(struct sluice_socket *socket);
+
+/* A listener, by the kernel's word if need be: listen(2) may have come after attach. */
+bool sluice__listens(struct sluice_socket *socket);
+/* Out of the engine's list, to be freed when its last handler ran. */
+void sluice__socket_bury(struct sluice_socket *socket);
+void sluice__sockets_free_dead(struct sluice_engine *engine);
+
+/* Linger node: kind of the deadlines' wheel. */
+static inline struct sluice_socket *sluice__socket_of_linger(struct sluice__wheel_node *node)
+{
+	return (struct sluice_socket *)((char *)node - offsetof(struct sluice_socket, linger));
+}
+
+#endif

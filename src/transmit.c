@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/* The queues of the sockets that have something to send go out, each on its way. */
+#include <errno.h>
+
+#include "engine.h"
+#include "plan.h"
+
+/* Gathers of one socket in one turn, before the next socket's. */
+#define ROUNDS 8
+
+void sluice__ready(struct sluice_socket *socket)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	socket->state |= SLUICE__READY;
+	socket->ready_next = NULL;
+	*engine->ready_end = socket;
+	engine->ready_end = &socket->ready_next;
+	engine->ready_count++;
+}
+
+void sluice__transmit_blocked(struct sluice_socket *socket)
+{
+	socket->out.kind = SLUICE__REQUEST_WRITABLE;
+	if (sluice__request_start(socket, &socket->out) == 0)
+		socket->state |= SLUICE__BLOCKED;
+	else if (!(socket->state & SLUICE__READY))
+		sluice__ready(socket); /* out of memory: the next turn tries again */
+}
+
+/* Room for one transmission's segments, until the next submission. */
+static void gather(struct sluice_socket *socket, struct sluice__gather *gather)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	if (SLUICE__ARENA - engine->arena_used < SLUICE__SEGMENTS_MAX / 4) {
+		engine->backend->submit(engine);
+		engine->arena_used = 0;
+	}
+	gather->segments = engine->arena + engine->arena_used;
+	gather->room = SLUICE__ARENA - engine->arena_used;
+	if (gather->room > SLUICE__SEGMENTS_MAX)
+		gather->room = SLUICE__SEGMENTS_MAX;
+	gather->budget = engine->options.gather_bytes;
+	sluice__sendq_gather(&socket->queue, gather);
+	socket->flight.last = gather->last;
+	socket->flight.bytes = gather->bytes;
+	socket->flight.records = gather->records;
+	socket->flight.plain = gather->plain;
+}
+
+static void submit_memory(struct sluice_socket *socket, const struct sluice__gather *gathered)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct sluice__request *out = &socket->out;
+
+	if (!engine->backend->sends) {
+		sluice__transmit_blocked(socket);
+		return;
+	}
+	out->kind = SLUICE__REQUEST_SEND;
+	out->segments = gathered->segments;
+	out->segment_count = gathered->count;
+	out->flags = gathered->flags;
+	if (sluice__request_start(socket, out) < 0) {
+		sluice__ready(socket);
+		return;
+	}
+	engine->arena_used += gathered->count;
+	engine->statistics.ring_sends++;
+	socket->state |= SLUICE__IN_FLIGHT;
+}
+
+/* True when all of it went, and more may follow at once. */
+static bool send_memory(struct sluice_socket *socket, const struct sluice__gather *gathered)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct msghdr message = {.msg_iov = gathered->segments, .msg_iovlen = gathered->count};
+	int64_t taken = engine->backend->try_send(engine, socket, &message, gathered->flags);
+
+	engine->statistics.inline_sends++;
+	if (taken == -EAGAIN) {
+		socket->state |= SLUICE__FULL;
+		return true;
+	}
+	if (taken < 0) {
+		sluice__settle_failed(socket, (int)-taken);
+		return true;
+	}
+	if ((uint64_t)taken < gathered->bytes)
+		socket->state |= SLUICE__FULL;
+	sluice__settle_sent(socket, (uint64_t)taken);
+	return true;
+}
+
+static bool transmit_memory(struct sluice_socket *socket, const struct sluice__gather *gathered,
+			    uint32_t sockets)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct sluice__plan_memory facts = {
+		.ring = engine->backend->sends,
+		.full = socket->state & SLUICE__FULL,
+		.way = engine->options.transmit_way,
+		.sockets = sockets,
+	};
+
+	if (sluice__plan_memory(&facts) == SLUICE__PLAN_INLINE)
+		return send_memory(socket, gathered);
+	submit_memory(socket, gathered);
+	return false;
+}
+
+/* A disconnect has come to its turn. */
+static void transmit_disconnect(struct sluice_socket *socket)
+{
+	struct sluice_args *args = socket->queue.head;
+	int error = sluice__socket_disconnect(socket, args->run.extras & SLUICE__REUSE);
+
+	sluice__record_result(args, sluice_socket_error_from_errno(error), -error, 0);
+	sluice__sendq_finish_head(&socket->queue, socket->engine->sink);
+	sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE);
+}
+
+/* More than the file has: it fails for itself, the next one goes on. */
+static void transmit_beyond(struct sluice_socket *socket)
+{
+	sluice__record_result(socket->queue.head, SLUICE_ERROR_INVALID_ARGUMENT, EINVAL, 0);
+	sluice__sendq_finish_head(&socket->queue, socket->engine->sink);
+	sluice__settle_shorter(socket);
+}
+
+static bool can_transmit(const struct sluice_socket *socket)
+{
+	return socket->queue.head &&
+	       !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED | SLUICE__ENDED)) &&
+	       !(sluice__refuse(socket) & SLUICE__CONNECTING);
+}
+
+static bool transmit_round(struct sluice_socket *socket, uint32_t sockets)
+{
+	struct sluice__gather gathered;
+
+	gather(socket, &gathered);
+	switch (gathered.what) {
+	case SLUICE__GATHERED_MEMORY:
+		return transmit_memory(socket, &gathered, sockets);
+	case SLUICE__GATHERED_FILE:
+		return sluice__file_transmit(socket);
+	case SLUICE__GATHERED_BEYOND:
+		transmit_beyond(socket);
+		return true;
+	case SLUICE__GATHERED_DISCONNECT:
+		transmit_disconnect(socket);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void transmit_socket(struct sluice_socket *socket, uint32_t sockets)
+{
+	if (sluice__refuse(socket) & SLUICE__DATAGRAM) {
+		if (can_transmit(socket))
+			sluice__datagram_transmit(socket);
+		return;
+	}
+	for (int round = 0; round < ROUNDS; round++) {
+		if (!can_transmit(socket) || !transmit_round(socket, sockets))
+			return;
+	}
+	if (can_transmit(socket) && !(socket->state & SLUICE__READY))
+		sluice__ready(socket);
+}
+
+void sluice__transmit_now(struct sluice_socket *socket)
+{
+	transmit_socket(socket, 1);
+}
+
+void sluice__transmit(struct sluice_engine *engine)
+{
+	struct sluice_socket *socket = engine->ready;
+	uint32_t sockets = engine->ready_count;
+
+	engine->ready = NULL;
+	engine->ready_end = &engine->ready;
+	engine->ready_count = 0;
+	while (socket) {
+		struct sluice_socket *next = socket->ready_next;
+
+		socket->state &= ~(uint32_t)SLUICE__READY;
+		transmit_socket(socket, sockets);
+		socket = next;
+	}
+	sluice__sigpipe_unmask(engine);
+}

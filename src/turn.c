@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One turn: take what others left, expire deadlines, transmit, enter the kernel once, reap all,
+ * settle. Handlers run behind it (deliver.c); what they start is queued and goes in the next turn.
+ */
+#include <errno.h>
+
+#include "engine.h"
+
+void sluice__reap(struct sluice_engine *engine)
+{
+	struct sluice__completion completions[SLUICE__REAP];
+	uint32_t count;
+
+	do {
+		count = engine->backend->reap(engine, completions, SLUICE__REAP);
+		for (uint32_t i = 0; i < count; i++)
+			sluice__settle(engine, &completions[i]);
+		engine->statistics.completions += count;
+	} while (count == SLUICE__REAP);
+}
+
+static void take_what_is_left(struct sluice_engine *engine)
+{
+	if (__atomic_load_n(&engine->mailbox, __ATOMIC_RELAXED))
+		sluice__mailbox_take(engine);
+	sluice__attention_take(engine);
+	sluice__buffers_take_returned(engine);
+	sluice__posts_take(engine);
+}
+
+static bool something_left(const struct sluice_engine *engine)
+{
+	return sluice__left_outside(engine) || __atomic_load_n(&engine->posts, __ATOMIC_ACQUIRE) ||
+	       __atomic_load_n(&engine->buffers_returned, __ATOMIC_ACQUIRE) ||
+	       __atomic_load_n(&engine->woken, __ATOMIC_ACQUIRE) ||
+	       __atomic_load_n(&engine->stopping, __ATOMIC_ACQUIRE);
+}
+
+/* How long the turn may wait: not at all while there is something to do. */
+static int64_t wait_time(const struct sluice_engine *engine, uint64_t until_ns)
+{
+	uint64_t next = sluice__deadline_next(engine);
+
+	if (engine->ready || sluice__deliverable(engine))
+		return 0;
+	if (next > until_ns)
+		next = until_ns;
+	if (next == UINT64_MAX)
+		return -1;
+	return next > engine->now_ns ? (int64_t)(next - engine->now_ns) : 0;
+}
+
+static int enter(struct sluice_engine *engine, uint64_t until_ns)
+{
+	int64_t wait = wait_time(engine, until_ns);
+	int error;
+
+	if (wait != 0) {
+		__atomic_store_n(&engine->asleep, 1, __ATOMIC_SEQ_CST);
+		if (something_left(engine))
+			wait = 0;
+	}
+	error = engine->backend->enter(engine, wait);
+	__atomic_store_n(&engine->asleep, 0, __ATOMIC_RELAXED);
+	engine->arena_used = 0;
+	return error;
+}
+
+int sluice__turn(struct sluice_engine *engine, uint64_t until_ns)
+{
+	int error;
+
+	engine->busy++;
+	engine->statistics.turns++;
+	take_what_is_left(engine);
+	engine->now_ns = sluice__now();
+	sluice__deadline_expire(engine);
+	sluice__transmit(engine);
+	error = enter(engine, until_ns);
+	sluice__reap(engine);
+	engine->now_ns = sluice__now();
+	sluice__deadline_expire(engine);
+	engine->busy--;
+	return error;
+}
+
+void sluice__push_out(struct sluice_engine *engine)
+{
+	engine->busy++;
+	take_what_is_left(engine);
+	sluice__transmit(engine);
+	engine->backend->submit(engine);
+	engine->arena_used = 0;
+	engine->busy--;
+}
+
+/* For a foreign loop: nothing stays unsubmitted, and the descriptor tells what is still to do. */
+void sluice__listen_again(struct sluice_engine *engine)
+{
+	bool ready;
+
+	sluice__push_out(engine);
+	__atomic_store_n(&engine->asleep, 1, __ATOMIC_SEQ_CST);
+	ready = engine->ready || sluice__deliverable(engine) || something_left(engine);
+	engine->backend->listen(engine, sluice__deadline_next(engine), ready);
+}
+
+static int check_run(struct sluice_engine *engine)
+{
+	int owner;
+
+	if (!engine)
+		return -EINVAL;
+	if (sluice__dead(engine) & SLUICE__DEAD_FORKED)
+		return -EBADF;
+	owner = sluice__engine_enter(engine);
+	if (owner <= 0)
+		return owner ? owner : -EPERM;
+	return engine->delivering ? -EDEADLK : 0;
+}
+
+static uint64_t until(int64_t timeout_ns)
+{
+	if (timeout_ns < 0)
+		return UINT64_MAX;
+	return timeout_ns ? sluice__now() + (uint64_t)timeout_ns : 0;
+}
+
+int sluice_engine_run(struct sluice_engine *engine, int64_t timeout_ns)
+{
+	int error = check_run(engine);
+	uint64_t until_ns = until(timeout_ns);
+	int handlers;
+	bool woken;
+
+	if (error)
+		return error;
+	if (engine->foreign)
+		engine->backend->quiet(engine);
+	do {
+		error = sluice__turn(engine, until_ns);
+		handlers = sluice__deliver(engine);
+		woken = __atomic_load_n(&engine->woken, __ATOMIC_RELAXED) &&
+			__atomic_exchange_n(&engine->woken, 0, __ATOMIC_ACQ_REL);
+	} while (!handlers && !woken && !error && engine->now_ns < until_ns &&
+		 !__atomic_load_n(&engine->stopping, __ATOMIC_RELAXED));
+	if (engine->foreign)
+		sluice__listen_again(engine);
+	if (handlers || woken)
+		return handlers;
+	return error;
+}
+
+int sluice_engine_flush(struct sluice_engine *engine)
+{
+	int owner;
+
+	if (!engine)
+		return -EINVAL;
+	if (sluice__dead(engine))
+		return -EBADF;
+	owner = sluice__engine_enter(engine);
+	if (owner <= 0)
+		return owner ? owner : -EPERM;
+	sluice__push_out(engine);
+	return 0;
+}
+
+int sluice_batch_begin(struct sluice_engine *engine)
+{
+	int owner;
+
+	if (!engine)
+		return -EINVAL;
+	if (sluice__dead(engine))
+		return -EBADF;
+	owner = sluice__engine_enter(engine);
+	if (owner <= 0)
+		return owner ? owner : -EPERM;
+	engine->batches++;
+	engine->busy++;
+	return 0;
+}
+
+int sluice_batch_end(struct sluice_engine *engine)
+{
+	if (!engine)
+		return -EINVAL;
+	if (sluice__dead(engine))
+		return -EBADF;
+	if (!sluice__is_owner(engine))
+		return -EPERM;
+	if (!engine->batches)
+		return -EINVAL;
+	engine->batches--;
+	engine->busy--;
+	if (!engine->batches)
+		sluice__push_out(engine);
+	return 0;
+}
+
+void sluice_engine_wake(struct sluice_engine *engine)
+{
+	int saved = errno;
+
+	if (!engine)
+		return;
+	__atomic_store_n(&engine->woken, 1, __ATOMIC_SEQ_CST);
+	sluice__engine_nudge(engine);
+	errno = saved;
+}

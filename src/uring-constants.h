@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* What the oldest liburing that is supported (2.3, Debian 12) lacks, and the kernel that brought it. */
+#ifndef SLUICE_SRC_URING_CONSTANTS_H
+#define SLUICE_SRC_URING_CONSTANTS_H
+
+#include <liburing.h>
+#include <sys/syscall.h>
+
+/* 5.10; declared by liburing 2.3 but not exported by its shared library. */
+#define SLUICE__REGISTER_ENABLE_RINGS 12
+
+#ifndef IORING_SETUP_TASKRUN_FLAG
+#define IORING_SETUP_TASKRUN_FLAG (1U << 9) /* 5.19 */
+#endif
+#ifndef IORING_SETUP_SINGLE_ISSUER
+#define IORING_SETUP_SINGLE_ISSUER (1U << 12) /* 6.0 */
+#endif
+#ifndef IORING_SETUP_DEFER_TASKRUN
+#define IORING_SETUP_DEFER_TASKRUN (1U << 13) /* 6.1 */
+#endif
+
+#endif

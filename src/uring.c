@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ring backend: the one room that speaks io_uring. Requests become entries, entries leave with
+ * the one system call of the turn, completions come back in reap.
+ *
+ * Never MSG_WAITALL: it loses the error behind a short count. Never IOSQE_ASYNC on sockets: it makes
+ * herds of threads.
+ */
+#include "uring.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+/* user_data: a request, the same with PART for one of several entries, or one of ours. */
+#define PART ((uint64_t)1)
+#define OURS_WAKE ((uint64_t)8)
+#define OURS_IGNORED ((uint64_t)16)
+#define OURS_TIMEOUT ((uint64_t)24)
+
+#define BUFFER_GROUP 0
+#define FETCH_STEP (128u << 10) /* a read at the end of each brings it in */
+
+static struct io_uring_sqe *entry(struct sluice_engine *engine)
+{
+	struct sluice__uring *uring = engine->uring;
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+
+	if (sqe)
+		return sqe;
+	/* Full: what stands in it goes now. */
+	engine->statistics.enters++;
+	io_uring_submit(&uring->ring);
+	return io_uring_get_sqe(&uring->ring);
+}
+
+static struct msghdr *message_of(struct sluice__uring *uring, const struct io_uring_sqe *sqe)
+{
+	struct msghdr *message = &uring->messages[sqe - uring->ring.sq.sqes];
+
+	memset(message, 0, sizeof *message);
+	return message;
+}
+
+static void prepare_send(struct sluice__uring *uring, struct io_uring_sqe *sqe,
+			 const struct sluice__request *request)
+{
+	int flags = (int)request->flags | MSG_NOSIGNAL;
+	struct msghdr *message;
+
+	if (request->segment_count == 1) {
+		io_uring_prep_send(sqe, request->fd, request->segments->iov_base,
+				   request->segments->iov_len, flags);
+		return;
+	}
+	message = message_of(uring, sqe);
+	message->msg_iov = request->segments;
+	message->msg_iovlen = request->segment_count;
+	io_uring_prep_sendmsg(sqe, request->fd, message, (unsigned int)flags);
+}
+
+static void prepare_receive(struct sluice__uring *uring, struct io_uring_sqe *sqe,
+			    const struct sluice__request *request)
+{
+	struct msghdr *message;
+
+	if (request->segment_count == 1) {
+		io_uring_prep_recv(sqe, request->fd, request->segments->iov_base,
+				   request->segments->iov_len, (int)request->flags);
+		return;
+	}
+	message = message_of(uring, sqe);
+	message->msg_iov = request->segments;
+	message->msg_iovlen = request->segment_count;
+	io_uring_prep_recvmsg(sqe, request->fd, message, request->flags);
+}
+
+static void prepare_accept(struct sluice_engine *engine, struct io_uring_sqe *sqe,
+			   const struct sluice__request *request)
+{
+	int flags = SOCK_CLOEXEC | SOCK_NONBLOCK;
+
+	if (request->kind == SLUICE__REQUEST_ACCEPT_MULTI &&
+	    (engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_ACCEPT))
+		io_uring_prep_multishot_accept(sqe, request->fd, NULL, NULL, flags);
+	else
+		io_uring_prep_accept(sqe, request->fd, NULL, NULL, flags);
+}
+
+/* Without multishot or a buffer ring: wait here, receive when it is readable. */
+static void prepare_receive_multi(struct sluice_engine *engine, struct io_uring_sqe *sqe,
+				  const struct sluice__request *request)
+{
+	if (!(engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_RECEIVE)) {
+		io_uring_prep_poll_add(sqe, request->fd, POLLIN);
+		return;
+	}
+	io_uring_prep_recv_multishot(sqe, request->fd, NULL, 0, 0);
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = BUFFER_GROUP;
+}
+
+/*
+ * A window into the page cache: read-ahead is asked for, then one byte at the end of each step is
+ * read, so that the answer comes when all of it is there.
+ */
+static int start_fetch(struct sluice_engine *engine, struct sluice__request *request)
+{
+	static char nothing;
+	uint64_t end = request->offset + request->length;
+	uint64_t at = request->offset;
+	struct io_uring_sqe *sqe = entry(engine);
+
+	if (!sqe)
+		return -EAGAIN;
+	io_uring_prep_fadvise(sqe, request->fd, request->offset, (off_t)request->length,
+			      POSIX_FADV_WILLNEED);
+	io_uring_sqe_set_data64(sqe, (uintptr_t)request | PART);
+	request->pending = 1;
+	while (at < end) {
+		at += end - at < FETCH_STEP ? end - at : FETCH_STEP;
+		/* The chain must not be torn by a submission in between. */
+		if (io_uring_sq_space_left(&engine->uring->ring) == 0)
+			break;
+		sqe->flags |= IOSQE_IO_LINK;
+		sqe = io_uring_get_sqe(&engine->uring->ring);
+		io_uring_prep_read(sqe, request->fd, &nothing, 1, at - 1);
+		io_uring_sqe_set_data64(sqe, (uintptr_t)request | PART);
+		request->pending++;
+	}
+	return 0;
+}
+
+static int start(struct sluice_engine *engine, struct sluice__request *request)
+{
+	struct sluice__uring *uring = engine->uring;
+	struct io_uring_sqe *sqe;
+
+	if (request->kind == SLUICE__REQUEST_FETCH)
+		return start_fetch(engine, request);
+	sqe = entry(engine);
+	if (!sqe)
+		return -EAGAIN;
+	switch (request->kind) {
+	case SLUICE__REQUEST_SEND:
+		prepare_send(uring, sqe, request);
+		break;
+	case SLUICE__REQUEST_WRITABLE:
+		io_uring_prep_poll_add(sqe, request->fd, POLLOUT);
+		break;
+	case SLUICE__REQUEST_READABLE:
+		io_uring_prep_poll_add(sqe, request->fd, POLLIN);
+		break;
+	case SLUICE__REQUEST_RECEIVE:
+		prepare_receive(uring, sqe, request);
+		break;
+	case SLUICE__REQUEST_RECEIVE_MULTI:
+		prepare_receive_multi(engine, sqe, request);
+		break;
+	case SLUICE__REQUEST_SPLICE:
+		io_uring_prep_splice(sqe, request->fd, (int64_t)request->offset, request->pipe, -1,
+				     (unsigned int)request->length, 0);
+		break;
+	default:
+		prepare_accept(engine, sqe, request);
+	}
+	io_uring_sqe_set_data(sqe, request);
+	return 0;
+}
+
+static void cancel(struct sluice_engine *engine, struct sluice__request *request)
+{
+	struct io_uring_sqe *sqe = entry(engine);
+
+	if (!sqe)
+		return;
+	io_uring_prep_cancel(sqe, request, 0);
+	io_uring_sqe_set_data64(sqe, OURS_IGNORED);
+}
+
+static void forget(struct sluice_engine *engine, struct sluice_socket *socket)
+{
+	(void)engine;
+	(void)socket;
+}
+
+/* ---- in and out of the kernel ---- */
+
+static bool kernel_has_news(struct sluice__uring *uring)
+{
+	return __atomic_load_n(uring->ring.sq.kflags, __ATOMIC_RELAXED) &
+	       (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN);
+}
+
+/* Without the flag nothing tells whether work waits in the kernel. */
+static bool must_ask(struct sluice__uring *uring)
+{
+	return kernel_has_news(uring) || !(uring->setup & IORING_SETUP_TASKRUN_FLAG);
+}
+
+static int enter(struct sluice_engine *engine, int64_t wait_ns)
+{
+	struct sluice__uring *uring = engine->uring;
+	struct __kernel_timespec time = {.tv_sec = wait_ns / 1000000000,
+					 .tv_nsec = wait_ns % 1000000000};
+	struct io_uring_cqe *cqe;
+	unsigned int given = io_uring_sq_ready(&uring->ring);
+	int result;
+
+	if (wait_ns == 0) {
+		if (!given && !must_ask(uring))
+			return 0;
+		engine->statistics.enters++;
+		io_uring_submit_and_get_events(&uring->ring);
+		return 0;
+	}
+	if (!given && io_uring_cq_ready(&uring->ring))
+		return 0;
+	engine->statistics.enters++;
+	result = io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, wait_ns < 0 ? NULL : &time,
+						  NULL);
+	return result == -EINTR ? -EINTR : 0;
+}
+
+static void submit(struct sluice_engine *engine)
+{
+	struct sluice__uring *uring = engine->uring;
+
+	if (!io_uring_sq_ready(&uring->ring))
+		return;
+	engine->statistics.enters++;
+	io_uring_submit(&uring->ring);
+}
+
+static void arm_wake(struct sluice_engine *engine)
+{
+	struct io_uring_sqe *sqe = entry(engine);
+
+	if (!sqe)
+		return;
+	io_uring_prep_poll_multishot(sqe, engine->uring->wake_fd, POLLIN);
+	io_uring_sqe_set_data64(sqe, OURS_WAKE);
+}
+
+static void wake(struct sluice_engine *engine)
+{
+	uint64_t one = 1;
+	ssize_t written = write(engine->uring->wake_fd, &one, sizeof one);
+
+	if (__atomic_load_n(&engine->uring->notify_fd, __ATOMIC_RELAXED) >= 0)
+		written = write(engine->uring->notify_fd, &one, sizeof one);
+	(void)written;
+}
+
+/* ---- completions ---- */
+
+/* Older kernels know the operation but not its multishot form: this one is polled for from now on. */
+static bool lost_multishot(struct sluice_engine *engine, const struct sluice__request *request,
+			   int32_t result)
+{
+	uint32_t bit = request->kind == SLUICE__REQUEST_ACCEPT_MULTI
+			       ? SLUICE_CAPABILITY_MULTISHOT_ACCEPT
+			       : SLUICE_CAPABILITY_MULTISHOT_RECEIVE;
+
+	if (result != -EINVAL || !(engine->capabilities & bit) ||
+	    (request->kind != SLUICE__REQUEST_ACCEPT_MULTI &&
+	     request->kind != SLUICE__REQUEST_RECEIVE_MULTI))
+		return false;
+	engine->capabilities &= ~bit;
+	return true;
+}
+
+/* The poll in place of a multishot receive says that there is something. */
+static void receive_polled(struct sluice_engine *engine, struct sluice__completion *completion)
+{
+	struct sluice__request *request = completion->request;
+	int id = sluice__buffers_borrow(engine);
+	struct iovec segment;
+	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
+
+	if (id < 0) {
+		completion->result = id;
+		return;
+	}
+	segment.iov_base = sluice__buffer_data(engine, (uint16_t)id);
+	segment.iov_len = engine->options.receive_buffer_bytes;
+	completion->result = (int32_t)sluice__direct_receive(engine, request->socket, &message, 0);
+	completion->buffer = (uint16_t)id;
+	if (completion->result <= 0)
+		sluice__buffers_keep(engine, (uint16_t)id);
+}
+
+static bool translate_part(struct sluice__completion *completion)
+{
+	completion->result = 0;
+	completion->more = false;
+	return --completion->request->pending == 0;
+}
+
+/* False: nothing for the engine in it. */
+static bool translate(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
+		      struct sluice__completion *completion)
+{
+	struct sluice__request *request =
+		(struct sluice__request *)(uintptr_t)(cqe->user_data & ~PART);
+
+	if (cqe->user_data <= OURS_TIMEOUT) {
+		if (cqe->user_data == OURS_WAKE && !(cqe->flags & IORING_CQE_F_MORE))
+			arm_wake(engine);
+		if (cqe->user_data == OURS_TIMEOUT)
+			engine->uring->timeout_armed = false;
+		return false;
+	}
+	completion->request = request;
+	if (cqe->user_data & PART)
+		return translate_part(completion);
+	completion->result = cqe->res;
+	completion->more = cqe->flags & IORING_CQE_F_MORE;
+	completion->buffer = 0;
+	if (cqe->flags & IORING_CQE_F_BUFFER)
+		completion->buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+	if (request->kind == SLUICE__REQUEST_WRITABLE || request->kind == SLUICE__REQUEST_READABLE)
+		completion->result = cqe->res < 0 ? cqe->res : 0;
+	else if (lost_multishot(engine, request, cqe->res))
+		completion->result = -EAGAIN;
+	else if (request->kind == SLUICE__REQUEST_RECEIVE_MULTI && cqe->res > 0 &&
+		 !(cqe->flags & IORING_CQE_F_BUFFER))
+		receive_polled(engine, completion);
+	return true;
+}
+
+static uint32_t reap(struct sluice_engine *engine, struct sluice__completion *completions,
+		     uint32_t max)
+{
+	struct io_uring *ring = &engine->uring->ring;
+	struct io_uring_cqe *cqe;
+	unsigned int head, seen = 0;
+	uint32_t count = 0;
+
+	io_uring_for_each_cqe(ring, head, cqe)
+	{
+		if (count == max)
+			break;
+		seen++;
+		if (translate(engine, cqe, &completions[count]))
+			count++;
+	}
+	io_uring_cq_advance(ring, seen);
+	return count;
+}
+
+/* ---- for a foreign loop ---- */
+
+/*
+ * A ring with deferred task work polls readable but wakes nobody who is blocked on it; a registered
+ * eventfd does.
+ */
+static int descriptor(struct sluice_engine *engine)
+{
+	struct sluice__uring *uring = engine->uring;
+	int fd, error;
+
+	if (uring->notify_fd >= 0)
+		return uring->notify_fd;
+	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	error = io_uring_register_eventfd(&uring->ring, fd);
+	if (error) {
+		close(fd);
+		return error;
+	}
+	__atomic_store_n(&uring->notify_fd, fd, __ATOMIC_RELEASE);
+	return fd;
+}
+
+static void quiet(struct sluice_engine *engine)
+{
+	uint64_t count;
+	ssize_t got;
+
+	io_uring_cq_eventfd_toggle(&engine->uring->ring, false);
+	got = read(engine->uring->notify_fd, &count, sizeof count);
+	(void)got;
+}
+
+static void arm_timeout(struct sluice_engine *engine, uint64_t at_ns)
+{
+	struct sluice__uring *uring = engine->uring;
+	struct io_uring_sqe *sqe;
+
+	if (uring->timeout_armed) {
+		if (uring->timeout_at == at_ns)
+			return;
+		sqe = entry(engine);
+		if (!sqe)
+			return;
+		io_uring_prep_timeout_remove(sqe, OURS_TIMEOUT, 0);
+		io_uring_sqe_set_data64(sqe, OURS_IGNORED);
+	}
+	sqe = entry(engine);
+	if (!sqe)
+		return;
+	uring->timeout.tv_sec = (int64_t)(at_ns / 1000000000);
+	uring->timeout.tv_nsec = (long long)(at_ns % 1000000000);
+	io_uring_prep_timeout(sqe, &uring->timeout, 0, IORING_TIMEOUT_ABS);
+	io_uring_sqe_set_data64(sqe, OURS_TIMEOUT);
+	uring->timeout_armed = true;
+	uring->timeout_at = at_ns;
+}
+
+static void listen_on(struct sluice_engine *engine, uint64_t next_ns, bool ready)
+{
+	struct sluice__uring *uring = engine->uring;
+	uint64_t one = 1;
+	ssize_t written = 0;
+
+	if (next_ns != UINT64_MAX)
+		arm_timeout(engine, next_ns ? next_ns : 1);
+	submit(engine);
+	io_uring_cq_eventfd_toggle(&uring->ring, true);
+	/* What came in between was not told. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (ready || io_uring_cq_ready(&uring->ring) || kernel_has_news(uring))
+		written = write(uring->notify_fd, &one, sizeof one);
+	(void)written;
+}
+
+/* ---- receive buffers ---- */
+
+static int buffers_open(struct sluice_engine *engine)
+{
+	struct sluice__uring *uring = engine->uring;
+	struct io_uring_buf_reg registration;
+	unsigned int entries = engine->options.receive_buffers;
+	size_t bytes = entries * sizeof(struct io_uring_buf);
+
+	if (!(engine->capabilities & SLUICE_CAPABILITY_BUFFER_RING))
+		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_MULTISHOT_RECEIVE;
+	if (!(engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_RECEIVE))
+		return 0;
+	uring->buffer_ring = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				  -1, 0);
+	if (uring->buffer_ring == MAP_FAILED) {
+		uring->buffer_ring = NULL;
+		return -ENOMEM;
+	}
+	io_uring_buf_ring_init(uring->buffer_ring);
+	uring->buffer_ring_entries = entries;
+	memset(&registration, 0, sizeof registration);
+	registration.ring_addr = (uintptr_t)uring->buffer_ring;
+	registration.ring_entries = entries;
+	registration.bgid = BUFFER_GROUP;
+	if (io_uring_register_buf_ring(&uring->ring, &registration, 0) == 0)
+		return 0;
+	munmap(uring->buffer_ring, bytes);
+	uring->buffer_ring = NULL;
+	engine->capabilities &= ~(uint32_t)(SLUICE_CAPABILITY_BUFFER_RING |
+					    SLUICE_CAPABILITY_MULTISHOT_RECEIVE);
+	return 0;
+}
+
+static void buffer_return(struct sluice_engine *engine, uint16_t id)
+{
+	struct sluice__uring *uring = engine->uring;
+
+	/* Where the multishot was lost on the way, polling borrows from the list. */
+	if (!uring->buffer_ring || !(engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_RECEIVE)) {
+		sluice__buffers_keep(engine, id);
+		return;
+	}
+	io_uring_buf_ring_add(uring->buffer_ring, sluice__buffer_data(engine, id),
+			      engine->options.receive_buffer_bytes, id,
+			      io_uring_buf_ring_mask(uring->buffer_ring_entries), 0);
+	io_uring_buf_ring_advance(uring->buffer_ring, 1);
+}
+
+/* ---- life ---- */
+
+static int open_ring(struct sluice_engine *engine)
+{
+	int error;
+
+	engine->uring = sluice__allocate(engine, sizeof *engine->uring);
+	if (!engine->uring)
+		return -ENOMEM;
+	error = sluice__uring_setup(engine, engine->uring);
+	if (error) {
+		free(engine->uring);
+		engine->uring = NULL;
+	}
+	return error;
+}
+
+static int enable(struct sluice_engine *engine)
+{
+	int error = sluice__uring_enable(engine);
+
+	if (!error)
+		arm_wake(engine);
+	return error;
+}
+
+static void close_ring(struct sluice_engine *engine)
+{
+	struct sluice__uring *uring = engine->uring;
+
+	if (!uring)
+		return;
+	io_uring_queue_exit(&uring->ring);
+	if (uring->buffer_ring)
+		munmap(uring->buffer_ring,
+		       uring->buffer_ring_entries * sizeof(struct io_uring_buf));
+	close(uring->wake_fd);
+	if (uring->notify_fd >= 0)
+		close(uring->notify_fd);
+	free(uring->messages);
+	free(uring);
+	engine->uring = NULL;
+}
+
+const struct sluice__backend sluice__uring = {
+	.name = "uring",
+	.id = SLUICE_BACKEND_URING,
+	.sends = true,
+	.open = open_ring,
+	.enable = enable,
+	.close = close_ring,
+	.start = start,
+	.cancel = cancel,
+	.forget = forget,
+	.enter = enter,
+	.submit = submit,
+	.reap = reap,
+	.wake = wake,
+	.descriptor = descriptor,
+	.quiet = quiet,
+	.listen = listen_on,
+	.buffers_open = buffers_open,
+	.buffer_return = buffer_return,
+	.try_send = sluice__direct_send,
+	.try_send_file = sluice__direct_send_file,
+	.try_receive = sluice__direct_receive,
+};

@@ -39,11 +39,9 @@ static int args_check(const struct sluice_args *args)
 {
 	if (!args)
 		return -EINVAL;
-	if (sluice__record_disposed(args))
-		return -EBADF;
 	if (sluice__record_owner(args))
-		return -EBUSY;
-	return 0;
+		return -EBUSY; /* disposing takes effect when it ends */
+	return sluice__record_disposed(args) ? -EBADF : 0;
 }
 
 static int set_buffer(struct sluice_args *args, const void *base, size_t length, int64_t offset,

@@ -16,10 +16,10 @@ int sluice__check_alive(const struct sluice_socket *socket, const struct sluice_
 {
 	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
 		return -EBADF;
+	if (sluice__record_owner(args))
+		return -EBUSY; /* disposing takes effect when it ends */
 	if (sluice__record_disposed(args))
 		return -EBADF;
-	if (sluice__record_owner(args))
-		return -EBUSY;
 	if (args->reserved)
 		return -EINVAL;
 	if (args->timeout_ns < 0)

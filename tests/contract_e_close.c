@@ -309,15 +309,15 @@ Test(e03, e03_a_datagram_socket_closes)
 	fixture_begin(&fixture);
 	udp_pair(&fixture, &pairs[0]);
 	unix_pair(&fixture, &pairs[1], SOCK_DGRAM);
-	operations = operations_new(&fixture, 100);
+	operations = operations_new(&fixture, 1000);
 	cr_assert_eq(start_receive(pairs[0].socket, &operations[0], &byte, 1), 1);
-	for (size_t i = 1; i < 100; i++)
+	for (size_t i = 1; i < 1000; i++)
 		start_send(pairs[1].socket, &operations[i], "x", 1);
 	cr_assert_gt(fixture.pending, 1);
 	close_without_handlers(&fixture, pairs[0].socket);
 	close_without_handlers(&fixture, pairs[1].socket);
 	run_until(&fixture, fixture.pending == 0);
-	for (size_t i = 0; i < 100; i++)
+	for (size_t i = 0; i < 1000; i++)
 		if (operations[i].handled)
 			assert_ended(&operations[i], SLUICE_ERROR_OPERATION_ABORTED, 0);
 	pair_close(&pairs[0]);

@@ -76,6 +76,9 @@ void fixture_begin_with(struct fixture *fixture, const struct sluice_options *op
  */
 void fixture_end(struct fixture *fixture);
 
+/* One turn that waits so long at most; fails the test when run answers an error. */
+void run_for(struct fixture *fixture, int64_t timeout_ns);
+
 /* One turn that waits until the deadline at most; fails the test when that has passed. */
 void run_turn(struct fixture *fixture, int64_t deadline_ns, const char *awaited);
 

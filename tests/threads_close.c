@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/* Closing, shutting down and stopping while other threads send. */
+#include "threads_support.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ROUNDS 20
+#define SENDERS 3
+#define RECORDS 2000
+
+struct record {
+	struct sluice_args args;
+	unsigned handled; /* the engine's thread alone, until it ended */
+	int answer;
+};
+
+struct racer {
+	struct sluice_socket *socket;
+	struct record *records;
+	size_t started;
+	int refusal; /* what ended it */
+};
+
+static unsigned char bytes[5000];
+static atomic_bool ended;
+
+static void record_end(struct sluice_socket *socket, struct sluice_args *args)
+{
+	((struct record *)args)->handled++;
+}
+
+/* Sends until it is refused; every answer is noted. */
+static void *send_until_refused(void *token)
+{
+	struct racer *racer = token;
+
+	for (racer->started = 0; racer->started < RECORDS; racer->started++) {
+		struct record *record = &racer->records[racer->started];
+		bool over = atomic_load(&ended);
+
+		memset(record, 0, sizeof *record);
+		record->args.completed = record_end;
+		check(sluice_args_set_buffer(&record->args, bytes, sizeof bytes, 0,
+					     (int64_t)(racer->started % sizeof bytes)) == 0);
+		record->answer = sluice_send_async(racer->socket, &record->args);
+		racer->refusal = record->answer;
+		if (record->answer < 0)
+			return NULL;
+		check(record->answer == 1);
+		check(!over);
+	}
+	return NULL;
+}
+
+typedef void end_fn(struct sluice_engine *engine, struct sluice_socket *socket);
+
+static void close_socket(struct sluice_engine *engine, struct sluice_socket *socket)
+{
+	check(sluice_socket_close(socket) == 0);
+	atomic_store(&ended, true);
+	check(sluice_socket_close(socket) == 0);
+}
+
+static void close_socket_gracefully(struct sluice_engine *engine, struct sluice_socket *socket)
+{
+	check(sluice_socket_close_gracefully(socket, SECOND) == 0);
+	atomic_store(&ended, true);
+}
+
+static void stop_engine(struct sluice_engine *engine, struct sluice_socket *socket)
+{
+	check(sluice_engine_stop(engine) == 0);
+	atomic_store(&ended, true);
+}
+
+/* After the engine was stopped: each record ended once or was refused. */
+static void check_all_ended(const struct racer *racers)
+{
+	for (int i = 0; i < SENDERS; i++) {
+		for (size_t j = 0; j < racers[i].started; j++) {
+			const struct record *record = &racers[i].records[j];
+
+			check(record->handled == 1);
+			check(record->args.error == SLUICE_ERROR_SUCCESS ||
+			      record->args.error == SLUICE_ERROR_OPERATION_ABORTED);
+		}
+		check(racers[i].started == RECORDS || racers[i].refusal == -EBADF);
+	}
+}
+
+static void *read_to_the_end(void *token)
+{
+	static _Thread_local char buffer[65536];
+
+	while (recv(*(int *)token, buffer, sizeof buffer, 0) > 0)
+		;
+	return NULL;
+}
+
+static void race(end_fn *end, int round, bool stopped)
+{
+	struct sluice_engine *engine = engine_new();
+	struct sluice_socket *socket;
+	struct racer racers[SENDERS];
+	pthread_t threads[SENDERS], reader;
+	int fds[2];
+
+	check(sluice_engine_start(engine) == 0);
+	tcp_descriptors(round % 2 ? 16384 : 0, fds);
+	socket = attach(engine, fds[0]);
+	atomic_store(&ended, false);
+	thread_start(&reader, read_to_the_end, &fds[1]);
+	for (int i = 0; i < SENDERS; i++) {
+		racers[i] = (struct racer){.socket = socket,
+					   .records = calloc(RECORDS, sizeof(struct record))};
+		thread_start(&threads[i], send_until_refused, &racers[i]);
+	}
+	usleep((unsigned)round * 200);
+	end(engine, socket);
+	for (int i = 0; i < SENDERS; i++)
+		thread_join(threads[i]);
+	if (!stopped)
+		check(sluice_engine_stop(engine) == 0);
+	check_all_ended(racers);
+	check(sluice_engine_destroy(engine) == 0);
+	thread_join(reader);
+	close(fds[1]);
+	for (int i = 0; i < SENDERS; i++)
+		free(racers[i].records);
+}
+
+static void e03_sends_racing_close(void)
+{
+	for (int round = 0; round < ROUNDS; round++)
+		race(close_socket, round, false);
+}
+
+static void e03_sends_racing_a_graceful_close(void)
+{
+	for (int round = 0; round < ROUNDS; round++)
+		race(close_socket_gracefully, round, false);
+}
+
+static void e09_sends_racing_stop(void)
+{
+	for (int round = 0; round < ROUNDS; round++)
+		race(stop_engine, round, true);
+}
+
+/* ---- shutdown ---- */
+
+static void *send_all(void *token)
+{
+	struct racer *racer = token;
+
+	for (racer->started = 0; racer->started < RECORDS; racer->started++) {
+		struct record *record = &racer->records[racer->started];
+
+		memset(record, 0, sizeof *record);
+		record->args.completed = record_end;
+		check(sluice_args_set_buffer(&record->args, bytes, sizeof bytes, 0, 100) == 0);
+		check(sluice_send_async(racer->socket, &record->args) == 1);
+	}
+	return NULL;
+}
+
+/* Success up to the shutdown, Shutdown from it on, whatever thread. */
+static void check_shut_down_once(const struct racer *racer)
+{
+	size_t i = 0;
+
+	while (i < RECORDS && racer->records[i].args.error == SLUICE_ERROR_SUCCESS)
+		i++;
+	for (; i < RECORDS; i++)
+		check(racer->records[i].args.error == SLUICE_ERROR_SHUTDOWN);
+	for (i = 0; i < RECORDS; i++)
+		check(racer->records[i].handled == 1);
+}
+
+static unsigned handled_of(const struct racer *racer)
+{
+	unsigned handled = 0;
+
+	for (size_t i = 0; i < RECORDS; i++)
+		handled += racer->records[i].handled;
+	return handled;
+}
+
+static void e04_sends_racing_shutdown(void)
+{
+	for (int round = 0; round < ROUNDS; round++) {
+		struct sluice_engine *engine = engine_new();
+		struct racer racer = {.records = calloc(RECORDS, sizeof(struct record))};
+		pthread_t thread, reader;
+		int fds[2];
+
+		tcp_descriptors(16384, fds);
+		racer.socket = attach(engine, fds[0]);
+		thread_start(&reader, read_to_the_end, &fds[1]);
+		thread_start(&thread, send_all, &racer);
+		for (int turn = 0; turn < round; turn++)
+			check(sluice_engine_run(engine, 100000) >= 0);
+		check(sluice_socket_shutdown(racer.socket, SHUT_WR) == 0);
+		thread_join(thread);
+		while (handled_of(&racer) < RECORDS)
+			check(sluice_engine_run(engine, 20 * SECOND) >= 0);
+		check_shut_down_once(&racer);
+		check(sluice_engine_destroy(engine) == 0);
+		thread_join(reader);
+		close(fds[1]);
+		free(racer.records);
+	}
+}
+
+/* ---- many sockets that come and go ---- */
+
+static void *open_send_destroy(void *token)
+{
+	struct sluice_engine *engine = token;
+	struct record *record = calloc(50, sizeof *record);
+	int fds[2];
+
+	for (int i = 0; i < 50; i++) {
+		struct sluice_socket *socket;
+
+		tcp_descriptors(0, fds);
+		socket = attach(engine, fds[0]);
+		record[i].args.completed = record_end;
+		check(sluice_args_set_buffer(&record[i].args, bytes, 100, 0, 100) == 0);
+		check(sluice_send_async(socket, &record[i].args) == 1);
+		sluice_socket_destroy(socket);
+		close(fds[1]);
+	}
+	return record;
+}
+
+static void e08_sockets_destroyed_by_the_threads_that_use_them(void)
+{
+	struct sluice_engine *engine = engine_new();
+	struct record *records[SENDERS];
+	pthread_t threads[SENDERS];
+
+	check(sluice_engine_start(engine) == 0);
+	for (int i = 0; i < SENDERS; i++)
+		thread_start(&threads[i], open_send_destroy, engine);
+	for (int i = 0; i < SENDERS; i++)
+		check(pthread_join(threads[i], (void **)&records[i]) == 0);
+	check(sluice_engine_destroy(engine) == 0);
+	for (int i = 0; i < SENDERS; i++) {
+		for (int j = 0; j < 50; j++)
+			check(records[i][j].handled == 1);
+		free(records[i]);
+	}
+}
+
+int main(void)
+{
+	static const struct thread_test tests[] = {
+		{"e03_sends_racing_close", e03_sends_racing_close},
+		{"e03_sends_racing_a_graceful_close", e03_sends_racing_a_graceful_close},
+		{"e04_sends_racing_shutdown", e04_sends_racing_shutdown},
+		{"e08_sockets_destroyed_by_the_threads_that_use_them",
+		 e08_sockets_destroyed_by_the_threads_that_use_them},
+		{"e09_sends_racing_stop", e09_sends_racing_stop},
+	};
+
+	return TESTS(tests);
+}

@@ -282,7 +282,7 @@ int sluice_accept_start(struct sluice_socket *listener, const struct sluice_acce
 		return -EBADF;
 	if (!sluice__listens(listener))
 		return -EINVAL;
-	if (listener->receive_head)
+	if (listener->receives.head)
 		return -EBUSY;
 	error = install(listener, options);
 	if (error)

@@ -101,7 +101,7 @@ static int try_queued(struct sluice_socket *socket, struct sluice_args *args)
 
 static bool may_try(const struct sluice_socket *socket)
 {
-	return !socket->queue.head && !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED)) &&
+	return !socket->queue.list.head && !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED)) &&
 	       !(sluice__refuse(socket) & SLUICE__CONNECTING);
 }
 
@@ -109,7 +109,7 @@ static int begin_send(struct sluice_socket *socket, struct sluice_args *args, bo
 {
 	uint32_t refuse = sluice__refuse(socket);
 
-	if (refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED) && !socket->queue.head) {
+	if (refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED) && !socket->queue.list.head) {
 		/* Disconnecting what is disconnected is no error. */
 		bool again = args->run.extras & SLUICE__DISCONNECT;
 

@@ -86,7 +86,7 @@ static void close_descriptor(struct sluice_socket *socket)
 
 void sluice__socket_settle_end(struct sluice_socket *socket)
 {
-	bool lost = socket->queue.head != NULL;
+	bool lost = socket->queue.list.head != NULL;
 
 	if (socket->state & SLUICE__ENDED)
 		return;
@@ -117,7 +117,7 @@ void sluice__socket_end_gracefully(struct sluice_socket *socket)
 {
 	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED | SLUICE__GRACEFUL))
 		return;
-	if (!socket->queue.head) {
+	if (!socket->queue.list.head) {
 		sluice__socket_end(socket);
 		return;
 	}

@@ -61,7 +61,7 @@ static int send_checked(struct sluice_socket *socket, struct sluice_args *args, 
 	return sluice__start(socket, args, operation, extras | send_extras(args), memory);
 }
 
-static int send_slow(struct sluice_socket *socket, struct sluice_args *args)
+static __attribute__((noinline)) int send_slow(struct sluice_socket *socket, struct sluice_args *args)
 {
 	int error;
 
@@ -92,29 +92,37 @@ static inline uint64_t unusual(const struct sluice_socket *socket, const struct 
 	       (sluice__refuse(socket) & SLUICE__SLOW_STREAM);
 }
 
-static inline void push_fast(struct sluice_socket *socket, struct sluice_args *args)
+/* Out of the way of the fast path: once a socket and turn. */
+static __attribute__((noinline)) int pending_and_ready(struct sluice_socket *socket)
 {
-	sluice__sendq_push(&socket->queue, args);
-	socket->queue.bytes += args->run.total;
-	if (unlikely(!(socket->state & (SLUICE__READY | SLUICE__IN_FLIGHT | SLUICE__BLOCKED))))
-		sluice__ready(socket);
+	sluice__ready(socket);
+	return 1;
+}
+
+static inline bool left_outside(const struct sluice_engine *engine)
+{
+	return (uintptr_t)engine->mailbox | (uintptr_t)engine->attention;
 }
 
 int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)
 {
 	struct sluice_engine *engine;
+	uint64_t bytes;
 
 	if (unlikely(!socket || !args))
 		return -EINVAL;
 	engine = socket->engine;
-	if (unlikely(unusual(socket, args) || !args->run.base ||
-		     engine->owner != sluice__self() || engine->mailbox || engine->attention ||
-		     socket->queue.bytes + args->run.total > socket->attention_at))
+	bytes = socket->queue.bytes + args->run.total;
+	if (unlikely(unusual(socket, args) || !args->run.base || engine->owner != sluice__self() ||
+		     left_outside(engine) || bytes > socket->attention_at))
 		return send_slow(socket, args);
 	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND);
 	if (!engine->busy)
 		return sluice__begin(socket, args, true);
-	push_fast(socket, args);
+	sluice__sendq_push(&socket->queue, args);
+	socket->queue.bytes = bytes;
+	if (unlikely(!(socket->state & (SLUICE__READY | SLUICE__IN_FLIGHT | SLUICE__BLOCKED))))
+		return pending_and_ready(socket);
 	return 1;
 }
 

@@ -84,8 +84,8 @@ void sluice__datagram_transmit(struct sluice_socket *socket)
 		engine->backend->submit(engine);
 		engine->arena_used = 0;
 	}
-	for (int message = 0; message < MESSAGES && socket->queue.head; message++) {
-		struct sluice_args *args = socket->queue.head;
+	for (int message = 0; message < MESSAGES && socket->queue.list.head; message++) {
+		struct sluice_args *args = socket->queue.list.head;
 		int64_t taken;
 
 		if (args->run.extras & SLUICE__DISCONNECT) {
@@ -101,6 +101,6 @@ void sluice__datagram_transmit(struct sluice_socket *socket)
 		}
 		finish(socket, args, taken);
 	}
-	if (socket->queue.head && !(socket->state & SLUICE__READY))
+	if (socket->queue.list.head && !(socket->state & SLUICE__READY))
 		sluice__ready(socket);
 }

@@ -44,24 +44,40 @@ static void give_back(struct sluice_engine *engine, struct sluice_args *args)
 	sluice__record_release(args);
 }
 
+/* first is the engine's no longer; what the budget leaves is returned. */
+static struct sluice_args *deliver_chain(struct sluice_engine *engine, struct sluice_args *first,
+					 int budget, int *handlers)
+{
+	int left = budget - *handlers;
+
+	while (first && left > 0) {
+		struct sluice_args *args = first;
+		struct sluice_socket *socket = sluice__record_socket(args);
+		sluice_completed_fn *completed = args->completed;
+
+		first = args->run.next;
+		left--;
+		give_back(engine, args);
+		if (likely(completed))
+			completed(socket, args);
+	}
+	*handlers = budget - left;
+	return first;
+}
+
 static int deliver_records(struct sluice_engine *engine, int budget)
 {
 	int handlers = 0;
 
-	while (handlers < budget) {
-		struct sluice_args *args = sluice__chain_take(&engine->done);
-		struct sluice_socket *socket;
-		sluice_completed_fn *completed;
+	while (engine->done.first && handlers < budget) {
+		struct sluice_args **end;
+		struct sluice_args *first = sluice__chain_take_all(&engine->done, &end);
 
-		if (!args)
-			break;
-		socket = sluice__record_socket(args);
-		completed = args->completed;
-		give_back(engine, args);
-		handlers++;
-		if (likely(completed))
-			completed(socket, args);
+		first = deliver_chain(engine, first, budget, &handlers);
+		if (first)
+			sluice__chain_put_back(&engine->done, first, end);
 	}
+	engine->done.taken += (uint64_t)handlers;
 	engine->statistics.records_completed += (uint64_t)handlers;
 	return handlers;
 }

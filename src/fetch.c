@@ -244,7 +244,7 @@ void sluice__fetch_settle(struct sluice_engine *engine, const struct sluice__com
 	/* Also where it failed: then the sending says what is wrong. */
 	remember(engine, window->identity, window->request.offset, window->request.length);
 	if (socket) {
-		struct sluice__packets *packets = socket->queue.head->rare.side;
+		struct sluice__packets *packets = socket->queue.list.head->rare.side;
 
 		packets->warm_to = window->request.offset + window->request.length;
 		go_on(socket);

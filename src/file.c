@@ -158,7 +158,7 @@ static void stream_failed(struct sluice_socket *socket, int error_number)
  */
 static void file_failed(struct sluice_socket *socket, int32_t error, int32_t native)
 {
-	struct sluice_args *args = socket->queue.head;
+	struct sluice_args *args = socket->queue.list.head;
 	bool broken = args->run.sent > 0;
 
 	uncork(socket, args->rare.side);
@@ -188,7 +188,7 @@ static void finish(struct sluice_socket *socket, struct sluice_args *args)
 /* True: go on with the queue. */
 static bool settle(struct sluice_socket *socket, uint64_t asked, uint64_t taken)
 {
-	struct sluice_args *args = socket->queue.head;
+	struct sluice_args *args = socket->queue.list.head;
 	struct sluice__packets *packets = args->rare.side;
 	bool whole_part = taken == packets->parts[packets->index].count - packets->at;
 
@@ -216,7 +216,7 @@ static bool settle(struct sluice_socket *socket, uint64_t asked, uint64_t taken)
 bool sluice__file_transmit(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
-	struct sluice__packets *packets = socket->queue.head->rare.side;
+	struct sluice__packets *packets = socket->queue.list.head->rare.side;
 	const struct sluice__part *part = sluice__packets_part(packets);
 	uint64_t offset = part->offset + packets->at;
 	uint64_t count = part->count - packets->at;

@@ -18,7 +18,7 @@ static bool in_flight(const struct sluice_socket *socket, const struct sluice_ar
 {
 	if (!(socket->state & SLUICE__IN_FLIGHT))
 		return false;
-	for (const struct sluice_args *at = socket->queue.head; at; at = at->run.next) {
+	for (const struct sluice_args *at = socket->queue.list.head; at; at = at->run.next) {
 		if (at == args)
 			return true;
 		if (at == socket->flight.last)
@@ -60,17 +60,17 @@ static void give_up_send(struct sluice_socket *socket, struct sluice_args *args)
 
 static void give_up_receive(struct sluice_socket *socket, struct sluice_args *args)
 {
-	if (args == socket->receive_head && socket->in.armed) {
+	if (args == socket->receives.head && socket->in.armed) {
 		sluice__request_cancel(socket, &socket->in);
 		return;
 	}
-	sluice__receive_remove(socket, args);
+	sluice__list_remove(&socket->receives, args);
 	finish_given_up(socket->engine, args);
 }
 
 static void give_up_marked_sends(struct sluice_socket *socket)
 {
-	struct sluice_args *args = socket->queue.head;
+	struct sluice_args *args = socket->queue.list.head;
 
 	while (args) {
 		struct sluice_args *next = args->run.next;
@@ -83,7 +83,7 @@ static void give_up_marked_sends(struct sluice_socket *socket)
 
 static void give_up_marked_receives(struct sluice_socket *socket)
 {
-	struct sluice_args *args = socket->receive_head;
+	struct sluice_args *args = socket->receives.head;
 
 	while (args) {
 		struct sluice_args *next = args->run.next;
@@ -112,9 +112,9 @@ void sluice__give_up_all(struct sluice_socket *socket)
 {
 	if (socket->connecting)
 		mark(socket->connecting);
-	for (struct sluice_args *args = socket->queue.head; args; args = args->run.next)
+	for (struct sluice_args *args = socket->queue.list.head; args; args = args->run.next)
 		mark(args);
-	for (struct sluice_args *args = socket->receive_head; args; args = args->run.next)
+	for (struct sluice_args *args = socket->receives.head; args; args = args->run.next)
 		mark(args);
 	sluice__give_up_marked(socket);
 }

@@ -146,27 +146,9 @@ static int64_t try_receive(struct sluice_socket *socket, const struct sluice_arg
 
 static void push(struct sluice_socket *socket, struct sluice_args *args)
 {
-	args->run.next = NULL;
-	args->run.prev = socket->receive_tail;
-	if (socket->receive_tail)
-		socket->receive_tail->run.next = args;
-	else
-		socket->receive_head = args;
-	socket->receive_tail = args;
+	sluice__list_push(&socket->receives, args);
 	if (args->run.extras & SLUICE__DEADLINE)
 		sluice__deadline_arm(socket, args);
-}
-
-void sluice__receive_remove(struct sluice_socket *socket, struct sluice_args *args)
-{
-	if (args->run.prev)
-		args->run.prev->run.next = args->run.next;
-	else
-		socket->receive_head = args->run.next;
-	if (args->run.next)
-		args->run.next->run.prev = args->run.prev;
-	else
-		socket->receive_tail = args->run.prev;
 }
 
 static void fill_request(struct sluice_socket *socket, const struct sluice_args *args)
@@ -189,12 +171,12 @@ static void fill_request(struct sluice_socket *socket, const struct sluice_args 
 
 void sluice__receive_arm(struct sluice_socket *socket)
 {
-	while (socket->receive_head && !socket->in.armed) {
+	while (socket->receives.head && !socket->in.armed) {
 		int error;
 
 		if (sluice__refuse(socket) & SLUICE__CONNECTING)
 			return;
-		fill_request(socket, socket->receive_head);
+		fill_request(socket, socket->receives.head);
 		error = sluice__request_start(socket, &socket->in);
 		if (error == 0)
 			return;
@@ -205,7 +187,7 @@ void sluice__receive_arm(struct sluice_socket *socket)
 int sluice__receive_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
 {
 	bool urgent = args->run.extras & SLUICE__OUT_OF_BAND;
-	bool first = !socket->receive_head && !socket->in.armed &&
+	bool first = !socket->receives.head && !socket->in.armed &&
 		     !(sluice__refuse(socket) & SLUICE__CONNECTING);
 
 	/* An urgent byte is there or is not: nothing to wait for. */
@@ -222,13 +204,13 @@ int sluice__receive_begin(struct sluice_socket *socket, struct sluice_args *args
 
 void sluice__receive_settle(struct sluice_socket *socket, int32_t result)
 {
-	struct sluice_args *args = socket->receive_head;
+	struct sluice_args *args = socket->receives.head;
 
 	socket->in.kind = SLUICE__REQUEST_NONE;
 	if (result == -ECANCELED) {
 		sluice__give_up_marked(socket);
 	} else if (args && result != -EAGAIN && result != -EINTR) {
-		sluice__receive_remove(socket, args);
+		sluice__list_remove(&socket->receives, args);
 		end_record(socket, args, result, false);
 	}
 	if (!(socket->state & (SLUICE__ENDING | SLUICE__ENDED))) {
@@ -241,8 +223,8 @@ void sluice__receive_abort(struct sluice_socket *socket, int32_t error, int32_t 
 {
 	struct sluice_args *args;
 
-	while ((args = socket->receive_head)) {
-		sluice__receive_remove(socket, args);
+	while ((args = socket->receives.head)) {
+		sluice__list_remove(&socket->receives, args);
 		sluice__finish(socket->engine, args, error, native, 0);
 	}
 }

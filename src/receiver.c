@@ -70,7 +70,7 @@ static void arm(struct sluice_socket *socket)
 
 void sluice__receiver_begin(struct sluice_socket *socket)
 {
-	if (socket->receiver && !socket->receive_head &&
+	if (socket->receiver && !socket->receives.head &&
 	    !(sluice__refuse(socket) & SLUICE__CONNECTING))
 		arm(socket);
 }
@@ -315,7 +315,7 @@ int sluice_receive_start(struct sluice_socket *socket, const struct sluice_recei
 	error = check_stream(socket);
 	if (error)
 		return error;
-	if (socket->receive_head)
+	if (socket->receives.head)
 		return -EBUSY;
 	error = install(socket, options);
 	if (error)

@@ -107,6 +107,47 @@ static inline struct sluice_args *sluice__record_of_timer(struct sluice__wheel_n
 	return (struct sluice_args *)((char *)node - offsetof(struct sluice_args, rare.timer));
 }
 
+/* Records in a queue, any of which may leave it. The list must not move. */
+struct sluice__list {
+	struct sluice_args *head;
+	struct sluice_args **end; /* where the next one is linked */
+};
+
+static inline void sluice__list_init(struct sluice__list *list)
+{
+	list->head = NULL;
+	list->end = &list->head;
+}
+
+static inline void sluice__list_push(struct sluice__list *list, struct sluice_args *args)
+{
+	struct sluice_args **end = list->end;
+
+	args->run.next = NULL;
+	args->run.link = end;
+	*end = args;
+	list->end = &args->run.next;
+}
+
+static inline void sluice__list_remove(struct sluice__list *list, struct sluice_args *args)
+{
+	*args->run.link = args->run.next;
+	if (args->run.next)
+		args->run.next->run.link = args->run.link;
+	else
+		list->end = args->run.link;
+}
+
+/* Takes head..last off. */
+static inline void sluice__list_cut(struct sluice__list *list, struct sluice_args *last)
+{
+	list->head = last->run.next;
+	if (list->head)
+		list->head->run.link = &list->head;
+	else
+		list->end = &list->head;
+}
+
 /* A chain of records that are done and wait for their handlers. */
 struct sluice__chain {
 	struct sluice_args *first;
@@ -141,17 +182,26 @@ static inline void sluice__chain_splice(struct sluice__chain *chain, struct slui
 	chain->added += count;
 }
 
-static inline struct sluice_args *sluice__chain_take(struct sluice__chain *chain)
+/* Everything, as a list of its own that ends at *ret_end. taken is left to the caller. */
+static inline struct sluice_args *sluice__chain_take_all(struct sluice__chain *chain,
+							 struct sluice_args ***ret_end)
 {
-	struct sluice_args *args = chain->first;
+	struct sluice_args *first = chain->first;
 
-	if (args) {
-		chain->first = args->run.next;
-		if (!chain->first)
-			chain->end = &chain->first;
-		chain->taken++;
-	}
-	return args;
+	*ret_end = chain->end;
+	chain->first = NULL;
+	chain->end = &chain->first;
+	return first;
+}
+
+/* The rest of what was taken, in front of what came since. */
+static inline void sluice__chain_put_back(struct sluice__chain *chain, struct sluice_args *first,
+					  struct sluice_args **end)
+{
+	*end = chain->first;
+	if (!chain->first)
+		chain->end = end;
+	chain->first = first;
 }
 
 #endif

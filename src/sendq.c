@@ -24,22 +24,10 @@ uint64_t sluice__sendq_memory(const struct sluice_args *args)
 	return args->run.total - args->run.sent;
 }
 
-static void unlink_record(struct sluice__sendq *queue, struct sluice_args *args)
-{
-	if (args->run.prev)
-		args->run.prev->run.next = args->run.next;
-	else
-		queue->head = args->run.next;
-	if (args->run.next)
-		args->run.next->run.prev = args->run.prev;
-	else
-		queue->tail = args->run.prev;
-}
-
 void sluice__sendq_remove(struct sluice__sendq *queue, struct sluice_args *args)
 {
 	queue->bytes -= sluice__sendq_memory(args);
-	unlink_record(queue, args);
+	sluice__list_remove(&queue->list, args);
 }
 
 /* ---- gather ---- */
@@ -204,13 +192,36 @@ static void gather_reset(struct sluice__gather *gather)
 	gather->plain = true;
 }
 
-void sluice__sendq_gather(const struct sluice__sendq *queue, struct sluice__gather *gather)
+/* The fast path: whole plain buffers that fit. Returns the first record that is not one. */
+static struct sluice_args *gather_plain(struct sluice__gather *gather, struct sluice_args *args)
 {
-	struct sluice_args *args = queue->head;
-	struct sluice_args *last = NULL;
 	struct iovec *segment = gather->segments;
 	struct iovec *end = segment + gather->room;
-	uint64_t left = gather->budget;
+	struct sluice_args *last = NULL;
+	int64_t left = (int64_t)gather->budget;
+
+	while (args && args->run.extras == 0 && segment != end) {
+		uint64_t length = args->run.total;
+
+		if (length > (uint64_t)left)
+			break;
+		left -= (int64_t)length;
+		segment->iov_base = (void *)(uintptr_t)args->run.base;
+		segment->iov_len = length;
+		segment++;
+		last = args;
+		args = args->run.next;
+	}
+	gather->last = last;
+	gather->count = (uint32_t)(segment - gather->segments);
+	gather->records = gather->count;
+	gather->bytes = gather->budget - (uint64_t)left;
+	return args;
+}
+
+void sluice__sendq_gather(const struct sluice__sendq *queue, struct sluice__gather *gather)
+{
+	struct sluice_args *args = queue->list.head;
 
 	gather_reset(gather);
 	if (!args)
@@ -218,23 +229,8 @@ void sluice__sendq_gather(const struct sluice__sendq *queue, struct sluice__gath
 	gather_head(args, gather);
 	if (gather->what != SLUICE__GATHERED_MEMORY)
 		return;
-	/* The fast path: plain buffers that fit. One round costs about a dozen instructions. */
-	while (args && args->run.extras == 0 && segment != end) {
-		uint64_t length = args->run.total - args->run.sent;
-
-		if (length > left)
-			break;
-		segment->iov_base = (char *)(uintptr_t)args->run.base + args->run.sent;
-		segment->iov_len = length;
-		segment++;
-		left -= length;
-		last = args;
-		args = args->run.next;
-	}
-	gather->last = last;
-	gather->count = (uint32_t)(segment - gather->segments);
-	gather->records = gather->count;
-	gather->bytes = gather->budget - left;
+	if (!args->run.sent)
+		args = gather_plain(gather, args);
 	while (args && !gather_full(gather) && gather_unusual(gather, args))
 		args = args->run.next;
 }
@@ -323,7 +319,7 @@ static bool settle_record(struct sluice__sendq *queue, struct sluice_args *args,
 
 void sluice__sendq_finish_head(struct sluice__sendq *queue, struct sluice__chain *done)
 {
-	struct sluice_args *args = queue->head;
+	struct sluice_args *args = queue->list.head;
 
 	sluice__sendq_remove(queue, args);
 	args->run.sent = 0;
@@ -341,10 +337,10 @@ static uint32_t settle_walk(struct sluice__sendq *queue, const struct sluice_arg
 {
 	uint64_t left = taken;
 	uint32_t finished = 0;
-	bool more = queue->head != NULL;
+	bool more = queue->list.head != NULL;
 
 	while (more) {
-		struct sluice_args *args = queue->head;
+		struct sluice_args *args = queue->list.head;
 
 		more = args != last && args->run.next;
 		if (!settle_record(queue, args, &left))
@@ -360,17 +356,13 @@ static uint32_t settle_walk(struct sluice__sendq *queue, const struct sluice_arg
 uint32_t sluice__sendq_settle(struct sluice__sendq *queue, const struct sluice__flight *flight,
 			      uint64_t taken, struct sluice__chain *done)
 {
-	struct sluice_args *first = queue->head;
+	struct sluice_args *first = queue->list.head;
 	struct sluice_args *last = flight->last;
 
 	assert(taken <= flight->bytes);
 	if (unlikely(!flight->plain || taken != flight->bytes || first->run.sent))
 		return settle_walk(queue, last, taken, done);
-	queue->head = last->run.next;
-	if (queue->head)
-		queue->head->run.prev = NULL;
-	else
-		queue->tail = NULL;
+	sluice__list_cut(&queue->list, last);
 	queue->bytes -= taken;
 	sluice__chain_splice(done, first, last, flight->records);
 	return flight->records;
@@ -390,8 +382,8 @@ uint32_t sluice__sendq_fail(struct sluice__sendq *queue, int32_t error, int32_t 
 {
 	uint32_t finished = 0;
 
-	while (queue->head) {
-		struct sluice_args *args = queue->head;
+	while (queue->list.head) {
+		struct sluice_args *args = queue->list.head;
 
 		sluice__record_result(args, error, native, args->run.sent);
 		sluice__sendq_finish_head(queue, done);

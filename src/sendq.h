@@ -15,8 +15,7 @@
 #include "record.h"
 
 struct sluice__sendq {
-	struct sluice_args *head;
-	struct sluice_args *tail;
+	struct sluice__list list;
 	uint64_t bytes; /* of memory, accepted and not yet taken */
 };
 
@@ -52,15 +51,21 @@ struct sluice__flight {
 	bool plain;
 };
 
+static inline void sluice__sendq_init(struct sluice__sendq *queue)
+{
+	sluice__list_init(&queue->list);
+	queue->bytes = 0;
+}
+
+static inline struct sluice_args *sluice__sendq_head(const struct sluice__sendq *queue)
+{
+	return queue->list.head;
+}
+
+/* Its bytes are counted by the caller, who knows whether they are memory. */
 static inline void sluice__sendq_push(struct sluice__sendq *queue, struct sluice_args *args)
 {
-	args->run.next = NULL;
-	args->run.prev = queue->tail;
-	if (queue->tail)
-		queue->tail->run.next = args;
-	else
-		queue->head = args;
-	queue->tail = args;
+	sluice__list_push(&queue->list, args);
 }
 
 /* Bytes of memory that the record still holds in the queue. */

@@ -50,7 +50,7 @@ static void settle_drained(struct sluice_socket *socket)
 void sluice__settle_shorter(struct sluice_socket *socket)
 {
 	settle_drained(socket);
-	if ((socket->state & SLUICE__GRACEFUL) && !socket->queue.head)
+	if ((socket->state & SLUICE__GRACEFUL) && !socket->queue.list.head)
 		sluice__attention_want(socket, SLUICE__WANT_CLOSE);
 }
 
@@ -109,7 +109,7 @@ int sluice__settle_errno(struct sluice_socket *socket, int error_number)
 void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t native,
 			  int32_t rest_error, int32_t rest_native)
 {
-	struct sluice_args *head = socket->queue.head;
+	struct sluice_args *head = socket->queue.list.head;
 
 	if (!head)
 		return;
@@ -157,7 +157,7 @@ static void settle_out(struct sluice_socket *socket, const struct sluice__comple
 		if (socket->connecting)
 			sluice__connect_writable(socket);
 	}
-	if (socket->queue.head &&
+	if (socket->queue.list.head &&
 	    !(socket->state &
 	      (SLUICE__READY | SLUICE__BLOCKED | SLUICE__IN_FLIGHT | SLUICE__ENDED)))
 		sluice__ready(socket);

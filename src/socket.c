@@ -99,6 +99,8 @@ static void initialise(struct sluice_socket *socket, struct sluice_engine *engin
 {
 	socket->engine = engine;
 	socket->fd = fd;
+	sluice__sendq_init(&socket->queue);
+	sluice__list_init(&socket->receives);
 	socket->limit_bytes = engine->options.queue_limit_bytes;
 	socket->high_bytes = UINT64_MAX;
 	socket->attention_at = socket->limit_bytes ? socket->limit_bytes : UINT64_MAX;
@@ -229,7 +231,7 @@ int sluice_socket_attach(struct sluice_engine *engine, int fd, struct sluice_soc
 
 static bool is_idle(const struct sluice_socket *socket)
 {
-	return !socket->queue.head && !socket->receive_head && !socket->connecting &&
+	return !socket->queue.list.head && !socket->receives.head && !socket->connecting &&
 	       !socket->receiver && !socket->accepter && socket->armed == 0 &&
 	       !__atomic_load_n(&socket->attention, __ATOMIC_RELAXED);
 }

@@ -100,8 +100,7 @@ struct sluice_socket {
 
 	/* Receiving, or accepting. */
 	struct sluice__request in;
-	struct sluice_args *receive_head; /* records; linked by next and prev */
-	struct sluice_args *receive_tail;
+	struct sluice__list receives; /* records that receive or accept */
 	struct sluice__receiver *receiver; /* receive_start; atomic until taken over */
 	struct sluice__accepter *accepter; /* accept_start */
 	struct iovec receive_segment;

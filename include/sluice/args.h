@@ -114,7 +114,7 @@ struct sluice_args {
 		uint32_t extras;   /* what is unusual about it */
 		uint32_t disposed; /* written by any thread */
 		struct sluice_args *next;
-		struct sluice_args *prev;
+		struct sluice_args **link; /* what points here */
 		uint64_t total;   /* bytes asked for */
 		const void *base; /* the buffer, or the segments of a list */
 		uint64_t count;   /* segments of a list */

@@ -58,8 +58,11 @@ static void free_if_done(struct connection *connection)
 
 	if (!connection->ended || connection->receiving || connection->replies > 0)
 		return;
+	if (connection->refused)
+		worker->refused_count--;
+	else
+		worker->connection_count--;
 	free(connection);
-	worker->connection_count--;
 }
 
 static void drop_input(struct connection *connection)
@@ -360,7 +363,11 @@ void connection_begin(struct worker *worker, struct sluice_socket *socket, bool 
 	connection->waiter.ready = on_found;
 	list_init(&connection->waiter.link);
 	list_append(&worker->connections, &connection->link);
-	worker->connection_count++;
+	connection->refused = refuse;
+	if (refuse)
+		worker->refused_count++;
+	else
+		worker->connection_count++;
 	enter_phase(connection, CONNECTION_HEAD);
 	begin_receiving(connection);
 	if (connection->ended) {

@@ -52,6 +52,7 @@ struct connection {
 	bool surplus; /* the client may have sent more than was read */
 	bool at_end;  /* the client sends no more */
 	bool broken;
+	bool refused; /* one too many: it is told so */
 	bool ended;
 };
 

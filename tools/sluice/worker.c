@@ -28,6 +28,11 @@ static void read_clocks(struct worker *worker)
 	filecache_set_time(worker->cache, worker->tick, worker->now, worker->date);
 }
 
+static bool has_connections(const struct worker *worker)
+{
+	return worker->connection_count + worker->refused_count > 0;
+}
+
 /* The next tick comes when the date changes. */
 static void start_timer(struct worker *worker)
 {
@@ -62,11 +67,9 @@ static void on_tick(struct sluice_engine *engine, struct sluice_timer *timer)
 
 	read_clocks(worker);
 	check_connections(worker);
-	if (worker->draining > 0 && worker->tick >= worker->drain_until)
-		end_connections(worker);
 	if (accesslog_is_on(&worker->log))
 		accesslog_flush(&worker->log);
-	if (worker->connection_count > 0 || worker->draining > 0)
+	if (has_connections(worker))
 		start_timer(worker);
 }
 
@@ -101,16 +104,17 @@ static void on_accepted(struct sluice_socket *listener, const struct sluice_acce
 	struct worker *worker = token;
 	size_t most = worker->server->connections_max;
 
-	if (worker->connection_count == 0) {
+	if (!has_connections(worker)) {
 		read_clocks(worker);
 		start_timer(worker);
 	}
 	if (accepted->socket != NULL) {
-		if (worker->draining > 0 || worker->connection_count >= most + REFUSALS_MAX)
+		bool refuse = worker->connection_count >= most;
+
+		if (worker->draining > 0 || (refuse && worker->refused_count == REFUSALS_MAX))
 			sluice_socket_destroy(accepted->socket);
 		else
-			connection_begin(worker, accepted->socket,
-					 worker->connection_count >= most);
+			connection_begin(worker, accepted->socket, refuse);
 	}
 	if (accepted->terminal || accepted->error != SLUICE_ERROR_SUCCESS)
 		on_accept_error(worker, accepted);
@@ -136,18 +140,22 @@ static int begin_accepting(struct worker *worker)
 
 /* Draining */
 
+static void on_drain_over(struct sluice_engine *engine, struct sluice_timer *timer)
+{
+	end_connections(timer->token);
+}
+
 static void drain_here(struct sluice_engine *engine, void *token)
 {
 	struct worker *worker = token;
 	struct link *link = worker->connections.next;
 
-	read_clocks(worker);
 	if (worker->draining++ > 0) {
 		end_connections(worker);
 		return;
 	}
-	worker->drain_until = worker->tick + worker->server->options->drain_s;
-	start_timer(worker);
+	sluice_timer_start(engine, &worker->drain_timer,
+			   (int64_t)worker->server->options->drain_s * 1000000000);
 	sluice_socket_destroy(worker->listener);
 	worker->listener = NULL;
 	while (link != &worker->connections) {
@@ -156,8 +164,6 @@ static void drain_here(struct sluice_engine *engine, void *token)
 		link = link->next;
 		connection_drain(connection);
 	}
-	if (worker->server->options->drain_s == 0)
-		end_connections(worker);
 }
 
 void worker_drain(struct worker *worker)
@@ -168,7 +174,7 @@ void worker_drain(struct worker *worker)
 static bool is_done(const struct worker *worker)
 {
 	return worker->error != 0 ||
-	       (worker->draining > 0 && !worker->accepting && worker->connection_count == 0 &&
+	       (worker->draining > 0 && !worker->accepting && !has_connections(worker) &&
 		filecache_pending(worker->cache) == 0);
 }
 
@@ -276,6 +282,8 @@ int worker_start(struct worker *worker, const struct server *server, int listen_
 	worker->log.fd = -1;
 	worker->timer.expired = on_tick;
 	worker->timer.token = worker;
+	worker->drain_timer.expired = on_drain_over;
+	worker->drain_timer.token = worker;
 	list_init(&worker->connections);
 	sem_init(&worker->started, 0, 0);
 	sem_init(&worker->released, 0, 0);

@@ -31,6 +31,7 @@ struct worker {
 	struct sluice_engine *engine;
 	struct sluice_socket *listener;
 	struct sluice_timer timer;
+	struct sluice_timer drain_timer;
 	struct filecache *cache;
 	struct accesslog log;
 
@@ -40,6 +41,7 @@ struct worker {
 
 	struct link connections;
 	size_t connection_count;
+	size_t refused_count; /* of connections beside them, that are being told so */
 	struct reply *free_replies;
 	size_t free_reply_count;
 	struct request request; /* the one being looked at */

@@ -1,0 +1,235 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# `sluice serve` as a client sees it that keeps to the rules.
+. "$(dirname "${BASH_SOURCE[0]}")/serve_common.sh"
+
+printf '<h1>index</h1>\n' >"$root/index.html"
+printf 'body { }\n' >"$root/style.css"
+printf 'hello world\n' >"$root/hello.txt"
+printf 'a name\n' >"$root/a name & ä%.txt"
+: >"$root/empty.txt"
+mkdir "$root/sub" "$root/bare" "$root/.hidden" "$root/odd dir"
+printf '<p>sub</p>\n' >"$root/sub/index.html"
+printf '<p>odd</p>\n' >"$root/odd dir/index.html"
+printf 'secret\n' >"$root/.hidden/secret.txt"
+printf 'secret\n' >"$root/.secret"
+printf 'outside\n' >"$work/outside.txt"
+ln -s ../outside.txt "$root/out"
+ln -s "$work/outside.txt" "$root/absolute"
+ln -s hello.txt "$root/inside"
+ln -s sub "$root/linked"
+ln -s /proc/self/environ "$root/proc"
+ln -s loop "$root/loop"
+mkfifo "$root/fifo"
+head -c 20000 /dev/urandom >"$root/middle.bin"
+head -c 5000000 /dev/urandom >"$root/large.bin"
+
+start_server
+descriptors=$(settled_descriptors)
+
+same() { # PATH FILE OPTION...
+	local path=$1 file=$2
+	shift 2
+	get "$path" "$@" | cmp - "$root/$file"
+}
+
+part() { # RANGE FIRST COUNT FILE: 206 and the very bytes
+	local file=${4:-large.bin}
+	equal 206 "$(status "/$file" -r "$1")" &&
+		get "/$file" -r "$1" | cmp - <(tail -c "+$(($2 + 1))" "$root/$file" | head -c "$3")
+}
+
+check 'the first line says where, with which backend and why' \
+	matches "^Serving $root at http://127.0.0.1:[0-9]+/ with $backend \(.*asked.*\)$" \
+	"$(cat "$work/start")"
+
+# Files.
+check 'a small file arrives' same /hello.txt hello.txt
+check 'a small file arrives from the cache' same /hello.txt hello.txt
+check 'a file beyond the contents that are kept arrives' same /middle.bin middle.bin
+check 'a large file arrives' same /large.bin large.bin
+check 'a large file arrives from the cache' same /large.bin large.bin
+check 'an empty file arrives' equal '200 0' "$(get /empty.txt -o /dev/null -w '%{http_code} %{size_download}')"
+check 'a directory is its index' same / index.html
+check 'a directory below is its index' same /sub/ sub/index.html
+check 'a query is no part of the name' same '/hello.txt?a=/../b&c' hello.txt
+check 'escapes are decoded once' same '/a%20name%20&%20%C3%A4%25.txt' 'a name & ä%.txt'
+check 'empty and dot segments mean nothing' same '//./sub/.//index.html' sub/index.html
+check 'a link within is followed' same /inside hello.txt
+check 'a linked directory within is followed' same /linked/ sub/index.html
+check 'the absolute form of a target is understood' \
+	same /hello.txt hello.txt --request-target "http://elsewhere/hello.txt"
+
+# Heads.
+check 'HEAD has the length and no body' equal '200 0 20000' \
+	"$(get /middle.bin -I -o /dev/null -w '%{http_code} %{size_download} %header{content-length}')"
+check 'HEAD of a small file has no body' equal '200 0 12' \
+	"$(get /hello.txt -I -o /dev/null -w '%{http_code} %{size_download} %header{content-length}')"
+check 'the type of html' equal text/html "$(header content-type /)"
+check 'the type of css' equal text/css "$(header content-type /style.css)"
+check 'the type of anything else' equal application/octet-stream "$(header content-type /large.bin)"
+check 'the date is now' test $(($(date +%s) - $(date -d "$(header date /hello.txt)" +%s))) -le 2
+check 'Last-Modified is the file'\''s' \
+	equal "$(date -u -r "$root/hello.txt" '+%a, %d %b %Y %T GMT')" "$(header last-modified /hello.txt)"
+check 'ranges are offered' equal bytes "$(header accept-ranges /hello.txt)"
+
+# The date moves on in an answer that comes from the cache.
+dates() {
+	local first
+	first=$(header date /hello.txt)
+	sleep 1.1
+	[ "$first" != "$(header date /hello.txt)" ]
+}
+check 'the date of a cached answer moves on' dates
+
+# Connections.
+check 'the connection stays for the next request' equal '1 0 0' \
+	"$(curl -sS -o /dev/null -o /dev/null -o /dev/null -w '%{num_connects}\n' "$url/hello.txt" \
+		"$url/large.bin" "$url/nothing" | paste -sd' ')"
+check 'Connection: close closes' equal close \
+	"$(header connection /hello.txt -H 'Connection: close')"
+check 'HTTP/1.0 closes' same /hello.txt hello.txt --http1.0
+check 'HTTP/1.0 stays when asked to' equal keep-alive \
+	"$(header connection /hello.txt --http1.0 -H 'Connection: keep-alive')"
+check 'an offer of HTTP/2 is not taken' same /hello.txt hello.txt --http2
+
+# Ranges.
+check 'a range' part 10-19 10 10
+check 'a range to the end' part 4999990- 4999990 10
+check 'the last bytes' part -10 4999990 10
+check 'a range beyond the end is cut' part 4999990-9999999 4999990 10
+check 'a range of a small file' part 6-10 6 5 hello.txt
+check 'a range of one byte' part 0-0 0 1 hello.txt
+check 'a range says where it lies' equal 'bytes 6-10/12' "$(header content-range /hello.txt -r 6-10)"
+check 'a range of nothing is refused' equal 416 "$(status /hello.txt -r 12-)"
+check 'and told how much there is' equal 'bytes */12' "$(header content-range /hello.txt -r 12-)"
+check 'several ranges get the whole' equal '200 12' \
+	"$(get /hello.txt -r 0-1,3-4 -o /dev/null -w '%{http_code} %{size_download}')"
+check 'a broken range gets the whole' equal 200 "$(status /hello.txt -H 'Range: bytes=5-1')"
+check 'HEAD knows no ranges' equal 200 "$(status /hello.txt -I -r 0-1)"
+
+# Conditions.
+etag=$(header etag /hello.txt)
+modified=$(header last-modified /hello.txt)
+before='Sun, 06 Nov 1994 08:49:37 GMT'
+check 'If-None-Match of what there is' equal 304 "$(status /hello.txt -H "If-None-Match: $etag")"
+check 'the answer to it names the version' equal "$etag" \
+	"$(header etag /hello.txt -H "If-None-Match: $etag")"
+check 'If-None-Match of anything' equal 304 "$(status /hello.txt -H 'If-None-Match: *')"
+check 'If-None-Match of something else' equal 200 "$(status /hello.txt -H 'If-None-Match: "x"')"
+check 'If-Modified-Since then' equal 304 "$(status /hello.txt -H "If-Modified-Since: $modified")"
+check 'If-Modified-Since before' equal 200 "$(status /hello.txt -H "If-Modified-Since: $before")"
+check 'If-Match of what there is' equal 200 "$(status /hello.txt -H "If-Match: $etag")"
+check 'If-Match of something else' equal 412 "$(status /hello.txt -H 'If-Match: "x"')"
+check 'If-Unmodified-Since before' equal 412 "$(status /hello.txt -H "If-Unmodified-Since: $before")"
+check 'If-Unmodified-Since then' equal 200 "$(status /hello.txt -H "If-Unmodified-Since: $modified")"
+check 'If-Range of this version' equal 206 "$(status /hello.txt -r 0-1 -H "If-Range: $etag")"
+check 'If-Range of this date' equal 206 "$(status /hello.txt -r 0-1 -H "If-Range: $modified")"
+check 'If-Range of another version' equal 200 "$(status /hello.txt -r 0-1 -H 'If-Range: "x"')"
+
+# Refusals.
+check 'no such file' equal 404 "$(status /nothing)"
+check 'no such directory' equal 404 "$(status /nothing/)"
+check 'a file is no directory' equal 404 "$(status /hello.txt/)"
+check 'nor has it files' equal 404 "$(status /hello.txt/index.html)"
+check 'a name that cannot be' equal 404 "$(status "/$(printf 'a%.0s' $(seq 300))")"
+check 'a directory without an index' equal 403 "$(status /bare/)"
+check 'a directory is sent to its slash' equal /sub/ "$(header location /sub)"
+check 'with its query' equal '/sub/?a=b' "$(header location '/sub?a=b')"
+check 'and its escapes' equal '/odd%20dir/' "$(header location '/odd%20dir')"
+check 'a directory never becomes a host' equal /sub/ "$(header location //sub)"
+check 'a link outwards' equal 403 "$(status /out)"
+check 'an absolute link' equal 403 "$(status /absolute)"
+check 'a link into /proc' equal 403 "$(status /proc)"
+check 'a link to itself' equal 403 "$(status /loop)"
+check 'a FIFO' equal 403 "$(status /fifo)"
+check 'a hidden file' equal 403 "$(status /.secret)"
+check 'a file in a hidden directory' equal 403 "$(status /.hidden/secret.txt)"
+check 'POST' equal 405 "$(status /hello.txt -d x)"
+check 'POST is told what may be' equal 'GET, HEAD' "$(header allow /hello.txt -d x)"
+check 'DELETE' equal 405 "$(status /hello.txt -X DELETE)"
+check 'a large POST is answered before it is sent' equal 405 \
+	"$(status /hello.txt --data-binary "@$root/middle.bin" -H 'Expect: 100-continue')"
+check 'a POST beyond the limit' equal 413 "$(status /hello.txt --data-binary "@$root/large.bin" -H Expect:)"
+check 'a POST in chunks' equal 405 \
+	"$(status /hello.txt --data-binary "@$root/middle.bin" -H 'Transfer-Encoding: chunked')"
+check 'a refusal explains itself' matches '^404 Not Found\. .+' "$(get /nothing)"
+chmod 0 "$root/style.css"
+if [ -r "$root/style.css" ]; then
+	skip 'a file that may not be read' 'a user other than root'
+else
+	sleep 1.1
+	check 'a file that may not be read' equal 403 "$(status /style.css)"
+fi
+
+# Files that change.
+replace() {
+	printf 'replaced\n' >"$root/new" && mv "$root/new" "$root/hello.txt" && sleep 1.2 &&
+		equal replaced "$(get /hello.txt)"
+}
+rewrite() {
+	printf 'in place\n' >"$root/hello.txt" && sleep 1.2 && equal 'in place' "$(get /hello.txt)"
+}
+remove() {
+	rm "$root/hello.txt" && sleep 1.2 && equal 404 "$(status /hello.txt)"
+}
+check 'a file that is replaced' replace
+check 'a file that is written anew' rewrite
+check 'its version is another' test "$etag" != "$(header etag /hello.txt)"
+check 'a file that goes away' remove
+
+check 'no descriptor but those of cached files is left' \
+	test "$(settled_descriptors)" -le $((descriptors + 3))
+check 'SIGTERM ends it with 0' stop_server TERM
+
+# Other ways to start it.
+start_server --dotfiles --revalidate=0 --cache-file-size=0 --cache-entries=2 --bind=::1 --workers=2
+check 'IPv6, in the first line' matches 'http://\[::1\]:[0-9]+/ with .*, 2 workers$' "$(cat "$work/start")"
+check 'dotfiles when asked for' same /.secret .secret
+check 'never what lies above' equal 403 "$(status /../outside.txt)"
+check 'nothing kept in memory' same /middle.bin middle.bin
+check 'nor is anything stale' eval "echo 1 >\$root/f; get /f >/dev/null; echo 2 >\$root/f; equal 2 \$(get /f)"
+check 'SIGINT ends it with 0' stop_server INT
+
+start_server --access-log="$work/log"
+get '/large.bin?"x"' -r 0-99 -A 'an "agent"' -e from >/dev/null
+get /nothing >/dev/null
+check 'ends with an access log' stop_server
+check 'the access log has the request' matches \
+	'^127\.0\.0\.1 - - \[[^]]+\] "GET /large.bin\?\\x22x\\x22 HTTP/1.1" 206 100 "from" "an \\x22agent\\x22"$' \
+	"$(sed -n 1p "$work/log")"
+check 'and the one after' matches '"GET /nothing HTTP/1.1" 404 [0-9]+ "-" "curl' "$(sed -n 2p "$work/log")"
+
+# The command line.
+exits() { # CODE PATTERN ARGUMENT...
+	local code=$1 pattern=$2 output got
+	shift 2
+	output=$(timeout 10 "$SLUICE_COMMAND" "$@" 2>&1)
+	got=$?
+	equal "$code" "$got" && matches "$pattern" "$output"
+}
+check 'help' exits 0 'sluice COMMAND' --help
+check 'help of serve' exits 0 '--max-connections' serve --help
+check 'help of probe' exits 0 '--json' probe --help
+check 'the version' exits 0 '^sluice [0-9]+\.[0-9]+\.[0-9]+$' --version
+check 'the version of serve' exits 0 '^sluice [0-9]+' serve --version
+check 'no command' exits 2 'say which command'
+check 'an unknown command' exits 2 'florp: no such command' florp
+check 'an unknown option' exits 2 '--florp: no such option' serve --florp
+check 'a missing value' exits 2 'port: the value is missing' serve --port
+check 'a number that is none' exits 2 'not a number' serve --port=x
+check 'a number out of range' exits 2 'out of range' serve --port=65536
+check 'an unknown backend' exits 2 'auto, uring or epoll' serve --backend=x
+check 'two directories' exits 2 'one directory' serve a b
+check 'no such directory' exits 1 'nowhere: No such file' serve "$work/nowhere"
+check 'a file for a directory' exits 1 'give the directory' serve "$root/index.html"
+check 'an address of another machine' exits 1 'with --bind' serve --bind=192.0.2.1 "$root"
+check 'an address that is none' exits 2 '--bind=300.1.1.1' serve --bind=300.1.1.1 "$root"
+start_server
+check 'a port in use' exits 1 'choose another with --port' serve --port="$port" "$root"
+check 'a port in use, with workers' exits 1 'choose another' serve --workers=2 --port="$port" "$root"
+check 'ends' stop_server
+check 'the probe' exits 0 'backend: (uring|epoll)' probe
+check 'the probe in JSON' eval '"$SLUICE_COMMAND" probe --json | python3 -m json.tool'
+
+plan

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+# Sourced by the tests of `sluice serve`: TAP, a daemon on a port of its own, a directory that goes
+# away. Needs $SLUICE_COMMAND; $SLUICE_BACKEND says which backend has to serve.
+set -u
+
+: "${SLUICE_COMMAND:?the path of the command}"
+backend=${SLUICE_BACKEND:-uring}
+cases=0
+server=
+work=$(mktemp -d) || exit 1
+root=$work/root
+mkdir "$root"
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+finish() {
+	[ -z "$server" ] || kill -KILL "$server" 2>/dev/null
+	rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
+
+# check NAME COMMAND...: one case; what a failing command prints is shown.
+check() {
+	local name=$1
+	shift
+	cases=$((cases + 1))
+	if "$@" >"$work/output" 2>&1; then
+		printf 'ok %d - %s\n' "$cases" "$name"
+	else
+		printf 'not ok %d - %s\n' "$cases" "$name"
+		sed 's/^/# /' "$work/output" | head -n 40
+	fi
+}
+
+skip() {
+	cases=$((cases + 1))
+	printf 'ok %d - %s # SKIP %s\n' "$cases" "$1" "$2"
+}
+
+plan() {
+	printf '1..%d\n' "$cases"
+}
+
+# equal WANTED GOT
+equal() {
+	[ "$1" = "$2" ] || {
+		printf 'wanted: %s\ngot:    %s\n' "$1" "$2"
+		return 1
+	}
+}
+
+# matches PATTERN TEXT: an extended regular expression.
+matches() {
+	[[ $2 =~ $1 ]] || {
+		printf 'wanted: %s\ngot:    %s\n' "$1" "$2"
+		return 1
+	}
+}
+
+# start_server OPTION...: serves $root; sets $server, $url and $port.
+start_server() {
+	: >"$work/start"
+	"$SLUICE_COMMAND" serve --port=0 --backend="$backend" "$@" "$root" \
+		>"$work/start" 2>"$work/errors" &
+	server=$!
+	for _ in $(seq 200); do
+		url=$(sed -n 's/^Serving .* at \(http:[^ ]*\)\/ with .*/\1/p' "$work/start")
+		[ -z "$url" ] || break
+		kill -0 "$server" 2>/dev/null || break
+		sleep 0.05
+	done
+	if [ -z "$url" ]; then
+		echo 'Bail out! the server did not start'
+		sed 's/^/# /' "$work/start" "$work/errors"
+		exit 1
+	fi
+	port=${url##*:}
+}
+
+# stop_server [SIGNAL]: the exit code is the server's.
+stop_server() {
+	local pid=$server
+	server=
+	kill -"${1:-TERM}" "$pid"
+	wait "$pid" || {
+		local code=$?
+		cat "$work/errors"
+		return "$code"
+	}
+}
+
+# get PATH OPTION...: the body; path as it is.
+get() {
+	local path=$1
+	shift
+	curl -sS --path-as-is --max-time 60 "$@" "$url$path"
+}
+
+# status PATH OPTION...: the status alone.
+status() {
+	get "$@" -o /dev/null -w '%{http_code}'
+}
+
+# header NAME PATH OPTION...: the value of one header of the answer.
+header() {
+	local name=$1
+	shift
+	get "$@" -o /dev/null -D - | tr -d '\r' | sed -n "s/^$name: //Ip"
+}
+
+open_descriptors() {
+	ls "/proc/$server/fd" | wc -l
+}
+
+# Requests that hold nothing open: the count of descriptors once the server has settled.
+settled_descriptors() {
+	local before after
+	before=$(open_descriptors)
+	for _ in $(seq 40); do
+		sleep 0.1
+		after=$(open_descriptors)
+		[ "$after" != "$before" ] || break
+		before=$after
+	done
+	echo "$after"
+}

@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# `sluice serve` in time and in numbers: what takes too long ends, what is too many is refused.
+. "$(dirname "${BASH_SOURCE[0]}")/serve_common.sh"
+
+printf 'hello\n' >"$root/hello.txt"
+truncate -s 64M "$root/large.bin"
+
+client() {
+	python3 "$here/serve_client.py" "$port" "$@"
+}
+
+start_server --idle-timeout=1 --header-timeout=1 --write-timeout=1
+# Side by side: each takes as long as its time-out.
+timed() { # NAME CLIENT...
+	local log=$work/timed.$((++timed_count))
+	timed_names[timed_count]=$1
+	shift
+	client "$@" >"$log" 2>&1 &
+	timed_pids[timed_count]=$!
+}
+ended() {
+	cat "$work/timed.$1"
+	wait "${timed_pids[$1]}"
+}
+timed_count=0
+timed 'an idle connection ends, not too early' idle 0.9 3.5
+timed 'a connection without a request ends' silent 0.9 3.5
+timed 'half a request is told 408' slow_head 0.9 3.5
+timed 'a request that trickles in is told 408' trickle 0.9 3.5
+timed 'a body that does not come ends the connection' slow_body 0.9 3.5
+timed 'a client that reads nothing is given up' no_reader 0.9 6
+timed 'a client that reads slowly gets all' slow_reader
+for i in $(seq "$timed_count"); do
+	check "${timed_names[$i]}" ended "$i"
+done
+check 'ends' stop_server
+
+start_server --max-connections=3
+check 'a connection too many is told 503' client too_many 3
+check 'and one is accepted when another has ended' client too_many 3
+check 'ends with connections open' stop_server
+
+# What is being sent when it ends.
+drain() { # OPTION...
+	local status=0 pid
+	start_server "$@"
+	curl -sS --limit-rate 40M -o "$work/got" "$url/large.bin" &
+	pid=$!
+	sleep 0.3
+	kill -TERM "$server"
+	sleep 0.2
+	curl -sS -o /dev/null --max-time 2 "$url/hello.txt" 2>/dev/null && echo 'it still accepts' && status=1
+	wait "$pid" || status=1
+	wait "$server" || { status=1; cat "$work/errors"; }
+	server=
+	cmp "$work/got" "$root/large.bin" || status=1
+	return "$status"
+}
+check 'what is being sent is finished' drain
+check 'what is being sent is finished, by two workers' drain --workers=2
+
+abandon() { # LEAST MOST SECOND-SIGNAL OPTION...
+	local least=$1 most=$2 second=$3 before after status=0
+	shift 3
+	start_server "$@"
+	python3 "$here/serve_client.py" "$port" hold 2>/dev/null &
+	local pid=$!
+	sleep 0.4
+	before=$(date +%s%N)
+	kill -TERM "$server"
+	[ -z "$second" ] || { sleep 0.2; kill -"$second" "$server"; }
+	wait "$server" || { status=1; cat "$work/errors"; }
+	after=$(date +%s%N)
+	server=
+	kill "$pid" 2>/dev/null
+	wait "$pid" 2>/dev/null
+	echo "it took $(((after - before) / 1000000)) ms"
+	[ $((after - before)) -ge "${least}000000" ] && [ $((after - before)) -le "${most}000000" ] &&
+		return "$status"
+}
+check 'but not longer than allowed' abandon 900 4000 '' --drain=1
+check 'nor at all when not allowed' abandon 0 1500 '' --drain=0
+check 'nor when told twice' abandon 0 2500 TERM --drain=60
+
+plan

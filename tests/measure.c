@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -61,6 +62,13 @@ int count_ring_workers(void)
 		count += is_ring_worker(entry->d_name);
 	closedir(directory);
 	return count;
+}
+
+void become_nobody(void)
+{
+	if (geteuid() == 0)
+		cr_assert_eq(setuid(65534), 0);
+	cr_assert_eq(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), 0);
 }
 
 unsigned long limit_descriptors(unsigned long limit)

@@ -16,6 +16,12 @@ long waits(void);
 /* Kernel threads that work for this process's rings. */
 int count_ring_workers(void);
 
+/*
+ * Becomes a user who owns nothing, for good; /proc/self stays open to the process. Not as root it
+ * is somebody already, and nothing happens.
+ */
+void become_nobody(void);
+
 #define HOARD_MAX 1024
 
 /* Descriptors that a test takes so that nobody else can have them. */

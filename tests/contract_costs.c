@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * No allocation for an operation, after a socket's first: every malloc of the process and every
+ * mmap is counted while a round of operations runs that has run before.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "files.h"
+#include "measure.h"
+#include "streams.h"
+
+static _Atomic uint64_t allocations;
+
+#ifdef __SANITIZE_ADDRESS__
+
+int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t),
+					      void (*on_free)(const volatile void *));
+
+static void on_malloc(const volatile void *memory, size_t size)
+{
+	allocations++;
+}
+
+static void on_free(const volatile void *memory)
+{
+}
+
+static void count_allocations(void)
+{
+	cr_assert(__sanitizer_install_malloc_and_free_hooks(on_malloc, on_free));
+}
+
+#else
+
+/* The library's calls meet these before the C library's. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *memory, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
+
+void *malloc(size_t size)
+{
+	allocations++;
+	return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+	allocations++;
+	return __libc_calloc(count, size);
+}
+
+void *realloc(void *memory, size_t size)
+{
+	allocations++;
+	return __libc_realloc(memory, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+	allocations++;
+	return __libc_memalign(alignment, size);
+}
+
+int posix_memalign(void **ret_memory, size_t alignment, size_t size)
+{
+	allocations++;
+	*ret_memory = __libc_memalign(alignment, size);
+	return *ret_memory ? 0 : ENOMEM;
+}
+
+void *mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
+{
+	allocations++;
+	return (void *)syscall(SYS_mmap, address, length, protection, flags, fd, offset);
+}
+
+static void count_allocations(void)
+{
+}
+
+#endif
+
+/* What one round works with; rounds allocate nothing of their own. */
+#define RECORDS 64
+
+struct round {
+	struct fixture fixture;
+	struct pair pair;
+	struct operation *operations;
+	struct file file;
+	char *memory;
+	void (*run)(struct round *round);
+};
+
+static char sink[MIB];
+
+/* Runs the engine and throws away what arrives until the operations are over. */
+static void drain(struct round *round, size_t count)
+{
+	int64_t deadline = now_ns() + GUARD_NS;
+
+	do {
+		while (recv(round->pair.peer, sink, sizeof sink, MSG_DONTWAIT) > 0)
+			;
+		cr_assert(sluice_engine_run(round->fixture.engine, 0) >= 0);
+		cr_assert_lt(now_ns(), deadline);
+	} while (!are_over(round->operations, count));
+	while (recv(round->pair.peer, sink, sizeof sink, MSG_DONTWAIT) > 0)
+		;
+}
+
+static void round_begin(struct round *round)
+{
+	count_allocations();
+	round->memory = pattern_new(MIB, 0);
+	file_new(&round->file, 2 * MIB, 0);
+	files_begin(&round->fixture, NULL);
+	tcp_pair(&round->fixture, &round->pair, SMALL);
+	round->operations = operations_new(&round->fixture, RECORDS);
+}
+
+static void round_end(struct round *round)
+{
+	pair_close(&round->pair);
+	fixture_end(&round->fixture);
+	file_end(&round->file);
+	free(round->operations);
+	free(round->memory);
+}
+
+/* The first rounds may fill the pools; the hundred after them allocate nothing. */
+static void assert_allocates_nothing(void (*run)(struct round *round))
+{
+	struct round round;
+	uint64_t before, counted;
+
+	round_begin(&round);
+	run(&round);
+	run(&round);
+	before = allocations;
+	counted = statistics_of(&round.fixture).allocations;
+	for (int i = 0; i < 100; i++)
+		run(&round);
+	cr_assert_eq(allocations, before, "%llu allocations in a hundred rounds",
+		     (unsigned long long)(allocations - before));
+	cr_assert_eq(statistics_of(&round.fixture).allocations, counted);
+	round_end(&round);
+}
+
+/* Or the other tests would tell nothing. */
+Test(costs, costs_allocations_are_seen)
+{
+	struct fixture fixture;
+	uint64_t before;
+
+	count_allocations();
+	before = allocations;
+	fixture_begin(&fixture);
+	cr_assert_gt(allocations, before);
+	cr_assert_gt(statistics_of(&fixture).allocations, 0);
+	fixture_end(&fixture);
+}
+
+static void send_eagerly(struct round *round)
+{
+	for (int i = 0; i < RECORDS; i++) {
+		cr_assert(start_send(round->pair.socket, &round->operations[i], "hello", 5) >= 0);
+		drain(round, RECORDS);
+	}
+}
+
+Test(costs, costs_an_eager_send_allocates_nothing)
+{
+	assert_allocates_nothing(send_eagerly);
+}
+
+static void send_batched(struct round *round)
+{
+	cr_assert_eq(sluice_batch_begin(round->fixture.engine), 0);
+	for (int i = 0; i < RECORDS; i++)
+		cr_assert_eq(start_send(round->pair.socket, &round->operations[i], "hello", 5), 1);
+	cr_assert_eq(sluice_batch_end(round->fixture.engine), 0);
+	drain(round, RECORDS);
+}
+
+Test(costs, costs_a_batch_of_sends_allocates_nothing)
+{
+	assert_allocates_nothing(send_batched);
+}
+
+/* Pending, short and continued. */
+static void send_more_than_fits(struct round *round)
+{
+	for (int i = 0; i < 4; i++)
+		cr_assert(start_send(round->pair.socket, &round->operations[i], round->memory,
+				     200000) >= 0);
+	drain(round, 4);
+}
+
+Test(costs, costs_a_send_that_waits_allocates_nothing)
+{
+	assert_allocates_nothing(send_more_than_fits);
+}
+
+static void send_lists(struct round *round)
+{
+	static struct iovec segments[2000];
+
+	for (int i = 0; i < 2000; i++)
+		segments[i] = segment(round->memory + i, 1);
+	for (int i = 0; i < 4; i++) {
+		struct operation *operation = &round->operations[i];
+
+		cr_assert_eq(sluice_args_set_buffer_list(&operation->args, segments, 2000), 0);
+		cr_assert(start(sluice_send_async, round->pair.socket, operation) >= 0);
+	}
+	drain(round, 4);
+	for (int i = 0; i < 4; i++)
+		cr_assert_eq(sluice_args_set_buffer_list(&round->operations[i].args, NULL, 0), 0);
+}
+
+Test(costs, costs_a_list_allocates_nothing)
+{
+	assert_allocates_nothing(send_lists);
+}
+
+static void send_memory_packets(struct round *round)
+{
+	static struct sluice_packet packets[20];
+
+	for (int i = 0; i < 20; i++)
+		packets[i] = memory_packet(round->memory, 1000);
+	for (int i = 0; i < 4; i++)
+		cr_assert(start_packets(round->pair.socket, &round->operations[i], packets, 20) >=
+			  0);
+	drain(round, 4);
+}
+
+Test(costs, costs_packets_of_memory_allocate_nothing)
+{
+	assert_allocates_nothing(send_memory_packets);
+}
+
+static void send_files(struct round *round)
+{
+	static struct sluice_packet packets[4];
+
+	packets[0] = memory_packet(round->memory, 100);
+	packets[1] = file_packet(round->file.fd, 0, 1000);
+	packets[2] = file_packet(round->file.fd, 0, 300000);
+	packets[3] = memory_packet(round->memory, 100);
+	for (int i = 0; i < 4; i++)
+		cr_assert(start_packets(round->pair.socket, &round->operations[i], packets, 4) >=
+			  0);
+	drain(round, 4);
+}
+
+Test(costs, costs_files_by_descriptor_allocate_nothing)
+{
+	assert_allocates_nothing(send_files);
+}
+
+static void send_paths(struct round *round)
+{
+	static struct sluice_packet packets[2];
+
+	packets[0] = path_packet(round->file.path, 0, 1000);
+	packets[1] = path_packet(round->file.path, 0, 10000);
+	for (int i = 0; i < 4; i++)
+		cr_assert(start_packets(round->pair.socket, &round->operations[i], packets, 2) >=
+			  0);
+	drain(round, 4);
+}
+
+Test(costs, costs_files_by_path_allocate_nothing)
+{
+	assert_allocates_nothing(send_paths);
+}
+
+static void send_cold_files(struct round *round)
+{
+	struct sluice_packet packet = file_packet(round->file.fd, 0, 0);
+
+	if (file_chill(round->file.fd) < 0)
+		cr_skip("this filesystem does not let go of its pages, or does not tell");
+	cr_assert(start_packets(round->pair.socket, &round->operations[0], &packet, 1) >= 0);
+	drain(round, 1);
+}
+
+Test(costs, costs_cold_files_allocate_nothing)
+{
+	assert_allocates_nothing(send_cold_files);
+}
+
+static void receive(struct round *round)
+{
+	for (int i = 0; i < 10; i++) {
+		cr_assert(start_receive(round->pair.socket, &round->operations[i], sink, 10) >= 0);
+		cr_assert_eq(send(round->pair.peer, "0123456789", 10, MSG_NOSIGNAL), 10);
+		drain(round, 10);
+	}
+}
+
+Test(costs, costs_a_receive_allocates_nothing)
+{
+	assert_allocates_nothing(receive);
+}
+
+static void give_up(struct round *round)
+{
+	struct operation *overdue = &round->operations[0], *cancelled = &round->operations[1];
+	static char bytes[2][16];
+
+	overdue->args.timeout_ns = MILLISECOND;
+	cr_assert_eq(start_receive(round->pair.socket, overdue, bytes[0], 16), 1);
+	cancelled->args.timeout_ns = SECOND;
+	cr_assert_eq(start_receive(round->pair.socket, cancelled, bytes[1], 16), 1);
+	cr_assert_eq(sluice_cancel(round->pair.socket, &cancelled->args), 0);
+	drain(round, 2);
+	cr_assert_eq(overdue->args.error, SLUICE_ERROR_TIMED_OUT);
+	cr_assert_eq(cancelled->args.error, SLUICE_ERROR_OPERATION_ABORTED);
+}
+
+Test(costs, costs_deadlines_and_cancels_allocate_nothing)
+{
+	assert_allocates_nothing(give_up);
+}
+
+static void count_expiration(struct sluice_engine *engine, struct sluice_timer *timer)
+{
+	++*(int *)timer->token;
+}
+
+static void arm_timers(struct round *round)
+{
+	static struct sluice_timer timers[1000];
+	int expirations = 0;
+
+	for (int i = 0; i < 1000; i++) {
+		timers[i].expired = count_expiration;
+		timers[i].token = &expirations;
+		cr_assert_eq(sluice_timer_start(round->fixture.engine, &timers[i],
+						i % 2 ? 3600 * SECOND : i * 1000),
+			     0);
+	}
+	while (expirations < 500)
+		drain(round, 0);
+	for (int i = 0; i < 1000; i++)
+		cr_assert_eq(sluice_timer_stop(round->fixture.engine, &timers[i]), 0);
+}
+
+Test(costs, costs_timers_allocate_nothing)
+{
+	assert_allocates_nothing(arm_timers);
+}
+
+/* Delivered events, with a stream that stops for its buffers and goes on. */
+Test(costs, costs_a_stream_of_received_bytes_allocates_nothing)
+{
+	static struct consumer consumer;
+	struct round round;
+	uint64_t before = 0;
+
+	round_begin(&round);
+	consumer_init(&consumer, &round.fixture, round.pair.socket);
+	cr_assert_eq(start_consuming(&consumer), 0);
+	for (uint64_t position = 0; position < 200 * 10000; position += 10000) {
+		if (position == 20 * 10000)
+			before = allocations;
+		consumer.holds = position / 10000 % 2;
+		pattern_fill(sink, 10000, position);
+		cr_assert_eq(send(round.pair.peer, sink, 10000, MSG_NOSIGNAL), 10000);
+		while (consumer.position < position + 10000) {
+			cr_assert(sluice_engine_run(round.fixture.engine, SECOND) >= 0);
+			release_all(&consumer);
+		}
+	}
+	cr_assert_eq(allocations, before, "%llu allocations",
+		     (unsigned long long)(allocations - before));
+	cr_assert_eq(stop_consuming(&consumer), 0);
+	run_until(&round.fixture, consumer.terminals > 0);
+	round_end(&round);
+}

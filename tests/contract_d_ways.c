@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ways that files take: what is asked for is what happens, whatever way it is the bytes are the
+ * same, and the statistics tell.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "files.h"
+#include "measure.h"
+
+/* An engine of these options sends files of many sizes between memory, and says what it did. */
+static struct sluice_engine_statistics ways_of(const struct sluice_options *options,
+					       const size_t *lengths, size_t count)
+{
+	char *around = pattern_new(100, 0);
+	struct sluice_engine_statistics statistics;
+	struct scene scene;
+
+	file_new(&scene.file, 2 * MIB, 0);
+	fixture_begin_with(&scene.fixture, options);
+	tcp_pair(&scene.fixture, &scene.pair, 0);
+	operation_init(&scene.operation, &scene.fixture);
+	for (size_t i = 0; i < count; i++) {
+		struct sluice_packet packets[] = {
+			memory_packet(around, 100),
+			file_packet(scene.file.fd, 7, (int64_t)lengths[i]),
+			memory_packet(around, 100),
+		};
+		char *arrived = send_and_read(&scene, packets, 3, lengths[i] + 200);
+
+		cr_assert(pattern_matches(arrived, 100, 0));
+		cr_assert(pattern_matches(arrived + 100, lengths[i], 7));
+		cr_assert(pattern_matches(arrived + 100 + lengths[i], 100, 0));
+		free(arrived);
+	}
+	statistics = statistics_of(&scene.fixture);
+	scene_end(&scene);
+	free(around);
+	return statistics;
+}
+
+static struct sluice_options options_of(uint32_t file_way)
+{
+	struct sluice_options options;
+
+	cr_assert_eq(sluice_options_init(&options, sizeof options), 0);
+	options.file_way = file_way;
+	return options;
+}
+
+static const size_t all_lengths[] = {1, 1000, 2048, 2049, 10000, 100000, 1500000};
+
+#define LENGTHS (sizeof all_lengths / sizeof *all_lengths)
+
+Test(d00, d00_files_are_always_read_where_that_is_asked_for)
+{
+	struct sluice_options options = options_of(SLUICE_FILE_WAY_READ);
+	struct sluice_engine_statistics done = ways_of(&options, all_lengths, LENGTHS);
+
+	cr_assert_geq(done.files_read, LENGTHS);
+	cr_assert_eq(done.files_sendfile, 0);
+	cr_assert_eq(done.inline_files, 0);
+	cr_assert_eq(done.files_spliced, 0);
+}
+
+Test(d00, d00_files_always_go_by_sendfile_where_that_is_asked_for)
+{
+	struct sluice_options options = options_of(SLUICE_FILE_WAY_SENDFILE);
+	struct sluice_engine_statistics done;
+
+	if (getenv("SLUICE_DISABLE") && strstr(getenv("SLUICE_DISABLE"), "sendfile"))
+		cr_skip("sendfile is taken away");
+	done = ways_of(&options, all_lengths, LENGTHS);
+	cr_assert_eq(done.files_read, 0);
+	cr_assert_geq(done.files_sendfile, LENGTHS);
+	cr_assert_geq(done.inline_files, LENGTHS);
+	cr_assert_eq(done.files_spliced, 0);
+}
+
+Test(d00, d00_files_are_always_spliced_where_that_is_asked_for)
+{
+	struct sluice_options options = options_of(SLUICE_FILE_WAY_SPLICE);
+	struct sluice_engine_statistics done = ways_of(&options, all_lengths, LENGTHS);
+
+	cr_assert_geq(done.files_spliced, LENGTHS);
+	cr_assert_eq(done.files_sendfile, 0);
+	cr_assert_eq(done.files_read, 0);
+}
+
+Test(d00, d00_by_itself_the_library_reads_small_files_and_sends_larger_ones)
+{
+	static const size_t small[] = {1, 100, 1000, 2000}, larger[] = {8192, 100000, 1000000};
+	struct sluice_options options = options_of(SLUICE_FILE_WAY_AUTO);
+	struct sluice_engine_statistics done = ways_of(&options, small, 4);
+
+	cr_assert_geq(done.files_read, 4);
+	cr_assert_eq(done.files_sendfile, 0);
+	if (getenv("SLUICE_DISABLE"))
+		cr_skip("with something taken away larger files may be read as well");
+	done = ways_of(&options, larger, 3);
+	cr_assert_geq(done.files_sendfile, 3);
+	cr_assert_eq(done.files_spliced, 0);
+}
+
+/* Its header and trailer leave in the same call. */
+Test(d00, d00_the_size_up_to_which_files_are_read_is_an_option)
+{
+	static const size_t lengths[] = {10000, 50000};
+	struct sluice_options options = options_of(SLUICE_FILE_WAY_AUTO);
+	struct sluice_engine_statistics done;
+
+	options.file_read_bytes = 65536;
+	done = ways_of(&options, lengths, 2);
+	cr_assert_geq(done.files_read, 2);
+	cr_assert_eq(done.files_sendfile, 0);
+}
+
+Test(d00, d00_without_sendfile_everything_is_read)
+{
+	struct sluice_options options = options_of(SLUICE_FILE_WAY_AUTO);
+	struct sluice_engine_statistics done;
+
+	options.disable = SLUICE_CAPABILITY_SENDFILE;
+	done = ways_of(&options, all_lengths, LENGTHS);
+	cr_assert_eq(done.files_sendfile, 0);
+	cr_assert_eq(done.inline_files, 0);
+	cr_assert_geq(done.files_read, LENGTHS);
+}
+
+Test(d00, d00_every_way_sends_more_than_a_windowful_to_a_slow_reader)
+{
+	for (uint32_t way = SLUICE_FILE_WAY_AUTO; way <= SLUICE_FILE_WAY_SPLICE; way++) {
+		struct sluice_options options = options_of(way);
+		struct scene scene;
+		struct reader reader;
+		struct sluice_packet packet;
+
+		file_new(&scene.file, 3 * MIB, 0);
+		fixture_begin_with(&scene.fixture, &options);
+		tcp_pair(&scene.fixture, &scene.pair, SMALL);
+		operation_init(&scene.operation, &scene.fixture);
+		packet = file_packet(scene.file.fd, 0, 0);
+		reader_start_slow(&reader, scene.pair.peer, 0);
+		send_packets(scene.pair.socket, &scene.operation, &packet, 1);
+		assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 3 * MIB);
+		assert_read_to_end(&scene, &reader, 3 * MIB);
+		cr_assert_eq(reader.mismatches, 0);
+		scene_end(&scene);
+	}
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* What the library promises to need, and where the public members stand in their structures. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "support.h"
+
+/* Part of the interface: a program compiled against one version runs with the next. */
+#define ASSERT_OFFSET(type, member, offset) \
+	_Static_assert(offsetof(struct type, member) == (offset), #type "." #member " has moved")
+
+_Static_assert(sizeof(struct sluice_args) == 256, "a record is 256 bytes");
+ASSERT_OFFSET(sluice_args, completed, 0);
+ASSERT_OFFSET(sluice_args, user_token, 8);
+ASSERT_OFFSET(sluice_args, flags, 16);
+ASSERT_OFFSET(sluice_args, reserved, 20);
+ASSERT_OFFSET(sluice_args, timeout_ns, 24);
+ASSERT_OFFSET(sluice_args, error, 32);
+ASSERT_OFFSET(sluice_args, native_error, 36);
+ASSERT_OFFSET(sluice_args, bytes_transferred, 40);
+ASSERT_OFFSET(sluice_args, last_operation, 48);
+ASSERT_OFFSET(sluice_args, transmit_flags, 52);
+ASSERT_OFFSET(sluice_args, accept_socket, 56);
+ASSERT_OFFSET(sluice_args, remote_address, 128);
+ASSERT_OFFSET(sluice_args, from_address, 136);
+ASSERT_OFFSET(sluice_args, remote_address_length, 144);
+ASSERT_OFFSET(sluice_args, from_capacity, 148);
+ASSERT_OFFSET(sluice_args, from_length, 152);
+ASSERT_OFFSET(sluice_args, disconnect_reuse_socket, 156);
+
+_Static_assert(sizeof(struct sluice_packet) == 48, "a packet is 48 bytes");
+ASSERT_OFFSET(sluice_packet, kind, 0);
+ASSERT_OFFSET(sluice_packet, fd, 4);
+ASSERT_OFFSET(sluice_packet, base, 8);
+ASSERT_OFFSET(sluice_packet, path, 16);
+ASSERT_OFFSET(sluice_packet, offset, 24);
+ASSERT_OFFSET(sluice_packet, count, 32);
+ASSERT_OFFSET(sluice_packet, reserved, 40);
+
+_Static_assert(sizeof(struct sluice_timer) == 48, "a timer is 48 bytes");
+ASSERT_OFFSET(sluice_timer, expired, 0);
+ASSERT_OFFSET(sluice_timer, token, 8);
+
+/* A structure that says its size says it first. */
+ASSERT_OFFSET(sluice_options, size, 0);
+ASSERT_OFFSET(sluice_accept_options, size, 0);
+ASSERT_OFFSET(sluice_receive_options, size, 0);
+ASSERT_OFFSET(sluice_accepted, size, 0);
+ASSERT_OFFSET(sluice_received, size, 0);
+ASSERT_OFFSET(sluice_engine_statistics, size, 0);
+ASSERT_OFFSET(sluice_socket_statistics, size, 0);
+ASSERT_OFFSET(sluice_probe, size, 0);
+
+_Static_assert(SLUICE_INLINE_SEGMENTS >= 2, "at least two segments are copied into the record");
+
+static struct sluice_probe probe(void)
+{
+	struct sluice_probe found = {.size = sizeof found};
+
+	cr_assert_eq(sluice_probe(&found), 0);
+	return found;
+}
+
+Test(sizes, sizes_a_record_is_256_bytes_and_an_idle_socket_at_most_512)
+{
+	struct sluice_probe found = probe();
+
+	cr_assert_eq(found.record_bytes, 256);
+	cr_assert_gt(found.socket_bytes, 0);
+	cr_assert_leq(found.socket_bytes, 512, "a socket costs %u bytes", found.socket_bytes);
+	cr_assert_gt(found.engine_bytes, 0);
+	cr_assert_eq(found.segments_max, 1024);
+}
+
+#ifndef __SANITIZE_ADDRESS__
+static long resident_bytes(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	long total, resident = 0;
+
+	cr_assert(file);
+	cr_assert_eq(fscanf(file, "%ld %ld", &total, &resident), 2);
+	fclose(file);
+	return resident * sysconf(_SC_PAGESIZE);
+}
+
+/* Whatever the probe says: so much more memory do many of them take. */
+Test(sizes, sizes_many_idle_sockets_cost_no_more_than_they_may)
+{
+	enum {
+		SOCKETS = 900
+	};
+	static struct sluice_socket *sockets[SOCKETS];
+	struct fixture fixture;
+	long before, each;
+
+	fixture_begin(&fixture);
+	for (int i = 0; i < 10; i++)
+		sockets[i] = attach(&fixture, new_tcp(0));
+	memset(sockets + 10, 0xff, sizeof sockets - 10 * sizeof *sockets);
+	before = resident_bytes();
+	for (int i = 10; i < SOCKETS; i++)
+		sockets[i] = attach(&fixture, new_tcp(0));
+	each = (resident_bytes() - before) / (SOCKETS - 10);
+	for (int i = 0; i < SOCKETS; i++)
+		sluice_socket_destroy(sockets[i]);
+	fixture_end(&fixture);
+	cr_assert_leq(each, 512 + 128, "%ld bytes each", each);
+}
+#endif

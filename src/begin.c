@@ -62,6 +62,7 @@ static int try_plain(struct sluice_socket *socket, struct sluice_args *args)
 		engine->statistics.records_eager++;
 		args->error = SLUICE_ERROR_SUCCESS;
 		args->bytes_transferred = args->run.total;
+		args->flags = 0;
 		sluice__record_release(args);
 		return 0;
 	}

@@ -71,6 +71,7 @@ static void failed(struct sluice_socket *socket, int32_t error, int32_t native, 
 	struct sluice_args *args = socket->connecting;
 
 	socket->connecting = NULL;
+	sluice__socket_reset(socket); /* the next connect(2) would be answered for this one */
 	sluice__wheel_disarm(&socket->engine->deadlines, &socket->linger);
 	sluice__refuse_clear(socket, SLUICE__CONNECTING);
 	sluice__finish(socket->engine, args, error, native, 0);
@@ -83,7 +84,6 @@ void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_
 	if (!socket->connecting)
 		return;
 	sluice__request_cancel(socket, &socket->out);
-	sluice__socket_reset(socket); /* undoes it: the socket may connect again */
 	/* Closing ends what waits as it ends everything else. */
 	if (socket->state & SLUICE__ENDED)
 		failed(socket, error, native, error, native);

@@ -27,7 +27,7 @@ int sluice__check_alive(const struct sluice_socket *socket, const struct sluice_
 	return 0;
 }
 
-/* Each of the others stands alone; EAGER or BATCHED may stand beside any. */
+/* Each flag stands alone; where EAGER and BATCHED are allowed, one of them may stand beside it. */
 int sluice__check_flags(uint32_t flags, uint32_t allowed)
 {
 	uint32_t hints = flags & (SLUICE_FLAG_EAGER | SLUICE_FLAG_BATCHED);
@@ -35,7 +35,7 @@ int sluice__check_flags(uint32_t flags, uint32_t allowed)
 
 	if (hints == (SLUICE_FLAG_EAGER | SLUICE_FLAG_BATCHED))
 		return -EOPNOTSUPP;
-	if ((rest & ~allowed) || (rest & (rest - 1)))
+	if ((flags & ~allowed) || (rest & (rest - 1)))
 		return -EOPNOTSUPP;
 	return 0;
 }

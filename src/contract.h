@@ -11,7 +11,7 @@ struct sluice_socket;
 
 /* Closed, disposed, in progress, a reserved word, a bad time. */
 int sluice__check_alive(const struct sluice_socket *socket, const struct sluice_args *args);
-/* At most one of the allowed flags, and EAGER or BATCHED beside it. */
+/* At most one of the allowed flags; EAGER and BATCHED do not count, but exclude each other. */
 int sluice__check_flags(uint32_t flags, uint32_t allowed);
 /* For a send: -ENOTCONN or -EDESTADDRREQ where no remote is known. */
 int sluice__check_connected(struct sluice_socket *socket);

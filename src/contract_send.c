@@ -9,11 +9,14 @@
 #include "contract.h"
 #include "engine.h"
 
+/* How a send starts; beside any flag. */
+#define HINTS (SLUICE_FLAG_EAGER | SLUICE_FLAG_BATCHED)
+
 static uint32_t send_flags(const struct sluice_socket *socket)
 {
 	if (sluice__refuse(socket) & SLUICE__DATAGRAM)
-		return SLUICE_FLAG_DONT_ROUTE;
-	return SLUICE_FLAG_OUT_OF_BAND | SLUICE_FLAG_PARTIAL | SLUICE_FLAG_DONT_ROUTE |
+		return HINTS | SLUICE_FLAG_DONT_ROUTE;
+	return HINTS | SLUICE_FLAG_OUT_OF_BAND | SLUICE_FLAG_PARTIAL | SLUICE_FLAG_DONT_ROUTE |
 	       SLUICE_FLAG_MORE;
 }
 
@@ -177,7 +180,7 @@ static int check_packets(struct sluice_socket *socket, struct sluice_args *args)
 
 	if (!args->rare.packets)
 		return -EINVAL;
-	error = sluice__check_flags(args->flags, SLUICE_FLAG_MORE);
+	error = sluice__check_flags(args->flags, HINTS | SLUICE_FLAG_MORE);
 	if (error)
 		return error;
 	if (refuse & (SLUICE__DATAGRAM | SLUICE__LISTENING | SLUICE__CONNECTING))

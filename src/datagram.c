@@ -53,18 +53,17 @@ static int64_t send_one(struct sluice_socket *socket, const struct sluice_args *
 	return engine->backend->try_send(engine, socket, &message, flags);
 }
 
-static void finish(struct sluice_socket *socket, struct sluice_args *args, int64_t taken)
+static void finish(struct sluice_socket *socket, int64_t taken)
 {
 	socket->transmissions++;
 	if (taken >= 0) {
 		socket->records_sent++;
 		socket->bytes_sent += (uint64_t)taken;
-		sluice__record_result(args, SLUICE_ERROR_SUCCESS, 0, (uint64_t)taken);
-	} else {
-		sluice__record_result(args, sluice_socket_error_from_errno((int)taken),
-				      (int32_t)-taken, 0);
 	}
-	sluice__sendq_finish_head(&socket->queue, socket->engine->sink);
+	sluice__sendq_finish_head(&socket->queue, socket->engine->sink,
+				  taken < 0 ? sluice_socket_error_from_errno((int)taken)
+					    : SLUICE_ERROR_SUCCESS,
+				  taken < 0 ? (int32_t)-taken : 0, taken > 0 ? (uint64_t)taken : 0);
 	sluice__settle_shorter(socket);
 }
 
@@ -72,8 +71,8 @@ static void disconnect(struct sluice_socket *socket, struct sluice_args *args)
 {
 	int error = sluice__socket_disconnect(socket, args->run.extras & SLUICE__REUSE);
 
-	sluice__record_result(args, sluice_socket_error_from_errno(error), -error, 0);
-	sluice__sendq_finish_head(&socket->queue, socket->engine->sink);
+	sluice__sendq_finish_head(&socket->queue, socket->engine->sink,
+				  sluice_socket_error_from_errno(error), -error, 0);
 }
 
 void sluice__datagram_transmit(struct sluice_socket *socket)
@@ -99,7 +98,7 @@ void sluice__datagram_transmit(struct sluice_socket *socket)
 			sluice__transmit_blocked(socket);
 			return;
 		}
-		finish(socket, args, taken);
+		finish(socket, taken);
 	}
 	if (socket->queue.list.head && !(socket->state & SLUICE__READY))
 		sluice__ready(socket);

@@ -51,10 +51,7 @@ static void free_sockets(struct sluice_engine *engine)
 			close(socket->fd);
 		sluice__socket_free(socket);
 	}
-	while ((socket = engine->socket_pool)) {
-		engine->socket_pool = socket->event_next;
-		free(socket);
-	}
+	sluice__slabs_free(engine);
 }
 
 static void free_engine(struct sluice_engine *engine)

@@ -28,6 +28,7 @@ enum {
 };
 
 struct sluice__post;
+struct sluice__slab;
 struct sluice__uring;
 struct sluice__poller;
 struct sluice__fetcher;
@@ -94,6 +95,7 @@ struct sluice_engine {
 	pthread_mutex_t lock; /* sockets' list and pools */
 	struct sluice_socket *sockets;
 	struct sluice_socket *socket_pool;
+	struct sluice__slab *slabs;
 	pthread_t thread; /* with engine_start */
 	bool started;
 	bool stopping; /* atomic */

@@ -162,8 +162,8 @@ static void file_failed(struct sluice_socket *socket, int32_t error, int32_t nat
 	bool broken = args->run.sent > 0;
 
 	uncork(socket, args->rare.side);
-	sluice__record_result(args, error, native, args->run.sent);
-	sluice__sendq_finish_head(&socket->queue, socket->engine->sink);
+	sluice__sendq_finish_head(&socket->queue, socket->engine->sink, error, native,
+				  args->run.sent);
 	if (broken)
 		sluice__socket_shut(socket, false, true);
 	sluice__settle_shorter(socket);
@@ -174,8 +174,8 @@ static void finish(struct sluice_socket *socket, struct sluice_args *args)
 	uint32_t extras = args->run.extras;
 
 	uncork(socket, args->rare.side);
-	sluice__record_result(args, SLUICE_ERROR_SUCCESS, 0, args->run.sent);
-	sluice__sendq_finish_head(&socket->queue, socket->engine->sink);
+	sluice__sendq_finish_head(&socket->queue, socket->engine->sink, SLUICE_ERROR_SUCCESS, 0,
+				  args->run.sent);
 	socket->records_sent++;
 	if (extras & SLUICE__END) {
 		sluice__socket_disconnect(socket, extras & SLUICE__REUSE);

@@ -30,14 +30,10 @@ static bool in_flight(const struct sluice_socket *socket, const struct sluice_ar
 static void finish_given_up(struct sluice_engine *engine, struct sluice_args *args)
 {
 	bool overdue = args->run.extras & SLUICE__OVERDUE;
-	uint64_t bytes = args->run.sent;
 
-	args->run.sent = 0;
-	args->rare.segment_index = 0;
-	args->rare.segment_offset = 0;
 	sluice__finish(engine, args,
 		       overdue ? SLUICE_ERROR_TIMED_OUT : SLUICE_ERROR_OPERATION_ABORTED,
-		       overdue ? ETIMEDOUT : ECANCELED, bytes);
+		       overdue ? ETIMEDOUT : ECANCELED, args->run.sent);
 }
 
 static void give_up_send(struct sluice_socket *socket, struct sluice_args *args)

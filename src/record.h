@@ -29,7 +29,7 @@
 enum {
 	SLUICE__LIST = 1 << 0,
 	SLUICE__DEADLINE = 1 << 1,   /* armed in the wheel */
-	SLUICE__RESULT = 1 << 2,     /* the result members are written already */
+	SLUICE__RESULT = 1 << 2,     /* it has one, see sluice__record_result */
 	SLUICE__PARTIAL = 1 << 3,    /* ends with the first bytes taken */
 	SLUICE__MORE = 1 << 4,       /* hold back, more follows */
 	SLUICE__OUT_OF_BAND = 1 << 5, /* the last byte is urgent */
@@ -87,14 +87,16 @@ static inline void sluice__record_release(struct sluice_args *args)
 	__atomic_store_n(&args->run.owner, 0, __ATOMIC_RELEASE);
 }
 
-/* Writes the result of a record that is not a plain success. */
+/*
+ * The result of a record that has left its queue and is not a plain success. Its members show
+ * IOPending until it is given back, so the result waits in places that only a queue needs.
+ */
 static inline void sluice__record_result(struct sluice_args *args, int32_t error, int32_t native,
 					 uint64_t bytes)
 {
-	args->error = error;
-	args->native_error = native;
-	args->bytes_transferred = bytes;
-	args->run.extras |= SLUICE__RESULT;
+	args->run.sent = bytes;
+	args->rare.segment_offset = (uint64_t)(uint32_t)error << 32 | (uint32_t)native;
+	args->run.extras |= SLUICE__RESULT | SLUICE__DONE;
 }
 
 static inline struct sluice__wheel_node *sluice__record_timer(struct sluice_args *args)

@@ -317,18 +317,13 @@ static bool settle_record(struct sluice__sendq *queue, struct sluice_args *args,
 	return (args->run.extras & SLUICE__PARTIAL) && bytes > 0;
 }
 
-void sluice__sendq_finish_head(struct sluice__sendq *queue, struct sluice__chain *done)
+void sluice__sendq_finish_head(struct sluice__sendq *queue, struct sluice__chain *done,
+			       int32_t error, int32_t native, uint64_t bytes)
 {
 	struct sluice_args *args = queue->list.head;
 
 	sluice__sendq_remove(queue, args);
-	args->run.sent = 0;
-	if (args->run.extras)
-		args->run.extras |= SLUICE__DONE;
-	if (args->run.extras & SLUICE__LIST) {
-		args->rare.segment_index = 0;
-		args->rare.segment_offset = 0;
-	}
+	sluice__record_result(args, error, native, bytes);
 	sluice__chain_add(done, args);
 }
 
@@ -345,9 +340,7 @@ static uint32_t settle_walk(struct sluice__sendq *queue, const struct sluice_arg
 		more = args != last && args->run.next;
 		if (!settle_record(queue, args, &left))
 			break;
-		if (args->run.extras & SLUICE__PACKETS || args->run.sent != args->run.total)
-			sluice__record_result(args, SLUICE_ERROR_SUCCESS, 0, args->run.sent);
-		sluice__sendq_finish_head(queue, done);
+		sluice__sendq_finish_head(queue, done, SLUICE_ERROR_SUCCESS, 0, args->run.sent);
 		finished++;
 	}
 	return finished;
@@ -385,8 +378,7 @@ uint32_t sluice__sendq_fail(struct sluice__sendq *queue, int32_t error, int32_t 
 	while (queue->list.head) {
 		struct sluice_args *args = queue->list.head;
 
-		sluice__record_result(args, error, native, args->run.sent);
-		sluice__sendq_finish_head(queue, done);
+		sluice__sendq_finish_head(queue, done, error, native, args->run.sent);
 		error = rest_error;
 		native = rest_native;
 		finished++;

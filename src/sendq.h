@@ -87,8 +87,9 @@ uint32_t sluice__sendq_settle(struct sluice__sendq *queue, const struct sluice__
 /* The file at the head's current part gave `taken` bytes. True when the record is finished (and stays). */
 bool sluice__sendq_advance_file(struct sluice_args *args, uint64_t taken);
 
-/* Moves the head to done, as it is. */
-void sluice__sendq_finish_head(struct sluice__sendq *queue, struct sluice__chain *done);
+/* Moves the head to done, with this result. */
+void sluice__sendq_finish_head(struct sluice__sendq *queue, struct sluice__chain *done,
+			       int32_t error, int32_t native, uint64_t bytes);
 
 /*
  * Ends everything: the head with error and native and the bytes it has sent, the others with

@@ -16,7 +16,6 @@ void sluice__finish(struct sluice_engine *engine, struct sluice_args *args, int3
 		    int32_t native, uint64_t bytes)
 {
 	sluice__record_result(args, error, native, bytes);
-	args->run.extras |= SLUICE__DONE;
 	sluice__chain_add(&engine->done, args);
 }
 
@@ -30,11 +29,17 @@ void sluice__record_strip(struct sluice_engine *engine, struct sluice_args *args
 		sluice__packets_close(engine, args->rare.side);
 		args->rare.side = NULL;
 	}
-	if (!(extras & SLUICE__RESULT)) {
-		args->error = SLUICE_ERROR_SUCCESS;
-		args->native_error = 0;
-		args->bytes_transferred = args->run.total;
+	args->error = SLUICE_ERROR_SUCCESS;
+	args->native_error = 0;
+	args->bytes_transferred = args->run.total;
+	if (extras & SLUICE__RESULT) {
+		args->error = (int32_t)(args->rare.segment_offset >> 32);
+		args->native_error = (int32_t)args->rare.segment_offset;
+		args->bytes_transferred = args->run.sent;
 	}
+	args->run.sent = 0;
+	args->rare.segment_index = 0;
+	args->rare.segment_offset = 0;
 	args->run.extras = extras & SLUICE__LIST;
 }
 

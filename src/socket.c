@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -59,17 +60,50 @@ static int make_nonblocking(int fd)
 	return 0;
 }
 
+/* Sockets come many at a time: each costs its own bytes and nothing beside them. */
+#define SLAB 64
+
+struct sluice__slab {
+	struct sluice_socket sockets[SLAB];
+	struct sluice__slab *next;
+};
+
+/* Under the lock. */
+static void make_slab(struct sluice_engine *engine)
+{
+	struct sluice__slab *slab = sluice__allocate(engine, sizeof *slab);
+
+	if (!slab)
+		return;
+	slab->next = engine->slabs;
+	engine->slabs = slab;
+	for (int i = SLAB; i-- > 0;) {
+		slab->sockets[i].event_next = engine->socket_pool;
+		engine->socket_pool = &slab->sockets[i];
+	}
+}
+
+void sluice__slabs_free(struct sluice_engine *engine)
+{
+	struct sluice__slab *slab;
+
+	while ((slab = engine->slabs)) {
+		engine->slabs = slab->next;
+		free(slab);
+	}
+}
+
 static struct sluice_socket *take_memory(struct sluice_engine *engine)
 {
 	struct sluice_socket *socket;
 
 	pthread_mutex_lock(&engine->lock);
+	if (!engine->socket_pool)
+		make_slab(engine);
 	socket = engine->socket_pool;
 	if (socket)
 		engine->socket_pool = socket->event_next;
 	pthread_mutex_unlock(&engine->lock);
-	if (!socket)
-		socket = sluice__allocate(engine, sizeof *socket);
 	if (socket)
 		memset(socket, 0, sizeof *socket);
 	return socket;

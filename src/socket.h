@@ -169,6 +169,7 @@ void sluice__socket_reset(struct sluice_socket *socket);
 
 /* A listener, by the kernel's word if need be: listen(2) may have come after attach. */
 bool sluice__listens(struct sluice_socket *socket);
+void sluice__slabs_free(struct sluice_engine *engine);
 /* Out of the engine's list, to be freed when its last handler ran. */
 void sluice__socket_bury(struct sluice_socket *socket);
 void sluice__sockets_free_dead(struct sluice_engine *engine);

@@ -116,23 +116,24 @@ static void transmit_disconnect(struct sluice_socket *socket)
 	struct sluice_args *args = socket->queue.list.head;
 	int error = sluice__socket_disconnect(socket, args->run.extras & SLUICE__REUSE);
 
-	sluice__record_result(args, sluice_socket_error_from_errno(error), -error, 0);
-	sluice__sendq_finish_head(&socket->queue, socket->engine->sink);
+	sluice__sendq_finish_head(&socket->queue, socket->engine->sink,
+				  sluice_socket_error_from_errno(error), -error, 0);
 	sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE);
 }
 
 /* More than the file has: it fails for itself, the next one goes on. */
 static void transmit_beyond(struct sluice_socket *socket)
 {
-	sluice__record_result(socket->queue.list.head, SLUICE_ERROR_INVALID_ARGUMENT, EINVAL, 0);
-	sluice__sendq_finish_head(&socket->queue, socket->engine->sink);
+	sluice__sendq_finish_head(&socket->queue, socket->engine->sink,
+				  SLUICE_ERROR_INVALID_ARGUMENT, EINVAL, 0);
 	sluice__settle_shorter(socket);
 }
 
 static bool can_transmit(const struct sluice_socket *socket)
 {
 	return socket->queue.list.head &&
-	       !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED | SLUICE__ENDED)) &&
+	       !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED | SLUICE__ENDING |
+				  SLUICE__ENDED)) &&
 	       !(sluice__refuse(socket) & SLUICE__CONNECTING);
 }
 

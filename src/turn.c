@@ -185,12 +185,15 @@ int sluice_batch_begin(struct sluice_engine *engine)
 
 int sluice_batch_end(struct sluice_engine *engine)
 {
+	int owner;
+
 	if (!engine)
 		return -EINVAL;
 	if (sluice__dead(engine))
 		return -EBADF;
-	if (!sluice__is_owner(engine))
-		return -EPERM;
+	owner = sluice__engine_enter(engine);
+	if (owner <= 0)
+		return owner ? owner : -EPERM;
 	if (!engine->batches)
 		return -EINVAL;
 	engine->batches--;

@@ -40,6 +40,7 @@ static void assert_taken(struct fixture *fixture, struct pair *pair, start_fn *b
 
 	ready(&operation, fixture, begin);
 	operation.args.flags = flags;
+	cr_log_info("flags %#x", flags);
 	answer = start(begin, pair->socket, &operation);
 	cr_assert(answer >= 0, "flags %#x: %d", flags, answer);
 	if (answer == 1)

@@ -26,8 +26,8 @@ static void assert_limit_holds(struct fixture *fixture, struct blocked *blocked)
 	cr_assert_eq(start_send(socket, &refused, bytes, 1), -ENOBUFS);
 	cr_assert_eq(start_send(socket, &empty, bytes, 0), 1);
 	run_idle(fixture);
-	cr_assert_eq(sluice_socket_queued_bytes(socket), LIMIT);
-	cr_assert_eq(refused.handled, 0);
+	cr_assert_leq(sluice_socket_queued_bytes(socket), LIMIT);
+	cr_assert_eq(fixture->pending, 3);
 
 	/* Nothing is lost, and a queue that empties has room again. */
 	run_reading(fixture, blocked->pair.peer, HEAD_BYTES + room, 0);

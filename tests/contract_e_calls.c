@@ -295,7 +295,9 @@ static void restart_while_ending(struct operation *operation)
 	struct sluice_socket *fresh = NULL;
 	int fd = new_tcp(0);
 
-	cr_assert_eq(operation->args.error, SLUICE_ERROR_OPERATION_ABORTED);
+	cr_assert_eq(operation->args.error, SLUICE_ERROR_OPERATION_ABORTED, "%s, operation %u",
+		     sluice_socket_error_name(operation->args.error),
+		     operation->args.last_operation);
 	cr_assert_eq(start(sluice_send_async, operation->socket, operation), -EBADF);
 	if (other)
 		cr_assert_eq(start(sluice_send_async, other, operation), -EBADF);

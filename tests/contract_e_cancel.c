@@ -419,33 +419,36 @@ Test(e05, e05_a_receive_and_an_accept_have_deadlines_too)
 
 Test(e05, e05_what_ends_in_time_is_not_touched)
 {
+	const int64_t deadline = 200 * MILLISECOND;
 	struct fixture fixture;
-	struct blocked blocked;
-	struct operation operation;
+	struct pair pair;
+	struct operation receive;
+	unsigned char bytes[4];
 
 	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operation_init(&operation, &fixture);
-	operation.args.timeout_ns = DEADLINE;
-	cr_assert_eq(start_send(blocked.pair.socket, &operation, blocked.bytes, 10), 1);
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
-	run_reading(&fixture, blocked.pair.peer, 10, 0);
-	run_until(&fixture, fixture.pending == 0);
-	cr_assert(operation.args.error == SLUICE_ERROR_SUCCESS);
+	tcp_pair(&fixture, &pair, 0);
+	operation_init(&receive, &fixture);
+	write_pattern(pair.peer, 4, 0);
+	receive.args.timeout_ns = GUARD_NS;
+	if (start_receive(pair.socket, &receive, bytes, 1) == 1)
+		run_until(&fixture, is_over(&receive));
+	assert_ended(&receive, SLUICE_ERROR_SUCCESS, 1);
+	receive.args.timeout_ns = deadline;
+	if (start_receive(pair.socket, &receive, bytes, 4) == 1)
+		run_until(&fixture, is_over(&receive));
+	assert_ended(&receive, SLUICE_ERROR_SUCCESS, 3);
 
 	/* Nor does its deadline reach the record's next life. */
-	operation.args.timeout_ns = 0;
-	cr_assert_eq(start_send(blocked.pair.socket, &blocked.head, blocked.bytes, HEAD_BYTES), 1);
-	cr_assert_eq(start_send(blocked.pair.socket, &operation, blocked.bytes, 10), 1);
-	for (int64_t end = now_ns() + 2 * DEADLINE; now_ns() < end;)
+	receive.args.timeout_ns = 0;
+	cr_assert_eq(start_receive(pair.socket, &receive, bytes, 4), 1);
+	for (int64_t end = now_ns() + deadline + deadline / 2; now_ns() < end;)
 		run_idle(&fixture);
-	cr_assert_eq(fixture.pending, 2);
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
-	run_reading(&fixture, blocked.pair.peer, 10, 0);
-	run_until(&fixture, fixture.pending == 0);
-	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 10);
+	cr_assert(!is_over(&receive));
+	write_pattern(pair.peer, 4, 0);
+	run_until(&fixture, is_over(&receive));
+	assert_ended(&receive, SLUICE_ERROR_SUCCESS, 4);
 
-	blocked_end(&blocked);
+	pair_close(&pair);
 	fixture_end(&fixture);
 }
 

@@ -24,6 +24,7 @@ static void flow_begin(struct flow *flow, const struct sluice_options *options)
 
 static void flow_end(struct flow *flow)
 {
+	flow->consumer.holds = false;
 	release_all(&flow->consumer);
 	assert_no_buffer_lent(&flow->fixture);
 	pair_close(&flow->pair);
@@ -484,12 +485,14 @@ Test(s02, s02_when_all_buffers_are_out_the_next_that_comes_back_serves_who_waits
 	cr_assert_leq(turns_in(&fixture, 200 * MILLISECOND), 20);
 	cr_assert_eq(consumers[2].held_count, 0);
 
-	for (int i = 0; i < 4; i++)
-		release_held(&consumers[0], 0);
-	run_until(&fixture, consumers[2].held_count > 0);
-	for (int i = 0; i < 3; i++)
+	/* The first is served with its own again and again; then the third gets some. */
+	consumers[0].holds = false;
+	release_all(&consumers[0]);
+	run_until(&fixture, consumers[2].held_count == 8);
+	cr_assert_eq(consumers[0].bytes, 20000);
+	for (int i = 1; i < 3; i++)
 		consumers[i].holds = false;
-	for (int i = 0; i < 3; i++)
+	for (int i = 1; i < 3; i++)
 		release_all(&consumers[i]);
 	run_until(&fixture, consumers[0].bytes + consumers[1].bytes + consumers[2].bytes == 60000);
 	for (int i = 0; i < 3; i++)

@@ -406,10 +406,15 @@ static void skip_without_ring(void)
 
 Test(s04, s04_both_backends_show_the_same_stream_and_the_same_terminal_events)
 {
+	struct view epoll_views[ENDINGS];
+
+	/* First all of epoll's: a ring that was closed interrupts its task's next wait. */
+	for (enum ending ending = AT_THE_END; ending < ENDINGS; ending++)
+		epoll_views[ending] = view_of(SLUICE_BACKEND_EPOLL, ending);
 	skip_without_ring();
 	for (enum ending ending = AT_THE_END; ending < ENDINGS; ending++) {
+		struct view epoll = epoll_views[ending];
 		struct view ring = view_of(SLUICE_BACKEND_URING, ending);
-		struct view epoll = view_of(SLUICE_BACKEND_EPOLL, ending);
 
 		cr_assert_eq(ring.bytes, epoll.bytes, "ending %d", (int)ending);
 		cr_assert_eq(ring.terminals, epoll.terminals, "ending %d", (int)ending);

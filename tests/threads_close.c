@@ -10,7 +10,7 @@
 
 #define ROUNDS 20
 #define SENDERS 3
-#define RECORDS 2000
+#define RECORDS 3000
 
 struct record {
 	struct sluice_args args;
@@ -119,7 +119,7 @@ static void race(end_fn *end, int round, bool stopped)
 					   .records = calloc(RECORDS, sizeof(struct record))};
 		thread_start(&threads[i], send_until_refused, &racers[i]);
 	}
-	usleep((unsigned)round * 200);
+	usleep((unsigned)round * 20);
 	end(engine, socket);
 	for (int i = 0; i < SENDERS; i++)
 		thread_join(threads[i]);

@@ -41,10 +41,10 @@ static struct answer answer_begin(struct connection *connection, const struct re
 	return answer;
 }
 
-/* A reply for the answer, with its line for the log; NULL and the connection broken: no memory. */
-static struct reply *begin_reply(const struct answer *answer)
+/* A reply with its line for the log; NULL and the connection broken: no memory. */
+static struct reply *begin_reply(struct connection *connection, const struct request *request,
+				 int status)
 {
-	struct connection *connection = answer->connection;
 	struct reply *reply = reply_take(connection);
 
 	if (reply == NULL) {
@@ -52,9 +52,8 @@ static struct reply *begin_reply(const struct answer *answer)
 		return NULL;
 	}
 	if (accesslog_is_on(&connection->worker->log))
-		reply->log_line = accesslog_prepare(sluice_socket_fd(connection->socket),
-						    answer->request, answer->head.status,
-						    connection->worker->now);
+		reply->log_line = accesslog_prepare(sluice_socket_fd(connection->socket), request,
+						    status, connection->worker->now);
 	return reply;
 }
 
@@ -88,7 +87,7 @@ static void give_up(struct reply *reply)
 /* An answer that is made of its head alone, and of the line that explains an error. */
 static void send_short(struct answer *answer)
 {
-	struct reply *reply = begin_reply(answer);
+	struct reply *reply = begin_reply(answer->connection, answer->request, answer->head.status);
 	char memory[160];
 	struct text explanation = text_in(memory, sizeof(memory));
 	struct span written;
@@ -114,7 +113,7 @@ static void send_short(struct answer *answer)
 /* Sends a range of the file behind a head that is made for it. */
 static void send_range(struct answer *answer, struct cache_entry *entry, struct range range)
 {
-	struct reply *reply = begin_reply(answer);
+	struct reply *reply = begin_reply(answer->connection, answer->request, answer->head.status);
 	struct span head;
 
 	if (reply == NULL)
@@ -140,22 +139,33 @@ static void send_range(struct answer *answer, struct cache_entry *entry, struct 
 	reply_start(reply);
 }
 
-/* The answer that everybody gets: its head is ready, and of a small file the content as well. */
-static void send_plain(struct answer *answer, struct cache_entry *entry)
+/* Whether the request gets what is ready. */
+static bool is_plain(const struct connection *connection, const struct request *request)
 {
-	struct reply *reply = begin_reply(answer);
+	return !request->conditional && request->minor_version == 1 &&
+	       !answer_closes(connection, request);
+}
+
+/*
+ * The answer that nearly everybody gets: its head is ready, and of a small file the content as
+ * well.
+ */
+static void send_plain(struct connection *connection, const struct request *request,
+		       struct cache_entry *entry)
+{
+	struct reply *reply = begin_reply(connection, request, 200);
 	struct block *block;
 
 	if (reply == NULL)
 		return;
-	block = cache_entry_block(answer->connection->worker->cache, entry);
+	block = cache_entry_block(connection->worker->cache, entry);
 	if (block == NULL) {
 		give_up(reply);
 		return;
 	}
 	reply->block = block;
 	reply->head_bytes = block->head_length;
-	if (answer->without_body) {
+	if (request->method == HTTP_HEAD) {
 		reply_set_memory(reply, block->bytes, block->head_length);
 	} else if (entry->fd < 0 || entry->facts.size == 0) {
 		reply_set_memory(reply, block->bytes, block->length);
@@ -211,10 +221,6 @@ static void answer_file(struct answer *answer, struct cache_entry *entry)
 		.modified = entry->facts.modified_ns / 1000000000,
 	};
 
-	if (!request->conditional && answer->head.connection == RESPONSE_CONNECTION_DEFAULT) {
-		send_plain(answer, entry);
-		return;
-	}
 	switch (conditions_judge(&request->conditions, &validators,
 				 answer->connection->worker->now)) {
 	case VERDICT_NOT_MODIFIED:
@@ -260,9 +266,21 @@ static bool find(struct connection *connection, struct span path, struct found *
 	return !connection->waiting;
 }
 
+static void answer_found(struct connection *connection, const struct request *request,
+			 const struct target *target, struct found found)
+{
+	struct answer answer = answer_begin(connection, request, found.status);
+
+	if (found.status == 200)
+		answer_file(&answer, found.entry);
+	else if (found.status == 301)
+		answer_directory(&answer, target);
+	else
+		send_short(&answer);
+}
+
 bool answer_request(struct connection *connection, const struct request *request)
 {
-	struct answer answer = answer_begin(connection, request, 405);
 	struct found found = {.status = 405};
 	struct target target = {0};
 
@@ -272,13 +290,10 @@ bool answer_request(struct connection *connection, const struct request *request
 		    !find(connection, target.path, &found))
 			return false;
 	}
-	answer.head.status = found.status;
-	if (found.status == 200)
-		answer_file(&answer, found.entry);
-	else if (found.status == 301)
-		answer_directory(&answer, &target);
+	if (found.status == 200 && is_plain(connection, request))
+		send_plain(connection, request, found.entry);
 	else
-		send_short(&answer);
+		answer_found(connection, request, &target, found);
 	return true;
 }
 

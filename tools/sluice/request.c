@@ -261,12 +261,14 @@ static bool is_line_exact(const struct request *request)
 	       memcmp(at + request->target.length, " HTTP/", 6) == 0;
 }
 
+/* A name, a number or [a number of IPv6], and a port. */
 static bool is_host_valid(struct span host)
 {
 	for (size_t i = 0; i < host.length; i++) {
 		char character = host.at[i];
 
-		if (!is_token_character(character) && strchr(":[]()=;,", character) == NULL)
+		if (!is_token_character(character) && character != ':' && character != '[' &&
+		    character != ']')
 			return false;
 	}
 	return true;

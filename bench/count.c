@@ -7,14 +7,14 @@
  *   count gathered N    N records for one socket in one batch
  *   count eager N       N records for one socket, each started by itself
  *   count sockets N     one record for each of N sockets, in one batch
+ *   count files N       a cached file of 4 KiB, N times, each started by itself
  */
-#include <arpa/inet.h>
 #include <err.h>
-#include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <unistd.h>
 
 #include <sluice/sluice.h>
 
@@ -22,6 +22,7 @@
 
 #define RECORDS_MAX 1024 /* one transmission's */
 #define RECORD_BYTES 64
+#define FILE_BYTES 4096
 
 static struct sluice_engine *engine;
 static struct sluice_socket *sockets[RECORDS_MAX];
@@ -54,6 +55,21 @@ static void start(size_t socket, size_t record)
 	unfinished += (size_t)answer;
 }
 
+/* In the current directory: what is measured is a disk's file system, not that of memory. */
+static int make_file(void)
+{
+	static const char contents[FILE_BYTES];
+	char path[] = "count-file-XXXXXX";
+	int fd = mkstemp(path);
+
+	if (fd < 0)
+		err(1, "%s", path);
+	unlink(path);
+	if (write(fd, contents, FILE_BYTES) != FILE_BYTES || fsync(fd) != 0)
+		err(1, "cannot write the file to send");
+	return fd;
+}
+
 static void send_gathered(size_t count)
 {
 	check(sluice_batch_begin(engine), "sluice_batch_begin");
@@ -80,6 +96,26 @@ static void send_sockets(size_t count)
 	run_until_sent();
 }
 
+/* The records' packets are made once, as their buffers are. */
+static void send_files(size_t count)
+{
+	static struct sluice_packet packet = {.kind = SLUICE_PACKET_FILE, .count = FILE_BYTES};
+	static struct sluice_args args;
+
+	if (!args.completed) {
+		packet.fd = make_file();
+		args.completed = on_sent;
+		check(sluice_args_set_packets(&args, &packet, 1), "sluice_args_set_packets");
+	}
+	for (size_t i = 0; i < count; i++) {
+		int answer = sluice_send_packets_async(sockets[0], &args);
+
+		check(answer, "sluice_send_packets_async");
+		unfinished += (size_t)answer;
+		run_until_sent();
+	}
+}
+
 static void make_records(void)
 {
 	static const char payload[RECORD_BYTES];
@@ -98,30 +134,58 @@ static void attach_sockets(const struct receiver *receiver)
 		      "sluice_socket_attach");
 }
 
+static const struct {
+	const char *name;
+	void (*send)(size_t count);
+} modes[] = {
+	{"gathered", send_gathered},
+	{"eager", send_eager},
+	{"sockets", send_sockets},
+	{"files", send_files},
+};
+
+static void (*mode_of(const char *name))(size_t count)
+{
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcmp(modes[i].name, name) == 0)
+			return modes[i].send;
+	}
+	errx(2, "%s: not a mode; gathered, eager, sockets and files are", name);
+}
+
+static size_t count_of(const char *text)
+{
+	size_t count = strtoul(text, NULL, 10);
+
+	if (count == 0 || count > RECORDS_MAX)
+		errx(2, "%s: not a number from 1 to %d", text, RECORDS_MAX);
+	return count;
+}
+
 int main(int argc, char **argv)
 {
-	void (*send_records)(size_t count) = NULL;
-	size_t count = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
+	void (*send_all)(size_t count);
+	struct sluice_options options;
 	struct receiver receiver;
+	size_t count;
 
-	if (argc == 3 && strcmp(argv[1], "gathered") == 0)
-		send_records = send_gathered;
-	else if (argc == 3 && strcmp(argv[1], "eager") == 0)
-		send_records = send_eager;
-	else if (argc == 3 && strcmp(argv[1], "sockets") == 0)
-		send_records = send_sockets;
-	if (!send_records || count == 0 || count > RECORDS_MAX)
-		errx(2, "usage: count gathered|eager|sockets N, N from 1 to %d", RECORDS_MAX);
+	if (argc != 3)
+		errx(2, "usage: count gathered|eager|sockets|files N");
+	send_all = mode_of(argv[1]);
+	count = count_of(argv[2]);
 
+	signal(SIGPIPE, SIG_IGN);
 	net_lift_descriptor_limit();
 	receiver_start(&receiver, RECEIVER_DISCARDS, 0);
-	check(sluice_engine_create(&engine, NULL), "sluice_engine_create");
+	sluice_options_init(&options, sizeof(options));
+	options.sigpipe_ignored = 1;
+	check(sluice_engine_create(&engine, &options), "sluice_engine_create");
 	make_records();
 	attach_sockets(&receiver);
 
 	/* The same in every run: first uses allocate, bind symbols and fill caches. */
-	send_records(RECORDS_MAX);
-	send_records(count);
+	send_all(RECORDS_MAX);
+	send_all(count);
 
 	printf("%s\n", sluice_engine_backend(engine));
 	check(sluice_engine_destroy(engine), "sluice_engine_destroy");

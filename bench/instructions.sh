@@ -7,8 +7,10 @@
 #   bench/instructions.sh [BUILD]     BUILD: a release build with -Dbench=enabled (build/bench)
 #
 # Instructions count from the entry of the starting call to the return from the (empty) handler:
-# what runs inside sluice_send_async, sluice_batch_end and sluice_engine_run. The loop around them
-# and set_buffer are the caller's. SLUICE_BACKEND=uring|epoll chooses the backend.
+# what runs inside sluice_send_async or sluice_send_packets_async, sluice_batch_end and
+# sluice_engine_run. The loop around them and set_buffer are the caller's.
+#
+# SLUICE_BACKEND=uring|epoll chooses the backend. Files are made in the current directory.
 set -eu
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -30,7 +32,7 @@ profile() {
 
 	valgrind --tool=callgrind --callgrind-out-file="$out" --collect-atstart=no \
 		--toggle-collect=sluice_send_async --toggle-collect=sluice_batch_end \
-		--toggle-collect=sluice_engine_run \
+		--toggle-collect=sluice_engine_run --toggle-collect=sluice_send_packets_async \
 		"$count" "$1" "$2" >"$work/backend" 2>"$work/valgrind.log" || {
 		cat "$work/valgrind.log" >&2
 		exit 1
@@ -87,8 +89,9 @@ system_calls() {
 instructions gathered 100
 instructions eager 200
 instructions sockets ''
+instructions files ''
 if command -v strace >/dev/null; then
-	for mode in gathered eager sockets; do
+	for mode in gathered eager sockets files; do
 		system_calls "$mode"
 	done
 fi

@@ -136,6 +136,8 @@ def many(count):
 def hold():
     client = connect(4096)
     client.sendall(LARGE)
+    client.recv(1000)
+    print("holding", flush=True)
     time.sleep(30)
 
 

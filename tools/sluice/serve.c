@@ -19,7 +19,8 @@
 #include "worker.h"
 
 #define WORKERS_MAX 256
-#define DESCRIPTORS_BESIDE 64 /* that are neither connections nor cached files */
+#define DESCRIPTORS_BESIDE 16 /* that are neither connections nor cached files, and as many */
+#define DESCRIPTORS_WORKER 16 /* again for each worker */
 #define DAY_S 86400
 
 #define DONE (-1) /* no exit code: help was printed */
@@ -126,13 +127,14 @@ static size_t raise_descriptors(void)
 static void share_descriptors(struct service *service)
 {
 	struct serve_options *options = &service->options;
+	size_t beside = DESCRIPTORS_BESIDE + DESCRIPTORS_WORKER * options->workers;
 	size_t all = raise_descriptors(), cached, room;
 
 	cached = options->cache_entries * options->workers;
 	if (cached > all / 4)
 		cached = all / 4;
 	options->cache_entries = cached / options->workers > 0 ? cached / options->workers : 1;
-	room = all > cached + DESCRIPTORS_BESIDE ? all - cached - DESCRIPTORS_BESIDE : 1;
+	room = all > cached + beside ? all - cached - beside : 1;
 	if (options->max_connections == 0 || options->max_connections > room)
 		options->max_connections = room;
 	service->server.connections_max =

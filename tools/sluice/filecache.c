@@ -528,3 +528,8 @@ size_t filecache_pending(const struct filecache *cache)
 {
 	return loader_pending(cache->loader);
 }
+
+void filecache_stop_looking(struct filecache *cache)
+{
+	loader_stop(cache->loader);
+}

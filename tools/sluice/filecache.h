@@ -80,7 +80,10 @@ struct filecache_options {
 struct filecache *filecache_create(struct sluice_engine *engine,
 				   const struct filecache_options *options);
 
-/* No look may be pending. Entries that are still held live on until they are released. */
+/* Ends the other thread. Before the engine is destroyed, and when no look is pending. */
+void filecache_stop_looking(struct filecache *cache);
+
+/* After the engine: its last handlers release entries. One that is still held lives on. */
 void filecache_destroy(struct filecache *cache);
 
 /* Tells the time: seconds that only grow, and the date (HTTPDATE_LENGTH characters). */

@@ -103,17 +103,23 @@ size_t loader_pending(const struct loader *loader)
 	return loader->pending;
 }
 
+void loader_stop(struct loader *loader)
+{
+	if (!loader->running)
+		return;
+	pthread_mutex_lock(&loader->lock);
+	loader->ending = true;
+	pthread_cond_signal(&loader->changed);
+	pthread_mutex_unlock(&loader->lock);
+	pthread_join(loader->thread, NULL);
+	loader->running = false;
+}
+
 void loader_destroy(struct loader *loader)
 {
 	if (loader == NULL)
 		return;
-	if (loader->running) {
-		pthread_mutex_lock(&loader->lock);
-		loader->ending = true;
-		pthread_cond_signal(&loader->changed);
-		pthread_mutex_unlock(&loader->lock);
-		pthread_join(loader->thread, NULL);
-	}
+	loader_stop(loader);
 	pthread_cond_destroy(&loader->changed);
 	pthread_mutex_destroy(&loader->lock);
 	free(loader);

@@ -30,7 +30,12 @@ int loader_start(struct loader *loader, struct load_job *job);
 /* Jobs that were started and are not done. */
 size_t loader_pending(const struct loader *loader);
 
-/* Ends the thread. No job may be pending. */
+/*
+ * Ends the thread. It may be on its way out of sluice_post even when no job is pending: stop it
+ * before the engine is destroyed. No job may be started any more.
+ */
+void loader_stop(struct loader *loader);
+
 void loader_destroy(struct loader *loader);
 
 #endif

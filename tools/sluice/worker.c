@@ -230,9 +230,12 @@ static int start_up(struct worker *worker)
 static void tear_down(struct worker *worker)
 {
 	end_connections(worker);
-	while (worker->cache != NULL && filecache_pending(worker->cache) > 0 &&
-	       sluice_engine_run(worker->engine, -1) >= 0)
-		;
+	if (worker->cache != NULL) {
+		while (filecache_pending(worker->cache) > 0 &&
+		       sluice_engine_run(worker->engine, -1) >= 0)
+			;
+		filecache_stop_looking(worker->cache);
+	}
 	sluice_engine_destroy(worker->engine);
 	worker->engine = NULL;
 	filecache_destroy(worker->cache);

@@ -84,5 +84,7 @@ void sluice__attention_want_now(struct sluice_socket *socket, uint32_t wants)
 	if (sluice__may_act(engine) && !sluice__dead(engine)) {
 		sluice__mailbox_take(engine);
 		sluice__attention_take(engine);
+		if (engine->foreign && !engine->busy)
+			sluice__listen_again(engine);
 	}
 }

@@ -31,7 +31,11 @@ enum {
 	SLUICE__REQUEST_RECEIVE,  /* into segments: the bytes, or -errno; address optional */
 	SLUICE__REQUEST_ACCEPT,   /* a descriptor, close-on-exec and non-blocking, or -errno */
 	SLUICE__REQUEST_ACCEPT_MULTI,
-	SLUICE__REQUEST_RECEIVE_MULTI, /* bytes, in completion.buffer; 0: the end; -ENOBUFS: no buffer */
+	/*
+	 * Bytes, in completion.buffer; 0: the end; -ENOBUFS: no buffer was left. It ends after length
+	 * bytes; a length of one buffer is one receive.
+	 */
+	SLUICE__REQUEST_RECEIVE_MULTI,
 	SLUICE__REQUEST_FETCH,  /* a window of a file into the page cache: 0, or -errno */
 	SLUICE__REQUEST_SPLICE  /* from a file into a pipe: bytes, or -errno */
 };
@@ -47,9 +51,8 @@ struct sluice__request {
 	uint32_t segment_count;
 	uint32_t flags;               /* for send(2), recv(2) */
 	struct msghdr *message;       /* RECEIVE with an address: the caller's, filled in on the way */
-	/* FETCH, SPLICE */
-	uint64_t offset;
-	uint64_t length;
+	uint64_t length;              /* RECEIVE_MULTI, FETCH, SPLICE */
+	uint64_t offset;              /* FETCH, SPLICE */
 	int32_t pipe;
 	uint32_t pending; /* the backend's: parts on their way */
 	struct sluice__request *next; /* the backend's */

@@ -127,11 +127,10 @@ static int begin_send(struct sluice_socket *socket, struct sluice_args *args, bo
 	return try_plain(socket, args);
 }
 
-int sluice__begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
+static int begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
 {
 	struct sluice_engine *engine = socket->engine;
 
-	engine->statistics.records_started++;
 	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED)) {
 		sluice__finish(engine, args, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, 0);
 		return 1;
@@ -145,4 +144,16 @@ int sluice__begin(struct sluice_socket *socket, struct sluice_args *args, bool m
 	default:
 		return begin_send(socket, args, may_finish);
 	}
+}
+
+int sluice__begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
+{
+	struct sluice_engine *engine = socket->engine;
+	int pending;
+
+	engine->statistics.records_started++;
+	pending = begin(socket, args, may_finish);
+	if (unlikely(engine->foreign && pending && !engine->busy))
+		sluice__listen_again(engine);
+	return pending;
 }

@@ -30,6 +30,8 @@ static const struct sluice__capability capabilities[] = {
 	 "cold files are fetched through the ring, not by a thread (5.6)"},
 	{SLUICE_CAPABILITY_EPOLL_NANOSECONDS, "epoll-nanoseconds",
 	 "epoll waits to the nanosecond: epoll_pwait2 (5.11)"},
+	{SLUICE_CAPABILITY_MULTISHOT_LIMIT, "multishot-limit",
+	 "one entry receives many times, but no more than its share; else once (6.16)"},
 };
 
 #define COUNT (sizeof capabilities / sizeof *capabilities)

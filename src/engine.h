@@ -282,8 +282,10 @@ void sluice__packets_free_pool(struct sluice_engine *engine);
 /* file.c: the head of the queue is a file */
 /* One slice. True: go on with the queue; false: the socket waits, or stands in the ready list again. */
 bool sluice__file_transmit(struct sluice_socket *socket);
-/* The record ends early: takes the cork off, leaves the window that is fetched for it. */
-void sluice__file_abandon(struct sluice_socket *socket, struct sluice__packets *packets);
+/* The head ends early: takes the cork off, leaves the window that is fetched for it. */
+void sluice__file_abandon(struct sluice_socket *socket);
+/* A record with these extras has gone: takes the cork off, unless more was announced. */
+void sluice__uncork_behind(struct sluice_socket *socket, uint32_t extras);
 
 /* small.c: small files are read when they are started, and sent with what stands beside them */
 void sluice__file_read_small(struct sluice_engine *engine, struct sluice__packets *packets);

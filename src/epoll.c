@@ -150,11 +150,30 @@ static int32_t try_once(struct sluice_engine *engine, struct sluice__request *re
 	}
 }
 
+static bool is_multi(const struct sluice__request *request)
+{
+	return request->kind == SLUICE__REQUEST_ACCEPT_MULTI ||
+	       request->kind == SLUICE__REQUEST_RECEIVE_MULTI;
+}
+
 static int tries(const struct sluice__request *request)
 {
 	if (request->kind == SLUICE__REQUEST_ACCEPT_MULTI)
 		return ACCEPTS_A_TURN;
 	return request->kind == SLUICE__REQUEST_RECEIVE_MULTI ? RECEIVES_A_TURN : 1;
+}
+
+/* Whether it goes on behind this result. */
+static bool goes_on(const struct sluice_engine *engine, struct sluice__request *request,
+		    int32_t result)
+{
+	if (request->kind == SLUICE__REQUEST_ACCEPT_MULTI)
+		return result >= 0;
+	if (request->kind != SLUICE__REQUEST_RECEIVE_MULTI || result <= 0 ||
+	    request->length <= engine->options.receive_buffer_bytes)
+		return false;
+	request->length -= (uint64_t)result < request->length ? (uint64_t)result : request->length;
+	return request->length > 0;
 }
 
 /* A stream that gave less than there was room for has no more. */
@@ -168,8 +187,6 @@ static bool drained(const struct sluice_engine *engine, const struct sluice__req
 /* At an edge, or at the start: as far as it goes. */
 static void attempt(struct sluice_engine *engine, struct sluice__request *request, bool ending)
 {
-	bool multi = tries(request) > 1;
-
 	for (int i = 0; i < tries(request); i++) {
 		uint16_t buffer = 0;
 		int32_t result;
@@ -182,8 +199,7 @@ static void attempt(struct sluice_engine *engine, struct sluice__request *reques
 		result = try_once(engine, request, &buffer);
 		if (result == -EAGAIN || result == -EINTR)
 			return;
-		more = multi && (result > 0 ||
-				 (result == 0 && request->kind == SLUICE__REQUEST_ACCEPT_MULTI));
+		more = is_multi(request) && goes_on(engine, request, result);
 		if (!more)
 			request->socket->waiting_in = NULL;
 		complete(engine, request, result, buffer, more);

@@ -23,33 +23,46 @@ static void set_cork(const struct sluice_socket *socket, int on)
 	setsockopt(socket->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
 }
 
-static void cork(struct sluice_socket *socket, struct sluice__packets *packets)
+static void cork(struct sluice_socket *socket, const struct sluice_args *args)
 {
+	const struct sluice__packets *packets = args->rare.side;
 	int on = 0;
 	socklen_t length = sizeof on;
 
-	if (packets->corked || packets->index + 1 >= packets->count ||
-	    (sluice__refuse(socket) & SLUICE__NOT_TCP))
+	if (packets->index + 1 >= packets->count && !(args->run.extras & SLUICE__MORE))
+		return;
+	socket->corked_for = args;
+	if ((socket->state & SLUICE__CORKED) || (sluice__refuse(socket) & SLUICE__NOT_TCP))
 		return;
 	/* One that the user has set himself stays. */
 	if (getsockopt(socket->fd, IPPROTO_TCP, TCP_CORK, &on, &length) < 0 || on)
 		return;
 	set_cork(socket, 1);
-	packets->corked = true;
+	socket->state |= SLUICE__CORKED;
 }
 
-static void uncork(struct sluice_socket *socket, struct sluice__packets *packets)
+static void uncork(struct sluice_socket *socket)
 {
-	if (!packets->corked)
+	socket->corked_for = NULL;
+	if (!(socket->state & SLUICE__CORKED))
 		return;
-	packets->corked = false;
-	if (socket->fd >= 0)
-		set_cork(socket, 0);
+	socket->state &= ~(uint32_t)SLUICE__CORKED;
+	set_cork(socket, 0);
 }
 
-void sluice__file_abandon(struct sluice_socket *socket, struct sluice__packets *packets)
+void sluice__uncork_behind(struct sluice_socket *socket, uint32_t extras)
 {
-	uncork(socket, packets);
+	const struct sluice_args *head = socket->queue.list.head;
+
+	if (head && head == socket->corked_for)
+		return;
+	if (!(extras & SLUICE__MORE))
+		uncork(socket);
+}
+
+void sluice__file_abandon(struct sluice_socket *socket)
+{
+	uncork(socket);
 	sluice__fetch_forget(socket);
 }
 
@@ -161,7 +174,7 @@ static void file_failed(struct sluice_socket *socket, int32_t error, int32_t nat
 	struct sluice_args *args = socket->queue.list.head;
 	bool broken = args->run.sent > 0;
 
-	uncork(socket, args->rare.side);
+	uncork(socket);
 	sluice__sendq_finish_head(&socket->queue, socket->engine->sink, error, native,
 				  args->run.sent);
 	if (broken)
@@ -173,9 +186,9 @@ static void finish(struct sluice_socket *socket, struct sluice_args *args)
 {
 	uint32_t extras = args->run.extras;
 
-	uncork(socket, args->rare.side);
 	sluice__sendq_finish_head(&socket->queue, socket->engine->sink, SLUICE_ERROR_SUCCESS, 0,
 				  args->run.sent);
+	sluice__uncork_behind(socket, extras);
 	socket->records_sent++;
 	if (extras & SLUICE__END) {
 		sluice__socket_disconnect(socket, extras & SLUICE__REUSE);
@@ -204,9 +217,10 @@ static bool settle(struct sluice_socket *socket, uint64_t asked, uint64_t taken)
 		return true;
 	if (taken < asked) {
 		/* epoll tells an edge only after a call that found the socket full. */
-		if (!socket->engine->backend->sends)
-			return true;
-		sluice__transmit_blocked(socket);
+		if (socket->engine->backend->sends)
+			sluice__transmit_blocked(socket);
+		else
+			sluice__ready(socket);
 		return false;
 	}
 	sluice__ready(socket); /* the others have their turn first */
@@ -233,7 +247,7 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 		sluice__fetch_begin(socket, part, offset, count);
 		return false;
 	}
-	cork(socket, packets);
+	cork(socket, socket->queue.list.head);
 	taken = send_slice(socket, packets, offset, count);
 	if (taken == -EAGAIN) {
 		sluice__transmit_blocked(socket);

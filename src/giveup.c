@@ -45,8 +45,8 @@ static void give_up_send(struct sluice_socket *socket, struct sluice_args *args)
 		sluice__request_cancel(socket, &socket->out);
 		return;
 	}
-	if (args->run.extras & SLUICE__PACKETS)
-		sluice__file_abandon(socket, args->rare.side);
+	if (args == socket->queue.list.head)
+		sluice__file_abandon(socket);
 	sluice__sendq_remove(&socket->queue, args);
 	finish_given_up(socket->engine, args);
 	if (half_sent && (socket->state & SLUICE__END_ON_GIVE_UP))
@@ -113,6 +113,8 @@ void sluice__give_up_all(struct sluice_socket *socket)
 	for (struct sluice_args *args = socket->receives.head; args; args = args->run.next)
 		mark(args);
 	sluice__give_up_marked(socket);
+	sluice__accepter_stop(socket);
+	sluice__receiver_stop(socket);
 }
 
 void sluice__give_up_overdue(struct sluice_args *args)

@@ -41,10 +41,9 @@ static void run_until(struct sluice_engine *engine, const bool *happened)
 }
 
 /* One byte through receive_start: a multishot that the kernel lacks is found missing. */
-static void try_receiving(struct sluice_engine *engine)
+static void try_receiving(struct sluice_engine *engine, bool *happened)
 {
-	bool happened = false;
-	struct sluice_receive_options options = {sizeof options, on_received, &happened};
+	struct sluice_receive_options options = {sizeof options, on_received, happened};
 	struct sluice_socket *socket;
 	int pair[2];
 
@@ -56,7 +55,7 @@ static void try_receiving(struct sluice_engine *engine)
 		return;
 	}
 	if (write(pair[1], "", 1) == 1 && sluice_receive_start(socket, &options) == 0)
-		run_until(engine, &happened);
+		run_until(engine, happened);
 	sluice_socket_destroy(socket);
 	close(pair[1]);
 }
@@ -77,10 +76,9 @@ static int listening_descriptor(struct sockaddr_un *address, socklen_t *length)
 	return fd;
 }
 
-static void try_accepting(struct sluice_engine *engine)
+static void try_accepting(struct sluice_engine *engine, bool *happened)
 {
-	bool happened = false;
-	struct sluice_accept_options options = {sizeof options, on_accepted, &happened};
+	struct sluice_accept_options options = {sizeof options, on_accepted, happened};
 	struct sockaddr_un address;
 	socklen_t length = sizeof address;
 	struct sluice_socket *listener;
@@ -96,7 +94,7 @@ static void try_accepting(struct sluice_engine *engine)
 	peer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (peer >= 0 && sluice_accept_start(listener, &options) == 0 &&
 	    connect(peer, (struct sockaddr *)&address, length) == 0)
-		run_until(engine, &happened);
+		run_until(engine, happened);
 	if (peer >= 0)
 		close(peer);
 	sluice_socket_destroy(listener);
@@ -107,6 +105,7 @@ static int try_backend(const struct sluice_options *options, const struct sluice
 		       struct sluice_probe *probe, uint32_t *ret_capabilities)
 {
 	struct sluice_engine *engine;
+	bool received = false, accepted = false; /* told until the engine ends */
 	int error = sluice__engine_make(&engine, options, backend);
 
 	*ret_capabilities = 0;
@@ -114,8 +113,8 @@ static int try_backend(const struct sluice_options *options, const struct sluice
 		return error;
 	error = sluice_engine_flush(engine);
 	if (!error) {
-		try_receiving(engine);
-		try_accepting(engine);
+		try_receiving(engine, &received);
+		try_accepting(engine, &accepted);
 		*ret_capabilities = engine->capabilities;
 		if (probe) {
 			probe->backend = engine->backend->id;

@@ -19,6 +19,9 @@ struct sluice__receiver {
 	struct sluice_buffer **end;
 	struct sluice__receiver *next_paused;
 	uint32_t lent;
+	uint32_t waiting; /* in the list */
+	bool many;        /* the request may bring more than one buffer */
+	bool full;        /* it is its own consumer that holds them all */
 	int32_t error; /* of the end */
 	int32_t native;
 	bool ended;    /* the terminal call is due, behind what has come */
@@ -26,11 +29,32 @@ struct sluice__receiver {
 	bool paused;   /* in the engine's list: no buffer was left */
 };
 
+static uint32_t most(const struct sluice__receiver *receiver)
+{
+	return receiver->socket->engine->options.receive_buffers_per_socket;
+}
+
+static uint32_t used(const struct sluice__receiver *receiver)
+{
+	return receiver->lent + receiver->waiting;
+}
+
 static bool is_full(const struct sluice__receiver *receiver)
 {
-	const struct sluice_engine *engine = receiver->socket->engine;
+	return receiver->lent >= most(receiver);
+}
 
-	return receiver->lent >= engine->options.receive_buffers_per_socket;
+/*
+ * A multishot goes on while it is being stopped. So it may only bring half of what the socket may
+ * have, and only while the other half is free; from there on one buffer at a time.
+ */
+static uint32_t may_bring(const struct sluice__receiver *receiver)
+{
+	uint32_t half = most(receiver) / 2;
+
+	if (used(receiver) >= most(receiver))
+		return 0;
+	return used(receiver) < half ? half : 1;
 }
 
 static void end(struct sluice_socket *socket, int32_t error, int32_t native)
@@ -54,13 +78,22 @@ void sluice__receiver_end(struct sluice_socket *socket, int32_t error, int32_t n
 static void arm(struct sluice_socket *socket)
 {
 	struct sluice__receiver *receiver = socket->receiver;
+	uint32_t buffers = may_bring(receiver);
 	int error;
 
-	if (receiver->ended || receiver->paused || socket->in.armed || is_full(receiver) ||
+	if (receiver->ended || receiver->paused || receiver->stopping || socket->in.armed ||
 	    (socket->state & (SLUICE__ENDING | SLUICE__ENDED)))
 		return;
+	if (!buffers) {
+		socket->engine->statistics.receive_pauses += !receiver->full;
+		receiver->full = true;
+		return;
+	}
+	receiver->full = false;
+	receiver->many = buffers > 1;
 	error = sluice__buffers_open(socket->engine);
 	if (!error) {
+		socket->in.length = (uint64_t)buffers * socket->engine->options.receive_buffer_bytes;
 		socket->in.kind = SLUICE__REQUEST_RECEIVE_MULTI;
 		error = sluice__request_start(socket, &socket->in);
 	}
@@ -97,6 +130,7 @@ static void add(struct sluice_socket *socket, uint16_t id, uint32_t length)
 	buffer->next = NULL;
 	*receiver->end = buffer;
 	receiver->end = &buffer->next;
+	receiver->waiting++;
 	sluice__receive_result(socket, length);
 	sluice__event(socket, SLUICE__EVENT_RECEIVED);
 }
@@ -167,9 +201,9 @@ void sluice__receiver_returned(struct sluice__receiver *receiver)
 		free_if_over(receiver);
 		return;
 	}
-	if (receiver->first)
+	if (receiver->first || receiver->ended)
 		sluice__event(socket, SLUICE__EVENT_RECEIVED);
-	arm(socket);
+	sluice__receiver_begin(socket);
 }
 
 void sluice__receiver_resume_paused(struct sluice_engine *engine)
@@ -227,6 +261,7 @@ static void deliver_one(struct sluice_socket *socket, struct sluice__receiver *r
 	if (!receiver->first)
 		receiver->end = &receiver->first;
 	buffer->receiver = receiver;
+	receiver->waiting--;
 	receiver->lent++;
 	socket->engine->statistics.buffers_lent++;
 	receiver->on_received(socket, &received, receiver->token);
@@ -247,6 +282,24 @@ static void deliver_end(struct sluice_socket *socket, struct sluice__receiver *r
 	on_received(socket, &received, token);
 }
 
+static bool is_over(const struct sluice__receiver *receiver)
+{
+	return receiver->stopping ||
+	       (receiver->socket->state & (SLUICE__ENDING | SLUICE__ENDED));
+}
+
+/* What the budget left comes next time; who holds half of his buffers gets one at a time. */
+static void slow_down(struct sluice_socket *socket)
+{
+	struct sluice__receiver *receiver = socket->receiver;
+
+	if (socket->in.armed && receiver->many && used(receiver) >= (most(receiver) + 1) / 2)
+		sluice__request_cancel(socket, &socket->in);
+	if (receiver->first ? !is_full(receiver) : receiver->ended)
+		sluice__event(socket, SLUICE__EVENT_RECEIVED);
+	arm(socket);
+}
+
 int sluice__receiver_deliver(struct sluice_socket *socket, int budget)
 {
 	int handlers = 0;
@@ -254,7 +307,8 @@ int sluice__receiver_deliver(struct sluice_socket *socket, int budget)
 	while (socket->receiver && handlers < budget) {
 		struct sluice__receiver *receiver = socket->receiver;
 
-		if (receiver->first && !is_full(receiver))
+		/* Nothing that was taken from the kernel may keep the end from being told. */
+		if (receiver->first && (!is_full(receiver) || is_over(receiver)))
 			deliver_one(socket, receiver);
 		else if (!receiver->first && receiver->ended)
 			deliver_end(socket, receiver);
@@ -264,10 +318,7 @@ int sluice__receiver_deliver(struct sluice_socket *socket, int budget)
 	}
 	if (!socket->receiver)
 		return handlers;
-	if (is_full(socket->receiver))
-		sluice__request_cancel(socket, &socket->in); /* it is its own consumer that is slow */
-	else if (socket->receiver->first || socket->receiver->ended)
-		sluice__event(socket, SLUICE__EVENT_RECEIVED);
+	slow_down(socket);
 	return handlers;
 }
 

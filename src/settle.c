@@ -82,6 +82,8 @@ void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken)
 	socket->bytes_sent += taken;
 	if (unlikely((last_extras & SLUICE__END) && socket->engine->sink->end == &last->run.next))
 		end_of_stream(socket, last_extras & SLUICE__REUSE);
+	if (unlikely(socket->state & SLUICE__CORKED))
+		sluice__uncork_behind(socket, last_extras);
 	if (unlikely(socket->state & (SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL)))
 		sluice__settle_shorter(socket);
 }
@@ -118,8 +120,7 @@ void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t n
 
 	if (!head)
 		return;
-	if (head->run.extras & SLUICE__PACKETS)
-		sluice__file_abandon(socket, head->rare.side);
+	sluice__file_abandon(socket);
 	sluice__sendq_fail(&socket->queue, error, native, rest_error, rest_native,
 			   socket->engine->sink);
 	sluice__settle_shorter(socket);

@@ -52,7 +52,8 @@ enum {
 	SLUICE__STREAM_BROKEN = 1 << 15, /* a half-sent record failed: nothing may follow it */
 	SLUICE__DEAD = 1 << 16,          /* in the list of the dead */
 	SLUICE__MARKED = 1 << 17,        /* a record in flight is to be given up */
-	SLUICE__FETCHING = 1 << 18       /* BLOCKED for a window of a cold file */
+	SLUICE__FETCHING = 1 << 18,      /* BLOCKED for a window of a cold file */
+	SLUICE__CORKED = 1 << 19         /* TCP_CORK was set by us */
 };
 
 /* attention: what other threads, or a handler, want done with the socket in the next turn. */
@@ -107,6 +108,7 @@ struct sluice_socket {
 	uint64_t bytes_received;
 
 	struct sluice_args *connecting;
+	const struct sluice_args *corked_for; /* the record at the head that asked for it */
 	uint64_t low_bytes;
 	uint64_t high_bytes;
 	uint64_t limit_bytes;

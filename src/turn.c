@@ -164,6 +164,8 @@ int sluice_engine_flush(struct sluice_engine *engine)
 	if (owner <= 0)
 		return owner ? owner : -EPERM;
 	sluice__push_out(engine);
+	if (engine->foreign && !engine->busy)
+		sluice__listen_again(engine);
 	return 0;
 }
 
@@ -198,8 +200,11 @@ int sluice_batch_end(struct sluice_engine *engine)
 		return -EINVAL;
 	engine->batches--;
 	engine->busy--;
-	if (!engine->batches)
-		sluice__push_out(engine);
+	if (engine->batches)
+		return 0;
+	sluice__push_out(engine);
+	if (engine->foreign && !engine->busy)
+		sluice__listen_again(engine);
 	return 0;
 }
 

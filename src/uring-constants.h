@@ -19,4 +19,10 @@
 #define IORING_SETUP_DEFER_TASKRUN (1U << 13) /* 6.1 */
 #endif
 
+/* A multishot receive that ends after so many bytes; older kernels answer -EINVAL. About 6.16. */
+static inline void sluice__sqe_limit_receive(struct io_uring_sqe *sqe, uint32_t bytes)
+{
+	sqe->file_index = bytes; /* the union's optlen */
+}
+
 #endif

@@ -101,7 +101,13 @@ static void prepare_receive_multi(struct sluice_engine *engine, struct io_uring_
 		io_uring_prep_poll_add(sqe, request->fd, POLLIN);
 		return;
 	}
-	io_uring_prep_recv_multishot(sqe, request->fd, NULL, 0, 0);
+	if (request->length > engine->options.receive_buffer_bytes &&
+	    (engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_LIMIT)) {
+		io_uring_prep_recv_multishot(sqe, request->fd, NULL, 0, 0);
+		sluice__sqe_limit_receive(sqe, (uint32_t)request->length);
+	} else {
+		io_uring_prep_recv(sqe, request->fd, NULL, 0, 0);
+	}
 	sqe->flags |= IOSQE_BUFFER_SELECT;
 	sqe->buf_group = BUFFER_GROUP;
 }
@@ -264,9 +270,12 @@ static void wake(struct sluice_engine *engine)
 static bool lost_multishot(struct sluice_engine *engine, const struct sluice__request *request,
 			   int32_t result)
 {
-	uint32_t bit = request->kind == SLUICE__REQUEST_ACCEPT_MULTI
-			       ? SLUICE_CAPABILITY_MULTISHOT_ACCEPT
-			       : SLUICE_CAPABILITY_MULTISHOT_RECEIVE;
+	uint32_t bit = SLUICE_CAPABILITY_MULTISHOT_LIMIT;
+
+	if (request->kind == SLUICE__REQUEST_ACCEPT_MULTI)
+		bit = SLUICE_CAPABILITY_MULTISHOT_ACCEPT;
+	else if (!(engine->capabilities & bit))
+		bit = SLUICE_CAPABILITY_MULTISHOT_RECEIVE;
 
 	if (result != -EINVAL || !(engine->capabilities & bit) ||
 	    (request->kind != SLUICE__REQUEST_ACCEPT_MULTI &&

@@ -42,7 +42,8 @@ enum {
 	SLUICE_CAPABILITY_SENDFILE = 1 << 9,          /* "sendfile": else read and send */
 	SLUICE_CAPABILITY_CACHE_LOOK = 1 << 10,       /* "cache-look": preadv2(RWF_NOWAIT) */
 	SLUICE_CAPABILITY_RING_FETCH = 1 << 11,       /* "ring-fetch": fadvise and read on the ring */
-	SLUICE_CAPABILITY_EPOLL_NANOSECONDS = 1 << 12 /* "epoll-nanoseconds": epoll_pwait2 */
+	SLUICE_CAPABILITY_EPOLL_NANOSECONDS = 1 << 12, /* "epoll-nanoseconds": epoll_pwait2 */
+	SLUICE_CAPABILITY_MULTISHOT_LIMIT = 1 << 13    /* "multishot-limit": ends after its share */
 };
 
 /* Which way queued memory takes on the ring backend. */

@@ -252,6 +252,13 @@ def pipelines():
     bad = b"BREW / HTTP/1.1\r\n" + HOST + b"\r\n"
     case("pipelined requests are answered in order", lambda: expect(
         get + missing + head + large + get, [200, 404, 200, 200, 200], heads=(2,)))
+    case("answers without a body do not end the connection", lambda: expect(
+        get[:-2] + b"If-None-Match: *\r\n\r\n" + get[:-2] + b"If-Match: \"x\"\r\n\r\n" +
+        get[:-2] + b"Range: bytes=9-\r\n\r\n" + b"GET /sub HTTP/1.1\r\n" + HOST + b"\r\n" + get,
+        [304, 412, 416, 301, 200]))
+    case("HTTP/1.0 stays for the next when it asks to", lambda: expect(
+        b"GET /hello.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" * 2 +
+        b"GET /hello.txt HTTP/1.0\r\n\r\n" + get, [200, 200, 200]))
     case("a thousand pipelined requests are answered", lambda: expect(
         (get + missing) * 500, [200, 404] * 500))
     case("what comes before a refusal is answered", lambda: expect(

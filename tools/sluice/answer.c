@@ -251,6 +251,7 @@ static void answer_directory(struct answer *answer, const struct target *target)
 		answer->head.query = target->query;
 	}
 	send_short(answer);
+	answer->head.location = (struct span){NULL, 0};
 }
 
 /* False: it has to be waited for. */

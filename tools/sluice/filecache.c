@@ -30,7 +30,7 @@ struct cache_job {
 	struct cache_entry *entry;
 };
 
-static void finish_look(struct load_job *job);
+static void finish_look(struct load_job *load);
 
 struct filecache *filecache_create(struct sluice_engine *engine,
 				   const struct filecache_options *options)

@@ -227,6 +227,8 @@ static void print_start(const struct service *service)
 		printf(" (%s)", reason);
 	else if (service->options.backend != SLUICE_BACKEND_AUTO)
 		printf(" (as asked)");
+	else
+		printf(" (the kernel offers it)");
 	if (service->worker_count > 1)
 		printf(", %zu workers", service->worker_count);
 	putchar('\n');

@@ -12,14 +12,14 @@ static void push(struct sluice_engine *engine, struct sluice_socket *socket)
 	do {
 		socket->attention_next = first;
 	} while (!__atomic_compare_exchange_n(&engine->attention, &first, socket, true,
-					      __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+					      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
 }
 
 void sluice__attention_want(struct sluice_socket *socket, uint32_t wants)
 {
 	struct sluice_engine *engine = socket->engine;
 
-	if (__atomic_fetch_or(&socket->attention, wants, __ATOMIC_ACQ_REL) == 0)
+	if (__atomic_fetch_or(&socket->attention, wants, __ATOMIC_SEQ_CST) == 0)
 		push(engine, socket);
 	if (!sluice__is_owner(engine))
 		sluice__engine_nudge(engine);

@@ -54,8 +54,6 @@ int sluice__backend_choose(struct sluice_engine *engine)
 		error = open_uring(engine);
 		if (!error || engine->options.backend == SLUICE_BACKEND_URING)
 			return error;
-	} else {
-		snprintf(engine->reason, sizeof engine->reason, "epoll was asked for");
 	}
 	return open_backend(engine, &sluice__epoll);
 }

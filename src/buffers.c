@@ -124,6 +124,6 @@ void sluice_buffer_release(struct sluice_engine *engine, struct sluice_buffer *b
 	do {
 		buffer->next = first;
 	} while (!__atomic_compare_exchange_n(&engine->buffers_returned, &first, buffer, true,
-					      __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+					      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
 	sluice__engine_nudge(engine);
 }

@@ -17,6 +17,7 @@
 
 /* How much unread data a close takes off, so that the kernel sends FIN and not RST. */
 #define DRAIN_ROUNDS 64
+#define DRAIN_BYTES 16384
 
 void sluice__socket_reset(struct sluice_socket *socket)
 {
@@ -28,10 +29,10 @@ void sluice__socket_reset(struct sluice_socket *socket)
 /* close(2) with data unread sends RST and destroys what the peer has not fetched yet. */
 static void drain(struct sluice_socket *socket)
 {
-	char nothing[1];
+	char nothing[DRAIN_BYTES];
 
 	for (int i = 0; i < DRAIN_ROUNDS; i++) {
-		if (recv(socket->fd, nothing, 1 << 20, MSG_DONTWAIT | MSG_TRUNC) <= 0)
+		if (recv(socket->fd, nothing, sizeof nothing, MSG_DONTWAIT) <= 0)
 			return;
 	}
 }

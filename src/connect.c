@@ -60,7 +60,7 @@ static void succeeded(struct sluice_socket *socket)
 	socket->connecting = NULL;
 	sluice__refuse_clear(socket, SLUICE__CONNECTING | SLUICE__UNCONNECTED);
 	sluice__finish(socket->engine, args, SLUICE_ERROR_SUCCESS, 0, 0);
-	if (socket->queue.list.head && !(socket->state & SLUICE__READY))
+	if (socket->queue.list.head)
 		sluice__ready(socket);
 	sluice__receive_arm(socket);
 }

@@ -91,11 +91,23 @@ static bool may_try(const struct sluice_engine *engine, const struct sluice_args
 static int start_foreign(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation,
 			 uint32_t extras, uint64_t memory)
 {
+	int32_t error = args->error, native_error = args->native_error;
+	uint64_t bytes = args->bytes_transferred;
+	uint32_t last_operation = args->last_operation;
+
 	__atomic_fetch_add(&socket->foreign_bytes, memory, __ATOMIC_RELAXED);
 	args->run.extras |= extras | SLUICE__FOREIGN;
 	sluice__record_accept(args, socket, operation);
-	sluice__mailbox_push(socket->engine, args);
-	return 1;
+	if (sluice__mailbox_push(socket->engine, args))
+		return 1;
+	/* The engine has just ended: refused, the record as it was. */
+	args->error = error;
+	args->native_error = native_error;
+	args->bytes_transferred = bytes;
+	args->last_operation = last_operation;
+	args->run.extras &= SLUICE__LIST;
+	sluice__record_release(args);
+	return -EBADF;
 }
 
 int sluice__start(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation,

@@ -91,7 +91,7 @@ static inline uint64_t unusual(const struct sluice_socket *socket, const struct 
 
 	__builtin_memcpy(&flags, &args->flags, sizeof flags);
 	__builtin_memcpy(&extras, &args->run.extras, sizeof extras);
-	return flags | extras | args->run.owner | (uint64_t)args->timeout_ns |
+	return flags | extras | __atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) | (uint64_t)args->timeout_ns |
 	       (sluice__refuse(socket) & SLUICE__SLOW_STREAM);
 }
 
@@ -104,7 +104,8 @@ static __attribute__((noinline)) int pending_and_ready(struct sluice_socket *soc
 
 static inline bool left_outside(const struct sluice_engine *engine)
 {
-	return (uintptr_t)engine->mailbox | (uintptr_t)engine->attention;
+	return (uintptr_t)__atomic_load_n(&engine->mailbox, __ATOMIC_RELAXED) |
+	       (uintptr_t)__atomic_load_n(&engine->attention, __ATOMIC_RELAXED);
 }
 
 int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)
@@ -116,7 +117,7 @@ int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)
 		return -EINVAL;
 	engine = socket->engine;
 	bytes = socket->queue.bytes + args->run.total;
-	if (unlikely(unusual(socket, args) || !args->run.base || engine->owner != sluice__self() ||
+	if (unlikely(unusual(socket, args) || !args->run.base || !sluice__is_owner(engine) ||
 		     left_outside(engine) || bytes > socket->attention_at))
 		return send_slow(socket, args);
 	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND);
@@ -210,6 +211,9 @@ int sluice_send_packets_async(struct sluice_socket *socket, struct sluice_args *
 		return error;
 	}
 	args->rare.side = packets;
-	return sluice__start(socket, args, SLUICE_OPERATION_SEND_PACKETS, packet_extras(args) | send_extras(args),
-		     packets->memory);
+	error = sluice__start(socket, args, SLUICE_OPERATION_SEND_PACKETS,
+			      packet_extras(args) | send_extras(args), packets->memory);
+	if (error < 0)
+		sluice__packets_close(socket->engine, packets);
+	return error;
 }

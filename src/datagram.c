@@ -100,6 +100,6 @@ void sluice__datagram_transmit(struct sluice_socket *socket)
 		}
 		finish(socket, taken);
 	}
-	if (socket->queue.list.head && !(socket->state & SLUICE__READY))
+	if (socket->queue.list.head)
 		sluice__ready(socket);
 }

@@ -125,9 +125,14 @@ int sluice__engine_enter(struct sluice_engine *engine)
 
 	if (likely(owner))
 		return owner == sluice__self();
-	if (engine->creator != sluice__self() || sluice__dead(engine))
+	if (__atomic_load_n(&engine->creator, __ATOMIC_RELAXED) != sluice__self() || sluice__dead(engine))
 		return 0;
 	return take_over(engine);
+}
+
+static void set_creator(struct sluice_engine *engine, uintptr_t thread)
+{
+	__atomic_store_n(&engine->creator, thread, __ATOMIC_RELAXED);
 }
 
 int sluice_engine_adopt(struct sluice_engine *engine)
@@ -138,7 +143,7 @@ int sluice_engine_adopt(struct sluice_engine *engine)
 		return -EBADF;
 	if (__atomic_load_n(&engine->owner, __ATOMIC_ACQUIRE) || engine->started)
 		return -EBUSY;
-	engine->creator = sluice__self();
+	set_creator(engine, sluice__self());
 	return 0;
 }
 
@@ -148,7 +153,7 @@ static void *run_turns(void *token)
 {
 	struct sluice_engine *engine = token;
 
-	engine->creator = sluice__self();
+	set_creator(engine, sluice__self());
 	sluice__engine_enter(engine);
 	while (!__atomic_load_n(&engine->stopping, __ATOMIC_ACQUIRE))
 		sluice_engine_run(engine, -1);
@@ -167,7 +172,7 @@ int sluice_engine_start(struct sluice_engine *engine)
 		return -EBADF;
 	if (__atomic_load_n(&engine->owner, __ATOMIC_ACQUIRE) || engine->started)
 		return -EBUSY;
-	engine->creator = 0;
+	set_creator(engine, 0);
 	engine->started = true;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -175,7 +180,7 @@ int sluice_engine_start(struct sluice_engine *engine)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error) {
 		engine->started = false;
-		engine->creator = sluice__self();
+		set_creator(engine, sluice__self());
 	}
 	return -error;
 }
@@ -231,8 +236,11 @@ void sluice__engine_end(struct sluice_engine *engine)
 		sluice__turn(engine, left || engine->flying ? sluice__now() + 1000000 : 0);
 		sluice__deliver(engine);
 	} while (left || engine->flying || sluice__deliverable_records(engine));
+	/* A start that raced the end is refused from here on, or is ended here. */
+	sluice__mailbox_close(engine);
+	sluice__deliver(engine);
+	set_creator(engine, 0);
 	__atomic_store_n(&engine->owner, 0, __ATOMIC_RELEASE);
-	engine->creator = 0;
 }
 
 int sluice_engine_destroy(struct sluice_engine *engine)
@@ -256,9 +264,11 @@ int sluice_engine_destroy(struct sluice_engine *engine)
 	} else if (!(dead & SLUICE__DEAD_ENDING)) {
 		int owner = sluice__engine_enter(engine);
 
-		if (owner <= 0)
-			return owner ? owner : -EPERM;
-		sluice__engine_end(engine);
+		if (owner == 0)
+			return -EPERM;
+		/* It could never be used: there is nothing to end. */
+		if (owner > 0)
+			sluice__engine_end(engine);
 	}
 	free_engine(engine);
 	return 0;

@@ -80,6 +80,7 @@ struct sluice_engine {
 
 	/* Files. */
 	struct sluice__fetcher *fetcher;
+	struct sluice__packets *packets_own;  /* the engine's thread's */
 	struct sluice__packets *packets_pool; /* under lock */
 	char *bounces_free;                   /* under lock */
 	uint32_t bounces;                     /* made so far */
@@ -129,7 +130,8 @@ static inline bool sluice__may_act(const struct sluice_engine *engine)
 {
 	uintptr_t owner = __atomic_load_n(&engine->owner, __ATOMIC_RELAXED);
 
-	return (owner ? owner : engine->creator) == sluice__self();
+	return (owner ? owner : __atomic_load_n(&engine->creator, __ATOMIC_RELAXED)) ==
+	       sluice__self();
 }
 
 static inline uint32_t sluice__dead(const struct sluice_engine *engine)
@@ -155,7 +157,8 @@ int sluice__options_copy(struct sluice_options *own, const struct sluice_options
 int sluice__backend_choose(struct sluice_engine *engine);
 
 /* mailbox.c: what other threads leave. */
-void sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args);
+bool sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args); /* false: ended */
+void sluice__mailbox_close(struct sluice_engine *engine); /* and takes what is in it */
 void sluice__mailbox_take(struct sluice_engine *engine);
 void sluice__engine_nudge(struct sluice_engine *engine); /* wakes it if it sleeps */
 
@@ -211,6 +214,7 @@ int sluice__turn(struct sluice_engine *engine, uint64_t until_ns);
 void sluice__push_out(struct sluice_engine *engine); /* transmits and submits, no wait */
 void sluice__listen_again(struct sluice_engine *engine); /* for the foreign loop */
 void sluice__reap(struct sluice_engine *engine);
+void sluice__ring_closed(void); /* by this thread */
 
 /* deadline.c */
 void sluice__deadline_arm(struct sluice_socket *socket, struct sluice_args *args);

@@ -358,6 +358,8 @@ static uint32_t reap(struct sluice_engine *engine, struct sluice__completion *co
 	struct sluice__poller *poller = engine->poller;
 	uint32_t count = poller->done_count < max ? poller->done_count : max;
 
+	if (count == 0)
+		return 0;
 	memcpy(completions, poller->done, count * sizeof *completions);
 	poller->done_count -= count;
 	memmove(poller->done, poller->done + count, poller->done_count * sizeof *completions);

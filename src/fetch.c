@@ -218,8 +218,7 @@ void sluice__fetch_begin(struct sluice_socket *socket, const struct sluice__part
 static void go_on(struct sluice_socket *socket)
 {
 	socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__FETCHING);
-	if (!(socket->state & SLUICE__READY))
-		sluice__ready(socket);
+	sluice__ready(socket);
 }
 
 static void next_in_line(struct sluice__fetcher *fetcher)

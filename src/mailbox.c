@@ -7,24 +7,32 @@
 
 void sluice__engine_nudge(struct sluice_engine *engine)
 {
-	/* The push before this and the sleeper's look after it lies down must not pass each other. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&engine->asleep, __ATOMIC_RELAXED) &&
+	/*
+	 * The push before this and the sleeper's look after it lies down must not pass each other:
+	 * all four accesses are sequentially consistent.
+	 */
+	if (__atomic_load_n(&engine->asleep, __ATOMIC_SEQ_CST) &&
 	    __atomic_exchange_n(&engine->asleep, 0, __ATOMIC_ACQ_REL))
 		engine->backend->wake(engine);
 }
 
-void sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args)
+/* In place of the first record: the engine has ended. */
+#define CLOSED ((struct sluice_args *)1)
+
+bool sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args)
 {
 	struct sluice_args *first = __atomic_load_n(&engine->mailbox, __ATOMIC_RELAXED);
 
 	do {
+		if (first == CLOSED)
+			return false;
 		args->run.next = first;
 	} while (!__atomic_compare_exchange_n(&engine->mailbox, &first, args, true,
-					      __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+					      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
 	/* The record may be gone by now. Who found the box empty has the engine woken. */
 	if (!first)
 		sluice__engine_nudge(engine);
+	return true;
 }
 
 /* What the start counted as foreign: sends hold memory, other operations none. */
@@ -35,9 +43,9 @@ static uint64_t memory(const struct sluice_args *args)
 	return sluice__sendq_memory(args);
 }
 
-void sluice__mailbox_take(struct sluice_engine *engine)
+/* Newest first as it was taken; begun oldest first. */
+static void begin_all(struct sluice_args *args)
 {
-	struct sluice_args *args = __atomic_exchange_n(&engine->mailbox, NULL, __ATOMIC_ACQUIRE);
 	struct sluice_args *oldest = NULL;
 
 	while (args) {
@@ -56,4 +64,15 @@ void sluice__mailbox_take(struct sluice_engine *engine)
 		sluice__begin(socket, oldest, false);
 		oldest = next;
 	}
+}
+
+void sluice__mailbox_take(struct sluice_engine *engine)
+{
+	if (__atomic_load_n(&engine->mailbox, __ATOMIC_RELAXED))
+		begin_all(__atomic_exchange_n(&engine->mailbox, NULL, __ATOMIC_ACQUIRE));
+}
+
+void sluice__mailbox_close(struct sluice_engine *engine)
+{
+	begin_all(__atomic_exchange_n(&engine->mailbox, CLOSED, __ATOMIC_ACQUIRE));
 }

@@ -35,6 +35,7 @@ struct sluice__part {
 struct sluice__packets {
 	struct sluice__packets *next; /* in the pool */
 	struct sluice__part *parts;
+	uint32_t rank;     /* in the list of the engine's thread: how many there are */
 	uint32_t capacity; /* of parts */
 	uint32_t count;
 	uint32_t index;    /* the part that is being sent */

@@ -28,7 +28,7 @@ int sluice_post(struct sluice_engine *engine,
 	first = __atomic_load_n(&engine->posts, __ATOMIC_RELAXED);
 	do {
 		post->next = first;
-	} while (!__atomic_compare_exchange_n(&engine->posts, &first, post, true, __ATOMIC_RELEASE,
+	} while (!__atomic_compare_exchange_n(&engine->posts, &first, post, true, __ATOMIC_SEQ_CST,
 					      __ATOMIC_RELAXED));
 	sluice__engine_nudge(engine);
 	return 0;

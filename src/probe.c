@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "capability.h"
@@ -100,13 +101,29 @@ static void try_accepting(struct sluice_engine *engine, bool *happened)
 	sluice_socket_destroy(listener);
 }
 
+/* A closed ring's memory counts against RLIMIT_MEMLOCK for a few milliseconds more. */
+static int make_patiently(struct sluice_engine **ret_engine, const struct sluice_options *options,
+			  const struct sluice__backend *backend)
+{
+	struct timespec pause = {0, 10000000};
+	int error;
+
+	for (int i = 0; i < 10; i++) {
+		error = sluice__engine_make(ret_engine, options, backend);
+		if (error != -ENOMEM)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return error;
+}
+
 /* The capabilities of one backend with these options, after a little real work. 0 or -errno. */
 static int try_backend(const struct sluice_options *options, const struct sluice__backend *backend,
 		       struct sluice_probe *probe, uint32_t *ret_capabilities)
 {
 	struct sluice_engine *engine;
 	bool received = false, accepted = false; /* told until the engine ends */
-	int error = sluice__engine_make(&engine, options, backend);
+	int error = make_patiently(&engine, options, backend);
 
 	*ret_capabilities = 0;
 	if (error)

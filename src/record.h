@@ -51,7 +51,8 @@ enum {
 
 static inline struct sluice_socket *sluice__record_socket(const struct sluice_args *args)
 {
-	return (struct sluice_socket *)(args->run.owner & ~SLUICE__OWNER_BITS);
+	return (struct sluice_socket *)(__atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) &
+					~SLUICE__OWNER_BITS);
 }
 
 static inline uintptr_t sluice__record_owner(const struct sluice_args *args)

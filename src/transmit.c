@@ -12,6 +12,8 @@ void sluice__ready(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 
+	if (socket->state & SLUICE__READY)
+		return;
 	socket->state |= SLUICE__READY;
 	socket->ready_next = NULL;
 	*engine->ready_end = socket;
@@ -24,7 +26,7 @@ void sluice__transmit_blocked(struct sluice_socket *socket)
 	socket->out.kind = SLUICE__REQUEST_WRITABLE;
 	if (sluice__request_start(socket, &socket->out) == 0)
 		socket->state |= SLUICE__BLOCKED;
-	else if (!(socket->state & SLUICE__READY))
+	else
 		sluice__ready(socket); /* out of memory: the next turn tries again */
 }
 
@@ -71,32 +73,32 @@ static void submit_memory(struct sluice_socket *socket, const struct sluice__gat
 	socket->state |= SLUICE__IN_FLIGHT;
 }
 
-/* True when all of it went, and more may follow at once. */
-static bool send_memory(struct sluice_socket *socket, const struct sluice__gather *gathered)
+/* What the kernel said to an inline attempt at the flight. */
+static void tried(struct sluice_socket *socket, int64_t taken)
+{
+	socket->engine->statistics.inline_sends++;
+	if (taken == -EAGAIN) {
+		socket->state |= SLUICE__FULL;
+	} else if (taken < 0) {
+		sluice__settle_failed(socket, (int)-taken);
+	} else {
+		if ((uint64_t)taken < socket->flight.bytes)
+			socket->state |= SLUICE__FULL;
+		sluice__settle_sent(socket, (uint64_t)taken);
+	}
+}
+
+static void send_memory(struct sluice_socket *socket, const struct sluice__gather *gathered)
 {
 	struct sluice_engine *engine = socket->engine;
 	struct msghdr message = {.msg_iov = gathered->segments, .msg_iovlen = gathered->count};
-	int64_t taken = engine->backend->try_send(engine, socket, &message, gathered->flags);
 
-	engine->statistics.inline_sends++;
-	if (taken == -EAGAIN) {
-		socket->state |= SLUICE__FULL;
-		return true;
-	}
-	if (taken < 0) {
-		sluice__settle_failed(socket, (int)-taken);
-		return true;
-	}
-	if ((uint64_t)taken < gathered->bytes)
-		socket->state |= SLUICE__FULL;
-	sluice__settle_sent(socket, (uint64_t)taken);
-	return true;
+	tried(socket, engine->backend->try_send(engine, socket, &message, gathered->flags));
 }
 
-static bool transmit_memory(struct sluice_socket *socket, const struct sluice__gather *gathered,
-			    uint32_t sockets)
+static int plan(const struct sluice_socket *socket, uint32_t sockets)
 {
-	struct sluice_engine *engine = socket->engine;
+	const struct sluice_engine *engine = socket->engine;
 	struct sluice__plan_memory facts = {
 		.ring = engine->backend->sends,
 		.full = socket->state & SLUICE__FULL,
@@ -104,10 +106,52 @@ static bool transmit_memory(struct sluice_socket *socket, const struct sluice__g
 		.sockets = sockets,
 	};
 
-	if (sluice__plan_memory(&facts) == SLUICE__PLAN_INLINE)
-		return send_memory(socket, gathered);
+	return sluice__plan_memory(&facts);
+}
+
+/* True: more may follow at once. */
+static bool transmit_memory(struct sluice_socket *socket, const struct sluice__gather *gathered,
+			    uint32_t sockets)
+{
+	if (plan(socket, sockets) == SLUICE__PLAN_INLINE) {
+		send_memory(socket, gathered);
+		return true;
+	}
 	submit_memory(socket, gathered);
 	return false;
+}
+
+/* Most of what many sockets have: one plain record. It needs no gathering. */
+static bool is_single(const struct sluice_socket *socket, uint32_t sockets)
+{
+	const struct sluice_args *args = socket->queue.list.head;
+
+	return !args->run.next && !args->run.extras && !args->run.sent &&
+	       args->run.total <= socket->engine->options.gather_bytes &&
+	       !(socket->state & (SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL | SLUICE__CORKED)) &&
+	       plan(socket, sockets) == SLUICE__PLAN_INLINE;
+}
+
+static void transmit_single(struct sluice_socket *socket)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct sluice_args *args = socket->queue.list.head;
+	struct iovec segment = {(void *)(uintptr_t)args->run.base, args->run.total};
+	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
+	int64_t taken = engine->backend->try_send(engine, socket, &message, 0);
+
+	if (unlikely(taken != (int64_t)args->run.total)) {
+		socket->flight = (struct sluice__flight){args, args->run.total, 1, true};
+		tried(socket, taken);
+		return;
+	}
+	engine->statistics.inline_sends++;
+	socket->transmissions++;
+	socket->records_sent++;
+	socket->bytes_sent += args->run.total;
+	socket->queue.bytes -= args->run.total;
+	sluice__list_init(&socket->queue.list);
+	sluice__chain_splice(engine->sink, args, args, 1);
 }
 
 /* A disconnect has come to its turn. */
@@ -141,6 +185,10 @@ static bool transmit_round(struct sluice_socket *socket, uint32_t sockets)
 {
 	struct sluice__gather gathered;
 
+	if (is_single(socket, sockets)) {
+		transmit_single(socket);
+		return true;
+	}
 	gather(socket, &gathered);
 	switch (gathered.what) {
 	case SLUICE__GATHERED_MEMORY:
@@ -169,7 +217,7 @@ static void transmit_socket(struct sluice_socket *socket, uint32_t sockets)
 		if (!can_transmit(socket) || !transmit_round(socket, sockets))
 			return;
 	}
-	if (can_transmit(socket) && !(socket->state & SLUICE__READY))
+	if (can_transmit(socket))
 		sluice__ready(socket);
 }
 

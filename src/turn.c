@@ -29,12 +29,15 @@ static void take_what_is_left(struct sluice_engine *engine)
 	sluice__posts_take(engine);
 }
 
+/* After lying down: see sluice__engine_nudge. */
 static bool something_left(const struct sluice_engine *engine)
 {
-	return sluice__left_outside(engine) || __atomic_load_n(&engine->posts, __ATOMIC_ACQUIRE) ||
-	       __atomic_load_n(&engine->buffers_returned, __ATOMIC_ACQUIRE) ||
-	       __atomic_load_n(&engine->woken, __ATOMIC_ACQUIRE) ||
-	       __atomic_load_n(&engine->stopping, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&engine->mailbox, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&engine->attention, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&engine->posts, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&engine->buffers_returned, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&engine->woken, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&engine->stopping, __ATOMIC_SEQ_CST);
 }
 
 /* How long the turn may wait: not at all while there is something to do. */
@@ -127,6 +130,30 @@ static uint64_t until(int64_t timeout_ns)
 	return timeout_ns ? sluice__now() + (uint64_t)timeout_ns : 0;
 }
 
+/*
+ * The kernel takes a closed ring apart a moment later, and interrupts the thread that had used it,
+ * once and without a signal.
+ */
+static __thread uint64_t ring_closed_ns;
+#define RING_CLOSES_NS 100000000
+
+void sluice__ring_closed(void)
+{
+	ring_closed_ns = sluice__now();
+}
+
+static int turn_past_rings(struct sluice_engine *engine, uint64_t until_ns)
+{
+	int error = sluice__turn(engine, until_ns);
+
+	if (unlikely(error == -EINTR && ring_closed_ns)) {
+		if (engine->now_ns - ring_closed_ns < RING_CLOSES_NS)
+			error = 0;
+		ring_closed_ns = 0;
+	}
+	return error;
+}
+
 int sluice_engine_run(struct sluice_engine *engine, int64_t timeout_ns)
 {
 	int error = check_run(engine);
@@ -139,7 +166,7 @@ int sluice_engine_run(struct sluice_engine *engine, int64_t timeout_ns)
 	if (engine->foreign)
 		engine->backend->quiet(engine);
 	do {
-		error = sluice__turn(engine, until_ns);
+		error = turn_past_rings(engine, until_ns);
 		handlers = sluice__deliver(engine);
 		woken = __atomic_load_n(&engine->woken, __ATOMIC_RELAXED) &&
 			__atomic_exchange_n(&engine->woken, 0, __ATOMIC_ACQ_REL);

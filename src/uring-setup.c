@@ -78,6 +78,20 @@ static uint32_t agreed(unsigned int setup, uint32_t allowed)
 	return used | (allowed & ~all);
 }
 
+/* A filter may let the ring be made and still forbid what it needs later. */
+static int can_register(struct sluice__uring *uring)
+{
+	struct io_uring_probe *probe = io_uring_get_probe_ring(&uring->ring);
+
+	if (!probe) {
+		io_uring_queue_exit(&uring->ring);
+		sluice__ring_closed();
+		return -EPERM;
+	}
+	io_uring_free_probe(probe);
+	return 0;
+}
+
 static int make_ring(struct sluice_engine *engine, struct sluice__uring *uring)
 {
 	uint32_t allowed = ~engine->options.disable;
@@ -94,6 +108,8 @@ static int make_ring(struct sluice_engine *engine, struct sluice__uring *uring)
 		}
 		break;
 	}
+	if (!error)
+		error = can_register(uring);
 	if (error)
 		return error;
 	engine->options.ring_entries = uring->ring.sq.ring_entries;

@@ -429,13 +429,14 @@ static void listen_on(struct sluice_engine *engine, uint64_t next_ns, bool ready
 	struct sluice__uring *uring = engine->uring;
 	uint64_t one = 1;
 	ssize_t written = 0;
+	int barrier = 0;
 
 	if (next_ns != UINT64_MAX)
 		arm_timeout(engine, next_ns ? next_ns : 1);
 	submit(engine);
 	io_uring_cq_eventfd_toggle(&uring->ring, true);
-	/* What came in between was not told. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	/* What came in between was not told. The exchange is the barrier between store and look. */
+	__atomic_exchange_n(&barrier, 1, __ATOMIC_SEQ_CST);
 	if (ready || io_uring_cq_ready(&uring->ring) || kernel_has_news(uring))
 		written = write(uring->notify_fd, &one, sizeof one);
 	(void)written;
@@ -523,6 +524,7 @@ static void close_ring(struct sluice_engine *engine)
 	if (!uring)
 		return;
 	io_uring_queue_exit(&uring->ring);
+	sluice__ring_closed();
 	if (uring->buffer_ring)
 		munmap(uring->buffer_ring,
 		       uring->buffer_ring_entries * sizeof(struct io_uring_buf));

@@ -19,11 +19,6 @@ struct input {
 	char bytes[];
 };
 
-size_t connection_bytes(void)
-{
-	return sizeof(struct connection);
-}
-
 static const struct serve_options *options_of(const struct connection *connection)
 {
 	return connection->worker->server->options;

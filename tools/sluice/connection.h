@@ -69,7 +69,4 @@ void connection_check(struct connection *connection);
 void connection_drain(struct connection *connection);
 void connection_end(struct connection *connection);
 
-/* How many bytes one costs, without the library's socket. */
-size_t connection_bytes(void);
-
 #endif

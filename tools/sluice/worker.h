@@ -46,10 +46,9 @@ struct worker {
 	size_t free_reply_count;
 	struct request request; /* the one being looked at */
 
-	int draining;         /* how often it was told to */
-	bool accepting;       /* the listener's last call is to come */
-	uint64_t drain_until; /* tick */
-	uint64_t complained;  /* tick of the last complaint about descriptors */
+	int draining;        /* how often it was told to */
+	bool accepting;      /* the listener's last call is to come */
+	uint64_t complained; /* tick of the last complaint about descriptors */
 
 	/* Between the worker and the thread that started it. */
 	pthread_t thread;

@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The examples do what they say, on the backend that $SLUICE_BACKEND names. Needs $SLUICE_EXAMPLES,
+# the directory that holds them.
+. "$(dirname "${BASH_SOURCE[0]}")/examples_common.sh"
+
+: "${SLUICE_EXAMPLES:?the directory of the examples}"
+send=$SLUICE_EXAMPLES/send
+serve_file=$SLUICE_EXAMPLES/serve_file
+backend=${SLUICE_BACKEND:-uring}
+
+# start_serving FILE: serves it at $port.
+start_serving() {
+	local line
+
+	"$serve_file" "$1" >"$work/served" 2>"$work/errors" &
+	server=$!
+	line=$(wait_for "$work/served" '^listening on') || {
+		cat "$work/errors"
+		return 1
+	}
+	port=${line#*port }
+	port=${port%%,*}
+	[ "${line##*with }" = "$backend" ] || {
+		echo "it runs on another backend: $line"
+		return 1
+	}
+}
+
+# fetch FILE: takes all that a connection brings, up to its end.
+fetch() {
+	exec 3<>"/dev/tcp/127.0.0.1/$port" || return 1
+	timeout 60 cat <&3 >"$1"
+	exec 3>&-
+}
+
+fetches() { # FILE
+	fetch "$work/got" && cmp "$1" "$work/got"
+}
+
+fetches_at_once() { # FILE COUNT
+	local i
+	local -a readers=()
+
+	for i in $(seq "$2"); do
+		fetch "$work/got.$i" &
+		readers+=($!)
+	done
+	wait "${readers[@]}"
+	for i in $(seq "$2"); do
+		cmp "$1" "$work/got.$i" || return 1
+	done
+}
+
+# A reader that goes away in the middle; the others still get theirs.
+outlives_reader() { # FILE
+	exec 3<>"/dev/tcp/127.0.0.1/$port" || return 1
+	head -c 1000 <&3 >/dev/null
+	exec 3>&-
+	fetches "$1"
+}
+
+stops() { # SIGNAL
+	local pid=$server code=0
+
+	server=
+	kill -"$1" "$pid"
+	wait "$pid" || code=$?
+	[ "$code" -eq 0 ] || {
+		echo "exit code $code"
+		cat "$work/errors"
+		return 1
+	}
+}
+
+head -c 3000000 /dev/urandom >"$work/large"
+printf 'a few bytes\n' >"$work/small"
+: >"$work/empty"
+
+check 'send: the line arrives' arrives 'Hello from sluice' "$send"
+check 'send: says who does not answer' fails 1 'Connection refused' "$send" 127.0.0.1 1
+check 'send: says what it wants to know' fails 1 'send HOST PORT' "$send"
+for file in large small empty; do
+	check "serve_file: starts, with the $file file" start_serving "$work/$file"
+	check "serve_file: sends the $file file" fetches "$work/$file"
+	check "serve_file: sends the $file file to many at once" fetches_at_once "$work/$file" 20
+	check "serve_file: sends the $file file when a reader went away" outlives_reader "$work/$file"
+	check "serve_file: ends by SIGTERM, with the $file file" stops TERM
+done
+check 'serve_file: starts again' start_serving "$work/large"
+check 'serve_file: ends by SIGINT' stops INT
+check 'serve_file: names a file that is not there' fails 1 'No such file' "$serve_file" "$work/none"
+check 'serve_file: says what it wants to know' fails 1 'serve_file FILE' "$serve_file"
+plan

@@ -24,17 +24,18 @@ static const int64_t marks[] = {
 
 #define MARKS (sizeof marks / sizeof *marks)
 
-/* Writes the part of a mark that lies in the length bytes at position. */
-static void overlay(char *bytes, int64_t position, int64_t length, int64_t mark)
+/* Writes the part of a mark that lies in the length bytes at position; whether there is one. */
+static bool overlay(char *bytes, int64_t position, int64_t length, int64_t mark)
 {
 	char pattern[MARK_BYTES];
 	int64_t from = mark > position ? mark : position;
 	int64_t to = mark + MARK_BYTES < position + length ? mark + MARK_BYTES : position + length;
 
 	if (from >= to)
-		return;
+		return false;
 	pattern_fill(pattern, sizeof pattern, (uint64_t)mark);
 	memcpy(bytes + (from - position), pattern + (from - mark), (size_t)(to - from));
+	return true;
 }
 
 static void sparse_new(struct file *file, int64_t length)
@@ -64,25 +65,28 @@ struct sparse_reader {
 	int error;
 };
 
-#define CHUNK (256 * KIB)
+#define CHUNK ((int64_t)524288)
 
 static void *sparse_reader_main(void *token)
 {
 	struct sparse_reader *reader = token;
-	char *bytes = malloc(CHUNK), *expected = malloc(CHUNK);
+	char *bytes = malloc(CHUNK), *expected = calloc(1, CHUNK);
 
 	while (reader->position < reader->end) {
-		ssize_t count = recv(reader->fd, bytes, CHUNK, 0);
+		int64_t left = reader->end - reader->position;
+		ssize_t count = recv(reader->fd, bytes, left < CHUNK ? (size_t)left : CHUNK, 0);
+		bool marked = false;
 
 		if (count <= 0) {
 			reader->error = count < 0 ? errno : ENODATA;
 			break;
 		}
-		memset(expected, 0, (size_t)count);
 		for (size_t i = 0; i < MARKS; i++)
-			overlay(expected, reader->position, count, marks[i]);
+			marked |= overlay(expected, reader->position, count, marks[i]);
 		if (reader->wrong < 0 && memcmp(bytes, expected, (size_t)count) != 0)
 			reader->wrong = reader->position;
+		if (marked)
+			memset(expected, 0, (size_t)count);
 		reader->position += count;
 	}
 	free(bytes);

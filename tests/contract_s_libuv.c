@@ -111,6 +111,9 @@ static void server_begin(struct server *server)
 		.size = sizeof accepting, .on_accepted = on_accepted, .token = server};
 
 	memset(server, 0, sizeof *server);
+	/* What libuv keeps for the whole process it keeps from its first loop on. */
+	cr_assert_eq(uv_loop_init(&server->loop), 0);
+	cr_assert_eq(uv_loop_close(&server->loop), 0);
 	fixture_begin(&server->fixture);
 	server->listener = attach(&server->fixture, listen_tcp(0));
 	cr_assert_eq(sluice_accept_start(server->listener, &accepting), 0);

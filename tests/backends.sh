@@ -1,0 +1,132 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# That `sluice serve` keeps to the backend it has, as strace sees it, and that it serves where the
+# ring is blocked. Needs $SLUICE_WITHOUT_URING, the program that blocks it.
+. "$(dirname "${BASH_SOURCE[0]}")/serve_common.sh"
+
+: "${SLUICE_WITHOUT_URING:?the path of without_uring}"
+real=$SLUICE_COMMAND
+
+head -c 1000 /dev/urandom >"$root/small.bin"
+head -c 100000 /dev/urandom >"$root/middle.bin"
+head -c 20000000 /dev/urandom >"$root/large.bin"
+head -c 3000000 /dev/urandom >"$root/cold.bin"
+
+# command_is LINE: from now on the daemon is started by this line, with "$@" for its arguments.
+command_is() {
+	printf '#!/bin/sh\nexec %s\n' "$1" >"$work/command"
+	chmod +x "$work/command"
+	SLUICE_COMMAND=$work/command
+}
+
+chill() {
+	dd of="$1" oflag=nocache conv=notrunc,fdatasync count=0 status=none
+}
+
+same() { # PATH
+	get "$1" | cmp - "$root$1"
+}
+
+# Files of all kinds, a slow reader, a range, a client that goes away, and connections.
+work_through() {
+	chill "$root/cold.bin"
+	for path in /small.bin /middle.bin /large.bin /cold.bin /small.bin; do
+		same "$path" || return 1
+	done
+	get /large.bin --limit-rate 20M | cmp - "$root/large.bin" || return 1
+	equal 206 "$(status /large.bin -r 100-5000000)" || return 1
+	equal 404 "$(status /nothing)" || return 1
+	get /large.bin --max-time 0.05 --limit-rate 1M -o /dev/null
+	for _ in $(seq 20); do
+		get /middle.bin -o /dev/null &
+	done
+	wait $(jobs -p | grep -v "^$server$")
+}
+
+# none SYSCALL...: the trace has none of them, and at least one of the calls after "but".
+none() {
+	local pattern=$1 but=$2
+
+	if grep -E "^[0-9]+ +($pattern)" "$work/trace" | head -n 5 | grep .; then
+		return 1
+	fi
+	grep -qE "^[0-9]+ +($but)" "$work/trace" || {
+		echo "the trace shows nothing at all of $but"
+		return 1
+	}
+}
+
+can_trace() {
+	command -v strace >/dev/null 2>&1 && strace -D -f -o "$work/trace" true 2>/dev/null
+}
+
+calls=epoll_create,epoll_create1,epoll_ctl,epoll_wait,epoll_pwait,epoll_pwait2
+calls=$calls,io_uring_setup,io_uring_enter,io_uring_register
+
+traced() {
+	command_is "strace -D -f -qq -o '$work/trace' -e trace=$calls '$real' \"\$@\""
+	start_server "$@"
+	check 'it serves while it is watched' work_through
+	check 'and ends well' stop_server
+}
+
+watch_calls() {
+	if ! can_trace; then
+		skip 'the system calls of a daemon' 'strace is missing, or may not trace'
+		return
+	fi
+	traced
+	case $backend in
+	uring) check 'with the ring, not one epoll call' none epoll_ io_uring_enter ;;
+	epoll) check 'with epoll, not one io_uring call' none io_uring_ 'epoll_p?wait' ;;
+	esac
+	if [ "$backend" = epoll ]; then
+		unset SLUICE_BACKEND
+		export SLUICE_DISABLE=ring
+		backend=auto
+		traced
+		unset SLUICE_DISABLE
+		check 'nor where the ring is taken away by name' none io_uring_ 'epoll_p?wait'
+	fi
+}
+
+# blocked ERRNO: the ring answers it; the daemon takes epoll, says so, and serves.
+blocked() {
+	"$SLUICE_WITHOUT_URING" "$1" true 2>/dev/null
+	if [ $? -eq 77 ]; then
+		skip "a daemon whose ring answers $1" 'this kernel has no seccomp filters'
+		return
+	fi
+	command_is "'$SLUICE_WITHOUT_URING' $1 '$real' \"\$@\""
+	backend=auto
+	start_server
+	check "a ring that answers $1 falls back to epoll and says why" \
+		matches ' with epoll \(.+\)' "$(cat "$work/start")"
+	check "and serves without it ($1)" work_through
+	check "and ends well ($1)" stop_server
+	check "a ring that was asked for and answers $1 is an error that helps" asked_for
+	check "the probe says what the ring answers ($1)" probed
+}
+
+asked_for() {
+	local output code
+
+	output=$(timeout 20 "$SLUICE_COMMAND" serve --port=0 --backend=uring "$root" 2>&1)
+	code=$?
+	equal 1 "$code" && matches '(--backend=auto|ulimit)' "$output"
+}
+
+probed() {
+	local output
+
+	output=$(timeout 20 "$SLUICE_COMMAND" probe 2>&1) && matches 'epoll' "$output"
+}
+
+watch_calls
+if [ "${SLUICE_BACKEND-}" = uring ]; then
+	unset SLUICE_BACKEND
+	blocked EPERM
+	blocked ENOSYS
+	blocked ENOMEM
+fi
+plan

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+
+#include <sluice/engine.h>
+
+#include "plan.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+Test(plan, memory_goes_inline_until_the_socket_is_full_or_the_ring_is_asked_for)
+{
+	static const struct {
+		bool ring, full;
+		uint32_t way;
+		int plan;
+	} rows[] = {
+		{false, false, SLUICE_TRANSMIT_WAY_AUTO, SLUICE__PLAN_INLINE},
+		{true, false, SLUICE_TRANSMIT_WAY_AUTO, SLUICE__PLAN_INLINE},
+		{false, true, SLUICE_TRANSMIT_WAY_AUTO, SLUICE__PLAN_SUBMIT},
+		{true, true, SLUICE_TRANSMIT_WAY_AUTO, SLUICE__PLAN_SUBMIT},
+		{false, false, SLUICE_TRANSMIT_WAY_INLINE, SLUICE__PLAN_INLINE},
+		{true, false, SLUICE_TRANSMIT_WAY_INLINE, SLUICE__PLAN_INLINE},
+		{false, true, SLUICE_TRANSMIT_WAY_INLINE, SLUICE__PLAN_SUBMIT},
+		{true, true, SLUICE_TRANSMIT_WAY_INLINE, SLUICE__PLAN_SUBMIT},
+		{true, false, SLUICE_TRANSMIT_WAY_RING, SLUICE__PLAN_SUBMIT},
+		{true, true, SLUICE_TRANSMIT_WAY_RING, SLUICE__PLAN_SUBMIT},
+		/* Without a ring there is nothing to ask for. */
+		{false, false, SLUICE_TRANSMIT_WAY_RING, SLUICE__PLAN_INLINE},
+		{false, true, SLUICE_TRANSMIT_WAY_RING, SLUICE__PLAN_SUBMIT},
+	};
+	static const uint32_t sockets[] = {1, 2, 1000};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		for (size_t s = 0; s < COUNT(sockets); s++) {
+			struct sluice__plan_memory facts = {
+				.ring = rows[i].ring,
+				.full = rows[i].full,
+				.way = rows[i].way,
+				.sockets = sockets[s],
+			};
+
+			cr_expect_eq(sluice__plan_memory(&facts), rows[i].plan,
+				     "row %zu, %u sockets", i, sockets[s]);
+		}
+	}
+}
+
+Test(plan, a_file_goes_by_sendfile_unless_it_is_small_and_joins_memory)
+{
+	static const struct {
+		bool joins_memory;
+		uint64_t count, read_bytes;
+		int plan;
+	} rows[] = {
+		{false, 1, 2048, SLUICE__PLAN_SENDFILE},
+		{false, 2048, 2048, SLUICE__PLAN_SENDFILE},
+		{false, UINT64_MAX, 2048, SLUICE__PLAN_SENDFILE},
+		{true, 0, 2048, SLUICE__PLAN_READ},
+		{true, 1, 2048, SLUICE__PLAN_READ},
+		{true, 2047, 2048, SLUICE__PLAN_READ},
+		{true, 2048, 2048, SLUICE__PLAN_READ},
+		{true, 2049, 2048, SLUICE__PLAN_SENDFILE},
+		{true, UINT64_MAX, 2048, SLUICE__PLAN_SENDFILE},
+		{true, 1, 0, SLUICE__PLAN_SENDFILE},
+		{true, 5000, UINT64_MAX, SLUICE__PLAN_READ},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct sluice__plan_file facts = {
+			.way = SLUICE_FILE_WAY_AUTO,
+			.sendfile = true,
+			.joins_memory = rows[i].joins_memory,
+			.count = rows[i].count,
+			.read_bytes = rows[i].read_bytes,
+		};
+
+		cr_expect_eq(sluice__plan_file(&facts), rows[i].plan, "row %zu", i);
+	}
+}
+
+Test(plan, the_way_of_a_file_can_be_forced_and_a_missing_sendfile_means_reading)
+{
+	static const struct {
+		uint32_t way;
+		bool sendfile, copy;
+		int plan;
+	} rows[] = {
+		{SLUICE_FILE_WAY_AUTO, true, false, SLUICE__PLAN_SENDFILE},
+		{SLUICE_FILE_WAY_AUTO, true, true, SLUICE__PLAN_READ},
+		{SLUICE_FILE_WAY_AUTO, false, false, SLUICE__PLAN_READ},
+		{SLUICE_FILE_WAY_AUTO, false, true, SLUICE__PLAN_READ},
+		{SLUICE_FILE_WAY_SENDFILE, true, false, SLUICE__PLAN_SENDFILE},
+		{SLUICE_FILE_WAY_SENDFILE, true, true, SLUICE__PLAN_READ},
+		{SLUICE_FILE_WAY_SENDFILE, false, false, SLUICE__PLAN_READ},
+		{SLUICE_FILE_WAY_READ, true, false, SLUICE__PLAN_READ},
+		{SLUICE_FILE_WAY_READ, false, true, SLUICE__PLAN_READ},
+		{SLUICE_FILE_WAY_SPLICE, true, false, SLUICE__PLAN_SPLICE},
+		{SLUICE_FILE_WAY_SPLICE, false, false, SLUICE__PLAN_SPLICE},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct sluice__plan_file facts = {
+			.way = rows[i].way,
+			.sendfile = rows[i].sendfile,
+			.copy = rows[i].copy,
+			.count = 1 << 20,
+			.read_bytes = 2048,
+		};
+
+		cr_expect_eq(sluice__plan_file(&facts), rows[i].plan, "row %zu", i);
+	}
+}
+
+Test(plan, sendfile_that_is_forced_is_kept_for_a_small_file_beside_memory)
+{
+	struct sluice__plan_file facts = {
+		.way = SLUICE_FILE_WAY_SENDFILE,
+		.sendfile = true,
+		.joins_memory = true,
+		.count = 1,
+		.read_bytes = 2048,
+	};
+
+	cr_expect_eq(sluice__plan_file(&facts), SLUICE__PLAN_SENDFILE);
+}

@@ -213,22 +213,31 @@ static int start_workers(struct service *service)
 	return error == 0 ? EXIT_OK : start_failed(error);
 }
 
+/* Why this backend: the library says so where it is not the one that was wished for. */
+static const char *backend_reason(const struct service *service, struct sluice_engine *engine)
+{
+	const char *reason = sluice_engine_backend_reason(engine);
+	const char *wished = getenv("SLUICE_BACKEND");
+
+	if (reason != NULL && reason[0] != '\0')
+		return reason;
+	if (service->options.backend != SLUICE_BACKEND_AUTO)
+		return "as asked";
+	if (wished != NULL && wished[0] != '\0')
+		return "as SLUICE_BACKEND says";
+	return "the kernel offers it";
+}
+
 static void print_start(const struct service *service)
 {
 	struct sluice_engine *engine = service->workers[0].engine;
-	const char *reason = sluice_engine_backend_reason(engine);
 	char url[128], directory[PATH_MAX];
 
 	listen_url(&service->address, url, sizeof(url));
 	if (realpath(service->options.directory, directory) == NULL)
 		snprintf(directory, sizeof(directory), "%s", service->options.directory);
-	printf("Serving %s at %s with %s", directory, url, sluice_engine_backend(engine));
-	if (reason != NULL && reason[0] != '\0')
-		printf(" (%s)", reason);
-	else if (service->options.backend != SLUICE_BACKEND_AUTO)
-		printf(" (as asked)");
-	else
-		printf(" (the kernel offers it)");
+	printf("Serving %s at %s with %s (%s)", directory, url, sluice_engine_backend(engine),
+	       backend_reason(service, engine));
 	if (service->worker_count > 1)
 		printf(", %zu workers", service->worker_count);
 	putchar('\n');

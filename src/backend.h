@@ -36,8 +36,8 @@ enum {
 	 * bytes; a length of one buffer is one receive.
 	 */
 	SLUICE__REQUEST_RECEIVE_MULTI,
-	SLUICE__REQUEST_FETCH,  /* a window of a file into the page cache: 0, or -errno */
-	SLUICE__REQUEST_SPLICE  /* from a file into a pipe: bytes, or -errno */
+	SLUICE__REQUEST_FETCH, /* a window of a file into the page cache: 0, or -errno */
+	SLUICE__REQUEST_SPLICE /* from a file into a pipe: bytes, or -errno */
 };
 
 struct sluice__request {
@@ -49,12 +49,12 @@ struct sluice__request {
 	struct sluice_socket *socket; /* NULL with FETCH and SPLICE */
 	struct iovec *segments;       /* SEND, RECEIVE */
 	uint32_t segment_count;
-	uint32_t flags;               /* for send(2), recv(2) */
-	struct msghdr *message;       /* RECEIVE with an address: the caller's, filled in on the way */
-	uint64_t length;              /* RECEIVE_MULTI, FETCH, SPLICE */
-	uint64_t offset;              /* FETCH, SPLICE */
+	uint32_t flags;         /* for send(2), recv(2) */
+	struct msghdr *message; /* RECEIVE with an address: the caller's, filled in on the way */
+	uint64_t length;        /* RECEIVE_MULTI, FETCH, SPLICE */
+	uint64_t offset;        /* FETCH, SPLICE */
 	int32_t pipe;
-	uint32_t pending; /* the backend's: parts on their way */
+	uint32_t pending;             /* the backend's: parts on their way */
 	struct sluice__request *next; /* the backend's */
 };
 
@@ -67,8 +67,8 @@ struct sluice__completion {
 
 struct sluice__backend {
 	const char *name;
-	uint32_t id;    /* SLUICE_BACKEND_* */
-	bool sends;     /* it takes SEND; others are asked for WRITABLE, and the engine sends itself */
+	uint32_t id; /* SLUICE_BACKEND_* */
+	bool sends;  /* it takes SEND; others are asked for WRITABLE, and the engine sends itself */
 
 	/* Makes what the backend needs, in engine->uring or engine->epoll. 0 or -errno. */
 	int (*open)(struct sluice_engine *engine);
@@ -107,8 +107,8 @@ struct sluice__backend {
 	/* The non-blocking attempts: bytes or -errno. */
 	int64_t (*try_send)(struct sluice_engine *engine, struct sluice_socket *socket,
 			    const struct msghdr *message, uint32_t flags);
-	int64_t (*try_send_file)(struct sluice_engine *engine, struct sluice_socket *socket, int file,
-				 uint64_t offset, uint64_t count);
+	int64_t (*try_send_file)(struct sluice_engine *engine, struct sluice_socket *socket,
+				 int file, uint64_t offset, uint64_t count);
 	int64_t (*try_receive)(struct sluice_engine *engine, struct sluice_socket *socket,
 			       struct msghdr *message, uint32_t flags);
 };

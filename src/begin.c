@@ -102,7 +102,8 @@ static int try_queued(struct sluice_socket *socket, struct sluice_args *args)
 
 static bool may_try(const struct sluice_socket *socket)
 {
-	return !socket->queue.list.head && !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED)) &&
+	return !socket->queue.list.head &&
+	       !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED)) &&
 	       !(sluice__refuse(socket) & SLUICE__CONNECTING);
 }
 

@@ -197,8 +197,8 @@ int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse)
 	socket->state &= ~(uint32_t)(SLUICE__RESET_SEEN | SLUICE__RESET_SENT | SLUICE__END_SEEN |
 				     SLUICE__FULL);
 	sluice__refuse_set(socket, SLUICE__UNCONNECTED);
-	sluice__refuse_clear(socket, SLUICE__SHUT_SEND | SLUICE__SHUT_RECEIVE |
-					     SLUICE__DISCONNECTED);
+	sluice__refuse_clear(socket,
+			     SLUICE__SHUT_SEND | SLUICE__SHUT_RECEIVE | SLUICE__DISCONNECTED);
 	sluice__receive_abort(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
 	sluice__receiver_end(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
 	return 0;

@@ -35,8 +35,8 @@ int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args
 	int error_number;
 
 	if (socket->connecting)
-		return sluice__end_at_once(engine, args, may_finish, SLUICE_ERROR_ALREADY_IN_PROGRESS,
-					   EALREADY, 0);
+		return sluice__end_at_once(engine, args, may_finish,
+					   SLUICE_ERROR_ALREADY_IN_PROGRESS, EALREADY, 0);
 	error_number = try_connect(socket, args);
 	if (error_number != EINPROGRESS && error_number != EAGAIN && error_number != EINTR) {
 		if (error_number == 0)

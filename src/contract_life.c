@@ -84,8 +84,8 @@ static int check_receiving(struct sluice_socket *socket)
 
 	if (refuse & SLUICE__LISTENING)
 		return -ENOTCONN;
-	if (refuse & (SLUICE__CONNECTING | SLUICE__DISCONNECTED | SLUICE__SHUT_SEND |
-		      SLUICE__SHUT_RECEIVE))
+	if (refuse &
+	    (SLUICE__CONNECTING | SLUICE__DISCONNECTED | SLUICE__SHUT_SEND | SLUICE__SHUT_RECEIVE))
 		return 0;
 	/* A datagram socket that was bound receives without a remote. */
 	if (refuse & SLUICE__DATAGRAM)

@@ -64,7 +64,8 @@ static int send_checked(struct sluice_socket *socket, struct sluice_args *args, 
 	return sluice__start(socket, args, operation, extras | send_extras(args), memory);
 }
 
-static __attribute__((noinline)) int send_slow(struct sluice_socket *socket, struct sluice_args *args)
+static __attribute__((noinline)) int send_slow(struct sluice_socket *socket,
+					       struct sluice_args *args)
 {
 	int error;
 
@@ -91,8 +92,8 @@ static inline uint64_t unusual(const struct sluice_socket *socket, const struct 
 
 	__builtin_memcpy(&flags, &args->flags, sizeof flags);
 	__builtin_memcpy(&extras, &args->run.extras, sizeof extras);
-	return flags | extras | __atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) | (uint64_t)args->timeout_ns |
-	       (sluice__refuse(socket) & SLUICE__SLOW_STREAM);
+	return flags | extras | __atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) |
+	       (uint64_t)args->timeout_ns | (sluice__refuse(socket) & SLUICE__SLOW_STREAM);
 }
 
 /* Out of the way of the fast path: once a socket and turn. */

@@ -100,9 +100,11 @@ static int deliver_events_of(struct sluice_socket *socket, uint32_t events, int 
 /* The sockets that stand in the list now, each once: what comes back has its turn next time. */
 static int deliver_events(struct sluice_engine *engine, int budget)
 {
-	struct sluice_socket *last = engine->events ? (struct sluice_socket *)((char *)engine->events_end -
-					 offsetof(struct sluice_socket, event_next))
-				 : NULL;
+	struct sluice_socket *last =
+		engine->events
+			? (struct sluice_socket *)((char *)engine->events_end -
+						   offsetof(struct sluice_socket, event_next))
+			: NULL;
 	int handlers = 0;
 
 	while (engine->events && handlers < budget) {
@@ -129,8 +131,9 @@ static int deliver_timers(struct sluice_engine *engine, int budget)
 		return 0;
 	sluice__wheel_expire_begin(&engine->timers, engine->now_ns);
 	while (handlers < budget && (node = sluice__wheel_expire(&engine->timers))) {
-		struct sluice_timer *timer = (struct sluice_timer *)((char *)node -
-					 offsetof(struct sluice_timer, reserved));
+		struct sluice_timer *timer =
+			(struct sluice_timer *)((char *)node -
+						offsetof(struct sluice_timer, reserved));
 
 		timer->expired(engine, timer);
 		handlers++;

@@ -15,7 +15,8 @@ int64_t sluice__direct_send(struct sluice_engine *engine, struct sluice_socket *
 	(void)engine;
 	/* A lone buffer has a cheaper call. */
 	if (message->msg_iovlen == 1 && !message->msg_name)
-		taken = send(socket->fd, message->msg_iov->iov_base, message->msg_iov->iov_len, all);
+		taken = send(socket->fd, message->msg_iov->iov_base, message->msg_iov->iov_len,
+			     all);
 	else
 		taken = sendmsg(socket->fd, message, all);
 	return taken < 0 ? -errno : taken;

@@ -125,7 +125,8 @@ int sluice__engine_enter(struct sluice_engine *engine)
 
 	if (likely(owner))
 		return owner == sluice__self();
-	if (__atomic_load_n(&engine->creator, __ATOMIC_RELAXED) != sluice__self() || sluice__dead(engine))
+	if (__atomic_load_n(&engine->creator, __ATOMIC_RELAXED) != sluice__self() ||
+	    sluice__dead(engine))
 		return 0;
 	return take_over(engine);
 }

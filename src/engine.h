@@ -36,29 +36,29 @@ struct sluice__fetcher;
 struct sluice_engine {
 	/* What a start touches. */
 	uintptr_t owner; /* atomic: the owner's thread pointer from its first use on; 0: nobody's */
-	uint32_t busy;                /* in a handler, a batch or a turn: queue, do not try */
-	uint32_t dead;                /* atomic: SLUICE__DEAD_*; every call answers -EBADF */
-	struct sluice_args *mailbox;  /* atomic: records started by other threads, newest first */
+	uint32_t busy;   /* in a handler, a batch or a turn: queue, do not try */
+	uint32_t dead;   /* atomic: SLUICE__DEAD_*; every call answers -EBADF */
+	struct sluice_args *mailbox; /* atomic: records started by other threads, newest first */
 	struct sluice_socket *attention; /* atomic: sockets, newest first */
-	struct sluice_socket *ready;  /* sockets with something to send */
+	struct sluice_socket *ready;     /* sockets with something to send */
 	struct sluice_socket **ready_end;
 	uint32_t ready_count;
-	uint32_t batches;             /* open */
-	struct sluice__chain done;    /* records that wait for their handlers */
-	struct sluice__chain *sink;   /* where records go that end: done, or inside a start its own */
+	uint32_t batches;           /* open */
+	struct sluice__chain done;  /* records that wait for their handlers */
+	struct sluice__chain *sink; /* where records go that end: done, or inside a start its own */
 
 	const struct sluice__backend *backend;
 	struct sluice__uring *uring;
 	struct sluice__poller *poller; /* epoll's */
 	struct sluice_options options;
 	uint32_t capabilities;
-	uint32_t asleep;  /* atomic: a wake must be told to the kernel */
-	uint32_t woken;   /* atomic: sluice_engine_wake was called */
+	uint32_t asleep;   /* atomic: a wake must be told to the kernel */
+	uint32_t woken;    /* atomic: sluice_engine_wake was called */
 	uintptr_t creator; /* who becomes the owner with the first use */
-	bool delivering;  /* a handler runs */
-	bool foreign;     /* engine_fd was asked for */
-	bool submitting;  /* something was started since the last enter */
-	uint32_t flying;  /* requests that the backend has */
+	bool delivering;   /* a handler runs */
+	bool foreign;      /* engine_fd was asked for */
+	bool submitting;   /* something was started since the last enter */
+	uint32_t flying;   /* requests that the backend has */
 
 	struct sluice__wheel deadlines;
 	struct sluice__wheel timers;
@@ -68,7 +68,7 @@ struct sluice_engine {
 	struct sluice_socket **events_end;
 	struct sluice_socket *dead_sockets;
 	struct sluice_socket **dead_end;
-	struct sluice__post *posts; /* atomic, newest first */
+	struct sluice__post *posts;       /* atomic, newest first */
 	struct sluice__post *posts_taken; /* oldest first */
 
 	/* Receive buffers. */
@@ -84,13 +84,13 @@ struct sluice_engine {
 	struct sluice__packets *packets_pool; /* under lock */
 	char *bounces_free;                   /* under lock */
 	uint32_t bounces;                     /* made so far */
-	sigset_t sigpipe_before; /* the thread's mask */
+	sigset_t sigpipe_before;              /* the thread's mask */
 	bool sigpipe_masked;
-	bool sigpipe_pending; /* one was, before */
-	bool sigpipe_raised;  /* by what we sent */
-	int pipe[2];          /* splice.c's; pipe[1] 0: none */
-	char *scratch;        /* for files that are read slice by slice */
-	uint32_t slices;      /* of files, in this turn */
+	bool sigpipe_pending;                    /* one was, before */
+	bool sigpipe_raised;                     /* by what we sent */
+	int pipe[2];                             /* splice.c's; pipe[1] 0: none */
+	char *scratch;                           /* for files that are read slice by slice */
+	uint32_t slices;                         /* of files, in this turn */
 	struct sluice__accepter *accept_retries; /* listeners that ran out of descriptors */
 
 	pthread_mutex_t lock; /* sockets' list and pools */
@@ -99,7 +99,7 @@ struct sluice_engine {
 	struct sluice__slab *slabs;
 	pthread_t thread; /* with engine_start */
 	bool started;
-	bool stopping; /* atomic */
+	bool stopping;              /* atomic */
 	struct sluice_engine *next; /* of all engines of the process */
 	struct sluice_engine **link;
 	char reason[160];
@@ -140,7 +140,8 @@ static inline uint32_t sluice__dead(const struct sluice_engine *engine)
 }
 
 uint64_t sluice__now(void);
-void *sluice__allocate(struct sluice_engine *engine, size_t bytes); /* zeroed; NULL without memory */
+void *sluice__allocate(struct sluice_engine *engine,
+		       size_t bytes); /* zeroed; NULL without memory */
 
 /* engine.c */
 int sluice__engine_make(struct sluice_engine **ret_engine, const struct sluice_options *options,
@@ -157,7 +158,8 @@ int sluice__options_copy(struct sluice_options *own, const struct sluice_options
 int sluice__backend_choose(struct sluice_engine *engine);
 
 /* mailbox.c: what other threads leave. */
-bool sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args); /* false: ended */
+bool sluice__mailbox_push(struct sluice_engine *engine,
+			  struct sluice_args *args);      /* false: ended */
 void sluice__mailbox_close(struct sluice_engine *engine); /* and takes what is in it */
 void sluice__mailbox_take(struct sluice_engine *engine);
 void sluice__engine_nudge(struct sluice_engine *engine); /* wakes it if it sleeps */
@@ -211,7 +213,7 @@ void sluice__event(struct sluice_socket *socket, uint32_t event);
 
 /* turn.c */
 int sluice__turn(struct sluice_engine *engine, uint64_t until_ns);
-void sluice__push_out(struct sluice_engine *engine); /* transmits and submits, no wait */
+void sluice__push_out(struct sluice_engine *engine);     /* transmits and submits, no wait */
 void sluice__listen_again(struct sluice_engine *engine); /* for the foreign loop */
 void sluice__reap(struct sluice_engine *engine);
 void sluice__ring_closed(void); /* by this thread */
@@ -250,7 +252,8 @@ int64_t sluice__receive_result(struct sluice_socket *socket, int64_t result);
 /* accept.c: accept_start */
 void sluice__accepter_begin(struct sluice_socket *socket);
 void sluice__accepter_stop(struct sluice_socket *socket);
-void sluice__accepter_settle(struct sluice_socket *socket, const struct sluice__completion *completion);
+void sluice__accepter_settle(struct sluice_socket *socket,
+			     const struct sluice__completion *completion);
 int sluice__accepter_deliver(struct sluice_socket *socket, int budget);
 void sluice__accepter_end(struct sluice_socket *socket, int32_t error, int32_t native);
 void sluice__accepter_retry(struct sluice_socket *socket);
@@ -260,7 +263,8 @@ void sluice__descriptor_freed(struct sluice_engine *engine);
 /* receiver.c: receive_start */
 void sluice__receiver_begin(struct sluice_socket *socket);
 void sluice__receiver_stop(struct sluice_socket *socket);
-void sluice__receiver_settle(struct sluice_socket *socket, const struct sluice__completion *completion);
+void sluice__receiver_settle(struct sluice_socket *socket,
+			     const struct sluice__completion *completion);
 int sluice__receiver_deliver(struct sluice_socket *socket, int budget);
 void sluice__receiver_end(struct sluice_socket *socket, int32_t error, int32_t native);
 void sluice__receiver_resume_paused(struct sluice_engine *engine);
@@ -315,7 +319,8 @@ bool sluice__fetch_is_hot(struct sluice_engine *engine, const struct sluice__par
 /* Brings it in; the socket is BLOCKED until then. */
 void sluice__fetch_begin(struct sluice_socket *socket, const struct sluice__part *part,
 			 uint64_t offset, uint64_t count);
-void sluice__fetch_settle(struct sluice_engine *engine, const struct sluice__completion *completion);
+void sluice__fetch_settle(struct sluice_engine *engine,
+			  const struct sluice__completion *completion);
 void sluice__fetch_forget(struct sluice_socket *socket);
 
 /* post.c */

@@ -24,7 +24,7 @@
 struct sluice__poller {
 	int fd;
 	int wake_fd;
-	int timer_fd; /* for a foreign loop; -1 until asked for */
+	int timer_fd;                 /* for a foreign loop; -1 until asked for */
 	struct sluice__request *todo; /* to be tried in the next enter */
 	struct sluice__request **todo_end;
 	struct sluice__completion *done; /* grows, never shrinks */

@@ -141,9 +141,8 @@ int sluice_cancel(struct sluice_socket *socket, struct sluice_args *args)
 		return -EINVAL;
 	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
 		return -EBADF;
-	if (!__atomic_compare_exchange_n(&args->run.owner, &expected,
-					 expected | SLUICE__CANCELLED, false, __ATOMIC_ACQ_REL,
-					 __ATOMIC_ACQUIRE) &&
+	if (!__atomic_compare_exchange_n(&args->run.owner, &expected, expected | SLUICE__CANCELLED,
+					 false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) &&
 	    expected != ((uintptr_t)socket | SLUICE__IN_PROGRESS | SLUICE__CANCELLED))
 		return -ENOENT;
 	/* From here on the record may end at any time: the message names the socket. */

@@ -21,11 +21,11 @@ enum {
 
 struct sluice__part {
 	uint8_t kind;
-	bool ours;         /* we opened fd */
-	bool beyond;       /* past the file's end */
-	int32_t fd;        /* _FILE, and _READ while ours */
-	const char *base;  /* _MEMORY, _READ */
-	uint64_t offset;   /* _FILE */
+	bool ours;        /* we opened fd */
+	bool beyond;      /* past the file's end */
+	int32_t fd;       /* _FILE, and _READ while ours */
+	const char *base; /* _MEMORY, _READ */
+	uint64_t offset;  /* _FILE */
 	uint64_t count;
 	uint64_t identity; /* _FILE: which file, for the memory of looks; 0 unknown */
 };
@@ -38,14 +38,14 @@ struct sluice__packets {
 	uint32_t rank;     /* in the list of the engine's thread: how many there are */
 	uint32_t capacity; /* of parts */
 	uint32_t count;
-	uint32_t index;    /* the part that is being sent */
-	bool opened;       /* some descriptor is ours */
-	bool beyond;       /* some part is past its file's end: fails in its turn, sends nothing */
-	bool copy;         /* SLUICE_TRANSMIT_COPY */
-	uint64_t at;       /* bytes of that part that are gone */
-	uint64_t warm_to;  /* of that part: up to here it was found in, or brought into, the cache */
-	uint64_t memory;   /* bytes of memory parts, all */
-	char *bounce;      /* pooled memory with small files that were read */
+	uint32_t index;   /* the part that is being sent */
+	bool opened;      /* some descriptor is ours */
+	bool beyond;      /* some part is past its file's end: fails in its turn, sends nothing */
+	bool copy;        /* SLUICE_TRANSMIT_COPY */
+	uint64_t at;      /* bytes of that part that are gone */
+	uint64_t warm_to; /* of that part: up to here it was found in, or brought into, the cache */
+	uint64_t memory;  /* bytes of memory parts, all */
+	char *bounce;     /* pooled memory with small files that were read */
 	uint32_t bounce_used;
 	struct sluice__part inline_parts[SLUICE__PARTS_INLINE];
 };

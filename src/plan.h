@@ -8,7 +8,7 @@
 
 enum {
 	SLUICE__PLAN_INLINE, /* a non-blocking send(2) now */
-	SLUICE__PLAN_SUBMIT  /* an entry for the backend: the ring sends, epoll waits until it can */
+	SLUICE__PLAN_SUBMIT /* an entry for the backend: the ring sends, epoll waits until it can */
 };
 
 struct sluice__plan_memory {

@@ -135,8 +135,7 @@ static int try_backend(const struct sluice_options *options, const struct sluice
 		*ret_capabilities = engine->capabilities;
 		if (probe) {
 			probe->backend = engine->backend->id;
-			memcpy(probe->backend_reason, engine->reason,
-			       sizeof probe->backend_reason);
+			memcpy(probe->backend_reason, engine->reason, sizeof probe->backend_reason);
 			if (engine->uring)
 				probe->ring_entries = engine->options.ring_entries;
 		}

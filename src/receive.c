@@ -43,7 +43,7 @@ static void segments_of(struct sluice_socket *socket, const struct sluice_args *
 	if (args->run.extras & SLUICE__LIST) {
 		*ret_segments = (struct iovec *)(uintptr_t)args->run.base;
 		*ret_count = args->run.count < SLUICE__SEGMENTS_MAX ? (uint32_t)args->run.count
-								   : SLUICE__SEGMENTS_MAX;
+								    : SLUICE__SEGMENTS_MAX;
 		return;
 	}
 	socket->receive_segment.iov_base = (void *)(uintptr_t)args->run.base;
@@ -96,11 +96,10 @@ static int end_record(struct sluice_socket *socket, struct sluice_args *args, in
 		accept_result(socket, args, &result);
 	else if (result < 0 || room(args) > 0)
 		result = sluice__receive_result(socket, result);
-	return sluice__end_at_once(socket->engine, args, may_finish,
-				   result < 0 ? sluice_socket_error_from_errno((int)result)
-					      : SLUICE_ERROR_SUCCESS,
-				   result < 0 ? (int32_t)-result : 0,
-				   result > 0 ? (uint64_t)result : 0);
+	return sluice__end_at_once(
+		socket->engine, args, may_finish,
+		result < 0 ? sluice_socket_error_from_errno((int)result) : SLUICE_ERROR_SUCCESS,
+		result < 0 ? (int32_t)-result : 0, result > 0 ? (uint64_t)result : 0);
 }
 
 /* ---- trying at once ---- */

@@ -22,11 +22,11 @@ struct sluice__receiver {
 	uint32_t waiting; /* in the list */
 	bool many;        /* the request may bring more than one buffer */
 	bool full;        /* it is its own consumer that holds them all */
-	int32_t error; /* of the end */
+	int32_t error;    /* of the end */
 	int32_t native;
-	bool ended;    /* the terminal call is due, behind what has come */
+	bool ended; /* the terminal call is due, behind what has come */
 	bool stopping;
-	bool paused;   /* in the engine's list: no buffer was left */
+	bool paused; /* in the engine's list: no buffer was left */
 };
 
 static uint32_t most(const struct sluice__receiver *receiver)
@@ -93,7 +93,8 @@ static void arm(struct sluice_socket *socket)
 	receiver->many = buffers > 1;
 	error = sluice__buffers_open(socket->engine);
 	if (!error) {
-		socket->in.length = (uint64_t)buffers * socket->engine->options.receive_buffer_bytes;
+		socket->in.length =
+			(uint64_t)buffers * socket->engine->options.receive_buffer_bytes;
 		socket->in.kind = SLUICE__REQUEST_RECEIVE_MULTI;
 		error = sluice__request_start(socket, &socket->in);
 	}
@@ -284,8 +285,7 @@ static void deliver_end(struct sluice_socket *socket, struct sluice__receiver *r
 
 static bool is_over(const struct sluice__receiver *receiver)
 {
-	return receiver->stopping ||
-	       (receiver->socket->state & (SLUICE__ENDING | SLUICE__ENDED));
+	return receiver->stopping || (receiver->socket->state & (SLUICE__ENDING | SLUICE__ENDED));
 }
 
 /* What the budget left comes next time; who holds half of his buffers gets one at a time. */

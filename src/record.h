@@ -8,9 +8,9 @@
 #ifndef SLUICE_SRC_RECORD_H
 #define SLUICE_SRC_RECORD_H
 
-#include <stdbool.h>
 #include <sluice/args.h>
 #include <sluice/error.h>
+#include <stdbool.h>
 
 #include "wheel.h"
 
@@ -28,10 +28,10 @@
  */
 enum {
 	SLUICE__LIST = 1 << 0,
-	SLUICE__DEADLINE = 1 << 1,   /* armed in the wheel */
-	SLUICE__RESULT = 1 << 2,     /* it has one, see sluice__record_result */
-	SLUICE__PARTIAL = 1 << 3,    /* ends with the first bytes taken */
-	SLUICE__MORE = 1 << 4,       /* hold back, more follows */
+	SLUICE__DEADLINE = 1 << 1,    /* armed in the wheel */
+	SLUICE__RESULT = 1 << 2,      /* it has one, see sluice__record_result */
+	SLUICE__PARTIAL = 1 << 3,     /* ends with the first bytes taken */
+	SLUICE__MORE = 1 << 4,        /* hold back, more follows */
 	SLUICE__OUT_OF_BAND = 1 << 5, /* the last byte is urgent */
 	SLUICE__DONT_ROUTE = 1 << 6,
 	SLUICE__PACKETS = 1 << 7,    /* memory and files, state in rare.side */
@@ -40,9 +40,9 @@ enum {
 	SLUICE__REUSE = 1 << 10,     /* and the socket may connect again */
 	SLUICE__TO = 1 << 11,        /* a datagram with an address of its own */
 	SLUICE__PEEK = 1 << 12,
-	SLUICE__OVERDUE = 1 << 13,   /* its deadline has passed while it was in flight */
-	SLUICE__FOREIGN = 1 << 14,   /* in the mailbox, and counted in foreign_bytes */
-	SLUICE__DONE = 1 << 15,      /* has left its queue: too late to give it up */
+	SLUICE__OVERDUE = 1 << 13, /* its deadline has passed while it was in flight */
+	SLUICE__FOREIGN = 1 << 14, /* in the mailbox, and counted in foreign_bytes */
+	SLUICE__DONE = 1 << 15,    /* has left its queue: too late to give it up */
 	SLUICE__ALONE = SLUICE__OUT_OF_BAND | SLUICE__DONT_ROUTE | SLUICE__DISCONNECT | SLUICE__TO
 };
 

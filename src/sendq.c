@@ -102,7 +102,8 @@ static bool gather_out_of_band(struct sluice__gather *gather, const struct sluic
 		gather->budget = left - 1;
 	whole = args->run.extras & SLUICE__LIST
 			? gather_list(gather, args)
-			: gather_memory(gather, (const char *)args->run.base + args->run.sent, left);
+			: gather_memory(gather, (const char *)args->run.base + args->run.sent,
+					left);
 	gather->budget = budget;
 	return whole;
 }
@@ -177,7 +178,7 @@ static void gather_head(const struct sluice_args *head, struct sluice__gather *g
 	if (packets->beyond)
 		gather->what = SLUICE__GATHERED_BEYOND;
 	else if (!sluice__packets_done(packets) &&
-	    packets->parts[packets->index].kind == SLUICE__PART_FILE)
+		 packets->parts[packets->index].kind == SLUICE__PART_FILE)
 		gather->what = SLUICE__GATHERED_FILE;
 }
 

@@ -35,8 +35,8 @@ struct sluice__gather {
 	uint64_t budget; /* bytes */
 	/* out */
 	uint32_t what;
-	uint32_t count; /* segments used */
-	uint32_t flags; /* for send(2): MSG_MORE, MSG_OOB, MSG_DONTROUTE */
+	uint32_t count;   /* segments used */
+	uint32_t flags;   /* for send(2): MSG_MORE, MSG_OOB, MSG_DONTROUTE */
 	uint32_t records; /* touched */
 	uint64_t bytes;
 	struct sluice_args *last; /* the last record touched */

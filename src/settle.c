@@ -163,9 +163,8 @@ static void settle_out(struct sluice_socket *socket, const struct sluice__comple
 		if (socket->connecting)
 			sluice__connect_writable(socket);
 	}
-	if (socket->queue.list.head &&
-	    !(socket->state &
-	      (SLUICE__READY | SLUICE__BLOCKED | SLUICE__IN_FLIGHT | SLUICE__ENDED)))
+	if (socket->queue.list.head && !(socket->state & (SLUICE__READY | SLUICE__BLOCKED |
+							  SLUICE__IN_FLIGHT | SLUICE__ENDED)))
 		sluice__ready(socket);
 }
 

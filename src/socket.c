@@ -340,8 +340,8 @@ int sluice_socket_set_drained(struct sluice_socket *socket, sluice_drained_fn *d
 	return 0;
 }
 
-int sluice_socket_set_water_marks(struct sluice_socket *socket, size_t low_bytes,
-				  size_t high_bytes, size_t limit_bytes)
+int sluice_socket_set_water_marks(struct sluice_socket *socket, size_t low_bytes, size_t high_bytes,
+				  size_t limit_bytes)
 {
 	if (!socket || low_bytes > high_bytes)
 		return -EINVAL;

@@ -18,15 +18,15 @@ struct sluice__receiver;
  * nothing has happened yet. Written by the owner, and by whoever closes.
  */
 enum {
-	SLUICE__CLOSED = 1 << 0,       /* by close, destroy, detach or the engine's end: -EBADF */
-	SLUICE__UNCONNECTED = 1 << 1,  /* believed so: the kernel is asked again */
-	SLUICE__CONNECTING = 1 << 2,   /* starts wait behind it */
+	SLUICE__CLOSED = 1 << 0,      /* by close, destroy, detach or the engine's end: -EBADF */
+	SLUICE__UNCONNECTED = 1 << 1, /* believed so: the kernel is asked again */
+	SLUICE__CONNECTING = 1 << 2,  /* starts wait behind it */
 	SLUICE__LISTENING = 1 << 3,
 	SLUICE__DATAGRAM = 1 << 4,     /* also seqpacket: every record stands for itself */
 	SLUICE__SHUT_SEND = 1 << 5,    /* by us: sends end with Shutdown */
 	SLUICE__DISCONNECTED = 1 << 6, /* by us, without reuse: it cannot connect again */
 	SLUICE__SHUT_RECEIVE = 1 << 7,
-	SLUICE__NOT_TCP = 1 << 8,      /* a stream, but nothing with a cork or an urgent byte */
+	SLUICE__NOT_TCP = 1 << 8, /* a stream, but nothing with a cork or an urgent byte */
 	SLUICE__SLOW_STREAM = SLUICE__CLOSED | SLUICE__UNCONNECTED | SLUICE__CONNECTING |
 			      SLUICE__LISTENING | SLUICE__DATAGRAM | SLUICE__SHUT_SEND |
 			      SLUICE__DISCONNECTED
@@ -34,21 +34,21 @@ enum {
 
 /* state: the owner's. */
 enum {
-	SLUICE__READY = 1 << 0,         /* stands in the ready list */
-	SLUICE__IN_FLIGHT = 1 << 1,     /* the head of the queue is with the kernel */
-	SLUICE__BLOCKED = 1 << 2,       /* waits until it can be written to, or for a window */
-	SLUICE__FULL = 1 << 3,          /* took less than it was given */
-	SLUICE__RESET_SEEN = 1 << 4,    /* the peer's reset was met, in either direction */
-	SLUICE__RESET_SENT = 1 << 5,    /* and a send has reported it */
-	SLUICE__END_SEEN = 1 << 6,      /* the peer's orderly end was received */
-	SLUICE__ABOVE_HIGH = 1 << 7,    /* the drained handler is owed */
-	SLUICE__ENDING = 1 << 8,        /* close was asked for and not yet carried out */
-	SLUICE__ENDED = 1 << 9,         /* the descriptor is gone */
-	SLUICE__DESTROYED = 1 << 10,    /* the caller has given the handle up */
-	SLUICE__GRACEFUL = 1 << 11,     /* closes when the queue is empty */
-	SLUICE__LINGERING = 1 << 12,    /* the linger node is armed */
+	SLUICE__READY = 1 << 0,      /* stands in the ready list */
+	SLUICE__IN_FLIGHT = 1 << 1,  /* the head of the queue is with the kernel */
+	SLUICE__BLOCKED = 1 << 2,    /* waits until it can be written to, or for a window */
+	SLUICE__FULL = 1 << 3,       /* took less than it was given */
+	SLUICE__RESET_SEEN = 1 << 4, /* the peer's reset was met, in either direction */
+	SLUICE__RESET_SENT = 1 << 5, /* and a send has reported it */
+	SLUICE__END_SEEN = 1 << 6,   /* the peer's orderly end was received */
+	SLUICE__ABOVE_HIGH = 1 << 7, /* the drained handler is owed */
+	SLUICE__ENDING = 1 << 8,     /* close was asked for and not yet carried out */
+	SLUICE__ENDED = 1 << 9,      /* the descriptor is gone */
+	SLUICE__DESTROYED = 1 << 10, /* the caller has given the handle up */
+	SLUICE__GRACEFUL = 1 << 11,  /* closes when the queue is empty */
+	SLUICE__LINGERING = 1 << 12, /* the linger node is armed */
 	SLUICE__END_ON_GIVE_UP = 1 << 13,
-	SLUICE__SENDS_LOST = 1 << 14,   /* accepted sends were given up by close */
+	SLUICE__SENDS_LOST = 1 << 14,    /* accepted sends were given up by close */
 	SLUICE__STREAM_BROKEN = 1 << 15, /* a half-sent record failed: nothing may follow it */
 	SLUICE__DEAD = 1 << 16,          /* in the list of the dead */
 	SLUICE__MARKED = 1 << 17,        /* a record in flight is to be given up */
@@ -101,7 +101,7 @@ struct sluice_socket {
 
 	/* Receiving, or accepting. */
 	struct sluice__request in;
-	struct sluice__list receives; /* records that receive or accept */
+	struct sluice__list receives;      /* records that receive or accept */
 	struct sluice__receiver *receiver; /* receive_start; atomic until taken over */
 	struct sluice__accepter *accepter; /* accept_start */
 	struct iovec receive_segment;
@@ -119,7 +119,7 @@ struct sluice_socket {
 	int64_t graceful_ns; /* the bound that close_gracefully was given */
 
 	struct sluice__wheel_node linger; /* close_gracefully, a retry */
-	uint32_t attention; /* atomic */
+	uint32_t attention;               /* atomic */
 	uint32_t events;
 	struct sluice_socket *attention_next;
 	struct sluice_socket *event_next; /* also: in the pool */
@@ -128,8 +128,8 @@ struct sluice_socket {
 	struct sluice_socket *accepted_next;
 	struct sluice_socket *next; /* of all sockets of the engine */
 	struct sluice_socket **link;
-	uint64_t dead_at; /* records delivered when the memory may go */
-	struct sluice__request *waiting_in;  /* epoll's */
+	uint64_t dead_at;                   /* records delivered when the memory may go */
+	struct sluice__request *waiting_in; /* epoll's */
 	struct sluice__request *waiting_out;
 	bool watched; /* epoll's: registered */
 } __attribute__((aligned(64)));

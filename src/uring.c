@@ -455,8 +455,8 @@ static int buffers_open(struct sluice_engine *engine)
 		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_MULTISHOT_RECEIVE;
 	if (!(engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_RECEIVE))
 		return 0;
-	uring->buffer_ring = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-				  -1, 0);
+	uring->buffer_ring =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (uring->buffer_ring == MAP_FAILED) {
 		uring->buffer_ring = NULL;
 		return -ENOMEM;
@@ -471,8 +471,8 @@ static int buffers_open(struct sluice_engine *engine)
 		return 0;
 	munmap(uring->buffer_ring, bytes);
 	uring->buffer_ring = NULL;
-	engine->capabilities &= ~(uint32_t)(SLUICE_CAPABILITY_BUFFER_RING |
-					    SLUICE_CAPABILITY_MULTISHOT_RECEIVE);
+	engine->capabilities &=
+		~(uint32_t)(SLUICE_CAPABILITY_BUFFER_RING | SLUICE_CAPABILITY_MULTISHOT_RECEIVE);
 	return 0;
 }
 

@@ -11,7 +11,7 @@ struct sluice_engine;
 
 struct sluice__uring {
 	struct io_uring ring;
-	unsigned int setup; /* IORING_SETUP_* that the kernel agreed to */
+	unsigned int setup;      /* IORING_SETUP_* that the kernel agreed to */
 	struct msghdr *messages; /* one an entry: it must live until the entry is submitted */
 	struct io_uring_buf_ring *buffer_ring;
 	unsigned int buffer_ring_entries;

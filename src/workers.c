@@ -42,8 +42,8 @@ static int32_t fetch(const struct sluice__request *request)
 static int32_t do_splice(const struct sluice__request *request)
 {
 	off_t at = (off_t)request->offset;
-	ssize_t moved = splice(request->fd, &at, request->pipe, NULL, request->length,
-			       SPLICE_F_NONBLOCK);
+	ssize_t moved =
+		splice(request->fd, &at, request->pipe, NULL, request->length, SPLICE_F_NONBLOCK);
 
 	return moved < 0 ? -errno : (int32_t)moved;
 }
@@ -51,7 +51,7 @@ static int32_t do_splice(const struct sluice__request *request)
 static void work(struct sluice__workers *workers, struct sluice__request *request)
 {
 	int32_t result = request->kind == SLUICE__REQUEST_FETCH ? fetch(request)
-							       : do_splice(request);
+								: do_splice(request);
 
 	pthread_mutex_lock(&workers->lock);
 	request->pending = (uint32_t)result;

@@ -49,20 +49,20 @@ enum {
 	SLUICE_FLAG_OUT_OF_BAND = 0x1,
 	SLUICE_FLAG_PEEK = 0x2,
 	SLUICE_FLAG_DONT_ROUTE = 0x4,
-	SLUICE_FLAG_PARTIAL = 0x8000,   /* complete with the first bytes that the kernel takes */
-	SLUICE_FLAG_MORE = 0x10000,     /* more follows at once: hold back, 200 ms at most */
-	SLUICE_FLAG_EAGER = 0x20000,    /* try at once, also inside a handler or a batch */
-	SLUICE_FLAG_BATCHED = 0x40000   /* queue, also outside of them */
+	SLUICE_FLAG_PARTIAL = 0x8000, /* complete with the first bytes that the kernel takes */
+	SLUICE_FLAG_MORE = 0x10000,   /* more follows at once: hold back, 200 ms at most */
+	SLUICE_FLAG_EAGER = 0x20000,  /* try at once, also inside a handler or a batch */
+	SLUICE_FLAG_BATCHED = 0x40000 /* queue, also outside of them */
 };
 
 /* System.Net.Sockets.TransmitFileOptions, and ours from 0x10000 up. */
 enum {
-	SLUICE_TRANSMIT_DISCONNECT = 0x1,        /* FIN after the last byte */
-	SLUICE_TRANSMIT_REUSE_SOCKET = 0x2,      /* the same, and the socket may connect again */
-	SLUICE_TRANSMIT_WRITE_BEHIND = 0x4,      /* means nothing on Linux */
+	SLUICE_TRANSMIT_DISCONNECT = 0x1,         /* FIN after the last byte */
+	SLUICE_TRANSMIT_REUSE_SOCKET = 0x2,       /* the same, and the socket may connect again */
+	SLUICE_TRANSMIT_WRITE_BEHIND = 0x4,       /* means nothing on Linux */
 	SLUICE_TRANSMIT_USE_SYSTEM_THREAD = 0x10, /* means nothing on Linux */
-	SLUICE_TRANSMIT_USE_KERNEL_APC = 0x20,   /* means nothing on Linux */
-	SLUICE_TRANSMIT_COPY = 0x10000           /* read the file, do not send by reference */
+	SLUICE_TRANSMIT_USE_KERNEL_APC = 0x20,    /* means nothing on Linux */
+	SLUICE_TRANSMIT_COPY = 0x10000            /* read the file, do not send by reference */
 };
 
 /* What an element of sluice_send_packets_async is made of. */
@@ -78,12 +78,12 @@ enum {
  * which is skipped.
  */
 struct sluice_packet {
-	uint32_t kind;    /* SLUICE_PACKET_* */
-	int32_t fd;       /* _FILE: borrowed; its position is neither used nor moved, nor is it closed */
-	const void *base; /* _MEMORY */
-	const char *path; /* _PATH: opened by the starting call, closed before the handler runs */
-	int64_t offset;   /* into the memory or the file */
-	int64_t count;    /* 0 of a file: to its end as it is at the start; 0 of memory: nothing */
+	uint32_t kind;     /* SLUICE_PACKET_* */
+	int32_t fd;        /* _FILE: borrowed; not closed, its position neither used nor moved */
+	const void *base;  /* _MEMORY */
+	const char *path;  /* _PATH: opened by the starting call, closed before the handler runs */
+	int64_t offset;    /* into the memory or the file */
+	int64_t count;     /* 0 of a file: to its end as it is at the start; 0 of memory: nothing */
 	uint64_t reserved; /* 0 */
 };
 
@@ -92,7 +92,7 @@ struct sluice_packet {
 
 struct sluice_args {
 	/* Set by you before the start. */
-	sluice_completed_fn *completed; /* may be NULL: then sluice_args_in_progress tells the end */
+	sluice_completed_fn *completed; /* NULL: sluice_args_in_progress tells the end */
 	void *user_token;               /* yours; never touched */
 	uint32_t flags;                 /* SLUICE_FLAG_*; 0 again after the operation */
 	uint32_t reserved;              /* 0 */
@@ -106,7 +106,7 @@ struct sluice_args {
 
 	/* Set by you, for some operations. */
 	uint32_t transmit_flags;             /* send_packets: SLUICE_TRANSMIT_* */
-	struct sluice_socket *accept_socket; /* read by you: accept's new socket, yours to destroy */
+	struct sluice_socket *accept_socket; /* read by you: the new one, yours to destroy */
 
 	/* The library's: the running operation. */
 	struct {
@@ -115,10 +115,10 @@ struct sluice_args {
 		uint32_t disposed; /* written by any thread */
 		struct sluice_args *next;
 		struct sluice_args **link; /* what points here */
-		uint64_t total;   /* bytes asked for */
-		const void *base; /* the buffer, or the segments of a list */
-		uint64_t count;   /* segments of a list */
-		uint64_t sent;    /* bytes taken so far; 0 while free */
+		uint64_t total;            /* bytes asked for */
+		const void *base;          /* the buffer, or the segments of a list */
+		uint64_t count;            /* segments of a list */
+		uint64_t sent;             /* bytes taken so far; 0 while free */
 	} run;
 
 	/* Set by you, for some operations. */

@@ -41,7 +41,7 @@ enum {
 	SLUICE_CAPABILITY_BUFFER_RING = 1 << 8,       /* "buffer-ring" */
 	SLUICE_CAPABILITY_SENDFILE = 1 << 9,          /* "sendfile": else read and send */
 	SLUICE_CAPABILITY_CACHE_LOOK = 1 << 10,       /* "cache-look": preadv2(RWF_NOWAIT) */
-	SLUICE_CAPABILITY_RING_FETCH = 1 << 11,       /* "ring-fetch": fadvise and read on the ring */
+	SLUICE_CAPABILITY_RING_FETCH = 1 << 11, /* "ring-fetch": fadvise and read on the ring */
 	SLUICE_CAPABILITY_EPOLL_NANOSECONDS = 1 << 12, /* "epoll-nanoseconds": epoll_pwait2 */
 	SLUICE_CAPABILITY_MULTISHOT_LIMIT = 1 << 13    /* "multishot-limit": ends after its share */
 };
@@ -72,16 +72,16 @@ struct sluice_options {
 	uint64_t queue_limit_bytes; /* a new socket's hard limit, 0: none; 0 */
 	uint32_t transmit_way;      /* SLUICE_TRANSMIT_WAY_* */
 	uint32_t file_way;          /* SLUICE_FILE_WAY_* */
-	uint64_t file_read_bytes;   /* files up to this are read and sent with their header; 2 KiB */
-	uint64_t file_slice_bytes;  /* of one file a turn; 1 MiB */
-	uint64_t fetch_window_bytes;       /* of a cold file at a time; 512 KiB */
-	uint32_t fetch_windows;            /* in fetch at once; 16 */
-	uint32_t sigpipe_ignored;          /* not 0: the program ignores SIGPIPE; saves masking it */
-	uint32_t receive_buffers;          /* the engine's own, for receive_start; 256 */
-	uint32_t receive_buffer_bytes;     /* each; 16 KiB */
+	uint64_t file_read_bytes;  /* files up to this are read and sent with their header; 2 KiB */
+	uint64_t file_slice_bytes; /* of one file a turn; 1 MiB */
+	uint64_t fetch_window_bytes;   /* of a cold file at a time; 512 KiB */
+	uint32_t fetch_windows;        /* in fetch at once; 16 */
+	uint32_t sigpipe_ignored;      /* not 0: the program ignores SIGPIPE; saves masking it */
+	uint32_t receive_buffers;      /* the engine's own, for receive_start; 256 */
+	uint32_t receive_buffer_bytes; /* each; 16 KiB */
 	uint32_t receive_buffers_per_socket; /* lent to one socket at once; 8 */
-	uint32_t worker_threads;           /* the kernel's, for one engine's files; 4 */
-	uint32_t ignore_environment;       /* not 0: SLUICE_BACKEND, SLUICE_DISABLE mean nothing */
+	uint32_t worker_threads;             /* the kernel's, for one engine's files; 4 */
+	uint32_t ignore_environment; /* not 0: SLUICE_BACKEND, SLUICE_DISABLE mean nothing */
 };
 
 /*

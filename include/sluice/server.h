@@ -43,7 +43,8 @@ struct sluice_accept_options {
  * descriptor, else every 100 ms. Any other error is terminal. Any thread.
  * 0; -EBADF; -EBUSY already started, or accepts pending; -EINVAL not listening. Since 0.1.
  */
-int sluice_accept_start(struct sluice_socket *listener, const struct sluice_accept_options *options);
+int sluice_accept_start(struct sluice_socket *listener,
+			const struct sluice_accept_options *options);
 
 /*
  * Ends it: connections already handed over by the kernel are delivered, then comes one terminal

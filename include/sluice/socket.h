@@ -87,8 +87,8 @@ int sluice_socket_set_drained(struct sluice_socket *socket, sluice_drained_fn *d
  * that would take them above limit is refused with -ENOBUFS (0: no limit), but an empty queue
  * accepts any one record. The engine's thread. 0; -EINVAL for low > high. Since 0.1.
  */
-int sluice_socket_set_water_marks(struct sluice_socket *socket, size_t low_bytes,
-				  size_t high_bytes, size_t limit_bytes);
+int sluice_socket_set_water_marks(struct sluice_socket *socket, size_t low_bytes, size_t high_bytes,
+				  size_t limit_bytes);
 
 /* Socket options that change what the library does. */
 enum {

@@ -14,36 +14,36 @@ struct sluice_engine;
 struct sluice_socket;
 
 struct sluice_engine_statistics {
-	size_t size;            /* set by you: sizeof this */
-	uint32_t backend;       /* SLUICE_BACKEND_URING or _EPOLL */
-	uint32_t capabilities;  /* SLUICE_CAPABILITY_* in use */
+	size_t size;           /* set by you: sizeof this */
+	uint32_t backend;      /* SLUICE_BACKEND_URING or _EPOLL */
+	uint32_t capabilities; /* SLUICE_CAPABILITY_* in use */
 	uint64_t turns;
-	uint64_t enters;        /* io_uring_enter or epoll_wait */
-	uint64_t submitted;     /* entries given to the ring, or waits given to epoll */
-	uint64_t completions;   /* taken from the kernel */
-	uint64_t inline_sends;  /* send(2), sendmsg(2) tried at once */
-	uint64_t inline_files;  /* sendfile(2) */
-	uint64_t ring_sends;    /* transmissions given to the ring */
+	uint64_t enters;       /* io_uring_enter or epoll_wait */
+	uint64_t submitted;    /* entries given to the ring, or waits given to epoll */
+	uint64_t completions;  /* taken from the kernel */
+	uint64_t inline_sends; /* send(2), sendmsg(2) tried at once */
+	uint64_t inline_files; /* sendfile(2) */
+	uint64_t ring_sends;   /* transmissions given to the ring */
 	uint64_t records_started;
 	uint64_t records_completed;
 	uint64_t records_eager; /* completed inside the starting call */
 	uint64_t records_sent;  /* sends, whole or not */
 	uint64_t bytes_sent;
 	uint64_t bytes_received;
-	uint64_t handlers;      /* called */
+	uint64_t handlers; /* called */
 	uint64_t accepted;
 	uint64_t posts;
 	uint64_t wakes;
-	uint64_t files_read;      /* elements read and sent as memory */
-	uint64_t files_sendfile;  /* elements sent by sendfile */
+	uint64_t files_read;     /* elements read and sent as memory */
+	uint64_t files_sendfile; /* elements sent by sendfile */
 	uint64_t files_spliced;
-	uint64_t file_looks;      /* into the page cache */
+	uint64_t file_looks; /* into the page cache */
 	uint64_t file_windows_fetched;
-	uint64_t file_blocked;    /* slices found evicted between look and send */
-	uint64_t buffers_lent;    /* receive buffers out now */
-	uint64_t receive_pauses;  /* streams that waited for a buffer */
-	uint64_t allocations;     /* malloc and mmap calls of the engine */
-	uint64_t sockets;         /* attached now */
+	uint64_t file_blocked;   /* slices found evicted between look and send */
+	uint64_t buffers_lent;   /* receive buffers out now */
+	uint64_t receive_pauses; /* streams that waited for a buffer */
+	uint64_t allocations;    /* malloc and mmap calls of the engine */
+	uint64_t sockets;        /* attached now */
 };
 
 struct sluice_socket_statistics {

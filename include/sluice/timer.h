@@ -18,7 +18,7 @@ typedef void sluice_timer_fn(struct sluice_engine *engine, struct sluice_timer *
 /* Yours; all zero with an expired function is valid. Never moved or freed while it is armed. */
 struct sluice_timer {
 	sluice_timer_fn *expired;
-	void *token; /* yours */
+	void *token;       /* yours */
 	void *reserved[4]; /* the library's; 0 at first */
 };
 

@@ -290,6 +290,13 @@ void sluice__packets_free_pool(struct sluice_engine *engine);
 /* file.c: the head of the queue is a file */
 /* One slice. True: go on with the queue; false: the socket waits, or stands in the ready list again. */
 bool sluice__file_transmit(struct sluice_socket *socket);
+/* What an attempt at count bytes of the head's file gave. */
+bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t taken);
+/*
+ * A lone hot file that fits a slice, before its record stands in the queue: bytes or -errno;
+ * -EOPNOTSUPP, nothing was tried: it goes the way of the others.
+ */
+int64_t sluice__file_try(struct sluice_socket *socket, struct sluice__packets *packets);
 /* The head ends early: takes the cork off, leaves the window that is fetched for it. */
 void sluice__file_abandon(struct sluice_socket *socket);
 /* A record with these extras has gone: takes the cork off, unless more was announced. */

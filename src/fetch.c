@@ -165,6 +165,8 @@ static int look(struct sluice_engine *engine, const struct sluice__part *part, u
 bool sluice__fetch_is_hot(struct sluice_engine *engine, const struct sluice__part *part,
 			  uint64_t offset, uint64_t count)
 {
+	if (!engine->busy)
+		engine->now_ns = sluice__now(); /* nobody keeps the time outside of a turn */
 	if (knows_whole(engine, part->identity, offset, count))
 		return true;
 	if (look(engine, part, offset, count) != HOT)

@@ -106,6 +106,7 @@ static int way_of(const struct sluice_engine *engine, const struct sluice__packe
 		.way = engine->options.file_way,
 		.sendfile = engine->capabilities & SLUICE_CAPABILITY_SENDFILE,
 		.copy = packets->copy,
+		.joins_memory = packets->count > 1,
 		.count = part->count,
 		.read_bytes = engine->options.file_read_bytes,
 	};
@@ -198,6 +199,21 @@ static void finish(struct sluice_socket *socket, struct sluice_args *args)
 	sluice__settle_shorter(socket);
 }
 
+/* The part that is being sent has just gone whole. */
+static void count_way(struct sluice_engine *engine, struct sluice__packets *packets)
+{
+	switch (way_of(engine, packets, sluice__packets_part(packets))) {
+	case SLUICE__PLAN_READ:
+		engine->statistics.files_read++;
+		break;
+	case SLUICE__PLAN_SPLICE:
+		engine->statistics.files_spliced++;
+		break;
+	default:
+		engine->statistics.files_sendfile++;
+	}
+}
+
 /* True: go on with the queue. */
 static bool settle(struct sluice_socket *socket, uint64_t asked, uint64_t taken)
 {
@@ -208,7 +224,7 @@ static bool settle(struct sluice_socket *socket, uint64_t asked, uint64_t taken)
 	socket->transmissions++;
 	socket->bytes_sent += taken;
 	if (whole_part)
-		socket->engine->statistics.files_sendfile++;
+		count_way(socket->engine, packets);
 	if (sluice__sendq_advance_file(args, taken)) {
 		finish(socket, args);
 		return true;
@@ -227,6 +243,20 @@ static bool settle(struct sluice_socket *socket, uint64_t asked, uint64_t taken)
 	return false;
 }
 
+int64_t sluice__file_try(struct sluice_socket *socket, struct sluice__packets *packets)
+{
+	struct sluice_engine *engine = socket->engine;
+	const struct sluice__part *part = packets->parts;
+
+	if (packets->count != 1 || packets->beyond || part->kind != SLUICE__PART_FILE ||
+	    part->count > engine->options.file_slice_bytes ||
+	    way_of(engine, packets, part) != SLUICE__PLAN_SENDFILE ||
+	    !sluice__fetch_is_hot(engine, part, part->offset, part->count))
+		return -EOPNOTSUPP;
+	engine->slices++;
+	return send_by_sendfile(socket, part->fd, part->offset, part->count);
+}
+
 bool sluice__file_transmit(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
@@ -234,7 +264,6 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 	const struct sluice__part *part = sluice__packets_part(packets);
 	uint64_t offset = part->offset + packets->at;
 	uint64_t count = part->count - packets->at;
-	int64_t taken;
 
 	if (count > engine->options.file_slice_bytes)
 		count = engine->options.file_slice_bytes;
@@ -248,7 +277,11 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 		return false;
 	}
 	cork(socket, socket->queue.list.head);
-	taken = send_slice(socket, packets, offset, count);
+	return sluice__file_tried(socket, count, send_slice(socket, packets, offset, count));
+}
+
+bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t taken)
+{
 	if (taken == -EAGAIN) {
 		sluice__transmit_blocked(socket);
 		return false;

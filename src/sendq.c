@@ -124,8 +124,6 @@ static bool gather_bytes(struct sluice__gather *gather, const struct sluice_args
 
 static bool packets_have_file(const struct sluice__packets *packets)
 {
-	if (packets->beyond)
-		return true;
 	for (uint32_t i = packets->index; i < packets->count; i++) {
 		if (packets->parts[i].kind == SLUICE__PART_FILE)
 			return true;
@@ -138,6 +136,8 @@ static bool may_join(const struct sluice__gather *gather, const struct sluice_ar
 {
 	uint32_t extras = args->run.extras;
 
+	if ((extras & SLUICE__PACKETS) && ((struct sluice__packets *)args->rare.side)->beyond)
+		return false;
 	if (extras & (SLUICE__ALONE | SLUICE__MORE)) {
 		/* Held back with MORE only behind others that are, never behind one that is not. */
 		return (extras & SLUICE__MORE) && (gather->flags & MSG_MORE) &&

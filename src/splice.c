@@ -48,7 +48,6 @@ int64_t sluice__splice_slice(struct sluice_socket *socket, int fd, uint64_t offs
 	error = taken < 0 ? -errno : 0;
 	if (taken < filled)
 		empty_pipe(engine);
-	engine->statistics.files_spliced++;
 	return error ? error : taken;
 }
 

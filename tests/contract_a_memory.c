@@ -23,14 +23,14 @@ Test(a03, a03_buffer_and_list_exclude_each_other)
 
 	cr_assert_eq(sluice_args_set_buffer(args, "\0\1\2", 3, 0, 3), 0);
 	cr_assert_eq(sluice_args_set_buffer_list(args, list, 2), -EINVAL);
-	cr_assert_eq(start(sluice_send_async, pair.socket, &operation), 0);
+	run_start(sluice_send_async, pair.socket, &operation);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 3);
 	read_pattern(pair.peer, 3, 0);
 
 	cr_assert_eq(sluice_args_set_buffer(args, NULL, 0, 0, 0), 0);
 	cr_assert_eq(sluice_args_set_buffer_list(args, list, 2), 0);
 	cr_assert_eq(sluice_args_set_buffer(args, "\0\1\2", 3, 0, 3), -EINVAL);
-	cr_assert_eq(start(sluice_send_async, pair.socket, &operation), 0);
+	run_start(sluice_send_async, pair.socket, &operation);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 5);
 	read_pattern(pair.peer, 5, 0);
 
@@ -56,14 +56,14 @@ Test(a03, a03_clearing_what_is_not_set_changes_nothing)
 	cr_assert_eq(sluice_args_set_buffer(args, "\0\1\2", 3, 0, 3), 0);
 	cr_assert_eq(sluice_args_set_buffer_list(args, NULL, 0), 0);
 	cr_assert_eq(sluice_args_set_packets(args, NULL, 0), 0);
-	cr_assert_eq(start(sluice_send_async, pair.socket, &operation), 0);
+	run_start(sluice_send_async, pair.socket, &operation);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 3);
 
 	cr_assert_eq(sluice_args_set_buffer(args, NULL, 0, 0, 0), 0);
 	cr_assert_eq(sluice_args_set_buffer_list(args, list, 2), 0);
 	cr_assert_eq(sluice_args_set_buffer(args, NULL, 0, 0, 0), 0);
 	cr_assert_eq(sluice_args_set_receive_buffer(args, NULL, 0, 0, 0), 0);
-	cr_assert_eq(start(sluice_send_async, pair.socket, &operation), 0);
+	run_start(sluice_send_async, pair.socket, &operation);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 5);
 
 	pair_close(&pair);
@@ -85,7 +85,7 @@ Test(a03, a03_an_empty_list_is_refused_and_the_old_one_stays)
 	cr_assert_eq(start(sluice_send_async, pair.socket, &operation), -EINVAL);
 	cr_assert_eq(sluice_args_set_buffer_list(&operation.args, list, 2), 0);
 	cr_assert_eq(sluice_args_set_buffer_list(&operation.args, list, 0), -EINVAL);
-	cr_assert_eq(start(sluice_send_async, pair.socket, &operation), 0);
+	run_start(sluice_send_async, pair.socket, &operation);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 5);
 
 	pair_close(&pair);
@@ -107,7 +107,7 @@ Test(a03, a03_a_receive_buffer_takes_the_buffer_s_place_and_can_be_sent_from)
 
 	cr_assert_eq(sluice_args_set_receive_buffer(args, bytes, 4, 0, 4), 0);
 	cr_assert_eq(sluice_args_set_buffer_list(args, &list, 1), -EINVAL);
-	cr_assert_eq(start(sluice_send_async, pair.socket, &operation), 0);
+	run_start(sluice_send_async, pair.socket, &operation);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 4);
 	read_pattern(pair.peer, 4, 0);
 
@@ -135,8 +135,7 @@ Test(a03, a03_receiving_into_a_buffer_that_is_only_for_sending_is_refused)
 	cr_assert_eq(start(sluice_receive_async, pair.socket, &operation), -EINVAL);
 	cr_assert_str_eq(bytes, "abc");
 	cr_assert_eq(sluice_args_set_receive_buffer(&operation.args, bytes, 4, 0, 4), 0);
-	if (start(sluice_receive_async, pair.socket, &operation) == 1)
-		run_until(&fixture, is_over(&operation));
+	run_start(sluice_receive_async, pair.socket, &operation);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 4);
 
 	pair_close(&pair);
@@ -161,8 +160,7 @@ Test(a03, a03_packets_have_a_place_of_their_own)
 	cr_assert_eq(start_send(pair.socket, &operation, "\0\1\2", 3), 0);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 3);
 	read_pattern(pair.peer, 3, 0);
-	if (start(sluice_send_packets_async, pair.socket, &operation) == 1)
-		run_until(&fixture, is_over(&operation));
+	run_start(sluice_send_packets_async, pair.socket, &operation);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 5);
 	read_pattern(pair.peer, 5, 0);
 
@@ -219,11 +217,11 @@ Test(a04, a04_a_zero_length_buffer_is_a_zero_byte_send)
 	cr_assert_eq(start_send(pair.socket, &operation, "x", 0), 0);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 0);
 	cr_assert_eq(sluice_args_set_buffer(&operation.args, "12345678", 8, 8, 0), 0);
-	cr_assert_eq(start(sluice_send_async, pair.socket, &operation), 0);
+	run_start(sluice_send_async, pair.socket, &operation);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 0);
 	cr_assert_eq(sluice_args_set_buffer(&operation.args, NULL, 0, 0, 0), 0);
 	cr_assert_eq(sluice_args_set_buffer_list(&operation.args, empty, 2), 0);
-	cr_assert_eq(start(sluice_send_async, pair.socket, &operation), 0);
+	run_start(sluice_send_async, pair.socket, &operation);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 0);
 	assert_nothing_to_read(pair.peer);
 
@@ -263,7 +261,7 @@ Test(a05, a05_a_bad_offset_or_count_is_refused_and_the_old_buffer_stays)
 	}
 	cr_assert_eq(sluice_args_set_buffer(args, NULL, 8, 0, 8), -EINVAL);
 	cr_assert_eq(sluice_args_set_receive_buffer(args, NULL, 8, 0, 1), -EINVAL);
-	cr_assert_eq(start(sluice_send_async, pair.socket, &operation), 0);
+	run_start(sluice_send_async, pair.socket, &operation);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 4);
 	read_pattern(pair.peer, 4, 0);
 	assert_nothing_to_read(pair.peer);
@@ -289,7 +287,7 @@ Test(a05, a05_a_segment_without_memory_is_refused_and_the_old_list_stays)
 	cr_assert_eq(sluice_args_set_buffer_list(&operation.args, good, 3), 0);
 	cr_assert_eq(sluice_args_set_buffer_list(&operation.args, bad, 2), -EINVAL);
 	cr_assert_eq(sluice_args_set_buffer_list(&operation.args, NULL, 2), -EINVAL);
-	cr_assert_eq(start(sluice_send_async, pair.socket, &operation), 0);
+	run_start(sluice_send_async, pair.socket, &operation);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 5);
 	read_pattern(pair.peer, 5, 0);
 
@@ -347,7 +345,7 @@ Test(a06, a06_a_short_list_is_copied_when_it_is_set)
 	cr_assert_eq(sluice_args_set_buffer_list(&operation.args, list, 2), 0);
 	memset(list, 0xff, sizeof list);
 	for (int turn = 0; turn < 3; turn++) {
-		cr_assert_eq(start(sluice_send_async, pair.socket, &operation), 0);
+		run_start(sluice_send_async, pair.socket, &operation);
 		assert_ended(&operation, SLUICE_ERROR_SUCCESS, 5);
 		read_pattern(pair.peer, 5, 0);
 	}

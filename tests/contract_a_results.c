@@ -83,8 +83,7 @@ Test(a07, a07_flags_are_zero_after_a_send_that_ended_badly_too)
 
 	cr_assert_eq(sluice_socket_shutdown(pair.socket, SHUT_WR), 0);
 	operation.args.flags = SLUICE_FLAG_OUT_OF_BAND;
-	if (start_send(pair.socket, &operation, "x", 1) == 1)
-		run_until(&fixture, is_over(&operation));
+	run_send(pair.socket, &operation, "x", 1);
 	assert_ended(&operation, SLUICE_ERROR_SHUTDOWN, 0);
 	cr_assert_eq(operation.args.native_error, EPIPE);
 	cr_assert_eq(operation.args.flags, 0);
@@ -113,8 +112,7 @@ Test(a07, a07_token_and_remote_address_are_never_touched)
 	for (int round = 0; round < 2; round++) {
 		start_fn *begin = round ? sluice_send_async : sluice_send_to_async;
 
-		if (start(begin, pair.socket, &operation) == 1)
-			run_until(&fixture, is_over(&operation));
+		run_start(begin, pair.socket, &operation);
 		assert_ended(&operation, SLUICE_ERROR_SUCCESS, 2);
 		read_pattern(pair.peer, 2, 0);
 		cr_assert_eq(operation.args.user_token, &token);

@@ -24,8 +24,7 @@ static void send_datagram(struct fixture *fixture, struct pair *pair, const void
 	struct operation operation;
 
 	operation_init(&operation, fixture);
-	if (start_send(pair->socket, &operation, base, length) == 1)
-		run_until(fixture, is_over(&operation));
+	run_send(pair->socket, &operation, base, length);
 	assert_ended(&operation, error, error ? 0 : length);
 }
 
@@ -203,8 +202,7 @@ Test(b10, b10_an_empty_datagram_arrives)
 
 		operation_init(&operation, &fixture);
 		cr_assert_eq(sluice_args_set_buffer_list(&operation.args, empty, 2), 0);
-		if (start(sluice_send_async, pairs[i].socket, &operation) == 1)
-			run_until(&fixture, is_over(&operation));
+		run_start(sluice_send_async, pairs[i].socket, &operation);
 		assert_ended(&operation, SLUICE_ERROR_SUCCESS, 0);
 		receive_datagram(pairs[i].peer, 0, 0);
 		assert_nothing_to_read(pairs[i].peer);
@@ -222,6 +220,15 @@ static int start_send_to(struct sluice_socket *socket, struct operation *operati
 	operation->args.remote_address_length = sizeof *address;
 	cr_assert_eq(sluice_args_set_buffer(&operation->args, base, length, 0, (int64_t)length), 0);
 	return start(sluice_send_to_async, socket, operation);
+}
+
+static void run_send_to(struct sluice_socket *socket, struct operation *operation,
+			const struct sockaddr_in *address, const void *base, size_t length)
+{
+	int answer = start_send_to(socket, operation, address, base, length);
+
+	cr_assert_geq(answer, 0);
+	run_until(operation->fixture, is_over(operation));
 }
 
 static int bound_udp(void)
@@ -294,8 +301,7 @@ Test(e01, e01_256_datagrams_of_256_bytes)
 	address = loopback(port_of(peer));
 
 	for (size_t i = 0; i < 256; i++) {
-		if (start_send_to(sender, &operation, &address, bytes + i, 256) == 1)
-			run_until(&fixture, is_over(&operation));
+		run_send_to(sender, &operation, &address, bytes + i, 256);
 		assert_ended(&operation, SLUICE_ERROR_SUCCESS, 256);
 		receive_datagram(peer, 256, i);
 	}
@@ -318,8 +324,7 @@ Test(e01, e01_send_to_a_broadcast_address_without_the_option_is_access_denied)
 	operation_init(&operation, &fixture);
 
 	address.sin_addr.s_addr = htonl(0x7fffffff); /* 127.255.255.255 */
-	if (start_send_to(sender, &operation, &address, "x", 1) == 1)
-		run_until(&fixture, is_over(&operation));
+	run_send_to(sender, &operation, &address, "x", 1);
 	assert_ended(&operation, SLUICE_ERROR_ACCESS_DENIED, 0);
 	cr_assert_eq(operation.args.native_error, EACCES);
 
@@ -341,8 +346,7 @@ Test(e01, e01_send_to_on_a_connected_datagram_socket_reaches_any_remote)
 	other = bound_udp();
 	address = loopback(port_of(other));
 
-	if (start_send_to(pair.socket, &operation, &address, "\0\1", 2) == 1)
-		run_until(&fixture, is_over(&operation));
+	run_send_to(pair.socket, &operation, &address, "\0\1", 2);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 2);
 	receive_datagram(other, 2, 0);
 	send_datagram(&fixture, &pair, "\0\1\2", 3, SLUICE_ERROR_SUCCESS);
@@ -365,8 +369,7 @@ Test(e01, e01_send_to_on_a_connected_stream_ignores_the_address)
 	tcp_pair(&fixture, &pair, 0);
 	operation_init(&operation, &fixture);
 
-	if (start_send_to(pair.socket, &operation, &nobody, "\0\1", 2) == 1)
-		run_until(&fixture, is_over(&operation));
+	run_send_to(pair.socket, &operation, &nobody, "\0\1", 2);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 2);
 	read_pattern(pair.peer, 2, 0);
 
@@ -388,8 +391,7 @@ Test(e01, e01_send_to_an_address_of_another_family)
 	operation.args.remote_address = (const struct sockaddr *)&address;
 	operation.args.remote_address_length = sizeof address;
 	cr_assert_eq(sluice_args_set_buffer(&operation.args, "x", 1, 0, 1), 0);
-	if (start(sluice_send_to_async, sender, &operation) == 1)
-		run_until(&fixture, is_over(&operation));
+	run_start(sluice_send_to_async, sender, &operation);
 	assert_ended(&operation, SLUICE_ERROR_ADDRESS_FAMILY_NOT_SUPPORTED, 0);
 
 	sluice_socket_destroy(sender);

@@ -43,8 +43,7 @@ static int32_t send_and_wait(struct fixture *fixture, struct sluice_socket *sock
 	struct operation operation;
 
 	operation_init(&operation, fixture);
-	if (start_send(socket, &operation, "12345", length) == 1)
-		run_until(fixture, is_over(&operation));
+	run_send(socket, &operation, "12345", length);
 	if (operation.args.error)
 		cr_assert_eq(operation.args.bytes_transferred, 0);
 	return operation.args.error;
@@ -57,8 +56,7 @@ static int32_t receive_and_wait(struct fixture *fixture, struct sluice_socket *s
 	char byte;
 
 	operation_init(&operation, fixture);
-	if (start_receive(socket, &operation, &byte, 1) == 1)
-		run_until(fixture, is_over(&operation));
+	run_receive(socket, &operation, &byte, 1);
 	cr_assert_eq(operation.args.bytes_transferred, 0);
 	return operation.args.error;
 }
@@ -185,12 +183,10 @@ static void empty_or_partial_reports(size_t length, uint32_t flags)
 	pair.peer = -1;
 	wait_for_hangup(sluice_socket_fd(pair.socket));
 	operation.args.flags = flags;
-	if (start_send(pair.socket, &operation, "12345", length) == 1)
-		run_until(&fixture, is_over(&operation));
+	run_send(pair.socket, &operation, "12345", length);
 	assert_ended(&operation, SLUICE_ERROR_CONNECTION_RESET, 0);
 	operation.args.flags = flags;
-	if (start_send(pair.socket, &operation, "12345", length) == 1)
-		run_until(&fixture, is_over(&operation));
+	run_send(pair.socket, &operation, "12345", length);
 	assert_ended(&operation, SLUICE_ERROR_SHUTDOWN, 0);
 
 	pair_close(&pair);

@@ -240,12 +240,11 @@ Test(b13, b13_out_of_band_marks_the_last_byte_alone)
 	tcp_pair(&fixture, &pair, 0);
 	operation_init(&operation, &fixture);
 
-	cr_assert_eq(start_send(pair.socket, &operation, "nn", 2), 0);
+	run_send(pair.socket, &operation, "nn", 2);
 	operation.args.flags = OOB;
-	if (start_send(pair.socket, &operation, "abc", 3) == 1)
-		run_until(&fixture, is_over(&operation));
+	run_send(pair.socket, &operation, "abc", 3);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 3);
-	cr_assert_eq(start_send(pair.socket, &operation, "mm", 2), 0);
+	run_send(pair.socket, &operation, "mm", 2);
 	read_exactly(pair.peer, stream, 4);
 	cr_assert_str_eq(stream, "nnab");
 	assert_out_of_band(pair.peer, 'c');
@@ -322,10 +321,9 @@ Test(b13, b13_out_of_band_of_nothing_marks_nothing)
 	operation_init(&operation, &fixture);
 
 	operation.args.flags = OOB;
-	if (start_send(pair.socket, &operation, "x", 0) == 1)
-		run_until(&fixture, is_over(&operation));
+	run_send(pair.socket, &operation, "x", 0);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 0);
-	cr_assert_eq(start_send(pair.socket, &operation, "\0\1", 2), 0);
+	run_send(pair.socket, &operation, "\0\1", 2);
 	read_pattern(pair.peer, 2, 0);
 
 	pair_close(&pair);
@@ -350,16 +348,16 @@ Test(b13, b13_more_is_held_back_until_the_next_send)
 
 	begin = now_ns();
 	operation.args.flags = MORE;
-	cr_assert_eq(start_send(pair.socket, &operation, "\0\1", 2), 0);
+	run_send(pair.socket, &operation, "\0\1", 2);
 	run_idle(&fixture);
 	if (now_ns() - begin < CORK_SAFE)
 		assert_nothing_to_read(pair.peer);
-	cr_assert_eq(start_send(pair.socket, &operation, "\2", 1), 0);
+	run_send(pair.socket, &operation, "\2", 1);
 	read_pattern(pair.peer, 3, 0);
 
 	/* Alone it arrives all the same, later. */
 	operation.args.flags = MORE;
-	cr_assert_eq(start_send(pair.socket, &operation, "\3\4", 2), 0);
+	run_send(pair.socket, &operation, "\3\4", 2);
 	read_pattern(pair.peer, 2, 3);
 
 	pair_close(&pair);
@@ -390,7 +388,7 @@ Test(b13, b13_what_was_sent_without_more_is_not_held_back_with_it)
 	read_pattern(pair.peer, 2, 0);
 	if (now_ns() - begin < CORK_SAFE)
 		assert_nothing_to_read(pair.peer);
-	cr_assert_eq(start_send(pair.socket, &operations[4], bytes + 4, 1), 0);
+	run_send(pair.socket, &operations[4], bytes + 4, 1);
 	read_pattern(pair.peer, 3, 2);
 
 	pair_close(&pair);
@@ -426,7 +424,7 @@ Test(b13, b13_more_and_what_follows_leave_in_one_segment)
 	begin = now_ns();
 	for (int i = 0; i < 10; i++) {
 		operation.args.flags = i < 9 ? MORE : 0;
-		cr_assert_eq(start_send(pair.socket, &operation, "\0", 1), 0);
+		run_send(pair.socket, &operation, "\0", 1);
 	}
 	if (now_ns() - begin < CORK_SAFE)
 		cr_assert_eq(segments_sent(pair.socket) - before, 1);

@@ -154,8 +154,7 @@ static void send_datagram_list(struct fixture *fixture, struct pair *pair, const
 	operation_init(&operation, fixture);
 	segments = make_list(runs, run_count, bytes, list, &length);
 	cr_assert_eq(sluice_args_set_buffer_list(&operation.args, list, segments), 0);
-	if (start(sluice_send_async, pair->socket, &operation) == 1)
-		run_until(fixture, is_over(&operation));
+	run_start(sluice_send_async, pair->socket, &operation);
 	if (taken) {
 		assert_ended(&operation, SLUICE_ERROR_SUCCESS, length);
 		cr_assert_eq(recv(pair->peer, received, sizeof received, 0), (ssize_t)length);
@@ -281,8 +280,7 @@ Test(b14, b14_packets_and_datagrams_are_sent_from_a_read_only_mapping)
 	run_until(&fixture, is_over(&operation));
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
 
-	if (start_send(datagram.socket, &operation, bytes, 1000) == 1)
-		run_until(&fixture, is_over(&operation));
+	run_send(datagram.socket, &operation, bytes, 1000);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 1000);
 	read_pattern(datagram.peer, 1000, 0);
 

@@ -227,8 +227,7 @@ Test(b03, b03_after_a_refused_connect_it_is_still_not_connected)
 	socket = attach(&fixture, new_tcp(0));
 	operation_init(&connect, &fixture);
 
-	if (start_connect(socket, &connect, &nobody) == 1)
-		run_until(&fixture, is_over(&connect));
+	run_connect(socket, &connect, &nobody);
 	assert_ended(&connect, SLUICE_ERROR_CONNECTION_REFUSED, 0);
 	assert_sends_answer(&fixture, socket, -ENOTCONN);
 
@@ -291,8 +290,7 @@ static void assert_sends_end_with_shutdown(struct fixture *fixture, struct sluic
 
 	for (size_t length = 0; length <= 5; length += 5) {
 		operation_init(&operation, fixture);
-		if (start_send(socket, &operation, "12345", length) == 1)
-			run_until(fixture, is_over(&operation));
+		run_send(socket, &operation, "12345", length);
 		assert_ended(&operation, SLUICE_ERROR_SHUTDOWN, 0);
 		cr_assert_eq(operation.args.native_error, EPIPE);
 	}
@@ -327,8 +325,7 @@ Test(b03, b03_after_a_disconnect_sends_end_with_shutdown)
 	tcp_pair(&fixture, &pair, 0);
 	operation_init(&disconnect, &fixture);
 
-	if (start(sluice_disconnect_async, pair.socket, &disconnect) == 1)
-		run_until(&fixture, is_over(&disconnect));
+	run_start(sluice_disconnect_async, pair.socket, &disconnect);
 	assert_ended(&disconnect, SLUICE_ERROR_SUCCESS, 0);
 	assert_sends_end_with_shutdown(&fixture, pair.socket);
 	assert_end_of_stream(pair.peer);
@@ -349,8 +346,7 @@ Test(b03, b03_after_a_reset_the_first_send_tells_it_and_the_next_end_with_shutdo
 
 	close_with_reset(pair.peer);
 	pair.peer = -1;
-	if (start_send(pair.socket, &operation, "12345", 5) == 1)
-		run_until(&fixture, is_over(&operation));
+	run_send(pair.socket, &operation, "12345", 5);
 	assert_ended(&operation, SLUICE_ERROR_CONNECTION_RESET, 0);
 	assert_sends_end_with_shutdown(&fixture, pair.socket);
 

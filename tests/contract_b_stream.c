@@ -296,8 +296,7 @@ Test(b06, b06_partial_completes_with_the_first_bytes)
 
 	cr_assert_eq(sluice_args_set_buffer(&operation.args, bytes, HEAD_BYTES, 0, HEAD_BYTES), 0);
 	operation.args.flags = SLUICE_FLAG_PARTIAL;
-	if (start(sluice_send_async, pair.socket, &operation) == 1)
-		run_until(&fixture, is_over(&operation));
+	run_start(sluice_send_async, pair.socket, &operation);
 	cr_assert_eq(operation.args.error, SLUICE_ERROR_SUCCESS);
 	cr_assert_gt(operation.args.bytes_transferred, 0);
 	cr_assert_lt(operation.args.bytes_transferred, HEAD_BYTES);
@@ -404,8 +403,7 @@ Test(b10, b10_a_zero_length_send_on_a_stream_succeeds_with_0_bytes)
 	operation_init(&operation, &fixture);
 
 	for (int i = 0; i < 2; i++) {
-		if (start_send(pairs[i].socket, &operation, "x", 0) == 1)
-			run_until(&fixture, is_over(&operation));
+		run_send(pairs[i].socket, &operation, "x", 0);
 		assert_ended(&operation, SLUICE_ERROR_SUCCESS, 0);
 		run_idle(&fixture);
 		assert_nothing_to_read(pairs[i].peer);

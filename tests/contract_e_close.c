@@ -117,8 +117,7 @@ static void close_after_success(struct fixture *fixture, struct pair *pair)
 	int error;
 
 	operation_init(&send, fixture);
-	if (start_send(pair->socket, &send, bytes, SENT) == 1)
-		run_until(fixture, is_over(&send));
+	run_send(pair->socket, &send, bytes, SENT);
 	assert_ended(&send, SLUICE_ERROR_SUCCESS, SENT);
 	close_without_handlers(fixture, pair->socket);
 	run_until(fixture, fixture->pending == 0);

@@ -60,8 +60,7 @@ static void connect_and_wait(struct fixture *fixture, struct sluice_socket *sock
 	struct operation connect;
 
 	operation_init(&connect, fixture);
-	if (start_connect(socket, &connect, address) == 1)
-		run_until(fixture, is_over(&connect));
+	run_connect(socket, &connect, address);
 	assert_ended(&connect, error, 0);
 }
 
@@ -160,8 +159,7 @@ Test(e01, e01_a_unix_path_that_is_not_there)
 	snprintf(address.sun_path, sizeof address.sun_path, "/tmp/sluice-no-such-%d", getpid());
 	connect.args.remote_address = (const struct sockaddr *)&address;
 	connect.args.remote_address_length = sizeof address;
-	if (start(sluice_connect_async, socket_, &connect) == 1)
-		run_until(&fixture, is_over(&connect));
+	run_start(sluice_connect_async, socket_, &connect);
 	assert_ended(&connect, SLUICE_ERROR_ADDRESS_NOT_AVAILABLE, 0);
 	cr_assert_eq(connect.args.native_error, ENOENT);
 
@@ -186,8 +184,7 @@ Test(e01, e01_a_datagram_socket_connects_again_and_again)
 	address = loopback(port_of(other));
 
 	connect_and_wait(&fixture, pair.socket, &address, SLUICE_ERROR_SUCCESS);
-	if (start_send(pair.socket, &send, "\0", 1) == 1)
-		run_until(&fixture, is_over(&send));
+	run_send(pair.socket, &send, "\0", 1);
 	assert_ended(&send, SLUICE_ERROR_SUCCESS, 1);
 	read_pattern(other, 1, 0);
 	assert_nothing_to_read(pair.peer);
@@ -340,8 +337,7 @@ Test(e01, e01_a_second_connect_meanwhile_is_already_in_progress)
 	full_listener_begin(&full);
 	waiting_begin(&fixture, &waiting, &full.address, 0);
 	operation_init(&second, &fixture);
-	if (start_connect(waiting.socket, &second, &full.address) == 1)
-		run_until(&fixture, is_over(&second));
+	run_connect(waiting.socket, &second, &full.address);
 	assert_ended(&second, SLUICE_ERROR_ALREADY_IN_PROGRESS, 0);
 	cr_assert_eq(fixture.pending, 4);
 

@@ -13,8 +13,7 @@ static void receive_and_wait(struct fixture *fixture, struct sluice_socket *sock
 	struct operation receive;
 
 	operation_init(&receive, fixture);
-	if (start_receive(socket, &receive, base, length) == 1)
-		run_until(fixture, is_over(&receive));
+	run_receive(socket, &receive, base, length);
 	assert_ended(&receive, SLUICE_ERROR_SUCCESS, expected);
 }
 
@@ -76,8 +75,7 @@ Test(e01, e01_a_receive_writes_only_where_it_may)
 
 	write_pattern(pair.peer, 10, 0);
 	cr_assert_eq(sluice_args_set_receive_buffer(&receive.args, bytes, sizeof bytes, 3, 4), 0);
-	if (start(sluice_receive_async, pair.socket, &receive) == 1)
-		run_until(&fixture, is_over(&receive));
+	run_start(sluice_receive_async, pair.socket, &receive);
 	assert_ended(&receive, SLUICE_ERROR_SUCCESS, 4);
 	cr_assert(pattern_matches(bytes + 3, 4, 0));
 	for (int i = 0; i < 10; i++)
@@ -360,8 +358,7 @@ Test(e01, e01_an_echo_between_two_sockets_of_one_engine)
 	cr_assert_eq(start_receive(server, &echo.receive, echo.buffer, sizeof echo.buffer), 1);
 	start_send(client, &send, bytes, HEAD_BYTES);
 	while (done < HEAD_BYTES) {
-		if (start_receive(client, &receive, received + done, HEAD_BYTES - done) == 1)
-			run_until(&fixture, is_over(&receive));
+		run_receive(client, &receive, received + done, HEAD_BYTES - done);
 		cr_assert_eq(receive.args.error, SLUICE_ERROR_SUCCESS);
 		cr_assert_gt(receive.args.bytes_transferred, 0);
 		done += receive.args.bytes_transferred;

@@ -223,8 +223,7 @@ Test(e01, e01_disconnected_without_reuse_it_does_not_connect_again)
 	tcp_pair(&fixture, &pair, 0);
 	operation_init(&operation, &fixture);
 
-	if (start(sluice_disconnect_async, pair.socket, &operation) == 1)
-		run_until(&fixture, is_over(&operation));
+	run_start(sluice_disconnect_async, pair.socket, &operation);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 0);
 	assert_end_of_stream(pair.peer);
 	cr_assert_eq(start_connect(pair.socket, &operation, &address), -EISCONN);
@@ -250,8 +249,7 @@ Test(e01, e01_disconnected_with_reuse_it_is_not_connected_and_connects_again)
 
 	for (int round = 0; round < 3; round++) {
 		operation.args.disconnect_reuse_socket = 1;
-		if (start(sluice_disconnect_async, pair.socket, &operation) == 1)
-			run_until(&fixture, is_over(&operation));
+		run_start(sluice_disconnect_async, pair.socket, &operation);
 		assert_ended(&operation, SLUICE_ERROR_SUCCESS, 0);
 		assert_end_of_stream(pair.peer);
 		close(pair.peer);
@@ -259,8 +257,7 @@ Test(e01, e01_disconnected_with_reuse_it_is_not_connected_and_connects_again)
 		cr_assert_eq(start_send(pair.socket, &operation, "x", 1), -ENOTCONN);
 		cr_assert_eq(sluice_args_set_buffer(&operation.args, NULL, 0, 0, 0), 0);
 		cr_assert_eq(start_receive(pair.socket, &operation, &byte, 1), -ENOTCONN);
-		if (start_connect(pair.socket, &operation, &address) == 1)
-			run_until(&fixture, is_over(&operation));
+		run_connect(pair.socket, &operation, &address);
 		assert_ended(&operation, SLUICE_ERROR_SUCCESS, 0);
 		peer = accept(listener, NULL, NULL);
 		cr_assert(peer >= 0);

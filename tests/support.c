@@ -271,3 +271,33 @@ int start_connect(struct sluice_socket *socket, struct operation *operation,
 	operation->args.remote_address_length = sizeof *address;
 	return start(sluice_connect_async, socket, operation);
 }
+
+static void finish(struct operation *operation, int answer)
+{
+	cr_assert(answer >= 0, "refused: %s", strerror(-answer));
+	if (answer == 1)
+		run_until(operation->fixture, is_over(operation));
+}
+
+void run_start(start_fn *begin, struct sluice_socket *socket, struct operation *operation)
+{
+	finish(operation, start(begin, socket, operation));
+}
+
+void run_send(struct sluice_socket *socket, struct operation *operation, const void *base,
+	      size_t length)
+{
+	finish(operation, start_send(socket, operation, base, length));
+}
+
+void run_receive(struct sluice_socket *socket, struct operation *operation, void *base,
+		 size_t length)
+{
+	finish(operation, start_receive(socket, operation, base, length));
+}
+
+void run_connect(struct sluice_socket *socket, struct operation *operation,
+		 const struct sockaddr_in *address)
+{
+	finish(operation, start_connect(socket, operation, address));
+}

@@ -124,6 +124,15 @@ int start_receive(struct sluice_socket *socket, struct operation *operation, voi
 int start_connect(struct sluice_socket *socket, struct operation *operation,
 		  const struct sockaddr_in *address);
 
+/* As these, and run the engine until the operation has ended; it must not be refused. */
+void run_start(start_fn *begin, struct sluice_socket *socket, struct operation *operation);
+void run_send(struct sluice_socket *socket, struct operation *operation, const void *base,
+	      size_t length);
+void run_receive(struct sluice_socket *socket, struct operation *operation, void *base,
+		 size_t length);
+void run_connect(struct sluice_socket *socket, struct operation *operation,
+		 const struct sockaddr_in *address);
+
 /* Not an operation in progress: it ended, or it never began. */
 static inline bool is_over(const struct operation *operation)
 {

@@ -281,14 +281,13 @@ static uint64_t run_reading_some(struct fixture *fixture, int fd, uint64_t limit
 	int64_t deadline = now_ns() + GUARD_NS;
 	uint64_t done = 0;
 
-	*ret_error = EAGAIN;
-	while (done < limit && now_ns() < deadline) {
+	while (done < limit) {
 		size_t room = limit - done < sizeof buffer ? limit - done : sizeof buffer;
 		ssize_t count = run_and_receive(fixture, fd, buffer, room);
 
-		if (count < 0 && errno == EAGAIN)
-			continue;
 		*ret_error = count < 0 ? errno : 0;
+		if (*ret_error == EAGAIN && now_ns() < deadline)
+			continue;
 		if (count <= 0)
 			break;
 		cr_assert(pattern_matches(buffer, (size_t)count, position + done),

@@ -209,6 +209,8 @@ static struct sluice__flight gather_now(uint32_t segments, uint64_t budget)
 	gather.room = segments;
 	gather.budget = budget;
 	sluice__sendq_gather(&queue, &gather);
+	cr_assert(gather.segments == room && gather.room == segments && gather.budget == budget,
+		  "what was given in was changed");
 	return (struct sluice__flight){gather.last, gather.bytes, gather.records, gather.plain};
 }
 

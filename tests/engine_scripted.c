@@ -1,0 +1,909 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine over a backend that answers as it is told: what it asks for, and what comes of each
+ * answer. That every accepted operation ends exactly once, and no handler runs inside a starting
+ * call, is asserted by start(), by the handler and by fixture_end for each of them.
+ */
+#include "scripted.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define PATTERN 65536
+
+static struct fixture fixture;
+static unsigned char pattern[PATTERN];
+
+/* A socket whose next send will have to wait: an attempt is answered with less than it was given. */
+static void begin(bool sends, struct pair *pair)
+{
+	pattern_fill(pattern, sizeof pattern, 0);
+	scripted_begin(&fixture, sends);
+	unix_pair(&fixture, pair, SOCK_STREAM);
+}
+
+static void end(struct pair *pair)
+{
+	scripted.cancel_answer = -ECANCELED;
+	pair_close(pair);
+	run_for(&fixture, 0);
+	scripted_end(&fixture);
+}
+
+static void run(void)
+{
+	run_for(&fixture, 0);
+}
+
+/* Sends of `each` bytes of the pattern from position on, in one batch: one gathered transmission. */
+static void batch_sends(struct sluice_socket *socket, struct operation *operations, int count,
+			size_t each, size_t position)
+{
+	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	for (int i = 0; i < count; i++, position += each) {
+		operation_init(&operations[i], &fixture);
+		cr_assert_eq(start_send(socket, &operations[i], pattern + position, each), 1);
+	}
+	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
+}
+
+/* The same, and the backend has them: nothing was taken at once. Returns the request. */
+static uint32_t fly(struct sluice_socket *socket, struct operation *operations, int count,
+		    size_t each)
+{
+	uint32_t index;
+
+	scripted_attempt_answers(-EAGAIN);
+	batch_sends(socket, operations, count, each, 0);
+	index = scripted_only(SLUICE__REQUEST_SEND);
+	cr_assert_eq(scripted.requests[index].bytes, (uint64_t)count * each);
+	return index;
+}
+
+/* ---- gathering ---- */
+
+Test(engine, a_batch_of_1000_records_leaves_in_one_attempt)
+{
+	static struct operation operations[1000];
+	struct pair pair;
+
+	begin(true, &pair);
+	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	for (int i = 0; i < 1000; i++) {
+		operation_init(&operations[i], &fixture);
+		cr_assert_eq(start_send(pair.socket, &operations[i], pattern + 7 * i, 7), 1);
+	}
+	cr_assert_eq(scripted.attempt_count, 0, "a send left before its batch had ended");
+	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
+	cr_assert_eq(scripted.attempt_count, 1);
+	cr_assert_eq(scripted.attempts[0].segments, 1000);
+	cr_assert_eq(scripted.attempts[0].bytes, 7000);
+	cr_assert_eq(fixture.handled, 0, "a handler ran inside of batch_end");
+	run();
+	for (int i = 0; i < 1000; i++) {
+		assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, 7);
+		cr_assert_eq(operations[i].turn, (uint64_t)i + 1);
+	}
+	scripted_assert_stream(pair.socket, 7000);
+	end(&pair);
+}
+
+Test(engine, more_than_1024_segments_take_more_than_one_attempt)
+{
+	static struct operation operations[2049];
+	struct pair pair;
+
+	begin(true, &pair);
+	batch_sends(pair.socket, operations, 2049, 3, 0);
+	run();
+	cr_assert_eq(scripted.attempt_count, 3);
+	cr_assert_eq(scripted.attempts[0].segments, 1024);
+	cr_assert_eq(scripted.attempts[1].segments, 1024);
+	cr_assert_eq(scripted.attempts[2].segments, 1);
+	cr_assert(are_over(operations, 2049));
+	scripted_assert_stream(pair.socket, 3 * 2049);
+	end(&pair);
+}
+
+Test(engine, no_transmission_is_larger_than_the_budget)
+{
+	struct operation operations[3];
+	struct sluice_options options;
+	struct pair pair;
+
+	pattern_fill(pattern, sizeof pattern, 0);
+	sluice_options_init(&options, sizeof options);
+	options.gather_bytes = 4096;
+	scripted_begin_with(&fixture, true, &options);
+	unix_pair(&fixture, &pair, SOCK_STREAM);
+	batch_sends(pair.socket, operations, 3, 3000, 0);
+	run();
+	cr_assert_eq(scripted.attempt_count, 3);
+	cr_assert_eq(scripted.attempts[0].bytes, 4096);
+	cr_assert_eq(scripted.attempts[1].bytes, 4096);
+	cr_assert_eq(scripted.attempts[2].bytes, 9000 - 2 * 4096);
+	cr_assert(are_over(operations, 3));
+	scripted_assert_stream(pair.socket, 9000);
+	end(&pair);
+}
+
+/* The arena holds 4,096 segments, and a request's must live until it is handed over. */
+Test(engine, the_segments_of_a_request_live_until_it_is_handed_over)
+{
+	enum {
+		SOCKETS = 10,
+		EACH = 1000
+	};
+	static struct operation operations[SOCKETS][EACH];
+	struct sluice_options options;
+	struct pair pairs[SOCKETS];
+
+	pattern_fill(pattern, sizeof pattern, 0);
+	sluice_options_init(&options, sizeof options);
+	options.transmit_way = SLUICE_TRANSMIT_WAY_RING;
+	scripted_begin_with(&fixture, true, &options);
+	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	for (int s = 0; s < SOCKETS; s++) {
+		unix_pair(&fixture, &pairs[s], SOCK_STREAM);
+		batch_sends(pairs[s].socket, operations[s], EACH, 5, 0);
+	}
+	cr_assert_eq(scripted.request_count, 0);
+	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
+	cr_assert_eq(scripted_open(SLUICE__REQUEST_SEND), SOCKETS);
+	for (uint32_t s = 0; s < SOCKETS; s++)
+		scripted_answer(s, (int32_t)scripted.requests[s].bytes);
+	for (int turn = 0; turn < 4 && fixture.pending; turn++) {
+		run();
+		for (uint32_t i = SOCKETS; i < scripted.request_count; i++) {
+			if (!scripted.requests[i].answered)
+				scripted_answer(i, (int32_t)scripted.requests[i].bytes);
+		}
+	}
+	run();
+	for (int s = 0; s < SOCKETS; s++) {
+		cr_assert(are_over(operations[s], EACH));
+		scripted_assert_stream(pairs[s].socket, 5 * EACH);
+		pair_close(&pairs[s]);
+	}
+	scripted_end(&fixture);
+}
+
+static void again(struct operation *operation)
+{
+	const struct pair *pair = operation->token;
+
+	cr_assert(fixture.engine->delivering);
+	operation->then = NULL;
+	cr_assert_eq(start_send(pair->socket, operation,
+				(const unsigned char *)operation->args.run.base + 30, 10),
+		     1);
+}
+
+Test(engine, what_a_handler_starts_leaves_in_the_next_turn_together)
+{
+	struct operation operations[3];
+	struct pair pair;
+
+	begin(true, &pair);
+	batch_sends(pair.socket, operations, 3, 10, 0);
+	cr_assert_eq(scripted.attempt_count, 1);
+	for (int i = 0; i < 3; i++) {
+		operations[i].token = &pair;
+		operations[i].then = again;
+	}
+	run();
+	cr_assert_eq(fixture.handled, 3);
+	cr_assert_eq(scripted.attempt_count, 1, "a handler's send was tried inside of it");
+	run();
+	cr_assert_eq(scripted.attempt_count, 2);
+	cr_assert_eq(scripted.attempts[1].segments, 3);
+	cr_assert_eq(fixture.handled, 6);
+	scripted_assert_stream(pair.socket, 60);
+	end(&pair);
+}
+
+/* ---- short counts ---- */
+
+Test(engine, an_attempt_that_takes_all_ends_inside_the_call)
+{
+	struct operation operation;
+	struct pair pair;
+
+	begin(true, &pair);
+	operation_init(&operation, &fixture);
+	cr_assert_eq(start_send(pair.socket, &operation, pattern, 100), 0);
+	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 100);
+	run();
+	cr_assert_eq(fixture.handled, 0, "the handler ran for what had ended in its call");
+	cr_assert_eq(scripted.request_count, 0);
+	end(&pair);
+}
+
+Test(engine, on_a_ring_a_short_count_goes_on_where_it_stopped)
+{
+	struct operation operation;
+	struct pair pair;
+	uint32_t index;
+
+	begin(true, &pair);
+	operation_init(&operation, &fixture);
+	scripted_attempt_answers(30);
+	cr_assert_eq(start_send(pair.socket, &operation, pattern, 100), 1);
+	cr_assert_eq(sluice_socket_queued_bytes(pair.socket), 70);
+	run();
+	index = scripted_only(SLUICE__REQUEST_SEND);
+	cr_assert_eq(scripted.requests[index].bytes, 70);
+	scripted_answer(index, 50);
+	run();
+	cr_assert_eq(sluice_socket_queued_bytes(pair.socket), 20);
+	cr_assert_not(is_over(&operation));
+	run();
+	index = scripted_only(SLUICE__REQUEST_SEND);
+	cr_assert_eq(scripted.requests[index].bytes, 20);
+	scripted_answer(index, 20);
+	run();
+	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 100);
+	cr_assert_eq(scripted.attempt_count, 1, "a full socket was tried again");
+	scripted_assert_stream(pair.socket, 100);
+	/* It took all: the next one is tried again. */
+	cr_assert_eq(start_send(pair.socket, &operation, pattern + 100, 10), 0);
+	end(&pair);
+}
+
+Test(engine, without_a_ring_a_short_count_goes_on_when_the_socket_can_be_written_to)
+{
+	struct operation operation;
+	struct pair pair;
+
+	begin(false, &pair);
+	operation_init(&operation, &fixture);
+	scripted_attempt_answers(30);
+	cr_assert_eq(start_send(pair.socket, &operation, pattern, 100), 1);
+	run();
+	run();
+	cr_assert_eq(scripted.attempt_count, 1, "a full socket was tried again");
+	scripted_attempt_answers(50);
+	scripted_answer(scripted_only(SLUICE__REQUEST_WRITABLE), 0);
+	run();
+	run();
+	cr_assert_eq(scripted.attempt_count, 2);
+	cr_assert_eq(scripted.attempts[1].bytes, 70);
+	scripted_answer(scripted_only(SLUICE__REQUEST_WRITABLE), 0);
+	run();
+	run();
+	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 100);
+	scripted_assert_stream(pair.socket, 100);
+	end(&pair);
+}
+
+Test(engine, a_short_count_of_a_gathered_send_ends_the_whole_records_and_sends_the_rest)
+{
+	struct operation operations[5];
+	struct pair pair;
+	uint32_t index;
+
+	begin(true, &pair);
+	index = fly(pair.socket, operations, 5, 10);
+	scripted_answer(index, 25);
+	run();
+	assert_ended(&operations[0], SLUICE_ERROR_SUCCESS, 10);
+	assert_ended(&operations[1], SLUICE_ERROR_SUCCESS, 10);
+	cr_assert_not(is_over(&operations[2]));
+	run();
+	index = scripted_only(SLUICE__REQUEST_SEND);
+	cr_assert_eq(scripted.requests[index].bytes, 25);
+	scripted_answer(index, 0);
+	run();
+	cr_assert_eq(fixture.handled, 2);
+	run();
+	index = scripted_only(SLUICE__REQUEST_SEND);
+	scripted_answer(index, 25);
+	run();
+	cr_assert(are_over(operations, 5));
+	scripted_assert_stream(pair.socket, 50);
+	end(&pair);
+}
+
+Test(engine, a_full_socket_goes_to_the_ring_or_waits_until_it_can_be_written_to)
+{
+	static const struct {
+		bool sends;
+		uint8_t kind;
+	} rows[] = {{true, SLUICE__REQUEST_SEND}, {false, SLUICE__REQUEST_WRITABLE}};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct operation operation;
+		struct pair pair;
+
+		begin(rows[i].sends, &pair);
+		operation_init(&operation, &fixture);
+		scripted_attempt_answers(-EAGAIN);
+		cr_assert_eq(start_send(pair.socket, &operation, pattern, 100), 1);
+		run();
+		cr_assert_eq(scripted_open(SLUICE__REQUEST_NONE), 1);
+		scripted_answer(scripted_only(rows[i].kind), rows[i].sends ? 100 : 0);
+		run();
+		run();
+		assert_ended(&operation, SLUICE_ERROR_SUCCESS, 100);
+		scripted_assert_stream(pair.socket, 100);
+		end(&pair);
+	}
+}
+
+Test(engine, a_send_of_the_ring_that_would_block_or_was_interrupted_is_sent_again)
+{
+	static const int32_t answers[] = {-EAGAIN, -EINTR};
+
+	for (size_t i = 0; i < COUNT(answers); i++) {
+		struct operation operations[2];
+		struct pair pair;
+
+		begin(true, &pair);
+		scripted_answer(fly(pair.socket, operations, 2, 10), answers[i]);
+		run();
+		cr_assert_eq(fixture.handled, 0);
+		scripted_answer(scripted_only(SLUICE__REQUEST_WRITABLE), 0);
+		run();
+		run();
+		if (scripted_open(SLUICE__REQUEST_SEND))
+			scripted_answer(scripted_only(SLUICE__REQUEST_SEND), 20);
+		run();
+		cr_assert(are_over(operations, 2));
+		assert_ended(&operations[1], SLUICE_ERROR_SUCCESS, 10);
+		scripted_assert_stream(pair.socket, 20);
+		end(&pair);
+	}
+}
+
+/* What is started meanwhile waits for the answer. */
+Test(engine, one_transmission_at_a_time_is_in_flight)
+{
+	struct operation operations[2], later[3];
+	struct pair pair;
+	uint32_t index;
+
+	begin(true, &pair);
+	index = fly(pair.socket, operations, 2, 10);
+	batch_sends(pair.socket, later, 2, 10, 20);
+	operation_init(&later[2], &fixture);
+	cr_assert_eq(start_send(pair.socket, &later[2], pattern + 40, 10), 1);
+	run();
+	run();
+	cr_assert_eq(scripted_only(SLUICE__REQUEST_SEND), index);
+	scripted_answer(index, 20);
+	run();
+	run();
+	cr_assert(are_over(operations, 2));
+	cr_assert(are_over(later, 3));
+	cr_assert_eq(scripted.attempts[scripted.attempt_count - 1].segments, 3);
+	scripted_assert_stream(pair.socket, 50);
+	end(&pair);
+}
+
+#ifndef NDEBUG
+Test(engine, more_than_was_asked_for_is_the_backend_s_mistake, .signal = SIGABRT)
+{
+	struct operation operations[1];
+	struct pair pair;
+	uint32_t index;
+
+	begin(true, &pair);
+	index = fly(pair.socket, operations, 1, 10);
+	scripted_answer(index, 11);
+	run();
+}
+#endif
+
+/* ---- errors ---- */
+
+/* Ends three records of 10 bytes: `taken` bytes went before the error. */
+static void fail_three(bool by_request, int32_t taken, int error_number,
+		       struct operation *operations, struct pair *pair)
+{
+	begin(by_request, pair);
+	scripted_attempt_answers(taken);
+	batch_sends(pair->socket, operations, 3, 10, 0);
+	run();
+	if (by_request) {
+		scripted_answer(scripted_only(SLUICE__REQUEST_SEND), -error_number);
+	} else {
+		scripted_answer(scripted_only(SLUICE__REQUEST_WRITABLE), 0);
+		run();
+		scripted_attempt_answers(-error_number);
+	}
+	run();
+	run();
+}
+
+Test(engine, the_first_unfinished_record_reports_the_error_and_the_others_shutdown)
+{
+	static const struct {
+		int error_number;
+		int32_t error;
+	} rows[] = {
+		{ECONNRESET, SLUICE_ERROR_CONNECTION_RESET},
+		{EPIPE, SLUICE_ERROR_SHUTDOWN},
+		{ETIMEDOUT, SLUICE_ERROR_TIMED_OUT},
+		{EHOSTUNREACH, SLUICE_ERROR_HOST_UNREACHABLE},
+	};
+
+	for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+		int error_number = rows[i / 2].error_number;
+		struct operation operations[3];
+		struct pair pair;
+
+		fail_three(i % 2, 13, error_number, operations, &pair);
+		assert_ended(&operations[0], SLUICE_ERROR_SUCCESS, 10);
+		assert_ended(&operations[1], rows[i / 2].error, 3);
+		cr_assert_eq(operations[1].args.native_error, error_number);
+		assert_ended(&operations[2], SLUICE_ERROR_SHUTDOWN, 0);
+		cr_assert_eq(operations[2].args.native_error, EPIPE);
+		cr_assert_eq(sluice_socket_queued_bytes(pair.socket), 0);
+		end(&pair);
+	}
+}
+
+Test(engine, an_error_of_an_attempt_ends_the_record_inside_the_call)
+{
+	struct operation operation;
+	struct pair pair;
+
+	begin(true, &pair);
+	operation_init(&operation, &fixture);
+	scripted_attempt_answers(-EHOSTUNREACH);
+	cr_assert_eq(start_send(pair.socket, &operation, pattern, 10), 0);
+	assert_ended(&operation, SLUICE_ERROR_HOST_UNREACHABLE, 0);
+	run();
+	cr_assert_eq(fixture.handled, 0);
+	end(&pair);
+}
+
+Test(engine, a_reset_is_reported_once_and_shutdown_from_then_on)
+{
+	static const struct {
+		int first, second;
+		int32_t first_error;
+	} rows[] = {
+		{ECONNRESET, EPIPE, SLUICE_ERROR_CONNECTION_RESET},
+		{ECONNRESET, ECONNRESET, SLUICE_ERROR_CONNECTION_RESET},
+		{EPIPE, EPIPE, SLUICE_ERROR_SHUTDOWN},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct operation operation;
+		struct pair pair;
+
+		begin(true, &pair);
+		operation_init(&operation, &fixture);
+		scripted_attempt_answers(-rows[i].first);
+		scripted_attempt_answers(-rows[i].second);
+		scripted_attempt_answers(-EPIPE);
+		cr_assert_eq(start_send(pair.socket, &operation, pattern, 10), 0);
+		assert_ended(&operation, rows[i].first_error, 0);
+		for (int again = 0; again < 2; again++) {
+			cr_assert_eq(start_send(pair.socket, &operation, pattern, 10), 0);
+			assert_ended(&operation, SLUICE_ERROR_SHUTDOWN, 0);
+		}
+		end(&pair);
+	}
+}
+
+Test(engine, a_reset_in_flight_is_the_first_record_s_and_the_next_sends_find_shutdown)
+{
+	struct operation operations[3], later;
+	struct pair pair;
+
+	fail_three(true, 10, ECONNRESET, operations, &pair);
+	assert_ended(&operations[1], SLUICE_ERROR_CONNECTION_RESET, 0);
+	assert_ended(&operations[2], SLUICE_ERROR_SHUTDOWN, 0);
+	operation_init(&later, &fixture);
+	scripted.attempt_answer = -EPIPE;
+	if (start_send(pair.socket, &later, pattern, 10) == 1) {
+		run();
+		scripted_answer(scripted_only(SLUICE__REQUEST_SEND), -EPIPE);
+		run();
+	}
+	assert_ended(&later, SLUICE_ERROR_SHUTDOWN, 0);
+	end(&pair);
+}
+
+/* ---- cancel ---- */
+
+Test(engine, a_record_that_waits_behind_a_flight_is_cancelled_alone)
+{
+	struct operation operations[2], later[3];
+	struct pair pair;
+	uint32_t index;
+
+	begin(true, &pair);
+	index = fly(pair.socket, operations, 2, 10);
+	batch_sends(pair.socket, later, 3, 10, 20);
+	cr_assert_eq(sluice_cancel(pair.socket, &later[2].args), 0);
+	cr_assert_eq(fixture.handled, 0, "a handler ran inside of a cancel");
+	run();
+	assert_ended(&later[2], SLUICE_ERROR_OPERATION_ABORTED, 0);
+	cr_assert_eq(fixture.handled, 1);
+	cr_assert_not(scripted.requests[index].cancelled);
+	cr_assert_eq(sluice_socket_queued_bytes(pair.socket), 40);
+	scripted_answer(index, 20);
+	run();
+	run();
+	cr_assert(are_over(later, 2));
+	scripted_assert_stream(pair.socket, 40);
+	end(&pair);
+}
+
+Test(engine, a_record_in_flight_is_cancelled_by_the_answer)
+{
+	static const struct {
+		int32_t answer;
+		int32_t error;  /* of the second record of three, which is cancelled */
+		uint64_t bytes; /* and what it had sent */
+		int over;       /* records that are over by then */
+	} rows[] = {
+		{-ECANCELED, SLUICE_ERROR_OPERATION_ABORTED, 0, 1},
+		{-EAGAIN, SLUICE_ERROR_OPERATION_ABORTED, 0, 1},
+		{-EINTR, SLUICE_ERROR_OPERATION_ABORTED, 0, 1},
+		{0, SLUICE_ERROR_OPERATION_ABORTED, 0, 1},
+		{4, SLUICE_ERROR_OPERATION_ABORTED, 0, 1},
+		{10, SLUICE_ERROR_OPERATION_ABORTED, 0, 2},
+		{13, SLUICE_ERROR_OPERATION_ABORTED, 3, 2},
+		{20, SLUICE_ERROR_SUCCESS, 10, 2},
+		{25, SLUICE_ERROR_SUCCESS, 10, 2},
+		{30, SLUICE_ERROR_SUCCESS, 10, 3},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct operation operations[3];
+		struct pair pair;
+		uint32_t index;
+
+		begin(true, &pair);
+		index = fly(pair.socket, operations, 3, 10);
+		cr_assert_eq(sluice_cancel(pair.socket, &operations[1].args), 0);
+		cr_assert_eq(sluice_cancel(pair.socket, &operations[1].args), 0);
+		run();
+		cr_assert(scripted.requests[index].cancelled);
+		cr_assert_eq(fixture.handled, 0, "it ended while the kernel had its bytes");
+		scripted_answer(index, rows[i].answer);
+		run();
+		assert_ended(&operations[1], rows[i].error, rows[i].bytes);
+		cr_assert_eq(fixture.handled, (uint64_t)rows[i].over, "row %zu", i);
+		/* The others go on. */
+		while (scripted_open(SLUICE__REQUEST_NONE) || fixture.pending) {
+			index = scripted.request_count - 1;
+			if (!scripted.requests[index].answered)
+				scripted_answer(index, (int32_t)scripted.requests[index].bytes);
+			run();
+		}
+		assert_ended(&operations[0], SLUICE_ERROR_SUCCESS, 10);
+		assert_ended(&operations[2], SLUICE_ERROR_SUCCESS, 10);
+		cr_assert_eq(scripted.streams[pair.socket->fd].length, 20 + rows[i].bytes);
+		cr_assert_eq(sluice_socket_queued_bytes(pair.socket), 0);
+		end(&pair);
+	}
+}
+
+Test(engine, cancel_all_gives_up_the_queued_at_once_and_the_flight_with_its_answer)
+{
+	struct operation operations[2], later[2];
+	struct pair pair;
+	uint32_t index;
+
+	begin(true, &pair);
+	index = fly(pair.socket, operations, 2, 10);
+	batch_sends(pair.socket, later, 2, 10, 20);
+	cr_assert_eq(sluice_socket_cancel_all(pair.socket), 0);
+	run();
+	assert_ended(&later[0], SLUICE_ERROR_OPERATION_ABORTED, 0);
+	assert_ended(&later[1], SLUICE_ERROR_OPERATION_ABORTED, 0);
+	cr_assert_eq(fixture.handled, 2);
+	scripted_answer(index, 15);
+	run();
+	assert_ended(&operations[0], SLUICE_ERROR_SUCCESS, 10);
+	assert_ended(&operations[1], SLUICE_ERROR_OPERATION_ABORTED, 5);
+	end(&pair);
+}
+
+/* ---- deadlines ---- */
+
+Test(engine, a_record_that_is_overdue_in_flight_ends_with_what_was_taken)
+{
+	static const struct {
+		int32_t answer, error;
+		uint64_t bytes;
+	} rows[] = {
+		{-ECANCELED, SLUICE_ERROR_TIMED_OUT, 0},
+		{6, SLUICE_ERROR_TIMED_OUT, 6},
+		{10, SLUICE_ERROR_SUCCESS, 10},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct operation operation;
+		struct pair pair;
+		uint32_t index;
+
+		begin(true, &pair);
+		operation_init(&operation, &fixture);
+		operation.args.timeout_ns = 5 * MILLISECOND;
+		scripted_attempt_answers(-EAGAIN);
+		cr_assert_eq(start_send(pair.socket, &operation, pattern, 10), 1);
+		run();
+		index = scripted_only(SLUICE__REQUEST_SEND);
+		run_for(&fixture, 50 * MILLISECOND);
+		cr_assert(scripted.requests[index].cancelled);
+		cr_assert_eq(fixture.handled, 0, "it ended while the kernel had its bytes");
+		scripted_answer(index, rows[i].answer);
+		run();
+		assert_ended(&operation, rows[i].error, rows[i].bytes);
+		end(&pair);
+	}
+}
+
+Test(engine, a_record_that_is_overdue_in_the_queue_leaves_it_alone)
+{
+	struct operation operations[2], late;
+	struct pair pair;
+	uint32_t index;
+
+	begin(true, &pair);
+	index = fly(pair.socket, operations, 2, 10);
+	operation_init(&late, &fixture);
+	late.args.timeout_ns = MILLISECOND;
+	cr_assert_eq(start_send(pair.socket, &late, pattern + 20, 10), 1);
+	run_for(&fixture, SECOND);
+	assert_ended(&late, SLUICE_ERROR_TIMED_OUT, 0);
+	cr_assert_eq(fixture.handled, 1);
+	cr_assert_not(scripted.requests[index].cancelled);
+	scripted_answer(index, 20);
+	run();
+	cr_assert(are_over(operations, 2));
+	end(&pair);
+}
+
+/* ---- close, shutdown, destroy ---- */
+
+Test(engine, close_waits_for_the_answer_of_what_is_in_flight)
+{
+	static const struct {
+		int32_t answer;
+		uint64_t whole; /* records that had gone */
+		uint64_t part;  /* bytes of the next one */
+	} rows[] = {
+		{-ECANCELED, 0, 0}, {0, 0, 0}, {4, 0, 4}, {10, 1, 0}, {25, 2, 5}, {30, 3, 0},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct operation operations[3], later;
+		struct pair pair;
+		uint32_t index;
+
+		begin(true, &pair);
+		index = fly(pair.socket, operations, 3, 10);
+		operation_init(&later, &fixture);
+		cr_assert_eq(start_send(pair.socket, &later, pattern + 30, 10), 1);
+		cr_assert_eq(sluice_socket_close(pair.socket), 0);
+		cr_assert_eq(sluice_socket_close(pair.socket), 0);
+		run();
+		run();
+		cr_assert(scripted.requests[index].cancelled);
+		cr_assert_eq(fixture.handled, 0, "it ended while the kernel had its bytes");
+		cr_assert_eq(scripted.forgets, 0, "the descriptor went while it was in use");
+		cr_assert_eq(sluice_socket_fd(pair.socket), -EBADF);
+		scripted_answer(index, rows[i].answer);
+		run();
+		for (uint64_t k = 0; k < 3; k++)
+			assert_ended(&operations[k],
+				     k < rows[i].whole ? SLUICE_ERROR_SUCCESS
+						       : SLUICE_ERROR_OPERATION_ABORTED,
+				     k < rows[i].whole    ? 10
+				     : k == rows[i].whole ? rows[i].part
+							  : 0);
+		assert_ended(&later, SLUICE_ERROR_OPERATION_ABORTED, 0);
+		cr_assert_eq(fixture.handled, 4);
+		cr_assert_eq(scripted.forgets, 1);
+		end(&pair);
+	}
+}
+
+Test(engine, a_graceful_close_waits_for_the_last_queued_byte)
+{
+	struct operation operations[2];
+	struct pair pair;
+
+	begin(true, &pair);
+	fly(pair.socket, operations, 2, 10);
+	cr_assert_eq(sluice_socket_close_gracefully(pair.socket, -1), 0);
+	scripted_answer(scripted_only(SLUICE__REQUEST_SEND), 15);
+	run();
+	run();
+	cr_assert_eq(scripted.forgets, 0);
+	scripted_answer(scripted_only(SLUICE__REQUEST_SEND), 5);
+	run();
+	run();
+	assert_ended(&operations[0], SLUICE_ERROR_SUCCESS, 10);
+	assert_ended(&operations[1], SLUICE_ERROR_SUCCESS, 10);
+	cr_assert_eq(scripted.forgets, 1);
+	end(&pair);
+}
+
+Test(engine, a_shutdown_leaves_what_is_in_flight_to_its_answer)
+{
+	static const struct {
+		int32_t answer;
+		int32_t error;  /* of the second of two records in flight */
+		uint64_t bytes; /* and what it had sent */
+	} rows[] = {
+		{-EPIPE, SLUICE_ERROR_SHUTDOWN, 0},
+		{10, SLUICE_ERROR_SHUTDOWN, 0},
+		{14, SLUICE_ERROR_SHUTDOWN, 4},
+		{20, SLUICE_ERROR_SUCCESS, 10},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct operation operations[2], later;
+		struct pair pair;
+		uint32_t index;
+
+		begin(true, &pair);
+		index = fly(pair.socket, operations, 2, 10);
+		operation_init(&later, &fixture);
+		cr_assert_eq(start_send(pair.socket, &later, pattern + 20, 10), 1);
+		cr_assert_eq(sluice_socket_shutdown(pair.socket, SHUT_WR), 0);
+		run();
+		cr_assert_not(is_over(&operations[0]));
+		cr_assert_not(is_over(&operations[1]));
+		scripted.attempt_answer = -EPIPE;
+		scripted_answer(index, rows[i].answer);
+		for (int turn = 0; turn < 4; turn++) {
+			run();
+			if (scripted_open(SLUICE__REQUEST_SEND))
+				scripted_answer(scripted_only(SLUICE__REQUEST_SEND), -EPIPE);
+		}
+		assert_ended(&operations[0],
+			     rows[i].answer > 0 ? SLUICE_ERROR_SUCCESS : SLUICE_ERROR_SHUTDOWN,
+			     rows[i].answer > 0 ? 10 : 0);
+		assert_ended(&operations[1], rows[i].error, rows[i].bytes);
+		assert_ended(&later, SLUICE_ERROR_SHUTDOWN, 0);
+		end(&pair);
+	}
+}
+
+Test(engine, a_shutdown_ends_what_waits_until_the_socket_can_be_written_to)
+{
+	struct operation operations[2];
+	struct pair pair;
+
+	begin(false, &pair);
+	scripted_attempt_answers(-EAGAIN);
+	batch_sends(pair.socket, operations, 2, 10, 0);
+	cr_assert_eq(scripted_open(SLUICE__REQUEST_WRITABLE), 1);
+	cr_assert_eq(sluice_socket_shutdown(pair.socket, SHUT_WR), 0);
+	run();
+	assert_ended(&operations[0], SLUICE_ERROR_SHUTDOWN, 0);
+	assert_ended(&operations[1], SLUICE_ERROR_SHUTDOWN, 0);
+	scripted_answer(scripted_only(SLUICE__REQUEST_WRITABLE), 0);
+	run();
+	cr_assert_eq(fixture.handled, 2);
+	end(&pair);
+}
+
+Test(engine, destroy_ends_everything_that_is_pending_once)
+{
+	static const int32_t answers[] = {-ECANCELED, 0, 7};
+
+	for (size_t i = 0; i < 2 * COUNT(answers); i++) {
+		struct operation flying[3], queued[3], blocked[2], receive;
+		struct pair pairs[3];
+		char byte;
+
+		begin(i % 2, &pairs[0]);
+		unix_pair(&fixture, &pairs[1], SOCK_STREAM);
+		unix_pair(&fixture, &pairs[2], SOCK_STREAM);
+		scripted_attempt_answers(-EAGAIN);
+		batch_sends(pairs[0].socket, flying, 3, 10, 0);
+		batch_sends(pairs[0].socket, queued, 3, 10, 30);
+		scripted_attempt_answers(3);
+		batch_sends(pairs[1].socket, blocked, 2, 10, 0);
+		operation_init(&receive, &fixture);
+		cr_assert_eq(start_receive(pairs[2].socket, &receive, &byte, 1), 1);
+		cr_assert_eq(scripted_open(SLUICE__REQUEST_NONE), 3);
+		/* Whoever sends may have taken some; nobody else. */
+		scripted.cancel_answer = -ECANCELED;
+		if (i % 2)
+			scripted_answer(0, answers[i / 2]);
+		cr_assert_eq(fixture.pending, 9);
+		cr_assert_eq(sluice_engine_destroy(fixture.engine), 0);
+		fixture.engine = NULL;
+		cr_assert_eq(fixture.pending, 0);
+		cr_assert_eq(fixture.handled, 9);
+		assert_ended(&flying[0], SLUICE_ERROR_OPERATION_ABORTED,
+			     i % 2 && answers[i / 2] > 0 ? 7 : 0);
+		assert_ended(&queued[2], SLUICE_ERROR_OPERATION_ABORTED, 0);
+		assert_ended(&blocked[0], SLUICE_ERROR_OPERATION_ABORTED, 3);
+		assert_ended(&receive, SLUICE_ERROR_OPERATION_ABORTED, 0);
+		for (int k = 0; k < 3; k++)
+			close(pairs[k].peer);
+		fixture_end(&fixture);
+	}
+}
+
+/* ---- when handlers run ---- */
+
+static void check_all_settled(struct operation *operation)
+{
+	const struct pair *pairs = operation->token;
+
+	cr_assert(fixture.engine->delivering);
+	for (int i = 0; i < 3; i++)
+		cr_assert_not(pairs[i].socket->out.armed,
+			      "a handler ran while completions were reaped");
+}
+
+Test(engine, handlers_run_when_all_completions_have_been_reaped_in_their_order)
+{
+	static const int order[] = {2, 0, 1};
+	struct operation operations[3];
+	struct pair pairs[3];
+
+	begin(true, &pairs[0]);
+	unix_pair(&fixture, &pairs[1], SOCK_STREAM);
+	unix_pair(&fixture, &pairs[2], SOCK_STREAM);
+	for (int i = 0; i < 3; i++) {
+		scripted_attempt_answers(-EAGAIN);
+		batch_sends(pairs[i].socket, &operations[i], 1, 10, 0);
+		operations[i].then = check_all_settled;
+		operations[i].token = pairs;
+	}
+	/* Late, and not in the order in which they were asked for. */
+	run();
+	run();
+	for (int i = 0; i < 3; i++)
+		scripted_answer((uint32_t)order[i], 10);
+	run();
+	for (uint64_t i = 0; i < 3; i++)
+		cr_assert_eq(operations[order[i]].turn, i + 1);
+	pair_close(&pairs[1]);
+	pair_close(&pairs[2]);
+	end(&pairs[0]);
+}
+
+/* ---- a backend that cannot start ---- */
+
+Test(engine, a_request_that_cannot_be_started_is_tried_again_in_the_next_turn)
+{
+	static const struct {
+		bool sends;
+		uint8_t kind;
+	} rows[] = {{true, SLUICE__REQUEST_SEND}, {false, SLUICE__REQUEST_WRITABLE}};
+
+	for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+		bool eager = i % 2;
+		struct operation operation;
+		struct pair pair;
+
+		begin(rows[i / 2].sends, &pair);
+		scripted.attempt_answer = -EAGAIN;
+		scripted_start_answers(-ENOMEM);
+		scripted_start_answers(-ENOMEM);
+		operation_init(&operation, &fixture);
+		operation.args.flags = eager ? SLUICE_FLAG_PARTIAL : SLUICE_FLAG_BATCHED;
+		cr_assert_eq(start_send(pair.socket, &operation, pattern, 10), 1);
+		for (int turn = 0; turn < 4; turn++)
+			run();
+		cr_assert_eq(fixture.handled, 0);
+		cr_assert_eq(scripted.start_answers_used, 2);
+		scripted.attempt_answer = SCRIPTED_ALL;
+		scripted_answer(scripted_only(rows[i / 2].kind), rows[i / 2].sends ? 10 : 0);
+		run();
+		run();
+		assert_ended(&operation, SLUICE_ERROR_SUCCESS, 10);
+		scripted_assert_stream(pair.socket, 10);
+		end(&pair);
+	}
+}

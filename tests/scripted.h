@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A backend that answers as it is told: late, short, out of order, wrong. It notes what the engine
+ * asks for, and keeps for each descriptor the bytes that it took, as the kernel would have.
+ *
+ * What backend.h promises is asserted on the way: one transmission in flight per socket, no answer
+ * for what was not started, every request back before its descriptor goes.
+ */
+#ifndef SCRIPTED_H
+#define SCRIPTED_H
+
+#include "engine.h"
+#include "support.h"
+
+#define SCRIPTED_REQUESTS 8192
+#define SCRIPTED_ATTEMPTS 4096
+#define SCRIPTED_FDS 64
+
+/* An attempt's answer: all that it was given. A cancel's: none, until scripted_answer. */
+#define SCRIPTED_ALL INT64_MAX
+#define SCRIPTED_LATER INT32_MAX
+
+/* A request that the engine started. */
+struct scripted_request {
+	struct sluice__request *request;
+	struct iovec *segments; /* of a send; copied when the engine hands it over */
+	uint32_t segment_count;
+	int32_t fd;
+	uint32_t flags;
+	uint64_t bytes; /* of a send */
+	uint8_t kind;
+	bool handed_over;
+	bool cancelled;
+	bool answered;
+};
+
+/* A non-blocking attempt to send. */
+struct scripted_attempt {
+	int32_t fd;
+	uint32_t segments;
+	uint32_t flags;
+	uint64_t bytes;
+	int64_t answer;
+};
+
+struct scripted {
+	struct scripted_request requests[SCRIPTED_REQUESTS];
+	uint32_t request_count;
+	struct scripted_attempt attempts[SCRIPTED_ATTEMPTS];
+	uint32_t attempt_count;
+
+	/* What is to be answered; the last words hold when the scripts have run out. */
+	int64_t attempt_answers[SCRIPTED_ATTEMPTS];
+	uint32_t attempt_answers_count, attempt_answers_used;
+	int64_t attempt_answer;
+	int start_answers[16];
+	uint32_t start_answers_count, start_answers_used;
+	int32_t cancel_answer;
+
+	/* Answers on their way to the engine, in this order. */
+	struct sluice__completion completions[SCRIPTED_REQUESTS];
+	uint32_t completion_count, completions_reaped;
+
+	uint32_t enters, submits, forgets;
+	struct {
+		char *bytes;
+		size_t length;
+	} streams[SCRIPTED_FDS];
+};
+
+extern struct scripted scripted;
+
+/* The engine of a test over the scripted backend: one that sends, or one that is only told. */
+void scripted_begin(struct fixture *fixture, bool sends);
+void scripted_begin_with(struct fixture *fixture, bool sends, struct sluice_options *options);
+
+/* fixture_end; what the backend still has is answered as cancelled. */
+void scripted_end(struct fixture *fixture);
+
+/* The next attempt without an answer is answered so: bytes, or -errno. */
+void scripted_attempt_answers(int64_t answer);
+
+/* The same for the next start that has no answer. */
+void scripted_start_answers(int answer);
+
+/* The answer to request number index, to be reaped after those that were given before it. */
+void scripted_answer(uint32_t index, int32_t result);
+
+/* The number of the one request of this kind that is not answered; asserts that there is one. */
+uint32_t scripted_only(uint8_t kind);
+
+/* How many requests of this kind are not answered; 0: of any. */
+uint32_t scripted_open(uint8_t kind);
+
+/* The bytes that this socket's descriptor took are the pattern, so many of them, and no more. */
+void scripted_assert_stream(const struct sluice_socket *socket, size_t length);
+
+#endif

@@ -176,7 +176,7 @@ int main(int argc, char **argv)
 
 	signal(SIGPIPE, SIG_IGN);
 	net_lift_descriptor_limit();
-	receiver_start(&receiver, RECEIVER_DISCARDS, 0);
+	receiver_start(&receiver, RECEIVER_DISCARDS, 0, 0);
 	sluice_options_init(&options, sizeof(options));
 	options.sigpipe_ignored = 1;
 	check(sluice_engine_create(&engine, &options), "sluice_engine_create");

@@ -206,7 +206,7 @@ int main(int argc, char **argv)
 	if (benchmark::ReportUnrecognizedArguments(argc, argv))
 		return 2;
 	net_lift_descriptor_limit();
-	receiver_start(&peer, RECEIVER_DISCARDS, settings.receiver_cpu);
+	receiver_start(&peer, RECEIVER_DISCARDS, settings.receiver_cpu, 0);
 	net_pin(settings.sender_cpu);
 	print_conditions(settings);
 	benchmark::RunSpecifiedBenchmarks();

@@ -94,9 +94,9 @@ static void receive_some(int fd, int flags)
 		close(fd);
 }
 
-_Noreturn static void receive_for_ever(int listener, enum receiver_mode mode)
+_Noreturn static void receive_for_ever(int listener, const struct receiver *receiver)
 {
-	int flags = mode == RECEIVER_DISCARDS ? MSG_TRUNC : 0;
+	int flags = receiver->mode == RECEIVER_DISCARDS ? MSG_TRUNC : 0;
 	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event events[256];
 
@@ -112,6 +112,8 @@ _Noreturn static void receive_for_ever(int listener, enum receiver_mode mode)
 			else
 				receive_some(events[i].data.fd, flags);
 		}
+		if (receiver->nap_us)
+			usleep((useconds_t)receiver->nap_us);
 	}
 }
 
@@ -130,13 +132,14 @@ static int listen_on_loopback(uint16_t *ret_port)
 	return fd;
 }
 
-void receiver_start(struct receiver *receiver, enum receiver_mode mode, int cpu)
+void receiver_start(struct receiver *receiver, enum receiver_mode mode, int cpu, int nap_us)
 {
 	pid_t parent = getpid();
 	int listener;
 
 	receiver->mode = mode;
 	receiver->cpu = cpu;
+	receiver->nap_us = nap_us;
 	listener = listen_on_loopback(&receiver->port);
 	receiver->process = fork();
 	if (receiver->process < 0)
@@ -146,7 +149,7 @@ void receiver_start(struct receiver *receiver, enum receiver_mode mode, int cpu)
 		if (getppid() != parent)
 			_exit(1);
 		net_pin(cpu);
-		receive_for_ever(listener, mode);
+		receive_for_ever(listener, receiver);
 	}
 	close(listener);
 }

@@ -12,12 +12,14 @@
 
 enum receiver_mode {
 	RECEIVER_DISCARDS, /* MSG_TRUNC: the bytes are dropped where they are */
-	RECEIVER_COPIES    /* into a buffer, as a real peer would */
+	RECEIVER_COPIES,   /* into a buffer, as a real peer would */
+	RECEIVER_MODES
 };
 
 struct receiver {
 	enum receiver_mode mode;
-	int cpu; /* what it is pinned to */
+	int nap_us; /* that it sleeps after each look; 0: a send wakes it */
+	int cpu;    /* what it is pinned to */
 	pid_t process;
 	uint16_t port;
 };
@@ -29,7 +31,7 @@ void net_pin(int cpu);
 void net_lift_descriptor_limit(void);
 
 /* Starts the receiver's process. Before any thread is started, because it forks. */
-void receiver_start(struct receiver *receiver, enum receiver_mode mode, int cpu);
+void receiver_start(struct receiver *receiver, enum receiver_mode mode, int cpu, int nap_us);
 
 /* Ends it. It also dies with the process that started it. */
 void receiver_stop(struct receiver *receiver);

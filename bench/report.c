@@ -25,6 +25,9 @@ static void print_conditions(const struct conditions *it, const struct settings 
 	printf("sender on CPU %d, receiver (another process) on CPU %d%s\n", it->sender_cpu,
 	       it->receiver_cpu,
 	       it->sender_cpu == it->receiver_cpu ? ": ONE core, they disturb each other" : "");
+	if (settings->receiver_nap_us)
+		printf("the receiver sleeps for %d us after each look\n",
+		       settings->receiver_nap_us);
 	printf("sluice %s, %s, backend %s%s%s, liburing %s\n", it->sluice, it->build, it->backend,
 	       *it->backend_reason ? ": " : "", it->backend_reason, it->liburing);
 	printf("capabilities: %s\n", it->capabilities);
@@ -82,6 +85,7 @@ static void write_head(struct report *report, const struct settings *settings,
 	json_integer(json, "sittings", settings->method.sittings);
 	json_integer(json, "rounds", settings->method.rounds);
 	json_integer(json, "slice_ns", settings->method.slice_ns);
+	json_integer(json, "receiver_nap_us", (uint64_t)settings->receiver_nap_us);
 	json_integer(json, "against_itself", (uint64_t)settings->against_itself);
 	write_conditions(json, conditions);
 	json_open(json, "pairs", '[');

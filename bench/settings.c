@@ -17,6 +17,7 @@ static const char usage[] =
 	"  -d, --directory=DIR      where files to send are made (default: the current one)\n"
 	"  -j, --json=FILE          write the raw samples to FILE\n"
 	"  -l, --list               name the scenarios\n"
+	"  -N, --nap-us=N           the receiver sleeps after each look (default 0: a send wakes it)\n"
 	"  -n, --sittings=N         with new sockets each (default 8)\n"
 	"  -r, --rounds=N           of A and B each, in a sitting (default 15)\n"
 	"  -R, --receiver-cpu=N     the receiver's core (default: another)\n"
@@ -30,6 +31,7 @@ static const struct option long_options[] = {
 	{"directory", required_argument, NULL, 'd'},
 	{"json", required_argument, NULL, 'j'},
 	{"list", no_argument, NULL, 'l'},
+	{"nap-us", required_argument, NULL, 'N'},
 	{"sittings", required_argument, NULL, 'n'},
 	{"rounds", required_argument, NULL, 'r'},
 	{"receiver-cpu", required_argument, NULL, 'R'},
@@ -87,6 +89,9 @@ static void set_one(struct settings *settings, int option, const char *value)
 	case 'l':
 		settings->list = 1;
 		break;
+	case 'N':
+		settings->receiver_nap_us = (int)number(value, 0, 1000000);
+		break;
 	case 'n':
 		settings->method.sittings = (size_t)number(value, 1, PAIR_ROUNDS_MAX);
 		break;
@@ -113,7 +118,7 @@ void settings_parse(struct settings *settings, int argc, char **argv)
 	int option;
 
 	settings_default(settings);
-	while ((option = getopt_long(argc, argv, "b:d:j:ln:r:R:sS:t:h", long_options, NULL)) !=
+	while ((option = getopt_long(argc, argv, "b:d:j:lN:n:r:R:sS:t:h", long_options, NULL)) !=
 	       -1) {
 		if (option == 'h') {
 			printf(usage, argv[0]);

@@ -11,6 +11,7 @@ struct settings {
 	struct pair_method method;
 	int sender_cpu;
 	int receiver_cpu;
+	int receiver_nap_us;
 	int against_itself; /* the baseline on both sides: what the method's noise is */
 	int list;
 	const char *json_path;

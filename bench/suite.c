@@ -62,7 +62,7 @@ static int list(const struct suite *suite)
 
 int suite_main(int argc, char **argv, const struct suite *suite)
 {
-	struct receiver receivers[] = {[RECEIVER_DISCARDS] = {0}, [RECEIVER_COPIES] = {0}};
+	struct receiver receivers[RECEIVER_MODES];
 	struct settings settings;
 	struct conditions conditions;
 	struct report *report;
@@ -73,8 +73,9 @@ int suite_main(int argc, char **argv, const struct suite *suite)
 
 	signal(SIGPIPE, SIG_IGN);
 	net_lift_descriptor_limit();
-	receiver_start(&receivers[RECEIVER_DISCARDS], RECEIVER_DISCARDS, settings.receiver_cpu);
-	receiver_start(&receivers[RECEIVER_COPIES], RECEIVER_COPIES, settings.receiver_cpu);
+	for (int mode = 0; mode < RECEIVER_MODES; mode++)
+		receiver_start(&receivers[mode], (enum receiver_mode)mode, settings.receiver_cpu,
+			       settings.receiver_nap_us);
 	net_pin(settings.sender_cpu);
 
 	conditions_collect(&conditions, &settings, &receivers[RECEIVER_DISCARDS]);
@@ -85,7 +86,7 @@ int suite_main(int argc, char **argv, const struct suite *suite)
 	}
 	report_close(report);
 
-	receiver_stop(&receivers[RECEIVER_DISCARDS]);
-	receiver_stop(&receivers[RECEIVER_COPIES]);
+	for (int mode = 0; mode < RECEIVER_MODES; mode++)
+		receiver_stop(&receivers[mode]);
 	return 0;
 }

@@ -36,8 +36,7 @@ enum {
 	 * bytes; a length of one buffer is one receive.
 	 */
 	SLUICE__REQUEST_RECEIVE_MULTI,
-	SLUICE__REQUEST_FETCH, /* a window of a file into the page cache: 0, or -errno */
-	SLUICE__REQUEST_SPLICE /* from a file into a pipe: bytes, or -errno */
+	SLUICE__REQUEST_FETCH /* a window of a file into the page cache: 0, or -errno */
 };
 
 struct sluice__request {
@@ -46,15 +45,14 @@ struct sluice__request {
 	bool cancelling; /* cancel was asked for */
 	uint8_t slot;    /* the backend's */
 	int32_t fd;
-	struct sluice_socket *socket; /* NULL with FETCH and SPLICE */
+	struct sluice_socket *socket; /* NULL with FETCH */
 	struct iovec *segments;       /* SEND, RECEIVE */
 	uint32_t segment_count;
 	uint32_t flags;         /* for send(2), recv(2) */
 	struct msghdr *message; /* RECEIVE with an address: the caller's, filled in on the way */
-	uint64_t length;        /* RECEIVE_MULTI, FETCH, SPLICE */
-	uint64_t offset;        /* FETCH, SPLICE */
-	int32_t pipe;
-	uint32_t pending;             /* the backend's: parts on their way */
+	uint64_t length;        /* RECEIVE_MULTI, FETCH */
+	uint64_t offset;        /* FETCH */
+	uint32_t pending;       /* the backend's: parts on their way */
 	struct sluice__request *next; /* the backend's */
 };
 

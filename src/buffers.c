@@ -118,6 +118,8 @@ void sluice_buffer_release(struct sluice_engine *engine, struct sluice_buffer *b
 		return;
 	if (sluice__is_owner(engine)) {
 		sluice__buffer_put(engine, buffer);
+		if (engine->foreign && !engine->busy)
+			sluice__listen_again(engine);
 		return;
 	}
 	first = __atomic_load_n(&engine->buffers_returned, __ATOMIC_RELAXED);

@@ -91,6 +91,7 @@ struct sluice_engine {
 	int pipe[2];                             /* splice.c's; pipe[1] 0: none */
 	char *scratch;                           /* for files that are read slice by slice */
 	uint32_t slices;                         /* of files, in this turn */
+	long sleeps;                             /* of the thread, before the first of them */
 	struct sluice__accepter *accept_retries; /* listeners that ran out of descriptors */
 
 	pthread_mutex_t lock; /* sockets' list and pools */
@@ -185,6 +186,7 @@ int sluice__begin(struct sluice_socket *socket, struct sluice_args *args, bool m
 /* transmit.c */
 void sluice__ready(struct sluice_socket *socket);
 void sluice__transmit(struct sluice_engine *engine);
+long sluice__sleeps(void); /* of this thread: the kernel's count of voluntary switches */
 void sluice__transmit_now(struct sluice_socket *socket);     /* one socket, outside of its turn */
 void sluice__transmit_blocked(struct sluice_socket *socket); /* wait until it can be written to */
 

@@ -342,8 +342,6 @@ static int enter(struct sluice_engine *engine, int64_t wait_ns)
 			dispatch(engine, &events[i]);
 		wait_ns = 0;
 	} while (count == EVENTS);
-	if (poller->workers)
-		sluice__workers_reap(poller->workers, engine);
 	return count == -EINTR ? -EINTR : 0;
 }
 
@@ -358,21 +356,15 @@ static uint32_t reap(struct sluice_engine *engine, struct sluice__completion *co
 	struct sluice__poller *poller = engine->poller;
 	uint32_t count = poller->done_count < max ? poller->done_count : max;
 
-	if (count == 0)
-		return 0;
-	memcpy(completions, poller->done, count * sizeof *completions);
-	poller->done_count -= count;
-	memmove(poller->done, poller->done + count, poller->done_count * sizeof *completions);
+	if (count) {
+		memcpy(completions, poller->done, count * sizeof *completions);
+		poller->done_count -= count;
+		memmove(poller->done, poller->done + count,
+			poller->done_count * sizeof *completions);
+	}
+	if (poller->workers && count < max)
+		count += sluice__workers_reap(poller->workers, completions + count, max - count);
 	return count;
-}
-
-bool sluice__poller_complete(struct sluice_engine *engine, struct sluice__request *request,
-			     int32_t result)
-{
-	if (!make_room(engine))
-		return false;
-	complete(engine, request, result, 0, false);
-	return true;
 }
 
 static void wake(struct sluice_engine *engine)

@@ -120,7 +120,8 @@ static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *
 	const struct sluice__part *part = sluice__packets_part(packets);
 	bool more = packets->at + count < part->count || packets->index + 1 < packets->count;
 
-	socket->engine->slices++;
+	if (socket->engine->slices++ == 0)
+		socket->engine->sleeps = sluice__sleeps();
 	switch (way_of(socket->engine, packets, part)) {
 	case SLUICE__PLAN_READ:
 		return send_by_reading(socket, part->fd, offset, count, more);
@@ -250,11 +251,26 @@ int64_t sluice__file_try(struct sluice_socket *socket, struct sluice__packets *p
 
 	if (packets->count != 1 || packets->beyond || part->kind != SLUICE__PART_FILE ||
 	    part->count > engine->options.file_slice_bytes ||
-	    way_of(engine, packets, part) != SLUICE__PLAN_SENDFILE ||
-	    !sluice__fetch_is_hot(engine, part, part->offset, part->count))
+	    way_of(engine, packets, part) != SLUICE__PLAN_SENDFILE)
 		return -EOPNOTSUPP;
-	engine->slices++;
+	if (!sluice__fetch_is_hot(engine, part, part->offset, part->count)) {
+		packets->cold = true;
+		return -EOPNOTSUPP;
+	}
 	return send_by_sendfile(socket, part->fd, part->offset, part->count);
+}
+
+/*
+ * A part that was found cold stays so, and each window of it is fetched: a look starts read-ahead,
+ * and the next one would find its ends there and its middle on the way.
+ */
+static bool is_hot(struct sluice_socket *socket, struct sluice__packets *packets, uint64_t offset,
+		   uint64_t count)
+{
+	if (!packets->cold)
+		packets->cold = !sluice__fetch_is_hot(socket->engine, sluice__packets_part(packets),
+						      offset, count);
+	return !packets->cold;
 }
 
 bool sluice__file_transmit(struct sluice_socket *socket)
@@ -269,8 +285,7 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 		count = engine->options.file_slice_bytes;
 	if (offset < packets->warm_to && offset + count > packets->warm_to)
 		count = packets->warm_to - offset;
-	if (offset + count > packets->warm_to &&
-	    !sluice__fetch_is_hot(engine, part, offset, count)) {
+	if (offset + count > packets->warm_to && !is_hot(socket, packets, offset, count)) {
 		if (count > engine->options.fetch_window_bytes)
 			count = engine->options.fetch_window_bytes;
 		sluice__fetch_begin(socket, part, offset, count);

@@ -146,7 +146,7 @@ int sluice_cancel(struct sluice_socket *socket, struct sluice_args *args)
 	    expected != ((uintptr_t)socket | SLUICE__IN_PROGRESS | SLUICE__CANCELLED))
 		return -ENOENT;
 	/* From here on the record may end at any time: the message names the socket. */
-	sluice__attention_want(socket, SLUICE__WANT_CANCEL);
+	sluice__attention_want_now(socket, SLUICE__WANT_CANCEL);
 	return 0;
 }
 
@@ -156,6 +156,6 @@ int sluice_socket_cancel_all(struct sluice_socket *socket)
 		return -EINVAL;
 	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
 		return -EBADF;
-	sluice__attention_want(socket, SLUICE__WANT_CANCEL_ALL);
+	sluice__attention_want_now(socket, SLUICE__WANT_CANCEL_ALL);
 	return 0;
 }

@@ -213,6 +213,7 @@ static void reset(struct sluice__packets *packets)
 	packets->index = 0;
 	packets->opened = false;
 	packets->beyond = false;
+	packets->cold = false;
 	packets->at = 0;
 	packets->warm_to = 0;
 	packets->memory = 0;

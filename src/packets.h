@@ -41,6 +41,7 @@ struct sluice__packets {
 	uint32_t index;   /* the part that is being sent */
 	bool opened;      /* some descriptor is ours */
 	bool beyond;      /* some part is past its file's end: fails in its turn, sends nothing */
+	bool cold;        /* the part was looked at, and is not in the page cache */
 	bool copy;        /* SLUICE_TRANSMIT_COPY */
 	uint64_t at;      /* bytes of that part that are gone */
 	uint64_t warm_to; /* of that part: up to here it was found in, or brought into, the cache */

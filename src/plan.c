@@ -25,9 +25,11 @@ int sluice__plan_memory(const struct sluice__plan_memory *facts)
  */
 int sluice__plan_file(const struct sluice__plan_file *facts)
 {
+	if (facts->copy || facts->way == SLUICE_FILE_WAY_READ)
+		return SLUICE__PLAN_READ;
 	if (facts->way == SLUICE_FILE_WAY_SPLICE)
 		return SLUICE__PLAN_SPLICE;
-	if (facts->way == SLUICE_FILE_WAY_READ || facts->copy || !facts->sendfile)
+	if (!facts->sendfile)
 		return SLUICE__PLAN_READ;
 	if (facts->way == SLUICE_FILE_WAY_SENDFILE)
 		return SLUICE__PLAN_SENDFILE;

@@ -261,6 +261,7 @@ static void next_part(struct sluice__packets *packets)
 	packets->index++;
 	packets->at = 0;
 	packets->warm_to = 0;
+	packets->cold = false;
 }
 
 /* Returns how many of the bytes counted as queued memory. */

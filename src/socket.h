@@ -48,12 +48,10 @@ enum {
 	SLUICE__GRACEFUL = 1 << 11,  /* closes when the queue is empty */
 	SLUICE__LINGERING = 1 << 12, /* the linger node is armed */
 	SLUICE__END_ON_GIVE_UP = 1 << 13,
-	SLUICE__SENDS_LOST = 1 << 14,    /* accepted sends were given up by close */
-	SLUICE__STREAM_BROKEN = 1 << 15, /* a half-sent record failed: nothing may follow it */
-	SLUICE__DEAD = 1 << 16,          /* in the list of the dead */
-	SLUICE__MARKED = 1 << 17,        /* a record in flight is to be given up */
-	SLUICE__FETCHING = 1 << 18,      /* BLOCKED for a window of a cold file */
-	SLUICE__CORKED = 1 << 19         /* TCP_CORK was set by us */
+	SLUICE__DEAD = 1 << 16,     /* in the list of the dead */
+	SLUICE__MARKED = 1 << 17,   /* a record in flight is to be given up */
+	SLUICE__FETCHING = 1 << 18, /* BLOCKED for a window of a cold file */
+	SLUICE__CORKED = 1 << 19    /* TCP_CORK was set by us */
 };
 
 /* attention: what other threads, or a handler, want done with the socket in the next turn. */

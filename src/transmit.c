@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The queues of the sockets that have something to send go out, each on its way. */
 #include <errno.h>
+#include <sys/resource.h>
 
 #include "engine.h"
 #include "plan.h"
 
 /* Gathers of one socket in one turn, before the next socket's. */
 #define ROUNDS 8
+
+#define SLICE_NS 200000
 
 void sluice__ready(struct sluice_socket *socket)
 {
@@ -226,6 +229,26 @@ void sluice__transmit_now(struct sluice_socket *socket)
 	transmit_socket(socket, 1);
 }
 
+long sluice__sleeps(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) < 0 ? 0 : usage.ru_nvcsw;
+}
+
+/*
+ * A slice that was found in the page cache and then evicted makes the thread sleep for a disk's
+ * time; one that is there takes some ten microseconds.
+ */
+static void count_blocked(struct sluice_engine *engine)
+{
+	uint64_t spent = sluice__now() - engine->now_ns;
+
+	if (spent > engine->slices * (uint64_t)SLICE_NS && sluice__sleeps() > engine->sleeps)
+		engine->statistics.file_blocked++;
+	engine->slices = 0;
+}
+
 void sluice__transmit(struct sluice_engine *engine)
 {
 	struct sluice_socket *socket = engine->ready;
@@ -241,5 +264,7 @@ void sluice__transmit(struct sluice_engine *engine)
 		transmit_socket(socket, sockets);
 		socket = next;
 	}
+	if (engine->slices)
+		count_blocked(engine);
 	sluice__sigpipe_unmask(engine);
 }

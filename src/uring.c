@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "workers.h"
 
 /* user_data: a request, the same with PART for one of several entries, or one of ours. */
 #define PART ((uint64_t)1)
@@ -114,7 +115,8 @@ static void prepare_receive_multi(struct sluice_engine *engine, struct io_uring_
 
 /*
  * A window into the page cache: read-ahead is asked for, then one byte at the end of each step is
- * read, so that the answer comes when all of it is there.
+ * read, so that the answer comes when all of it is there. The window behind it is asked for as well,
+ * and comes while this one is sent.
  */
 static int start_fetch(struct sluice_engine *engine, struct sluice__request *request)
 {
@@ -125,7 +127,7 @@ static int start_fetch(struct sluice_engine *engine, struct sluice__request *req
 
 	if (!sqe)
 		return -EAGAIN;
-	io_uring_prep_fadvise(sqe, request->fd, request->offset, (off_t)request->length,
+	io_uring_prep_fadvise(sqe, request->fd, request->offset, 2 * (off_t)request->length,
 			      POSIX_FADV_WILLNEED);
 	io_uring_sqe_set_data64(sqe, (uintptr_t)request | PART);
 	request->pending = 1;
@@ -149,7 +151,9 @@ static int start(struct sluice_engine *engine, struct sluice__request *request)
 	struct io_uring_sqe *sqe;
 
 	if (request->kind == SLUICE__REQUEST_FETCH)
-		return start_fetch(engine, request);
+		return engine->capabilities & SLUICE_CAPABILITY_RING_FETCH
+			       ? start_fetch(engine, request)
+			       : sluice__workers_start(engine, &uring->workers, request);
 	sqe = entry(engine);
 	if (!sqe)
 		return -EAGAIN;
@@ -168,10 +172,6 @@ static int start(struct sluice_engine *engine, struct sluice__request *request)
 		break;
 	case SLUICE__REQUEST_RECEIVE_MULTI:
 		prepare_receive_multi(engine, sqe, request);
-		break;
-	case SLUICE__REQUEST_SPLICE:
-		io_uring_prep_splice(sqe, request->fd, (int64_t)request->offset, request->pipe, -1,
-				     (unsigned int)request->length, 0);
 		break;
 	default:
 		prepare_accept(engine, sqe, request);
@@ -361,6 +361,9 @@ static uint32_t reap(struct sluice_engine *engine, struct sluice__completion *co
 			count++;
 	}
 	io_uring_cq_advance(ring, seen);
+	if (engine->uring->workers && count < max)
+		count += sluice__workers_reap(engine->uring->workers, completions + count,
+					      max - count);
 	return count;
 }
 
@@ -523,6 +526,8 @@ static void close_ring(struct sluice_engine *engine)
 
 	if (!uring)
 		return;
+	if (uring->workers)
+		sluice__workers_stop(uring->workers);
 	io_uring_queue_exit(&uring->ring);
 	sluice__ring_closed();
 	if (uring->buffer_ring)

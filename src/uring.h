@@ -8,6 +8,7 @@
 #include "uring-constants.h"
 
 struct sluice_engine;
+struct sluice__workers;
 
 struct sluice__uring {
 	struct io_uring ring;
@@ -18,7 +19,8 @@ struct sluice__uring {
 	int wake_fd;   /* polled by the ring: other threads wake a sleeper by it */
 	int notify_fd; /* signalled by the ring, for a foreign loop; -1 until asked for */
 	bool enabled;
-	bool timeout_armed; /* for the foreign loop */
+	struct sluice__workers *workers; /* where the ring does not fetch */
+	bool timeout_armed;              /* for the foreign loop */
 	uint64_t timeout_at;
 	struct __kernel_timespec timeout;
 };

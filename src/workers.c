@@ -23,38 +23,25 @@ struct sluice__workers {
 	bool stopping;
 };
 
-/* Read-ahead first, then one byte of each step: then all of it is there. */
-static int32_t fetch(const struct sluice__request *request)
+/* Read-ahead first, of the next window too; then one byte of each step: then all of it is there. */
+static void fetch(const struct sluice__request *request)
 {
 	uint64_t end = request->offset + request->length;
 	char byte;
 
-	posix_fadvise(request->fd, (off_t)request->offset, (off_t)request->length,
+	posix_fadvise(request->fd, (off_t)request->offset, 2 * (off_t)request->length,
 		      POSIX_FADV_WILLNEED);
 	for (uint64_t at = request->offset; at < end;) {
 		at += end - at < STEP ? end - at : STEP;
 		if (pread(request->fd, &byte, 1, (off_t)at - 1) <= 0)
 			break;
 	}
-	return 0;
-}
-
-static int32_t do_splice(const struct sluice__request *request)
-{
-	off_t at = (off_t)request->offset;
-	ssize_t moved =
-		splice(request->fd, &at, request->pipe, NULL, request->length, SPLICE_F_NONBLOCK);
-
-	return moved < 0 ? -errno : (int32_t)moved;
 }
 
 static void work(struct sluice__workers *workers, struct sluice__request *request)
 {
-	int32_t result = request->kind == SLUICE__REQUEST_FETCH ? fetch(request)
-								: do_splice(request);
-
+	fetch(request);
 	pthread_mutex_lock(&workers->lock);
-	request->pending = (uint32_t)result;
 	request->next = workers->finished;
 	workers->finished = request;
 	pthread_mutex_unlock(&workers->lock);
@@ -124,17 +111,18 @@ int sluice__workers_start(struct sluice_engine *engine, struct sluice__workers *
 	return 0;
 }
 
-void sluice__workers_reap(struct sluice__workers *workers, struct sluice_engine *engine)
+uint32_t sluice__workers_reap(struct sluice__workers *workers,
+			      struct sluice__completion *completions, uint32_t max)
 {
-	struct sluice__request *request;
+	uint32_t count = 0;
 
 	pthread_mutex_lock(&workers->lock);
-	while ((request = workers->finished)) {
-		if (!sluice__poller_complete(engine, request, (int32_t)request->pending))
-			break;
-		workers->finished = request->next;
+	while (workers->finished && count < max) {
+		completions[count++] = (struct sluice__completion){.request = workers->finished};
+		workers->finished = workers->finished->next;
 	}
 	pthread_mutex_unlock(&workers->lock);
+	return count;
 }
 
 void sluice__workers_stop(struct sluice__workers *workers)

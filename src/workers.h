@@ -7,19 +7,17 @@
 #include <stdint.h>
 
 struct sluice_engine;
+struct sluice__completion;
 struct sluice__request;
 struct sluice__workers;
 
-/* FETCH and SPLICE requests; *workers is made when it is NULL. 0 or -errno. */
+/* A FETCH request; *workers is made when it is NULL. 0 or -errno. */
 int sluice__workers_start(struct sluice_engine *engine, struct sluice__workers **workers,
 			  struct sluice__request *request);
-/* Hands what is finished to sluice__poller_complete. */
-void sluice__workers_reap(struct sluice__workers *workers, struct sluice_engine *engine);
+/* What is finished, up to max. */
+uint32_t sluice__workers_reap(struct sluice__workers *workers,
+			      struct sluice__completion *completions, uint32_t max);
 /* Ends the thread; what it has not begun is dropped. */
 void sluice__workers_stop(struct sluice__workers *workers);
-
-/* epoll.c: false without memory; to be tried again. */
-bool sluice__poller_complete(struct sluice_engine *engine, struct sluice__request *request,
-			     int32_t result);
 
 #endif

@@ -42,11 +42,11 @@ static void files_chill(struct files *files)
 {
 	for (size_t i = 0; i < FILES; i++)
 		if (file_chill(files->file[i].fd) < 0)
-			cr_skip("this filesystem does not let go of its pages, or does not tell");
+			cr_skip("this filesystem does not let go of its pages");
 }
 
-/* How often the thread waits when somebody reads the files who does not mind. */
-static long waits_of_reading(struct files *files)
+/* Whether a thread that reads the files waits for them. */
+static bool reading_is_waiting(struct files *files)
 {
 	char *bytes = malloc(files->length);
 	long before = waits();
@@ -55,7 +55,7 @@ static long waits_of_reading(struct files *files)
 		cr_assert_eq(pread(files->file[i].fd, bytes, files->length, 0),
 			     (ssize_t)files->length);
 	free(bytes);
-	return waits() - before;
+	return waits() - before >= FILES / 2;
 }
 
 /* Sends a cold file; returns how often the library waited in its calls. */
@@ -77,8 +77,11 @@ static long send_counting_waits(struct scene *scene, const struct file *file)
 	return waited;
 }
 
-/* Sends all the files, cold, and asserts that they arrive and that hardly a call waited. */
-static void assert_sent_without_waiting(struct scene *scene, struct files *files)
+/*
+ * Sends all the files, cold, and asserts that they arrive, and, where to read them plainly is to
+ * wait, that they were fetched before and hardly a call waited.
+ */
+static void assert_sent_without_waiting(struct scene *scene, struct files *files, bool telling)
 {
 	struct sluice_engine_statistics statistics;
 	struct reader reader;
@@ -89,11 +92,13 @@ static void assert_sent_without_waiting(struct scene *scene, struct files *files
 		waited += send_counting_waits(scene, &files->file[i]);
 		assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, files->length);
 	}
-	cr_assert_leq(waited, FILES / 8, "the engine's thread waited %ld times for %d files",
-		      waited, FILES);
+	if (telling)
+		cr_assert_leq(waited, FILES / 8,
+			      "the engine's thread waited %ld times for %d files", waited, FILES);
 	statistics = statistics_of(&scene->fixture);
-	cr_assert_geq(statistics.file_windows_fetched, FILES);
-	cr_assert_eq(statistics.file_blocked, 0);
+	cr_assert_geq(statistics.file_windows_fetched, FILES, "only %llu windows were fetched",
+		      (unsigned long long)statistics.file_windows_fetched);
+	cr_assert_leq(statistics.file_blocked, FILES / 8);
 	assert_read_to_end(scene, &reader, FILES * files->length);
 	cr_assert_eq(reader.mismatches, 0);
 }
@@ -109,12 +114,12 @@ static void assert_cold_files_do_not_block(size_t length, bool as_nobody)
 {
 	struct files files;
 	struct scene scene;
+	bool telling;
 
 	skip_where_forced();
 	files_new(&files, length);
 	files_chill(&files);
-	if (waits_of_reading(&files) < FILES / 2)
-		cr_skip("to read from this disk is not to wait");
+	telling = reading_is_waiting(&files);
 	files_chill(&files);
 	file_new(&scene.file, 0, 0);
 	if (as_nobody)
@@ -122,7 +127,7 @@ static void assert_cold_files_do_not_block(size_t length, bool as_nobody)
 	files_begin(&scene.fixture, NULL);
 	tcp_pair(&scene.fixture, &scene.pair, 0);
 	operation_init(&scene.operation, &scene.fixture);
-	assert_sent_without_waiting(&scene, &files);
+	assert_sent_without_waiting(&scene, &files, telling);
 	scene_end(&scene);
 	files_end(&files);
 }
@@ -149,6 +154,35 @@ Test(d11, d11_cold_files_of_somebody_else_do_not_block_the_engines_thread)
 	if (geteuid() != 0)
 		cr_skip("only root can make files that are somebody else's");
 	assert_cold_files_do_not_block(256 * KIB, true);
+}
+
+/*
+ * It was hot a moment ago. What is found evicted between look and send may block for one slice, and
+ * is counted; the rest of the file is looked at again.
+ */
+Test(d11, d11_a_file_that_is_evicted_after_it_was_sent_blocks_for_one_slice_at_most)
+{
+	const size_t length = 16 * MIB;
+	struct sluice_engine_statistics before, after;
+	struct scene scene;
+	struct sluice_packet packet;
+
+	skip_where_forced();
+	scene_begin(&scene, length, 0);
+	packet = file_packet(scene.file.fd, 0, 0);
+	assert_arrives(&scene, &packet, 1, length, 0);
+	before = statistics_of(&scene.fixture);
+	if (file_chill(scene.file.fd) < 0)
+		cr_skip("this filesystem does not let go of its pages");
+	assert_arrives(&scene, &packet, 1, length, 0);
+	after = statistics_of(&scene.fixture);
+	cr_assert_leq(after.file_blocked - before.file_blocked, 1, "%llu slices blocked",
+		      (unsigned long long)(after.file_blocked - before.file_blocked));
+	cr_assert_geq(
+		after.file_windows_fetched - before.file_windows_fetched, 4,
+		"only %llu windows were fetched",
+		(unsigned long long)(after.file_windows_fetched - before.file_windows_fetched));
+	scene_end(&scene);
 }
 
 /* ---- overlayfs ---- */
@@ -222,6 +256,7 @@ Test(d11, d11_cold_files_on_overlayfs_do_not_block_the_engines_thread)
 	struct overlay overlay;
 	struct files lower, merged;
 	struct scene scene;
+	bool telling;
 
 	skip_where_forced();
 	overlay_begin(&overlay);
@@ -232,11 +267,10 @@ Test(d11, d11_cold_files_on_overlayfs_do_not_block_the_engines_thread)
 		overlay_file_unlink(&overlay, i);
 	overlay_remove(&overlay);
 	files_chill(&lower);
-	if (waits_of_reading(&merged) < FILES / 2)
-		cr_skip("to read from this disk is not to wait");
+	telling = reading_is_waiting(&merged);
 	files_chill(&lower);
 	scene_begin(&scene, 0, 0);
-	assert_sent_without_waiting(&scene, &merged);
+	assert_sent_without_waiting(&scene, &merged, telling);
 	scene_end(&scene);
 	files_end(&lower);
 	files_end(&merged);
@@ -256,7 +290,7 @@ Test(d11, d11_cold_files_arrive_between_headers_and_trailers)
 
 		scene_begin(&scene, lengths[i], 0);
 		if (file_chill(scene.file.fd) < 0)
-			cr_skip("this filesystem does not let go of its pages, or does not tell");
+			cr_skip("this filesystem does not let go of its pages");
 		packets[0] = memory_packet(around, 100);
 		packets[1] = file_packet(scene.file.fd, 0, 0);
 		packets[2] = memory_packet(around, 100);
@@ -284,7 +318,7 @@ Test(d11, d11_a_cold_file_that_is_given_up_while_it_is_fetched_leaves_nothing)
 
 		scene_begin(&scene, 4 * MIB, 0);
 		if (file_chill(scene.file.fd) < 0)
-			cr_skip("this filesystem does not let go of its pages, or does not tell");
+			cr_skip("this filesystem does not let go of its pages");
 		packet = file_packet(scene.file.fd, 0, 0);
 		scene.operation.then = close_in_handler;
 		scene.operation.token = &scene.file;
@@ -318,7 +352,7 @@ Test(d11, d11_a_hundred_slow_readers_of_cold_files_delay_nobody, .timeout = 40)
 	for (int i = 0; i <= READERS; i++) {
 		file_new(&cold[i], MIB, 0);
 		if (file_chill(cold[i].fd) < 0)
-			cr_skip("this filesystem does not let go of its pages, or does not tell");
+			cr_skip("this filesystem does not let go of its pages");
 	}
 	scene_begin(&scene, 16 * KIB, 0);
 	operations = operations_new(&scene.fixture, READERS);

@@ -15,6 +15,7 @@
 #include "plan.h"
 
 #define SCRATCH (256u << 10)
+#define BLOCKED_NS 1000000 /* longer than any slice from the page cache takes */
 
 /* ---- the cork: only where something stands behind a file ---- */
 
@@ -131,6 +132,24 @@ static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *
 	default:
 		return send_by_sendfile(socket, part->fd, offset, count);
 	}
+}
+
+/*
+ * What was remembered as hot may have been evicted meanwhile. A slice that took a disk's time says
+ * so, and the rest of the file is fetched.
+ */
+static int64_t send_slice_watched(struct sluice_socket *socket, struct sluice__packets *packets,
+				  uint64_t offset, uint64_t count)
+{
+	uint64_t before;
+	int64_t taken;
+
+	if (packets->at + count == sluice__packets_part(packets)->count)
+		return send_slice(socket, packets, offset, count);
+	before = sluice__now();
+	taken = send_slice(socket, packets, offset, count);
+	packets->cold |= sluice__now() - before > BLOCKED_NS;
+	return taken;
 }
 
 /* ---- what came of it ---- */
@@ -292,7 +311,8 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 		return false;
 	}
 	cork(socket, socket->queue.list.head);
-	return sluice__file_tried(socket, count, send_slice(socket, packets, offset, count));
+	return sluice__file_tried(socket, count,
+				  send_slice_watched(socket, packets, offset, count));
 }
 
 bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t taken)

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -33,6 +34,17 @@ static void end(struct pair *pair)
 	pair_close(pair);
 	run_for(&fixture, 0);
 	scripted_end(&fixture);
+}
+
+/* All that was asked for, everywhere. */
+static void answer_all(void)
+{
+	for (uint32_t i = 0; i < scripted.request_count; i++) {
+		const struct scripted_request *noted = &scripted.requests[i];
+
+		if (!noted->answered && noted->handed_over)
+			scripted_answer(i, (int32_t)noted->bytes);
+	}
 }
 
 static void run(void)
@@ -204,6 +216,33 @@ Test(engine, what_a_handler_starts_leaves_in_the_next_turn_together)
 	cr_assert_eq(scripted.attempts[1].segments, 3);
 	cr_assert_eq(fixture.handled, 6);
 	scripted_assert_stream(pair.socket, 60);
+	end(&pair);
+}
+
+Test(engine, the_flags_of_a_record_go_with_its_bytes_on_either_way)
+{
+	struct operation operation;
+	struct pair pair;
+
+	begin(true, &pair);
+	operation_init(&operation, &fixture);
+	operation.args.flags = SLUICE_FLAG_MORE;
+	scripted_attempt_answers(4);
+	cr_assert_eq(start_send(pair.socket, &operation, pattern, 10), 1);
+	run();
+	cr_assert_eq(scripted.attempts[0].flags, MSG_MORE);
+	cr_assert_eq(scripted.requests[scripted_only(SLUICE__REQUEST_SEND)].flags, MSG_MORE);
+	answer_all();
+	run();
+	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 10);
+	operation.args.flags = SLUICE_FLAG_OUT_OF_BAND;
+	cr_assert_eq(start_send(pair.socket, &operation, pattern + 10, 10), 0);
+	cr_assert_eq(scripted.attempt_count, 3);
+	cr_assert_eq(scripted.attempts[1].bytes, 9);
+	cr_assert_eq(scripted.attempts[1].flags, 0);
+	cr_assert_eq(scripted.attempts[2].bytes, 1);
+	cr_assert_eq(scripted.attempts[2].flags, MSG_OOB);
+	scripted_assert_stream(pair.socket, 20);
 	end(&pair);
 }
 
@@ -711,6 +750,34 @@ Test(engine, close_waits_for_the_answer_of_what_is_in_flight)
 	}
 }
 
+Test(engine, close_waits_for_the_answers_of_both_directions)
+{
+	struct operation operations[2], receive;
+	uint32_t sent, received;
+	struct pair pair;
+	char byte;
+
+	for (int receive_first = 0; receive_first < 2; receive_first++) {
+		begin(true, &pair);
+		sent = fly(pair.socket, operations, 2, 10);
+		operation_init(&receive, &fixture);
+		cr_assert_eq(start_receive(pair.socket, &receive, &byte, 1), 1);
+		received = scripted_only(SLUICE__REQUEST_RECEIVE);
+		cr_assert_eq(sluice_socket_close(pair.socket), 0);
+		scripted_answer(receive_first ? received : sent, -ECANCELED);
+		run();
+		cr_assert_eq(scripted.forgets, 0, "the descriptor went while it was in use");
+		cr_assert_not(is_over(&operations[0]));
+		scripted_answer(receive_first ? sent : received, -ECANCELED);
+		run();
+		cr_assert_eq(scripted.forgets, 1);
+		assert_ended(&operations[0], SLUICE_ERROR_OPERATION_ABORTED, 0);
+		assert_ended(&operations[1], SLUICE_ERROR_OPERATION_ABORTED, 0);
+		assert_ended(&receive, SLUICE_ERROR_OPERATION_ABORTED, 0);
+		end(&pair);
+	}
+}
+
 Test(engine, a_graceful_close_waits_for_the_last_queued_byte)
 {
 	struct operation operations[2];
@@ -873,6 +940,33 @@ Test(engine, handlers_run_when_all_completions_have_been_reaped_in_their_order)
 	end(&pairs[0]);
 }
 
+/* However many there are at once. */
+Test(engine, all_completions_are_reaped_in_one_turn)
+{
+	enum {
+		MANY = 300
+	};
+	static struct operation operations[MANY];
+	static struct pair pairs[MANY];
+	struct sluice_options options;
+
+	pattern_fill(pattern, sizeof pattern, 0);
+	sluice_options_init(&options, sizeof options);
+	options.transmit_way = SLUICE_TRANSMIT_WAY_RING;
+	scripted_begin_with(&fixture, true, &options);
+	for (int i = 0; i < MANY; i++) {
+		unix_pair(&fixture, &pairs[i], SOCK_STREAM);
+		batch_sends(pairs[i].socket, &operations[i], 1, 10, 0);
+	}
+	cr_assert_eq(scripted_open(SLUICE__REQUEST_SEND), MANY);
+	answer_all();
+	run();
+	cr_assert(are_over(operations, MANY));
+	for (int i = 0; i < MANY; i++)
+		pair_close(&pairs[i]);
+	scripted_end(&fixture);
+}
+
 /* ---- a backend that cannot start ---- */
 
 Test(engine, a_request_that_cannot_be_started_is_tried_again_in_the_next_turn)
@@ -882,28 +976,259 @@ Test(engine, a_request_that_cannot_be_started_is_tried_again_in_the_next_turn)
 		uint8_t kind;
 	} rows[] = {{true, SLUICE__REQUEST_SEND}, {false, SLUICE__REQUEST_WRITABLE}};
 
-	for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+	for (size_t i = 0; i < 4 * COUNT(rows); i++) {
+		uint32_t failures = i / 2 % 2 + 1;
 		bool eager = i % 2;
 		struct operation operation;
 		struct pair pair;
 
-		begin(rows[i / 2].sends, &pair);
+		begin(rows[i / 4].sends, &pair);
 		scripted.attempt_answer = -EAGAIN;
-		scripted_start_answers(-ENOMEM);
-		scripted_start_answers(-ENOMEM);
+		for (uint32_t k = 0; k < failures; k++)
+			scripted_start_answers(-ENOMEM);
 		operation_init(&operation, &fixture);
 		operation.args.flags = eager ? SLUICE_FLAG_PARTIAL : SLUICE_FLAG_BATCHED;
 		cr_assert_eq(start_send(pair.socket, &operation, pattern, 10), 1);
 		for (int turn = 0; turn < 4; turn++)
 			run();
 		cr_assert_eq(fixture.handled, 0);
-		cr_assert_eq(scripted.start_answers_used, 2);
+		cr_assert_eq(scripted.start_answers_used, failures);
 		scripted.attempt_answer = SCRIPTED_ALL;
-		scripted_answer(scripted_only(rows[i / 2].kind), rows[i / 2].sends ? 10 : 0);
+		scripted_answer(scripted_only(rows[i / 4].kind), rows[i / 4].sends ? 10 : 0);
 		run();
 		run();
 		assert_ended(&operation, SLUICE_ERROR_SUCCESS, 10);
 		scripted_assert_stream(pair.socket, 10);
 		end(&pair);
 	}
+}
+
+/* ---- files ---- */
+
+/* The stream is the pattern, whatever is answered; the file's own bytes are in it. */
+Test(engine, a_header_a_file_and_a_trailer_leave_in_order_whatever_is_answered)
+{
+	static const int64_t answers[][6] = {
+		{SCRIPTED_ALL},
+		{300, -EAGAIN, 1, 2, -EAGAIN, 3},
+		{-EAGAIN, 1000, -EAGAIN, 9000, -EAGAIN, SCRIPTED_ALL},
+		{1000, 20000, -EAGAIN, -EAGAIN, SCRIPTED_ALL, 1},
+	};
+
+	for (size_t i = 0; i < 2 * COUNT(answers); i++) {
+		struct operation operation, behind;
+		struct sluice_packet packets[3];
+		FILE *file = tmpfile();
+		struct pair pair;
+
+		begin(i % 2, &pair);
+		cr_assert(file && fwrite(pattern, 1, 30000, file) == 30000 && fflush(file) == 0);
+		memset(packets, 0, sizeof packets);
+		packets[0] = (struct sluice_packet){
+			.kind = SLUICE_PACKET_MEMORY, .base = pattern, .count = 1000};
+		packets[1] = (struct sluice_packet){.kind = SLUICE_PACKET_FILE,
+						    .fd = fileno(file),
+						    .offset = 1000,
+						    .count = 20000};
+		packets[2] = (struct sluice_packet){
+			.kind = SLUICE_PACKET_MEMORY, .base = pattern + 21000, .count = 500};
+		for (size_t k = 0; k < COUNT(answers[0]); k++) {
+			if (answers[i / 2][k])
+				scripted_attempt_answers(answers[i / 2][k]);
+		}
+		operation_init(&operation, &fixture);
+		operation_init(&behind, &fixture);
+		operation.args.flags = behind.args.flags = SLUICE_FLAG_BATCHED;
+		cr_assert_eq(sluice_args_set_packets(&operation.args, packets, 3), 0);
+		cr_assert_eq(start(sluice_send_packets_async, pair.socket, &operation), 1);
+		cr_assert_eq(start_send(pair.socket, &behind, pattern + 21500, 10), 1);
+		for (int turn = 0; turn < 100 && fixture.pending; turn++) {
+			run();
+			answer_all();
+		}
+		assert_ended(&operation, SLUICE_ERROR_SUCCESS, 21500);
+		assert_ended(&behind, SLUICE_ERROR_SUCCESS, 10);
+		cr_assert(operation.turn < behind.turn);
+		scripted_assert_stream(pair.socket, 21510);
+		fclose(file);
+		fixture.descriptors--; /* it was open when they were counted */
+		end(&pair);
+	}
+}
+
+/* ---- at random ---- */
+
+enum {
+	SOCKETS = 4,
+	SENDS = 400
+};
+
+struct traffic {
+	uint64_t state;
+	struct pair pairs[SOCKETS];
+	struct operation operations[SOCKETS][SENDS];
+	uint64_t bytes[SOCKETS][SENDS];
+	int started[SOCKETS];
+	size_t position[SOCKETS];
+	bool in_batch;
+};
+
+static uint64_t below(uint64_t *state, uint64_t bound)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state % bound;
+}
+
+static void send_one(struct traffic *traffic)
+{
+	static const uint32_t flags[] = {
+		0, 0, 0, SLUICE_FLAG_MORE, SLUICE_FLAG_EAGER, SLUICE_FLAG_BATCHED,
+	};
+	int s = (int)below(&traffic->state, SOCKETS), k = traffic->started[s];
+	size_t bytes = below(&traffic->state, 150);
+	struct operation *operation = &traffic->operations[s][k];
+
+	if (k == SENDS)
+		return;
+	operation_init(operation, &fixture);
+	operation->args.flags = flags[below(&traffic->state, COUNT(flags))];
+	cr_assert(start_send(traffic->pairs[s].socket, operation, pattern + traffic->position[s],
+			     bytes) >= 0);
+	traffic->started[s]++;
+	traffic->bytes[s][k] = bytes;
+	traffic->position[s] += bytes;
+}
+
+/* Some request, not always the oldest: all, short, or again. */
+static void answer_one(struct traffic *traffic)
+{
+	uint32_t open = scripted_open(SLUICE__REQUEST_NONE);
+	uint64_t which = open ? below(&traffic->state, open) : 0;
+
+	for (uint32_t i = 0; i < scripted.request_count; i++) {
+		const struct scripted_request *noted = &scripted.requests[i];
+
+		if (noted->answered || which-- > 0)
+			continue;
+		if (noted->kind != SLUICE__REQUEST_SEND)
+			scripted_answer(i, 0);
+		else if (!noted->handed_over)
+			return;
+		else if (below(&traffic->state, 6) == 0)
+			scripted_answer(i, below(&traffic->state, 2) ? -EAGAIN : -EINTR);
+		else
+			scripted_answer(
+				i, (int32_t)(below(&traffic->state, 2)
+						     ? noted->bytes
+						     : below(&traffic->state, noted->bytes + 1)));
+		return;
+	}
+}
+
+static void change_answer(struct traffic *traffic)
+{
+	switch (below(&traffic->state, 3)) {
+	case 0:
+		scripted.attempt_answer = -EAGAIN;
+		break;
+	case 1:
+		scripted.attempt_answer = (int64_t)below(&traffic->state, 300) + 1;
+		break;
+	default:
+		scripted.attempt_answer = SCRIPTED_ALL;
+	}
+}
+
+static void toggle_batch(struct traffic *traffic)
+{
+	traffic->in_batch = !traffic->in_batch;
+	if (traffic->in_batch)
+		cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	else
+		cr_assert_eq(sluice_batch_end(fixture.engine), 0);
+}
+
+static void traffic_step(struct traffic *traffic)
+{
+	switch (below(&traffic->state, 8)) {
+	case 0:
+		run();
+		break;
+	case 1:
+	case 2:
+		answer_one(traffic);
+		break;
+	case 3:
+		change_answer(traffic);
+		break;
+	case 4:
+		toggle_batch(traffic);
+		break;
+	default:
+		send_one(traffic);
+	}
+}
+
+/* Everything goes out, in order, and each record tells of its own bytes. */
+static void traffic_end(struct traffic *traffic)
+{
+	if (traffic->in_batch)
+		toggle_batch(traffic);
+	scripted.attempt_answer = SCRIPTED_ALL;
+	for (int turn = 0; turn < 1000 && fixture.pending; turn++) {
+		answer_all();
+		run();
+	}
+	for (int s = 0; s < SOCKETS; s++) {
+		uint64_t turn = 0;
+
+		for (int k = 0; k < traffic->started[s]; k++) {
+			const struct operation *operation = &traffic->operations[s][k];
+
+			assert_ended(operation, SLUICE_ERROR_SUCCESS, traffic->bytes[s][k]);
+			cr_assert(!operation->turn || operation->turn > turn,
+				  "a handler ran before an earlier record's");
+			if (operation->turn)
+				turn = operation->turn;
+		}
+		scripted_assert_stream(traffic->pairs[s].socket, traffic->position[s]);
+		cr_assert_eq(sluice_socket_queued_bytes(traffic->pairs[s].socket), 0);
+		pair_close(&traffic->pairs[s]);
+	}
+	run();
+	answer_all();
+	scripted_end(&fixture);
+}
+
+static uint64_t current_seed;
+
+/* Runs also when the test has failed, and then there is a seed. */
+static void tell_seed(void)
+{
+	if (current_seed)
+		fprintf(stderr, "SLUICE_TEST_SEED=%llu runs it again\n",
+			(unsigned long long)current_seed);
+}
+
+Test(engine, whatever_is_answered_each_stream_stays_whole_and_in_order, .fini = tell_seed)
+{
+	static struct traffic traffic;
+	const char *given = getenv("SLUICE_TEST_SEED");
+	uint64_t first = given ? strtoull(given, NULL, 0)
+			       : (uint64_t)time(NULL) << 20 | (uint64_t)getpid() << 4 | 1;
+
+	for (uint64_t seed = first; seed < first + (given ? 1 : 60); seed++) {
+		current_seed = seed;
+		memset(&traffic, 0, sizeof traffic);
+		traffic.state = seed;
+		begin(seed % 2, &traffic.pairs[0]);
+		for (int s = 1; s < SOCKETS; s++)
+			unix_pair(&fixture, &traffic.pairs[s], SOCK_STREAM);
+		for (int step = 0; step < 1500; step++)
+			traffic_step(&traffic);
+		traffic_end(&traffic);
+	}
+	current_seed = 0;
 }

@@ -14,7 +14,7 @@
 
 #define SCRIPTED_REQUESTS 8192
 #define SCRIPTED_ATTEMPTS 4096
-#define SCRIPTED_FDS 64
+#define SCRIPTED_FDS 1024
 
 /* An attempt's answer: all that it was given. A cancel's: none, until scripted_answer. */
 #define SCRIPTED_ALL INT64_MAX

@@ -472,6 +472,8 @@ Test(gather, packets_leave_up_to_their_next_file)
 		{"<>? 5", ROOM, PLENTY, "beyond"},
 		{"<m3>? 5", ROOM, PLENTY, "beyond"},
 		{"5 <m3>? 6", ROOM, PLENTY, "0+5 /1="},
+		{"5+ <m3>? 6", ROOM, PLENTY, "0+5 M/1"},
+		{"5+ <m3>?+ 6", ROOM, PLENTY, "0+5 M/1"},
 	};
 
 	check_gather(rows, COUNT(rows));
@@ -1002,10 +1004,8 @@ static void random_record(uint64_t *state, char *words, size_t size)
 			length += snprintf(words + length, size - (size_t)length, "%s%c%d",
 					   i ? "," : "<", "mmrf"[below(state, 4)],
 					   (int)below(state, 9) + 1);
-		snprintf(words + length, size - (size_t)length, "%s>%s", pieces ? "" : "<",
-			 below(state, 12) == 0  ? "?"
-			 : below(state, 5) == 0 ? "+"
-						: "");
+		snprintf(words + length, size - (size_t)length, "%s>%s%s", pieces ? "" : "<",
+			 below(state, 12) == 0 ? "?" : "", below(state, 4) == 0 ? "+" : "");
 	} else {
 		snprintf(words, size, below(state, 4) ? "3" : "x");
 	}

@@ -65,7 +65,7 @@ Test(s05, s05_a_timer_is_never_early_and_soon)
 		int64_t best = INT64_MAX;
 
 		/* The machine may be busy: the best of some attempts tells. */
-		for (int attempt = 0; attempt < 5; attempt++) {
+		for (int attempt = 0; attempt < 20 && best >= 2 * MILLISECOND; attempt++) {
 			clock_init(&clock);
 			cr_assert_eq(clock_start(fixture.engine, &clock, timeouts[i]), 0);
 			cr_assert_eq(clock.ran, 0, "it ran inside timer_start");

@@ -82,10 +82,7 @@ void assert_still_sends(struct pair *pair, struct fixture *fixture);
 /* The value of TCP_CORK. */
 int cork_of(const struct pair *pair);
 
-/*
- * Drops the file from the page cache. 0, or -1 where the filesystem cannot say whether a page is
- * there, or will not let go of it.
- */
+/* Drops the file from the page cache; -1 where the filesystem will not let go of it. */
 int file_chill(int fd);
 
 #endif

@@ -60,6 +60,8 @@ void sluice__attention_take(struct sluice_engine *engine)
 	if (!__atomic_load_n(&engine->attention, __ATOMIC_RELAXED))
 		return;
 	socket = __atomic_exchange_n(&engine->attention, NULL, __ATOMIC_ACQUIRE);
+	/* What was started before the close was asked for has come by now: it goes first. */
+	sluice__mailbox_take(engine);
 	while (socket) {
 		struct sluice_socket *next = socket->attention_next;
 

@@ -37,7 +37,7 @@ int sluice__end_at_once(struct sluice_engine *engine, struct sluice_args *args, 
 static void push(struct sluice_socket *socket, struct sluice_args *args)
 {
 	sluice__sendq_push(&socket->queue, args);
-	socket->queue.bytes += sluice__sendq_memory(args);
+	sluice__sendq_count(&socket->queue, socket->queue.bytes + sluice__sendq_memory(args));
 	if (socket->queue.bytes > socket->high_bytes)
 		socket->state |= SLUICE__ABOVE_HIGH;
 	if (args->run.extras & SLUICE__DEADLINE)

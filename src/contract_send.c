@@ -117,7 +117,7 @@ int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)
 	if (unlikely(!socket || !args))
 		return -EINVAL;
 	engine = socket->engine;
-	bytes = socket->queue.bytes + args->run.total;
+	bytes = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) + args->run.total;
 	if (unlikely(unusual(socket, args) || !args->run.base || !sluice__is_owner(engine) ||
 		     left_outside(engine) || bytes > socket->attention_at))
 		return send_slow(socket, args);
@@ -125,7 +125,7 @@ int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)
 	if (!engine->busy)
 		return sluice__begin(socket, args, true);
 	sluice__sendq_push(&socket->queue, args);
-	socket->queue.bytes = bytes;
+	sluice__sendq_count(&socket->queue, bytes);
 	if (unlikely(!(socket->state & (SLUICE__READY | SLUICE__IN_FLIGHT | SLUICE__BLOCKED))))
 		return pending_and_ready(socket);
 	return 1;

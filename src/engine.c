@@ -255,7 +255,7 @@ int sluice_engine_destroy(struct sluice_engine *engine)
 		free_engine(engine);
 		return 0;
 	}
-	if (engine->delivering && sluice__is_owner(engine))
+	if (sluice__is_owner(engine) && engine->delivering)
 		return -EDEADLK;
 	if (engine->started) {
 		int error = sluice_engine_stop(engine);

@@ -26,7 +26,7 @@ uint64_t sluice__sendq_memory(const struct sluice_args *args)
 
 void sluice__sendq_remove(struct sluice__sendq *queue, struct sluice_args *args)
 {
-	queue->bytes -= sluice__sendq_memory(args);
+	sluice__sendq_count(queue, queue->bytes - sluice__sendq_memory(args));
 	sluice__list_remove(&queue->list, args);
 }
 
@@ -308,10 +308,10 @@ static bool settle_record(struct sluice__sendq *queue, struct sluice_args *args,
 	args->run.sent += bytes;
 	*left -= bytes;
 	if (packets) {
-		queue->bytes -= advance_packets(args->rare.side, bytes);
+		sluice__sendq_count(queue, queue->bytes - advance_packets(args->rare.side, bytes));
 		return sluice__packets_done(args->rare.side);
 	}
-	queue->bytes -= bytes;
+	sluice__sendq_count(queue, queue->bytes - bytes);
 	if (args->run.sent == args->run.total)
 		return true;
 	if (args->run.extras & SLUICE__LIST)
@@ -358,7 +358,7 @@ uint32_t sluice__sendq_settle(struct sluice__sendq *queue, const struct sluice__
 	if (unlikely(!flight->plain || taken != flight->bytes || first->run.sent))
 		return settle_walk(queue, last, taken, done);
 	sluice__list_cut(&queue->list, last);
-	queue->bytes -= taken;
+	sluice__sendq_count(queue, queue->bytes - taken);
 	sluice__chain_splice(done, first, last, flight->records);
 	return flight->records;
 }

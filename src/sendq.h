@@ -62,6 +62,12 @@ static inline struct sluice_args *sluice__sendq_head(const struct sluice__sendq 
 	return queue->list.head;
 }
 
+/* Other threads look at the count: an atomic that costs no more than a plain member. */
+static inline void sluice__sendq_count(struct sluice__sendq *queue, uint64_t bytes)
+{
+	__atomic_store_n(&queue->bytes, bytes, __ATOMIC_RELAXED);
+}
+
 /* Its bytes are counted by the caller, who knows whether they are memory. */
 static inline void sluice__sendq_push(struct sluice__sendq *queue, struct sluice_args *args)
 {

@@ -152,7 +152,7 @@ static void transmit_single(struct sluice_socket *socket)
 	socket->transmissions++;
 	socket->records_sent++;
 	socket->bytes_sent += args->run.total;
-	socket->queue.bytes -= args->run.total;
+	sluice__sendq_count(&socket->queue, socket->queue.bytes - args->run.total);
 	sluice__list_init(&socket->queue.list);
 	sluice__chain_splice(engine->sink, args, args, 1);
 }

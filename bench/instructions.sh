@@ -63,9 +63,9 @@ instructions() {
 		}' "$work/512" "$work/1024"
 }
 
-# calls MODE N: the system calls of all threads of the sender; the receiver is not followed.
+# calls MODE N: the system calls of the sender, without its wait for the end of the receiver.
 calls() {
-	strace -c -U calls,name -o "$work/strace" "$count" "$1" "$2" >/dev/null
+	strace -c -U calls,name -e trace=!wait4 -o "$work/strace" "$count" "$1" "$2" >/dev/null
 	awk '$1 ~ /^[0-9]+$/ && $2 != "total" { print $1, $2 }' "$work/strace"
 }
 

@@ -92,6 +92,7 @@ struct sluice_engine {
 	char *scratch;                           /* for files that are read slice by slice */
 	uint32_t slices;                         /* of files, in this turn */
 	long sleeps;                             /* of the thread, before the first of them */
+	uint64_t slices_ns;                      /* and the time */
 	struct sluice__accepter *accept_retries; /* listeners that ran out of descriptors */
 
 	pthread_mutex_t lock; /* sockets' list and pools */

@@ -29,6 +29,8 @@ struct window {
 
 struct look {
 	uint64_t key;
+	uint64_t from;
+	uint64_t to;
 	uint64_t until_ns;
 };
 
@@ -91,35 +93,40 @@ static struct look *memory_of(struct sluice_engine *engine, uint64_t identity, u
 	return &engine->fetcher->looks[key % LOOKS];
 }
 
-static bool remembered(struct sluice_engine *engine, uint64_t identity, uint64_t offset)
+/* The part of from..to that the memory of `at` speaks for ends here. */
+static uint64_t end_of(uint64_t at, uint64_t to)
 {
-	uint64_t key;
-	const struct look *look = memory_of(engine, identity, offset, &key);
+	uint64_t end = ((at >> LOOK_SHIFT) + 1) << LOOK_SHIFT;
 
-	return look->key == key && look->until_ns > engine->now_ns;
+	return end < to ? end : to;
 }
 
-static void remember(struct sluice_engine *engine, uint64_t identity, uint64_t offset,
-		     uint64_t count)
+static bool remembered(struct sluice_engine *engine, uint64_t identity, uint64_t from, uint64_t to)
 {
-	uint64_t end = offset + count;
-
-	for (uint64_t at = offset >> LOOK_SHIFT; at <= (end - 1) >> LOOK_SHIFT; at++) {
+	for (uint64_t at = from; at < to; at = end_of(at, to)) {
 		uint64_t key;
-		struct look *look = memory_of(engine, identity, at << LOOK_SHIFT, &key);
+		const struct look *look = memory_of(engine, identity, at, &key);
 
+		if (look->key != key || look->until_ns <= engine->now_ns || look->from > at ||
+		    look->to < end_of(at, to))
+			return false;
+	}
+	return true;
+}
+
+static void remember(struct sluice_engine *engine, uint64_t identity, uint64_t from, uint64_t to)
+{
+	for (uint64_t at = from; at < to; at = end_of(at, to)) {
+		uint64_t key, end = end_of(at, to);
+		struct look *look = memory_of(engine, identity, at, &key);
+		bool joins = look->key == key && look->until_ns > engine->now_ns &&
+			     look->from <= end && look->to >= at;
+
+		look->from = joins && look->from < at ? look->from : at;
+		look->to = joins && look->to > end ? look->to : end;
 		look->key = key;
 		look->until_ns = engine->now_ns + LOOK_NS;
 	}
-}
-
-static bool knows_whole(struct sluice_engine *engine, uint64_t identity, uint64_t offset,
-			uint64_t count)
-{
-	uint64_t last = offset + count - 1;
-
-	return remembered(engine, identity, offset) &&
-	       (offset >> LOOK_SHIFT == last >> LOOK_SHIFT || remembered(engine, identity, last));
 }
 
 enum {
@@ -165,13 +172,14 @@ static int look(struct sluice_engine *engine, const struct sluice__part *part, u
 bool sluice__fetch_is_hot(struct sluice_engine *engine, const struct sluice__part *part,
 			  uint64_t offset, uint64_t count)
 {
-	if (!engine->busy)
-		engine->now_ns = sluice__now(); /* nobody keeps the time outside of a turn */
-	if (knows_whole(engine, part->identity, offset, count))
+	if (engine->slices == 0)
+		engine->now_ns =
+			sluice__now(); /* a turn without deadlines does not keep the time */
+	if (remembered(engine, part->identity, offset, offset + count))
 		return true;
 	if (look(engine, part, offset, count) != HOT)
 		return false;
-	remember(engine, part->identity, offset, count);
+	remember(engine, part->identity, offset, offset + count);
 	return true;
 }
 
@@ -208,7 +216,7 @@ void sluice__fetch_begin(struct sluice_socket *socket, const struct sluice__part
 	if (engine->backend->start(engine, &window->request) < 0) {
 		/* Neither ring nor worker to be had: better to block once than never to send. */
 		socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__FETCHING);
-		remember(engine, part->identity, offset, count);
+		remember(engine, part->identity, offset, offset + count);
 		sluice__ready(socket);
 		return;
 	}
@@ -243,7 +251,8 @@ void sluice__fetch_settle(struct sluice_engine *engine, const struct sluice__com
 
 	engine->statistics.file_windows_fetched++;
 	/* Also where it failed: then the sending says what is wrong. */
-	remember(engine, window->identity, window->request.offset, window->request.length);
+	remember(engine, window->identity, window->request.offset,
+		 window->request.offset + window->request.length);
 	if (socket) {
 		struct sluice__packets *packets = socket->queue.list.head->rare.side;
 

@@ -119,10 +119,13 @@ static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *
 			  uint64_t offset, uint64_t count)
 {
 	const struct sluice__part *part = sluice__packets_part(packets);
+	struct sluice_engine *engine = socket->engine;
 	bool more = packets->at + count < part->count || packets->index + 1 < packets->count;
 
-	if (socket->engine->slices++ == 0)
-		socket->engine->sleeps = sluice__sleeps();
+	if (engine->slices++ == 0) {
+		engine->sleeps = sluice__sleeps();
+		engine->slices_ns = sluice__now();
+	}
 	switch (way_of(socket->engine, packets, part)) {
 	case SLUICE__PLAN_READ:
 		return send_by_reading(socket, part->fd, offset, count, more);

@@ -143,7 +143,9 @@ static void settle_send(struct sluice_socket *socket, int32_t result)
 			socket->state &= ~(uint32_t)SLUICE__FULL;
 		sluice__settle_sent(socket, (uint64_t)result);
 	} else if (result == -EAGAIN || result == -EINTR) {
-		sluice__transmit_blocked(socket);
+		/* What ends waits for nothing more. */
+		if (!(socket->state & SLUICE__ENDING))
+			sluice__transmit_blocked(socket);
 	} else if (result != -ECANCELED) {
 		sluice__settle_failed(socket, -result);
 	}

@@ -242,7 +242,7 @@ long sluice__sleeps(void)
  */
 static void count_blocked(struct sluice_engine *engine)
 {
-	uint64_t spent = sluice__now() - engine->now_ns;
+	uint64_t spent = sluice__now() - engine->slices_ns;
 
 	if (spent > engine->slices * (uint64_t)SLICE_NS && sluice__sleeps() > engine->sleeps)
 		engine->statistics.file_blocked++;

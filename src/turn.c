@@ -70,6 +70,16 @@ static int enter(struct sluice_engine *engine, uint64_t until_ns)
 	return error;
 }
 
+/* A clock is read only where something waits for a time. */
+static void keep_time(struct sluice_engine *engine, uint64_t until_ns)
+{
+	if (sluice__deadline_next(engine) == UINT64_MAX &&
+	    (until_ns == 0 || until_ns == UINT64_MAX))
+		return;
+	engine->now_ns = sluice__now();
+	sluice__deadline_expire(engine);
+}
+
 int sluice__turn(struct sluice_engine *engine, uint64_t until_ns)
 {
 	int error;
@@ -77,13 +87,11 @@ int sluice__turn(struct sluice_engine *engine, uint64_t until_ns)
 	engine->busy++;
 	engine->statistics.turns++;
 	take_what_is_left(engine);
-	engine->now_ns = sluice__now();
-	sluice__deadline_expire(engine);
+	keep_time(engine, until_ns);
 	sluice__transmit(engine);
 	error = enter(engine, until_ns);
 	sluice__reap(engine);
-	engine->now_ns = sluice__now();
-	sluice__deadline_expire(engine);
+	keep_time(engine, until_ns);
 	engine->busy--;
 	return error;
 }
@@ -147,7 +155,7 @@ static int turn_past_rings(struct sluice_engine *engine, uint64_t until_ns)
 	int error = sluice__turn(engine, until_ns);
 
 	if (unlikely(error == -EINTR && ring_closed_ns)) {
-		if (engine->now_ns - ring_closed_ns < RING_CLOSES_NS)
+		if (sluice__now() - ring_closed_ns < RING_CLOSES_NS)
 			error = 0;
 		ring_closed_ns = 0;
 	}

@@ -778,6 +778,28 @@ Test(engine, close_waits_for_the_answers_of_both_directions)
 	}
 }
 
+Test(engine, close_ends_also_when_what_is_in_flight_would_have_to_be_sent_again)
+{
+	static const int32_t answers[] = {-EAGAIN, -EINTR};
+
+	for (size_t i = 0; i < COUNT(answers); i++) {
+		struct operation operations[2];
+		struct pair pair;
+		uint32_t index;
+
+		begin(true, &pair);
+		index = fly(pair.socket, operations, 2, 10);
+		cr_assert_eq(sluice_socket_close(pair.socket), 0);
+		scripted_answer(index, answers[i]);
+		run();
+		cr_assert_eq(scripted_open(SLUICE__REQUEST_NONE), 0,
+			     "a socket that ends waits until it can be written to");
+		assert_ended(&operations[0], SLUICE_ERROR_OPERATION_ABORTED, 0);
+		assert_ended(&operations[1], SLUICE_ERROR_OPERATION_ABORTED, 0);
+		end(&pair);
+	}
+}
+
 Test(engine, a_graceful_close_waits_for_the_last_queued_byte)
 {
 	struct operation operations[2];

@@ -314,7 +314,8 @@ void sluice__bounces_free(struct sluice_engine *engine);
 void sluice__sigpipe_mask(struct sluice_engine *engine);
 void sluice__sigpipe_unmask(struct sluice_engine *engine);
 
-/* splice.c: bytes or -errno */
+/* splice.c: whether there is a pipe; bytes or -errno */
+bool sluice__splice_ready(struct sluice_engine *engine);
 int64_t sluice__splice_slice(struct sluice_socket *socket, int fd, uint64_t offset, uint64_t count,
 			     bool more);
 void sluice__splice_close(struct sluice_engine *engine);

@@ -130,8 +130,11 @@ static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *
 	case SLUICE__PLAN_READ:
 		return send_by_reading(socket, part->fd, offset, count, more);
 	case SLUICE__PLAN_SPLICE:
-		sluice__sigpipe_mask(socket->engine);
-		return sluice__splice_slice(socket, part->fd, offset, count, more);
+		sluice__sigpipe_mask(engine);
+		if (sluice__splice_ready(engine))
+			return sluice__splice_slice(socket, part->fd, offset, count, more);
+		/* No pipe is to be had. */
+		__attribute__((fallthrough));
 	default:
 		return send_by_sendfile(socket, part->fd, offset, count);
 	}

@@ -11,16 +11,16 @@
 
 #define PIPE_BYTES (1 << 20)
 
-static int make_pipe(struct sluice_engine *engine)
+bool sluice__splice_ready(struct sluice_engine *engine)
 {
 	if (engine->pipe[1])
-		return 0;
+		return true;
 	if (pipe2(engine->pipe, O_CLOEXEC | O_NONBLOCK) < 0) {
 		engine->pipe[1] = 0;
-		return -errno;
+		return false;
 	}
 	fcntl(engine->pipe[1], F_SETPIPE_SZ, PIPE_BYTES);
-	return 0;
+	return true;
 }
 
 static void empty_pipe(struct sluice_engine *engine)
@@ -37,10 +37,8 @@ int64_t sluice__splice_slice(struct sluice_socket *socket, int fd, uint64_t offs
 	unsigned int flags = SPLICE_F_NONBLOCK | SPLICE_F_MOVE | (more ? SPLICE_F_MORE : 0u);
 	off_t at = (off_t)offset;
 	ssize_t filled, taken;
-	int error = make_pipe(engine);
+	int error;
 
-	if (error)
-		return error;
 	filled = splice(fd, &at, engine->pipe[1], NULL, count, flags);
 	if (filled <= 0)
 		return filled < 0 ? -errno : 0;

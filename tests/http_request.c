@@ -106,13 +106,23 @@ Test(http_request, whether_the_connection_stays_follows_version_and_header)
 	}
 }
 
-Test(http_request, what_is_wrong_is_refused_with_its_status)
+struct refusal {
+	const char *text;
+	int status;
+};
+
+static void assert_refused(const struct refusal *cases, size_t count)
 {
-	static const struct {
-		const char *text;
-		int status;
-	} cases[] = {
-		/* The line. */
+	for (size_t i = 0; i < count; i++) {
+		cr_expect_eq(parse(cases[i].text), REQUEST_REFUSED, "'%s'", cases[i].text);
+		cr_expect_eq(request.status, cases[i].status, "%d for '%s'", request.status,
+			     cases[i].text);
+	}
+}
+
+Test(http_request, a_wrong_line_is_refused_with_its_status)
+{
+	static const struct refusal cases[] = {
 		{"GET / HTTP/1.1\r\n\r\n", 400},
 		{"GET /\r\n\r\n", 400},
 		{"GET / \r\n\r\n", 400},
@@ -144,6 +154,14 @@ Test(http_request, what_is_wrong_is_refused_with_its_status)
 		{"X-Y / HTTP/1.1\r\n" HOST "\r\n", 501},
 		{"FOO /\r\n\r\n", 400},
 		{"FOO", 400},
+	};
+
+	assert_refused(cases, COUNT(cases));
+}
+
+Test(http_request, wrong_line_ends_and_headers_are_refused_with_their_status)
+{
+	static const struct refusal cases[] = {
 		/* Line ends, which two readers could see in two places. */
 		{"GET / HTTP/1.0\n\n", 400},
 		{"GET / HTTP/1.1\n" HOST "\r\n", 400},
@@ -166,6 +184,14 @@ Test(http_request, what_is_wrong_is_refused_with_its_status)
 		{"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400},
 		{"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400},
 		{"GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", 400},
+	};
+
+	assert_refused(cases, COUNT(cases));
+}
+
+Test(http_request, a_wrong_body_is_refused_with_its_status)
+{
+	static const struct refusal cases[] = {
 		/* Bodies: there is one way to say how long one is. */
 		{"GET / HTTP/1.1\r\n" HOST "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
 		 400},
@@ -190,11 +216,7 @@ Test(http_request, what_is_wrong_is_refused_with_its_status)
 		{"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
 	};
 
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		cr_expect_eq(parse(cases[i].text), REQUEST_REFUSED, "'%s'", cases[i].text);
-		cr_expect_eq(request.status, cases[i].status, "%d for '%s'", request.status,
-			     cases[i].text);
-	}
+	assert_refused(cases, COUNT(cases));
 }
 
 Test(http_request, what_is_too_long_is_refused_whole_or_not)

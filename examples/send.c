@@ -27,7 +27,7 @@ int main(int argc, char **argv)
 	static const char line[] = "Hello from sluice\n";
 	const size_t length = sizeof line - 1;
 	struct sluice_args args = {.completed = completed};
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *remote;
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *remote = NULL;
 	struct sluice_engine *engine;
 	struct sluice_socket *peer;
 	int fd;

@@ -63,8 +63,9 @@ can_trace() {
 calls=epoll_create,epoll_create1,epoll_ctl,epoll_wait,epoll_pwait,epoll_pwait2
 calls=$calls,io_uring_setup,io_uring_enter,io_uring_register
 
+# LeakSanitizer traces, too, and there can be only one; the other tests look for leaks.
 traced() {
-	command_is "strace -D -f -qq -o '$work/trace' -e trace=$calls '$real' \"\$@\""
+	command_is "env ASAN_OPTIONS=\${ASAN_OPTIONS:+\$ASAN_OPTIONS:}detect_leaks=0 strace -D -f -qq -o '$work/trace' -e trace=$calls '$real' \"\$@\""
 	start_server "$@"
 	check 'it serves while it is watched' work_through
 	check 'and ends well' stop_server

@@ -131,6 +131,20 @@ int sluice__engine_enter(struct sluice_engine *engine)
 	return take_over(engine);
 }
 
+int sluice__check_owner(struct sluice_engine *engine)
+{
+	int owner;
+
+	if (!engine)
+		return -EINVAL;
+	if (sluice__dead(engine))
+		return -EBADF;
+	owner = sluice__engine_enter(engine);
+	if (owner < 0)
+		return owner;
+	return owner ? 0 : -EPERM;
+}
+
 static void set_creator(struct sluice_engine *engine, uintptr_t thread)
 {
 	__atomic_store_n(&engine->creator, thread, __ATOMIC_RELAXED);
@@ -287,15 +301,11 @@ const char *sluice_engine_backend_reason(struct sluice_engine *engine)
 
 int sluice_engine_fd(struct sluice_engine *engine)
 {
-	int owner, fd;
+	int error = sluice__check_owner(engine);
+	int fd;
 
-	if (!engine)
-		return -EINVAL;
-	if (sluice__dead(engine))
-		return -EBADF;
-	owner = sluice__engine_enter(engine);
-	if (owner <= 0)
-		return owner ? owner : -EPERM;
+	if (error)
+		return error;
 	fd = engine->backend->descriptor(engine);
 	if (fd >= 0 && !engine->foreign) {
 		engine->foreign = true;

@@ -150,6 +150,8 @@ int sluice__engine_make(struct sluice_engine **ret_engine, const struct sluice_o
 			const struct sluice__backend *backend);
 /* 1: the caller is the owner (its first use, perhaps); 0: another thread; -errno: it cannot be used. */
 int sluice__engine_enter(struct sluice_engine *engine);
+/* For what is the owner's alone: 0, or -EINVAL, -EBADF, -EPERM. */
+int sluice__check_owner(struct sluice_engine *engine);
 
 void sluice__engine_end(struct sluice_engine *engine); /* aborts everything, runs the handlers */
 

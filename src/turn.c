@@ -189,15 +189,10 @@ int sluice_engine_run(struct sluice_engine *engine, int64_t timeout_ns)
 
 int sluice_engine_flush(struct sluice_engine *engine)
 {
-	int owner;
+	int error = sluice__check_owner(engine);
 
-	if (!engine)
-		return -EINVAL;
-	if (sluice__dead(engine))
-		return -EBADF;
-	owner = sluice__engine_enter(engine);
-	if (owner <= 0)
-		return owner ? owner : -EPERM;
+	if (error)
+		return error;
 	sluice__push_out(engine);
 	if (engine->foreign && !engine->busy)
 		sluice__listen_again(engine);
@@ -206,15 +201,10 @@ int sluice_engine_flush(struct sluice_engine *engine)
 
 int sluice_batch_begin(struct sluice_engine *engine)
 {
-	int owner;
+	int error = sluice__check_owner(engine);
 
-	if (!engine)
-		return -EINVAL;
-	if (sluice__dead(engine))
-		return -EBADF;
-	owner = sluice__engine_enter(engine);
-	if (owner <= 0)
-		return owner ? owner : -EPERM;
+	if (error)
+		return error;
 	engine->batches++;
 	engine->busy++;
 	return 0;
@@ -222,15 +212,10 @@ int sluice_batch_begin(struct sluice_engine *engine)
 
 int sluice_batch_end(struct sluice_engine *engine)
 {
-	int owner;
+	int error = sluice__check_owner(engine);
 
-	if (!engine)
-		return -EINVAL;
-	if (sluice__dead(engine))
-		return -EBADF;
-	owner = sluice__engine_enter(engine);
-	if (owner <= 0)
-		return owner ? owner : -EPERM;
+	if (error)
+		return error;
 	if (!engine->batches)
 		return -EINVAL;
 	engine->batches--;

@@ -268,6 +268,35 @@ Test(e06, e06_it_runs_again_after_each_rise_and_may_start_the_next_send)
 	fixture_end(&fixture);
 }
 
+/* The handler of the record that drains the queue destroys the socket, whose event then waits. */
+static void destroy_when_drained(struct operation *operation)
+{
+	sluice_socket_destroy(operation->socket);
+}
+
+Test(e06, e06_a_socket_that_is_destroyed_before_it_was_told)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	struct drained drained;
+	struct operation behind;
+
+	fixture_begin(&fixture);
+	watch(&fixture, &blocked, &drained, 0, 0);
+	operation_init(&behind, &fixture);
+	behind.then = destroy_when_drained;
+	cr_assert_eq(start_send(blocked.pair.socket, &behind, "\0", 1), 1);
+	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
+	run_reading(&fixture, blocked.pair.peer, 1, 0);
+	run_until(&fixture, fixture.pending == 0);
+	run_idle(&fixture);
+	cr_assert_leq(drained.calls, 1);
+	blocked.pair.socket = NULL;
+	assert_end_of_stream(blocked.pair.peer);
+	blocked_end(&blocked);
+	fixture_end(&fixture);
+}
+
 Test(e06, e06_low_above_high_is_refused_and_no_handler_is_allowed)
 {
 	struct fixture fixture;

@@ -449,57 +449,43 @@ Test(e03, e03_destroyed_in_its_own_handler)
 	fixture_end(&fixture);
 }
 
-/* ---- attach and detach ---- */
-
-Test(e03, e03_what_attach_refuses_stays_the_caller_s)
+static void destroy_the_other_s_socket(struct operation *operation)
 {
-	struct fixture fixture;
-	struct sluice_socket *socket_ = (struct sluice_socket *)&fixture;
-	int pipes[2], fd;
+	struct operation *other = operation->token;
 
-	fixture_begin(&fixture);
-	cr_assert_eq(pipe(pipes), 0);
-	fd = new_tcp(0);
-	cr_assert_eq(sluice_socket_attach(fixture.engine, pipes[0], &socket_), -ENOTSOCK);
-	cr_assert_eq(sluice_socket_attach(fixture.engine, -1, &socket_), -EBADF);
-	cr_assert_eq(sluice_socket_attach(fixture.engine, 100000, &socket_), -EBADF);
-	cr_assert_eq(sluice_socket_attach(fixture.engine, fd, NULL), -EINVAL);
-	cr_assert_eq(sluice_socket_attach(NULL, fd, &socket_), -EINVAL);
-	cr_assert_eq(close(fd), 0);
-	cr_assert_eq(close(pipes[0]), 0);
-	cr_assert_eq(close(pipes[1]), 0);
-	fixture_end(&fixture);
+	sluice_socket_destroy(other->socket);
 }
 
-Test(e03, e03_detach_gives_the_descriptor_back_when_nothing_is_pending)
+Test(e03, e03_what_had_ended_keeps_its_result_when_its_socket_is_destroyed)
 {
 	struct fixture fixture;
-	struct blocked blocked;
-	struct operation receive;
-	char byte = 9;
-	int fd;
+	struct pair pairs[2];
+	struct operation *operations;
 
 	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operation_init(&receive, &fixture);
+	operations = operations_new(&fixture, 2);
+	tcp_pair(&fixture, &pairs[0], 0);
+	tcp_pair(&fixture, &pairs[1], 0);
+	operations[0].then = destroy_the_other_s_socket;
+	operations[0].token = &operations[1];
+	sluice_socket_set_user_data(pairs[1].socket, &token);
 
-	cr_assert_eq(sluice_socket_detach(blocked.pair.socket), -EBUSY);
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
-	run_until(&fixture, is_over(&blocked.head));
-	cr_assert_eq(start_receive(blocked.pair.socket, &receive, &byte, 1), 1);
-	cr_assert_eq(sluice_socket_detach(blocked.pair.socket), -EBUSY);
-	cr_assert_eq(sluice_cancel(blocked.pair.socket, &receive.args), 0);
-	run_until(&fixture, is_over(&receive));
+	/* Both end in one turn; the first handler destroys the second's socket. */
+	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(start_send(pairs[i].socket, &operations[i], "\0\1", 2), 1);
+	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
+	run_until(&fixture, fixture.pending == 0);
+	cr_assert_lt(operations[0].turn, operations[1].turn);
+	for (int i = 0; i < 2; i++) {
+		assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, 2);
+		read_pattern(pairs[i].peer, 2, 0);
+	}
+	assert_end_of_stream(pairs[1].peer);
 
-	fd = sluice_socket_fd(blocked.pair.socket);
-	cr_assert_eq(sluice_socket_detach(blocked.pair.socket), fd);
-	blocked.pair.socket = NULL;
-	cr_assert_eq(send(fd, "\0\1", 2, 0), 2);
-	read_pattern(blocked.pair.peer, 2, 0);
-	blocked.pair.socket = attach(&fixture, fd);
-	cr_assert_eq(start_send(blocked.pair.socket, &receive, "\2", 1), 0);
-	read_pattern(blocked.pair.peer, 1, 2);
-
-	blocked_end(&blocked);
+	pairs[1].socket = NULL;
+	pair_close(&pairs[0]);
+	pair_close(&pairs[1]);
+	free(operations);
 	fixture_end(&fixture);
 }

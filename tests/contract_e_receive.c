@@ -120,6 +120,70 @@ Test(e01, e01_a_receive_fills_a_list)
 	fixture_end(&fixture);
 }
 
+Test(e01, e01_empty_segments_of_a_receive_count_for_nothing)
+{
+	enum {
+		EMPTY = 3000
+	};
+	struct fixture fixture;
+	struct pair pair;
+	struct operation receive;
+	unsigned char bytes[2][3];
+	struct iovec *list = calloc(EMPTY + 3, sizeof *list);
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	operation_init(&receive, &fixture);
+
+	list[EMPTY / 2] = (struct iovec){bytes[0], 3};
+	list[EMPTY + 1] = (struct iovec){bytes[1], 3};
+	cr_assert_eq(sluice_args_set_buffer_list(&receive.args, list, EMPTY + 3), 0);
+	write_pattern(pair.peer, 5, 0);
+	run_start(sluice_receive_async, pair.socket, &receive);
+	cr_assert_eq(receive.args.error, SLUICE_ERROR_SUCCESS);
+	cr_assert_geq(receive.args.bytes_transferred, 1, "data taken for the end of the stream");
+	cr_assert(pattern_matches(bytes[0], receive.args.bytes_transferred < 3 ? 1 : 3, 0));
+
+	/* And while it waits. */
+	if (receive.args.bytes_transferred < 5)
+		run_start(sluice_receive_async, pair.socket, &receive);
+	cr_assert_eq(start(sluice_receive_async, pair.socket, &receive), 1);
+	run_idle(&fixture);
+	cr_assert(!is_over(&receive));
+	write_pattern(pair.peer, 2, 0);
+	run_until(&fixture, is_over(&receive));
+	assert_ended(&receive, SLUICE_ERROR_SUCCESS, 2);
+	cr_assert(pattern_matches(bytes[0], 2, 0));
+
+	pair_close(&pair);
+	free(list);
+	fixture_end(&fixture);
+}
+
+Test(e01, e01_an_empty_datagram_is_received_and_is_no_end)
+{
+	struct fixture fixture;
+	struct pair pairs[2];
+	struct operation receive;
+	unsigned char bytes[4];
+
+	fixture_begin(&fixture);
+	udp_pair(&fixture, &pairs[0]);
+	unix_pair(&fixture, &pairs[1], SOCK_DGRAM);
+	for (int i = 0; i < 2; i++) {
+		operation_init(&receive, &fixture);
+		cr_assert_eq(start_receive(pairs[i].socket, &receive, bytes, 4), 1);
+		cr_assert_eq(send(pairs[i].peer, "", 0, 0), 0);
+		write_pattern(pairs[i].peer, 2, 0);
+		run_until(&fixture, is_over(&receive));
+		assert_ended(&receive, SLUICE_ERROR_SUCCESS, 0);
+		receive_and_wait(&fixture, pairs[i].socket, bytes, 4, 2);
+		cr_assert(pattern_matches(bytes, 2, 0));
+		pair_close(&pairs[i]);
+	}
+	fixture_end(&fixture);
+}
+
 Test(e01, e01_a_receive_without_memory_is_refused)
 {
 	struct fixture fixture;

@@ -199,6 +199,31 @@ static void e02_a_record_may_be_gone_as_soon_as_its_handler_ran(void)
 	close(fds[1]);
 }
 
+/* The start still lies in the mailbox when the cancel comes; nothing else would end it. */
+static void e02_a_cancel_right_after_the_start_is_not_lost(void)
+{
+	struct sluice_engine *engine = engine_new();
+	struct sluice_socket *socket;
+	struct shared shared = {.args.completed = shared_end};
+	char byte;
+	int fds[2];
+
+	check(sluice_engine_start(engine) == 0);
+	tcp_descriptors(0, fds);
+	socket = attach(engine, fds[0]);
+	sem_init(&shared.ended, 0, 0);
+	check(sluice_args_set_receive_buffer(&shared.args, &byte, 1, 0, 1) == 0);
+	for (unsigned i = 1; i <= 2000; i++) {
+		check(sluice_receive_async(socket, &shared.args) == 1);
+		check(sluice_cancel(socket, &shared.args) == 0);
+		wait_for(&shared.ended);
+		check(shared.handled == i);
+		check(shared.args.error == SLUICE_ERROR_OPERATION_ABORTED);
+	}
+	check(sluice_engine_destroy(engine) == 0);
+	close(fds[1]);
+}
+
 /* ---- cancel_all, from elsewhere ---- */
 
 #define QUEUED 100
@@ -255,6 +280,8 @@ int main(void)
 		 e02_cancel_racing_handlers_that_move_the_record},
 		{"e02_a_record_may_be_gone_as_soon_as_its_handler_ran",
 		 e02_a_record_may_be_gone_as_soon_as_its_handler_ran},
+		{"e02_a_cancel_right_after_the_start_is_not_lost",
+		 e02_a_cancel_right_after_the_start_is_not_lost},
 		{"e02_cancel_all_from_another_thread", e02_cancel_all_from_another_thread},
 	};
 

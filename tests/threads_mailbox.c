@@ -285,6 +285,62 @@ static void e08_refusals_are_answered_at_once_from_any_thread(void)
 	close(fds[1]);
 }
 
+/* ---- the hard limit ---- */
+
+#define LIMITED 100
+
+struct limited {
+	struct sluice_socket *socket;
+	struct numbered numbers[LIMITED];
+	unsigned accepted;
+};
+
+static void *send_until_full(void *token)
+{
+	struct limited *limited = token;
+	int answer = 1;
+
+	for (limited->accepted = 0; answer == 1; limited->accepted++) {
+		check(limited->accepted < LIMITED);
+		answer = send_number(&limited->numbers[limited->accepted], limited->socket,
+				     limited->accepted);
+	}
+	check(answer == -ENOBUFS);
+	limited->accepted--;
+	return NULL;
+}
+
+static void b15_a_full_queue_refuses_other_threads_too(void)
+{
+	struct sluice_engine *engine = engine_new();
+	struct limited *limited = calloc(1, sizeof *limited);
+	uint32_t number;
+	int fds[2];
+
+	tcp_descriptors(0, fds);
+	limited->socket = attach(engine, fds[0]);
+	check(sluice_socket_set_water_marks(limited->socket, 0, SIZE_MAX, 40) == 0);
+	for (int round = 0; round < 3; round++) {
+		pthread_t thread;
+
+		/* One thread alone does not overrun it. */
+		numbered_ended = 0;
+		thread_start(&thread, send_until_full, limited);
+		thread_join(thread);
+		check(limited->accepted == 10);
+		while (numbered_ended < 10)
+			check(sluice_engine_run(engine, 20 * SECOND) > 0);
+		for (uint32_t i = 0; i < 10; i++) {
+			check(read_whole(fds[1], &number, 4));
+			check(number == i);
+		}
+	}
+	check(sluice_socket_queued_bytes(limited->socket) == 0);
+	check(sluice_engine_destroy(engine) == 0);
+	close(fds[1]);
+	free(limited);
+}
+
 /* ---- an engine that changes hands ---- */
 
 static void *adopt_and_run(void *token)
@@ -325,6 +381,8 @@ int main(void)
 		 b07_messages_of_many_threads_arrive_whole_and_in_each_thread_s_order},
 		{"b07_an_eager_send_never_overtakes_the_mailbox",
 		 b07_an_eager_send_never_overtakes_the_mailbox},
+		{"b15_a_full_queue_refuses_other_threads_too",
+		 b15_a_full_queue_refuses_other_threads_too},
 		{"e08_refusals_are_answered_at_once_from_any_thread",
 		 e08_refusals_are_answered_at_once_from_any_thread},
 		{"e08_an_engine_can_be_adopted_before_its_first_use",

@@ -41,9 +41,16 @@ static void segments_of(struct sluice_socket *socket, const struct sluice_args *
 			struct iovec **ret_segments, uint32_t *ret_count)
 {
 	if (args->run.extras & SLUICE__LIST) {
-		*ret_segments = (struct iovec *)(uintptr_t)args->run.base;
-		*ret_count = args->run.count < SLUICE__SEGMENTS_MAX ? (uint32_t)args->run.count
-								    : SLUICE__SEGMENTS_MAX;
+		struct iovec *first = (struct iovec *)(uintptr_t)args->run.base;
+		uint64_t count = args->run.count;
+
+		/* The kernel takes so many only, and they must not all be empty. */
+		while (count > 1 && first->iov_len == 0) {
+			first++;
+			count--;
+		}
+		*ret_segments = first;
+		*ret_count = count < SLUICE__SEGMENTS_MAX ? (uint32_t)count : SLUICE__SEGMENTS_MAX;
 		return;
 	}
 	socket->receive_segment.iov_base = (void *)(uintptr_t)args->run.base;

@@ -193,6 +193,8 @@ static void gather_reset(struct sluice__gather *gather)
 	gather->plain = true;
 }
 
+#define AHEAD (8 * sizeof(struct sluice_args))
+
 /* The fast path: whole plain buffers that fit. Returns the first record that is not one. */
 static struct sluice_args *gather_plain(struct sluice__gather *gather, struct sluice_args *args)
 {
@@ -210,6 +212,8 @@ static struct sluice_args *gather_plain(struct sluice__gather *gather, struct sl
 		segment->iov_base = (void *)(uintptr_t)args->run.base;
 		segment->iov_len = length;
 		segment++;
+		/* Records often stand side by side: a guess some strides ahead, which may be wrong. */
+		__builtin_prefetch((const void *)((uintptr_t)args + AHEAD + 64));
 		last = args;
 		args = args->run.next;
 	}

@@ -56,7 +56,8 @@ int sluice_accept_async(struct sluice_socket *socket, struct sluice_args *args);
 
 /*
  * Ends the stream after the last byte that was started before it (Socket.DisconnectAsync): takes
- * its place in the send queue. With disconnect_reuse_socket the socket may connect again.
+ * its place in the send queue. With disconnect_reuse_socket the socket may connect again; its
+ * descriptor is then a fresh one under the same number, without the options that were set on it.
  * -ENOTCONN: never connected. Since 0.1.
  */
 int sluice_disconnect_async(struct sluice_socket *socket, struct sluice_args *args);

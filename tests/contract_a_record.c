@@ -226,6 +226,8 @@ Test(a02, a02_dispose_in_progress_waits_for_the_end)
 	cr_assert_eq(sluice_args_dispose(&blocked.head.args), 0);
 	cr_assert_eq(sluice_args_dispose(&blocked.head.args), 0);
 	cr_assert_eq(sluice_args_in_progress(&blocked.head.args), 1);
+	assert_every_start_answers(blocked.pair.socket, &blocked.head, -EBUSY);
+	assert_every_setter_answers(&blocked.head.args, -EBUSY);
 	run_idle(&fixture);
 	cr_assert(!is_over(&blocked.head));
 	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);

@@ -36,7 +36,8 @@ enum {
 	 * bytes; a length of one buffer is one receive.
 	 */
 	SLUICE__REQUEST_RECEIVE_MULTI,
-	SLUICE__REQUEST_FETCH /* a window of a file into the page cache: 0, or -errno */
+	SLUICE__REQUEST_FETCH, /* a window of a file into the page cache: 0, or -errno */
+	SLUICE__REQUEST_SPLICE /* from a file into a pipe: bytes, or -errno */
 };
 
 struct sluice__request {
@@ -45,13 +46,14 @@ struct sluice__request {
 	bool cancelling; /* cancel was asked for */
 	uint8_t slot;    /* the backend's */
 	int32_t fd;
-	struct sluice_socket *socket; /* NULL with FETCH */
+	struct sluice_socket *socket; /* NULL with FETCH and SPLICE */
 	struct iovec *segments;       /* SEND, RECEIVE */
 	uint32_t segment_count;
 	uint32_t flags;         /* for send(2), recv(2) */
 	struct msghdr *message; /* RECEIVE with an address: the caller's, filled in on the way */
-	uint64_t length;        /* RECEIVE_MULTI, FETCH */
+	uint64_t length;        /* RECEIVE_MULTI, FETCH, SPLICE */
 	uint64_t offset;        /* FETCH */
+	int32_t pipe;           /* SPLICE: its end to write to */
 	uint32_t pending;       /* the backend's: parts on their way */
 	struct sluice__request *next; /* the backend's */
 };

@@ -107,7 +107,8 @@ void sluice__socket_end(struct sluice_socket *socket)
 		return;
 	sluice__refuse_set(socket, SLUICE__CLOSED);
 	socket->state |= SLUICE__ENDING;
-	sluice__fetch_forget(socket);
+	if (socket->queue.list.head)
+		sluice__file_abandon(socket);
 	sluice__request_cancel(socket, &socket->out);
 	sluice__request_cancel(socket, &socket->in);
 	if (socket->armed == 0)

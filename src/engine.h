@@ -27,6 +27,7 @@ enum {
 	SLUICE__NODE_LINGER
 };
 
+struct sluice__pipe;
 struct sluice__post;
 struct sluice__slab;
 struct sluice__uring;
@@ -86,9 +87,10 @@ struct sluice_engine {
 	uint32_t bounces;                     /* made so far */
 	sigset_t sigpipe_before;              /* the thread's mask */
 	bool sigpipe_masked;
-	bool sigpipe_pending;                    /* one was, before */
-	bool sigpipe_raised;                     /* by what we sent */
-	int pipe[2];                             /* splice.c's; pipe[1] 0: none */
+	bool sigpipe_pending; /* one was, before */
+	bool sigpipe_raised;  /* by what we sent */
+	struct sluice__pipe *pipes_free;
+	uint32_t pipes;                          /* made so far */
 	char *scratch;                           /* for files that are read slice by slice */
 	uint32_t slices;                         /* of files, in this turn */
 	long sleeps;                             /* of the thread, before the first of them */
@@ -316,10 +318,15 @@ void sluice__bounces_free(struct sluice_engine *engine);
 void sluice__sigpipe_mask(struct sluice_engine *engine);
 void sluice__sigpipe_unmask(struct sluice_engine *engine);
 
-/* splice.c: whether there is a pipe; bytes or -errno */
-bool sluice__splice_ready(struct sluice_engine *engine);
-int64_t sluice__splice_slice(struct sluice_socket *socket, int fd, uint64_t offset, uint64_t count,
-			     bool more);
+/*
+ * splice.c: bytes, or -errno; -EINPROGRESS: the socket is BLOCKED until the pipe is full; -ENOBUFS:
+ * it has to go another way.
+ */
+int64_t sluice__splice_slice(struct sluice_socket *socket, struct sluice__packets *packets, int fd,
+			     uint64_t offset, uint64_t count, bool more);
+void sluice__splice_settle(struct sluice_engine *engine,
+			   const struct sluice__completion *completion);
+void sluice__splice_forget(struct sluice_socket *socket, struct sluice__packets *packets);
 void sluice__splice_close(struct sluice_engine *engine);
 
 /* fetch.c: cold windows */

@@ -63,8 +63,12 @@ void sluice__uncork_behind(struct sluice_socket *socket, uint32_t extras)
 
 void sluice__file_abandon(struct sluice_socket *socket)
 {
+	const struct sluice_args *head = socket->queue.list.head;
+
 	uncork(socket);
 	sluice__fetch_forget(socket);
+	if (head && (head->run.extras & SLUICE__PACKETS))
+		sluice__splice_forget(socket, head->rare.side);
 }
 
 /* ---- one slice ---- */
@@ -95,9 +99,14 @@ static int64_t send_by_sendfile(struct sluice_socket *socket, int fd, uint64_t o
 {
 	struct sluice_engine *engine = socket->engine;
 
+	int64_t taken;
+
 	sluice__sigpipe_mask(engine);
 	engine->statistics.inline_files++;
-	return engine->backend->try_send_file(engine, socket, fd, offset, count);
+	taken = engine->backend->try_send_file(engine, socket, fd, offset, count);
+	/* Behind a short count, too, the stream may have failed and the signal been raised. */
+	engine->sigpipe_raised |= taken < (int64_t)count;
+	return taken;
 }
 
 static int way_of(const struct sluice_engine *engine, const struct sluice__packets *packets,
@@ -121,6 +130,7 @@ static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *
 	const struct sluice__part *part = sluice__packets_part(packets);
 	struct sluice_engine *engine = socket->engine;
 	bool more = packets->at + count < part->count || packets->index + 1 < packets->count;
+	int64_t taken;
 
 	if (engine->slices++ == 0) {
 		engine->sleeps = sluice__sleeps();
@@ -131,13 +141,15 @@ static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *
 		return send_by_reading(socket, part->fd, offset, count, more);
 	case SLUICE__PLAN_SPLICE:
 		sluice__sigpipe_mask(engine);
-		if (sluice__splice_ready(engine))
-			return sluice__splice_slice(socket, part->fd, offset, count, more);
-		/* No pipe is to be had. */
-		__attribute__((fallthrough));
+		taken = sluice__splice_slice(socket, packets, part->fd, offset, count, more);
+		engine->sigpipe_raised |= taken < (int64_t)count;
+		if (taken != -ENOBUFS)
+			return taken;
+		break;
 	default:
-		return send_by_sendfile(socket, part->fd, offset, count);
+		break;
 	}
+	return send_by_sendfile(socket, part->fd, offset, count);
 }
 
 /*
@@ -183,12 +195,9 @@ static bool is_socket_error(int error_number)
  */
 static void stream_failed(struct sluice_socket *socket, int error_number)
 {
-	if (error_number == EPIPE) {
-		socket->engine->sigpipe_raised = true;
-		if (!(socket->state & SLUICE__END_SEEN) &&
-		    !(sluice__refuse(socket) & SLUICE__NOT_TCP))
-			socket->state |= SLUICE__RESET_SEEN;
-	}
+	if (error_number == EPIPE && !(socket->state & SLUICE__END_SEEN) &&
+	    !(sluice__refuse(socket) & SLUICE__NOT_TCP))
+		socket->state |= SLUICE__RESET_SEEN;
 	sluice__settle_failed(socket, error_number);
 }
 
@@ -201,6 +210,7 @@ static void file_failed(struct sluice_socket *socket, int32_t error, int32_t nat
 	struct sluice_args *args = socket->queue.list.head;
 	bool broken = args->run.sent > 0;
 
+	sluice__splice_forget(socket, args->rare.side);
 	uncork(socket);
 	sluice__sendq_finish_head(&socket->queue, socket->engine->sink, error, native,
 				  args->run.sent);
@@ -323,6 +333,8 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 
 bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t taken)
 {
+	if (taken == -EINPROGRESS)
+		return false;
 	if (taken == -EAGAIN) {
 		sluice__transmit_blocked(socket);
 		return false;

@@ -195,7 +195,10 @@ void sluice__settle(struct sluice_engine *engine, const struct sluice__completio
 		engine->flying--;
 	}
 	if (!socket) {
-		sluice__fetch_settle(engine, completion);
+		if (request->kind == SLUICE__REQUEST_SPLICE)
+			sluice__splice_settle(engine, completion);
+		else
+			sluice__fetch_settle(engine, completion);
 		return;
 	}
 	if (!completion->more)

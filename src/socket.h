@@ -51,7 +51,8 @@ enum {
 	SLUICE__DEAD = 1 << 16,     /* in the list of the dead */
 	SLUICE__MARKED = 1 << 17,   /* a record in flight is to be given up */
 	SLUICE__FETCHING = 1 << 18, /* BLOCKED for a window of a cold file */
-	SLUICE__CORKED = 1 << 19    /* TCP_CORK was set by us */
+	SLUICE__CORKED = 1 << 19,   /* TCP_CORK was set by us */
+	SLUICE__SPLICING = 1 << 20  /* BLOCKED for a pipe that is being filled */
 };
 
 /* attention: what other threads, or a handler, want done with the socket in the next turn. */

@@ -265,7 +265,9 @@ int sluice_engine_destroy(struct sluice_engine *engine)
 	if (!engine)
 		return 0;
 	dead = sluice__dead(engine);
-	if (dead & (SLUICE__DEAD_FORKED | SLUICE__DEAD_LOST)) {
+	if (dead & SLUICE__DEAD_FORKED)
+		return -EBADF; /* the parent's, memory and all */
+	if (dead & SLUICE__DEAD_LOST) {
 		free_engine(engine);
 		return 0;
 	}

@@ -7,6 +7,9 @@
 
 void sluice__engine_nudge(struct sluice_engine *engine)
 {
+	/* What a forked child inherited would wake the parent. */
+	if (sluice__dead(engine) & SLUICE__DEAD_FORKED)
+		return;
 	/*
 	 * The push before this and the sleeper's look after it lies down must not pass each other:
 	 * all four accesses are sequentially consistent.

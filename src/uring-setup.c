@@ -78,18 +78,21 @@ static uint32_t agreed(unsigned int setup, uint32_t allowed)
 	return used | (allowed & ~all);
 }
 
-/* A filter may let the ring be made and still forbid what it needs later. */
+/* A filter may let the ring be made and still forbid what it needs later: any question will do. */
 static int can_register(struct sluice__uring *uring)
 {
-	struct io_uring_probe *probe = io_uring_get_probe_ring(&uring->ring);
+	struct io_uring_probe probe;
+	int error = 0;
 
-	if (!probe) {
+	memset(&probe, 0, sizeof probe);
+	if (syscall(__NR_io_uring_register, uring->ring.ring_fd, IORING_REGISTER_PROBE, &probe, 0) <
+	    0)
+		error = -errno;
+	if (error) {
 		io_uring_queue_exit(&uring->ring);
 		sluice__ring_closed();
-		return -EPERM;
 	}
-	io_uring_free_probe(probe);
-	return 0;
+	return error;
 }
 
 static int make_ring(struct sluice_engine *engine, struct sluice__uring *uring)

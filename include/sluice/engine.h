@@ -143,7 +143,8 @@ int sluice_engine_stop(struct sluice_engine *engine);
 
 /*
  * Stops, aborts what is pending, runs the handlers, closes and frees everything that is still
- * there, sockets included. 0; -EDEADLK from a handler; -EPERM from another thread. NULL is 0.
+ * there, sockets included. 0; -EDEADLK from a handler; -EPERM from another thread; -EBADF in a
+ * forked child, where nothing is freed. NULL is 0.
  * Since 0.1.
  */
 int sluice_engine_destroy(struct sluice_engine *engine);

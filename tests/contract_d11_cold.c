@@ -95,7 +95,7 @@ static void assert_sent_without_waiting(struct scene *scene, struct files *files
 	statistics = statistics_of(&scene->fixture);
 	if (telling) {
 		/* A few are waits for the lock that is shared with the thread which fetches. */
-		cr_assert_leq(waited, FILES / 4,
+		cr_assert_leq(waited, FILES / 2,
 			      "the engine's thread waited %ld times for %d files", waited, FILES);
 		cr_assert_geq(statistics.file_windows_fetched, FILES / 2,
 			      "only %llu windows were fetched",

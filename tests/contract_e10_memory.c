@@ -134,7 +134,7 @@ static void prepare(struct scarcity *scarcity)
 		sluice_args_set_buffer(&scarcity->args[i], "0123456789", 10, 0, 10);
 	}
 	for (int i = 0; i < 2000; i++)
-		segments[i] = segment("0123456789" + i % 10, 1);
+		segments[i] = segment(&"0123456789"[i % 10], 1);
 	scarcity->args[1].flags = SLUICE_FLAG_BATCHED;
 	sluice_args_set_buffer(&scarcity->args[2], NULL, 0, 0, 0);
 	sluice_args_set_buffer_list(&scarcity->args[2], segments, 2000);

@@ -86,14 +86,15 @@ Test(d10, d10_slow_readers_cost_no_turns)
 	struct scene scene;
 	struct slow slow;
 	struct sluice_packet packet;
-	int turns;
+	uint64_t turns;
 
 	scene_begin(&scene, 8 * MIB, 0);
 	packet = file_packet(scene.file.fd, 0, 0);
 	slow_begin(&slow, &scene.fixture, &packet);
 	run_idle(&scene.fixture);
 	turns = turns_in(&scene.fixture, 200 * MILLISECOND);
-	cr_assert_leq(turns, 20, "%d turns in 200 ms in which nothing happened", turns);
+	cr_assert_leq(turns, 20, "%llu turns in 200 ms in which nothing happened",
+		      (unsigned long long)turns);
 	slow_end(&slow, &scene.fixture);
 	scene_end(&scene);
 }

@@ -498,7 +498,8 @@ Test(e10, e10_out_of_descriptors_is_reported_once_and_costs_at_most_20_turns_a_s
 	struct fixture fixture;
 	struct acceptor acceptor;
 	uint16_t port = accepting(&fixture, &acceptor);
-	int clients[CLIENTS], turns;
+	int clients[CLIENTS];
+	uint64_t turns;
 	struct hoard hoard;
 
 	for (int i = 0; i < CLIENTS; i++)
@@ -507,7 +508,7 @@ Test(e10, e10_out_of_descriptors_is_reported_once_and_costs_at_most_20_turns_a_s
 	cr_assert_eq(start_accepting(&acceptor), 0);
 	run_until(&fixture, acceptor.exhausted > 0);
 	turns = turns_in(&fixture, SECOND);
-	cr_assert_leq(turns, 20, "%d turns in a second of exhaustion", turns);
+	cr_assert_leq(turns, 20, "%llu turns in a second of exhaustion", (unsigned long long)turns);
 	cr_assert_eq(acceptor.exhausted, 1, "reported %d times", acceptor.exhausted);
 	cr_assert_eq(acceptor.count, 0);
 
@@ -528,12 +529,13 @@ Test(e10, e10_out_of_descriptors_with_nobody_waiting_does_not_spin)
 	struct acceptor acceptor;
 	uint16_t port = accepting(&fixture, &acceptor);
 	struct hoard hoard;
-	int client, turns;
+	int client;
+	uint64_t turns;
 
 	hoard_begin(&hoard, HOARD_MAX);
 	cr_assert_eq(start_accepting(&acceptor), 0);
 	turns = turns_in(&fixture, SECOND);
-	cr_assert_leq(turns, 20, "%d turns in a second of exhaustion", turns);
+	cr_assert_leq(turns, 20, "%llu turns in a second of exhaustion", (unsigned long long)turns);
 	cr_assert_leq(acceptor.exhausted, 1);
 	hoard_end(&hoard);
 	client = connect_to(port);

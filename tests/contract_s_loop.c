@@ -20,7 +20,7 @@ struct loop {
 	struct fixture fixture;
 	int epoll;
 	const char *triggered; /* edge or level */
-	int turns;
+	uint64_t turns;
 };
 
 static void loop_watch(struct loop *loop, uint32_t mode)

@@ -423,7 +423,7 @@ Test(s02, s02_a_slow_consumer_stops_nobody_else)
 Test(s02, s02_waiting_for_a_buffer_is_no_spinning)
 {
 	struct flow flow;
-	int turns;
+	uint64_t turns;
 
 	flow_begin(&flow, NULL);
 	flow.consumer.holds = true;
@@ -432,7 +432,8 @@ Test(s02, s02_waiting_for_a_buffer_is_no_spinning)
 	run_until(&flow.fixture, flow.consumer.held_count == 8);
 	run_idle(&flow.fixture);
 	turns = turns_in(&flow.fixture, 300 * MILLISECOND);
-	cr_assert_leq(turns, 10, "%d turns in 300 ms in which nothing could be done", turns);
+	cr_assert_leq(turns, 10, "%llu turns in 300 ms in which nothing could be done",
+		      (unsigned long long)turns);
 	flow_end(&flow);
 }
 

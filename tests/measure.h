@@ -7,8 +7,8 @@
 
 struct sluice_engine_statistics statistics_of(struct fixture *fixture);
 
-/* Runs the engine for so long; the number of turns. */
-int turns_in(struct fixture *fixture, int64_t duration_ns);
+/* Runs the engine for so long; the number of its turns, of which one call of run may make many. */
+uint64_t turns_in(struct fixture *fixture, int64_t duration_ns);
 
 /* How often the thread has given up the processor in order to wait. */
 long waits(void);

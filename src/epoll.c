@@ -218,11 +218,11 @@ static int watch(struct sluice_engine *engine, struct sluice_socket *socket)
 		.data.ptr = socket,
 	};
 
-	if (socket->watched)
+	if (socket->state & SLUICE__WATCHED)
 		return 0;
 	if (epoll_ctl(engine->poller->fd, EPOLL_CTL_ADD, socket->fd, &event) < 0)
 		return -errno;
-	socket->watched = true;
+	socket->state |= SLUICE__WATCHED;
 	return 0;
 }
 
@@ -266,9 +266,9 @@ static void cancel(struct sluice_engine *engine, struct sluice__request *request
 
 static void forget(struct sluice_engine *engine, struct sluice_socket *socket)
 {
-	if (socket->watched)
+	if (socket->state & SLUICE__WATCHED)
 		epoll_ctl(engine->poller->fd, EPOLL_CTL_DEL, socket->fd, NULL);
-	socket->watched = false;
+	socket->state &= ~(uint32_t)SLUICE__WATCHED;
 }
 
 /* ---- in and out of the kernel ---- */

@@ -11,6 +11,7 @@
 #include "wheel.h"
 
 struct sluice__accepter;
+struct sluice__apm;
 struct sluice__receiver;
 
 /*
@@ -52,7 +53,8 @@ enum {
 	SLUICE__MARKED = 1 << 17,   /* a record in flight is to be given up */
 	SLUICE__FETCHING = 1 << 18, /* BLOCKED for a window of a cold file */
 	SLUICE__CORKED = 1 << 19,   /* TCP_CORK was set by us */
-	SLUICE__SPLICING = 1 << 20  /* BLOCKED for a pipe that is being filled */
+	SLUICE__SPLICING = 1 << 20, /* BLOCKED for a pipe that is being filled */
+	SLUICE__WATCHED = 1 << 21   /* epoll's: registered */
 };
 
 /* attention: what other threads, or a handler, want done with the socket in the next turn. */
@@ -130,7 +132,7 @@ struct sluice_socket {
 	uint64_t dead_at;                   /* records delivered when the memory may go */
 	struct sluice__request *waiting_in; /* epoll's */
 	struct sluice__request *waiting_out;
-	bool watched; /* epoll's: registered */
+	struct sluice__apm *apm; /* Begin and End, from the first Begin on; set once, atomic */
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct sluice_socket) <= 512, "an idle socket costs at most 512 bytes");

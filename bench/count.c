@@ -5,6 +5,7 @@
  * different N, so that everything that is done once cancels out.
  *
  *   count gathered N    N records for one socket in one batch
+ *   count batches N     N batches of two records each for one socket
  *   count eager N       N records for one socket, each started by itself
  *   count sockets N     one record for each of N sockets, in one batch
  *   count files N       a cached file of 4 KiB, N times, each started by itself
@@ -79,6 +80,14 @@ static void send_gathered(size_t count)
 	run_until_sent();
 }
 
+#define BATCH 2 /* records: one alone is no batch */
+
+static void send_batches(size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		send_gathered(BATCH);
+}
+
 static void send_eager(size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -138,10 +147,8 @@ static const struct {
 	const char *name;
 	void (*send)(size_t count);
 } modes[] = {
-	{"gathered", send_gathered},
-	{"eager", send_eager},
-	{"sockets", send_sockets},
-	{"files", send_files},
+	{"gathered", send_gathered}, {"batches", send_batches}, {"eager", send_eager},
+	{"sockets", send_sockets},   {"files", send_files},
 };
 
 static void (*mode_of(const char *name))(size_t count)
@@ -150,7 +157,7 @@ static void (*mode_of(const char *name))(size_t count)
 		if (strcmp(modes[i].name, name) == 0)
 			return modes[i].send;
 	}
-	errx(2, "%s: not a mode; gathered, eager, sockets and files are", name);
+	errx(2, "%s: not a mode; gathered, batches, eager, sockets and files are", name);
 }
 
 static size_t count_of(const char *text)
@@ -170,7 +177,7 @@ int main(int argc, char **argv)
 	size_t count;
 
 	if (argc != 3)
-		errx(2, "usage: count gathered|eager|sockets|files N");
+		errx(2, "usage: count gathered|batches|eager|sockets|files N");
 	send_all = mode_of(argv[1]);
 	count = count_of(argv[2]);
 

@@ -87,11 +87,12 @@ system_calls() {
 }
 
 instructions gathered 100
+instructions batches ''
 instructions eager 200
 instructions sockets ''
 instructions files ''
 if command -v strace >/dev/null; then
-	for mode in gathered eager sockets files; do
+	for mode in gathered batches eager sockets files; do
 		system_calls "$mode"
 	done
 fi

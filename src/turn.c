@@ -43,10 +43,11 @@ static bool something_left(const struct sluice_engine *engine)
 /* How long the turn may wait: not at all while there is something to do. */
 static int64_t wait_time(const struct sluice_engine *engine, uint64_t until_ns)
 {
-	uint64_t next = sluice__deadline_next(engine);
+	uint64_t next;
 
 	if (engine->ready || sluice__deliverable(engine))
 		return 0;
+	next = sluice__deadline_next(engine);
 	if (next > until_ns)
 		next = until_ns;
 	if (next == UINT64_MAX)

@@ -169,7 +169,7 @@ void sluice__wheel_disarm(struct sluice__wheel *wheel, struct sluice__wheel_node
  * The earliest time of the few nodes of a slot, so that one deadline, however far, means one
  * wakeup; or, when there are more, the start of the slot.
  */
-uint64_t sluice__wheel_next(const struct sluice__wheel *wheel)
+uint64_t sluice__wheel_earliest(const struct sluice__wheel *wheel)
 {
 	const struct sluice__wheel_node *node;
 	struct place place;

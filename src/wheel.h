@@ -68,7 +68,15 @@ void sluice__wheel_disarm(struct sluice__wheel *wheel, struct sluice__wheel_node
  * many stand close together, but then the answer after that call is later, at most once a level.
  * 0: at once; UINT64_MAX: nothing is armed.
  */
-uint64_t sluice__wheel_next(const struct sluice__wheel *wheel);
+uint64_t sluice__wheel_earliest(const struct sluice__wheel *wheel);
+
+/* The same; most wheels are empty, and every turn asks. */
+static inline uint64_t sluice__wheel_next(const struct sluice__wheel *wheel)
+{
+	if (!wheel->levels && !wheel->due.first && !wheel->overdue.first)
+		return UINT64_MAX;
+	return sluice__wheel_earliest(wheel);
+}
 
 /*
  * A loop of expiries: expire_begin tells the time, then each expire takes one node off that was

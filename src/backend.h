@@ -47,14 +47,20 @@ struct sluice__request {
 	uint8_t slot;    /* the backend's */
 	int32_t fd;
 	struct sluice_socket *socket; /* NULL with FETCH and SPLICE */
-	struct iovec *segments;       /* SEND, RECEIVE */
-	uint32_t segment_count;
-	uint32_t flags;         /* for send(2), recv(2) */
-	struct msghdr *message; /* RECEIVE with an address: the caller's, filled in on the way */
-	uint64_t length;        /* RECEIVE_MULTI, FETCH, SPLICE */
-	uint64_t offset;        /* FETCH */
-	int32_t pipe;           /* SPLICE: its end to write to */
-	uint32_t pending;       /* the backend's: parts on their way */
+	uint64_t length;              /* RECEIVE_MULTI, FETCH, SPLICE */
+	union {
+		struct { /* SEND, RECEIVE */
+			struct iovec *segments;
+			uint32_t segment_count;
+			uint32_t flags;         /* for send(2), recv(2) */
+			struct msghdr *message; /* RECEIVE with an address: the caller's */
+		};
+		struct { /* FETCH, SPLICE */
+			uint64_t offset;
+			int32_t pipe;     /* SPLICE: its end to write to */
+			uint32_t pending; /* the backend's: parts on their way */
+		};
+	};
 	struct sluice__request *next; /* the backend's */
 };
 

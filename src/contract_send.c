@@ -99,7 +99,13 @@ static inline uint64_t unusual(const struct sluice_socket *socket, const struct 
 /* Out of the way of the fast path: once a socket and turn. */
 static __attribute__((noinline)) int pending_and_ready(struct sluice_socket *socket)
 {
+	struct sluice_engine *engine = socket->engine;
+
 	sluice__ready(socket);
+	if (!engine->drafting && !socket->queue.list.head->run.next) {
+		engine->drafting = socket;
+		sluice__sendq_begin_draft(&socket->queue, engine->draft);
+	}
 	return 1;
 }
 
@@ -124,8 +130,9 @@ int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)
 	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND);
 	if (!engine->busy)
 		return sluice__begin(socket, args, true);
-	sluice__sendq_push(&socket->queue, args);
 	sluice__sendq_count(&socket->queue, bytes);
+	if (sluice__sendq_push_plain(&socket->queue, args))
+		return 1; /* a socket with a draft is ready */
 	if (unlikely(!(socket->state & (SLUICE__READY | SLUICE__IN_FLIGHT | SLUICE__BLOCKED))))
 		return pending_and_ready(socket);
 	return 1;

@@ -73,7 +73,8 @@ static void free_engine(struct sluice_engine *engine)
 int sluice__engine_make(struct sluice_engine **ret_engine, const struct sluice_options *options,
 			const struct sluice__backend *backend)
 {
-	struct sluice_engine *engine = aligned_alloc(64, (sizeof *engine + 63) & ~(size_t)63);
+	struct sluice_engine *engine =
+		aligned_alloc(_Alignof(struct sluice_engine), sizeof *engine);
 	int error;
 
 	*ret_engine = NULL;

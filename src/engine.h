@@ -44,8 +44,9 @@ struct sluice_engine {
 	struct sluice_socket *ready;     /* sockets with something to send */
 	struct sluice_socket **ready_end;
 	uint32_t ready_count;
-	uint32_t batches;           /* open */
-	struct sluice__chain done;  /* records that wait for their handlers */
+	uint32_t batches;               /* open */
+	struct sluice_socket *drafting; /* the ready socket that lists its bytes in draft */
+	struct sluice__chain done;      /* records that wait for their handlers */
 	struct sluice__chain *sink; /* where records go that end: done, or inside a start its own */
 
 	const struct sluice__backend *backend;
@@ -111,6 +112,7 @@ struct sluice_engine {
 	struct sluice_engine_statistics statistics;
 	struct iovec arena[SLUICE__ARENA];
 	uint32_t arena_used;
+	struct iovec draft[SLUICE__DRAFT] __attribute__((aligned(SLUICE__DRAFT_BYTES)));
 };
 
 enum {

@@ -74,9 +74,16 @@ static inline bool sluice__record_disposed(const struct sluice_args *args)
 static inline void sluice__record_accept(struct sluice_args *args, struct sluice_socket *socket,
 					 uint32_t operation)
 {
-	args->error = SLUICE_ERROR_IO_PENDING;
-	args->native_error = 0;
-	args->bytes_transferred = 0;
+	static const struct {
+		int32_t error, native_error;
+		uint64_t bytes_transferred;
+	} pending = {SLUICE_ERROR_IO_PENDING, 0, 0};
+
+	/* Three members that stand side by side, in one store. */
+	_Static_assert(offsetof(struct sluice_args, bytes_transferred) ==
+			       offsetof(struct sluice_args, error) + 8,
+		       "side by side");
+	__builtin_memcpy(&args->error, &pending, sizeof pending);
 	args->last_operation = operation;
 	__atomic_store_n(&args->run.owner, (uintptr_t)socket | SLUICE__IN_PROGRESS,
 			 __ATOMIC_RELEASE);

@@ -26,6 +26,7 @@ uint64_t sluice__sendq_memory(const struct sluice_args *args)
 
 void sluice__sendq_remove(struct sluice__sendq *queue, struct sluice_args *args)
 {
+	sluice__sendq_drop_draft(queue);
 	sluice__sendq_count(queue, queue->bytes - sluice__sendq_memory(args));
 	sluice__list_remove(&queue->list, args);
 }
@@ -240,6 +241,36 @@ void sluice__sendq_gather(const struct sluice__sendq *queue, struct sluice__gath
 		args = args->run.next;
 }
 
+/* ---- draft ---- */
+
+void sluice__sendq_begin_draft(struct sluice__sendq *queue, struct iovec *room)
+{
+	const struct sluice_args *args = queue->list.head;
+
+	assert(args && !args->run.next && !args->run.extras && !args->run.sent);
+	assert(((uintptr_t)room & (SLUICE__DRAFT_BYTES - 1)) == 0);
+	room->iov_base = (void *)(uintptr_t)args->run.base;
+	room->iov_len = args->run.total;
+	queue->draft = room + 1;
+}
+
+bool sluice__sendq_take_draft(struct sluice__sendq *queue, struct sluice__gather *gather)
+{
+	struct iovec *draft = queue->draft;
+
+	sluice__sendq_drop_draft(queue);
+	if (!draft || queue->bytes > gather->budget)
+		return false;
+	gather_reset(gather);
+	gather->what = SLUICE__GATHERED_MEMORY;
+	gather->count = (uint32_t)(draft - gather->segments);
+	gather->records = gather->count;
+	gather->bytes = queue->bytes;
+	gather->last = (struct sluice_args *)((char *)queue->list.end -
+					      offsetof(struct sluice_args, run.next));
+	return true;
+}
+
 /* ---- settle ---- */
 
 static void advance_list(struct sluice_args *args, uint64_t taken)
@@ -359,6 +390,7 @@ uint32_t sluice__sendq_settle(struct sluice__sendq *queue, const struct sluice__
 	struct sluice_args *last = flight->last;
 
 	assert(taken <= flight->bytes);
+	sluice__sendq_drop_draft(queue);
 	if (unlikely(!flight->plain || taken != flight->bytes || first->run.sent))
 		return settle_walk(queue, last, taken, done);
 	sluice__list_cut(&queue->list, last);

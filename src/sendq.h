@@ -4,6 +4,8 @@
  * makes no system call and knows neither engine nor socket, so its tests are tables.
  *
  *   push    O(1)
+ *   draft   whole plain buffers list their bytes already when they are pushed; whatever disturbs the
+ *           queue otherwise drops it
  *   gather  walks from the head and lists the bytes, straight from the callers' memory
  *   settle  says how many of them the kernel took: whole records leave for the chain of the done,
  *           a broken one keeps its rest. A plain transmission that was taken whole is O(1).
@@ -16,8 +18,16 @@
 
 struct sluice__sendq {
 	struct sluice__list list;
-	uint64_t bytes; /* of memory, accepted and not yet taken */
+	uint64_t bytes;      /* of memory, accepted and not yet taken */
+	struct iovec *draft; /* where the next record's bytes are listed; NULL: no draft */
 };
+
+/*
+ * Room for a draft. It is aligned to its own size, so that the end of the room and the want of a
+ * draft are one test.
+ */
+#define SLUICE__DRAFT 1024u
+#define SLUICE__DRAFT_BYTES (SLUICE__DRAFT * sizeof(struct iovec))
 
 /* What stands at the head, and so what kind of transmission comes next. */
 enum {
@@ -55,6 +65,7 @@ static inline void sluice__sendq_init(struct sluice__sendq *queue)
 {
 	sluice__list_init(&queue->list);
 	queue->bytes = 0;
+	queue->draft = NULL;
 }
 
 static inline struct sluice_args *sluice__sendq_head(const struct sluice__sendq *queue)
@@ -68,11 +79,50 @@ static inline void sluice__sendq_count(struct sluice__sendq *queue, uint64_t byt
 	__atomic_store_n(&queue->bytes, bytes, __ATOMIC_RELAXED);
 }
 
+/* The only record has been taken whole. */
+static inline void sluice__sendq_clear(struct sluice__sendq *queue)
+{
+	sluice__list_init(&queue->list);
+	sluice__sendq_count(queue, 0);
+	queue->draft = NULL;
+}
+
+static inline void sluice__sendq_drop_draft(struct sluice__sendq *queue)
+{
+	queue->draft = NULL;
+}
+
 /* Its bytes are counted by the caller, who knows whether they are memory. */
 static inline void sluice__sendq_push(struct sluice__sendq *queue, struct sluice_args *args)
 {
+	sluice__sendq_drop_draft(queue);
 	sluice__list_push(&queue->list, args);
 }
+
+/* The same for a whole plain buffer. True: it stands in the draft. */
+static inline bool sluice__sendq_push_plain(struct sluice__sendq *queue, struct sluice_args *args)
+{
+	struct iovec *draft = queue->draft;
+
+	sluice__list_push(&queue->list, args);
+	if (likely((uintptr_t)draft & (SLUICE__DRAFT_BYTES - 1))) {
+		draft->iov_base = (void *)(uintptr_t)args->run.base;
+		draft->iov_len = args->run.total;
+		queue->draft = draft + 1;
+		return true;
+	}
+	sluice__sendq_drop_draft(queue); /* none, or no room */
+	return false;
+}
+
+/* The only record, which is plain, begins a draft in room that is the caller's. */
+void sluice__sendq_begin_draft(struct sluice__sendq *queue, struct iovec *room);
+
+/*
+ * The draft, if there is one and it is within the budget, as what was gathered. It is over either
+ * way; gather->segments is the room.
+ */
+bool sluice__sendq_take_draft(struct sluice__sendq *queue, struct sluice__gather *gather);
 
 /* Bytes of memory that the record still holds in the queue. */
 uint64_t sluice__sendq_memory(const struct sluice_args *args);

@@ -33,6 +33,14 @@ void sluice__transmit_blocked(struct sluice_socket *socket)
 		sluice__ready(socket); /* out of memory: the next turn tries again */
 }
 
+static void fly(struct sluice_socket *socket, const struct sluice__gather *gather)
+{
+	socket->flight.last = gather->last;
+	socket->flight.bytes = gather->bytes;
+	socket->flight.records = gather->records;
+	socket->flight.plain = gather->plain;
+}
+
 /* Room for one transmission's segments, until the next submission. */
 static void gather(struct sluice_socket *socket, struct sluice__gather *gather)
 {
@@ -48,10 +56,7 @@ static void gather(struct sluice_socket *socket, struct sluice__gather *gather)
 		gather->room = SLUICE__SEGMENTS_MAX;
 	gather->budget = engine->options.gather_bytes;
 	sluice__sendq_gather(&socket->queue, gather);
-	socket->flight.last = gather->last;
-	socket->flight.bytes = gather->bytes;
-	socket->flight.records = gather->records;
-	socket->flight.plain = gather->plain;
+	fly(socket, gather);
 }
 
 static void submit_memory(struct sluice_socket *socket, const struct sluice__gather *gathered)
@@ -152,8 +157,7 @@ static void transmit_single(struct sluice_socket *socket)
 	socket->transmissions++;
 	socket->records_sent++;
 	socket->bytes_sent += args->run.total;
-	sluice__sendq_count(&socket->queue, socket->queue.bytes - args->run.total);
-	sluice__list_init(&socket->queue.list);
+	sluice__sendq_clear(&socket->queue);
 	sluice__chain_splice(engine->sink, args, args, 1);
 }
 
@@ -184,6 +188,23 @@ static bool can_transmit(const struct sluice_socket *socket)
 	       !(sluice__refuse(socket) & SLUICE__CONNECTING);
 }
 
+/* Listed when it was started; the list is free again when it has gone out inline. */
+static bool transmit_draft(struct sluice_socket *socket, uint32_t sockets)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct sluice__gather gathered = {
+		.segments = engine->draft,
+		.budget = engine->options.gather_bytes,
+	};
+
+	if (!sluice__sendq_take_draft(&socket->queue, &gathered) ||
+	    plan(socket, sockets) != SLUICE__PLAN_INLINE)
+		return false;
+	fly(socket, &gathered);
+	send_memory(socket, &gathered);
+	return true;
+}
+
 static bool transmit_round(struct sluice_socket *socket, uint32_t sockets)
 {
 	struct sluice__gather gathered;
@@ -192,6 +213,8 @@ static bool transmit_round(struct sluice_socket *socket, uint32_t sockets)
 		transmit_single(socket);
 		return true;
 	}
+	if (socket->queue.draft && transmit_draft(socket, sockets))
+		return true;
 	gather(socket, &gathered);
 	switch (gathered.what) {
 	case SLUICE__GATHERED_MEMORY:
@@ -249,14 +272,15 @@ static void count_blocked(struct sluice_engine *engine)
 	engine->slices = 0;
 }
 
-void sluice__transmit(struct sluice_engine *engine)
+static void transmit_ready(struct sluice_engine *engine)
 {
-	struct sluice_socket *socket = engine->ready;
+	struct sluice_socket *socket = engine->ready, *drafting = engine->drafting;
 	uint32_t sockets = engine->ready_count;
 
 	engine->ready = NULL;
 	engine->ready_end = &engine->ready;
 	engine->ready_count = 0;
+	engine->drafting = NULL;
 	while (socket) {
 		struct sluice_socket *next = socket->ready_next;
 
@@ -264,7 +288,16 @@ void sluice__transmit(struct sluice_engine *engine)
 		transmit_socket(socket, sockets);
 		socket = next;
 	}
+	if (drafting)
+		sluice__sendq_drop_draft(&drafting->queue);
+}
+
+void sluice__transmit(struct sluice_engine *engine)
+{
+	if (engine->ready)
+		transmit_ready(engine);
 	if (engine->slices)
 		count_blocked(engine);
-	sluice__sigpipe_unmask(engine);
+	if (engine->sigpipe_masked)
+		sluice__sigpipe_unmask(engine);
 }

@@ -59,6 +59,9 @@ static struct sluice__sendq queue;
 static struct sluice__chain done;
 static struct sluice__gather gather;
 static struct iovec room[ROOM];
+static struct iovec draft_room[SLUICE__DRAFT] __attribute__((aligned(SLUICE__DRAFT_BYTES)));
+static bool drafts;           /* a lone plain record begins one */
+static bool drafted;          /* what was gathered came from one */
 static const char *described; /* for messages */
 
 /* ---- a queue from its description ---- */
@@ -149,9 +152,14 @@ static void read_flags(struct record *record, const char **at)
 /* As a start does it. */
 static void push(struct record *record)
 {
-	sluice__sendq_push(&queue, &record->args);
+	if (record->args.run.extras)
+		sluice__sendq_push(&queue, &record->args);
+	else
+		sluice__sendq_push_plain(&queue, &record->args);
 	queue.bytes += sluice__sendq_memory(&record->args);
 	record->queued = true;
+	if (drafts && !record->args.run.extras && queue.list.head == &record->args)
+		sluice__sendq_begin_draft(&queue, draft_room);
 }
 
 static void add_record(const char **at)
@@ -205,11 +213,17 @@ static struct record *record_of(const struct sluice_args *args)
 
 static struct sluice__flight gather_now(uint32_t segments, uint64_t budget)
 {
-	gather.segments = room;
+	struct iovec *given = draft_room;
+
+	gather.segments = given;
 	gather.room = segments;
 	gather.budget = budget;
-	sluice__sendq_gather(&queue, &gather);
-	cr_assert(gather.segments == room && gather.room == segments && gather.budget == budget,
+	drafted = segments == ROOM && sluice__sendq_take_draft(&queue, &gather);
+	if (!drafted) {
+		gather.segments = given = room;
+		sluice__sendq_gather(&queue, &gather);
+	}
+	cr_assert(gather.segments == given && gather.room == segments && gather.budget == budget,
 		  "what was given in was changed");
 	return (struct sluice__flight){gather.last, gather.bytes, gather.records, gather.plain};
 }
@@ -233,7 +247,8 @@ static const char *gathered_words(void)
 		return others[gather.what];
 	for (uint32_t i = 0; i < gather.count && length < 4000; i++)
 		length += snprintf(words + length, sizeof words - (size_t)length, "%td+%zu ",
-				   (char *)room[i].iov_base - stream, room[i].iov_len);
+				   (char *)gather.segments[i].iov_base - stream,
+				   gather.segments[i].iov_len);
 	snprintf(words + length, sizeof words - (size_t)length, "%s%s%s/%u%s",
 		 gather.flags & MSG_MORE ? "M" : "", gather.flags & MSG_OOB ? "O" : "",
 		 gather.flags & MSG_DONTROUTE ? "R" : "", gather.records, gather.plain ? "=" : "");
@@ -489,6 +504,86 @@ Test(gather, a_disconnect_waits_for_its_turn_and_an_end_lets_nothing_follow)
 	};
 
 	check_gather(rows, COUNT(rows));
+}
+
+/* ---- draft ---- */
+
+/* A draft says what gathering says. */
+static void check_draft(const char *description, bool good, const char *gathered)
+{
+	drafts = true;
+	make_queue(description);
+	gather_now(ROOM, 100);
+	cr_assert_eq(drafted, good, "\"%s\"", description);
+	cr_assert_str_eq(gathered_words(), gathered, "\"%s\"", description);
+	cr_assert_null(queue.draft);
+	gather_now(ROOM, 100);
+	cr_assert(!drafted, "a draft is taken once");
+	cr_assert_str_eq(gathered_words(), gathered, "\"%s\"", description);
+}
+
+Test(draft, whole_plain_buffers_are_listed_when_they_are_pushed)
+{
+	check_draft("3", true, "0+3 /1=");
+	check_draft("3 4 5", true, "0+3 3+4 7+5 /3=");
+	check_draft("60 40", true, "0+60 60+40 /2=");
+}
+
+Test(draft, one_that_is_over_the_budget_is_gathered_instead)
+{
+	check_draft("60 41", false, "0+60 60+40 /2");
+}
+
+Test(draft, a_record_that_is_not_plain_drops_it)
+{
+	check_draft("(3,4) 5", false, "0+3 3+4 7+5 /2");
+	check_draft("3 4~ 5", false, "0+3 3+4 7+5 /3");
+	check_draft("3 x", false, "0+3 /1=");
+}
+
+Test(draft, begins_with_a_lone_record_and_not_behind_others)
+{
+	check_draft("(3) 4", false, "0+3 3+4 /2");
+	drafts = true;
+	make_queue("3");
+	cr_assert(queue.draft == draft_room + 1);
+	sluice__sendq_remove(&queue, queue.list.head);
+	cr_assert_null(queue.draft);
+	add_records("4");
+	cr_assert(queue.draft == draft_room + 1, "the next lone one begins anew");
+}
+
+Test(draft, whatever_leaves_the_queue_drops_it)
+{
+	drafts = true;
+	make_queue("3 4 5");
+	sluice__sendq_remove(&queue, queue.list.head->run.next);
+	cr_assert_null(queue.draft);
+	make_queue("3 4 5");
+	sluice__sendq_finish_head(&queue, &done, SLUICE_ERROR_SUCCESS, 0, 0);
+	cr_assert_null(queue.draft);
+	make_queue("3 4 5");
+	sluice__sendq_fail(&queue, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE,
+			   &done);
+	cr_assert_null(queue.draft);
+}
+
+Test(draft, more_than_1024_records_are_gathered_instead)
+{
+	drafts = true;
+	make_queue("1");
+	for (int i = 1; i < 1024; i++)
+		add_records("1");
+	gather_now(ROOM, PLENTY);
+	cr_assert(drafted && gather.records == 1024 && gather.plain);
+	cr_assert(gather.last == &records[1023].args);
+	make_queue("1");
+	for (int i = 1; i < 1025; i++)
+		add_records("1");
+	cr_assert_null(queue.draft);
+	gather_now(ROOM, PLENTY);
+	cr_assert(!drafted && gather.records == 1024);
+	cr_assert(gather.last == &records[1023].args);
 }
 
 /* ---- settle ---- */
@@ -833,7 +928,7 @@ static uint64_t check_gathered_bytes(void)
 	uint32_t touched = 1;
 
 	for (uint32_t i = 0; i < gather.count; i++) {
-		for (size_t k = 0; k < room[i].iov_len; k++, at++, bytes++) {
+		for (size_t k = 0; k < gather.segments[i].iov_len; k++, at++, bytes++) {
 			while (at == record->to && record != record_of(gather.last)) {
 				struct record *next = next_of(record);
 
@@ -843,7 +938,7 @@ static uint64_t check_gathered_bytes(void)
 				touched++;
 			}
 			model_assert(at < record->to && kinds[at] != 'f');
-			model_assert((char *)room[i].iov_base + k == stream + at);
+			model_assert((char *)gather.segments[i].iov_base + k == stream + at);
 		}
 	}
 	for (; record != record_of(gather.last); touched++) {
@@ -1130,6 +1225,7 @@ static void run_random(uint64_t seed)
 	uint64_t state = seed;
 	uint32_t steps = 0;
 
+	drafts = below(&state, 2);
 	make_queue("");
 	expected_count = removed_count = 0;
 	push_some(&state, 12);

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "engine.h"
+#include "trace.h"
 
 /* ---- what is wrong with a call, in the order that operations.h promises ---- */
 
@@ -110,6 +111,17 @@ static int start_foreign(struct sluice_socket *socket, struct sluice_args *args,
 	return -EBADF;
 }
 
+/* What ends inside the call has its result in its members. */
+static int begin_traced(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
+{
+	int pending = sluice__begin(socket, args, may_finish);
+
+	if (pending == 0)
+		sluice__trace_end(socket, args);
+	sluice__trace_turn(socket->engine);
+	return pending;
+}
+
 int sluice__start(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation,
 		  uint32_t extras, uint64_t memory)
 {
@@ -120,6 +132,8 @@ int sluice__start(struct sluice_socket *socket, struct sluice_args *args, uint32
 		return owner;
 	if (args->timeout_ns)
 		extras |= SLUICE__DEADLINE;
+	if (unlikely(engine->trace))
+		sluice__trace_call(socket, args, operation, extras);
 	if (!owner)
 		return start_foreign(socket, args, operation, extras, memory);
 	args->run.extras |= extras;
@@ -128,5 +142,7 @@ int sluice__start(struct sluice_socket *socket, struct sluice_args *args, uint32
 		sluice__mailbox_take(engine);
 		sluice__attention_take(engine);
 	}
+	if (unlikely(engine->trace))
+		return begin_traced(socket, args, may_try(engine, args));
 	return sluice__begin(socket, args, may_try(engine, args));
 }

@@ -5,13 +5,14 @@
 
 #include "contract.h"
 #include "engine.h"
+#include "trace.h"
 
 static int check_call(const struct sluice_socket *socket, const struct sluice_args *args)
 {
 	return socket && args ? sluice__check_alive(socket, args) : -EINVAL;
 }
 
-int sluice_connect_async(struct sluice_socket *socket, struct sluice_args *args)
+static int start_connect(struct sluice_socket *socket, struct sluice_args *args)
 {
 	int error = check_call(socket, args);
 	uint32_t refuse;
@@ -34,7 +35,7 @@ int sluice_connect_async(struct sluice_socket *socket, struct sluice_args *args)
 	return sluice__start(socket, args, SLUICE_OPERATION_CONNECT, 0, 0);
 }
 
-int sluice_accept_async(struct sluice_socket *socket, struct sluice_args *args)
+static int start_accept(struct sluice_socket *socket, struct sluice_args *args)
 {
 	int error = check_call(socket, args);
 
@@ -48,7 +49,7 @@ int sluice_accept_async(struct sluice_socket *socket, struct sluice_args *args)
 	return sluice__start(socket, args, SLUICE_OPERATION_ACCEPT, 0, 0);
 }
 
-int sluice_disconnect_async(struct sluice_socket *socket, struct sluice_args *args)
+static int start_disconnect(struct sluice_socket *socket, struct sluice_args *args)
 {
 	int error = check_call(socket, args);
 	uint32_t extras = SLUICE__DISCONNECT;
@@ -93,7 +94,7 @@ static int check_receiving(struct sluice_socket *socket)
 	return sluice__has_peer(socket) ? 0 : -ENOTCONN;
 }
 
-int sluice_receive_async(struct sluice_socket *socket, struct sluice_args *args)
+static int start_receive(struct sluice_socket *socket, struct sluice_args *args)
 {
 	int error = check_call(socket, args);
 	uint32_t extras = 0;
@@ -115,4 +116,28 @@ int sluice_receive_async(struct sluice_socket *socket, struct sluice_args *args)
 	if (args->flags & SLUICE_FLAG_PEEK)
 		extras |= SLUICE__PEEK;
 	return sluice__start(socket, args, SLUICE_OPERATION_RECEIVE, extras, 0);
+}
+
+int sluice_connect_async(struct sluice_socket *socket, struct sluice_args *args)
+{
+	return sluice__trace_answer(socket, args, SLUICE_OPERATION_CONNECT,
+				    start_connect(socket, args));
+}
+
+int sluice_accept_async(struct sluice_socket *socket, struct sluice_args *args)
+{
+	return sluice__trace_answer(socket, args, SLUICE_OPERATION_ACCEPT,
+				    start_accept(socket, args));
+}
+
+int sluice_disconnect_async(struct sluice_socket *socket, struct sluice_args *args)
+{
+	return sluice__trace_answer(socket, args, SLUICE_OPERATION_DISCONNECT,
+				    start_disconnect(socket, args));
+}
+
+int sluice_receive_async(struct sluice_socket *socket, struct sluice_args *args)
+{
+	return sluice__trace_answer(socket, args, SLUICE_OPERATION_RECEIVE,
+				    start_receive(socket, args));
 }

@@ -8,6 +8,7 @@
 
 #include "contract.h"
 #include "engine.h"
+#include "trace.h"
 
 /* How a send starts; beside any flag. */
 #define HINTS (SLUICE_FLAG_EAGER | SLUICE_FLAG_BATCHED)
@@ -64,8 +65,7 @@ static int send_checked(struct sluice_socket *socket, struct sluice_args *args, 
 	return sluice__start(socket, args, operation, extras | send_extras(args), memory);
 }
 
-static __attribute__((noinline)) int send_slow(struct sluice_socket *socket,
-					       struct sluice_args *args)
+static int send_unusual(struct sluice_socket *socket, struct sluice_args *args)
 {
 	int error;
 
@@ -83,6 +83,13 @@ static __attribute__((noinline)) int send_slow(struct sluice_socket *socket,
 	if (error)
 		return error;
 	return send_checked(socket, args, SLUICE_OPERATION_SEND, 0);
+}
+
+static __attribute__((noinline)) int send_slow(struct sluice_socket *socket,
+					       struct sluice_args *args)
+{
+	return sluice__trace_answer(socket, args, SLUICE_OPERATION_SEND,
+				    send_unusual(socket, args));
 }
 
 /* All of what makes a start unusual, in few loads: 0 is the fast path. */
@@ -121,7 +128,7 @@ int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)
 	uint64_t bytes;
 
 	if (unlikely(!socket || !args))
-		return -EINVAL;
+		return send_slow(socket, args);
 	engine = socket->engine;
 	bytes = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) + args->run.total;
 	if (unlikely(unusual(socket, args) || !args->run.base || !sluice__is_owner(engine) ||
@@ -145,7 +152,7 @@ static int check_remote(const struct sluice_args *args)
 	return 0;
 }
 
-int sluice_send_to_async(struct sluice_socket *socket, struct sluice_args *args)
+static int send_to(struct sluice_socket *socket, struct sluice_args *args)
 {
 	uint32_t extras = 0;
 	int error;
@@ -167,6 +174,11 @@ int sluice_send_to_async(struct sluice_socket *socket, struct sluice_args *args)
 	if (error)
 		return error;
 	return send_checked(socket, args, SLUICE_OPERATION_SEND_TO, extras);
+}
+
+int sluice_send_to_async(struct sluice_socket *socket, struct sluice_args *args)
+{
+	return sluice__trace_answer(socket, args, SLUICE_OPERATION_SEND_TO, send_to(socket, args));
 }
 
 /* ---- packets ---- */
@@ -199,7 +211,7 @@ static int check_packets(struct sluice_socket *socket, struct sluice_args *args)
 	return sluice__has_peer(socket) ? 0 : -EOPNOTSUPP;
 }
 
-int sluice_send_packets_async(struct sluice_socket *socket, struct sluice_args *args)
+static int send_packets(struct sluice_socket *socket, struct sluice_args *args)
 {
 	struct sluice__packets *packets;
 	int error;
@@ -224,4 +236,10 @@ int sluice_send_packets_async(struct sluice_socket *socket, struct sluice_args *
 	if (error < 0)
 		sluice__packets_close(socket->engine, packets);
 	return error;
+}
+
+int sluice_send_packets_async(struct sluice_socket *socket, struct sluice_args *args)
+{
+	return sluice__trace_answer(socket, args, SLUICE_OPERATION_SEND_PACKETS,
+				    send_packets(socket, args));
 }

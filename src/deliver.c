@@ -6,6 +6,7 @@
 #include <limits.h>
 
 #include "engine.h"
+#include "trace.h"
 
 void sluice__event(struct sluice_socket *socket, uint32_t event)
 {
@@ -32,7 +33,7 @@ bool sluice__deliverable(const struct sluice_engine *engine)
 	       sluice__wheel_next(&engine->timers) <= engine->now_ns;
 }
 
-static void give_back(struct sluice_engine *engine, struct sluice_args *args)
+static inline void give_back(struct sluice_engine *engine, struct sluice_args *args, bool traced)
 {
 	if (unlikely(args->run.extras)) {
 		sluice__record_strip(engine, args);
@@ -41,12 +42,18 @@ static void give_back(struct sluice_engine *engine, struct sluice_args *args)
 		args->bytes_transferred = args->run.total;
 	}
 	args->flags = 0;
+	if (traced)
+		sluice__trace_end(sluice__record_socket(args), args);
 	sluice__record_release(args);
 }
 
-/* first is the engine's no longer; what the budget leaves is returned. */
-static struct sluice_args *deliver_chain(struct sluice_engine *engine, struct sluice_args *first,
-					 int budget, int *handlers)
+/*
+ * first is the engine's no longer; what the budget leaves is returned. Compiled twice: without a
+ * trace nothing is asked for each record.
+ */
+static inline __attribute__((always_inline)) struct sluice_args *deliver_chain(
+	struct sluice_engine *engine, struct sluice_args *first, int budget, int *handlers,
+	bool traced)
 {
 	int left = budget - *handlers;
 
@@ -60,12 +67,19 @@ static struct sluice_args *deliver_chain(struct sluice_engine *engine, struct sl
 		__builtin_prefetch(first);
 		__builtin_prefetch((void *)((uintptr_t)first + 64));
 		left--;
-		give_back(engine, args);
+		give_back(engine, args, traced);
 		if (likely(completed))
 			completed(socket, args);
 	}
 	*handlers = budget - left;
 	return first;
+}
+
+static __attribute__((noinline)) struct sluice_args *deliver_traced(struct sluice_engine *engine,
+								    struct sluice_args *first,
+								    int budget, int *handlers)
+{
+	return deliver_chain(engine, first, budget, handlers, true);
 }
 
 static int deliver_records(struct sluice_engine *engine, int budget)
@@ -76,7 +90,10 @@ static int deliver_records(struct sluice_engine *engine, int budget)
 		struct sluice_args **end;
 		struct sluice_args *first = sluice__chain_take_all(&engine->done, &end);
 
-		first = deliver_chain(engine, first, budget, &handlers);
+		if (unlikely(engine->trace))
+			first = deliver_traced(engine, first, budget, &handlers);
+		else
+			first = deliver_chain(engine, first, budget, &handlers, false);
 		if (first)
 			sluice__chain_put_back(&engine->done, first, end);
 	}
@@ -149,6 +166,8 @@ int sluice__deliver(struct sluice_engine *engine)
 	int budget = engine->options.handler_budget ? (int)engine->options.handler_budget : INT_MAX;
 	int handlers;
 
+	if (unlikely(engine->trace))
+		sluice__trace_turn(engine);
 	engine->delivering = true;
 	engine->busy++;
 	handlers = deliver_records(engine, budget);

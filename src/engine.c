@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "trace.h"
 
 uint64_t sluice__now(void)
 {
@@ -66,6 +67,7 @@ static void free_engine(struct sluice_engine *engine)
 	sluice__buffers_close(engine);
 	sluice__packets_free_pool(engine);
 	sluice__posts_drop(engine);
+	sluice__trace_close(engine);
 	pthread_mutex_destroy(&engine->lock);
 	free(engine);
 }
@@ -89,6 +91,8 @@ int sluice__engine_make(struct sluice_engine **ret_engine, const struct sluice_o
 		if (error)
 			engine->backend = NULL;
 	}
+	if (!error)
+		error = sluice__trace_open(engine);
 	if (!error)
 		error = sluice__fetch_open(engine);
 	if (!error)

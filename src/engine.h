@@ -33,6 +33,7 @@ struct sluice__slab;
 struct sluice__uring;
 struct sluice__poller;
 struct sluice__fetcher;
+struct sluice__trace;
 
 struct sluice_engine {
 	/* What a start touches. */
@@ -50,6 +51,7 @@ struct sluice_engine {
 	struct sluice__chain *sink; /* where records go that end: done, or inside a start its own */
 
 	const struct sluice__backend *backend;
+	struct sluice__trace *trace; /* NULL: off */
 	struct sluice__uring *uring;
 	struct sluice__poller *poller; /* epoll's */
 	struct sluice_options options;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Options: defaults, what the caller changed, and what the environment takes away. */
 #include <errno.h>
+#include <sluice/trace.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine.h"
+
+#define TRACE_EVENTS 16384 /* 1 MiB */
 
 static const struct sluice_options defaults = {
 	.size = sizeof(struct sluice_options),
@@ -53,6 +56,18 @@ static uint32_t power_of_two(uint32_t at_least)
 	return value;
 }
 
+static void fill_in_trace(struct sluice_options *own)
+{
+	size_t length = own->trace_path ? strlen(own->trace_path) : 0;
+
+	if (own->trace_path && !own->trace_events)
+		own->trace_events = TRACE_EVENTS;
+	if (own->trace_events)
+		own->trace_events = power_of_two(own->trace_events);
+	if (length >= 5 && strcmp(own->trace_path + length - 5, ".json") == 0)
+		own->trace_format = SLUICE_TRACE_JSON;
+}
+
 /* 0 where nothing sensible can be meant by it: the default. */
 static void fill_in(struct sluice_options *own)
 {
@@ -74,6 +89,7 @@ static void fill_in(struct sluice_options *own)
 		own->receive_buffers_per_socket = defaults.receive_buffers_per_socket;
 	if (!own->worker_threads)
 		own->worker_threads = defaults.worker_threads;
+	fill_in_trace(own);
 	own->ring_entries = power_of_two(own->ring_entries);
 	own->receive_buffers = power_of_two(own->receive_buffers);
 }
@@ -86,6 +102,8 @@ static int check_values(const struct sluice_options *own)
 	if (own->ring_entries > 32768 || own->receive_buffers > 32768 ||
 	    own->receive_buffer_bytes > 1 << 24 || own->handler_budget > INT32_MAX ||
 	    own->gather_bytes > 1 << 30)
+		return -EINVAL;
+	if (own->trace_events > 1 << 24 || own->trace_format > SLUICE_TRACE_JSON)
 		return -EINVAL;
 	return 0;
 }
@@ -126,6 +144,22 @@ static uint32_t disabled_by_environment(void)
 	return disabled;
 }
 
+/* A program that runs with other rights than its user's does not write where he says. */
+static void trace_of_environment(struct sluice_options *own)
+{
+	const char *path = secure_getenv("SLUICE_TRACE");
+
+	if (!own->trace_path && path && *path)
+		own->trace_path = path;
+}
+
+static int ask_environment(struct sluice_options *own)
+{
+	own->disable |= disabled_by_environment();
+	trace_of_environment(own);
+	return backend_of_environment(own);
+}
+
 int sluice__options_copy(struct sluice_options *own, const struct sluice_options *given)
 {
 	int error;
@@ -140,12 +174,7 @@ int sluice__options_copy(struct sluice_options *own, const struct sluice_options
 		memcpy(own, given, given->size < sizeof *own ? given->size : sizeof *own);
 		own->size = sizeof *own;
 	}
+	error = own->ignore_environment ? 0 : ask_environment(own);
 	fill_in(own);
-	error = check_values(own);
-	if (error)
-		return error;
-	if (own->ignore_environment)
-		return 0;
-	own->disable |= disabled_by_environment();
-	return backend_of_environment(own);
+	return error ? error : check_values(own);
 }

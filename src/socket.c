@@ -11,6 +11,7 @@
 
 #include "contract.h"
 #include "engine.h"
+#include "trace.h"
 
 static int option(int fd, int name, int *ret_value)
 {
@@ -127,6 +128,8 @@ static void enlist(struct sluice_engine *engine, struct sluice_socket *socket)
 	engine->sockets = socket;
 	engine->statistics.sockets++;
 	pthread_mutex_unlock(&engine->lock);
+	if (engine->trace)
+		sluice__trace_socket(socket, SLUICE__TRACE_ATTACH);
 }
 
 static void initialise(struct sluice_socket *socket, struct sluice_engine *engine, int fd)
@@ -138,6 +141,7 @@ static void initialise(struct sluice_socket *socket, struct sluice_engine *engin
 	socket->limit_bytes = engine->options.queue_limit_bytes;
 	socket->high_bytes = UINT64_MAX;
 	socket->attention_at = socket->limit_bytes ? socket->limit_bytes : UINT64_MAX;
+	socket->refuse = engine->trace ? SLUICE__TRACED : 0;
 }
 
 int sluice__socket_make(struct sluice_engine *engine, int fd, struct sluice_socket **ret_socket)
@@ -172,7 +176,7 @@ int sluice__socket_make_accepted(const struct sluice_socket *listener, int fd,
 	initialise(socket, engine, fd);
 	socket->family = listener->family;
 	socket->type = listener->type;
-	socket->refuse = sluice__refuse(listener) & (SLUICE__DATAGRAM | SLUICE__NOT_TCP);
+	socket->refuse |= sluice__refuse(listener) & (SLUICE__DATAGRAM | SLUICE__NOT_TCP);
 	enlist(engine, socket);
 	engine->statistics.accepted++;
 	*ret_socket = socket;

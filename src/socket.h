@@ -28,9 +28,10 @@ enum {
 	SLUICE__DISCONNECTED = 1 << 6, /* by us, without reuse: it cannot connect again */
 	SLUICE__SHUT_RECEIVE = 1 << 7,
 	SLUICE__NOT_TCP = 1 << 8, /* a stream, but nothing with a cork or an urgent byte */
+	SLUICE__TRACED = 1 << 9,  /* the engine has a trace: starts go where it is told */
 	SLUICE__SLOW_STREAM = SLUICE__CLOSED | SLUICE__UNCONNECTED | SLUICE__CONNECTING |
 			      SLUICE__LISTENING | SLUICE__DATAGRAM | SLUICE__SHUT_SEND |
-			      SLUICE__DISCONNECTED
+			      SLUICE__DISCONNECTED | SLUICE__TRACED
 };
 
 /* state: the owner's. */

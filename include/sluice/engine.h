@@ -81,7 +81,16 @@ struct sluice_options {
 	uint32_t receive_buffer_bytes; /* each; 16 KiB */
 	uint32_t receive_buffers_per_socket; /* lent to one socket at once; 8 */
 	uint32_t worker_threads;             /* the kernel's, for one engine's files; 4 */
-	uint32_t ignore_environment; /* not 0: SLUICE_BACKEND, SLUICE_DISABLE mean nothing */
+	uint32_t ignore_environment; /* not 0: SLUICE_BACKEND, _DISABLE, _TRACE mean nothing */
+	uint32_t trace_events; /* in the ring of the trace (trace.h), 0: none; 64 bytes each; 0 */
+	uint32_t trace_format; /* SLUICE_TRACE_*, of what is written to trace_path */
+	/*
+	 * A file that the trace is added to, as the ring fills (by the engine's thread, which waits
+	 * for the disk) and when the engine is destroyed; JSON also where its name ends in .json.
+	 * Turns the trace on, with 16,384 events if no number is given. Read by create alone. NULL:
+	 * the environment's SLUICE_TRACE=path, if there is one.
+	 */
+	const char *trace_path;
 };
 
 /*

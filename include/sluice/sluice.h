@@ -16,6 +16,7 @@
 #include <sluice/socket.h>
 #include <sluice/statistics.h>
 #include <sluice/timer.h>
+#include <sluice/trace.h>
 #include <sluice/version.h>
 
 #endif

@@ -62,6 +62,8 @@ static const struct option_spec specs[] = {
 	 MEMBER(cache_file_bytes), 0, 1 << 20, OPTION_SIZE, 0},
 	{"revalidate", "SECONDS", "after which a file is looked at again [1]", MEMBER(revalidate_s),
 	 0, DAY_S, OPTION_NUMBER, 0},
+	{"trace", "FILE", "add every call and completion to the file; JSON in a .json",
+	 MEMBER(trace), 0, 0, OPTION_STRING, 0},
 };
 
 static const struct option_table table = {

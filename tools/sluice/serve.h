@@ -26,6 +26,7 @@ struct serve_options {
 	bool dotfiles;
 	bool access_log;
 	const char *access_log_file; /* NULL: standard output */
+	const char *trace;           /* NULL: none */
 };
 
 #endif

@@ -187,6 +187,7 @@ static int create_engine(struct worker *worker)
 	sluice_options_init(&options, sizeof(options));
 	options.backend = (uint32_t)worker->server->options->backend;
 	options.sigpipe_ignored = 1;
+	options.trace_path = worker->server->options->trace;
 	return sluice_engine_create(&worker->engine, &options);
 }
 

@@ -41,6 +41,7 @@ static void initialise(struct sluice_engine *engine)
 	sluice__wheel_init(&engine->deadlines, engine->now_ns);
 	sluice__wheel_init(&engine->timers, engine->now_ns);
 	pthread_mutex_init(&engine->lock, NULL);
+	sluice__handlers_init(&engine->handlers);
 }
 
 static void free_sockets(struct sluice_engine *engine)
@@ -68,6 +69,7 @@ static void free_engine(struct sluice_engine *engine)
 	sluice__packets_free_pool(engine);
 	sluice__posts_drop(engine);
 	sluice__trace_close(engine);
+	sluice__handlers_destroy(&engine->handlers);
 	pthread_mutex_destroy(&engine->lock);
 	free(engine);
 }
@@ -205,13 +207,19 @@ int sluice_engine_start(struct sluice_engine *engine)
 	return -error;
 }
 
+/* In a handler, or in a callback of Begin and End. */
+static bool would_wait_for_itself(const struct sluice_engine *engine)
+{
+	return (sluice__is_owner(engine) && engine->delivering) || sluice__handlers_is_one(engine);
+}
+
 int sluice_engine_stop(struct sluice_engine *engine)
 {
 	if (!engine)
 		return -EINVAL;
 	if (sluice__dead(engine) & SLUICE__DEAD_FORKED)
 		return -EBADF;
-	if (sluice__is_owner(engine) && engine->delivering)
+	if (would_wait_for_itself(engine))
 		return -EDEADLK;
 	if (!engine->started)
 		return -EINVAL;
@@ -259,6 +267,7 @@ void sluice__engine_end(struct sluice_engine *engine)
 	/* A start that raced the end is refused from here on, or is ended here. */
 	sluice__mailbox_close(engine);
 	sluice__deliver(engine);
+	sluice__handlers_end(engine);
 	set_creator(engine, 0);
 	__atomic_store_n(&engine->owner, 0, __ATOMIC_RELEASE);
 }
@@ -272,12 +281,13 @@ int sluice_engine_destroy(struct sluice_engine *engine)
 	dead = sluice__dead(engine);
 	if (dead & SLUICE__DEAD_FORKED)
 		return -EBADF; /* the parent's, memory and all */
+	if (would_wait_for_itself(engine))
+		return -EDEADLK;
 	if (dead & SLUICE__DEAD_LOST) {
+		sluice__handlers_end(engine);
 		free_engine(engine);
 		return 0;
 	}
-	if (sluice__is_owner(engine) && engine->delivering)
-		return -EDEADLK;
 	if (engine->started) {
 		int error = sluice_engine_stop(engine);
 

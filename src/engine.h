@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "backend.h"
+#include "handlers.h"
 #include "record.h"
 #include "socket.h"
 #include "wheel.h"
@@ -104,6 +105,7 @@ struct sluice_engine {
 	struct sluice_socket *sockets;
 	struct sluice_socket *socket_pool;
 	struct sluice__slab *slabs;
+	struct sluice__handlers handlers;
 	pthread_t thread; /* with engine_start */
 	bool started;
 	bool stopping;              /* atomic */

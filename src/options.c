@@ -23,6 +23,7 @@ static const struct sluice_options defaults = {
 	.receive_buffer_bytes = 16 << 10,
 	.receive_buffers_per_socket = 8,
 	.worker_threads = 4,
+	.handler_threads_max = 64,
 };
 
 int sluice_options_init(struct sluice_options *options, size_t size)
@@ -90,6 +91,8 @@ static void fill_in(struct sluice_options *own)
 	if (!own->worker_threads)
 		own->worker_threads = defaults.worker_threads;
 	fill_in_trace(own);
+	if (!own->handler_threads_max)
+		own->handler_threads_max = defaults.handler_threads_max;
 	own->ring_entries = power_of_two(own->ring_entries);
 	own->receive_buffers = power_of_two(own->receive_buffers);
 }
@@ -101,7 +104,7 @@ static int check_values(const struct sluice_options *own)
 		return -EINVAL;
 	if (own->ring_entries > 32768 || own->receive_buffers > 32768 ||
 	    own->receive_buffer_bytes > 1 << 24 || own->handler_budget > INT32_MAX ||
-	    own->gather_bytes > 1 << 30)
+	    own->gather_bytes > 1 << 30 || own->handler_threads_max > 4096)
 		return -EINVAL;
 	if (own->trace_events > 1 << 24 || own->trace_format > SLUICE_TRACE_JSON)
 		return -EINVAL;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "apm.h"
 #include "engine.h"
 
 static pthread_mutex_t engines_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -34,6 +35,7 @@ static void in_child(void)
 		engine->owner = 0;
 		engine->creator = 0;
 		pthread_mutex_init(&engine->lock, NULL);
+		pthread_mutex_init(&engine->handlers.lock, NULL);
 	}
 	pthread_mutex_unlock(&engines_lock);
 }
@@ -48,6 +50,7 @@ static void owner_exits(void *token)
 		__atomic_fetch_or(&engine->dead, SLUICE__DEAD_LOST, __ATOMIC_RELAXED);
 		__atomic_store_n(&engine->owner, 0, __ATOMIC_RELEASE);
 		engine->creator = 0;
+		sluice__apm_lost(engine);
 	}
 	pthread_mutex_unlock(&engines_lock);
 }

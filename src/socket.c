@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "apm.h"
 #include "contract.h"
 #include "engine.h"
 #include "trace.h"
@@ -227,6 +228,7 @@ void sluice__socket_free(struct sluice_socket *socket)
 
 	sluice__accepter_free(socket);
 	sluice__receiver_free(socket);
+	sluice__apm_free(socket);
 	unlist(engine, socket);
 	give_memory(engine, socket);
 }
@@ -236,7 +238,8 @@ static bool is_gone(const struct sluice_engine *engine, const struct sluice_sock
 {
 	return engine->done.taken >= socket->dead_at && !socket->events && socket->armed == 0 &&
 	       !socket->receiver && !socket->accepter && !(socket->state & SLUICE__READY) &&
-	       !__atomic_load_n(&socket->attention, __ATOMIC_RELAXED);
+	       !__atomic_load_n(&socket->attention, __ATOMIC_RELAXED) &&
+	       sluice__apm_is_quiet(socket);
 }
 
 void sluice__sockets_free_dead(struct sluice_engine *engine)
@@ -271,7 +274,8 @@ static bool is_idle(const struct sluice_socket *socket)
 {
 	return !socket->queue.list.head && !socket->receives.head && !socket->connecting &&
 	       !socket->receiver && !socket->accepter && socket->armed == 0 &&
-	       !__atomic_load_n(&socket->attention, __ATOMIC_RELAXED);
+	       !__atomic_load_n(&socket->attention, __ATOMIC_RELAXED) &&
+	       sluice__apm_is_quiet(socket);
 }
 
 int sluice_socket_detach(struct sluice_socket *socket)

@@ -91,6 +91,8 @@ struct sluice_options {
 	 * the environment's SLUICE_TRACE=path, if there is one.
 	 */
 	const char *trace_path;
+	uint32_t handler_threads_max;   /* for callbacks of Begin and End; 64 */
+	uint32_t cancel_on_thread_exit; /* not 0: what a thread started ends with it; 0 */
 };
 
 /*

@@ -8,6 +8,7 @@
 #define SLUICE_SLUICE_H
 
 #include <sluice/args.h>
+#include <sluice/async.h>
 #include <sluice/engine.h>
 #include <sluice/error.h>
 #include <sluice/operations.h>

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "apm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static atomic_int turns;
+
+void call_init(struct call *call, struct fixture *fixture, struct sluice_socket *socket)
+{
+	memset(call, 0, sizeof *call);
+	call->fixture = fixture;
+	call->socket = socket;
+}
+
+struct call *calls_new(struct fixture *fixture, struct sluice_socket *socket, size_t count)
+{
+	struct call *calls = malloc(count * sizeof *calls);
+
+	cr_assert(calls);
+	for (size_t i = 0; i < count; i++)
+		call_init(&calls[i], fixture, socket);
+	return calls;
+}
+
+void call_back(struct sluice_async_result *result)
+{
+	struct call *call = sluice_async_result_state(result);
+	struct sluice_engine *engine = call->fixture->engine;
+
+	call->turn = atomic_fetch_add(&turns, 1);
+	call->seen = result;
+	call->thread = pthread_self();
+	atomic_fetch_add(&call->entered, 1);
+	if (call->within)
+		call->answer = call->within(call);
+	atomic_fetch_add(&call->called, 1);
+	sluice_engine_wake(engine);
+}
+
+int64_t ends_send(struct call *call)
+{
+	return sluice_end_send(call->socket, call->seen, &call->error);
+}
+
+int64_t ends_send_to(struct call *call)
+{
+	return sluice_end_send_to(call->socket, call->seen);
+}
+
+int64_t ends_send_file(struct call *call)
+{
+	return sluice_end_send_file(call->socket, call->seen);
+}
+
+int64_t ends_receive(struct call *call)
+{
+	return sluice_end_receive(call->socket, call->seen, &call->error);
+}
+
+int64_t ends_connect(struct call *call)
+{
+	return sluice_end_connect(call->socket, call->seen);
+}
+
+int64_t ends_disconnect(struct call *call)
+{
+	return sluice_end_disconnect(call->socket, call->seen);
+}
+
+int begin_send(struct call *call, const void *base, size_t length)
+{
+	return sluice_begin_send(call->socket, base, length, 0, (int64_t)length, 0, NULL, call_back,
+				 call, &call->result);
+}
+
+bool were_called(const struct call *calls, size_t count)
+{
+	while (count--)
+		if (!was_called(&calls[count]))
+			return false;
+	return true;
+}
+
+static void *run_aside(void *token)
+{
+	struct aside *aside = token;
+
+	atomic_store(&aside->tid, (int)gettid());
+	aside->answer = aside->function(aside->call);
+	atomic_store(&aside->over, true);
+	sluice_engine_wake(aside->call->fixture->engine);
+	return NULL;
+}
+
+void aside_start(struct aside *aside, struct call *call, call_fn *function)
+{
+	aside->call = call;
+	aside->function = function;
+	atomic_init(&aside->over, false);
+	atomic_init(&aside->tid, 0);
+	cr_assert_eq(pthread_create(&aside->thread, NULL, run_aside, aside), 0);
+}
+
+int64_t aside_join(struct aside *aside)
+{
+	run_until(aside->call->fixture, atomic_load(&aside->over));
+	cr_assert_eq(pthread_join(aside->thread, NULL), 0);
+	return aside->answer;
+}
+
+static bool sleeps(int tid)
+{
+	char path[64], text[256] = "";
+	const char *state;
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+	file = fopen(path, "re");
+	cr_assert(file, "%s cannot be read", path);
+	state = fgets(text, sizeof text, file) ? strrchr(text, ')') : NULL;
+	fclose(file);
+	return state && strncmp(state, ") S", 3) == 0;
+}
+
+void aside_await_sleep(struct aside *aside)
+{
+	int64_t deadline = now_ns() + GUARD_NS;
+
+	while (!atomic_load(&aside->tid) || !sleeps(atomic_load(&aside->tid))) {
+		cr_assert(!atomic_load(&aside->over), "it did not wait");
+		cr_assert_lt(now_ns(), deadline, "it never slept");
+		usleep(1000);
+	}
+}

@@ -100,29 +100,16 @@ static int try_queued(struct sluice_socket *socket, struct sluice_args *args)
 	return mine.first ? finished(engine, args) : 1;
 }
 
-/* One file and nothing else: needs no queue as long as it goes whole. */
-static int try_file(struct sluice_socket *socket, struct sluice_args *args)
+int sluice__begin_tried_file(struct sluice_socket *socket, struct sluice_args *args, uint64_t count,
+			     int64_t taken)
 {
 	struct sluice_engine *engine = socket->engine;
-	struct sluice__packets *packets = args->rare.side;
 	struct sluice__chain mine;
-	int64_t taken = sluice__file_try(socket, packets);
 
-	if (taken == -EOPNOTSUPP)
-		return try_queued(socket, args);
-	if (likely(taken == (int64_t)packets->parts->count)) {
-		sluice__sigpipe_unmask(engine);
-		engine->statistics.files_sendfile++;
-		socket->transmissions++;
-		socket->records_sent++;
-		socket->bytes_sent += (uint64_t)taken;
-		sluice__record_result(args, SLUICE_ERROR_SUCCESS, 0, (uint64_t)taken);
-		return finished(engine, args);
-	}
 	sluice__chain_init(&mine);
 	engine->sink = &mine;
 	push(socket, args);
-	sluice__file_tried(socket, packets->parts->count, taken);
+	sluice__file_tried(socket, count, taken);
 	sluice__sigpipe_unmask(engine);
 	engine->sink = &engine->done;
 	return mine.first ? finished(engine, args) : 1;
@@ -151,8 +138,6 @@ static int begin_send(struct sluice_socket *socket, struct sluice_args *args, bo
 		push(socket, args);
 		return 1;
 	}
-	if (args->run.extras == SLUICE__PACKETS)
-		return try_file(socket, args);
 	if (args->run.extras || (refuse & SLUICE__DATAGRAM))
 		return try_queued(socket, args);
 	return try_plain(socket, args);

@@ -211,6 +211,18 @@ static int check_packets(struct sluice_socket *socket, struct sluice_args *args)
 	return sluice__has_peer(socket) ? 0 : -EOPNOTSUPP;
 }
 
+/* Nothing about it is unusual, and nothing stands before it. */
+static bool is_lone_file(const struct sluice_socket *socket, const struct sluice_args *args)
+{
+	const struct sluice_engine *engine = socket->engine;
+
+	return !unusual(socket, args) && args->rare.packet_count == 1 &&
+	       args->rare.packets->kind == SLUICE_PACKET_FILE && !args->transmit_flags &&
+	       sluice__is_owner(engine) && !left_outside(engine) && !engine->busy &&
+	       !socket->queue.list.head &&
+	       !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED | SLUICE__ENDING));
+}
+
 static int send_packets(struct sluice_socket *socket, struct sluice_args *args)
 {
 	struct sluice__packets *packets;
@@ -218,6 +230,11 @@ static int send_packets(struct sluice_socket *socket, struct sluice_args *args)
 
 	if (!socket || !args)
 		return -EINVAL;
+	if (likely(is_lone_file(socket, args))) {
+		error = sluice__lone_start(socket, args);
+		if (error != SLUICE__ELSEWHERE)
+			return error;
+	}
 	error = sluice__check_alive(socket, args);
 	if (!error)
 		error = check_packets(socket, args);

@@ -193,6 +193,9 @@ static inline bool sluice__left_outside(const struct sluice_engine *engine)
 int sluice__end_at_once(struct sluice_engine *engine, struct sluice_args *args, bool may_finish,
 			int32_t error, int32_t native, uint64_t bytes);
 int sluice__begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
+/* A record that is one file, an attempt at which has been made already, outside of its queue. */
+int sluice__begin_tried_file(struct sluice_socket *socket, struct sluice_args *args, uint64_t count,
+			     int64_t taken);
 
 /* transmit.c */
 void sluice__ready(struct sluice_socket *socket);
@@ -299,17 +302,25 @@ int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args,
 			 struct sluice__packets **ret_packets);
 void sluice__packets_close(struct sluice_engine *engine, struct sluice__packets *packets);
 void sluice__packets_free_pool(struct sluice_engine *engine);
+struct sluice__packets *sluice__packets_take(struct sluice_engine *engine); /* or NULL */
+void sluice__packets_give(struct sluice_engine *engine, struct sluice__packets *packets);
+void sluice__packets_reset(struct sluice__packets *packets);
+int sluice__file_status(int fd, struct stat *status); /* 0, or -1 and errno */
+
+/*
+ * lone.c: one open file and nothing else, on the engine's thread, where nothing stands before it.
+ * As a starting call answers, or SLUICE__ELSEWHERE: nothing was done, it goes the common way.
+ */
+#define SLUICE__ELSEWHERE 2
+int sluice__lone_start(struct sluice_socket *socket, struct sluice_args *args);
 
 /* file.c: the head of the queue is a file */
 /* One slice. True: go on with the queue; false: the socket waits, or stands in the ready list again. */
 bool sluice__file_transmit(struct sluice_socket *socket);
 /* What an attempt at count bytes of the head's file gave. */
 bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t taken);
-/*
- * A lone hot file that fits a slice, before its record stands in the queue: bytes or -errno;
- * -EOPNOTSUPP, nothing was tried: it goes the way of the others.
- */
-int64_t sluice__file_try(struct sluice_socket *socket, struct sluice__packets *packets);
+/* An attempt at a slice by sendfile(2): bytes or -errno. */
+int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset, uint64_t count);
 /* The head ends early: takes the cork off, leaves the window that is fetched for it. */
 void sluice__file_abandon(struct sluice_socket *socket);
 /* A record with these extras has gone: takes the cork off, unless more was announced. */

@@ -12,11 +12,12 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include "engine.h"
 
 #define LOOKS 1024u            /* remembered; a newer one takes an older one's place */
-#define LOOK_NS 1000000000u    /* for how long */
+#define LOOK_NS 1000000000u    /* for how long, by a clock that is cheap to ask */
 #define LOOK_SHIFT 20          /* bytes of a file that one memory speaks for: 1 MiB */
 #define TMPFS_MAGIC 0x01021994 /* always in memory, but does not say so */
 
@@ -84,6 +85,14 @@ uint64_t sluice__fetch_identity(const struct stat *status)
 	return mix(mix((uint64_t)status->st_dev) + (uint64_t)status->st_ino) | 1;
 }
 
+static uint64_t look_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 static struct look *memory_of(struct sluice_engine *engine, uint64_t identity, uint64_t offset,
 			      uint64_t *ret_key)
 {
@@ -103,11 +112,13 @@ static uint64_t end_of(uint64_t at, uint64_t to)
 
 static bool remembered(struct sluice_engine *engine, uint64_t identity, uint64_t from, uint64_t to)
 {
+	uint64_t now = look_clock();
+
 	for (uint64_t at = from; at < to; at = end_of(at, to)) {
 		uint64_t key;
 		const struct look *look = memory_of(engine, identity, at, &key);
 
-		if (look->key != key || look->until_ns <= engine->now_ns || look->from > at ||
+		if (look->key != key || look->until_ns <= now || look->from > at ||
 		    look->to < end_of(at, to))
 			return false;
 	}
@@ -116,16 +127,18 @@ static bool remembered(struct sluice_engine *engine, uint64_t identity, uint64_t
 
 static void remember(struct sluice_engine *engine, uint64_t identity, uint64_t from, uint64_t to)
 {
+	uint64_t now = look_clock();
+
 	for (uint64_t at = from; at < to; at = end_of(at, to)) {
 		uint64_t key, end = end_of(at, to);
 		struct look *look = memory_of(engine, identity, at, &key);
-		bool joins = look->key == key && look->until_ns > engine->now_ns &&
-			     look->from <= end && look->to >= at;
+		bool joins = look->key == key && look->until_ns > now && look->from <= end &&
+			     look->to >= at;
 
 		look->from = joins && look->from < at ? look->from : at;
 		look->to = joins && look->to > end ? look->to : end;
 		look->key = key;
-		look->until_ns = engine->now_ns + LOOK_NS;
+		look->until_ns = now + LOOK_NS;
 	}
 }
 
@@ -172,9 +185,6 @@ static int look(struct sluice_engine *engine, const struct sluice__part *part, u
 bool sluice__fetch_is_hot(struct sluice_engine *engine, const struct sluice__part *part,
 			  uint64_t offset, uint64_t count)
 {
-	if (engine->slices == 0)
-		engine->now_ns =
-			sluice__now(); /* a turn without deadlines does not keep the time */
 	if (remembered(engine, part->identity, offset, offset + count))
 		return true;
 	if (look(engine, part, offset, count) != HOT)

@@ -94,11 +94,9 @@ static int64_t send_by_reading(struct sluice_socket *socket, int fd, uint64_t of
 	return engine->backend->try_send(engine, socket, &message, more ? MSG_MORE : 0);
 }
 
-static int64_t send_by_sendfile(struct sluice_socket *socket, int fd, uint64_t offset,
-				uint64_t count)
+int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset, uint64_t count)
 {
 	struct sluice_engine *engine = socket->engine;
-
 	int64_t taken;
 
 	sluice__sigpipe_mask(engine);
@@ -149,7 +147,7 @@ static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *
 	default:
 		break;
 	}
-	return send_by_sendfile(socket, part->fd, offset, count);
+	return sluice__file_send(socket, part->fd, offset, count);
 }
 
 /*
@@ -277,22 +275,6 @@ static bool settle(struct sluice_socket *socket, uint64_t asked, uint64_t taken)
 	}
 	sluice__ready(socket); /* the others have their turn first */
 	return false;
-}
-
-int64_t sluice__file_try(struct sluice_socket *socket, struct sluice__packets *packets)
-{
-	struct sluice_engine *engine = socket->engine;
-	const struct sluice__part *part = packets->parts;
-
-	if (packets->count != 1 || packets->beyond || part->kind != SLUICE__PART_FILE ||
-	    part->count > engine->options.file_slice_bytes ||
-	    way_of(engine, packets, part) != SLUICE__PLAN_SENDFILE)
-		return -EOPNOTSUPP;
-	if (!sluice__fetch_is_hot(engine, part, part->offset, part->count)) {
-		packets->cold = true;
-		return -EOPNOTSUPP;
-	}
-	return send_by_sendfile(socket, part->fd, part->offset, part->count);
 }
 
 /*

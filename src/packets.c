@@ -38,7 +38,7 @@ static struct sluice__packets *take_pooled(struct sluice_engine *engine)
 	return packets;
 }
 
-static struct sluice__packets *take(struct sluice_engine *engine)
+struct sluice__packets *sluice__packets_take(struct sluice_engine *engine)
 {
 	struct sluice__packets *packets = take_pooled(engine);
 
@@ -53,7 +53,7 @@ static struct sluice__packets *take(struct sluice_engine *engine)
 }
 
 /* Some for the engine's thread, the rest for all. */
-static void give(struct sluice_engine *engine, struct sluice__packets *packets)
+void sluice__packets_give(struct sluice_engine *engine, struct sluice__packets *packets)
 {
 	if (sluice__is_owner(engine) && (!engine->packets_own || engine->packets_own->rank < OWN)) {
 		packets->rank = engine->packets_own ? engine->packets_own->rank + 1 : 1;
@@ -65,6 +65,21 @@ static void give(struct sluice_engine *engine, struct sluice__packets *packets)
 	packets->next = engine->packets_pool;
 	engine->packets_pool = packets;
 	pthread_mutex_unlock(&engine->lock);
+}
+
+void sluice__packets_reset(struct sluice__packets *packets)
+{
+	packets->count = 0;
+	packets->index = 0;
+	packets->opened = false;
+	packets->beyond = false;
+	packets->cold = false;
+	packets->unspliceable = false;
+	packets->at = 0;
+	packets->warm_to = 0;
+	packets->memory = 0;
+	packets->copy = false;
+	packets->bounce_used = 0;
 }
 
 static int make_room(struct sluice_engine *engine, struct sluice__packets *packets, uint64_t count)
@@ -97,7 +112,7 @@ void sluice__packets_close(struct sluice_engine *engine, struct sluice__packets 
 		sluice__bounce_put(engine, packets->bounce);
 	packets->bounce = NULL;
 	packets->count = 0;
-	give(engine, packets);
+	sluice__packets_give(engine, packets);
 }
 
 static void free_list(struct sluice__packets *packets)
@@ -123,7 +138,7 @@ void sluice__packets_free_pool(struct sluice_engine *engine)
 
 /* ---- parts ---- */
 
-static int status_of(int fd, struct stat *status)
+int sluice__file_status(int fd, struct stat *status)
 {
 #if defined(__x86_64__)
 	/* Not by way of newfstatat(2), as glibc goes: that costs a third more. */
@@ -139,7 +154,7 @@ static int look(int fd, struct sluice__part *part, const struct sluice_packet *p
 	struct stat status;
 	uint64_t size, offset = (uint64_t)packet->offset, count = (uint64_t)packet->count;
 
-	if (status_of(fd, &status) < 0)
+	if (sluice__file_status(fd, &status) < 0)
 		return -errno;
 	if (!S_ISREG(status.st_mode))
 		return -EINVAL;
@@ -207,29 +222,15 @@ static int add(struct sluice__packets *packets, const struct sluice_packet *pack
 	return 0;
 }
 
-static void reset(struct sluice__packets *packets)
-{
-	packets->count = 0;
-	packets->index = 0;
-	packets->opened = false;
-	packets->beyond = false;
-	packets->cold = false;
-	packets->unspliceable = false;
-	packets->at = 0;
-	packets->warm_to = 0;
-	packets->memory = 0;
-	packets->bounce_used = 0;
-}
-
 int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args,
 			 struct sluice__packets **ret_packets)
 {
-	struct sluice__packets *packets = take(engine);
+	struct sluice__packets *packets = sluice__packets_take(engine);
 	int error;
 
 	if (!packets)
 		return -ENOMEM;
-	reset(packets);
+	sluice__packets_reset(packets);
 	packets->copy = args->transmit_flags & SLUICE_TRANSMIT_COPY;
 	error = make_room(engine, packets, args->rare.packet_count);
 	for (uint64_t i = 0; i < args->rare.packet_count && !error; i++)

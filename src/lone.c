@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One open file and nothing else, with nothing before it on its socket: most of what a sender of
+ * files does. The kernel's two calls (the look, and sendfile) are nearly all of what a small one
+ * costs, so what stands around them is kept short.
+ */
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "contract.h"
+#include "engine.h"
+#include "plan.h"
+
+static bool goes_by_sendfile(const struct sluice_engine *engine)
+{
+	struct sluice__plan_file facts = {
+		.way = engine->options.file_way,
+		.sendfile = engine->capabilities & SLUICE_CAPABILITY_SENDFILE,
+	};
+
+	return sluice__plan_file(&facts) == SLUICE__PLAN_SENDFILE;
+}
+
+/* What of the file is to be sent. False: not this way, or not at all. */
+static bool measure(const struct sluice_engine *engine, const struct stat *status,
+		    const struct sluice_packet *packet, struct sluice__part *part)
+{
+	uint64_t size = (uint64_t)status->st_size, offset = (uint64_t)packet->offset;
+	uint64_t count = (uint64_t)packet->count;
+
+	if (offset > size || count > size - offset)
+		return false;
+	*part = (struct sluice__part){
+		.kind = SLUICE__PART_FILE,
+		.fd = packet->fd,
+		.offset = offset,
+		.count = count ? count : size - offset,
+		.identity = sluice__fetch_identity(status),
+	};
+	return part->count && part->count <= engine->options.file_slice_bytes;
+}
+
+static void finish(struct sluice_socket *socket, struct sluice_args *args, uint64_t count)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	if (engine->sigpipe_masked)
+		sluice__sigpipe_unmask(engine);
+	engine->statistics.records_started++;
+	engine->statistics.records_eager++;
+	engine->statistics.files_sendfile++;
+	socket->transmissions++;
+	socket->records_sent++;
+	socket->bytes_sent += count;
+	args->error = SLUICE_ERROR_SUCCESS;
+	args->native_error = 0;
+	args->bytes_transferred = count;
+	args->last_operation = SLUICE_OPERATION_SEND_PACKETS;
+}
+
+static void pack(struct sluice_args *args, struct sluice__packets *packets,
+		 const struct sluice__part *part)
+{
+	packets->parts[0] = *part;
+	packets->count = 1;
+	args->rare.side = packets;
+}
+
+/*
+ * It was looked at and is not in the page cache, which must not be asked again: the look has
+ * started to read it.
+ */
+static int start_cold(struct sluice_socket *socket, struct sluice_args *args,
+		      struct sluice__packets *packets, const struct sluice__part *part)
+{
+	pack(args, packets, part);
+	packets->cold = true;
+	return sluice__start(socket, args, SLUICE_OPERATION_SEND_PACKETS, SLUICE__PACKETS, 0);
+}
+
+/* Not all of it was taken, or none: on as the head of the queue, what is over begins there. */
+static int go_on(struct sluice_socket *socket, struct sluice_args *args,
+		 struct sluice__packets *packets, const struct sluice__part *part, int64_t taken)
+{
+	struct sluice_engine *engine = socket->engine;
+	int answer;
+
+	pack(args, packets, part);
+	args->run.extras |= SLUICE__PACKETS;
+	engine->statistics.records_started++;
+	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND_PACKETS);
+	answer = sluice__begin_tried_file(socket, args, part->count, taken);
+	if (engine->foreign && answer)
+		sluice__listen_again(engine);
+	return answer;
+}
+
+int sluice__lone_start(struct sluice_socket *socket, struct sluice_args *args)
+{
+	const struct sluice_packet *packet = args->rare.packets;
+	struct sluice_engine *engine = socket->engine;
+	struct sluice__packets *packets;
+	struct sluice__part part;
+	struct stat status;
+	int64_t taken;
+
+	if (!goes_by_sendfile(engine))
+		return SLUICE__ELSEWHERE;
+	if (sluice__file_status(packet->fd, &status) < 0)
+		return -errno;
+	if (!S_ISREG(status.st_mode))
+		return -EINVAL;
+	if (!measure(engine, &status, packet, &part))
+		return SLUICE__ELSEWHERE;
+	packets = sluice__packets_take(engine);
+	if (!packets)
+		return -ENOMEM;
+	sluice__packets_reset(packets);
+	if (unlikely(!sluice__fetch_is_hot(engine, &part, part.offset, part.count)))
+		return start_cold(socket, args, packets, &part);
+	taken = sluice__file_send(socket, part.fd, part.offset, part.count);
+	if (taken != (int64_t)part.count)
+		return go_on(socket, args, packets, &part, taken);
+	sluice__packets_give(engine, packets);
+	finish(socket, args, part.count);
+	return 0;
+}

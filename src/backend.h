@@ -36,8 +36,13 @@ enum {
 	 * bytes; a length of one buffer is one receive.
 	 */
 	SLUICE__REQUEST_RECEIVE_MULTI,
-	SLUICE__REQUEST_FETCH, /* a window of a file into the page cache: 0, or -errno */
-	SLUICE__REQUEST_SPLICE /* from a file into a pipe: bytes, or -errno */
+	SLUICE__REQUEST_FETCH,  /* a window of a file into the page cache: 0, or -errno */
+	SLUICE__REQUEST_SPLICE, /* from a file into a pipe: bytes, or -errno */
+	/*
+	 * As SEND, without copying. Where the buffers are still in use, even behind an error, it is
+	 * answered with `more`, and once again, as a notification, when they are free.
+	 */
+	SLUICE__REQUEST_SEND_ZEROCOPY
 };
 
 struct sluice__request {
@@ -47,9 +52,10 @@ struct sluice__request {
 	uint8_t slot;    /* the backend's */
 	int32_t fd;
 	struct sluice_socket *socket; /* NULL with FETCH and SPLICE */
-	uint64_t length;              /* RECEIVE_MULTI, FETCH, SPLICE */
+	/* RECEIVE_MULTI, FETCH, SPLICE; SEND_ZEROCOPY: its registered memory plus one, 0: none */
+	uint64_t length;
 	union {
-		struct { /* SEND, RECEIVE */
+		struct { /* SEND, SEND_ZEROCOPY, RECEIVE */
 			struct iovec *segments;
 			uint32_t segment_count;
 			uint32_t flags;         /* for send(2), recv(2) */
@@ -69,6 +75,13 @@ struct sluice__completion {
 	int32_t result;
 	uint16_t buffer; /* RECEIVE_MULTI with result > 0: which of the engine's */
 	bool more;       /* the request goes on */
+	uint8_t freed;   /* SEND_ZEROCOPY: SLUICE__FREED_* */
+};
+
+enum {
+	SLUICE__FREED_NOT,   /* this is the result */
+	SLUICE__FREED_SENT,  /* the notification: nothing was copied */
+	SLUICE__FREED_COPIED /* the kernel had to copy */
 };
 
 struct sluice__backend {
@@ -110,6 +123,11 @@ struct sluice__backend {
 	int (*buffers_open)(struct sluice_engine *engine);
 	void (*buffer_return)(struct sluice_engine *engine, uint16_t buffer);
 
+	/* Memory to send from by zero copy: 0 or -errno. NULL: it makes no use of it. */
+	int (*memory_register)(struct sluice_engine *engine, uint32_t slot, const void *base,
+			       size_t length);
+	void (*memory_unregister)(struct sluice_engine *engine, uint32_t slot);
+
 	/* The non-blocking attempts: bytes or -errno. */
 	int64_t (*try_send)(struct sluice_engine *engine, struct sluice_socket *socket,
 			    const struct msghdr *message, uint32_t flags);
@@ -129,5 +147,8 @@ int64_t sluice__direct_send_file(struct sluice_engine *engine, struct sluice_soc
 				 int file, uint64_t offset, uint64_t count);
 int64_t sluice__direct_receive(struct sluice_engine *engine, struct sluice_socket *socket,
 			       struct msghdr *message, uint32_t flags);
+
+/* Bytes that the socket's send buffer would take now. */
+uint64_t sluice__direct_room(const struct sluice_socket *socket);
 
 #endif

@@ -140,6 +140,9 @@ static int begin_send(struct sluice_socket *socket, struct sluice_args *args, bo
 	}
 	if (args->run.extras || (refuse & SLUICE__DATAGRAM))
 		return try_queued(socket, args);
+	if (unlikely(args->run.total >= socket->engine->zerocopy_from) &&
+	    sluice__hold_considers(socket, args->run.total))
+		return try_queued(socket, args);
 	return try_plain(socket, args);
 }
 

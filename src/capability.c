@@ -32,6 +32,12 @@ static const struct sluice__capability capabilities[] = {
 	 "epoll waits to the nanosecond: epoll_pwait2 (5.11)"},
 	{SLUICE_CAPABILITY_MULTISHOT_LIMIT, "multishot-limit",
 	 "one entry receives many times, but no more than its share; else once (6.16)"},
+	{SLUICE_CAPABILITY_ZEROCOPY, "zerocopy",
+	 "TCP sends from the caller's pages, and the kernel tells whether it did (6.2)"},
+	{SLUICE_CAPABILITY_REGISTERED_MEMORY, "registered-memory",
+	 "memory that is pinned once for many zero-copy sends (6.2)"},
+	{SLUICE_CAPABILITY_REGISTERED_LISTS, "registered-lists",
+	 "the same for transmissions of several segments (6.15)"},
 };
 
 #define COUNT (sizeof capabilities / sizeof *capabilities)

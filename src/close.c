@@ -4,8 +4,11 @@
  *   1. close, destroy or the engine's end set CLOSED: from then on every start is refused
  *   2. on the engine's thread, what the backend has is cancelled (close(2) cancels nothing)
  *   3. when the last request is back, what is pending ends with OperationAborted
- *   4. the peer gets RST if sends were given up, else FIN; the descriptor is closed
- *   5. once destroyed, the memory goes when the last handler has run
+ *   4. the peer gets RST if sends were given up, else FIN
+ *   5. buffers that the kernel still sends from are waited for; too long, and the connection is
+ *      reset, which frees them
+ *   6. the descriptor is closed
+ *   7. once destroyed, the memory goes when the last handler has run
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -85,34 +88,103 @@ static void close_descriptor(struct sluice_socket *socket)
 	sluice__descriptor_freed(socket->engine);
 }
 
-void sluice__socket_settle_end(struct sluice_socket *socket)
+/* Nothing that the kernel has of the stream is sent any more: it lets the buffers go. */
+static void cut(struct sluice_socket *socket)
+{
+	socket->state |= SLUICE__CUT;
+	sluice__wheel_disarm(&socket->engine->deadlines, &socket->linger);
+	sluice__socket_reset(socket);
+}
+
+static void wait_for_buffers(struct sluice_socket *socket)
+{
+	int64_t linger_ns = socket->engine->options.zerocopy_linger_ns;
+
+	if (linger_ns == 0)
+		cut(socket);
+	else if (linger_ns > 0)
+		sluice__linger_arm(socket, linger_ns);
+}
+
+/* Everything but buffers is back. */
+static void part(struct sluice_socket *socket)
 {
 	bool lost = socket->queue.list.head != NULL;
 
-	if (socket->state & SLUICE__ENDED)
-		return;
-	socket->state |= SLUICE__ENDED;
-	socket->state &= ~(uint32_t)(SLUICE__ENDING | SLUICE__BLOCKED | SLUICE__IN_FLIGHT);
+	if (socket->armed == 0)
+		socket->state |= SLUICE__ENDED;
+	socket->state |= SLUICE__PARTED;
+	socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__IN_FLIGHT);
 	sluice__wheel_disarm(&socket->engine->deadlines, &socket->linger);
 	abort_pending(socket);
 	say_goodbye(socket, lost);
+	if (socket->armed)
+		wait_for_buffers(socket);
+}
+
+static void finish_end(struct sluice_socket *socket)
+{
+	/* What the peer sent meanwhile. */
+	if (!(socket->state & SLUICE__ENDED) && !(socket->state & SLUICE__CUT) && is_tcp(socket))
+		drain(socket);
+	socket->state |= SLUICE__ENDED;
+	socket->state &= ~(uint32_t)SLUICE__ENDING;
+	sluice__wheel_disarm(&socket->engine->deadlines, &socket->linger);
 	close_descriptor(socket);
 	if (socket->state & SLUICE__DESTROYED)
 		sluice__socket_bury(socket);
 }
 
+void sluice__socket_settle_end(struct sluice_socket *socket)
+{
+	if ((socket->state & SLUICE__ENDED) || socket->armed > sluice__hold_waiting(socket))
+		return;
+	if (!(socket->state & SLUICE__PARTED))
+		part(socket);
+	if (socket->armed == 0)
+		finish_end(socket);
+}
+
+/*
+ * The engine ends and waits for nothing; a notification that is due has come in the turn before. One
+ * that does not follow the reset within this time never will, and nobody gets the bytes any more.
+ */
+#define ABANDON_NS 1000000000
+
+static void hurry(struct sluice_socket *socket)
+{
+	if (!(socket->state & SLUICE__CUT))
+		cut(socket);
+	if (!sluice__wheel_is_armed(&socket->linger))
+		sluice__linger_arm(socket, ABANDON_NS);
+}
+
+void sluice__socket_linger_over(struct sluice_socket *socket)
+{
+	if (!(socket->state & SLUICE__CUT)) {
+		cut(socket);
+		return;
+	}
+	sluice__hold_abandon(socket);
+	sluice__socket_settle_end(socket);
+}
+
 void sluice__socket_end(struct sluice_socket *socket)
 {
-	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED))
+	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED)) {
+		if (unlikely(sluice__dead(socket->engine)) && (socket->state & SLUICE__ENDING) &&
+		    (socket->state & SLUICE__PARTED))
+			hurry(socket);
 		return;
+	}
 	sluice__refuse_set(socket, SLUICE__CLOSED);
 	socket->state |= SLUICE__ENDING;
 	if (socket->queue.list.head)
 		sluice__file_abandon(socket);
+	sluice__request_cancel(socket, sluice__hold_request(socket));
 	sluice__request_cancel(socket, &socket->out);
 	sluice__request_cancel(socket, &socket->in);
-	if (socket->armed == 0)
-		sluice__socket_settle_end(socket);
+	sluice__socket_settle_end(socket);
 }
 
 void sluice__socket_end_gracefully(struct sluice_socket *socket)

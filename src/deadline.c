@@ -21,7 +21,9 @@ void sluice__linger_arm(struct sluice_socket *socket, int64_t ns)
 /* What the socket waited for: each of them excludes the others. */
 static void linger_over(struct sluice_socket *socket)
 {
-	if (socket->state & SLUICE__GRACEFUL)
+	if (socket->state & SLUICE__PARTED)
+		sluice__socket_linger_over(socket);
+	else if (socket->state & SLUICE__GRACEFUL)
 		sluice__socket_end(socket);
 	else if (socket->connecting)
 		sluice__connect_retry(socket);

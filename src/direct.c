@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The non-blocking attempts on a socket, as the kernel answers them. */
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -39,4 +40,18 @@ int64_t sluice__direct_receive(struct sluice_engine *engine, struct sluice_socke
 
 	(void)engine;
 	return taken < 0 ? -errno : taken;
+}
+
+/* The kernel counts whole pages and its own structures: a quarter more than the bytes. */
+uint64_t sluice__direct_room(const struct sluice_socket *socket)
+{
+	uint32_t memory[SK_MEMINFO_VARS];
+	socklen_t length = sizeof memory;
+	uint32_t queued, most;
+
+	if (getsockopt(socket->fd, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0)
+		return 0;
+	queued = memory[SK_MEMINFO_WMEM_QUEUED];
+	most = memory[SK_MEMINFO_SNDBUF];
+	return queued < most ? (uint64_t)(most - queued) * 4 / 5 : 0;
 }

@@ -63,6 +63,7 @@ static void free_engine(struct sluice_engine *engine)
 		engine->backend->close(engine);
 	sluice__fetch_close(engine);
 	sluice__splice_close(engine);
+	sluice__holds_free(engine);
 	free(engine->scratch);
 	free_sockets(engine);
 	sluice__buffers_close(engine);
@@ -92,6 +93,8 @@ int sluice__engine_make(struct sluice_engine **ret_engine, const struct sluice_o
 		error = backend ? backend->open(engine) : sluice__backend_choose(engine);
 		if (error)
 			engine->backend = NULL;
+		else
+			sluice__zerocopy_limits(engine);
 	}
 	if (!error)
 		error = sluice__trace_open(engine);

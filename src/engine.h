@@ -21,6 +21,7 @@
 #define SLUICE__SEGMENTS_MAX 1024u /* of one sendmsg: the kernel's UIO_MAXIOV */
 #define SLUICE__ARENA 4096u        /* segments between two entries of the kernel */
 #define SLUICE__REAP 256u          /* completions taken at a time */
+#define SLUICE__REGIONS 64u        /* registered memories */
 
 /* Kinds of nodes in the wheel of deadlines. */
 enum {
@@ -35,6 +36,8 @@ struct sluice__uring;
 struct sluice__poller;
 struct sluice__fetcher;
 struct sluice__trace;
+struct sluice__hold;
+struct sluice__hold_slab;
 
 struct sluice_engine {
 	/* What a start touches. */
@@ -47,6 +50,7 @@ struct sluice_engine {
 	struct sluice_socket **ready_end;
 	uint32_t ready_count;
 	uint32_t batches;               /* open */
+	uint64_t zerocopy_from;         /* bytes from which on zero copy is thought of */
 	struct sluice_socket *drafting; /* the ready socket that lists its bytes in draft */
 	struct sluice__chain done;      /* records that wait for their handlers */
 	struct sluice__chain *sink; /* where records go that end: done, or inside a start its own */
@@ -100,6 +104,15 @@ struct sluice_engine {
 	long sleeps;                             /* of the thread, before the first of them */
 	uint64_t slices_ns;                      /* and the time */
 	struct sluice__accepter *accept_retries; /* listeners that ran out of descriptors */
+
+	/* Zero copy. */
+	uint64_t single_below; /* records smaller than this need neither gathering nor thought */
+	struct sluice__zerocopy_prior zerocopy_prior;
+	struct sluice__hold *holds_free;
+	struct sluice__hold_slab *hold_slabs;
+	struct iovec regions[SLUICE__REGIONS]; /* registered; a base of NULL: a free place */
+	uint32_t region_count;                 /* places in use, and the free ones before them */
+	uint64_t region_refused;               /* a bit for each that the backend makes no use of */
 
 	pthread_mutex_t lock; /* sockets' list and pools */
 	struct sluice_socket *sockets;
@@ -204,7 +217,40 @@ long sluice__sleeps(void); /* of this thread: the kernel's count of voluntary sw
 void sluice__transmit_now(struct sluice_socket *socket);     /* one socket, outside of its turn */
 void sluice__transmit_blocked(struct sluice_socket *socket); /* wait until it can be written to */
 
+/* hold.c: transmissions by zero copy, whose buffers the kernel has beyond their result */
+/* Whether a start of so many bytes should go by the queue, because zero copy is an option for it. */
+bool sluice__hold_considers(struct sluice_socket *socket, uint64_t bytes);
+/* Whether what was gathered should, and can, go by zero copy. */
+bool sluice__hold_fits(struct sluice_socket *socket, const struct sluice__gather *gathered);
+bool sluice__hold_start(struct sluice_socket *socket, const struct sluice__gather *gathered);
+void sluice__hold_settle(struct sluice_socket *socket, const struct sluice__completion *completion);
+/* Where records go that end behind what is held: they wait for it. Only with HOLDING. */
+struct sluice__chain *sluice__hold_sink(const struct sluice_socket *socket);
+/* Whether the kernel has some of this half-sent record's own buffer. */
+bool sluice__hold_has(const struct sluice_socket *socket, const struct sluice_args *args);
+/* The request of the transmission in flight. */
+struct sluice__request *sluice__hold_request(struct sluice_socket *socket);
+uint32_t sluice__hold_waiting(const struct sluice_socket *socket); /* for a notification alone */
+void sluice__hold_abandon(struct sluice_socket *socket); /* notifications that will never come */
+void sluice__holds_free(struct sluice_engine *engine);
+
+/* Where records of this socket go that end, in order. */
+static inline struct sluice__chain *sluice__sink(const struct sluice_socket *socket)
+{
+	if (unlikely(socket->state & SLUICE__HOLDING))
+		return sluice__hold_sink(socket);
+	return socket->engine->sink;
+}
+
+/* memory.c: registered memory. The place plus one that all segments lie in; 0: none. */
+uint32_t sluice__region_of(const struct sluice_engine *engine, const struct iovec *segments,
+			   uint32_t count);
+/* What the options and the registered memory make of engine->zerocopy_from and single_below. */
+void sluice__zerocopy_limits(struct sluice_engine *engine);
+
 /* settle.c */
+/* What came of the transmission in flight. */
+void sluice__settle_result(struct sluice_socket *socket, int32_t result);
 void sluice__settle(struct sluice_engine *engine, const struct sluice__completion *completion);
 void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken);
 void sluice__settle_failed(struct sluice_socket *socket, int error_number);

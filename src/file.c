@@ -210,7 +210,7 @@ static void file_failed(struct sluice_socket *socket, int32_t error, int32_t nat
 
 	sluice__splice_forget(socket, args->rare.side);
 	uncork(socket);
-	sluice__sendq_finish_head(&socket->queue, socket->engine->sink, error, native,
+	sluice__sendq_finish_head(&socket->queue, sluice__sink(socket), error, native,
 				  args->run.sent);
 	if (broken)
 		sluice__socket_shut(socket, false, true);
@@ -221,7 +221,7 @@ static void finish(struct sluice_socket *socket, struct sluice_args *args)
 {
 	uint32_t extras = args->run.extras;
 
-	sluice__sendq_finish_head(&socket->queue, socket->engine->sink, SLUICE_ERROR_SUCCESS, 0,
+	sluice__sendq_finish_head(&socket->queue, sluice__sink(socket), SLUICE_ERROR_SUCCESS, 0,
 				  args->run.sent);
 	sluice__uncork_behind(socket, extras);
 	socket->records_sent++;

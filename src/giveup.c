@@ -27,28 +27,39 @@ static bool in_flight(const struct sluice_socket *socket, const struct sluice_ar
 	return false;
 }
 
-static void finish_given_up(struct sluice_engine *engine, struct sluice_args *args)
+static void finish_given_up(struct sluice__chain *done, struct sluice_args *args)
 {
 	bool overdue = args->run.extras & SLUICE__OVERDUE;
 
-	sluice__finish(engine, args,
-		       overdue ? SLUICE_ERROR_TIMED_OUT : SLUICE_ERROR_OPERATION_ABORTED,
-		       overdue ? ETIMEDOUT : ECANCELED, args->run.sent);
+	sluice__record_result(args,
+			      overdue ? SLUICE_ERROR_TIMED_OUT : SLUICE_ERROR_OPERATION_ABORTED,
+			      overdue ? ETIMEDOUT : ECANCELED, args->run.sent);
+	sluice__chain_add(done, args);
+}
+
+/* At once, but for what the kernel still sends from the record's own buffer. */
+static struct sluice__chain *sink_of(struct sluice_socket *socket, const struct sluice_args *args)
+{
+	if (args == socket->queue.list.head && sluice__hold_has(socket, args))
+		return sluice__hold_sink(socket);
+	return &socket->engine->done;
 }
 
 static void give_up_send(struct sluice_socket *socket, struct sluice_args *args)
 {
 	bool half_sent = args->run.sent > 0;
+	struct sluice__chain *done;
 
 	if (in_flight(socket, args)) {
 		socket->state |= SLUICE__MARKED;
-		sluice__request_cancel(socket, &socket->out);
+		sluice__request_cancel(socket, sluice__hold_request(socket));
 		return;
 	}
 	if (args == socket->queue.list.head)
 		sluice__file_abandon(socket);
+	done = sink_of(socket, args);
 	sluice__sendq_remove(&socket->queue, args);
-	finish_given_up(socket->engine, args);
+	finish_given_up(done, args);
 	if (half_sent && (socket->state & SLUICE__END_ON_GIVE_UP))
 		sluice__socket_shut(socket, false, true);
 	sluice__settle_shorter(socket);
@@ -61,7 +72,7 @@ static void give_up_receive(struct sluice_socket *socket, struct sluice_args *ar
 		return;
 	}
 	sluice__list_remove(&socket->receives, args);
-	finish_given_up(socket->engine, args);
+	finish_given_up(&socket->engine->done, args);
 }
 
 static void give_up_marked_sends(struct sluice_socket *socket)

@@ -24,6 +24,8 @@ static const struct sluice_options defaults = {
 	.receive_buffers_per_socket = 8,
 	.worker_threads = 4,
 	.handler_threads_max = 64,
+	.zerocopy_bytes = 32 << 10,
+	.zerocopy_linger_ns = 2000000000,
 };
 
 int sluice_options_init(struct sluice_options *options, size_t size)
@@ -93,14 +95,17 @@ static void fill_in(struct sluice_options *own)
 	fill_in_trace(own);
 	if (!own->handler_threads_max)
 		own->handler_threads_max = defaults.handler_threads_max;
+	if (!own->zerocopy_bytes)
+		own->zerocopy_bytes = defaults.zerocopy_bytes;
 	own->ring_entries = power_of_two(own->ring_entries);
 	own->receive_buffers = power_of_two(own->receive_buffers);
 }
 
 static int check_values(const struct sluice_options *own)
 {
-	if (own->backend > SLUICE_BACKEND_EPOLL || own->transmit_way > SLUICE_TRANSMIT_WAY_RING ||
-	    own->file_way > SLUICE_FILE_WAY_SPLICE)
+	if (own->backend > SLUICE_BACKEND_EPOLL ||
+	    own->transmit_way > SLUICE_TRANSMIT_WAY_ZEROCOPY ||
+	    own->zerocopy > SLUICE_ZEROCOPY_ALWAYS || own->file_way > SLUICE_FILE_WAY_SPLICE)
 		return -EINVAL;
 	if (own->ring_entries > 32768 || own->receive_buffers > 32768 ||
 	    own->receive_buffer_bytes > 1 << 24 || own->handler_budget > INT32_MAX ||

@@ -11,6 +11,8 @@
  */
 int sluice__plan_memory(const struct sluice__plan_memory *facts)
 {
+	if (facts->zerocopy)
+		return SLUICE__PLAN_ZEROCOPY;
 	if (facts->full)
 		return SLUICE__PLAN_SUBMIT;
 	if (facts->ring && facts->way == SLUICE_TRANSMIT_WAY_RING)

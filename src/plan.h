@@ -8,7 +8,8 @@
 
 enum {
 	SLUICE__PLAN_INLINE, /* a non-blocking send(2) now */
-	SLUICE__PLAN_SUBMIT /* an entry for the backend: the ring sends, epoll waits until it can */
+	SLUICE__PLAN_SUBMIT, /* an entry for the backend: the ring sends, epoll waits until it can */
+	SLUICE__PLAN_ZEROCOPY /* an entry that sends without copying */
 };
 
 struct sluice__plan_memory {
@@ -16,6 +17,7 @@ struct sluice__plan_memory {
 	bool full;        /* the socket took less than it was given, last time */
 	uint32_t way;     /* SLUICE_TRANSMIT_WAY_* */
 	uint32_t sockets; /* that have something to send in this turn */
+	bool zerocopy;    /* it fits, and the socket is for it */
 };
 
 int sluice__plan_memory(const struct sluice__plan_memory *facts);

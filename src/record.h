@@ -192,6 +192,17 @@ static inline void sluice__chain_splice(struct sluice__chain *chain, struct slui
 	chain->added += count;
 }
 
+/* Adds all of another, which is empty then. */
+static inline void sluice__chain_move(struct sluice__chain *chain, struct sluice__chain *from)
+{
+	if (!from->first)
+		return;
+	*chain->end = from->first;
+	chain->end = from->end;
+	chain->added += from->added;
+	sluice__chain_init(from);
+}
+
 /* Everything, as a list of its own that ends at *ret_end. taken is left to the caller. */
 static inline struct sluice_args *sluice__chain_take_all(struct sluice__chain *chain,
 							 struct sluice_args ***ret_end)

@@ -76,11 +76,13 @@ void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken)
 	struct sluice_args *last = flight->last;
 	uint32_t finished;
 
-	finished = sluice__sendq_settle(&socket->queue, flight, taken, socket->engine->sink);
+	struct sluice__chain *done = sluice__sink(socket);
+
+	finished = sluice__sendq_settle(&socket->queue, flight, taken, done);
 	socket->transmissions++;
 	socket->records_sent += finished;
 	socket->bytes_sent += taken;
-	if (unlikely((last_extras & SLUICE__END) && socket->engine->sink->end == &last->run.next))
+	if (unlikely((last_extras & SLUICE__END) && done->end == &last->run.next))
 		end_of_stream(socket, last_extras & SLUICE__REUSE);
 	if (unlikely(socket->state & SLUICE__CORKED))
 		sluice__uncork_behind(socket, last_extras);
@@ -117,12 +119,19 @@ void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t n
 			  int32_t rest_error, int32_t rest_native)
 {
 	struct sluice_args *head = socket->queue.list.head;
+	struct sluice__chain *first = sluice__sink(socket), *rest = first;
 
 	if (!head)
 		return;
 	sluice__file_abandon(socket);
-	sluice__sendq_fail(&socket->queue, error, native, rest_error, rest_native,
-			   socket->engine->sink);
+	/* Shut down, nothing waits for the peer but what is half-sent from its own buffer. */
+	if (sluice__refuse(socket) & SLUICE__SHUT_SEND) {
+		rest = socket->engine->sink;
+		if (!sluice__hold_has(socket, head))
+			first = rest;
+	}
+	sluice__sendq_finish_head(&socket->queue, first, error, native, head->run.sent);
+	sluice__sendq_fail(&socket->queue, rest_error, rest_native, rest_error, rest_native, rest);
 	sluice__settle_shorter(socket);
 }
 
@@ -135,7 +144,7 @@ void sluice__settle_failed(struct sluice_socket *socket, int error_number)
 
 /* ---- completions of the backend ---- */
 
-static void settle_send(struct sluice_socket *socket, int32_t result)
+void sluice__settle_result(struct sluice_socket *socket, int32_t result)
 {
 	socket->state &= ~(uint32_t)SLUICE__IN_FLIGHT;
 	if (result >= 0) {
@@ -153,21 +162,26 @@ static void settle_send(struct sluice_socket *socket, int32_t result)
 		sluice__give_up_marked(socket);
 }
 
+static void ready_again(struct sluice_socket *socket)
+{
+	if (socket->queue.list.head && !(socket->state & (SLUICE__READY | SLUICE__BLOCKED |
+							  SLUICE__IN_FLIGHT | SLUICE__ENDED)))
+		sluice__ready(socket);
+}
+
 static void settle_out(struct sluice_socket *socket, const struct sluice__completion *completion)
 {
 	uint8_t kind = completion->request->kind;
 
 	socket->out.kind = SLUICE__REQUEST_NONE;
 	if (kind == SLUICE__REQUEST_SEND) {
-		settle_send(socket, completion->result);
+		sluice__settle_result(socket, completion->result);
 	} else {
 		socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__FULL);
 		if (socket->connecting)
 			sluice__connect_writable(socket);
 	}
-	if (socket->queue.list.head && !(socket->state & (SLUICE__READY | SLUICE__BLOCKED |
-							  SLUICE__IN_FLIGHT | SLUICE__ENDED)))
-		sluice__ready(socket);
+	ready_again(socket);
 }
 
 static void settle_in(struct sluice_socket *socket, const struct sluice__completion *completion)
@@ -189,6 +203,9 @@ void sluice__settle(struct sluice_engine *engine, const struct sluice__completio
 	struct sluice__request *request = completion->request;
 	struct sluice_socket *socket = request->socket;
 
+	/* What was abandoned at the engine's end is answered to nobody. */
+	if (unlikely(!request->armed))
+		return;
 	if (!completion->more) {
 		request->armed = false;
 		request->cancelling = false;
@@ -205,8 +222,11 @@ void sluice__settle(struct sluice_engine *engine, const struct sluice__completio
 		socket->armed--;
 	if (request == &socket->out)
 		settle_out(socket, completion);
-	else
+	else if (request->kind == SLUICE__REQUEST_SEND_ZEROCOPY) {
+		sluice__hold_settle(socket, completion);
+		ready_again(socket);
+	} else
 		settle_in(socket, completion);
-	if ((socket->state & SLUICE__ENDING) && socket->armed == 0)
+	if (unlikely(socket->state & SLUICE__ENDING))
 		sluice__socket_settle_end(socket);
 }

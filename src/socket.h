@@ -9,9 +9,11 @@
 #include "backend.h"
 #include "sendq.h"
 #include "wheel.h"
+#include "zerocopy.h"
 
 struct sluice__accepter;
 struct sluice__apm;
+struct sluice__hold;
 struct sluice__receiver;
 
 /*
@@ -55,7 +57,10 @@ enum {
 	SLUICE__FETCHING = 1 << 18, /* BLOCKED for a window of a cold file */
 	SLUICE__CORKED = 1 << 19,   /* TCP_CORK was set by us */
 	SLUICE__SPLICING = 1 << 20, /* BLOCKED for a pipe that is being filled */
-	SLUICE__WATCHED = 1 << 21   /* epoll's: registered */
+	SLUICE__WATCHED = 1 << 21,  /* epoll's: registered */
+	SLUICE__HOLDING = 1 << 22,  /* holds is not empty: the kernel has buffers of ours */
+	SLUICE__PARTED = 1 << 23,   /* ENDING, and only its buffers are waited for */
+	SLUICE__CUT = 1 << 24       /* and its connection was reset for that */
 };
 
 /* attention: what other threads, or a handler, want done with the socket in the next turn. */
@@ -130,10 +135,14 @@ struct sluice_socket {
 	struct sluice_socket *accepted_next;
 	struct sluice_socket *next; /* of all sockets of the engine */
 	struct sluice_socket **link;
-	uint64_t dead_at;                   /* records delivered when the memory may go */
-	struct sluice__request *waiting_in; /* epoll's */
+	uint64_t dead_at; /* records delivered when the memory may go */
+	union {
+		struct sluice__request *waiting_in; /* epoll's */
+		struct sluice__hold *holds; /* the newest, with HOLDING; the oldest behind it */
+	};
 	struct sluice__request *waiting_out;
 	struct sluice__apm *apm; /* Begin and End, from the first Begin on; set once, atomic */
+	struct sluice__zerocopy zerocopy;
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct sluice_socket) <= 512, "an idle socket costs at most 512 bytes");
@@ -162,6 +171,8 @@ int sluice__socket_make_accepted(const struct sluice_socket *listener, int fd,
 void sluice__socket_free(struct sluice_socket *socket);
 
 /* close.c: on the engine's thread. */
+/* The buffers of a closed socket have been waited for long enough. */
+void sluice__socket_linger_over(struct sluice_socket *socket);
 void sluice__socket_end(struct sluice_socket *socket);
 void sluice__socket_settle_end(struct sluice_socket *socket);
 void sluice__socket_end_gracefully(struct sluice_socket *socket);

@@ -41,6 +41,21 @@ int sluice_engine_statistics(struct sluice_engine *engine,
 	return copy(statistics, statistics->size, &sum, sizeof sum);
 }
 
+static uint32_t learned(const struct sluice__zerocopy *zerocopy)
+{
+	switch (zerocopy->phase) {
+	case SLUICE__ZEROCOPY_WORKING:
+		return SLUICE_ZEROCOPY_LEARNED_USEFUL;
+	case SLUICE__ZEROCOPY_RESTING:
+	case SLUICE__ZEROCOPY_RETRYING:
+		return SLUICE_ZEROCOPY_LEARNED_USELESS;
+	case SLUICE__ZEROCOPY_NEVER:
+		return SLUICE_ZEROCOPY_LEARNED_IMPOSSIBLE;
+	default:
+		return SLUICE_ZEROCOPY_LEARNED_NOTHING;
+	}
+}
+
 int sluice_socket_statistics(struct sluice_socket *socket,
 			     struct sluice_socket_statistics *statistics)
 {
@@ -53,5 +68,7 @@ int sluice_socket_statistics(struct sluice_socket *socket,
 	own.bytes_sent = socket->bytes_sent;
 	own.bytes_received = socket->bytes_received;
 	own.queued_bytes = sluice_socket_queued_bytes(socket);
+	own.zerocopy = learned(&socket->zerocopy);
+	own.reserved = 0;
 	return copy(statistics, statistics->size, &own, sizeof own);
 }

@@ -104,7 +104,7 @@ static void send_memory(struct sluice_socket *socket, const struct sluice__gathe
 	tried(socket, engine->backend->try_send(engine, socket, &message, gathered->flags));
 }
 
-static int plan(const struct sluice_socket *socket, uint32_t sockets)
+static int plan(const struct sluice_socket *socket, uint32_t sockets, bool zerocopy)
 {
 	const struct sluice_engine *engine = socket->engine;
 	struct sluice__plan_memory facts = {
@@ -112,16 +112,30 @@ static int plan(const struct sluice_socket *socket, uint32_t sockets)
 		.full = socket->state & SLUICE__FULL,
 		.way = engine->options.transmit_way,
 		.sockets = sockets,
+		.zerocopy = zerocopy,
 	};
 
 	return sluice__plan_memory(&facts);
+}
+
+static bool zerocopy_fits(struct sluice_socket *socket, const struct sluice__gather *gathered)
+{
+	return unlikely(gathered->bytes >= socket->engine->zerocopy_from) &&
+	       sluice__hold_fits(socket, gathered);
 }
 
 /* True: more may follow at once. */
 static bool transmit_memory(struct sluice_socket *socket, const struct sluice__gather *gathered,
 			    uint32_t sockets)
 {
-	if (plan(socket, sockets) == SLUICE__PLAN_INLINE) {
+	int way = plan(socket, sockets, zerocopy_fits(socket, gathered));
+
+	if (way == SLUICE__PLAN_ZEROCOPY) {
+		if (sluice__hold_start(socket, gathered))
+			return false;
+		way = plan(socket, sockets, false);
+	}
+	if (way == SLUICE__PLAN_INLINE) {
 		send_memory(socket, gathered);
 		return true;
 	}
@@ -135,9 +149,10 @@ static bool is_single(const struct sluice_socket *socket, uint32_t sockets)
 	const struct sluice_args *args = socket->queue.list.head;
 
 	return !args->run.next && !args->run.extras && !args->run.sent &&
-	       args->run.total <= socket->engine->options.gather_bytes &&
-	       !(socket->state & (SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL | SLUICE__CORKED)) &&
-	       plan(socket, sockets) == SLUICE__PLAN_INLINE;
+	       args->run.total < socket->engine->single_below &&
+	       !(socket->state &
+		 (SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL | SLUICE__CORKED | SLUICE__HOLDING)) &&
+	       plan(socket, sockets, false) == SLUICE__PLAN_INLINE;
 }
 
 static void transmit_single(struct sluice_socket *socket)
@@ -167,7 +182,7 @@ static void transmit_disconnect(struct sluice_socket *socket)
 	struct sluice_args *args = socket->queue.list.head;
 	int error = sluice__socket_disconnect(socket, args->run.extras & SLUICE__REUSE);
 
-	sluice__sendq_finish_head(&socket->queue, socket->engine->sink,
+	sluice__sendq_finish_head(&socket->queue, sluice__sink(socket),
 				  sluice_socket_error_from_errno(error), -error, 0);
 	sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE);
 }
@@ -175,7 +190,7 @@ static void transmit_disconnect(struct sluice_socket *socket)
 /* More than the file has: it fails for itself, the next one goes on. */
 static void transmit_beyond(struct sluice_socket *socket)
 {
-	sluice__sendq_finish_head(&socket->queue, socket->engine->sink,
+	sluice__sendq_finish_head(&socket->queue, sluice__sink(socket),
 				  SLUICE_ERROR_INVALID_ARGUMENT, EINVAL, 0);
 	sluice__settle_shorter(socket);
 }
@@ -198,7 +213,7 @@ static bool transmit_draft(struct sluice_socket *socket, uint32_t sockets)
 	};
 
 	if (!sluice__sendq_take_draft(&socket->queue, &gathered) ||
-	    plan(socket, sockets) != SLUICE__PLAN_INLINE)
+	    plan(socket, sockets, zerocopy_fits(socket, &gathered)) != SLUICE__PLAN_INLINE)
 		return false;
 	fly(socket, &gathered);
 	send_memory(socket, &gathered);

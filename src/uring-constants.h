@@ -19,6 +19,13 @@
 #define IORING_SETUP_DEFER_TASKRUN (1U << 13) /* 6.1 */
 #endif
 
+#ifndef IORING_SEND_ZC_REPORT_USAGE
+#define IORING_SEND_ZC_REPORT_USAGE (1U << 3) /* 6.2 */
+#endif
+#ifndef IORING_NOTIF_USAGE_ZC_COPIED
+#define IORING_NOTIF_USAGE_ZC_COPIED (1U << 31) /* 6.2, in the notification's result */
+#endif
+
 /* A multishot receive that ends after so many bytes; older kernels answer -EINVAL. About 6.16. */
 static inline void sluice__sqe_limit_receive(struct io_uring_sqe *sqe, uint32_t bytes)
 {

@@ -116,7 +116,7 @@ static int make_ring(struct sluice_engine *engine, struct sluice__uring *uring)
 	if (error)
 		return error;
 	engine->options.ring_entries = uring->ring.sq.ring_entries;
-	engine->capabilities = agreed(uring->setup, allowed);
+	engine->capabilities = agreed(uring->setup, allowed) & ~sluice__uring_zerocopy_lacks(uring);
 	return 0;
 }
 

@@ -41,7 +41,7 @@ static struct io_uring_sqe *entry(struct sluice_engine *engine)
 	return io_uring_get_sqe(&uring->ring);
 }
 
-static struct msghdr *message_of(struct sluice__uring *uring, const struct io_uring_sqe *sqe)
+struct msghdr *sluice__uring_message(struct sluice__uring *uring, const struct io_uring_sqe *sqe)
 {
 	struct msghdr *message = &uring->messages[sqe - uring->ring.sq.sqes];
 
@@ -60,7 +60,7 @@ static void prepare_send(struct sluice__uring *uring, struct io_uring_sqe *sqe,
 				   request->segments->iov_len, flags);
 		return;
 	}
-	message = message_of(uring, sqe);
+	message = sluice__uring_message(uring, sqe);
 	message->msg_iov = request->segments;
 	message->msg_iovlen = request->segment_count;
 	io_uring_prep_sendmsg(sqe, request->fd, message, (unsigned int)flags);
@@ -76,7 +76,7 @@ static void prepare_receive(struct sluice__uring *uring, struct io_uring_sqe *sq
 				   request->segments->iov_len, (int)request->flags);
 		return;
 	}
-	message = message_of(uring, sqe);
+	message = sluice__uring_message(uring, sqe);
 	message->msg_iov = request->segments;
 	message->msg_iovlen = request->segment_count;
 	io_uring_prep_recvmsg(sqe, request->fd, message, request->flags);
@@ -160,6 +160,9 @@ static int start(struct sluice_engine *engine, struct sluice__request *request)
 	switch (request->kind) {
 	case SLUICE__REQUEST_SEND:
 		prepare_send(uring, sqe, request);
+		break;
+	case SLUICE__REQUEST_SEND_ZEROCOPY:
+		sluice__uring_prepare_zerocopy(uring, sqe, request);
 		break;
 	case SLUICE__REQUEST_WRITABLE:
 		io_uring_prep_poll_add(sqe, request->fd, POLLOUT);
@@ -336,6 +339,8 @@ static bool translate(struct sluice_engine *engine, const struct io_uring_cqe *c
 	completion->result = cqe->res;
 	completion->more = cqe->flags & IORING_CQE_F_MORE;
 	completion->buffer = 0;
+	if (request->kind == SLUICE__REQUEST_SEND_ZEROCOPY)
+		sluice__uring_translate_zerocopy(cqe, completion);
 	if (cqe->flags & IORING_CQE_F_BUFFER)
 		completion->buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
 	if (request->kind == SLUICE__REQUEST_WRITABLE || request->kind == SLUICE__REQUEST_READABLE)
@@ -564,6 +569,8 @@ const struct sluice__backend sluice__uring = {
 	.listen = listen_on,
 	.buffers_open = buffers_open,
 	.buffer_return = buffer_return,
+	.memory_register = sluice__uring_memory_register,
+	.memory_unregister = sluice__uring_memory_unregister,
 	.try_send = sluice__direct_send,
 	.try_send_file = sluice__direct_send_file,
 	.try_receive = sluice__direct_receive,

@@ -23,10 +23,27 @@ struct sluice__uring {
 	bool timeout_armed;              /* for the foreign loop */
 	uint64_t timeout_at;
 	struct __kernel_timespec timeout;
+	bool memory_table; /* registered memory has its places */
 };
 
 /* uring-setup.c: as much of what the options allow as the kernel agrees to. 0 or -errno. */
 int sluice__uring_setup(struct sluice_engine *engine, struct sluice__uring *uring);
 int sluice__uring_enable(struct sluice_engine *engine);
+
+/* The message of an entry, empty. */
+struct msghdr *sluice__uring_message(struct sluice__uring *uring, const struct io_uring_sqe *sqe);
+
+/* uring-zerocopy.c */
+struct sluice__request;
+struct sluice__completion;
+/* What of the capabilities the kernel lacks, as far as it can be asked. */
+uint32_t sluice__uring_zerocopy_lacks(struct sluice__uring *uring);
+void sluice__uring_prepare_zerocopy(struct sluice__uring *uring, struct io_uring_sqe *sqe,
+				    const struct sluice__request *request);
+void sluice__uring_translate_zerocopy(const struct io_uring_cqe *cqe,
+				      struct sluice__completion *completion);
+int sluice__uring_memory_register(struct sluice_engine *engine, uint32_t slot, const void *base,
+				  size_t length);
+void sluice__uring_memory_unregister(struct sluice_engine *engine, uint32_t slot);
 
 #endif

@@ -43,14 +43,35 @@ enum {
 	SLUICE_CAPABILITY_CACHE_LOOK = 1 << 10,       /* "cache-look": preadv2(RWF_NOWAIT) */
 	SLUICE_CAPABILITY_RING_FETCH = 1 << 11, /* "ring-fetch": fadvise and read on the ring */
 	SLUICE_CAPABILITY_EPOLL_NANOSECONDS = 1 << 12, /* "epoll-nanoseconds": epoll_pwait2 */
-	SLUICE_CAPABILITY_MULTISHOT_LIMIT = 1 << 13    /* "multishot-limit": ends after its share */
+	SLUICE_CAPABILITY_MULTISHOT_LIMIT = 1 << 13,   /* "multishot-limit": ends after its share */
+	SLUICE_CAPABILITY_ZEROCOPY = 1 << 14,          /* "zerocopy": sends without copying */
+	SLUICE_CAPABILITY_REGISTERED_MEMORY =
+		1 << 15, /* "registered-memory": the same from pinned pages */
+	SLUICE_CAPABILITY_REGISTERED_LISTS =
+		1 << 16 /* "registered-lists": of many segments of them */
 };
 
 /* Which way queued memory takes on the ring backend. */
 enum {
-	SLUICE_TRANSMIT_WAY_AUTO,   /* what measures cheaper */
-	SLUICE_TRANSMIT_WAY_INLINE, /* a non-blocking send(2) for each socket first */
-	SLUICE_TRANSMIT_WAY_RING    /* one submission for all sockets */
+	SLUICE_TRANSMIT_WAY_AUTO,    /* what measures cheaper */
+	SLUICE_TRANSMIT_WAY_INLINE,  /* a non-blocking send(2) for each socket first */
+	SLUICE_TRANSMIT_WAY_RING,    /* one submission for all sockets */
+	SLUICE_TRANSMIT_WAY_ZEROCOPY /* all memory of TCP streams by zero copy; for measuring */
+};
+
+/*
+ * When the ring backend sends the memory of TCP streams by zero copy. Such a record ends when the
+ * kernel needs its buffer no longer: about when the peer has acknowledged, and a peer that does not
+ * read keeps it from ending. epoll always copies.
+ *
+ * AUTO takes only records whole and without a deadline, when the socket has room for all of them:
+ * no cancel, deadline or shutdown ever waits for a buffer. ALWAYS also takes records in parts; one
+ * that is given up half-sent then ends only when its buffer is free.
+ */
+enum {
+	SLUICE_ZEROCOPY_AUTO, /* tried on each socket, used where it is seen to be of use */
+	SLUICE_ZEROCOPY_OFF,
+	SLUICE_ZEROCOPY_ALWAYS /* whenever it is large enough, whatever was seen */
 };
 
 /* Which way files take. */
@@ -93,6 +114,13 @@ struct sluice_options {
 	const char *trace_path;
 	uint32_t handler_threads_max;   /* for callbacks of Begin and End; 64 */
 	uint32_t cancel_on_thread_exit; /* not 0: what a thread started ends with it; 0 */
+	uint32_t zerocopy;       /* SLUICE_ZEROCOPY_* */
+	uint64_t zerocopy_bytes; /* the least in one transmission; 32 KiB, registered a quarter */
+	/*
+	 * How long a closed socket waits for buffers that the kernel still sends from, before it
+	 * resets the connection, which frees them; <0: for ever; 2 s. sluice_engine_destroy: 0.
+	 */
+	int64_t zerocopy_linger_ns;
 };
 
 /*
@@ -166,6 +194,26 @@ int sluice_engine_destroy(struct sluice_engine *engine);
  */
 int sluice_post(struct sluice_engine *engine,
 		void (*function)(struct sluice_engine *engine, void *token), void *token);
+
+/*
+ * Pins memory that is sent from often, so that zero-copy sends of buffers that lie wholly in one
+ * registered memory need not pin it each time; nothing else changes, and no flag is needed. The
+ * memory stays the caller's, must stay mapped until it is unregistered or the engine destroyed, and
+ * is not written to; the kernel asks for a writable mapping all the same. At most 64 at a time, each
+ * up to 1 GiB; they count against RLIMIT_MEMLOCK. Where it cannot be used (epoll, older kernels) the
+ * call succeeds and does no more. The owner's thread.
+ * 0; -EINVAL: NULL, 0 or too long; -EEXIST: this base is registered; -ENOBUFS: 64 are; -ENOMEM,
+ * -EFAULT, -EOPNOTSUPP: the kernel cannot pin it, and sends from it go as others do; -EBADF; -EPERM.
+ * Since 0.1.
+ */
+int sluice_engine_register_memory(struct sluice_engine *engine, const void *base, size_t length);
+
+/*
+ * The opposite, by the base that was registered. Sends that are on their way end as they would
+ * have; their buffers stay theirs until then. The owner's thread.
+ * 0; -EINVAL; -ENOENT: not registered; -EBADF; -EPERM. Since 0.1.
+ */
+int sluice_engine_unregister_memory(struct sluice_engine *engine, const void *base);
 
 /* "uring" or "epoll". Any thread. NULL for NULL. Since 0.1. */
 const char *sluice_engine_backend(struct sluice_engine *engine);

@@ -39,11 +39,24 @@ struct sluice_engine_statistics {
 	uint64_t files_spliced;
 	uint64_t file_looks; /* into the page cache */
 	uint64_t file_windows_fetched;
-	uint64_t file_blocked;   /* slices found evicted between look and send */
-	uint64_t buffers_lent;   /* receive buffers out now */
-	uint64_t receive_pauses; /* streams that waited for a buffer */
-	uint64_t allocations;    /* malloc and mmap calls of the engine */
-	uint64_t sockets;        /* attached now */
+	uint64_t file_blocked;        /* slices found evicted between look and send */
+	uint64_t buffers_lent;        /* receive buffers out now */
+	uint64_t receive_pauses;      /* streams that waited for a buffer */
+	uint64_t allocations;         /* malloc and mmap calls of the engine */
+	uint64_t sockets;             /* attached now */
+	uint64_t zerocopy_sends;      /* transmissions taken by zero copy */
+	uint64_t zerocopy_registered; /* of them, from registered memory */
+	uint64_t zerocopy_copied;     /* of them, copied by the kernel all the same */
+	uint64_t zerocopy_pending;    /* buffers that the kernel still has, now */
+	uint64_t zerocopy_failed;     /* refused, and sent by copying */
+	uint64_t zerocopy_rests;      /* times that a socket gave it up for a while, or for good */
+};
+
+enum {
+	SLUICE_ZEROCOPY_LEARNED_NOTHING, /* nothing was large enough yet, or the first are on their way */
+	SLUICE_ZEROCOPY_LEARNED_USEFUL,
+	SLUICE_ZEROCOPY_LEARNED_USELESS, /* the kernel copies, or the caller waits: seldom tried again */
+	SLUICE_ZEROCOPY_LEARNED_IMPOSSIBLE /* the kernel does not do it on this socket */
 };
 
 struct sluice_socket_statistics {
@@ -53,6 +66,8 @@ struct sluice_socket_statistics {
 	uint64_t bytes_sent;
 	uint64_t bytes_received;
 	uint64_t queued_bytes;
+	uint32_t zerocopy; /* what it has learned: SLUICE_ZEROCOPY_LEARNED_* */
+	uint32_t reserved;
 };
 
 /*

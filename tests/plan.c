@@ -45,6 +45,29 @@ Test(plan, memory_goes_inline_until_the_socket_is_full_or_the_ring_is_asked_for)
 	}
 }
 
+Test(plan, what_zero_copy_is_good_for_goes_that_way_whatever_the_socket_says)
+{
+	static const bool yes_no[] = {false, true};
+
+	for (size_t ring = 0; ring < 2; ring++) {
+		for (size_t full = 0; full < 2; full++) {
+			struct sluice__plan_memory facts = {
+				.ring = yes_no[ring],
+				.full = yes_no[full],
+				.way = SLUICE_TRANSMIT_WAY_ZEROCOPY,
+				.sockets = 1,
+				.zerocopy = true,
+			};
+
+			cr_expect_eq(sluice__plan_memory(&facts), SLUICE__PLAN_ZEROCOPY);
+			/* Forced, and not possible: as if nothing was said. */
+			facts.zerocopy = false;
+			cr_expect_eq(sluice__plan_memory(&facts),
+				     full ? SLUICE__PLAN_SUBMIT : SLUICE__PLAN_INLINE);
+		}
+	}
+}
+
 Test(plan, a_file_goes_by_sendfile_unless_it_is_small_and_joins_memory)
 {
 	static const struct {

@@ -73,6 +73,7 @@ static uint64_t request_bytes(const struct sluice__request *request)
 {
 	switch (request->kind) {
 	case SLUICE__REQUEST_SEND:
+	case SLUICE__REQUEST_SEND_ZEROCOPY:
 	case SLUICE__REQUEST_RECEIVE:
 		return segments_bytes(request->segments, request->segment_count);
 	case SLUICE__REQUEST_RECEIVE_MULTI:
@@ -108,8 +109,9 @@ static int start(struct sluice_engine *engine, struct sluice__request *request)
 /* Whether what a request's answer counts are bytes. */
 static bool counts_bytes(uint8_t kind)
 {
-	return kind == SLUICE__REQUEST_SEND || kind == SLUICE__REQUEST_RECEIVE ||
-	       kind == SLUICE__REQUEST_RECEIVE_MULTI || kind == SLUICE__REQUEST_SPLICE;
+	return kind == SLUICE__REQUEST_SEND || kind == SLUICE__REQUEST_SEND_ZEROCOPY ||
+	       kind == SLUICE__REQUEST_RECEIVE || kind == SLUICE__REQUEST_RECEIVE_MULTI ||
+	       kind == SLUICE__REQUEST_SPLICE;
 }
 
 static uint32_t reap(struct sluice_engine *engine, struct sluice__completion *completions,

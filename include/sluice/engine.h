@@ -114,7 +114,7 @@ struct sluice_options {
 	const char *trace_path;
 	uint32_t handler_threads_max;   /* for callbacks of Begin and End; 64 */
 	uint32_t cancel_on_thread_exit; /* not 0: what a thread started ends with it; 0 */
-	uint32_t zerocopy;       /* SLUICE_ZEROCOPY_* */
+	uint32_t zerocopy;              /* SLUICE_ZEROCOPY_* */
 	uint64_t zerocopy_bytes; /* the least in one transmission; 32 KiB, registered a quarter */
 	/*
 	 * How long a closed socket waits for buffers that the kernel still sends from, before it

@@ -26,6 +26,11 @@ enum {
 	 * need live only until the next submit or enter.
 	 */
 	SLUICE__REQUEST_SEND,
+	/*
+	 * Messages, each after the one before it has been taken, none waited for: how many were taken, or
+	 * -errno of the first. Only to a backend that sends. What they are made of lives until the answer.
+	 */
+	SLUICE__REQUEST_MESSAGES,
 	SLUICE__REQUEST_WRITABLE, /* 0 when the socket can be written to, or has an error to tell */
 	SLUICE__REQUEST_READABLE, /* 0 when it can be read from, or has an error to tell */
 	SLUICE__REQUEST_RECEIVE,  /* into segments: the bytes, or -errno; address optional */
@@ -45,6 +50,15 @@ enum {
 	SLUICE__REQUEST_SEND_ZEROCOPY
 };
 
+/* Messages of one socket, each a datagram, or several of one size that the kernel cuts up. */
+struct sluice__messages {
+	struct mmsghdr *headers;
+	uint32_t count;
+	uint32_t flags; /* for send(2) */
+	uint32_t taken; /* by the backend: from the first one on */
+	int32_t error;  /* by the backend: the errno that the next one met; 0: not known */
+};
+
 struct sluice__request {
 	uint8_t kind;
 	bool armed;      /* started and not finally answered */
@@ -59,10 +73,13 @@ struct sluice__request {
 			struct iovec *segments;
 			uint32_t segment_count;
 			uint32_t flags;         /* for send(2), recv(2) */
-			struct msghdr *message; /* RECEIVE with an address: the caller's */
+			struct msghdr *message; /* RECEIVE with an address, or NULL */
 		};
-		struct { /* FETCH, SPLICE */
-			uint64_t offset;
+		struct { /* FETCH, SPLICE, MESSAGES */
+			union {
+				uint64_t offset;
+				struct sluice__messages *messages;
+			};
 			int32_t pipe;     /* SPLICE: its end to write to */
 			uint32_t pending; /* the backend's: parts on their way */
 		};
@@ -131,6 +148,9 @@ struct sluice__backend {
 	/* The non-blocking attempts: bytes or -errno. */
 	int64_t (*try_send)(struct sluice_engine *engine, struct sluice_socket *socket,
 			    const struct msghdr *message, uint32_t flags);
+	/* Several messages in one call: how many were taken, or -errno of the first. */
+	int (*try_send_messages)(struct sluice_engine *engine, struct sluice_socket *socket,
+				 struct mmsghdr *messages, uint32_t count, uint32_t flags);
 	int64_t (*try_send_file)(struct sluice_engine *engine, struct sluice_socket *socket,
 				 int file, uint64_t offset, uint64_t count);
 	int64_t (*try_receive)(struct sluice_engine *engine, struct sluice_socket *socket,
@@ -143,6 +163,8 @@ extern const struct sluice__backend sluice__epoll;
 /* The attempts as the kernel answers them; what both real backends have in their tables. */
 int64_t sluice__direct_send(struct sluice_engine *engine, struct sluice_socket *socket,
 			    const struct msghdr *message, uint32_t flags);
+int sluice__direct_send_messages(struct sluice_engine *engine, struct sluice_socket *socket,
+				 struct mmsghdr *messages, uint32_t count, uint32_t flags);
 int64_t sluice__direct_send_file(struct sluice_engine *engine, struct sluice_socket *socket,
 				 int file, uint64_t offset, uint64_t count);
 int64_t sluice__direct_receive(struct sluice_engine *engine, struct sluice_socket *socket,

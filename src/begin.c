@@ -159,6 +159,7 @@ static int begin(struct sluice_socket *socket, struct sluice_args *args, bool ma
 		return sluice__connect_begin(socket, args, may_finish);
 	case SLUICE_OPERATION_ACCEPT:
 	case SLUICE_OPERATION_RECEIVE:
+	case SLUICE_OPERATION_RECEIVE_FROM:
 		return sluice__receive_begin(socket, args, may_finish);
 	default:
 		return begin_send(socket, args, may_finish);

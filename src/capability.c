@@ -38,6 +38,8 @@ static const struct sluice__capability capabilities[] = {
 	 "memory that is pinned once for many zero-copy sends (6.2)"},
 	{SLUICE_CAPABILITY_REGISTERED_LISTS, "registered-lists",
 	 "the same for transmissions of several segments (6.15)"},
+	{SLUICE_CAPABILITY_UDP_GSO, "udp-gso",
+	 "datagrams of one size leave in one send, which the kernel cuts up (4.18)"},
 };
 
 #define COUNT (sizeof capabilities / sizeof *capabilities)

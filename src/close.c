@@ -196,7 +196,8 @@ void sluice__socket_end_gracefully(struct sluice_socket *socket)
 		return;
 	}
 	socket->state |= SLUICE__GRACEFUL;
-	if (socket->graceful_ns >= 0)
+	/* A datagram that is tried again and again counts the time itself. */
+	if (socket->graceful_ns >= 0 && !(socket->state & SLUICE__RETRYING))
 		sluice__linger_arm(socket, socket->graceful_ns);
 }
 

@@ -94,13 +94,16 @@ static int check_receiving(struct sluice_socket *socket)
 	return sluice__has_peer(socket) ? 0 : -ENOTCONN;
 }
 
-static int start_receive(struct sluice_socket *socket, struct sluice_args *args)
+static int start_receive(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation)
 {
 	int error = check_call(socket, args);
 	uint32_t extras = 0;
 
 	if (error)
 		return error;
+	if (operation == SLUICE_OPERATION_RECEIVE_FROM &&
+	    (!args->from_address || args->from_capacity == 0))
+		return -EINVAL;
 	if (!can_receive(args))
 		return -EINVAL;
 	error = sluice__check_flags(args->flags, SLUICE_FLAG_OUT_OF_BAND | SLUICE_FLAG_PEEK);
@@ -115,7 +118,7 @@ static int start_receive(struct sluice_socket *socket, struct sluice_args *args)
 		extras |= SLUICE__OUT_OF_BAND;
 	if (args->flags & SLUICE_FLAG_PEEK)
 		extras |= SLUICE__PEEK;
-	return sluice__start(socket, args, SLUICE_OPERATION_RECEIVE, extras, 0);
+	return sluice__start(socket, args, operation, extras, 0);
 }
 
 int sluice_connect_async(struct sluice_socket *socket, struct sluice_args *args)
@@ -139,5 +142,11 @@ int sluice_disconnect_async(struct sluice_socket *socket, struct sluice_args *ar
 int sluice_receive_async(struct sluice_socket *socket, struct sluice_args *args)
 {
 	return sluice__trace_answer(socket, args, SLUICE_OPERATION_RECEIVE,
-				    start_receive(socket, args));
+				    start_receive(socket, args, SLUICE_OPERATION_RECEIVE));
+}
+
+int sluice_receive_from_async(struct sluice_socket *socket, struct sluice_args *args)
+{
+	return sluice__trace_answer(socket, args, SLUICE_OPERATION_RECEIVE_FROM,
+				    start_receive(socket, args, SLUICE_OPERATION_RECEIVE_FROM));
 }

@@ -23,6 +23,15 @@ int64_t sluice__direct_send(struct sluice_engine *engine, struct sluice_socket *
 	return taken < 0 ? -errno : taken;
 }
 
+int sluice__direct_send_messages(struct sluice_engine *engine, struct sluice_socket *socket,
+				 struct mmsghdr *messages, uint32_t count, uint32_t flags)
+{
+	int taken = sendmmsg(socket->fd, messages, count, (int)flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	(void)engine;
+	return taken < 0 ? -errno : taken;
+}
+
 int64_t sluice__direct_send_file(struct sluice_engine *engine, struct sluice_socket *socket,
 				 int file, uint64_t offset, uint64_t count)
 {

@@ -68,6 +68,8 @@ static void free_engine(struct sluice_engine *engine)
 	free_sockets(engine);
 	sluice__buffers_close(engine);
 	sluice__packets_free_pool(engine);
+	sluice__bursts_free(engine);
+	sluice__letters_free(engine);
 	sluice__posts_drop(engine);
 	sluice__trace_close(engine);
 	sluice__handlers_destroy(&engine->handlers);
@@ -98,6 +100,8 @@ int sluice__engine_make(struct sluice_engine **ret_engine, const struct sluice_o
 	}
 	if (!error)
 		error = sluice__trace_open(engine);
+	if (!error)
+		sluice__datagram_open(engine);
 	if (!error)
 		error = sluice__fetch_open(engine);
 	if (!error)

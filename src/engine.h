@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "backend.h"
+#include "burst.h"
 #include "handlers.h"
 #include "record.h"
 #include "socket.h"
@@ -29,6 +30,7 @@ enum {
 	SLUICE__NODE_LINGER
 };
 
+struct sluice__letter;
 struct sluice__pipe;
 struct sluice__post;
 struct sluice__slab;
@@ -86,6 +88,9 @@ struct sluice_engine {
 	struct sluice_buffer *buffers_free;     /* epoll's; the ring's are in its own */
 	struct sluice_buffer *buffers_returned; /* atomic, by other threads */
 	struct sluice__receiver *paused;        /* wait for any buffer */
+
+	struct sluice__burst *bursts;   /* free ones */
+	struct sluice__letter *letters; /* free ones */
 
 	/* Files. */
 	struct sluice__fetcher *fetcher;
@@ -297,6 +302,11 @@ void sluice__request_cancel(struct sluice_socket *socket, struct sluice__request
 
 /* datagram.c */
 void sluice__datagram_transmit(struct sluice_socket *socket);
+void sluice__datagram_settle(struct sluice_socket *socket, int32_t result);
+void sluice__datagram_retry(struct sluice_socket *socket);
+void sluice__datagram_open(struct sluice_engine *engine); /* what the kernel can do */
+uint16_t sluice__datagram_gso(int fd);                    /* a UDP socket's gso_bytes */
+void sluice__bursts_free(struct sluice_engine *engine);
 
 /* connect.c */
 int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
@@ -309,6 +319,7 @@ int sluice__receive_begin(struct sluice_socket *socket, struct sluice_args *args
 void sluice__receive_arm(struct sluice_socket *socket);
 void sluice__receive_settle(struct sluice_socket *socket, int32_t result);
 void sluice__receive_abort(struct sluice_socket *socket, int32_t error, int32_t native);
+void sluice__letters_free(struct sluice_engine *engine);
 int64_t sluice__receive_result(struct sluice_socket *socket, int64_t result);
 
 /* accept.c: accept_start */

@@ -101,10 +101,10 @@ static int32_t try_accept(const struct sluice__request *request)
 
 static int32_t try_receive(struct sluice_engine *engine, const struct sluice__request *request)
 {
-	struct msghdr message = {.msg_iov = request->segments,
-				 .msg_iovlen = request->segment_count};
+	struct msghdr own = {.msg_iov = request->segments, .msg_iovlen = request->segment_count};
+	struct msghdr *message = request->message ? request->message : &own;
 
-	return (int32_t)sluice__direct_receive(engine, request->socket, &message, request->flags);
+	return (int32_t)sluice__direct_receive(engine, request->socket, message, request->flags);
 }
 
 static int32_t try_look(const struct sluice__request *request)
@@ -506,6 +506,7 @@ const struct sluice__backend sluice__epoll = {
 	.buffers_open = buffers_open,
 	.buffer_return = sluice__buffers_keep,
 	.try_send = sluice__direct_send,
+	.try_send_messages = sluice__direct_send_messages,
 	.try_send_file = sluice__direct_send_file,
 	.try_receive = sluice__direct_receive,
 };

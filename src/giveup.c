@@ -138,6 +138,7 @@ void sluice__give_up_overdue(struct sluice_args *args)
 	if (args == socket->connecting)
 		sluice__connect_give_up(socket, SLUICE_ERROR_TIMED_OUT, ETIMEDOUT);
 	else if (args->last_operation == SLUICE_OPERATION_RECEIVE ||
+		 args->last_operation == SLUICE_OPERATION_RECEIVE_FROM ||
 		 args->last_operation == SLUICE_OPERATION_ACCEPT)
 		give_up_receive(socket, args);
 	else

@@ -2,6 +2,7 @@
 /* Records that receive or accept: served in order, one request with the backend at a time. */
 #include <errno.h>
 #include <sluice/operations.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,6 +12,11 @@
 static bool is_accept(const struct sluice_args *args)
 {
 	return args->last_operation == SLUICE_OPERATION_ACCEPT;
+}
+
+static bool is_from(const struct sluice_args *args)
+{
+	return args->last_operation == SLUICE_OPERATION_RECEIVE_FROM;
 }
 
 static uint64_t room(const struct sluice_args *args)
@@ -59,6 +65,56 @@ static void segments_of(struct sluice_socket *socket, const struct sluice_args *
 	*ret_count = 1;
 }
 
+/* ---- who sent it ---- */
+
+/* What the kernel writes to while a receive that asks for the sender is with the backend. */
+struct sluice__letter {
+	struct msghdr message;
+	struct sluice__letter *next;
+};
+
+static struct sluice__letter *letter_take(struct sluice_engine *engine)
+{
+	struct sluice__letter *letter = engine->letters;
+
+	if (!letter)
+		return sluice__allocate(engine, sizeof *letter);
+	engine->letters = letter->next;
+	return letter;
+}
+
+static void letter_put(struct sluice_engine *engine, struct msghdr *message)
+{
+	struct sluice__letter *letter = (struct sluice__letter *)message;
+
+	letter->next = engine->letters;
+	engine->letters = letter;
+}
+
+void sluice__letters_free(struct sluice_engine *engine)
+{
+	struct sluice__letter *letter;
+
+	while ((letter = engine->letters)) {
+		engine->letters = letter->next;
+		free(letter);
+	}
+}
+
+static void ask_for_sender(const struct sluice_args *args, struct msghdr *message)
+{
+	message->msg_name = args->from_address;
+	message->msg_namelen = args->from_capacity;
+	message->msg_flags = 0;
+}
+
+static void sender_told(struct sluice_args *args, const struct msghdr *message, int64_t result)
+{
+	args->from_length = result < 0 ? 0 : message->msg_namelen;
+	if (result >= 0 && (message->msg_flags & MSG_TRUNC))
+		args->run.extras |= SLUICE__TRUNCATED;
+}
+
 /*
  * The reset is kept: after a send has met it, a receive that sees the end of the stream reports it,
  * and the other way round.
@@ -103,6 +159,9 @@ static int end_record(struct sluice_socket *socket, struct sluice_args *args, in
 		accept_result(socket, args, &result);
 	else if (result < 0 || room(args) > 0)
 		result = sluice__receive_result(socket, result);
+	if (unlikely(args->run.extras & SLUICE__TRUNCATED))
+		return sluice__end_at_once(socket->engine, args, may_finish,
+					   SLUICE_ERROR_MESSAGE_SIZE, EMSGSIZE, (uint64_t)result);
 	return sluice__end_at_once(
 		socket->engine, args, may_finish,
 		result < 0 ? sluice_socket_error_from_errno((int)result) : SLUICE_ERROR_SUCCESS,
@@ -130,12 +189,13 @@ static int64_t try_look(struct sluice_socket *socket)
 	return seen > 0 ? 0 : seen;
 }
 
-static int64_t try_receive(struct sluice_socket *socket, const struct sluice_args *args)
+static int64_t try_receive(struct sluice_socket *socket, struct sluice_args *args)
 {
 	struct sluice_engine *engine = socket->engine;
 	struct msghdr message;
 	struct iovec *segments;
 	uint32_t count;
+	int64_t result;
 
 	if (is_accept(args))
 		return try_accept(socket);
@@ -145,7 +205,12 @@ static int64_t try_receive(struct sluice_socket *socket, const struct sluice_arg
 	segments_of(socket, args, &segments, &count);
 	message.msg_iov = segments;
 	message.msg_iovlen = count;
-	return engine->backend->try_receive(engine, socket, &message, receive_flags(args));
+	if (is_from(args))
+		ask_for_sender(args, &message);
+	result = engine->backend->try_receive(engine, socket, &message, receive_flags(args));
+	if (is_from(args))
+		sender_told(args, &message, result);
+	return result;
 }
 
 /* ---- the queue ---- */
@@ -157,22 +222,48 @@ static void push(struct sluice_socket *socket, struct sluice_args *args)
 		sluice__deadline_arm(socket, args);
 }
 
-static void fill_request(struct sluice_socket *socket, const struct sluice_args *args)
+static int fill_in_letter(struct sluice_socket *socket, const struct sluice_args *args)
+{
+	struct sluice__letter *letter = letter_take(socket->engine);
+
+	if (!letter)
+		return -ENOMEM;
+	memset(&letter->message, 0, sizeof letter->message);
+	letter->message.msg_iov = socket->in.segments;
+	letter->message.msg_iovlen = socket->in.segment_count;
+	ask_for_sender(args, &letter->message);
+	socket->in.message = &letter->message;
+	return 0;
+}
+
+/* The request is back, or was never started. */
+static void read_letter(struct sluice_socket *socket, struct sluice_args *args, int64_t result)
+{
+	if (!socket->in.message)
+		return;
+	if (args && is_from(args))
+		sender_told(args, socket->in.message, result);
+	letter_put(socket->engine, socket->in.message);
+	socket->in.message = NULL;
+}
+
+static int fill_request(struct sluice_socket *socket, const struct sluice_args *args)
 {
 	struct sluice__request *in = &socket->in;
 
 	in->message = NULL;
 	if (is_accept(args)) {
 		in->kind = SLUICE__REQUEST_ACCEPT;
-		return;
+		return 0;
 	}
 	if (room(args) == 0) {
 		in->kind = SLUICE__REQUEST_READABLE;
-		return;
+		return 0;
 	}
 	in->kind = SLUICE__REQUEST_RECEIVE;
 	in->flags = receive_flags(args);
 	segments_of(socket, args, &in->segments, &in->segment_count);
+	return is_from(args) ? fill_in_letter(socket, args) : 0;
 }
 
 void sluice__receive_arm(struct sluice_socket *socket)
@@ -182,8 +273,9 @@ void sluice__receive_arm(struct sluice_socket *socket)
 
 		if (sluice__refuse(socket) & SLUICE__CONNECTING)
 			return;
-		fill_request(socket, socket->receives.head);
-		error = sluice__request_start(socket, &socket->in);
+		error = fill_request(socket, socket->receives.head);
+		if (error == 0)
+			error = sluice__request_start(socket, &socket->in);
 		if (error == 0)
 			return;
 		sluice__receive_settle(socket, error);
@@ -196,6 +288,8 @@ int sluice__receive_begin(struct sluice_socket *socket, struct sluice_args *args
 	bool first = !socket->receives.head && !socket->in.armed &&
 		     !(sluice__refuse(socket) & SLUICE__CONNECTING);
 
+	if (is_from(args))
+		args->from_length = 0;
 	/* An urgent byte is there or is not: nothing to wait for. */
 	if (urgent || (may_finish && first)) {
 		int64_t result = try_receive(socket, args);
@@ -213,6 +307,7 @@ void sluice__receive_settle(struct sluice_socket *socket, int32_t result)
 	struct sluice_args *args = socket->receives.head;
 
 	socket->in.kind = SLUICE__REQUEST_NONE;
+	read_letter(socket, args, result);
 	if (result == -ECANCELED) {
 		sluice__give_up_marked(socket);
 	} else if (args && result != -EAGAIN && result != -EINTR) {

@@ -176,6 +176,8 @@ static void settle_out(struct sluice_socket *socket, const struct sluice__comple
 	socket->out.kind = SLUICE__REQUEST_NONE;
 	if (kind == SLUICE__REQUEST_SEND) {
 		sluice__settle_result(socket, completion->result);
+	} else if (kind == SLUICE__REQUEST_MESSAGES) {
+		sluice__datagram_settle(socket, completion->result);
 	} else {
 		socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__FULL);
 		if (socket->connecting)

@@ -41,6 +41,8 @@ static int look_at(int fd, struct sluice_socket *socket)
 		socket->refuse |= SLUICE__DATAGRAM;
 	if (protocol != IPPROTO_TCP)
 		socket->refuse |= SLUICE__NOT_TCP;
+	if (protocol == IPPROTO_UDP && type == SOCK_DGRAM)
+		socket->gso_bytes = sluice__datagram_gso(fd);
 	if (option(fd, SO_ACCEPTCONN, &listening) == 0 && listening)
 		socket->refuse |= SLUICE__LISTENING;
 	else if (getpeername(fd, (struct sockaddr *)&peer, &length) < 0)
@@ -298,6 +300,7 @@ int sluice_socket_detach(struct sluice_socket *socket)
 	if (!is_idle(socket))
 		return -EBUSY;
 	sluice__refuse_set(socket, SLUICE__CLOSED);
+	sluice__wheel_disarm(&engine->deadlines, &socket->linger);
 	engine->backend->forget(engine, socket);
 	fd = socket->fd;
 	socket->fd = -1;

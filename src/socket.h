@@ -60,7 +60,8 @@ enum {
 	SLUICE__WATCHED = 1 << 21,  /* epoll's: registered */
 	SLUICE__HOLDING = 1 << 22,  /* holds is not empty: the kernel has buffers of ours */
 	SLUICE__PARTED = 1 << 23,   /* ENDING, and only its buffers are waited for */
-	SLUICE__CUT = 1 << 24       /* and its connection was reset for that */
+	SLUICE__CUT = 1 << 24,      /* and its connection was reset for that */
+	SLUICE__RETRYING = 1 << 25  /* BLOCKED for a while: there is nothing to wait for */
 };
 
 /* attention: what other threads, or a handler, want done with the socket in the next turn. */
@@ -143,6 +144,8 @@ struct sluice_socket {
 	struct sluice__request *waiting_out;
 	struct sluice__apm *apm; /* Begin and End, from the first Begin on; set once, atomic */
 	struct sluice__zerocopy zerocopy;
+	uint16_t gso_bytes;      /* the largest datagrams that the kernel cuts up for us; 0: none */
+	uint16_t gso_rest;       /* bursts until larger ones are tried again */
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct sluice_socket) <= 512, "an idle socket costs at most 512 bytes");

@@ -15,6 +15,26 @@ static uint64_t segments_bytes(const struct iovec *segments, size_t count)
 	return bytes;
 }
 
+/* What was asked for, and below what was taken of the first ones. */
+static uint64_t messages_bytes(const struct mmsghdr *messages, uint32_t count)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		bytes += segments_bytes(messages[i].msg_hdr.msg_iov,
+					messages[i].msg_hdr.msg_iovlen);
+	return bytes;
+}
+
+static uint64_t taken_bytes(const struct mmsghdr *messages, uint32_t taken)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < taken; i++)
+		bytes += messages[i].msg_len;
+	return bytes;
+}
+
 /* ---- attempts at once ---- */
 
 static void tell_now(struct sluice_engine *engine, const struct sluice_socket *socket, uint8_t kind,
@@ -41,6 +61,21 @@ static int64_t try_send(struct sluice_engine *engine, struct sluice_socket *sock
 	tell_now(engine, socket, SLUICE__TRACE_SUBMIT, SLUICE__TRACE_SEND_NOW, (int64_t)bytes);
 	result = sluice__trace_below(engine)->try_send(engine, socket, message, flags);
 	tell_now(engine, socket, SLUICE__TRACE_COMPLETE, SLUICE__TRACE_SEND_NOW, result);
+	return result;
+}
+
+static int try_send_messages(struct sluice_engine *engine, struct sluice_socket *socket,
+			     struct mmsghdr *messages, uint32_t count, uint32_t flags)
+{
+	uint64_t bytes = messages_bytes(messages, count);
+	int result;
+
+	tell_now(engine, socket, SLUICE__TRACE_SUBMIT, SLUICE__TRACE_SEND_NOW, (int64_t)bytes);
+	result = sluice__trace_below(engine)->try_send_messages(engine, socket, messages, count,
+								flags);
+	bytes = result > 0 ? taken_bytes(messages, (uint32_t)result) : 0;
+	tell_now(engine, socket, SLUICE__TRACE_COMPLETE, SLUICE__TRACE_SEND_NOW,
+		 result < 0 ? result : (int64_t)bytes);
 	return result;
 }
 
@@ -76,6 +111,8 @@ static uint64_t request_bytes(const struct sluice__request *request)
 	case SLUICE__REQUEST_SEND_ZEROCOPY:
 	case SLUICE__REQUEST_RECEIVE:
 		return segments_bytes(request->segments, request->segment_count);
+	case SLUICE__REQUEST_MESSAGES:
+		return messages_bytes(request->messages->headers, request->messages->count);
 	case SLUICE__REQUEST_RECEIVE_MULTI:
 	case SLUICE__REQUEST_FETCH:
 	case SLUICE__REQUEST_SPLICE:
@@ -126,6 +163,9 @@ static uint32_t reap(struct sluice_engine *engine, struct sluice__completion *co
 
 		if (completion->result < 0)
 			event.native = -completion->result;
+		else if (completion->request->kind == SLUICE__REQUEST_MESSAGES)
+			event.bytes = taken_bytes(completion->request->messages->headers,
+						  completion->request->messages->taken);
 		else if (counts_bytes(completion->request->kind))
 			event.bytes = (uint64_t)completion->result;
 		sluice__trace_event(engine, &event);
@@ -144,6 +184,7 @@ void sluice__trace_backend(struct sluice__backend *over, const struct sluice__ba
 {
 	*over = *below;
 	over->try_send = try_send;
+	over->try_send_messages = try_send_messages;
 	over->try_send_file = try_send_file;
 	over->try_receive = try_receive;
 	over->start = start;

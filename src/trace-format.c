@@ -34,6 +34,7 @@ static const char *const operations[UINT8_MAX + 1] = {
 	[SLUICE__TRACE_FILE_NOW] = "file-now",
 	[SLUICE__TRACE_RECEIVE_NOW] = "receive-now",
 	[SLUICE__TRACE_REQUEST + SLUICE__REQUEST_SEND] = "request-send",
+	[SLUICE__TRACE_REQUEST + SLUICE__REQUEST_MESSAGES] = "request-messages",
 	[SLUICE__TRACE_REQUEST + SLUICE__REQUEST_WRITABLE] = "request-writable",
 	[SLUICE__TRACE_REQUEST + SLUICE__REQUEST_READABLE] = "request-readable",
 	[SLUICE__TRACE_REQUEST + SLUICE__REQUEST_RECEIVE] = "request-receive",

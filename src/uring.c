@@ -71,6 +71,10 @@ static void prepare_receive(struct sluice__uring *uring, struct io_uring_sqe *sq
 {
 	struct msghdr *message;
 
+	if (request->message) {
+		io_uring_prep_recvmsg(sqe, request->fd, request->message, request->flags);
+		return;
+	}
 	if (request->segment_count == 1) {
 		io_uring_prep_recv(sqe, request->fd, request->segments->iov_base,
 				   request->segments->iov_len, (int)request->flags);
@@ -158,6 +162,9 @@ static int start(struct sluice_engine *engine, struct sluice__request *request)
 	if (!sqe)
 		return -EAGAIN;
 	switch (request->kind) {
+	case SLUICE__REQUEST_MESSAGES:
+		sluice__uring_chain(uring, sqe, request, (uintptr_t)request | PART);
+		return 0;
 	case SLUICE__REQUEST_SEND:
 		prepare_send(uring, sqe, request);
 		break;
@@ -189,8 +196,11 @@ static int start(struct sluice_engine *engine, struct sluice__request *request)
 
 static void cancel(struct sluice_engine *engine, struct sluice__request *request)
 {
-	struct io_uring_sqe *sqe = entry(engine);
+	struct io_uring_sqe *sqe;
 
+	if (request->kind == SLUICE__REQUEST_MESSAGES)
+		return; /* they wait for nothing */
+	sqe = entry(engine);
 	if (!sqe)
 		return;
 	io_uring_prep_cancel(sqe, request, 0);
@@ -312,11 +322,15 @@ static void receive_polled(struct sluice_engine *engine, struct sluice__completi
 		sluice__buffers_keep(engine, (uint16_t)id);
 }
 
-static bool translate_part(struct sluice__completion *completion)
+static bool translate_part(struct sluice__completion *completion, int32_t result)
 {
+	struct sluice__request *request = completion->request;
+
 	completion->result = 0;
+	if (request->kind == SLUICE__REQUEST_MESSAGES)
+		completion->result = sluice__uring_note(request->messages, result);
 	completion->more = false;
-	return --completion->request->pending == 0;
+	return --request->pending == 0;
 }
 
 /* False: nothing for the engine in it. */
@@ -335,7 +349,7 @@ static bool translate(struct sluice_engine *engine, const struct io_uring_cqe *c
 	}
 	completion->request = request;
 	if (cqe->user_data & PART)
-		return translate_part(completion);
+		return translate_part(completion, cqe->res);
 	completion->result = cqe->res;
 	completion->more = cqe->flags & IORING_CQE_F_MORE;
 	completion->buffer = 0;
@@ -572,6 +586,7 @@ const struct sluice__backend sluice__uring = {
 	.memory_register = sluice__uring_memory_register,
 	.memory_unregister = sluice__uring_memory_unregister,
 	.try_send = sluice__direct_send,
+	.try_send_messages = sluice__direct_send_messages,
 	.try_send_file = sluice__direct_send_file,
 	.try_receive = sluice__direct_receive,
 };

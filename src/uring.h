@@ -8,6 +8,8 @@
 #include "uring-constants.h"
 
 struct sluice_engine;
+struct sluice__messages;
+struct sluice__request;
 struct sluice__workers;
 
 struct sluice__uring {
@@ -45,5 +47,10 @@ void sluice__uring_translate_zerocopy(const struct io_uring_cqe *cqe,
 int sluice__uring_memory_register(struct sluice_engine *engine, uint32_t slot, const void *base,
 				  size_t length);
 void sluice__uring_memory_unregister(struct sluice_engine *engine, uint32_t slot);
+/* uring-messages.c: the entries of MESSAGES, from sqe on; request->pending says how many. */
+void sluice__uring_chain(struct sluice__uring *uring, struct io_uring_sqe *sqe,
+			 struct sluice__request *request, uint64_t user_data);
+/* Notes one entry's answer; returns what the request's is, if it was the last. */
+int32_t sluice__uring_note(struct sluice__messages *messages, int32_t result);
 
 #endif

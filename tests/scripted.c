@@ -102,6 +102,26 @@ static bool sends_on(int fd)
 	return false;
 }
 
+/* The headers stay, what they point to does not. */
+static void hand_over_messages(struct scripted_request *noted)
+{
+	struct sluice__messages *messages = noted->request->messages;
+	uint32_t count = 0;
+
+	noted->messages = messages;
+	for (uint32_t i = 0; i < messages->count; i++)
+		count += (uint32_t)messages->headers[i].msg_hdr.msg_iovlen;
+	noted->segments = malloc(count * sizeof *noted->segments + 1);
+	cr_assert(noted->segments);
+	for (uint32_t i = 0; i < messages->count; i++) {
+		const struct msghdr *header = &messages->headers[i].msg_hdr;
+
+		memcpy(noted->segments + noted->segment_count, header->msg_iov,
+		       header->msg_iovlen * sizeof *noted->segments);
+		noted->segment_count += (uint32_t)header->msg_iovlen;
+	}
+}
+
 /* The segments live until now and no longer. */
 static void hand_over(void)
 {
@@ -112,6 +132,8 @@ static void hand_over(void)
 		if (noted->handed_over)
 			continue;
 		noted->handed_over = true;
+		if (noted->kind == SLUICE__REQUEST_MESSAGES)
+			hand_over_messages(noted);
 		if (noted->kind != SLUICE__REQUEST_SEND || noted->answered)
 			continue;
 		noted->segments = malloc(size + 1);
@@ -135,6 +157,30 @@ void scripted_answer(uint32_t index, int32_t result)
 	noted->segments = NULL;
 	completion = &scripted.completions[scripted.completion_count++];
 	*completion = (struct sluice__completion){.request = noted->request, .result = result};
+}
+
+/* As the ring's chain: those behind the failed one were cancelled with it. */
+void scripted_answer_messages(uint32_t index, uint32_t taken, int error)
+{
+	struct scripted_request *noted = &scripted.requests[index];
+	struct sluice__messages *messages;
+	const struct iovec *segments;
+
+	hand_over();
+	messages = noted->messages;
+	segments = noted->segments;
+	cr_assert(taken <= messages->count);
+	for (uint32_t i = 0; i < taken; i++) {
+		struct mmsghdr *header = &messages->headers[i];
+		size_t count = header->msg_hdr.msg_iovlen;
+
+		header->msg_len = (unsigned int)bytes_of(segments, count);
+		keep_segments(noted->fd, segments, count, header->msg_len);
+		segments += count;
+	}
+	messages->taken = taken;
+	messages->error = error;
+	scripted_answer(index, taken ? (int32_t)taken : -error);
 }
 
 void scripted_attempt_answers(int64_t answer)
@@ -181,6 +227,7 @@ static int scripted_start(struct sluice_engine *engine, struct sluice__request *
 	}
 	cr_assert(!request->armed, "a request was started twice");
 	cr_assert(request->kind != SLUICE__REQUEST_SEND || engine->backend->sends);
+	cr_assert(request->kind != SLUICE__REQUEST_MESSAGES || engine->backend->sends);
 	if (request->kind == SLUICE__REQUEST_SEND || request->kind == SLUICE__REQUEST_WRITABLE)
 		cr_assert(!sends_on(request->fd), "two transmissions of one socket are in flight");
 	cr_assert(scripted.request_count < SCRIPTED_REQUESTS);
@@ -190,7 +237,8 @@ static int scripted_start(struct sluice_engine *engine, struct sluice__request *
 		.fd = request->fd,
 		.kind = request->kind,
 		.flags = request->flags,
-		.segment_count = request->segment_count,
+		.segment_count = request->kind == SLUICE__REQUEST_MESSAGES ? 0
+									   : request->segment_count,
 	};
 	return 0;
 }
@@ -298,6 +346,24 @@ static int64_t scripted_try_send(struct sluice_engine *engine, struct sluice_soc
 	return answer;
 }
 
+/*
+ * Each message takes one answer of the script; from the first that is not taken on they stay, and
+ * only as the first one is its error told.
+ */
+static int scripted_try_send_messages(struct sluice_engine *engine, struct sluice_socket *socket,
+				      struct mmsghdr *messages, uint32_t count, uint32_t flags)
+{
+	scripted.bursts++;
+	for (uint32_t i = 0; i < count; i++) {
+		int64_t taken = scripted_try_send(engine, socket, &messages[i].msg_hdr, flags);
+
+		if (taken < 0)
+			return i ? (int)i : (int)taken;
+		messages[i].msg_len = (unsigned int)taken;
+	}
+	return (int)count;
+}
+
 static int64_t scripted_try_send_file(struct sluice_engine *engine, struct sluice_socket *socket,
 				      int file, uint64_t offset, uint64_t count)
 {
@@ -326,12 +392,13 @@ static int64_t scripted_try_receive(struct sluice_engine *engine, struct sluice_
 	return -EAGAIN;
 }
 
-#define OPERATIONS                                                                               \
-	.open = scripted_open_backend, .enable = scripted_enable, .close = scripted_close,       \
-	.start = scripted_start, .cancel = scripted_cancel, .forget = scripted_forget,           \
-	.enter = scripted_enter, .submit = scripted_submit, .reap = scripted_reap,               \
-	.wake = scripted_wake, .descriptor = scripted_descriptor, .try_send = scripted_try_send, \
-	.try_send_file = scripted_try_send_file, .try_receive = scripted_try_receive
+#define OPERATIONS                                                                                \
+	.open = scripted_open_backend, .enable = scripted_enable, .close = scripted_close,        \
+	.start = scripted_start, .cancel = scripted_cancel, .forget = scripted_forget,            \
+	.enter = scripted_enter, .submit = scripted_submit, .reap = scripted_reap,                \
+	.wake = scripted_wake, .descriptor = scripted_descriptor, .try_send = scripted_try_send,  \
+	.try_send_messages = scripted_try_send_messages, .try_send_file = scripted_try_send_file, \
+	.try_receive = scripted_try_receive
 
 static const struct sluice__backend sending = {.name = "scripted ring", .sends = true, OPERATIONS};
 static const struct sluice__backend telling = {.name = "scripted poll", .sends = false, OPERATIONS};

@@ -24,6 +24,7 @@
 struct scripted_request {
 	struct sluice__request *request;
 	struct iovec *segments; /* of a send; copied when the engine hands it over */
+	struct sluice__messages *messages;
 	uint32_t segment_count;
 	int32_t fd;
 	uint32_t flags;
@@ -62,6 +63,7 @@ struct scripted {
 	uint32_t completion_count, completions_reaped;
 
 	uint32_t enters, submits, forgets;
+	uint32_t bursts; /* attempts of several messages; each of them counts as one attempt, too */
 	struct {
 		char *bytes;
 		size_t length;
@@ -85,6 +87,9 @@ void scripted_start_answers(int answer);
 
 /* The answer to request number index, to be reaped after those that were given before it. */
 void scripted_answer(uint32_t index, int32_t result);
+
+/* The same for messages: so many were taken, and this errno is what the next one met. */
+void scripted_answer_messages(uint32_t index, uint32_t taken, int error);
 
 /* The number of the one request of this kind that is not answered; asserts that there is one. */
 uint32_t scripted_only(uint8_t kind);

@@ -201,6 +201,7 @@ static uint32_t operation_of(start_fn *begin)
 		{sluice_connect_async, SLUICE_OPERATION_CONNECT},
 		{sluice_disconnect_async, SLUICE_OPERATION_DISCONNECT},
 		{sluice_receive_async, SLUICE_OPERATION_RECEIVE},
+		{sluice_receive_from_async, SLUICE_OPERATION_RECEIVE_FROM},
 		{sluice_send_async, SLUICE_OPERATION_SEND},
 		{sluice_send_packets_async, SLUICE_OPERATION_SEND_PACKETS},
 		{sluice_send_to_async, SLUICE_OPERATION_SEND_TO},

@@ -70,6 +70,17 @@ int sluice_disconnect_async(struct sluice_socket *socket, struct sluice_args *ar
 int sluice_receive_async(struct sluice_socket *socket, struct sluice_args *args);
 
 /*
+ * Receives one datagram, and who sent it (Socket.ReceiveFromAsync): as receive_async, and the
+ * sender's address is written to from_address, from_capacity bytes of memory that stay yours until
+ * the operation has ended. from_length is then the address's whole length: more than from_capacity
+ * if it was cut, 0 where there is none (a stream, an unbound UNIX socket, an error). A datagram
+ * larger than the room for it ends with MessageSize and the bytes that fit; the rest is lost. With
+ * no room it waits and takes nothing, no address either. -EINVAL: also no from_address, or no room
+ * for one. Since 0.1.
+ */
+int sluice_receive_from_async(struct sluice_socket *socket, struct sluice_args *args);
+
+/*
  * Gives up one operation: it ends with OperationAborted and the bytes already taken; the others go
  * on. The record must be alive. Any thread. 0: a handler will still run, perhaps with Success;
  * -ENOENT: not in progress on this socket; -EINVAL for NULL; -EBADF closed. Since 0.1.

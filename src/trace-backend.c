@@ -21,8 +21,8 @@ static uint64_t messages_bytes(const struct mmsghdr *messages, uint32_t count)
 	uint64_t bytes = 0;
 
 	for (uint32_t i = 0; i < count; i++)
-		bytes += segments_bytes(messages[i].msg_hdr.msg_iov,
-					messages[i].msg_hdr.msg_iovlen);
+		bytes +=
+			segments_bytes(messages[i].msg_hdr.msg_iov, messages[i].msg_hdr.msg_iovlen);
 	return bytes;
 }
 

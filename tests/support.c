@@ -91,7 +91,15 @@ void fixture_begin_with(struct fixture *fixture, const struct sluice_options *op
 
 void fixture_begin(struct fixture *fixture)
 {
-	fixture_begin_with(fixture, NULL);
+	const char *way = getenv("SLUICE_TEST_TRANSMIT_WAY");
+	struct sluice_options options;
+
+	cr_assert_eq(sluice_options_init(&options, sizeof options), 0);
+	if (way) {
+		cr_assert_str_eq(way, "ring");
+		options.transmit_way = SLUICE_TRANSMIT_WAY_RING;
+	}
+	fixture_begin_with(fixture, way ? &options : NULL);
 }
 
 void fixture_end(struct fixture *fixture)

@@ -66,7 +66,10 @@ typedef int start_fn(struct sluice_socket *socket, struct sluice_args *args);
 
 /* ---- the engine ---- */
 
-/* Makes the engine; skips the test where the ring is asked for and the machine has none. */
+/*
+ * Makes the engine; skips the test where the ring is asked for and the machine has none. Without
+ * options SLUICE_TEST_TRANSMIT_WAY=ring chooses that way.
+ */
 void fixture_begin(struct fixture *fixture);
 void fixture_begin_with(struct fixture *fixture, const struct sluice_options *options);
 

@@ -40,9 +40,9 @@ enum {
 	SLUICE__REUSE = 1 << 10,     /* and the socket may connect again */
 	SLUICE__TO = 1 << 11,        /* a datagram with an address of its own */
 	SLUICE__PEEK = 1 << 12,
-	SLUICE__OVERDUE = 1 << 13, /* its deadline has passed while it was in flight */
-	SLUICE__FOREIGN = 1 << 14, /* in the mailbox, and counted in foreign_bytes */
-	SLUICE__DONE = 1 << 15,    /* has left its queue: too late to give it up */
+	SLUICE__OVERDUE = 1 << 13,   /* its deadline has passed while it was in flight */
+	SLUICE__FOREIGN = 1 << 14,   /* in the mailbox, and counted in foreign_bytes */
+	SLUICE__DONE = 1 << 15,      /* has left its queue: too late to give it up */
 	SLUICE__TRUNCATED = 1 << 16, /* a datagram that was larger than the room for it */
 	SLUICE__ALONE = SLUICE__OUT_OF_BAND | SLUICE__DONT_ROUTE | SLUICE__DISCONNECT | SLUICE__TO
 };

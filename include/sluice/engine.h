@@ -48,7 +48,7 @@ enum {
 	SLUICE_CAPABILITY_REGISTERED_MEMORY =
 		1 << 15, /* "registered-memory": the same from pinned pages */
 	SLUICE_CAPABILITY_REGISTERED_LISTS =
-		1 << 16, /* "registered-lists": of many segments of them */
+		1 << 16,                    /* "registered-lists": of many segments of them */
 	SLUICE_CAPABILITY_UDP_GSO = 1 << 17 /* "udp-gso": datagrams of one size in one send */
 };
 

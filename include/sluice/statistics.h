@@ -50,10 +50,10 @@ struct sluice_engine_statistics {
 	uint64_t zerocopy_pending;    /* buffers that the kernel still has, now */
 	uint64_t zerocopy_failed;     /* refused, and sent by copying */
 	uint64_t zerocopy_rests;      /* times that a socket gave it up for a while, or for good */
-	uint64_t inline_bursts;  /* sendmmsg(2): several datagrams in one call */
-	uint64_t ring_bursts;    /* the same, given to the ring in one submission */
-	uint64_t gso_sends;      /* messages of several datagrams that the kernel cut up */
-	uint64_t gso_refused;    /* messages that it would not; sent one by one */
+	uint64_t inline_bursts;       /* sendmmsg(2): several datagrams in one call */
+	uint64_t ring_bursts;         /* the same, given to the ring in one submission */
+	uint64_t gso_sends;           /* messages of several datagrams that the kernel cut up */
+	uint64_t gso_refused;         /* messages that it would not; sent one by one */
 };
 
 enum {

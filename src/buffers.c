@@ -24,7 +24,7 @@ int sluice__buffers_open(struct sluice_engine *engine)
 		return -ENOMEM;
 	engine->buffer_memory = mmap(NULL, (size_t)count * bytes, PROT_READ | PROT_WRITE,
 				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	engine->statistics.allocations++;
+	__atomic_fetch_add(&engine->statistics.allocations, 1, __ATOMIC_RELAXED);
 	if (engine->buffer_memory == MAP_FAILED) {
 		engine->buffer_memory = NULL;
 		sluice__buffers_close(engine);

@@ -49,7 +49,7 @@ static bool make_room(struct sluice_engine *engine)
 	if (poller->done_count < poller->done_room)
 		return true;
 	done = realloc(poller->done, room * sizeof *done);
-	engine->statistics.allocations++;
+	__atomic_fetch_add(&engine->statistics.allocations, 1, __ATOMIC_RELAXED);
 	if (!done)
 		return false;
 	poller->done = done;

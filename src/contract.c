@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "engine.h"
+#include "exits.h"
 #include "trace.h"
 
 /* ---- what is wrong with a call, in the order that operations.h promises ---- */
@@ -96,6 +97,13 @@ static int start_foreign(struct sluice_socket *socket, struct sluice_args *args,
 	uint64_t bytes = args->bytes_transferred;
 	uint32_t last_operation = args->last_operation;
 
+	if (unlikely(socket->engine->options.cancel_on_thread_exit)) {
+		int answer = sluice__exits_number(socket->engine, &args->rare.thread);
+
+		if (answer < 0)
+			return answer;
+		extras |= SLUICE__OF_THREAD;
+	}
 	__atomic_fetch_add(&socket->foreign_bytes, memory, __ATOMIC_RELAXED);
 	args->run.extras |= extras | SLUICE__FOREIGN;
 	sluice__record_accept(args, socket, operation);
@@ -107,6 +115,7 @@ static int start_foreign(struct sluice_socket *socket, struct sluice_args *args,
 	args->bytes_transferred = bytes;
 	args->last_operation = last_operation;
 	args->run.extras &= SLUICE__LIST;
+	args->rare.thread = 0;
 	sluice__record_release(args);
 	return -EBADF;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "exits.h"
 #include "trace.h"
 
 uint64_t sluice__now(void)
@@ -59,6 +60,7 @@ static void free_sockets(struct sluice_engine *engine)
 static void free_engine(struct sluice_engine *engine)
 {
 	sluice__process_forget(engine);
+	sluice__exits_forget(engine);
 	if (engine->backend)
 		engine->backend->close(engine);
 	sluice__fetch_close(engine);

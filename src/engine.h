@@ -31,6 +31,7 @@ enum {
 };
 
 struct sluice__letter;
+struct sluice__note;
 struct sluice__pipe;
 struct sluice__post;
 struct sluice__slab;
@@ -124,7 +125,8 @@ struct sluice_engine {
 	struct sluice_socket *socket_pool;
 	struct sluice__slab *slabs;
 	struct sluice__handlers handlers;
-	pthread_t thread; /* with engine_start */
+	struct sluice__note *notes; /* of threads whose exit ends what they started */
+	pthread_t thread;           /* with engine_start */
 	bool started;
 	bool stopping;              /* atomic */
 	struct sluice_engine *next; /* of all engines of the process */
@@ -294,6 +296,7 @@ void sluice__linger_arm(struct sluice_socket *socket, int64_t ns);
 /* giveup.c: cancel and deadline. */
 void sluice__give_up_marked(struct sluice_socket *socket);
 void sluice__give_up_all(struct sluice_socket *socket);
+void sluice__give_up_of_thread(struct sluice_socket *socket, uint32_t number);
 void sluice__give_up_overdue(struct sluice_args *args);
 
 /* request.c */
@@ -418,6 +421,9 @@ void sluice__fetch_settle(struct sluice_engine *engine,
 void sluice__fetch_forget(struct sluice_socket *socket);
 
 /* post.c */
+struct sluice__post *sluice__post_make(void (*function)(struct sluice_engine *engine, void *token),
+				       void *token); /* NULL without memory */
+void sluice__post_push(struct sluice_engine *engine, struct sluice__post *post);
 void sluice__posts_take(struct sluice_engine *engine);
 int sluice__posts_deliver(struct sluice_engine *engine, int budget);
 void sluice__posts_drop(struct sluice_engine *engine);
@@ -425,6 +431,9 @@ void sluice__posts_drop(struct sluice_engine *engine);
 /* process.c: fork, and owners that exit */
 int sluice__process_register(struct sluice_engine *engine);
 void sluice__process_forget(struct sluice_engine *engine);
+/* Guards what outlives engines and threads; nobody holds it in a forked child. */
+void sluice__process_lock(void);
+void sluice__process_unlock(void);
 void sluice__process_owned(struct sluice_engine *engine);
 
 #endif

@@ -128,6 +128,38 @@ void sluice__give_up_all(struct sluice_socket *socket)
 	sluice__receiver_stop(socket);
 }
 
+static bool is_of_thread(const struct sluice_args *args, uint32_t number)
+{
+	return (args->run.extras & SLUICE__OF_THREAD) && args->rare.thread == number;
+}
+
+/* True: there are some. */
+static bool mark_of_thread(struct sluice_args *args, uint32_t number)
+{
+	bool found = false;
+
+	for (; args; args = args->run.next) {
+		if (!is_of_thread(args, number))
+			continue;
+		mark(args);
+		found = true;
+	}
+	return found;
+}
+
+void sluice__give_up_of_thread(struct sluice_socket *socket, uint32_t number)
+{
+	bool found = mark_of_thread(socket->queue.list.head, number);
+
+	found |= mark_of_thread(socket->receives.head, number);
+	if (socket->connecting && is_of_thread(socket->connecting, number)) {
+		mark(socket->connecting);
+		found = true;
+	}
+	if (found)
+		sluice__give_up_marked(socket);
+}
+
 void sluice__give_up_overdue(struct sluice_args *args)
 {
 	struct sluice_socket *socket = sluice__record_socket(args);

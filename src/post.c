@@ -11,26 +11,42 @@ struct sluice__post {
 	void *token;
 };
 
-int sluice_post(struct sluice_engine *engine,
-		void (*function)(struct sluice_engine *engine, void *token), void *token)
+struct sluice__post *sluice__post_make(void (*function)(struct sluice_engine *engine, void *token),
+				       void *token)
 {
-	struct sluice__post *post, *first;
+	struct sluice__post *post = malloc(sizeof *post);
 
-	if (!engine || !function)
-		return -EINVAL;
-	if (sluice__dead(engine))
-		return -EBADF;
-	post = malloc(sizeof *post);
 	if (!post)
-		return -ENOMEM;
+		return NULL;
 	post->function = function;
 	post->token = token;
-	first = __atomic_load_n(&engine->posts, __ATOMIC_RELAXED);
+	return post;
+}
+
+void sluice__post_push(struct sluice_engine *engine, struct sluice__post *post)
+{
+	struct sluice__post *first = __atomic_load_n(&engine->posts, __ATOMIC_RELAXED);
+
 	do {
 		post->next = first;
 	} while (!__atomic_compare_exchange_n(&engine->posts, &first, post, true, __ATOMIC_SEQ_CST,
 					      __ATOMIC_RELAXED));
 	sluice__engine_nudge(engine);
+}
+
+int sluice_post(struct sluice_engine *engine,
+		void (*function)(struct sluice_engine *engine, void *token), void *token)
+{
+	struct sluice__post *post;
+
+	if (!engine || !function)
+		return -EINVAL;
+	if (sluice__dead(engine))
+		return -EBADF;
+	post = sluice__post_make(function, token);
+	if (!post)
+		return -ENOMEM;
+	sluice__post_push(engine, post);
 	return 0;
 }
 

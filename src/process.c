@@ -18,6 +18,16 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t owner_key;
 static int once_error;
 
+void sluice__process_lock(void)
+{
+	pthread_mutex_lock(&engines_lock);
+}
+
+void sluice__process_unlock(void)
+{
+	pthread_mutex_unlock(&engines_lock);
+}
+
 static void before_fork(void)
 {
 	pthread_mutex_lock(&engines_lock);

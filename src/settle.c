@@ -39,6 +39,7 @@ void sluice__record_strip(struct sluice_engine *engine, struct sluice_args *args
 	}
 	args->run.sent = 0;
 	args->rare.segment_index = 0;
+	args->rare.thread = 0;
 	args->rare.segment_offset = 0;
 	args->run.extras = extras & SLUICE__LIST;
 }

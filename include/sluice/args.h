@@ -134,7 +134,7 @@ struct sluice_args {
 		const struct sluice_packet *packets;
 		uint64_t packet_count;
 		struct iovec segments[SLUICE_INLINE_SEGMENTS];
-		uint32_t memory;        /* what base is: nothing, buffer, receive buffer, list */
+		uint32_t thread;        /* that started it, where that matters */
 		uint32_t segment_index; /* where in a list the sending stands */
 		uint64_t segment_offset;
 		void *timer[3];

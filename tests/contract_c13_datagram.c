@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/* c13: Begin and End on datagram sockets. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "apm.h"
+
+/* The largest that fits a datagram, over IPv4 and over IPv6. */
+#define LARGEST_4 65507
+#define LARGEST_6 65527
+
+static int receiver(int family)
+{
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	struct sockaddr_in four = loopback(0);
+	struct timeval limit = {.tv_sec = GUARD_NS / SECOND};
+	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	cr_assert(fd >= 0);
+	cr_assert_eq(family == AF_INET6 ? bind(fd, (struct sockaddr *)&six, sizeof six)
+					: bind(fd, (struct sockaddr *)&four, sizeof four),
+		     0);
+	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
+	return fd;
+}
+
+static void assert_datagram(int fd, const char *text)
+{
+	char got[64];
+	ssize_t length = recv(fd, got, sizeof got, 0);
+
+	cr_assert_eq(length, (ssize_t)strlen(text));
+	cr_assert_arr_eq(got, text, (size_t)length);
+}
+
+static int begin_connect(struct call *call, int peer)
+{
+	struct sockaddr_in address = loopback(port_of(peer));
+
+	/* The address is the library's own copy from here on. */
+	return sluice_begin_connect(call->socket, (struct sockaddr *)&address, sizeof address, NULL,
+				    NULL, &call->result);
+}
+
+static int begin_send_to(struct call *call, const char *text, int peer)
+{
+	struct sockaddr_in address = loopback(port_of(peer));
+	size_t length = strlen(text);
+
+	return sluice_begin_send_to(call->socket, text, length, 0, (int64_t)length, 0,
+				    (struct sockaddr *)&address, sizeof address, NULL, NULL,
+				    &call->result);
+}
+
+static void send_text(struct call *call, const char *text)
+{
+	cr_assert_eq(sluice_begin_send(call->socket, text, strlen(text), 0, (int64_t)strlen(text),
+				       0, NULL, NULL, NULL, &call->result),
+		     0);
+	cr_assert_eq(sluice_end_send(call->socket, call->result, NULL), (int64_t)strlen(text));
+}
+
+Test(c13, c13_the_default_remote_and_any_other)
+{
+	struct fixture fixture;
+	struct call call;
+	int one, other;
+
+	fixture_begin(&fixture);
+	one = receiver(AF_INET);
+	other = receiver(AF_INET);
+	call_init(&call, &fixture, attach(&fixture, socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
+	/* To anybody, unconnected. */
+	cr_assert_eq(begin_send_to(&call, "first", one), 0);
+	cr_assert_eq(sluice_end_send_to(call.socket, call.result), 5);
+	assert_datagram(one, "first");
+	cr_assert_eq(begin_send(&call, "x", 1), -EDESTADDRREQ);
+	/* The default remote, which begin_send_to leaves alone. */
+	cr_assert_eq(begin_connect(&call, one), 0);
+	cr_assert_eq(sluice_end_connect(call.socket, call.result), 0);
+	send_text(&call, "default");
+	assert_datagram(one, "default");
+	cr_assert_eq(begin_send_to(&call, "other", other), 0);
+	cr_assert_eq(sluice_end_send_to(call.socket, call.result), 5);
+	assert_datagram(other, "other");
+	send_text(&call, "default again");
+	assert_datagram(one, "default again");
+	/* Another connect changes it. */
+	cr_assert_eq(begin_connect(&call, other), 0);
+	cr_assert_eq(sluice_end_connect(call.socket, call.result), 0);
+	send_text(&call, "changed");
+	assert_datagram(other, "changed");
+	sluice_socket_destroy(call.socket);
+	close(one);
+	close(other);
+	fixture_end(&fixture);
+}
+
+Test(c13, c13_another_family_is_told)
+{
+	struct sockaddr_in6 six = {
+		.sin6_family = AF_INET6, .sin6_port = htons(9), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	struct fixture fixture;
+	struct call call;
+
+	fixture_begin(&fixture);
+	call_init(&call, &fixture, attach(&fixture, socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
+	cr_assert_eq(sluice_begin_send_to(call.socket, "x", 1, 0, 1, 0, (struct sockaddr *)&six,
+					  sizeof six, NULL, NULL, &call.result),
+		     -EAFNOSUPPORT);
+	cr_assert_null(call.result);
+	cr_assert_eq(sluice_socket_error_from_errno(-EAFNOSUPPORT),
+		     SLUICE_ERROR_ADDRESS_FAMILY_NOT_SUPPORTED);
+	sluice_socket_destroy(call.socket);
+	fixture_end(&fixture);
+}
+
+Test(c13, c13_send_to_checks_its_arguments)
+{
+	struct sockaddr_in four = loopback(9);
+	struct sockaddr *to = (struct sockaddr *)&four;
+	struct fixture fixture;
+	struct call call;
+	struct sluice_async_result **ret = &call.result;
+
+	fixture_begin(&fixture);
+	call_init(&call, &fixture, attach(&fixture, socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
+#define BEGIN(buffer, offset, size, flags, remote, length)                                      \
+	sluice_begin_send_to(call.socket, buffer, 4, offset, size, flags, remote, length, NULL, \
+			     NULL, ret)
+	cr_assert_eq(BEGIN(NULL, 0, 0, 0, to, sizeof four), -EINVAL);
+	cr_assert_eq(BEGIN("data", 0, 4, 0, NULL, sizeof four), -EINVAL);
+	cr_assert_eq(BEGIN("data", 0, 4, 0, to, 1), -EINVAL);
+	cr_assert_eq(BEGIN("data", 0, 4, 0, to, 4096), -EINVAL);
+	cr_assert_eq(BEGIN("data", -1, 4, 0, to, sizeof four), -ERANGE);
+	cr_assert_eq(BEGIN("data", 1, 4, 0, to, sizeof four), -ERANGE);
+	cr_assert_eq(BEGIN("data", 0, 4, SLUICE_FLAG_PARTIAL, to, sizeof four), -EOPNOTSUPP);
+	cr_assert_null(call.result);
+	cr_assert_eq(sluice_socket_close(call.socket), 0);
+	cr_assert_eq(BEGIN("data", 0, 4, 0, to, sizeof four), -EBADF);
+	sluice_socket_destroy(call.socket);
+	fixture_end(&fixture);
+}
+
+/* On a connected stream the address is ignored; its End is its own. */
+Test(c13, c13_on_a_connected_stream_the_address_is_ignored)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct call call;
+	int nobody;
+	char got[4];
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	nobody = receiver(AF_INET);
+	call_init(&call, &fixture, pair.socket);
+	cr_assert_eq(begin_send_to(&call, "here", nobody), 0);
+	cr_assert_eq(sluice_end_send(pair.socket, call.result, NULL), -EINVAL);
+	cr_assert_eq(sluice_end_send_to(pair.socket, call.result), 4);
+	cr_assert_eq(sluice_end_send_to(pair.socket, call.result), -EALREADY);
+	read_exactly(pair.peer, got, 4);
+	cr_assert_arr_eq(got, "here", 4);
+	assert_nothing_to_read(nobody);
+	close(nobody);
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+/* Known at once it is Begin that tells, otherwise End; in neither case anything is sent. */
+static void assert_limit(int family, size_t largest)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof address;
+	struct fixture fixture;
+	struct call call;
+	enum sluice_socket_error error;
+	int peer, fd;
+	char *memory = calloc(1, largest + 1), *got = malloc(largest + 1);
+
+	fixture_begin(&fixture);
+	peer = receiver(family);
+	cr_assert_eq(getsockname(peer, (struct sockaddr *)&address, &length), 0);
+	fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&address, length), 0);
+	call_init(&call, &fixture, attach(&fixture, fd));
+	cr_assert_eq(sluice_begin_send(call.socket, memory, largest + 1, 0, (int64_t)largest + 1, 0,
+				       &error, NULL, NULL, &call.result),
+		     -EMSGSIZE);
+	cr_assert_eq(error, SLUICE_ERROR_MESSAGE_SIZE);
+	cr_assert_eq(sluice_begin_send(call.socket, memory, largest + 1, 0, (int64_t)largest + 1,
+				       SLUICE_FLAG_BATCHED, &error, NULL, NULL, &call.result),
+		     0);
+	cr_assert_eq(error, SLUICE_ERROR_SUCCESS);
+	run_until(&fixture, sluice_async_result_is_completed(call.result));
+	cr_assert_eq(sluice_end_send(call.socket, call.result, &error), -EMSGSIZE);
+	cr_assert_eq(error, SLUICE_ERROR_MESSAGE_SIZE);
+	assert_nothing_to_read(peer);
+	cr_assert_eq(begin_send(&call, memory, largest), 0);
+	run_until(&fixture, was_called(&call));
+	cr_assert_eq(sluice_end_send(call.socket, call.result, NULL), (int64_t)largest);
+	cr_assert_eq(recv(peer, got, largest + 1, 0), (ssize_t)largest);
+	sluice_socket_destroy(call.socket);
+	close(peer);
+	fixture_end(&fixture);
+	free(memory);
+	free(got);
+}
+
+Test(c13, c13_a_datagram_over_the_limit_is_message_size)
+{
+	assert_limit(AF_INET, LARGEST_4);
+}
+
+Test(c13, c13_a_datagram_over_the_limit_is_message_size_over_ipv6)
+{
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int bound = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&six, sizeof six);
+
+	if (fd >= 0)
+		close(fd);
+	if (bound != 0)
+		cr_skip("this machine has no IPv6");
+	assert_limit(AF_INET6, LARGEST_6);
+}
+
+static int64_t end_of_begun(struct call *call)
+{
+	return sluice_end_send(call->socket, call->result, NULL);
+}
+
+/* A full socket: End blocks until the datagram has left. */
+Test(c13, c13_end_blocks_until_the_datagram_is_sent)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct call call;
+	struct aside aside;
+	char byte;
+	int sent = 0;
+
+	fixture_begin(&fixture);
+	unix_pair(&fixture, &pair, SOCK_DGRAM);
+	call_init(&call, &fixture, pair.socket);
+	for (;; sent++) {
+		cr_assert_eq(sluice_begin_send(pair.socket, "x", 1, 0, 1, 0, NULL, NULL, NULL,
+					       &call.result),
+			     0);
+		if (!sluice_async_result_is_completed(call.result))
+			break;
+		cr_assert_eq(end_of_begun(&call), 1);
+	}
+	aside_start(&aside, &call, end_of_begun);
+	aside_await_sleep(&aside);
+	for (int i = 0; i < sent; i++)
+		cr_assert_eq(recv(pair.peer, &byte, 1, 0), 1);
+	cr_assert_eq(aside_join(&aside), 1);
+	cr_assert_eq(recv(pair.peer, &byte, 1, 0), 1);
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+Test(c13, c13_a_dead_port_is_told_to_the_send_that_learns_of_it)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct call call;
+	enum sluice_socket_error error;
+
+	fixture_begin(&fixture);
+	udp_pair(&fixture, &pair);
+	close(pair.peer);
+	pair.peer = -1;
+	call_init(&call, &fixture, pair.socket);
+	for (int i = 0; i < 3; i++) {
+		cr_assert_eq(sluice_begin_send(pair.socket, "x", 1, 0, 1, 0, &error, NULL, NULL,
+					       &call.result),
+			     0);
+		cr_assert_eq(sluice_end_send(pair.socket, call.result, NULL), 1);
+		cr_assert_eq(sluice_begin_send(pair.socket, "x", 1, 0, 1, 0, &error, NULL, NULL,
+					       &call.result),
+			     -ECONNREFUSED);
+		cr_assert_eq(error, SLUICE_ERROR_CONNECTION_REFUSED);
+		cr_assert_null(call.result);
+	}
+	pair_close(&pair);
+	fixture_end(&fixture);
+}

@@ -6,31 +6,38 @@
 #include <stdint.h>
 
 #include "net.h"
-#include "settings.h"
 
-struct conditions {
-	char date[32];
-	char kernel[128];
-	char cpu[128];
-	long cpus;
-	double load; /* of the machine in the last minute */
-	int sender_cpu;
-	int receiver_cpu;
-	const char *build; /* "release", or what is wrong with it */
-	const char *liburing;
-	const char *sluice;
-	char backend[16];
-	char backend_reason[160];
-	char capabilities[256]; /* that the engine uses, with spaces between */
+#ifdef __cplusplus
+extern "C" {
+#endif
 
-	/* As a socket of the benchmark answers them. */
-	char congestion[16];
-	int nodelay;
-	int send_buffer_bytes;
-	int receive_buffer_bytes;
+struct sluice_options;
+
+/* One of them: what it is called in JSON, and what it is. */
+struct condition {
+	char name[32];
+	char value[288];
 };
 
-void conditions_collect(struct conditions *conditions, const struct settings *settings,
-			const struct receiver *receiver);
+#define CONDITIONS_MAX 32
 
+struct conditions {
+	struct condition all[CONDITIONS_MAX];
+	size_t count;
+};
+
+/* Adds one; those beyond the maximum are left out. */
+void conditions_add(struct conditions *conditions, const char *name, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The value of one, or "". */
+const char *conditions_value(const struct conditions *conditions, const char *name);
+
+/* Machine, kernel, library, backend with its capabilities, and sockets as they answer. */
+void conditions_collect(struct conditions *conditions, int sender_cpu,
+			const struct sluice_options *options, const struct receiver *receiver);
+
+#ifdef __cplusplus
+}
+#endif
 #endif

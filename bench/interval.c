@@ -20,12 +20,12 @@ static double heads(size_t n, size_t k)
 }
 
 /* How many samples may be cut off at each end, and what is then left of certainty. */
-static size_t cut_off(size_t count, double *ret_confidence)
+static size_t cut_off(size_t count, double wanted, double *ret_confidence)
 {
 	double outside = 2 * heads(count, 0);
 	size_t cut = 0;
 
-	while (2 * (cut + 1) < count && outside + 2 * heads(count, cut + 1) <= 0.05) {
+	while (2 * (cut + 1) < count && outside + 2 * heads(count, cut + 1) <= 1 - wanted) {
 		cut++;
 		outside += 2 * heads(count, cut);
 	}
@@ -33,14 +33,19 @@ static size_t cut_off(size_t count, double *ret_confidence)
 	return cut;
 }
 
-struct interval interval_of(double *samples, size_t count)
+struct interval interval_at(double *samples, size_t count, double confidence)
 {
 	struct interval interval;
-	size_t cut = cut_off(count, &interval.confidence);
+	size_t cut = cut_off(count, confidence, &interval.confidence);
 
 	qsort(samples, count, sizeof(*samples), compare);
 	interval.median = (samples[(count - 1) / 2] + samples[count / 2]) / 2;
 	interval.low = samples[cut];
 	interval.high = samples[count - 1 - cut];
 	return interval;
+}
+
+struct interval interval_of(double *samples, size_t count)
+{
+	return interval_at(samples, count, 0.95);
 }

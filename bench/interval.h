@@ -17,7 +17,10 @@ struct interval {
 	double confidence; /* 0.95 or better if there are 6 samples, else of min to max */
 };
 
-/* Sorts the samples. */
+/* Sorts the samples, of which there is one at least. */
 struct interval interval_of(double *samples, size_t count);
+
+/* The same with another confidence than 0.95. */
+struct interval interval_at(double *samples, size_t count, double confidence);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What single steps cost, by google-benchmark: setting a record up, starting it, a turn, a timer.
- * Not for comparisons with others, which bench/send and bench/file make side by side.
+ * Not for comparisons with others, which `sluice bench` makes side by side.
  */
 #include <cstdio>
 #include <cstdlib>
@@ -14,8 +14,8 @@
 
 extern "C" {
 #include "conditions.h"
+#include "cpus.h"
 #include "net.h"
-#include "settings.h"
 }
 
 namespace
@@ -173,18 +173,15 @@ void post_and_turn(benchmark::State &state)
 	}
 }
 
-void print_conditions(const struct settings &settings)
+void print_conditions(int sender_cpu)
 {
+	struct sluice_options options;
 	struct conditions it;
 
-	conditions_collect(&it, &settings, &peer);
-	benchmark::AddCustomContext("kernel", it.kernel);
-	benchmark::AddCustomContext("cpu", it.cpu);
-	benchmark::AddCustomContext("sluice", std::string(it.sluice) + ", " + it.build);
-	benchmark::AddCustomContext("backend", std::string(it.backend) + " " + it.backend_reason);
-	benchmark::AddCustomContext("capabilities", it.capabilities);
-	benchmark::AddCustomContext("liburing", it.liburing);
-	benchmark::AddCustomContext("congestion control", it.congestion);
+	sluice_options_init(&options, sizeof(options));
+	conditions_collect(&it, sender_cpu, &options, &peer);
+	for (size_t i = 0; i < it.count; i++)
+		benchmark::AddCustomContext(it.all[i].name, it.all[i].value);
 }
 
 } // namespace
@@ -199,16 +196,16 @@ BENCHMARK(post_and_turn);
 
 int main(int argc, char **argv)
 {
-	struct settings settings;
+	int sender_cpu, receiver_cpu;
 
-	settings_default(&settings);
+	cpus_choose(&sender_cpu, &receiver_cpu);
 	benchmark::Initialize(&argc, argv);
 	if (benchmark::ReportUnrecognizedArguments(argc, argv))
 		return 2;
 	net_lift_descriptor_limit();
-	receiver_start(&peer, RECEIVER_DISCARDS, settings.receiver_cpu, 0);
-	net_pin(settings.sender_cpu);
-	print_conditions(settings);
+	receiver_start(&peer, RECEIVER_DISCARDS, receiver_cpu, 0);
+	net_pin(sender_cpu);
+	print_conditions(sender_cpu);
 	benchmark::RunSpecifiedBenchmarks();
 	receiver_stop(&peer);
 	return 0;

@@ -20,6 +20,9 @@
 /* More than a loopback socket holds, so that one call empties it. */
 #define RECEIVE_BYTES (8 << 20)
 
+/* What 10,000 sockets need, and what else there is. */
+#define DESCRIPTORS 20000
+
 void net_pin(int cpu)
 {
 	cpu_set_t set;
@@ -30,15 +33,20 @@ void net_pin(int cpu)
 		err(1, "cannot pin to CPU %d", cpu);
 }
 
-void net_lift_descriptor_limit(void)
+size_t net_lift_descriptor_limit(void)
 {
+	const struct rlimit wish = {DESCRIPTORS, DESCRIPTORS};
 	struct rlimit limit;
 
+	/* Root may go beyond the hard limit. */
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		err(1, "getrlimit");
+	if (limit.rlim_max < DESCRIPTORS && setrlimit(RLIMIT_NOFILE, &wish) == 0)
+		return DESCRIPTORS;
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
 		err(1, "setrlimit");
+	return limit.rlim_cur;
 }
 
 /* Root may have what it asks for; anyone else gets what net.core allows. */
@@ -53,6 +61,8 @@ static void set_buffer(int fd, int forced, int allowed)
 
 static int make_socket(void)
 {
+	/* A close resets: thousands of sockets in TIME_WAIT would use the ports up. */
+	const struct linger reset = {.l_onoff = 1};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int on = 1;
 
@@ -62,6 +72,8 @@ static int make_socket(void)
 		err(1, "congestion control %s", NET_CONGESTION);
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
 		err(1, "TCP_NODELAY");
+	if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) != 0)
+		err(1, "SO_LINGER");
 	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
 	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
 	return fd;
@@ -119,8 +131,8 @@ _Noreturn static void receive_for_ever(int listener, const struct receiver *rece
 
 static int listen_on_loopback(uint16_t *ret_port)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET,
-				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	/* Of all of 127.0.0.0/8; what comes from elsewhere is turned away. */
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY)};
 	socklen_t length = sizeof(address);
 	int fd = make_socket();
 
@@ -137,9 +149,7 @@ void receiver_start(struct receiver *receiver, enum receiver_mode mode, int cpu,
 	pid_t parent = getpid();
 	int listener;
 
-	receiver->mode = mode;
-	receiver->cpu = cpu;
-	receiver->nap_us = nap_us;
+	*receiver = (struct receiver){.mode = mode, .nap_us = nap_us, .cpu = cpu};
 	listener = listen_on_loopback(&receiver->port);
 	receiver->process = fork();
 	if (receiver->process < 0)
@@ -148,7 +158,7 @@ void receiver_start(struct receiver *receiver, enum receiver_mode mode, int cpu,
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(1);
-		net_pin(cpu);
+		net_pin(receiver->cpu);
 		receive_for_ever(listener, receiver);
 	}
 	close(listener);
@@ -158,6 +168,13 @@ void receiver_stop(struct receiver *receiver)
 {
 	kill(receiver->process, SIGKILL);
 	waitpid(receiver->process, NULL, 0);
+}
+
+const char *receiver_name(enum receiver_mode mode)
+{
+	static const char *const names[RECEIVER_MODES] = {"discards", "copies"};
+
+	return names[mode];
 }
 
 int net_connect(const struct receiver *receiver)

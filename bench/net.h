@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The network between the two sides of a measurement: TCP over loopback into a receiver that is
- * another process on another core, so that what it does is not on the sender's account.
+ * The network between the sides of a measurement and their receivers: TCP over loopback into a
+ * process on another core, so that what it does is not on the sender's account.
  */
 #ifndef BENCH_NET_H
 #define BENCH_NET_H
@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 enum receiver_mode {
 	RECEIVER_DISCARDS, /* MSG_TRUNC: the bytes are dropped where they are */
@@ -24,11 +28,17 @@ struct receiver {
 	uint16_t port;
 };
 
+/* "discards", "copies" */
+const char *receiver_name(enum receiver_mode mode);
+
 /* Pins the calling thread, and the threads and kernel workers it starts later, to one core. */
 void net_pin(int cpu);
 
-/* Lifts the soft limit of descriptors to the hard one: 1,000 sockets a side do not fit in 1,024. */
-void net_lift_descriptor_limit(void);
+/*
+ * Lifts the limit of descriptors as far as is needed and this user may, and answers it: 1,000
+ * sockets do not fit in 1,024.
+ */
+size_t net_lift_descriptor_limit(void);
 
 /* Starts the receiver's process. Before any thread is started, because it forks. */
 void receiver_start(struct receiver *receiver, enum receiver_mode mode, int cpu, int nap_us);
@@ -50,4 +60,7 @@ int net_connect(const struct receiver *receiver);
 /* Waits until the socket, found full, takes bytes again. */
 void net_wait_writable(int fd);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

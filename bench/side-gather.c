@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One sendmsg(2) for all records of one socket, its segments filled in once beforehand: the least
- * that the kernel can be asked to do, and so the limit for every library that gathers.
+ * One sendmsg(2), or writev(2), for all records of one socket, its segments filled in once
+ * beforehand: the least that the kernel can be asked to do, and so the limit for every library
+ * that gathers.
  */
 #include <err.h>
 #include <errno.h>
@@ -16,12 +17,35 @@
 struct gather_side {
 	struct side side;
 	struct load load;
+	ssize_t (*send)(int fd, struct iovec *segments, size_t count);
 	uint64_t calls;
-	int fd;
+	int *fds;
 	char *payload;
-	struct iovec *segments;
-	struct iovec *rest; /* what a short send left over */
+	struct iovec *segments; /* those of the first socket, those of the second, ... */
+	size_t *counts;         /* of each socket */
+	struct iovec *rest;     /* what a short send left over */
 };
+
+static ssize_t by_sendmsg(int fd, struct iovec *segments, size_t count)
+{
+	struct msghdr message = {.msg_iov = segments, .msg_iovlen = count};
+
+	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static ssize_t by_writev(int fd, struct iovec *segments, size_t count)
+{
+	return writev(fd, segments, (int)count);
+}
+
+static size_t bytes_of(const struct iovec *segments, size_t count)
+{
+	size_t bytes = 0;
+
+	while (count-- > 0)
+		bytes += segments++->iov_len;
+	return bytes;
+}
 
 /* Makes rest the segments without their first bytes. */
 static size_t cut(struct gather_side *self, const struct iovec *segments, size_t count, size_t sent)
@@ -39,34 +63,40 @@ static size_t cut(struct gather_side *self, const struct iovec *segments, size_t
 	return count;
 }
 
-static void send_all(struct gather_side *self)
+static void send_all(struct gather_side *self, int fd, struct iovec *segments, size_t count,
+		     size_t left)
 {
-	struct msghdr message = {.msg_iov = self->segments, .msg_iovlen = self->load.records};
-	size_t left = self->load.records * self->load.record_bytes;
-
 	for (;;) {
-		ssize_t sent = sendmsg(self->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t sent = self->send(fd, segments, count);
 
 		self->calls++;
 		if (sent < 0 && errno != EAGAIN)
-			err(1, "sendmsg");
+			err(1, "gather");
 		if (sent == (ssize_t)left)
 			return;
 		if (sent > 0) {
-			message.msg_iovlen =
-				cut(self, message.msg_iov, message.msg_iovlen, (size_t)sent);
-			message.msg_iov = self->rest;
+			count = cut(self, segments, count, (size_t)sent);
+			segments = self->rest;
 			left -= (size_t)sent;
 		}
-		net_wait_writable(self->fd);
+		net_wait_writable(fd);
 		self->calls++;
 	}
 }
 
 static void run(struct side *side, uint64_t times)
 {
-	while (times-- > 0)
-		send_all((struct gather_side *)side);
+	struct gather_side *self = (struct gather_side *)side;
+	size_t bytes = bytes_of(self->segments, self->counts[0]);
+
+	while (times-- > 0) {
+		struct iovec *segments = self->segments;
+
+		for (size_t i = 0; i < self->load.sockets; i++) {
+			send_all(self, self->fds[i], segments, self->counts[i], bytes);
+			segments += self->counts[i];
+		}
+	}
 }
 
 static uint64_t system_calls(struct side *side)
@@ -78,25 +108,74 @@ static void destroy(struct side *side)
 {
 	struct gather_side *self = (struct gather_side *)side;
 
-	close(self->fd);
+	side_disconnect(&self->load, self->fds);
 	free(self->rest);
+	free(self->counts);
 	free(self->segments);
 	free(self->payload);
 	free(self);
 }
 
-struct side *side_gather_create(const struct load *load)
+static void fill_in(struct gather_side *self)
+{
+	const struct load *load = &self->load;
+	struct iovec *next = self->segments;
+
+	for (size_t socket = 0; socket < load->sockets; socket++) {
+		struct iovec *first = next;
+
+		for (size_t i = socket; i < load->records; i += load->sockets)
+			next += side_record(load, self->payload, i, next);
+		self->counts[socket] = (size_t)(next - first);
+	}
+}
+
+static struct side *create(const struct load *load,
+			   ssize_t (*send)(int fd, struct iovec *segments, size_t count))
 {
 	struct gather_side *self = side_allocate(1, sizeof(*self));
 
-	self->side = (struct side){"one sendmsg(2)", run, system_calls, NULL, destroy};
+	self->side = (struct side){run, system_calls, destroy};
 	self->load = *load;
-	self->payload = side_allocate(load->records, load->record_bytes);
-	self->segments = side_allocate(load->records, sizeof(*self->segments));
-	self->rest = side_allocate(load->records, sizeof(*self->rest));
-	for (size_t i = 0; i < load->records; i++)
-		self->segments[i] =
-			(struct iovec){self->payload + i * load->record_bytes, load->record_bytes};
-	self->fd = net_connect(load->receiver);
+	self->send = send;
+	self->payload = side_payload(load);
+	self->segments = side_allocate(2 * load->records, sizeof(*self->segments));
+	self->counts = side_allocate(load->sockets, sizeof(*self->counts));
+	self->rest = side_allocate(2 * load->records, sizeof(*self->rest));
+	fill_in(self);
+	self->fds = side_connect(load);
 	return &self->side;
 }
+
+static struct side *create_sendmsg(const struct load *load)
+{
+	return create(load, by_sendmsg);
+}
+
+static struct side *create_writev(const struct load *load)
+{
+	return create(load, by_writev);
+}
+
+/* With one piece for each socket there is nothing to gather: that is send(2). */
+static bool suits(const struct load *load)
+{
+	return load->records % load->sockets == 0 &&
+	       (load->records > load->sockets || load->header_bytes > 0);
+}
+
+const struct peer peer_gather = {
+	.name = "gather",
+	.title = "gather by sendmsg(2)",
+	.loads = LOADS(LOAD_RECORDS),
+	.suits = suits,
+	.create = create_sendmsg,
+};
+
+const struct peer peer_writev = {
+	.name = "writev",
+	.title = "gather by writev(2)",
+	.loads = LOADS(LOAD_RECORDS),
+	.suits = suits,
+	.create = create_writev,
+};

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* send(2) for each record: what a program without a library does first. */
+/*
+ * A non-blocking send(2) for each record, epoll where a socket is full: what a program without a
+ * library does first. A header goes with MSG_MORE, so that it leaves with its body.
+ */
 #include <err.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,21 +16,36 @@ struct send_side {
 	struct side side;
 	struct load load;
 	uint64_t calls;
+	int epoll_fd;
+	int *fds;
 	char *payload;
-	int *fds; /* of each record */
+	struct iovec *pieces; /* of each record one, or two */
+	size_t pieces_a_record;
 };
 
-static void send_all(struct send_side *self, int fd, const char *data, size_t length)
+/* Every socket is watched from the first on, edge-triggered; here only one can be waited for. */
+static void wait_writable(struct send_side *self)
 {
+	struct epoll_event event;
+
+	self->calls++;
+	if (epoll_wait(self->epoll_fd, &event, 1, -1) < 0 && errno != EINTR)
+		err(1, "epoll_wait");
+}
+
+static void send_piece(struct send_side *self, int fd, const struct iovec *piece, int flags)
+{
+	const char *data = piece->iov_base;
+	size_t length = piece->iov_len;
+
 	while (length > 0) {
-		ssize_t sent = send(fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t sent = send(fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL | flags);
 
 		self->calls++;
 		if (sent < 0 && errno != EAGAIN)
 			err(1, "send");
 		if (sent < 0) {
-			net_wait_writable(fd);
-			self->calls++;
+			wait_writable(self);
 			continue;
 		}
 		data += sent;
@@ -34,14 +53,25 @@ static void send_all(struct send_side *self, int fd, const char *data, size_t le
 	}
 }
 
+static void send_record(struct send_side *self, size_t record, int fd)
+{
+	const struct iovec *piece = &self->pieces[record * self->pieces_a_record];
+
+	if (self->pieces_a_record == 2)
+		send_piece(self, fd, piece++, MSG_MORE);
+	send_piece(self, fd, piece, 0);
+}
+
 static void run(struct side *side, uint64_t times)
 {
 	struct send_side *self = (struct send_side *)side;
-	size_t bytes = self->load.record_bytes;
+	size_t sockets = self->load.sockets;
 
 	while (times-- > 0) {
-		for (size_t i = 0; i < self->load.records; i++)
-			send_all(self, self->fds[i], self->payload + i * bytes, bytes);
+		for (size_t i = 0, socket = 0; i < self->load.records; i++) {
+			send_record(self, i, self->fds[socket]);
+			socket = socket + 1 < sockets ? socket + 1 : 0;
+		}
 	}
 }
 
@@ -54,23 +84,45 @@ static void destroy(struct side *side)
 {
 	struct send_side *self = (struct send_side *)side;
 
-	for (size_t i = 0; i < self->load.sockets; i++)
-		close(self->fds[i]);
-	free(self->fds);
+	close(self->epoll_fd);
+	side_disconnect(&self->load, self->fds);
+	free(self->pieces);
 	free(self->payload);
 	free(self);
 }
 
-struct side *side_send_create(const struct load *load)
+static void watch(struct send_side *self)
+{
+	struct epoll_event event = {.events = EPOLLOUT | EPOLLET};
+
+	self->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (self->epoll_fd < 0)
+		err(1, "epoll_create1");
+	for (size_t i = 0; i < self->load.sockets; i++) {
+		if (epoll_ctl(self->epoll_fd, EPOLL_CTL_ADD, self->fds[i], &event) != 0)
+			err(1, "epoll_ctl");
+	}
+}
+
+static struct side *create(const struct load *load)
 {
 	struct send_side *self = side_allocate(1, sizeof(*self));
 
-	self->side = (struct side){"send(2)", run, system_calls, NULL, destroy};
+	self->side = (struct side){run, system_calls, destroy};
 	self->load = *load;
-	self->payload = side_allocate(load->records, load->record_bytes);
-	self->fds = side_allocate(load->records, sizeof(*self->fds));
+	self->payload = side_payload(load);
+	self->pieces_a_record = load->header_bytes > 0 ? 2 : 1;
+	self->pieces = side_allocate(load->records * 2, sizeof(*self->pieces));
 	for (size_t i = 0; i < load->records; i++)
-		self->fds[i] = i < load->sockets ? net_connect(load->receiver)
-						 : self->fds[i - load->sockets];
+		side_record(load, self->payload, i, &self->pieces[i * self->pieces_a_record]);
+	self->fds = side_connect(load);
+	watch(self);
 	return &self->side;
 }
+
+const struct peer peer_send = {
+	.name = "send",
+	.title = "send(2) each, epoll",
+	.loads = LOADS(LOAD_RECORDS),
+	.create = create,
+};

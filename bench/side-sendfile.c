@@ -2,6 +2,7 @@
 /* sendfile(2) until the socket is full, poll(2), and on: the usual loop of a file server. */
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
@@ -20,6 +21,11 @@ static void send_all(struct sendfile_side *self)
 	off_t offset = 0;
 	off_t end = (off_t)self->load.file_bytes;
 
+	/* As far as one may ask for a file that is not in memory: it comes while it is sent. */
+	if (self->load.cold) {
+		posix_fadvise(self->load.file_fd, 0, end, POSIX_FADV_WILLNEED);
+		self->calls++;
+	}
 	while (offset < end) {
 		ssize_t sent =
 			sendfile(self->fd, self->load.file_fd, &offset, (size_t)(end - offset));
@@ -53,12 +59,19 @@ static void destroy(struct side *side)
 	free(side);
 }
 
-struct side *side_sendfile_create(const struct load *load)
+static struct side *create(const struct load *load)
 {
 	struct sendfile_side *self = side_allocate(1, sizeof(*self));
 
-	self->side = (struct side){"sendfile(2)", run, system_calls, NULL, destroy};
+	self->side = (struct side){run, system_calls, destroy};
 	self->load = *load;
 	self->fd = net_connect(load->receiver);
 	return &self->side;
 }
+
+const struct peer peer_sendfile = {
+	.name = "sendfile",
+	.title = "sendfile(2)",
+	.loads = LOADS(LOAD_FILE),
+	.create = create,
+};

@@ -1,33 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ours, in three ways: records one at a time, records in a batch, files. As a program would, it
- * sets its records up once and starts them again and again.
+ * Ours, as a program would use it: records are set up once and started again and again, several
+ * between batch_begin and batch_end, a single one by itself.
  */
 #include <err.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <sluice/sluice.h>
-
-#include "side.h"
+#include "side-sluice.h"
 
 struct sluice_side {
 	struct side side;
 	struct load load;
+	struct sluice_engine *engine;
 	size_t pending; /* records whose handler is still to run */
 	char *payload;
 	struct sluice_args *records;
 	struct sluice_socket **sockets; /* of each record */
-	struct sluice_packet packet;
 };
 
-static inline void check(int error, const char *what)
-{
-	if (error < 0)
-		errx(1, "%s: %s", what, strerror(-error));
-}
-
-/* Nearly empty, because the baseline has nothing like it. Errors are looked for after the run. */
+/* Nearly empty, because the peers have nothing like it. Errors are looked for after the run. */
 static void on_sent(struct sluice_socket *socket, struct sluice_args *args)
 {
 	struct sluice_side *self = args->user_token;
@@ -39,14 +31,14 @@ static void on_sent(struct sluice_socket *socket, struct sluice_args *args)
 /* A starting call that did not answer 1, pending: no handler will run. */
 static void not_pending(struct sluice_side *self, int answer)
 {
-	check(answer, "sluice: a send was refused");
+	side_sluice_check(answer, "sluice: a send was refused");
 	self->pending--;
 }
 
 /* On a stream an error stays: every later send has one, too. */
-static void check_errors(const struct sluice_side *self, size_t records)
+static void check_errors(const struct sluice_side *self)
 {
-	for (size_t i = 0; i < records; i++) {
+	for (size_t i = 0; i < self->load.records; i++) {
 		const struct sluice_args *args = &self->records[i];
 
 		if (args->error != SLUICE_ERROR_SUCCESS)
@@ -57,7 +49,7 @@ static void check_errors(const struct sluice_side *self, size_t records)
 static void run_until_sent(struct sluice_side *self)
 {
 	while (self->pending > 0)
-		check(sluice_engine_run(self->side.engine, -1), "sluice_engine_run");
+		side_sluice_check(sluice_engine_run(self->engine, -1), "sluice_engine_run");
 }
 
 static inline void start_record(struct sluice_side *self, size_t i)
@@ -68,18 +60,16 @@ static inline void start_record(struct sluice_side *self, size_t i)
 		not_pending(self, answer);
 }
 
-static void run_eager(struct side *side, uint64_t times)
+static void run_single(struct side *side, uint64_t times)
 {
 	struct sluice_side *self = (struct sluice_side *)side;
 
 	while (times-- > 0) {
-		for (size_t i = 0; i < self->load.records; i++) {
-			self->pending = 1;
-			start_record(self, i);
-			run_until_sent(self);
-		}
+		self->pending = 1;
+		start_record(self, 0);
+		run_until_sent(self);
 	}
-	check_errors(self, self->load.records);
+	check_errors(self);
 }
 
 static void run_batch(struct side *side, uint64_t times)
@@ -88,121 +78,119 @@ static void run_batch(struct side *side, uint64_t times)
 	size_t records = self->load.records;
 
 	while (times-- > 0) {
-		check(sluice_batch_begin(side->engine), "sluice_batch_begin");
+		side_sluice_check(sluice_batch_begin(self->engine), "sluice_batch_begin");
 		self->pending = records;
 		for (size_t i = 0; i < records; i++)
 			start_record(self, i);
-		check(sluice_batch_end(side->engine), "sluice_batch_end");
+		side_sluice_check(sluice_batch_end(self->engine), "sluice_batch_end");
 		run_until_sent(self);
 	}
-	check_errors(self, records);
-}
-
-static void run_file(struct side *side, uint64_t times)
-{
-	struct sluice_side *self = (struct sluice_side *)side;
-	struct sluice_args *args = &self->records[0];
-
-	while (times-- > 0) {
-		int answer = sluice_send_packets_async(self->sockets[0], args);
-
-		self->pending = 1;
-		if (answer != 1)
-			not_pending(self, answer);
-		run_until_sent(self);
-	}
-	check_errors(self, 1);
+	check_errors(self);
 }
 
 static uint64_t system_calls(struct side *side)
 {
-	struct sluice_engine_statistics statistics = {.size = sizeof(statistics)};
-
-	check(sluice_engine_statistics(side->engine, &statistics), "sluice_engine_statistics");
-	return statistics.enters + statistics.inline_sends + statistics.inline_files +
-	       statistics.file_looks;
+	return side_sluice_calls(((struct sluice_side *)side)->engine);
 }
 
 static void destroy(struct side *side)
 {
 	struct sluice_side *self = (struct sluice_side *)side;
 
-	check(sluice_engine_destroy(side->engine), "sluice_engine_destroy");
+	side_sluice_check(sluice_engine_destroy(self->engine), "sluice_engine_destroy");
 	free(self->sockets);
 	free(self->records);
 	free(self->payload);
 	free(self);
 }
 
-static void make_records(struct sluice_side *self, size_t count, size_t bytes)
+static void make_records(struct sluice_side *self)
 {
-	self->payload = side_allocate(count, bytes);
-	self->records = side_allocate(count, sizeof(*self->records));
-	for (size_t i = 0; i < count; i++) {
+	const struct load *load = &self->load;
+
+	self->payload = side_payload(load);
+	self->records = side_allocate(load->records, sizeof(*self->records));
+	for (size_t i = 0; i < load->records; i++) {
 		struct sluice_args *args = &self->records[i];
+		struct iovec segments[2];
 
 		args->completed = on_sent;
 		args->user_token = self;
-		check(sluice_args_set_buffer(args, self->payload + i * bytes, bytes, 0,
-					     (int64_t)bytes),
-		      "sluice_args_set_buffer");
+		if (side_record(load, self->payload, i, segments) == 2)
+			side_sluice_check(sluice_args_set_buffer_list(args, segments, 2),
+					  "sluice_args_set_buffer_list");
+		else
+			side_sluice_check(sluice_args_set_buffer(args, segments->iov_base,
+								 segments->iov_len, 0,
+								 (int64_t)segments->iov_len),
+					  "sluice_args_set_buffer");
 	}
 }
 
-static void make_file_record(struct sluice_side *self)
+static void attach_sockets(struct sluice_side *self)
 {
-	make_records(self, 1, 1);
-	self->packet = (struct sluice_packet){.kind = SLUICE_PACKET_FILE,
-					      .fd = self->load.file_fd,
-					      .count = (int64_t)self->load.file_bytes};
-	check(sluice_args_set_buffer(&self->records[0], NULL, 0, 0, 0), "sluice_args_set_buffer");
-	check(sluice_args_set_packets(&self->records[0], &self->packet, 1),
-	      "sluice_args_set_packets");
-}
+	int *fds = side_connect(&self->load);
 
-static void connect_sockets(struct sluice_side *self)
-{
-	size_t records = self->load.file_bytes ? 1 : self->load.records;
-
-	self->sockets = side_allocate(records, sizeof(struct sluice_socket *));
-	for (size_t i = 0; i < records; i++) {
+	self->sockets = side_allocate(self->load.records, sizeof(struct sluice_socket *));
+	for (size_t i = 0; i < self->load.records; i++) {
 		if (i < self->load.sockets)
-			check(sluice_socket_attach(self->side.engine,
-						   net_connect(self->load.receiver),
-						   &self->sockets[i]),
-			      "sluice_socket_attach");
+			side_sluice_check(sluice_socket_attach(self->engine, fds[i],
+							       &self->sockets[i]),
+					  "sluice_socket_attach");
 		else
 			self->sockets[i] = self->sockets[i - self->load.sockets];
 	}
+	free(fds);
 }
 
-static struct sluice_side *create(const struct load *load, const char *name,
-				  void (*run)(struct side *side, uint64_t times))
+static struct side *create_on(const struct load *load, uint32_t backend)
 {
 	struct sluice_side *self = side_allocate(1, sizeof(*self));
 
 	self->load = *load;
-	self->side = (struct side){name, run, system_calls, NULL, destroy};
-	check(sluice_engine_create(&self->side.engine, load->options), "sluice_engine_create");
-	if (load->file_bytes)
-		make_file_record(self);
-	else
-		make_records(self, load->records, load->record_bytes);
-	connect_sockets(self);
-	return self;
+	self->side =
+		(struct side){load->records == 1 ? run_single : run_batch, system_calls, destroy};
+	self->engine = side_sluice_engine(load, backend);
+	make_records(self);
+	attach_sockets(self);
+	return &self->side;
 }
 
-struct side *side_sluice_eager_create(const struct load *load)
+static struct side *create(const struct load *load)
 {
-	return &create(load, "sluice, eager", run_eager)->side;
+	return create_on(load, SLUICE_BACKEND_AUTO);
 }
 
-struct side *side_sluice_batch_create(const struct load *load)
+static struct side *create_uring(const struct load *load)
 {
-	return &create(load, "sluice, batched", run_batch)->side;
+	return create_on(load, SLUICE_BACKEND_URING);
 }
 
-struct side *side_sluice_file_create(const struct load *load)
+static struct side *create_epoll(const struct load *load)
 {
-	return &create(load, "sluice, send_packets", run_file)->side;
+	return create_on(load, SLUICE_BACKEND_EPOLL);
 }
+
+const struct peer peer_sluice = {
+	.name = "sluice",
+	.title = "sluice",
+	.loads = LOADS(LOAD_RECORDS),
+	.create = create,
+};
+
+const struct peer peer_sluice_uring = {
+	.name = "sluice-uring",
+	.title = "sluice on io_uring",
+	.loads = LOADS(LOAD_RECORDS),
+	.suits = side_sluice_suits_uring,
+	.lacks = side_sluice_lacks_uring,
+	.create = create_uring,
+};
+
+const struct peer peer_sluice_epoll = {
+	.name = "sluice-epoll",
+	.title = "sluice on epoll",
+	.loads = LOADS(LOAD_RECORDS),
+	.suits = side_sluice_suits_epoll,
+	.create = create_epoll,
+};

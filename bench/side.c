@@ -4,6 +4,7 @@
 #include <err.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PAGE_BYTES 4096
 
@@ -16,4 +17,45 @@ void *side_allocate(size_t count, size_t bytes)
 		err(1, "out of memory");
 	memset(memory, 0, pages * PAGE_BYTES);
 	return memory;
+}
+
+/* A header has a place of its own, behind all bodies: it is built for each record anew. */
+static size_t body_bytes(const struct load *load)
+{
+	return load->record_bytes - load->header_bytes;
+}
+
+char *side_payload(const struct load *load)
+{
+	return side_allocate(load->shared ? 1 : load->records, load->record_bytes);
+}
+
+size_t side_record(const struct load *load, char *payload, size_t record, struct iovec segments[2])
+{
+	size_t place = load->shared ? 0 : record;
+	size_t places = load->shared ? 1 : load->records;
+	size_t count = 0;
+
+	if (load->header_bytes > 0)
+		segments[count++] = (struct iovec){payload + places * body_bytes(load) +
+							   place * load->header_bytes,
+						   load->header_bytes};
+	segments[count++] = (struct iovec){payload + place * body_bytes(load), body_bytes(load)};
+	return count;
+}
+
+int *side_connect(const struct load *load)
+{
+	int *fds = (int *)side_allocate(load->sockets, sizeof(*fds));
+
+	for (size_t i = 0; i < load->sockets; i++)
+		fds[i] = net_connect(load->receiver);
+	return fds;
+}
+
+void side_disconnect(const struct load *load, int *fds)
+{
+	for (size_t i = 0; i < load->sockets; i++)
+		close(fds[i]);
+	free(fds);
 }

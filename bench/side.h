@@ -1,46 +1,74 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One side of a comparison: does a load in its own way. Every way is a file of its own behind this
- * interface (side-*.c), so that another peer is another file and a line in a table of scenarios.
+ * A peer is one way to do a load: a name, what it can do, and how to make a side of it. A side is a
+ * peer that has its sockets and does one load. Every peer is a file of its own (side-*.c) and a
+ * line in peers.c; nothing else knows it.
  */
 #ifndef BENCH_SIDE_H
 #define BENCH_SIDE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include <sluice/engine.h>
 
 #include "net.h"
 
-/* What has to be done once, and what to do it with. Both sides of a pair get the same load. */
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum load_kind {
+	LOAD_RECORDS, /* bytes on streams */
+	LOAD_FILE,    /* a file */
+	LOAD_LOOP,    /* nothing at all */
+};
+
+/* What the kinds of loads are called where a peer says which of them it does. */
+#define LOADS(kind) (1u << (kind))
+
+/* What has to be done once, and what to do it with. All sides of a scenario get the same load. */
 struct load {
+	enum load_kind kind;
+	enum receiver_mode receiver_mode;
 	const struct receiver *receiver; /* where the sockets lead to */
 	size_t sockets;
 	size_t records;      /* sent in one go; record i goes to socket i % sockets */
 	size_t record_bytes; /* of each record */
-	int file_fd;         /* a file to send instead of records, if file_bytes is not 0 */
+	size_t header_bytes; /* of them, that stand apart in memory; 0: the record is in one piece */
+	bool shared;         /* all records are the same memory */
 	uint64_t file_bytes;
+	int file_fd; /* the whole file */
+	bool cold;   /* it is put out of memory each time before it is sent */
 	const struct sluice_options *options; /* for engines of ours */
 };
 
 struct side {
-	const char *name;
-
 	/* Does the load this many times. Returns when the kernel has taken the last byte. */
 	void (*run)(struct side *side, uint64_t times);
 
-	/* System calls made since the side was created. */
+	/* System calls made since the side was created; NULL where it does not count them. */
 	uint64_t (*system_calls)(struct side *side);
-
-	/* The sluice engine behind the side, for its statistics; NULL for everything else. */
-	struct sluice_engine *engine;
 
 	void (*destroy)(struct side *side);
 };
 
-/* Makes a side with its own sockets. The load is copied; what it points to outlives the side. */
-typedef struct side *side_create_fn(const struct load *load);
+struct peer {
+	const char *name;  /* on the command line */
+	const char *title; /* in the table */
+	unsigned loads;    /* LOADS(...) of what it does */
+
+	/* Whether this load makes sense for it; NULL: all of its kinds do. */
+	bool (*suits)(const struct load *load);
+
+	/* What is missing here, for people, or NULL; NULL: nothing can be missing. */
+	const char *(*lacks)(const struct load *load);
+
+	/* Makes a side with its own sockets. The load is copied; what it points to outlives it. */
+	struct side *(*create)(const struct load *load);
+};
 
 /*
  * Zeroed memory from a page's begin: a record of 64 bytes that lies across two cache lines makes a
@@ -49,14 +77,15 @@ typedef struct side *side_create_fn(const struct load *load);
  */
 void *side_allocate(size_t count, size_t bytes);
 
-/* The peers. */
-side_create_fn side_send_create;     /* send(2) for each record */
-side_create_fn side_gather_create;   /* one sendmsg(2) for all records: the limit */
-side_create_fn side_sendfile_create; /* sendfile(2), poll(2) when the socket is full */
+/* The memory of all records of the load, for free(); side_record tells where one lies in it. */
+char *side_payload(const struct load *load);
+size_t side_record(const struct load *load, char *payload, size_t record, struct iovec segments[2]);
 
-/* Ours. */
-side_create_fn side_sluice_eager_create; /* each record started by itself, outside of batches */
-side_create_fn side_sluice_batch_create; /* all records between batch_begin and batch_end */
-side_create_fn side_sluice_file_create;  /* send_packets of one descriptor element */
+/* Connected sockets, as many as the load wants; side_disconnect closes and frees them. */
+int *side_connect(const struct load *load);
+void side_disconnect(const struct load *load, int *fds);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

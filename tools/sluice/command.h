@@ -11,5 +11,6 @@ enum {
 
 int serve_main(int argc, char **argv);
 int probe_main(int argc, char **argv);
+int bench_main(int argc, char **argv);
 
 #endif

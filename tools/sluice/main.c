@@ -13,6 +13,7 @@ static const struct command {
 } commands[] = {
 	{"serve", "serve the files of a directory over HTTP", serve_main},
 	{"probe", "tell what this kernel offers and what is used of it", probe_main},
+	{"bench", "measure it side by side with other ways to send", bench_main},
 };
 
 static int print_help(void)

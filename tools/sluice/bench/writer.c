@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "json.h"
+#include "writer.h"
 
 static void put_string(struct json *json, const char *string)
 {
@@ -69,5 +69,14 @@ void json_integer(struct json *json, const char *key, uint64_t value)
 void json_number(struct json *json, const char *key, double value)
 {
 	begin(json, key);
-	fprintf(json->file, "%.6g", value);
+	fprintf(json->file, "%.7g", value);
+}
+
+void json_numbers(struct json *json, const char *key, const double *values, size_t count)
+{
+	begin(json, key);
+	fputc('[', json->file);
+	for (size_t i = 0; i < count; i++)
+		fprintf(json->file, "%s%.15g", i > 0 ? ", " : "", values[i]);
+	fputc(']', json->file);
 }

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sides measured side by side: A B C, A B C, ..., so that a machine that becomes slow becomes slow
+ * for all. Only the ratios of neighbours count, and of these the median.
+ *
+ * A socket's luck (where its memory lies, how its peer happens to wake up) stays with it for life
+ * and can make 2 % for nothing. So the rounds are spread over several sittings, each with new
+ * processes and new sockets.
+ */
+#ifndef BENCH_MEASURE_H
+#define BENCH_MEASURE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host.h"
+
+struct method {
+	size_t sittings;
+	size_t rounds;     /* of A and B and so on each, in a sitting */
+	uint64_t slice_ns; /* about how long one side is measured at a stretch */
+};
+
+/* A peer through all rounds. Only peer is set at first, the rest is zero. */
+struct contender {
+	const struct peer *peer;
+	uint64_t times; /* that the load is done for each sample */
+	size_t count;
+	struct sample *samples;
+	struct host host; /* of this sitting; host.failed stays */
+};
+
+/*
+ * One sitting of these contenders: adds its rounds to each of them. The first is what all are
+ * compared with: another one that fails is left out from then on, but when the first one fails
+ * there is nothing to measure. Whether there was.
+ */
+bool measure_sitting(struct contender *const *contenders, size_t count, const struct load *load,
+		     const struct method *method, const struct place *place);
+
+void measure_forget(struct contender *contender);
+
+#endif

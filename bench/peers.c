@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include "peers.h"
+
+#include <string.h>
+
+extern const struct peer peer_sluice;
+extern const struct peer peer_sluice_uring;
+extern const struct peer peer_sluice_epoll;
+extern const struct peer peer_sluice_file;
+extern const struct peer peer_sluice_file_uring;
+extern const struct peer peer_sluice_file_epoll;
+extern const struct peer peer_sluice_loop;
+extern const struct peer peer_loop;
+extern const struct peer peer_gather;
+extern const struct peer peer_writev;
+extern const struct peer peer_send;
+extern const struct peer peer_sendfile;
+
+const struct peer *const peers[] = {
+	/* ours */
+	&peer_sluice,
+	&peer_sluice_uring,
+	&peer_sluice_epoll,
+	&peer_sluice_file,
+	&peer_sluice_file_uring,
+	&peer_sluice_file_epoll,
+	&peer_sluice_loop,
+	/* by hand */
+	&peer_gather,
+	&peer_writev,
+	&peer_send,
+	&peer_sendfile,
+	&peer_loop,
+	NULL,
+};
+
+const struct peer *peers_find(const char *name)
+{
+	for (const struct peer *const *peer = peers; *peer; peer++) {
+		if (strcmp((*peer)->name, name) == 0)
+			return *peer;
+	}
+	return NULL;
+}
+
+const struct peer *peers_reference(enum load_kind kind)
+{
+	for (const struct peer *const *peer = peers; *peer; peer++) {
+		if (strcmp((*peer)->name, "sluice") == 0 && ((*peer)->loads & LOADS(kind)))
+			return *peer;
+	}
+	return NULL;
+}
+
+bool peers_named_before(size_t index)
+{
+	for (size_t i = 0; i < index; i++) {
+		if (strcmp(peers[i]->name, peers[index]->name) == 0)
+			return true;
+	}
+	return false;
+}

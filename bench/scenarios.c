@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+#include "scenarios.h"
+
+#include <string.h>
+
+#define KIB ((size_t)1 << 10)
+#define MIB ((size_t)1 << 20)
+
+#define SMALL(socket_count, record_count)   \
+	.load = {.kind = LOAD_RECORDS,      \
+		 .sockets = (socket_count), \
+		 .records = (record_count), \
+		 .record_bytes = 64}
+
+#define FILE_AIMS(ratio) .aims = {{"sendfile", ratio}, {"dotnet-packets", 1}, {"dotnet-file", 1}}
+
+/* From the page cache. */
+#define FILE_SCENARIO(size, words, size_bytes, kib, its_effort, mode, ratio)                  \
+	{                                                                                     \
+		.name = "file-" size, .title = "a file of " words ", cached", .unit = "file", \
+		.family = "file", .x = (kib), .effort = (its_effort),                         \
+		.load = {.kind = LOAD_FILE,                                                   \
+			 .receiver_mode = (mode),                                             \
+			 .sockets = 1,                                                        \
+			 .records = 1,                                                        \
+			 .file_bytes = (size_bytes)},                                         \
+		FILE_AIMS(ratio)                                                              \
+	}
+
+#define FILE_COPIES(size, words, size_bytes, ratio)                                     \
+	{                                                                               \
+		.name = "file-" size "-copies", .title = "a file of " words ", cached", \
+		.unit = "file", .effort = EFFORT_FULL,                                  \
+		.load = {.kind = LOAD_FILE,                                             \
+			 .receiver_mode = RECEIVER_COPIES,                              \
+			 .sockets = 1,                                                  \
+			 .records = 1,                                                  \
+			 .file_bytes = (size_bytes)},                                   \
+		FILE_AIMS(ratio)                                                        \
+	}
+
+#define FILE_COLD(size, words, size_bytes, its_effort)                                            \
+	{                                                                                         \
+		.name = "cold-" size, .title = "a file of " words ", not cached", .unit = "file", \
+		.effort = (its_effort),                                                           \
+		.load = {.kind = LOAD_FILE,                                                       \
+			 .sockets = 1,                                                            \
+			 .records = 1,                                                            \
+			 .file_bytes = (size_bytes),                                              \
+			 .cold = true},                                                           \
+		.sittings = 2, .aims = {                                                          \
+			{"sendfile", 1}                                                           \
+		}                                                                                 \
+	}
+
+const struct scenario scenarios[] = {
+	{
+		.name = "records-1",
+		.title = "64 B, one socket, one at a time",
+		.unit = "record",
+		.family = "batch",
+		.x = 1,
+		SMALL(1, 1),
+		.aims = {{"send", 1.03}, {"dotnet-send", 1.03}},
+	},
+	{
+		.name = "records-8",
+		.title = "64 B, one socket, 8 outstanding",
+		.unit = "record",
+		.family = "batch",
+		.x = 8,
+		.effort = EFFORT_USUAL,
+		SMALL(1, 8),
+	},
+	{
+		.name = "records-32",
+		.title = "64 B, one socket, 32 outstanding",
+		.unit = "record",
+		.family = "batch",
+		.x = 32,
+		SMALL(1, 32),
+		.aims = {{"gather", 1.15},
+			 {"send", 1 / 12.0},
+			 {"libuv", 1 / 12.0},
+			 {"asio-epoll", 1 / 12.0},
+			 {"asio-uring", 1 / 12.0},
+			 {"dotnet-send", 1 / 12.0},
+			 {"dotnet-list", 1}},
+	},
+	{
+		.name = "records-512",
+		.title = "64 B, one socket, 512 outstanding",
+		.unit = "record",
+		.family = "batch",
+		.x = 512,
+		.effort = EFFORT_USUAL,
+		SMALL(1, 512),
+		.aims = {{"gather", 1.25}, {"dotnet-list", 0.25}},
+	},
+	{
+		.name = "sockets-64",
+		.title = "64 B, one for each of 64 sockets",
+		.unit = "record",
+		.family = "sockets",
+		.x = 64,
+		SMALL(64, 64),
+		.aims = {{"send", 1.02},
+			 {"ring-naive", 1.02},
+			 {"libuv", 1.02},
+			 {"asio-epoll", 1.02},
+			 {"asio-uring", 1.02},
+			 {"dotnet-send", 1.02}},
+	},
+	{
+		.name = "sockets-1000",
+		.title = "64 B, one for each of 1,000 sockets",
+		.unit = "record",
+		.family = "sockets",
+		.x = 1000,
+		.effort = EFFORT_USUAL,
+		SMALL(1000, 1000),
+		.aims = {{"send", 1.02},
+			 {"ring-naive", 1.02},
+			 {"libuv", 1.02},
+			 {"asio-epoll", 1.02},
+			 {"asio-uring", 1.02},
+			 {"dotnet-send", 1.02}},
+	},
+	{
+		.name = "sockets-10000",
+		.title = "64 B, one for each of 10,000 sockets",
+		.unit = "record",
+		.family = "sockets",
+		.x = 10000,
+		.effort = EFFORT_USUAL,
+		SMALL(10000, 10000),
+		.sittings = 1,
+		.aims = {{"send", 1.02},
+			 {"ring-naive", 1.02},
+			 {"libuv", 1.02},
+			 {"asio-epoll", 1.02},
+			 {"asio-uring", 1.02},
+			 {"dotnet-send", 1.02}},
+	},
+	{
+		.name = "broadcast-1000",
+		.title = "one message of 1 KiB to 1,000 sockets",
+		.unit = "socket",
+		.effort = EFFORT_USUAL,
+		.load = {.kind = LOAD_RECORDS,
+			 .sockets = 1000,
+			 .records = 1000,
+			 .record_bytes = KIB,
+			 .shared = true},
+	},
+	{
+		.name = "large-64K",
+		.title = "64 KiB, one socket, 8 outstanding",
+		.unit = "record",
+		.effort = EFFORT_USUAL,
+		.load = {.kind = LOAD_RECORDS,
+			 .sockets = 1,
+			 .records = 8,
+			 .record_bytes = 64 * KIB},
+	},
+	{
+		.name = "large-1M",
+		.title = "1 MiB, one socket, one at a time",
+		.unit = "record",
+		.effort = EFFORT_USUAL,
+		.load = {.kind = LOAD_RECORDS, .sockets = 1, .records = 1, .record_bytes = MIB},
+	},
+	{
+		.name = "header-body",
+		.title = "header of 100 B and body of 4 KiB",
+		.unit = "record",
+		.effort = EFFORT_USUAL,
+		.load = {.kind = LOAD_RECORDS,
+			 .sockets = 1,
+			 .records = 1,
+			 .record_bytes = 100 + 4 * KIB,
+			 .header_bytes = 100},
+	},
+	FILE_SCENARIO("1K", "1 KiB", KIB, 1, EFFORT_USUAL, RECEIVER_DISCARDS, 0),
+	FILE_SCENARIO("4K", "4 KiB", 4 * KIB, 4, EFFORT_USUAL, RECEIVER_DISCARDS, 1.10),
+	FILE_SCENARIO("64K", "64 KiB", 64 * KIB, 64, EFFORT_QUICK, RECEIVER_DISCARDS, 1.03),
+	FILE_SCENARIO("1M", "1 MiB", MIB, 1024, EFFORT_USUAL, RECEIVER_DISCARDS, 1.03),
+	FILE_SCENARIO("64M", "64 MiB", 64 * MIB, 65536, EFFORT_USUAL, RECEIVER_DISCARDS, 1.03),
+	FILE_COPIES("4K", "4 KiB", 4 * KIB, 1.10),
+	FILE_COPIES("64K", "64 KiB", 64 * KIB, 1.03),
+	FILE_COPIES("1M", "1 MiB", MIB, 1.03),
+	FILE_COPIES("64M", "64 MiB", 64 * MIB, 1.03),
+	FILE_COLD("1M", "1 MiB", MIB, EFFORT_USUAL),
+	FILE_COLD("64M", "64 MiB", 64 * MIB, EFFORT_FULL),
+	{
+		.name = "loop",
+		.title = "a loop without a system call: what can be told apart here",
+		.unit = "loop",
+		.effort = EFFORT_FULL,
+		.load = {.kind = LOAD_LOOP, .sockets = 1, .records = 1},
+	},
+};
+
+const size_t scenario_count = sizeof(scenarios) / sizeof(scenarios[0]);
+
+const struct scenario *scenarios_find(const char *name)
+{
+	for (size_t i = 0; i < scenario_count; i++) {
+		if (strcmp(scenarios[i].name, name) == 0)
+			return &scenarios[i];
+	}
+	return NULL;
+}
+
+double scenario_aim(const struct scenario *scenario, const char *peer)
+{
+	for (size_t i = 0; i < AIMS_MAX && scenario->aims[i].peer; i++) {
+		if (strcmp(scenario->aims[i].peer, peer) == 0)
+			return scenario->aims[i].ratio;
+	}
+	return 0;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include <err.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "side-sluice.h"
+
+void side_sluice_check(int error, const char *what)
+{
+	if (error < 0)
+		errx(1, "%s: %s", what, strerror(-error));
+}
+
+struct sluice_engine *side_sluice_engine(const struct load *load, uint32_t backend)
+{
+	struct sluice_options options = *load->options;
+	struct sluice_engine *engine;
+
+	if (backend != SLUICE_BACKEND_AUTO)
+		options.backend = backend;
+	side_sluice_check(sluice_engine_create(&engine, &options), "sluice_engine_create");
+	return engine;
+}
+
+uint64_t side_sluice_calls(struct sluice_engine *engine)
+{
+	struct sluice_engine_statistics statistics = {.size = sizeof(statistics)};
+
+	side_sluice_check(sluice_engine_statistics(engine, &statistics),
+			  "sluice_engine_statistics");
+	return statistics.enters + statistics.inline_sends + statistics.inline_files +
+	       statistics.file_looks;
+}
+
+/* That the reference takes with these options. */
+static uint32_t backend_of(const struct sluice_options *options)
+{
+	struct sluice_engine_statistics statistics = {.size = sizeof(statistics)};
+	struct sluice_engine *engine;
+
+	side_sluice_check(sluice_engine_create(&engine, options), "sluice_engine_create");
+	sluice_engine_statistics(engine, &statistics);
+	sluice_engine_destroy(engine);
+	return statistics.backend;
+}
+
+bool side_sluice_suits_uring(const struct load *load)
+{
+	return backend_of(load->options) != SLUICE_BACKEND_URING;
+}
+
+bool side_sluice_suits_epoll(const struct load *load)
+{
+	return backend_of(load->options) != SLUICE_BACKEND_EPOLL;
+}
+
+const char *side_sluice_lacks_uring(const struct load *load)
+{
+	static char reason[128];
+	struct sluice_options options;
+	struct sluice_engine *engine;
+	int error;
+
+	(void)load;
+	sluice_options_init(&options, sizeof(options));
+	options.backend = SLUICE_BACKEND_URING;
+	error = sluice_engine_create(&engine, &options);
+	if (error == 0) {
+		sluice_engine_destroy(engine);
+		return NULL;
+	}
+	snprintf(reason, sizeof(reason), "no engine on io_uring: %s", strerror(-error));
+	return reason;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* Ours: one send_packets of one descriptor with an explicit count, again and again. */
+#include <err.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "side-sluice.h"
+
+struct file_side {
+	struct side side;
+	struct sluice_engine *engine;
+	struct sluice_socket *socket;
+	struct sluice_packet packet;
+	struct sluice_args args;
+	int pending;
+};
+
+static void on_sent(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct file_side *self = args->user_token;
+
+	(void)socket;
+	self->pending = 0;
+}
+
+static void run(struct side *side, uint64_t times)
+{
+	struct file_side *self = (struct file_side *)side;
+
+	while (times-- > 0) {
+		self->pending = sluice_send_packets_async(self->socket, &self->args);
+		side_sluice_check(self->pending, "sluice_send_packets_async");
+		while (self->pending)
+			side_sluice_check(sluice_engine_run(self->engine, -1), "sluice_engine_run");
+	}
+	/* On a stream an error stays: every later send has one, too. */
+	if (self->args.error != SLUICE_ERROR_SUCCESS)
+		errx(1, "sluice: a file failed: %s", strerror(self->args.native_error));
+}
+
+static uint64_t system_calls(struct side *side)
+{
+	return side_sluice_calls(((struct file_side *)side)->engine);
+}
+
+static void destroy(struct side *side)
+{
+	side_sluice_check(sluice_engine_destroy(((struct file_side *)side)->engine),
+			  "sluice_engine_destroy");
+	free(side);
+}
+
+static struct side *create_on(const struct load *load, uint32_t backend)
+{
+	struct file_side *self = side_allocate(1, sizeof(*self));
+
+	self->side = (struct side){run, system_calls, destroy};
+	self->engine = side_sluice_engine(load, backend);
+	self->packet = (struct sluice_packet){.kind = SLUICE_PACKET_FILE,
+					      .fd = load->file_fd,
+					      .count = (int64_t)load->file_bytes};
+	self->args.completed = on_sent;
+	self->args.user_token = self;
+	side_sluice_check(sluice_args_set_packets(&self->args, &self->packet, 1),
+			  "sluice_args_set_packets");
+	side_sluice_check(sluice_socket_attach(self->engine, net_connect(load->receiver),
+					       &self->socket),
+			  "sluice_socket_attach");
+	return &self->side;
+}
+
+static struct side *create(const struct load *load)
+{
+	return create_on(load, SLUICE_BACKEND_AUTO);
+}
+
+static struct side *create_uring(const struct load *load)
+{
+	return create_on(load, SLUICE_BACKEND_URING);
+}
+
+static struct side *create_epoll(const struct load *load)
+{
+	return create_on(load, SLUICE_BACKEND_EPOLL);
+}
+
+const struct peer peer_sluice_file = {
+	.name = "sluice",
+	.title = "sluice",
+	.loads = LOADS(LOAD_FILE),
+	.create = create,
+};
+
+const struct peer peer_sluice_file_uring = {
+	.name = "sluice-uring",
+	.title = "sluice on io_uring",
+	.loads = LOADS(LOAD_FILE),
+	.suits = side_sluice_suits_uring,
+	.lacks = side_sluice_lacks_uring,
+	.create = create_uring,
+};
+
+const struct peer peer_sluice_file_epoll = {
+	.name = "sluice-epoll",
+	.title = "sluice on epoll",
+	.loads = LOADS(LOAD_FILE),
+	.suits = side_sluice_suits_epoll,
+	.create = create_epoll,
+};

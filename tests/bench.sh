@@ -1,0 +1,101 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# That `sluice bench` runs from end to end: a tiny comparison, its JSON and its page, the exit codes,
+# and a slowdown that is built in.
+set -u
+
+: "${SLUICE_COMMAND:?the path of the command}"
+backend=${SLUICE_BACKEND:-uring}
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cases=0
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+
+check() {
+	local name=$1
+	shift
+	cases=$((cases + 1))
+	if "$@" >"$work/output" 2>&1; then
+		printf 'ok %d - %s\n' "$cases" "$name"
+	else
+		printf 'not ok %d - %s\n' "$cases" "$name"
+		sed 's/^/# /' "$work/output" | head -n 40
+	fi
+}
+
+# bench CODE ARGUMENT...: it exits with that code; what it said is in $work/said.
+bench() {
+	local code=$1 status=0
+	shift
+	timeout 100 "$SLUICE_COMMAND" bench --backend="$backend" "$@" >"$work/said" 2>&1 || status=$?
+	[ "$status" -eq "$code" ] || {
+		echo "exit code $status"
+		cat "$work/said"
+		return 1
+	}
+}
+
+says() {
+	grep -qE "$1" "$work/said" || {
+		echo "nothing like: $1"
+		cat "$work/said"
+		return 1
+	}
+}
+
+# json FILE EXPRESSION: true of the document d.
+json() {
+	python3 -c '
+import json, sys
+d = json.load(open(sys.argv[1]))
+sys.exit(0 if eval(sys.argv[2]) else "not so: " + sys.argv[2])' "$1" "$2"
+}
+
+tiny=(records-32 --sittings=2 --rounds=4 --slice-ms=1)
+
+check 'a comparison is measured' bench 0 "${tiny[@]}" --peer=gather,send \
+	--json="$work/a.json" --html="$work/a.html"
+check 'its table names the peers' says 'gather by sendmsg\(2\)'
+check 'its conditions are printed' says '^backend +'"$backend"
+check 'and its verdict' says '^On this machine, for these loads: of 1 comparisons'
+check 'the JSON has every sample' json "$work/a.json" \
+	'[len(p["wall"]["samples_ns"]) for p in d["scenarios"][0]["peers"]] == [8, 8, 8]'
+check 'and ours first, on the backend that was asked for' json "$work/a.json" \
+	'd["scenarios"][0]["peers"][0]["name"] == "sluice" and d["conditions"]["backend"] == "'"$backend"'"'
+check 'sockets have the congestion control that is promised' json "$work/a.json" \
+	'd["conditions"]["congestion"] == "cubic"'
+check 'a gather is one system call for 32 records' json "$work/a.json" \
+	'all(p["system_calls"] < 0.2 for p in d["scenarios"][0]["peers"] if p["name"] in ("sluice", "gather"))'
+check 'the page is written' grep -q '<title>sluice bench' "$work/a.html"
+
+check 'a result can be shown again' bench 0 --from="$work/a.json" --html="$work/b.html"
+check 'as the same page' cmp "$work/a.html" "$work/b.html"
+check 'with itself compared it is silent' bench 0 --from="$work/a.json" --compare="$work/a.json"
+check 'and says so' says '1 scenario compared, 0 slower'
+
+# Machines that test have other things to do, too: a loop, whose CPU time hardly depends on them.
+steady=(loop --sittings=5 --rounds=15 --slice-ms=3)
+
+compares() { # CODE SAYS
+	bench "$1" "${steady[@]}" --compare="$work/before.json" && says "$2"
+}
+
+check 'a run to compare with' bench 0 "${steady[@]}" --json="$work/before.json"
+check 'the same build once more is silent' compares 0 '1 scenario compared, 0 slower'
+export SLUICE_BENCH_SPIN=10
+check 'a slowdown of 10 % that was built in is found' compares 1 'SLOWER.* 1\.[01][0-9] times'
+unset SLUICE_BENCH_SPIN
+
+check 'scenarios and peers are listed' bench 0 --list
+check 'with what is missing' says '^ +sluice-epoll'
+check 'help is given' bench 0 --help
+check 'an unknown scenario is an error of the command line' bench 2 nothing
+check 'so is an unknown peer' bench 2 --peer=nothing records-1
+check 'so are options that exclude each other' bench 2 --quick --full
+check 'a result that is not there is a failure' bench 1 --from="$work/nothing.json"
+echo '{"sluice_bench": 1, "scenarios": [' >"$work/broken.json"
+check 'so is one that is broken' bench 1 --from="$work/broken.json"
+check 'so is a file that cannot be written' bench 1 --from="$work/a.json" --html=/nowhere/x.html
+check 'a full device is a failure' bench 1 --from="$work/a.json" --html=/dev/full
+printf '1..%d\n' "$cases"

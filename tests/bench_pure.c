@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+/* What `sluice bench` computes: intervals, ratios, comparisons, words, JSON and back. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compare.h"
+#include "html.h"
+#include "interval.h"
+#include "json.h"
+#include "reader.h"
+#include "words.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#define NEAR(a, b) (fabs((a) - (b)) < 1e-9)
+
+Test(bench_pure, an_interval_is_made_of_the_ranks_that_a_binomial_gives)
+{
+	/* count, wanted, samples cut off at each end, and what is left of certainty */
+	static const struct {
+		size_t count;
+		double wanted;
+		size_t cut;
+		double confidence;
+	} cases[] = {
+		{1, 0.95, 0, 0},
+		{5, 0.95, 0, 0.9375},
+		{6, 0.95, 0, 0.96875},
+		{9, 0.95, 1, 1 - 20 / 512.0},
+		{10, 0.95, 1, 1 - 22 / 1024.0},
+		{25, 0.95, 7, 1 - 2 * 726206 / 33554432.0},
+		{25, 0.99, 5, 1 - 2 * 68406 / 33554432.0},
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		double samples[32];
+		size_t count = cases[i].count;
+		struct interval interval;
+
+		for (size_t j = 0; j < count; j++)
+			samples[j] = (double)(count - j); /* unsorted: count, ..., 1 */
+		interval = interval_at(samples, count, cases[i].wanted);
+		cr_expect(NEAR(interval.median, (double)(count + 1) / 2), "%zu", count);
+		cr_expect(NEAR(interval.low, (double)(1 + cases[i].cut)), "%zu", count);
+		cr_expect(NEAR(interval.high, (double)(count - cases[i].cut)), "%zu", count);
+		cr_expect(fabs(interval.confidence - cases[i].confidence) < 1e-6, "%zu: %g", count,
+			  interval.confidence);
+	}
+}
+
+/* Numbers between 0 and 1 that are the same everywhere. */
+static double noise(void)
+{
+	static unsigned long state = 1;
+
+	state = state * 6364136223846793005u + 1442695040888963407u;
+	return (double)(state >> 33) / 2147483648.0;
+}
+
+static struct result_peer *add_peer(struct result_scenario *scenario, const char *name)
+{
+	struct result_peer *peer = result_add_peer(scenario);
+
+	snprintf(peer->name, sizeof(peer->name), "%s", name);
+	snprintf(peer->title, sizeof(peer->title), "%s <&\"", name);
+	peer->operations = 1000;
+	peer->system_calls = -1;
+	return peer;
+}
+
+/* Rounds in which every peer takes factor times 1 us for an operation, give or take the spread. */
+static void add_rounds(struct result_scenario *scenario, size_t rounds, const double *factors,
+		       double spread)
+{
+	for (size_t turn = 0; turn < rounds; turn++) {
+		double machine = 1 + noise(); /* now fast, now slow, for all of them */
+
+		for (size_t i = 0; i < scenario->peer_count; i++) {
+			double ns =
+				round(1e6 * factors[i] * machine * (1 + spread * (noise() - 0.5)));
+			const struct result_sample sample = {
+				.ns = {[METRIC_WALL] = ns, [METRIC_CPU] = round(ns / 2)}};
+
+			result_add_sample(&scenario->peers[i], &sample);
+		}
+	}
+}
+
+static void make_scenario(struct result_scenario *scenario, const char *name, const double *factors,
+			  double spread)
+{
+	snprintf(scenario->name, sizeof(scenario->name), "%s", name);
+	snprintf(scenario->title, sizeof(scenario->title), "the load %s", name);
+	snprintf(scenario->unit, sizeof(scenario->unit), "record");
+	snprintf(scenario->receiver, sizeof(scenario->receiver), "discards");
+	scenario->judged = METRIC_BIT(METRIC_WALL) | METRIC_BIT(METRIC_CPU);
+	add_peer(scenario, "sluice");
+	add_peer(scenario, "send");
+	add_peer(scenario, "sluice-epoll");
+	add_rounds(scenario, 25, factors, spread);
+	result_evaluate(scenario);
+}
+
+static void free_scenario(struct result_scenario *scenario)
+{
+	for (size_t i = 0; i < scenario->peer_count; i++)
+		free(scenario->peers[i].samples);
+	free(scenario->peers);
+	free(scenario->missing.all);
+}
+
+Test(bench_pure, only_ratios_of_neighbours_count)
+{
+	struct result_scenario scenario = {0};
+	static const double factors[] = {1, 4, 1};
+
+	make_scenario(&scenario, "x", factors, 0.01);
+	/* The machine doubles its time now and then: costs are wide, ratios are not. */
+	cr_expect_gt(scenario.peers[0].cost[METRIC_WALL].high,
+		     1.1 * scenario.peers[0].cost[METRIC_WALL].low);
+	cr_expect_lt(fabs(scenario.peers[1].ratio[METRIC_WALL].median - 0.25), 0.005);
+	cr_expect_lt(scenario.peers[1].ratio[METRIC_WALL].high, 0.255);
+	cr_expect_lt(fabs(scenario.peers[1].ratio[METRIC_CPU].median - 0.25), 0.005);
+	cr_expect_eq(scenario.peers[1].ratio[METRIC_P99].high, 0);
+	free_scenario(&scenario);
+}
+
+Test(bench_pure, a_peer_with_fewer_rounds_than_ours_is_taken_out)
+{
+	struct result_scenario scenario = {0};
+	static const double factors[] = {1, 2, 3};
+
+	make_scenario(&scenario, "x", factors, 0);
+	scenario.peers[1].count--;
+	result_evaluate(&scenario);
+	cr_assert_eq(scenario.peer_count, 2);
+	cr_expect_str_eq(scenario.peers[1].name, "sluice-epoll");
+	cr_expect(fabs(scenario.peers[1].ratio[METRIC_WALL].median - 1 / 3.0) < 1e-9);
+	free_scenario(&scenario);
+}
+
+Test(bench_pure, a_slowdown_of_ten_percent_is_found_and_the_same_build_is_silent)
+{
+	/* ours before, ours after, the peers' factors after, the noise of a turn, what is found */
+	static const struct {
+		double before, after, send, epoll, spread;
+		enum verdict verdict;
+	} cases[] = {
+		{1, 1, 2, 1, 0.00, VERDICT_SAME},
+		{1, 1, 2, 1, 0.10, VERDICT_SAME},
+		{1, 1, 2, 1, 0.50, VERDICT_SAME},
+		{1, 1.10, 2, 1, 0.00, VERDICT_SLOWER},
+		{1, 1.10, 2, 1, 0.05, VERDICT_SLOWER},
+		{1, 1.03, 2, 1, 0.01, VERDICT_SAME},
+		{1, 1.10, 2, 1, 1.50, VERDICT_SAME}, /* lost in the noise: nothing is claimed */
+		{1.1, 1, 2, 1, 0.05, VERDICT_FASTER},
+		/* One peer has become faster: that is not ours. */
+		{1, 1, 1.8, 1, 0.01, VERDICT_SAME},
+		/* Both have: ours stands worse, and nobody can tell it from a slowdown. */
+		{1, 1, 1.8, 0.9, 0.01, VERDICT_SLOWER},
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct result_scenario before = {0}, after = {0};
+		const double was[] = {cases[i].before, 2, 1};
+		const double is[] = {cases[i].after, cases[i].send, cases[i].epoll};
+		struct change change;
+
+		make_scenario(&before, "x", was, cases[i].spread);
+		make_scenario(&after, "x", is, cases[i].spread);
+		change = compare_scenario(&before, &after, METRIC_WALL);
+		cr_expect_eq(change.verdict, cases[i].verdict, "case %zu: %d, factor %g", i,
+			     change.verdict, change.factor);
+		cr_expect_eq(change.peers, 2);
+		free_scenario(&before);
+		free_scenario(&after);
+	}
+}
+
+Test(bench_pure, a_hundred_comparisons_of_the_same_build_are_silent)
+{
+	static const double factors[] = {1, 2, 1};
+
+	for (int i = 0; i < 100; i++) {
+		struct result_scenario before = {0}, after = {0};
+
+		make_scenario(&before, "x", factors, 0.2);
+		make_scenario(&after, "x", factors, 0.2);
+		cr_expect_eq(compare_scenario(&before, &after, METRIC_WALL).verdict, VERDICT_SAME);
+		free_scenario(&before);
+		free_scenario(&after);
+	}
+}
+
+Test(bench_pure, what_has_no_peer_in_common_is_not_compared)
+{
+	struct result_scenario before = {0}, after = {0};
+	static const double factors[] = {1, 2, 1};
+
+	make_scenario(&before, "x", factors, 0);
+	make_scenario(&after, "x", factors, 0);
+	for (size_t i = 1; i < before.peer_count; i++)
+		before.peers[i].name[0] = '?';
+	cr_expect_eq(compare_scenario(&before, &after, METRIC_WALL).verdict, VERDICT_INCOMPARABLE);
+	cr_expect_eq(compare_scenario(&before, &after, METRIC_P99).verdict, VERDICT_INCOMPARABLE);
+	free_scenario(&before);
+	free_scenario(&after);
+}
+
+Test(bench_pure, an_aim_is_met_by_the_worst_of_its_metrics)
+{
+	static const struct {
+		struct interval wall, cpu;
+		enum outcome outcome;
+	} cases[] = {
+		{{0.9, 0.8, 1.0, 0}, {0.9, 0.8, 1.0, 0}, OUTCOME_MET},
+		{{0.9, 0.8, 1.0, 0}, {1.1, 0.9, 1.2, 0}, OUTCOME_WITHIN_NOISE},
+		{{1.1, 1.05, 1.2, 0}, {0.9, 0.8, 1.0, 0}, OUTCOME_MISSED},
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct result_scenario scenario = {.judged = METRIC_BIT(METRIC_WALL) |
+								   METRIC_BIT(METRIC_CPU)};
+		struct result_peer peer = {.aim = 1};
+
+		peer.ratio[METRIC_WALL] = cases[i].wall;
+		peer.ratio[METRIC_CPU] = cases[i].cpu;
+		cr_expect_eq(result_outcome(&scenario, &peer), cases[i].outcome, "%zu", i);
+		peer.aim = 0;
+		cr_expect_eq(result_outcome(&scenario, &peer), OUTCOME_NO_AIM);
+	}
+}
+
+Test(bench_pure, words_say_who_is_ahead_and_when_nobody_can_tell)
+{
+	static const struct {
+		double send, epoll, spread;
+		const char *words;
+	} cases[] = {
+		{2, 1.5, 0.01, "sluice <&\" is ahead of all others"},
+		{2, 1, 0.01, "are level"},
+		{0.5, 1, 0.01, "send <&\" is ahead"},
+		{1, 1, 1.5, "the noise is too large"},
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct result_scenario scenario = {0};
+		const double factors[] = {1, cases[i].send, cases[i].epoll};
+		char words[WORDS_MAX];
+
+		make_scenario(&scenario, "x", factors, cases[i].spread);
+		words_scenario(words, sizeof(words), &scenario);
+		cr_expect(strstr(words, cases[i].words), "%zu: %s", i, words);
+		free_scenario(&scenario);
+	}
+}
+
+Test(bench_pure, times_have_the_unit_that_reads_best)
+{
+	static const struct {
+		double ns;
+		const char *text;
+	} cases[] = {{0, "0.00 ns"},     {3.14159, "3.14 ns"}, {88, "88.0 ns"}, {9999, "9999 ns"},
+		     {44100, "44.1 us"}, {3.2e6, "3.20 ms"},   {5e9, "5.00 s"}};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char text[32];
+
+		words_time(text, sizeof(text), cases[i].ns);
+		cr_expect_str_eq(text, cases[i].text);
+	}
+}
+
+/* What write leaves in a file, as a string to be freed. */
+static char *written(const struct result *result, void (*write)(const struct result *, FILE *))
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&text, &size);
+
+	write(result, file);
+	fclose(file);
+	return text;
+}
+
+static void make_result(struct result *result)
+{
+	static const double factors[] = {1, 2, 1.01};
+	struct result_scenario *scenario;
+
+	*result = (struct result){.method = {5, 5, 8e6, 0, false}};
+	conditions_add(&result->conditions, "kernel", "6.18 \"quoted\" \\ \t\x01 \xc3\xa9");
+	scenario = result_add_scenario(result);
+	make_scenario(scenario, "records-1", factors, 0.1);
+	scenario->peers[1].aim = 1.03;
+	scenario->peers[1].system_calls = 1;
+	snprintf(scenario->peers[1].note, sizeof(scenario->peers[1].note), "the kernel copied");
+	snprintf(scenario->family, sizeof(scenario->family), "batch");
+	scenario->x = 32;
+	for (int i = 0; i < 3; i++)
+		scenario->peers[2].points[scenario->peers[2].point_count++] =
+			(struct result_point){50 + 20 * i, 1000 * i};
+	result_add_missing(&scenario->missing, "libuv", "not built in");
+	result_add_missing(&result->missing, "sockets-10000", "too few descriptors");
+}
+
+Test(bench_pure, a_result_comes_back_from_its_json_as_it_was)
+{
+	struct result result, again;
+	char *first, *copy, *second;
+
+	make_result(&result);
+	first = written(&result, result_write);
+	copy = strdup(first);
+	cr_assert_null(result_read(copy, &again));
+	second = written(&again, result_write);
+	cr_expect_str_eq(first, second);
+	cr_expect_eq(again.scenarios[0].peers[0].count, 25);
+	cr_expect_str_eq(again.scenarios[0].peers[1].note, "the kernel copied");
+	cr_expect_eq(again.missing.count, 1);
+	free(first);
+	free(copy);
+	free(second);
+	result_free(&result);
+	result_free(&again);
+}
+
+Test(bench_pure, a_page_escapes_what_it_shows_and_needs_nothing_from_outside)
+{
+	struct result result;
+	char *page;
+
+	make_result(&result);
+	page = written(&result, html_write);
+	cr_expect(strstr(page, "send &lt;&amp;&quot;"));
+	cr_expect_null(strstr(page, "send <&"));
+	cr_expect_null(strstr(page, "http"));
+	cr_expect_null(strstr(page, "<script"));
+	cr_expect_lt(strstr(page, "The verdict") - page, strstr(page, "<svg") - page);
+	free(page);
+	result_free(&result);
+}
+
+Test(bench_pure, json_is_read_as_the_standard_has_it)
+{
+	static const char *const right[] = {
+		"0",
+		"-0.5e+3",
+		"\"\"",
+		"null",
+		"true",
+		"[]",
+		"{}",
+		" [1 , 2]\n",
+		"{\"a\":{\"b\":[false]}}",
+		"\"\\u00e9\\ud83d\\ude00\\n\"",
+	};
+	static const char *const wrong[] = {
+		"",          " ",           "01",          "+1",         "1.",    ".5",
+		"1e",        "nul",         "tru",         "[1,]",       "[1 2]", "[",
+		"{\"a\"}",   "{\"a\":}",    "{a:1}",       "{\"a\":1,}", "\"",    "\"\\x\"",
+		"\"\\u12\"", "\"\\ud800\"", "\"\\u0000\"", "\"\n\"",     "1 2",   "]",
+		"NaN",       "\"\\udc00\"",
+	};
+
+	for (size_t i = 0; i < COUNT(right) + COUNT(wrong); i++) {
+		bool is_right = i < COUNT(right);
+		char *text = strdup(is_right ? right[i] : wrong[i - COUNT(right)]);
+		struct reader reader;
+
+		cr_expect_eq(reader_read(&reader, text), is_right, "%s",
+			     is_right ? right[i] : wrong[i - COUNT(right)]);
+		cr_expect_eq(reader.error == NULL, is_right);
+		reader_free(&reader);
+		free(text);
+	}
+}
+
+Test(bench_pure, json_that_is_nested_too_deeply_is_refused)
+{
+	char text[2 * READER_DEPTH_MAX + 4];
+	struct reader reader;
+
+	for (int depth = READER_DEPTH_MAX; depth <= READER_DEPTH_MAX + 1; depth++) {
+		memset(text, '[', (size_t)depth);
+		memset(text + depth, ']', (size_t)depth);
+		text[2 * depth] = '\0';
+		cr_expect_eq(reader_read(&reader, text), depth <= READER_DEPTH_MAX);
+		reader_free(&reader);
+	}
+}
+
+Test(bench_pure, strings_of_json_come_back_as_utf_8)
+{
+	char text[] = "{\"a\": \"\\u0041\\u00e9\\u20ac\\ud83d\\ude00\\\"\\/\\t\", \"n\": -2.5e1}";
+	struct reader reader;
+
+	cr_assert(reader_read(&reader, text));
+	cr_expect_str_eq(reader_string(reader.root, "a", ""),
+			 "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"/\t");
+	cr_expect_eq(reader_number(reader.root, "n", 0), -25);
+	cr_expect_eq(reader_number(reader.root, "a", 7), 7);
+	cr_expect_str_eq(reader_string(reader.root, "n", "none"), "none");
+	cr_expect_null(reader_get(reader.root, "b"));
+	reader_free(&reader);
+}
+
+Test(bench_pure, json_that_is_no_result_is_refused)
+{
+	static const char *const wrong[] = {
+		"[]",
+		"{}",
+		"{\"sluice_bench\": 2}",
+		"{\"sluice_bench\": 1, \"scenarios\": [{}]}",
+		"{\"sluice_bench\": 1, \"scenarios\": [{\"name\": \"x\", \"headline\": \"y\"}]}",
+		"{\"sluice_bench\": 1, \"scenarios\": [{\"name\": \"x\", \"peers\": [{}]}]}",
+		"{\"sluice_bench\": 1, \"scenarios\": [{\"name\": \"x\", \"peers\": [{\"name\": "
+		"\"a\", \"operations_per_sample\": 1, \"wall\": {\"samples_ns\": [-1]}}]}]}",
+		"{\"sluice_bench\": 1, \"scenarios\": [{\"name\": \"x\", \"peers\": [{\"name\": "
+		"\"a\", \"operations_per_sample\": 1, \"cpu\": {\"samples_ns\": [1]}}]}]}",
+		"{\"sluice_bench\": 1, \"scenarios\": [{\"name\": \"x\", \"peers\": [{\"name\": "
+		"\"a\", \"operations_per_sample\": 0, \"wall\": {\"samples_ns\": [1]}}]}]}",
+	};
+
+	for (size_t i = 0; i < COUNT(wrong); i++) {
+		char *text = strdup(wrong[i]);
+		struct result result;
+
+		cr_expect_not_null(result_read(text, &result), "%s", wrong[i]);
+		cr_expect_eq(result.scenario_count, 0);
+		free(text);
+	}
+}

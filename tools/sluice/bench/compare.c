@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "compare.h"
+
+#include <err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "words.h"
+
+/* The ratio's interval with the confidence that a comparison wants. */
+static struct interval ratio_of(const struct result_scenario *scenario,
+				const struct result_peer *peer, enum metric metric)
+{
+	const struct result_peer *ours = &scenario->peers[0];
+	double scale = metric == METRIC_P99 ? 1 : peer->operations / ours->operations;
+	double *ratios = calloc(peer->count, sizeof(*ratios));
+	struct interval interval = {0};
+	size_t count = 0;
+
+	if (ratios == NULL)
+		err(1, "out of memory");
+	for (size_t i = 0; i < peer->count; i++) {
+		double theirs = peer->samples[i].ns[metric];
+		double mine = ours->samples[i].ns[metric];
+
+		if (theirs > 0 && mine > 0)
+			ratios[count++] = mine / theirs * scale;
+	}
+	if (count > 0)
+		interval = interval_at(ratios, count, COMPARE_CONFIDENCE);
+	free(ratios);
+	return interval;
+}
+
+static enum verdict judge(const struct interval *before, const struct interval *after)
+{
+	double factor = after->median / before->median;
+
+	if (after->low > before->high && factor >= 1 + COMPARE_LEAST)
+		return VERDICT_SLOWER;
+	if (after->high < before->low && factor <= 1 / (1 + COMPARE_LEAST))
+		return VERDICT_FASTER;
+	return VERDICT_SAME;
+}
+
+struct change compare_scenario(const struct result_scenario *before,
+			       const struct result_scenario *after, enum metric metric)
+{
+	struct change change = {VERDICT_INCOMPARABLE, 1, 0, 0};
+	size_t slower = 0, faster = 0;
+	double *factors = calloc(after->peer_count + 1, sizeof(*factors));
+
+	if (factors == NULL)
+		err(1, "out of memory");
+	for (size_t i = 1; i < after->peer_count; i++) {
+		const struct result_peer *peer = &after->peers[i];
+		const struct result_peer *old = result_find_peer(before, peer->name);
+		struct interval was, is;
+
+		if (old == NULL || old == &before->peers[0])
+			continue;
+		was = ratio_of(before, old, metric);
+		is = ratio_of(after, peer, metric);
+		if (was.median <= 0 || is.median <= 0)
+			continue;
+		slower += judge(&was, &is) == VERDICT_SLOWER;
+		faster += judge(&was, &is) == VERDICT_FASTER;
+		factors[change.peers++] = is.median / was.median;
+	}
+	if (change.peers > 0) {
+		change.verdict = 2 * slower > change.peers   ? VERDICT_SLOWER
+				 : 2 * faster > change.peers ? VERDICT_FASTER
+							     : VERDICT_SAME;
+		change.agree = change.verdict == VERDICT_SLOWER ? slower : faster;
+		change.factor = interval_of(factors, change.peers).median;
+	}
+	free(factors);
+	return change;
+}
+
+/* What makes two runs hard to compare is said, but compared they are. */
+static void print_differences(const struct result *before, const struct result *after)
+{
+	static const char *const names[] = {"cpu",   "kernel",     "machine", "backend",
+					    "build", "congestion", "nodelay", "capabilities"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *was = conditions_value(&before->conditions, names[i]);
+		const char *is = conditions_value(&after->conditions, names[i]);
+
+		if (strcmp(was, is) != 0)
+			printf("  %s differs: it was %s, it is %s\n", names[i], was, is);
+	}
+}
+
+static bool print_change(const struct result_scenario *before, const struct result_scenario *after,
+			 enum metric metric)
+{
+	struct change change = compare_scenario(before, after, metric);
+
+	if (change.verdict != VERDICT_SLOWER && change.verdict != VERDICT_FASTER)
+		return false;
+	printf("  %-20s %s: ours takes %.2f times the %s it took, against %zu of %zu peers\n",
+	       after->name, change.verdict == VERDICT_SLOWER ? "SLOWER" : "faster", change.factor,
+	       words_metric(metric), change.agree, change.peers);
+	return change.verdict == VERDICT_SLOWER;
+}
+
+size_t compare_print(const struct result *before, const struct result *after)
+{
+	size_t slower = 0, compared = 0;
+
+	printf("Compared with the run of %s:\n", conditions_value(&before->conditions, "date"));
+	print_differences(before, after);
+	for (size_t i = 0; i < after->scenario_count; i++) {
+		const struct result_scenario *is = &after->scenarios[i];
+		const struct result_scenario *was = result_find(before, is->name);
+		bool is_slower = false;
+
+		if (was == NULL || compare_scenario(was, is, is->headline).peers == 0)
+			continue;
+		compared++;
+		for (int metric = 0; metric < METRICS; metric++) {
+			if (((is->judged | METRIC_BIT(is->headline)) & METRIC_BIT(metric)) &&
+			    print_change(was, is, (enum metric)metric))
+				is_slower = true;
+		}
+		slower += is_slower;
+	}
+	printf("  %zu scenario%s compared, %zu slower.\n", compared, compared == 1 ? "" : "s",
+	       slower);
+	return slower;
+}

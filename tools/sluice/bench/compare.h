@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two results compared: has ours become slower? Times of two runs tell nothing, ratios against the
+ * same peers do. A change counts when
+ *
+ * - the 99 % intervals of the ratio before and after do not touch, so that the noise of neither run
+ *   explains it, and
+ * - the medians differ by 5 % or more, which is beyond what new sockets and another day do, and
+ * - it shows against more than half of the peers that both runs have: else it is the peer's.
+ *
+ * Pure.
+ */
+#ifndef SLUICE_BENCH_COMPARE_H
+#define SLUICE_BENCH_COMPARE_H
+
+#include "result.h"
+
+#define COMPARE_CONFIDENCE 0.99
+#define COMPARE_LEAST 0.05
+
+enum verdict {
+	VERDICT_FASTER = -1,
+	VERDICT_SAME = 0,
+	VERDICT_SLOWER = 1,
+	VERDICT_INCOMPARABLE = 2 /* no peer that both have, or no figures */
+};
+
+struct change {
+	enum verdict verdict;
+	double factor; /* new / old, of ours against the peers; the median of theirs */
+	size_t peers;  /* that were compared */
+	size_t agree;  /* of them, with the verdict */
+};
+
+struct change compare_scenario(const struct result_scenario *before,
+			       const struct result_scenario *after, enum metric metric);
+
+/* Prints what has changed; answers how many scenarios have become slower. */
+size_t compare_print(const struct result *before, const struct result *after);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* A result as JSON, and back. */
+#ifndef SLUICE_BENCH_JSON_H
+#define SLUICE_BENCH_JSON_H
+
+#include <stdio.h>
+
+#include "result.h"
+
+/* Writes all of it, samples included. Whether the file took it is for the caller to ask. */
+void result_write(const struct result *result, FILE *file);
+
+/*
+ * Reads what result_write wrote, and evaluates it. text ends with 0 and is changed. Answers NULL,
+ * or what is wrong, for people; *result is then empty.
+ */
+const char *result_read(char *text, struct result *result);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+#include "run.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "peers.h"
+#include "progress.h"
+
+#define CONTENDERS_MAX 40
+
+/* For everything that is not a load's socket: rings, epolls, files, pipes. */
+#define DESCRIPTORS_ASIDE 64
+
+/* Ours once more, where the method itself is measured. */
+static struct peer ours_again(const struct peer *ours)
+{
+	struct peer again = *ours;
+
+	again.name = "sluice-again";
+	again.title = "sluice, once more";
+	return again;
+}
+
+struct field {
+	struct contender contenders[CONTENDERS_MAX];
+	size_t count;
+};
+
+const char *run_lacks(const struct peer *peer, const struct load *load)
+{
+	return peer->lacks != NULL ? peer->lacks(load) : NULL;
+}
+
+static bool suits(const struct peer *peer, const struct load *load)
+{
+	return (peer->loads & LOADS(load->kind)) && (peer->suits == NULL || peer->suits(load));
+}
+
+static void choose(const struct settings *settings, const struct load *load, struct field *field,
+		   struct result_missing_list *missing)
+{
+	const struct peer *ours = peers_reference(load->kind);
+	static struct peer again;
+
+	field->contenders[field->count++].peer = ours;
+	if (settings->against_itself) {
+		again = ours_again(ours);
+		field->contenders[field->count++].peer = &again;
+		return;
+	}
+	for (size_t i = 0; peers[i] != NULL; i++) {
+		const char *reason;
+
+		if (peers[i] == ours || !settings_want_peer(settings, peers[i]) ||
+		    !suits(peers[i], load))
+			continue;
+		reason = run_lacks(peers[i], load);
+		if (reason != NULL)
+			result_add_missing(missing, peers[i]->name, reason);
+		else if (field->count < CONTENDERS_MAX)
+			field->contenders[field->count++].peer = peers[i];
+	}
+}
+
+/* Sender and receiver are processes of their own, but have the same limit. */
+static bool fits(const struct run *run, const struct load *load)
+{
+	return load->sockets + DESCRIPTORS_ASIDE <= run->descriptors;
+}
+
+/* All sittings; whether ours came through. */
+static bool sit(const struct run *run, const struct scenario *scenario, const struct load *load,
+		struct field *field)
+{
+	const struct settings *settings = run->settings;
+	struct contender *contenders[CONTENDERS_MAX];
+	struct method method = settings->method;
+
+	if (scenario->sittings > 0 && method.sittings > scenario->sittings)
+		method.sittings = scenario->sittings;
+	for (size_t i = 0; i < field->count; i++)
+		contenders[i] = &field->contenders[i];
+	for (size_t sitting = 0; sitting < method.sittings; sitting++) {
+		progress_sitting(scenario->name, sitting + 1, method.sittings);
+		if (!measure_sitting(contenders, field->count, load, &method, &settings->place))
+			return false;
+	}
+	return true;
+}
+
+static void describe(const struct scenario *scenario, const struct load *load,
+		     struct result_scenario *to)
+{
+	snprintf(to->name, sizeof(to->name), "%s", scenario->name);
+	snprintf(to->title, sizeof(to->title), "%s", scenario->title);
+	snprintf(to->unit, sizeof(to->unit), "%s", scenario->unit);
+	if (scenario->family != NULL)
+		snprintf(to->family, sizeof(to->family), "%s", scenario->family);
+	snprintf(to->receiver, sizeof(to->receiver), "%s", receiver_name(load->receiver_mode));
+	to->x = scenario->x;
+	to->headline = METRIC_WALL;
+	to->judged = METRIC_BIT(METRIC_WALL) | METRIC_BIT(METRIC_CPU);
+}
+
+static double calls_of(const struct contender *contender, double operations)
+{
+	double calls = 0;
+
+	for (size_t i = 0; i < contender->count; i++) {
+		if (!contender->samples[i].counted)
+			return -1;
+		calls += (double)contender->samples[i].system_calls;
+	}
+	return calls / operations / (double)contender->count;
+}
+
+static void take_over(const struct scenario *scenario, const struct contender *contender,
+		      struct result_scenario *to)
+{
+	size_t operations = scenario->operations > 0 ? scenario->operations
+						     : scenario->load.records;
+	struct result_peer *peer = result_add_peer(to);
+
+	snprintf(peer->name, sizeof(peer->name), "%s", contender->peer->name);
+	snprintf(peer->title, sizeof(peer->title), "%s", contender->peer->title);
+	peer->aim = scenario_aim(scenario, peer->name);
+	peer->operations = (double)contender->times * (double)operations;
+	peer->system_calls = calls_of(contender, peer->operations);
+	for (size_t i = 0; i < contender->count; i++) {
+		const struct result_sample sample = {
+			.ns = {[METRIC_WALL] = (double)contender->samples[i].wall_ns,
+			       [METRIC_CPU] = (double)contender->samples[i].cpu_ns}};
+
+		result_add_sample(peer, &sample);
+	}
+}
+
+/* A peer that broke down is missing; its rounds until then are not a comparison. */
+static void take_all(const struct scenario *scenario, struct field *field,
+		     struct result_scenario *to)
+{
+	for (size_t i = 0; i < field->count; i++) {
+		struct contender *contender = &field->contenders[i];
+
+		if (contender->host.failed[0])
+			result_add_missing(&to->missing, contender->peer->name,
+					   contender->host.failed);
+		else
+			take_over(scenario, contender, to);
+		measure_forget(contender);
+	}
+	result_evaluate(to);
+}
+
+/* Fills in what a load needs from outside; why that could not be had, or 0. */
+static int prepare(const struct run *run, struct load *load)
+{
+	load->options = &run->settings->options;
+	load->file_fd = -1;
+	if (load->file_bytes > 0) {
+		load->file_fd = file_make(run->settings->directory, load->file_bytes);
+		return load->file_fd < 0 ? load->file_fd : 0;
+	}
+	return 0;
+}
+
+static void measure(const struct run *run, const struct scenario *scenario, const struct load *load,
+		    struct result *result)
+{
+	static struct field field; /* large for a stack */
+	struct result_scenario *to = result_add_scenario(result);
+	char reason[160];
+
+	field = (struct field){0};
+	describe(scenario, load, to);
+	choose(run->settings, load, &field, &to->missing);
+	if (!sit(run, scenario, load, &field)) {
+		snprintf(reason, sizeof(reason), "ours failed: %s",
+			 field.contenders[0].host.failed);
+		result_add_missing(&result->missing, scenario->name, reason);
+		for (size_t i = 0; i < field.count; i++)
+			measure_forget(&field.contenders[i]);
+		field.count = 0;
+	}
+	take_all(scenario, &field, to);
+}
+
+void run_scenario(const struct run *run, const struct scenario *scenario, struct result *result)
+{
+	struct load load = scenario->load;
+	char reason[160];
+	int error;
+
+	if (!fits(run, &load)) {
+		snprintf(reason, sizeof(reason),
+			 "needs more than the %zu descriptors that a process may have (ulimit -n)",
+			 run->descriptors);
+		result_add_missing(&result->missing, scenario->name, reason);
+		return;
+	}
+	error = prepare(run, &load);
+	if (error == 0) {
+		measure(run, scenario, &load, result);
+	} else {
+		snprintf(reason, sizeof(reason), "no file to send could be made in %s: %s",
+			 run->settings->directory, strerror(-error));
+		result_add_missing(&result->missing, scenario->name, reason);
+	}
+	if (load.file_fd >= 0)
+		close(load.file_fd);
+}

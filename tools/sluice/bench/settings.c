@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+#include "settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "cpus.h"
+#include "options.h"
+#include "peers.h"
+
+#define UNSET UINT64_MAX
+
+#define TEXT(name, value, help, member, letter)                                                   \
+	{                                                                                         \
+		name, value, help, offsetof(struct settings, member), 0, 0, OPTION_STRING, letter \
+	}
+#define FLAG(name, help, member, letter)                                                       \
+	{                                                                                      \
+		name, NULL, help, offsetof(struct settings, member), 0, 0, OPTION_FLAG, letter \
+	}
+#define NUMBER(name, help, member, least, most, letter)                                         \
+	{                                                                                       \
+		name, "N", help, offsetof(struct settings, member), least, most, OPTION_NUMBER, \
+			letter                                                                  \
+	}
+
+static const struct option_spec specs[] = {
+	FLAG("list", "name scenarios and peers, and what is missing", list, 'l'),
+	FLAG("quick", "a few scenarios, roughly, in seconds", quick, 'q'),
+	FLAG("full", "all scenarios and peers, at length", full, 'f'),
+	TEXT("peer", "NAME,...", "measure only these beside ours", peer_names, 'p'),
+	TEXT("json", "FILE", "write raw samples and conditions", json_path, 'j'),
+	TEXT("html", "FILE", "write a report with pictures", html_path, 'H'),
+	TEXT("compare", "OLD.json", "tell what has changed since; 1 if slower", compare_path, 'c'),
+	TEXT("from", "FILE.json", "measure nothing, show that result", from_path, 'F'),
+	{"backend", "NAME", "auto (default), uring or epoll", offsetof(struct settings, backend), 0,
+	 0, OPTION_BACKEND, 'b'},
+	TEXT("directory", "DIR", "where files to send are made", directory, 'd'),
+	NUMBER("nap-us", "the receiver sleeps after each look", nap_us, 0, 1000000, 'N'),
+	NUMBER("sittings", "with new sockets each", sittings, 1, 1000, 'n'),
+	NUMBER("rounds", "of all peers, in a sitting", rounds, 1, 1000, 'r'),
+	NUMBER("slice-ms", "how long a turn of a peer takes", slice_ms, 1, 10000, 't'),
+	NUMBER("sender-cpu", "the core of all senders", sender_cpu, 0, 1023, 'S'),
+	NUMBER("receiver-cpu", "the receivers' core", receiver_cpu, 0, 1023, 'R'),
+	FLAG("self", "ours against itself: the method's noise", against_itself, 's'),
+};
+
+static const struct option_table table = {
+	.command = "bench",
+	.arguments = "[SCENARIO...]",
+	.summary = "Measures sluice side by side with other ways to send, on this machine.",
+	.specs = specs,
+	.count = sizeof(specs) / sizeof(specs[0]),
+};
+
+static const struct method methods[] = {
+	[EFFORT_QUICK] = {.sittings = 2, .rounds = 5, .slice_ns = 5000000},
+	[EFFORT_USUAL] = {.sittings = 5, .rounds = 5, .slice_ns = 8000000},
+	[EFFORT_FULL] = {.sittings = 10, .rounds = 10, .slice_ns = 10000000},
+};
+
+/* "records" names records-1, records-8 and so on. */
+static bool names_it(const char *name, const char *scenario)
+{
+	size_t length = strlen(name);
+
+	return strncmp(name, scenario, length) == 0 &&
+	       (scenario[length] == '\0' || scenario[length] == '-');
+}
+
+static bool names_any(const char *name)
+{
+	for (size_t i = 0; i < scenario_count; i++) {
+		if (names_it(name, scenarios[i].name))
+			return true;
+	}
+	return false;
+}
+
+/* The first of a list with commas, and where the next one begins. */
+static const char *next_name(const char *list, char *name, size_t size)
+{
+	size_t length = strcspn(list, ",");
+
+	if (length >= size)
+		length = size - 1;
+	memcpy(name, list, length);
+	name[length] = '\0';
+	list += strcspn(list, ",");
+	return *list ? list + 1 : NULL;
+}
+
+static bool check_names(const struct settings *settings)
+{
+	const char *list = settings->peer_names;
+
+	for (int i = 0; i < settings->name_count; i++) {
+		if (!names_any(settings->names[i])) {
+			options_complain("bench", "%s: no such scenario; --list names them",
+					 settings->names[i]);
+			return false;
+		}
+	}
+	while (list != NULL) {
+		char name[64];
+
+		list = next_name(list, name, sizeof(name));
+		if (peers_find(name) == NULL) {
+			options_complain("bench", "--peer=%s: no such peer; --list names them",
+					 name);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool check_options(const struct settings *settings)
+{
+	if (settings->quick && settings->full)
+		options_complain("bench", "--quick and --full exclude each other");
+	else if (settings->from_path != NULL && settings->json_path != NULL)
+		options_complain("bench", "--json has nothing to write where --from reads");
+	else
+		return check_names(settings);
+	return false;
+}
+
+static void conclude(struct settings *settings)
+{
+	/* For the test that a slowdown is found. */
+	const char *spin = getenv("SLUICE_BENCH_SPIN");
+	int sender, receiver;
+
+	settings->effort = settings->quick  ? EFFORT_QUICK
+			   : settings->full ? EFFORT_FULL
+					    : EFFORT_USUAL;
+	settings->method = methods[settings->effort];
+	if (settings->sittings > 0)
+		settings->method.sittings = settings->sittings;
+	if (settings->rounds > 0)
+		settings->method.rounds = settings->rounds;
+	if (settings->slice_ms > 0)
+		settings->method.slice_ns = settings->slice_ms * 1000000;
+	cpus_choose(&sender, &receiver);
+	if (settings->sender_cpu == UNSET)
+		settings->sender_cpu = (uint64_t)sender;
+	if (settings->receiver_cpu == UNSET)
+		settings->receiver_cpu = (uint64_t)receiver;
+	settings->place = (struct place){
+		.sender_cpu = (int)settings->sender_cpu,
+		.receiver_cpu = (int)settings->receiver_cpu,
+		.nap_us = (int)settings->nap_us,
+		.spin_percent = spin != NULL ? atoi(spin) : 0,
+	};
+	sluice_options_init(&settings->options, sizeof(settings->options));
+	settings->options.backend = (uint32_t)settings->backend;
+	settings->options.sigpipe_ignored = 1; /* the processes that send see to it */
+}
+
+int settings_parse(struct settings *settings, int argc, char **argv)
+{
+	int index = 0;
+
+	*settings = (struct settings){.directory = ".", .sender_cpu = UNSET, .receiver_cpu = UNSET};
+	switch (options_parse(&table, argc, argv, settings, &index)) {
+	case OPTIONS_OK:
+		break;
+	case OPTIONS_DONE:
+		return EXIT_OK;
+	case OPTIONS_WRONG:
+		return EXIT_USAGE;
+	}
+	settings->names = argv + index;
+	settings->name_count = argc - index;
+	if (!check_options(settings))
+		return EXIT_USAGE;
+	conclude(settings);
+	return -1;
+}
+
+bool settings_want_scenario(const struct settings *settings, const struct scenario *scenario)
+{
+	if (settings->name_count == 0)
+		return scenario->effort <= settings->effort;
+	for (int i = 0; i < settings->name_count; i++) {
+		if (names_it(settings->names[i], scenario->name))
+			return true;
+	}
+	return false;
+}
+
+bool settings_name_peer(const struct settings *settings, const struct peer *peer)
+{
+	const char *list = settings->peer_names;
+
+	while (list != NULL) {
+		char name[64];
+
+		list = next_name(list, name, sizeof(name));
+		if (strcmp(name, peer->name) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool settings_want_peer(const struct settings *settings, const struct peer *peer)
+{
+	return settings->peer_names == NULL || settings_name_peer(settings, peer);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line of `sluice bench`. */
+#ifndef SLUICE_BENCH_SETTINGS_H
+#define SLUICE_BENCH_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <sluice/engine.h>
+
+#include "measure.h"
+#include "scenarios.h"
+
+struct settings {
+	/* As they are given. */
+	const char *json_path;
+	const char *html_path;
+	const char *compare_path;
+	const char *from_path; /* a result to show instead of measuring */
+	const char *peer_names;
+	const char *directory;
+	bool list;
+	bool quick;
+	bool full;
+	bool against_itself;
+	uint64_t backend;
+	uint64_t nap_us;
+	uint64_t sittings;
+	uint64_t rounds;
+	uint64_t slice_ms;
+	uint64_t sender_cpu;
+	uint64_t receiver_cpu;
+	char **names; /* of scenarios */
+	int name_count;
+
+	/* What follows from them. */
+	enum effort effort;
+	struct method method;
+	struct place place;
+	struct sluice_options options; /* of engines of ours */
+};
+
+/* Answers an exit code, or -1 to go on. */
+int settings_parse(struct settings *settings, int argc, char **argv);
+
+/* Whether the scenario is to be run, whether the peer is. Ours always is. */
+bool settings_want_scenario(const struct settings *settings, const struct scenario *scenario);
+bool settings_want_peer(const struct settings *settings, const struct peer *peer);
+
+/* Whether the peer was asked for by its own name. */
+bool settings_name_peer(const struct settings *settings, const struct peer *peer);
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+#include "words.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What a socket's luck can do, whatever the interval of the rounds says. */
+#define LEVEL 0.02
+
+static void __attribute__((format(printf, 3, 4)))
+append(char *text, size_t size, const char *format, ...)
+{
+	size_t length = strlen(text);
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text + length, size - length, format, arguments);
+	va_end(arguments);
+}
+
+void words_time(char *text, size_t size, double ns)
+{
+	static const struct {
+		double least;
+		const char *unit;
+	} units[] = {{1e9, "s"}, {1e6, "ms"}, {1e4, "us"}, {0, "ns"}};
+	static const double scales[] = {1e9, 1e6, 1e3, 1};
+	size_t i = 0;
+	double value;
+
+	while (ns < units[i].least)
+		i++;
+	value = ns / scales[i];
+	snprintf(text, size, "%.*f %s", value < 10 ? 2 : value < 100 ? 1 : 0, value, units[i].unit);
+}
+
+void words_ratio(char *text, size_t size, double ratio)
+{
+	snprintf(text, size, "%.*f", ratio < 0.1 ? 4 : ratio < 10 ? 3 : ratio < 100 ? 1 : 0, ratio);
+}
+
+const char *words_metric(enum metric metric)
+{
+	static const char *const words[METRICS] = {"time", "CPU time", "p99 latency"};
+
+	return words[metric];
+}
+
+int words_order(const struct interval *ratio)
+{
+	if (ratio->high < 1 && ratio->median < 1 - LEVEL)
+		return -1;
+	if (ratio->low > 1 && ratio->median > 1 + LEVEL)
+		return 1;
+	return 0;
+}
+
+/* An interval that could hide anything that matters. */
+static bool is_noisy(const struct interval *ratio)
+{
+	return ratio->high > 1.2 * ratio->low;
+}
+
+static const struct interval *headline(const struct result_scenario *scenario,
+				       const struct result_peer *peer)
+{
+	return &peer->ratio[scenario->headline];
+}
+
+/* The one that stands best against ours, or NULL. */
+static const struct result_peer *best_other(const struct result_scenario *scenario)
+{
+	const struct result_peer *best = NULL;
+
+	for (size_t i = 1; i < scenario->peer_count; i++) {
+		const struct result_peer *peer = &scenario->peers[i];
+
+		if (best == NULL ||
+		    headline(scenario, peer)->median > headline(scenario, best)->median)
+			best = peer;
+	}
+	return best;
+}
+
+static size_t count_order(const struct result_scenario *scenario, int order)
+{
+	size_t count = 0;
+
+	for (size_t i = 1; i < scenario->peer_count; i++)
+		count += words_order(headline(scenario, &scenario->peers[i])) == order;
+	return count;
+}
+
+void words_scenario(char *text, size_t size, const struct result_scenario *scenario)
+{
+	const struct result_peer *best = best_other(scenario);
+	const char *metric = words_metric(scenario->headline);
+	char ratio[32];
+	double median;
+	int order;
+
+	text[0] = '\0';
+	if (best == NULL)
+		return;
+	median = headline(scenario, best)->median;
+	order = words_order(headline(scenario, best));
+	words_ratio(ratio, sizeof(ratio), order < 0 ? 1 / median : median);
+	if (order < 0)
+		append(text, size, "%s is ahead of %s; %s takes %s times its %s",
+		       scenario->peers[0].title,
+		       scenario->peer_count > 2 ? "all others" : "the other", best->title, ratio,
+		       metric);
+	else if (order == 0 && is_noisy(headline(scenario, best)))
+		append(text, size, "the noise is too large to tell %s from %s (%s times the %s)",
+		       scenario->peers[0].title, best->title, ratio, metric);
+	else if (order == 0)
+		append(text, size, "%s and %s are level (%s times the %s)",
+		       scenario->peers[0].title, best->title, ratio, metric);
+	else
+		append(text, size, "%s is ahead: %s takes %s times its %s", best->title,
+		       scenario->peers[0].title, ratio, metric);
+	if (order >= 0 && scenario->peer_count > 2)
+		append(text, size, "; of the %zu others, ours is ahead of %zu and behind %zu",
+		       scenario->peer_count - 1, count_order(scenario, -1),
+		       count_order(scenario, 1));
+	append(text, size, ".");
+}
+
+/* "a, b and c", of the scenarios where the best other stands so. */
+static void append_names(char *text, size_t size, const struct result *result, int order)
+{
+	size_t named = 0;
+
+	for (size_t i = 0; i < result->scenario_count; i++) {
+		const struct result_scenario *scenario = &result->scenarios[i];
+		const struct result_peer *best = best_other(scenario);
+
+		if (best != NULL && words_order(headline(scenario, best)) == order)
+			append(text, size, "%s%s", named++ > 0 ? ", " : "", scenario->name);
+	}
+}
+
+void words_standing(char *text, size_t size, const struct result *result)
+{
+	size_t counts[3] = {0}, all = 0;
+
+	size_t noisy = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < result->scenario_count; i++) {
+		const struct result_peer *best = best_other(&result->scenarios[i]);
+		int order;
+
+		if (best == NULL)
+			continue;
+		order = words_order(headline(&result->scenarios[i], best));
+		if (order == 0 && is_noisy(headline(&result->scenarios[i], best)))
+			noisy++;
+		else
+			counts[order + 1]++;
+		all++;
+	}
+	if (all == 0)
+		return;
+	append(text, size,
+	       "On this machine, for these loads: of %zu comparisons, sluice is ahead of every "
+	       "other in %zu, level with the best in %zu, and behind the best in %zu",
+	       all, counts[0], counts[1], counts[2]);
+	if (counts[2] > 0) {
+		append(text, size, " (");
+		append_names(text, size, result, 1);
+		append(text, size, ")");
+	}
+	if (noisy > 0)
+		append(text, size, "; the noise was too large to tell in %zu", noisy);
+	append(text, size, ".");
+}
+
+/* Ours is on one of the two, the other one is a peer of that name. */
+static const struct result_peer *other_backend(const struct result_scenario *scenario,
+					       bool *ret_ours_is_ring)
+{
+	const struct result_peer *epoll = result_find_peer(scenario, "sluice-epoll");
+
+	*ret_ours_is_ring = epoll != NULL;
+	return epoll != NULL ? epoll : result_find_peer(scenario, "sluice-uring");
+}
+
+void words_backends(char *text, size_t size, const struct result *result)
+{
+	size_t faster = 0, level = 0, slower = 0;
+	double best = 1, worst = 1;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < result->scenario_count; i++) {
+		bool ours_is_ring;
+		const struct result_peer *other =
+			other_backend(&result->scenarios[i], &ours_is_ring);
+		double ratio; /* ring / epoll */
+		int order;
+
+		if (other == NULL)
+			continue;
+		ratio = headline(&result->scenarios[i], other)->median;
+		order = words_order(headline(&result->scenarios[i], other));
+		if (!ours_is_ring) {
+			ratio = 1 / ratio;
+			order = -order;
+		}
+		faster += order < 0;
+		level += order == 0;
+		slower += order > 0;
+		best = fmin(best, ratio);
+		worst = fmax(worst, ratio);
+	}
+	if (faster + level + slower == 0)
+		return;
+	append(text, size,
+	       "io_uring against epoll, both by sluice: cheaper in %zu, level in %zu, dearer in %zu "
+	       "of %zu; it takes between %.2f and %.2f times as much.",
+	       faster, level, slower, faster + level + slower, best, worst);
+}
+
+void words_aims(char *text, size_t size, const struct result *result)
+{
+	size_t counts[OUTCOME_MISSED + 1] = {0}, aims = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < result->scenario_count; i++) {
+		const struct result_scenario *scenario = &result->scenarios[i];
+
+		for (size_t j = 1; j < scenario->peer_count; j++) {
+			enum outcome outcome = result_outcome(scenario, &scenario->peers[j]);
+
+			counts[outcome]++;
+			aims += outcome != OUTCOME_NO_AIM;
+		}
+	}
+	if (aims > 0)
+		append(text, size,
+		       "Of the project's %zu aims measured here, %zu are met, %zu within the noise, "
+		       "and %zu missed.",
+		       aims, counts[OUTCOME_MET], counts[OUTCOME_WITHIN_NOISE],
+		       counts[OUTCOME_MISSED]);
+}
+
+/* By how much the worst of the metrics misses. */
+static double distance(const struct result_scenario *scenario, const struct result_peer *peer)
+{
+	double worst = 0;
+
+	for (int metric = 0; metric < METRICS; metric++) {
+		if (scenario->judged & METRIC_BIT(metric))
+			worst = fmax(worst, peer->ratio[metric].median - peer->aim);
+	}
+	return worst;
+}
+
+void words_aim(char *text, size_t size, const struct result_scenario *scenario,
+	       const struct result_peer *peer)
+{
+	text[0] = '\0';
+	switch (result_outcome(scenario, peer)) {
+	case OUTCOME_NO_AIM:
+		break;
+	case OUTCOME_MET:
+		append(text, size, "met");
+		break;
+	case OUTCOME_WITHIN_NOISE:
+		append(text, size, "met within the noise");
+		break;
+	case OUTCOME_MISSED:
+		append(text, size, "missed by %.2g", distance(scenario, peer));
+		break;
+	}
+}

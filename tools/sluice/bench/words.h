@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* What figures mean, in words. Pure. */
+#ifndef SLUICE_BENCH_WORDS_H
+#define SLUICE_BENCH_WORDS_H
+
+#include "result.h"
+
+#define WORDS_MAX 512
+
+/* "1,620 ns", "44.1 us", "3.2 ms" */
+void words_time(char *text, size_t size, double ns);
+
+/* "1.15 times", with as many digits as matter */
+void words_ratio(char *text, size_t size, double ratio);
+
+/* How ours stands among the peers of a scenario. */
+void words_scenario(char *text, size_t size, const struct result_scenario *scenario);
+
+/* How ours stands in all of them; io_uring against epoll; the aims. Each may be "". */
+void words_standing(char *text, size_t size, const struct result *result);
+void words_backends(char *text, size_t size, const struct result *result);
+void words_aims(char *text, size_t size, const struct result *result);
+
+/* Ours against one other: < 0 ahead, 0 level, > 0 behind. */
+int words_order(const struct interval *ratio);
+
+/* "met", "missed by 0.04" */
+void words_aim(char *text, size_t size, const struct result_scenario *scenario,
+	       const struct result_peer *peer);
+
+/* "time", "CPU time" */
+const char *words_metric(enum metric metric);
+
+#endif

@@ -218,6 +218,26 @@ int sluice_begin_receive(struct sluice_socket *socket, void *buffer, size_t leng
 	return begin_close(&begin, wrong, sluice_receive_async);
 }
 
+int sluice_begin_receive_from(struct sluice_socket *socket, void *buffer, size_t length,
+			      int64_t offset, int64_t size, uint32_t flags,
+			      sluice_async_callback *callback, void *state,
+			      struct sluice_async_result **ret_result)
+{
+	struct begin begin = {socket,    SLUICE_OPERATION_RECEIVE_FROM, callback, state, NULL,
+			      ret_result};
+	int wrong = begin_open(&begin, buffer);
+	struct sluice_args *args;
+
+	if (wrong)
+		return refuse(&begin, wrong);
+	args = &begin.result->args;
+	args->flags = flags;
+	args->from_address = (struct sockaddr *)&begin.result->with.address;
+	args->from_capacity = sizeof begin.result->with.address;
+	wrong = sluice_args_set_receive_buffer(args, buffer, length, offset, size);
+	return begin_close(&begin, wrong, sluice_receive_from_async);
+}
+
 int sluice_begin_accept(struct sluice_socket *socket, sluice_async_callback *callback, void *state,
 			struct sluice_async_result **ret_result)
 {

@@ -13,6 +13,8 @@ struct outcome {
 	int32_t error;
 	int32_t native_error;
 	struct sluice_socket *accepted;
+	struct sockaddr *from; /* in: where to put the address, or NULL */
+	socklen_t *from_length;
 };
 
 static bool is_done(const struct sluice_async_result *result)
@@ -126,6 +128,13 @@ static void collect(const struct sluice_async_result *result, struct outcome *ou
 	outcome->error = result->args.error;
 	outcome->native_error = result->args.native_error;
 	outcome->accepted = result->args.accept_socket;
+	if (!outcome->from_length)
+		return;
+	if (outcome->from)
+		memcpy(outcome->from, &result->with.address,
+		       *outcome->from_length < result->args.from_length ? *outcome->from_length
+									: result->args.from_length);
+	*outcome->from_length = result->args.from_length;
 }
 
 static int end_locked(struct sluice_async_result *result, uint32_t operation,
@@ -166,7 +175,6 @@ static int end(struct sluice_socket *socket, struct sluice_async_result *result,
 	struct sluice__handlers *handlers;
 	int error;
 
-	memset(outcome, 0, sizeof *outcome);
 	if (!socket || !result)
 		return -EINVAL;
 	if (is_closed(socket))
@@ -185,7 +193,7 @@ static int end(struct sluice_socket *socket, struct sluice_async_result *result,
 static int64_t end_telling(struct sluice_socket *socket, struct sluice_async_result *result,
 			   uint32_t operation, enum sluice_socket_error *error)
 {
-	struct outcome outcome;
+	struct outcome outcome = {0};
 	int answer = end(socket, result, operation, &outcome);
 
 	if (error)
@@ -197,7 +205,7 @@ static int64_t end_telling(struct sluice_socket *socket, struct sluice_async_res
 static int end_silently(struct sluice_socket *socket, struct sluice_async_result *result,
 			uint32_t operation)
 {
-	struct outcome outcome;
+	struct outcome outcome = {0};
 
 	return end(socket, result, operation, &outcome);
 }
@@ -224,10 +232,19 @@ int64_t sluice_end_receive(struct sluice_socket *socket, struct sluice_async_res
 	return end_telling(socket, result, SLUICE_OPERATION_RECEIVE, error);
 }
 
+int64_t sluice_end_receive_from(struct sluice_socket *socket, struct sluice_async_result *result,
+				struct sockaddr *from, socklen_t *from_length)
+{
+	struct outcome outcome = {.from = from, .from_length = from_length};
+	int answer = end(socket, result, SLUICE_OPERATION_RECEIVE_FROM, &outcome);
+
+	return answer ? answer : outcome.bytes;
+}
+
 int sluice_end_accept(struct sluice_socket *socket, struct sluice_async_result *result,
 		      struct sluice_socket **ret_accepted)
 {
-	struct outcome outcome;
+	struct outcome outcome = {0};
 	int answer;
 
 	if (!ret_accepted)

@@ -13,6 +13,12 @@
 #include "engine.h"
 #include "futex.h"
 
+/*
+ * One to run callbacks and one to watch it: whoever has one operation at a time causes no more to be
+ * started, and so no allocation, after the first.
+ */
+#define FIRST_THREADS 2u
+
 /* How often the watcher looks. */
 #define WATCH_NS 1000000
 
@@ -90,7 +96,13 @@ static int start_thread(struct sluice_engine *engine)
 
 int sluice__handlers_have(struct sluice_engine *engine)
 {
-	return engine->handlers.count ? 0 : start_thread(engine);
+	struct sluice__handlers *handlers = &engine->handlers;
+	int error = 0;
+
+	while (!error && handlers->count < FIRST_THREADS &&
+	       handlers->count < engine->options.handler_threads_max)
+		error = start_thread(engine);
+	return handlers->count ? 0 : error;
 }
 
 static void call_idle(struct sluice__handlers *handlers)

@@ -60,7 +60,7 @@ void sluice__handlers_lock(struct sluice__handlers *handlers);
 /* Wakes those who were called: before, they would only run into the lock. */
 void sluice__handlers_unlock(struct sluice__handlers *handlers);
 
-/* There is one thread at least. 0 or -errno. Under the lock. */
+/* There is one thread at least, if need be started now. 0 or -errno. Under the lock. */
 int sluice__handlers_have(struct sluice_engine *engine);
 /* The result's callback is to run. Under the lock. */
 void sluice__handlers_call(struct sluice_async_result *result);

@@ -98,6 +98,49 @@ Test(c13, c13_the_default_remote_and_any_other)
 	fixture_end(&fixture);
 }
 
+/* Each with its sender's address; one that is too large for the room says so. */
+Test(c13, c13_begin_receive_from_tells_who_sent)
+{
+	struct sockaddr_in to, from;
+	socklen_t length = sizeof from;
+	struct fixture fixture;
+	struct call call;
+	int sender, fd;
+	char got[8];
+
+	fixture_begin(&fixture);
+	sender = receiver(AF_INET);
+	fd = receiver(AF_INET);
+	to = loopback(port_of(fd));
+	call_init(&call, &fixture, attach(&fixture, fd));
+#define BEGIN_RECEIVE_FROM(size)                                                              \
+	sluice_begin_receive_from(call.socket, got, sizeof got, 0, size, 0, call_back, &call, \
+				  &call.result)
+	cr_assert_eq(BEGIN_RECEIVE_FROM(9), -ERANGE);
+	cr_assert_null(call.result);
+	cr_assert_eq(BEGIN_RECEIVE_FROM(8), 0);
+	cr_assert_eq(sendto(sender, "who", 3, 0, (struct sockaddr *)&to, sizeof to), 3);
+	run_until(&fixture, was_called(&call));
+	cr_assert_eq(sluice_end_receive(call.socket, call.result, NULL), -EINVAL);
+	cr_assert_eq(sluice_end_receive_from(call.socket, call.result, (struct sockaddr *)&from,
+					     &length),
+		     3);
+	cr_assert_eq(length, sizeof from);
+	cr_assert_eq(ntohs(from.sin_port), port_of(sender));
+	cr_assert_eq(from.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+	cr_assert_arr_eq(got, "who", 3);
+	/* Without asking for the address, and of a datagram that does not fit. */
+	cr_assert_eq(BEGIN_RECEIVE_FROM(4), 0);
+	cr_assert_eq(sendto(sender, "too much", 8, 0, (struct sockaddr *)&to, sizeof to), 8);
+	run_until(&fixture, sluice_async_result_is_completed(call.result));
+	cr_assert_eq(sluice_async_result_bytes(call.result), 4);
+	cr_assert_eq(sluice_end_receive_from(call.socket, call.result, NULL, NULL), -EMSGSIZE);
+	run_until(&fixture, atomic_load(&call.called) == 2);
+	sluice_socket_destroy(call.socket);
+	close(sender);
+	fixture_end(&fixture);
+}
+
 Test(c13, c13_another_family_is_told)
 {
 	struct sockaddr_in6 six = {

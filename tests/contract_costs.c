@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "apm.h"
 #include "files.h"
 #include "measure.h"
 #include "streams.h"
@@ -388,4 +389,128 @@ Test(costs, costs_a_stream_of_received_bytes_allocates_nothing)
 	cr_assert_eq(stop_consuming(&consumer), 0);
 	run_until(&round.fixture, consumer.terminals > 0);
 	round_end(&round);
+}
+
+/* ---- Begin and End ---- */
+
+/* c16: the first use may fill the pool, the ninety-nine after it allocate nothing. */
+static void assert_first_use_is_enough(void (*run)(struct round *round))
+{
+	struct round round;
+	uint64_t before, counted;
+
+	round_begin(&round);
+	run(&round);
+	before = allocations;
+	counted = statistics_of(&round.fixture).allocations;
+	for (int i = 0; i < 99; i++)
+		run(&round);
+	cr_assert_eq(allocations, before, "%llu allocations in ninety-nine uses",
+		     (unsigned long long)(allocations - before));
+	cr_assert_eq(statistics_of(&round.fixture).allocations, counted);
+	round_end(&round);
+}
+
+static void begin_and_end(struct round *round)
+{
+	struct sluice_async_result *result;
+	enum sluice_socket_error error;
+
+	cr_assert_eq(sluice_begin_send(round->pair.socket, "hello", 5, 0, 5, 0, &error, NULL, NULL,
+				       &result),
+		     0);
+	cr_assert_eq(sluice_end_send(round->pair.socket, result, &error), 5);
+	drain(round, 0);
+}
+
+Test(c16, c16_begin_and_end_allocate_nothing_after_the_first)
+{
+	assert_first_use_is_enough(begin_and_end);
+}
+
+static void begin_with_callback(struct round *round)
+{
+	static struct call call;
+	int64_t deadline = now_ns() + GUARD_NS;
+
+	call_init(&call, &round->fixture, round->pair.socket);
+	call.within = ends_send;
+	cr_assert_eq(begin_send(&call, "hello", 5), 0);
+	while (!was_called(&call)) {
+		cr_assert_lt(now_ns(), deadline);
+		usleep(100);
+	}
+	cr_assert_eq(call.answer, 5);
+	drain(round, 0);
+}
+
+Test(c16, c16_callbacks_allocate_nothing_after_the_first)
+{
+	assert_first_use_is_enough(begin_with_callback);
+}
+
+/* Short, waited for and continued, with a callback in between. */
+static void begin_more_than_fits(struct round *round)
+{
+	static struct call call;
+
+	call_init(&call, &round->fixture, round->pair.socket);
+	call.within = ends_send;
+	cr_assert_eq(begin_send(&call, round->memory, 200000), 0);
+	while (!was_called(&call))
+		drain(round, 0);
+	cr_assert_eq(call.answer, 200000);
+}
+
+Test(c16, c16_sends_that_wait_allocate_nothing_after_the_first)
+{
+	assert_first_use_is_enough(begin_more_than_fits);
+}
+
+/* The first time cold, so that what fetches it is there: a page may go at any time. */
+static void begin_file(struct round *round)
+{
+	static struct call call;
+
+	if (!call.fixture) {
+		cr_assert_eq(fsync(round->file.fd), 0);
+		cr_assert_eq(posix_fadvise(round->file.fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	}
+	call_init(&call, &round->fixture, round->pair.socket);
+	call.within = ends_send_file;
+	cr_assert_eq(sluice_begin_send_file(round->pair.socket, round->file.path, "before", 6,
+					    "after", 5, 0, call_back, &call, &call.result),
+		     0);
+	while (!was_called(&call))
+		drain(round, 0);
+	cr_assert_eq(call.answer, 0);
+}
+
+Test(c16, c16_files_allocate_nothing_after_the_first)
+{
+	assert_first_use_is_enough(begin_file);
+}
+
+static void begin_list_and_receive(struct round *round)
+{
+	struct iovec segments[] = {segment("a", 1), segment("b", 1), segment("c", 1)};
+	struct sluice_async_result *sending, *receiving;
+
+	cr_assert_eq(send(round->pair.peer, "answer", 6, MSG_NOSIGNAL), 6);
+	cr_assert_eq(sluice_begin_receive(round->pair.socket, sink, sizeof sink, 0, 6, 0, NULL,
+					  NULL, NULL, &receiving),
+		     0);
+	cr_assert_eq(sluice_begin_send_list(round->pair.socket, segments, 3, 0, NULL, NULL, NULL,
+					    &sending),
+		     0);
+	while (!sluice_async_result_is_completed(receiving))
+		cr_assert(sluice_engine_run(round->fixture.engine, SECOND) >= 0);
+	cr_assert_eq(sluice_end_receive(round->pair.socket, receiving, NULL), 6);
+	cr_assert_eq(sluice_end_send(round->pair.socket, sending, NULL), 3);
+	drain(round, 0);
+}
+
+Test(c16, c16_lists_and_receives_allocate_nothing_after_the_first)
+{
+	assert_first_use_is_enough(begin_list_and_receive);
 }

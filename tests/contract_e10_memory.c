@@ -4,6 +4,7 @@
  * call then works or is refused, and what was accepted ends.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -83,6 +84,7 @@ int posix_memalign(void **ret_memory, size_t alignment, size_t size)
 	})
 
 #define RECORDS 8
+#define BEGUN 40
 
 struct scarcity {
 	struct sluice_engine *engine;
@@ -95,6 +97,8 @@ struct scarcity {
 	struct sluice_packet packets[3];
 	struct sluice_timer timer;
 	int expirations, posts, terminals;
+	struct sluice_async_result *begun[BEGUN];
+	atomic_int called;
 	uint64_t received;
 };
 
@@ -159,6 +163,32 @@ static void start_all(struct scarcity *scarcity)
 	start_scarce(scarcity, 7, sluice_send_async);
 }
 
+static void call_back(struct sluice_async_result *result)
+{
+	struct scarcity *scarcity = sluice_async_result_state(result);
+
+	atomic_fetch_add(&scarcity->called, 1);
+	sluice_engine_wake(scarcity->engine);
+}
+
+/* More than a pool holds at first, and a thread for their callbacks. */
+static int begin_all(struct scarcity *scarcity)
+{
+	int accepted = 0;
+
+	for (int i = 0; i < BEGUN; i++) {
+		int answer = SCARCE(sluice_begin_send(scarcity->pair.socket, "01234", 5, 0, 5,
+						      i % 2 ? SLUICE_FLAG_BATCHED : 0, NULL,
+						      call_back, scarcity, &scarcity->begun[i]));
+
+		cr_assert(answer == 0 || answer == -ENOMEM || answer == -EAGAIN, "begin %d: %s", i,
+			  strerror(-answer));
+		cr_assert_eq(answer == 0, scarcity->begun[i] != NULL);
+		accepted += answer == 0;
+	}
+	return accepted;
+}
+
 static bool all_ended(const struct scarcity *scarcity)
 {
 	for (int i = 0; i < RECORDS; i++)
@@ -168,13 +198,14 @@ static bool all_ended(const struct scarcity *scarcity)
 }
 
 /* Memory may fail for some turns, then there is enough again. */
-static void run_to_the_end(struct scarcity *scarcity, int posts, bool timer)
+static void run_to_the_end(struct scarcity *scarcity, int posts, bool timer, int begun)
 {
 	int64_t deadline = now_ns() + GUARD_NS;
 	static char sink[65536];
 
 	for (int turn = 0;
-	     !all_ended(scarcity) || scarcity->posts < posts || (timer && !scarcity->expirations);
+	     !all_ended(scarcity) || scarcity->posts < posts || (timer && !scarcity->expirations) ||
+	     atomic_load(&scarcity->called) < begun;
 	     turn++) {
 		int answer;
 
@@ -187,6 +218,9 @@ static void run_to_the_end(struct scarcity *scarcity, int posts, bool timer)
 			  strerror(-answer));
 		cr_assert_lt(now_ns(), deadline, "an accepted record did not end");
 	}
+	for (int i = 0; i < BEGUN; i++)
+		cr_assert(!scarcity->begun[i] ||
+			  sluice_end_send(scarcity->pair.socket, scarcity->begun[i], NULL) == 5);
 	for (int i = 0; i < RECORDS; i++) {
 		cr_assert_eq(scarcity->handled[i], scarcity->accepted[i], "record %d", i);
 		cr_assert_eq(sluice_args_in_progress(&scarcity->args[i]), 0);
@@ -197,7 +231,7 @@ static void run_to_the_end(struct scarcity *scarcity, int posts, bool timer)
 static bool go_through(struct file *file, long fail_at, bool and_all_after)
 {
 	struct scarcity *scarcity = __libc_calloc(1, sizeof *scarcity);
-	int fds[2], answer, posted, armed;
+	int fds[2], answer, posted, armed, begun;
 
 	scarcity->file = file;
 	allowed = fail_at;
@@ -216,6 +250,7 @@ static bool go_through(struct file *file, long fail_at, bool and_all_after)
 	if (answer == 0) {
 		prepare(scarcity);
 		start_all(scarcity);
+		begun = begin_all(scarcity);
 		posted = SCARCE(sluice_post(scarcity->engine, on_post, &scarcity->posts));
 		scarcity->timer.expired = on_expired;
 		scarcity->timer.token = &scarcity->expirations;
@@ -223,7 +258,7 @@ static bool go_through(struct file *file, long fail_at, bool and_all_after)
 		cr_assert(posted == 0 || posted == -ENOMEM);
 		cr_assert(armed == 0 || armed == -ENOMEM);
 		cr_assert_eq(send(fds[1], "bytes", 5, 0), 5);
-		run_to_the_end(scarcity, posted == 0, armed == 0);
+		run_to_the_end(scarcity, posted == 0, armed == 0, begun);
 		sluice_socket_destroy(scarcity->pair.socket);
 	} else {
 		cr_assert_eq(answer, -ENOMEM, "attach: %s", strerror(-answer));

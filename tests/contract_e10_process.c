@@ -41,6 +41,7 @@ struct inherited {
 	struct sluice_args *pending;
 	struct sluice_buffer *buffer;
 	struct sluice_timer *armed;
+	struct sluice_async_result *begun; /* not over */
 };
 
 /* The number of the first call that does not answer -EBADF; 0: all of them do. */
@@ -79,13 +80,14 @@ static int first_wrong_of_socket(const struct inherited *had)
 	struct sluice_receive_options receiving = {.size = sizeof receiving,
 						   .on_received = nothing_received};
 	struct sluice_packet packet = memory_packet("x", 1);
+	struct sluice_async_result *begun;
 	struct sluice_args args;
 	int number = 0;
 
 	sluice_args_init(&args);
 	sluice_args_set_buffer(&args, "x", 1, 0, 1);
 	sluice_args_set_packets(&args, &packet, 1);
-	int answers[] = {
+	int64_t answers[] = {
 		sluice_send_async(had->socket, &args),
 		sluice_send_packets_async(had->socket, &args),
 		sluice_disconnect_async(had->socket, &args),
@@ -98,6 +100,10 @@ static int first_wrong_of_socket(const struct inherited *had)
 		sluice_receive_stop(had->socket),
 		sluice_accept_start(had->listener, &accepting),
 		sluice_accept_stop(had->listener),
+		sluice_begin_send(had->socket, "x", 1, 0, 1, 0, NULL, NULL, NULL, &begun),
+		sluice_begin_accept(had->listener, NULL, NULL, &begun),
+		sluice_end_receive(had->socket, had->begun, NULL),
+		sluice_async_result_wait(had->begun, -1),
 	};
 
 	for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
@@ -145,6 +151,7 @@ Test(e10, e10_after_fork_the_childs_copy_answers_ebadf_and_the_parent_goes_on)
 	struct inherited had;
 	struct pair other;
 	int wrong;
+	char byte;
 
 	scene_begin(&scene, 4 * MIB, SMALL);
 	packet = file_packet(scene.file.fd, 0, 0);
@@ -164,6 +171,9 @@ Test(e10, e10_after_fork_the_childs_copy_answers_ebadf_and_the_parent_goes_on)
 	};
 	operation_init(&accepting, &scene.fixture);
 	cr_assert_eq(start(sluice_accept_async, had.listener, &accepting), 1);
+	cr_assert_eq(sluice_begin_receive(had.socket, &byte, 1, 0, 1, 0, NULL, NULL, NULL,
+					  &had.begun),
+		     0);
 	cr_assert_eq(sluice_timer_start(scene.fixture.engine, &timer, SECOND), 0);
 	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, &packet, 1), 1);
 	run_idle(&scene.fixture);

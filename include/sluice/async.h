@@ -120,6 +120,24 @@ int64_t sluice_end_receive(struct sluice_socket *socket, struct sluice_async_res
 			   enum sluice_socket_error *error);
 
 /*
+ * Receives one datagram and its sender's address (Socket.BeginReceiveFrom); else as
+ * sluice_begin_receive. Since 0.1.
+ */
+int sluice_begin_receive_from(struct sluice_socket *socket, void *buffer, size_t length,
+			      int64_t offset, int64_t size, uint32_t flags,
+			      sluice_async_callback *callback, void *state,
+			      struct sluice_async_result **ret_result);
+
+/*
+ * Ends it (Socket.EndReceiveFrom): the sender's address into the *from_length bytes at from, as far
+ * as they hold it; *from_length is then its whole length. Both may be NULL. The bytes or -errno; a
+ * datagram larger than the room is -EMSGSIZE, and sluice_async_result_bytes tells what came of it.
+ * Since 0.1.
+ */
+int64_t sluice_end_receive_from(struct sluice_socket *socket, struct sluice_async_result *result,
+				struct sockaddr *from, socklen_t *from_length);
+
+/*
  * Accepts one connection (Socket.BeginAccept). -EINVAL: the socket does not listen. Since 0.1.
  */
 int sluice_begin_accept(struct sluice_socket *socket, sluice_async_callback *callback, void *state,

@@ -95,8 +95,11 @@ uint32_t scripted_only(uint8_t kind)
 static bool sends_on(int fd)
 {
 	for (uint32_t i = 0; i < scripted.request_count; i++) {
-		if (is_open(&scripted.requests[i], SLUICE__REQUEST_SEND) &&
-		    scripted.requests[i].fd == fd)
+		const struct scripted_request *noted = &scripted.requests[i];
+
+		if (noted->fd == fd && !noted->told &&
+		    (is_open(noted, SLUICE__REQUEST_SEND) ||
+		     is_open(noted, SLUICE__REQUEST_SEND_ZEROCOPY)))
 			return true;
 	}
 	return false;
@@ -122,6 +125,11 @@ static void hand_over_messages(struct scripted_request *noted)
 	}
 }
 
+static bool is_send(const struct scripted_request *noted)
+{
+	return noted->kind == SLUICE__REQUEST_SEND || noted->kind == SLUICE__REQUEST_SEND_ZEROCOPY;
+}
+
 /* The segments live until now and no longer. */
 static void hand_over(void)
 {
@@ -134,7 +142,7 @@ static void hand_over(void)
 		noted->handed_over = true;
 		if (noted->kind == SLUICE__REQUEST_MESSAGES)
 			hand_over_messages(noted);
-		if (noted->kind != SLUICE__REQUEST_SEND || noted->answered)
+		if (!is_send(noted) || noted->answered)
 			continue;
 		noted->segments = malloc(size + 1);
 		cr_assert(noted->segments);
@@ -143,20 +151,73 @@ static void hand_over(void)
 	}
 }
 
-void scripted_answer(uint32_t index, int32_t result)
+static void complete(const struct scripted_request *noted, int32_t result, bool more, uint8_t freed)
 {
-	struct scripted_request *noted = &scripted.requests[index];
-	struct sluice__completion *completion;
+	cr_assert(scripted.completion_count < SCRIPTED_REQUESTS);
+	scripted.completions[scripted.completion_count++] = (struct sluice__completion){
+		.request = noted->request,
+		.result = result,
+		.more = more,
+		.freed = freed,
+	};
+}
 
-	cr_assert(index < scripted.request_count && !noted->answered);
-	hand_over();
-	if (noted->kind == SLUICE__REQUEST_SEND && result > 0)
-		keep_segments(noted->fd, noted->segments, noted->segment_count, (uint64_t)result);
+static void answer_for_good(struct scripted_request *noted)
+{
 	noted->answered = true;
 	free(noted->segments);
 	noted->segments = NULL;
-	completion = &scripted.completions[scripted.completion_count++];
-	*completion = (struct sluice__completion){.request = noted->request, .result = result};
+}
+
+void scripted_answer(uint32_t index, int32_t result)
+{
+	struct scripted_request *noted = &scripted.requests[index];
+
+	cr_assert(index < scripted.request_count && !noted->answered && !noted->told);
+	hand_over();
+	if (is_send(noted) && result > 0)
+		keep_segments(noted->fd, noted->segments, noted->segment_count, (uint64_t)result);
+	answer_for_good(noted);
+	complete(noted, result, false, SLUICE__FREED_NOT);
+}
+
+void scripted_tell(uint32_t index, int32_t result)
+{
+	struct scripted_request *noted = &scripted.requests[index];
+
+	cr_assert(index < scripted.request_count && !noted->answered && !noted->told);
+	cr_assert_eq(noted->kind, SLUICE__REQUEST_SEND_ZEROCOPY);
+	hand_over();
+	noted->position = scripted.streams[noted->fd].length;
+	noted->taken = result > 0 ? (uint64_t)result : 0;
+	keep_segments(noted->fd, noted->segments, noted->segment_count, noted->taken);
+	noted->told = true;
+	complete(noted, result, true, SLUICE__FREED_NOT);
+}
+
+static void assert_unchanged(const struct scripted_request *noted)
+{
+	const char *was = scripted.streams[noted->fd].bytes + noted->position;
+	uint64_t left = noted->taken;
+
+	for (uint32_t i = 0; left; i++) {
+		size_t part = left < noted->segments[i].iov_len ? left : noted->segments[i].iov_len;
+
+		cr_assert_eq(memcmp(noted->segments[i].iov_base, was, part), 0,
+			     "a buffer was given back while it was in use");
+		was += part;
+		left -= part;
+	}
+}
+
+void scripted_free(uint32_t index, bool copied)
+{
+	struct scripted_request *noted = &scripted.requests[index];
+
+	cr_assert(index < scripted.request_count && noted->told && !noted->answered);
+	assert_unchanged(noted);
+	answer_for_good(noted);
+	complete(noted, 0, false, copied ? SLUICE__FREED_COPIED : SLUICE__FREED_SENT);
 }
 
 /* As the ring's chain: those behind the failed one were cancelled with it. */
@@ -199,7 +260,10 @@ void scripted_start_answers(int answer)
 
 static int scripted_open_backend(struct sluice_engine *engine)
 {
-	engine->capabilities = SLUICE_CAPABILITY_SENDFILE;
+	engine->capabilities =
+		(SLUICE_CAPABILITY_SENDFILE | SLUICE_CAPABILITY_ZEROCOPY |
+		 SLUICE_CAPABILITY_REGISTERED_MEMORY | SLUICE_CAPABILITY_REGISTERED_LISTS) &
+		~engine->options.disable;
 	return 0;
 }
 
@@ -212,7 +276,8 @@ static int scripted_enable(struct sluice_engine *engine)
 static void scripted_close(struct sluice_engine *engine)
 {
 	(void)engine;
-	cr_assert_eq(scripted_open(SLUICE__REQUEST_NONE), 0, "requests outlive their engine");
+	cr_assert(scripted.loses_notifications || scripted_open(SLUICE__REQUEST_NONE) == 0,
+		  "requests outlive their engine");
 }
 
 static int scripted_start(struct sluice_engine *engine, struct sluice__request *request)
@@ -226,9 +291,11 @@ static int scripted_start(struct sluice_engine *engine, struct sluice__request *
 			return answer;
 	}
 	cr_assert(!request->armed, "a request was started twice");
-	cr_assert(request->kind != SLUICE__REQUEST_SEND || engine->backend->sends);
-	cr_assert(request->kind != SLUICE__REQUEST_MESSAGES || engine->backend->sends);
-	if (request->kind == SLUICE__REQUEST_SEND || request->kind == SLUICE__REQUEST_WRITABLE)
+	cr_assert(engine->backend->sends || (request->kind != SLUICE__REQUEST_SEND &&
+					     request->kind != SLUICE__REQUEST_SEND_ZEROCOPY &&
+					     request->kind != SLUICE__REQUEST_MESSAGES));
+	if (request->kind == SLUICE__REQUEST_SEND || request->kind == SLUICE__REQUEST_WRITABLE ||
+	    request->kind == SLUICE__REQUEST_SEND_ZEROCOPY)
 		cr_assert(!sends_on(request->fd), "two transmissions of one socket are in flight");
 	cr_assert(scripted.request_count < SCRIPTED_REQUESTS);
 	scripted.request_count++;
@@ -239,6 +306,7 @@ static int scripted_start(struct sluice_engine *engine, struct sluice__request *
 		.flags = request->flags,
 		.segment_count = request->kind == SLUICE__REQUEST_MESSAGES ? 0
 									   : request->segment_count,
+		.region = request->kind == SLUICE__REQUEST_SEND_ZEROCOPY ? request->length : 0,
 	};
 	return 0;
 }
@@ -255,6 +323,7 @@ static void scripted_cancel(struct sluice_engine *engine, struct sluice__request
 	}
 	noted = request_of(request);
 	cr_assert(!noted->cancelled, "a request was cancelled twice");
+	cr_assert(!noted->told, "a notification cannot be cancelled");
 	noted->cancelled = true;
 	if (scripted.cancel_answer != SCRIPTED_LATER)
 		scripted_answer((uint32_t)(noted - scripted.requests), scripted.cancel_answer);
@@ -304,6 +373,24 @@ static uint32_t scripted_reap(struct sluice_engine *engine, struct sluice__compl
 	if (scripted.completions_reaped == scripted.completion_count)
 		scripted.completions_reaped = scripted.completion_count = 0;
 	return count;
+}
+
+static int scripted_memory_register(struct sluice_engine *engine, uint32_t slot, const void *base,
+				    size_t length)
+{
+	(void)engine;
+	cr_assert(slot < SLUICE__REGIONS && !scripted.regions[slot].iov_base);
+	if (scripted.register_answer < 0)
+		return scripted.register_answer;
+	scripted.regions[slot] = segment(base, length);
+	return 0;
+}
+
+static void scripted_memory_unregister(struct sluice_engine *engine, uint32_t slot)
+{
+	(void)engine;
+	cr_assert(slot < SLUICE__REGIONS && scripted.regions[slot].iov_base);
+	scripted.regions[slot] = segment(NULL, 0);
 }
 
 static void scripted_wake(struct sluice_engine *engine)
@@ -400,7 +487,13 @@ static int64_t scripted_try_receive(struct sluice_engine *engine, struct sluice_
 	.try_send_messages = scripted_try_send_messages, .try_send_file = scripted_try_send_file, \
 	.try_receive = scripted_try_receive
 
-static const struct sluice__backend sending = {.name = "scripted ring", .sends = true, OPERATIONS};
+static const struct sluice__backend sending = {
+	.name = "scripted ring",
+	.sends = true,
+	.memory_register = scripted_memory_register,
+	.memory_unregister = scripted_memory_unregister,
+	OPERATIONS,
+};
 static const struct sluice__backend telling = {.name = "scripted poll", .sends = false, OPERATIONS};
 
 /* ---- the engine ---- */

@@ -32,7 +32,11 @@ struct scripted_request {
 	uint8_t kind;
 	bool handed_over;
 	bool cancelled;
-	bool answered;
+	bool told;       /* by zero copy: its result was given, and its buffers are still in use */
+	bool answered;   /* for good */
+	uint64_t region; /* by zero copy: the registered memory plus one */
+	uint64_t taken;  /* by zero copy: so many bytes, */
+	size_t position; /* from here on in its stream */
 };
 
 /* A non-blocking attempt to send. */
@@ -62,6 +66,10 @@ struct scripted {
 	struct sluice__completion completions[SCRIPTED_REQUESTS];
 	uint32_t completion_count, completions_reaped;
 
+	struct iovec regions[SLUICE__REGIONS]; /* registered */
+	int register_answer;
+	bool loses_notifications; /* the engine may end without them */
+
 	uint32_t enters, submits, forgets;
 	uint32_t bursts; /* attempts of several messages; each of them counts as one attempt, too */
 	struct {
@@ -90,6 +98,12 @@ void scripted_answer(uint32_t index, int32_t result);
 
 /* The same for messages: so many were taken, and this errno is what the next one met. */
 void scripted_answer_messages(uint32_t index, uint32_t taken, int error);
+/*
+ * The result of a send by zero copy whose buffers are still in use, perhaps an error; and that they
+ * are free. In between they must not change, which the latter asserts.
+ */
+void scripted_tell(uint32_t index, int32_t result);
+void scripted_free(uint32_t index, bool copied);
 
 /* The number of the one request of this kind that is not answered; asserts that there is one. */
 uint32_t scripted_only(uint8_t kind);

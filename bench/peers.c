@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "side-asio.h"
+
 extern const struct peer peer_sluice;
 extern const struct peer peer_sluice_uring;
 extern const struct peer peer_sluice_epoll;
@@ -14,6 +16,9 @@ extern const struct peer peer_loop;
 extern const struct peer peer_gather;
 extern const struct peer peer_writev;
 extern const struct peer peer_send;
+extern const struct peer peer_ring;
+extern const struct peer peer_ring_naive;
+extern const struct peer peer_libuv;
 extern const struct peer peer_sendfile;
 
 const struct peer *const peers[] = {
@@ -30,6 +35,13 @@ const struct peer *const peers[] = {
 	&peer_writev,
 	&peer_send,
 	&peer_sendfile,
+	&peer_ring,
+	&peer_ring_naive,
+	/* other libraries */
+	&peer_libuv,
+	&peer_asio_epoll,
+	&peer_asio_uring,
+	/* nothing */
 	&peer_loop,
 	NULL,
 };

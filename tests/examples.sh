@@ -6,6 +6,10 @@
 
 : "${SLUICE_EXAMPLES:?the directory of the examples}"
 send=$SLUICE_EXAMPLES/send
+begin_send=$SLUICE_EXAMPLES/begin_send
+begin_send_error=$SLUICE_EXAMPLES/begin_send_error
+end_send=$SLUICE_EXAMPLES/end_send
+end_send_file=$SLUICE_EXAMPLES/end_send_file
 serve_file=$SLUICE_EXAMPLES/serve_file
 backend=${SLUICE_BACKEND:-uring}
 
@@ -73,6 +77,31 @@ stops() { # SIGNAL
 	}
 }
 
+# Its first line says how the send went, its second what a shut stream answers at once.
+tells_both() {
+	local said
+	listen || return 1
+	said=$(timeout 60 "$begin_send_error" 127.0.0.1 "$port") || return 1
+	wait "$peer" || return 1
+	printf 'Hello from begin_send_error\n' | cmp - "$work/received" || return 1
+	[ "$said" = $'Success, 28 bytes\nShutdown, no result' ] || {
+		echo "it said: $said"
+		return 1
+	}
+}
+
+sends_file() { # FILE
+	local said
+	listen || return 1
+	said=$(timeout 60 "$end_send_file" "$1" 127.0.0.1 "$port") || return 1
+	wait "$peer" || return 1
+	cmp "$1" "$work/received" || return 1
+	[ "$said" = "Success, $(stat -c %s "$1") bytes" ] || {
+		echo "it said: $said"
+		return 1
+	}
+}
+
 head -c 3000000 /dev/urandom >"$work/large"
 printf 'a few bytes\n' >"$work/small"
 : >"$work/empty"
@@ -80,7 +109,17 @@ printf 'a few bytes\n' >"$work/small"
 check 'send: the line arrives' arrives 'Hello from sluice' "$send"
 check 'send: says who does not answer' fails 1 'Connection refused' "$send" 127.0.0.1 1
 check 'send: says what it wants to know' fails 1 'send HOST PORT' "$send"
+check 'begin_send: the line arrives' arrives 'Hello from begin_send' "$begin_send"
+check 'begin_send: says who does not answer' fails 1 'Connection refused' "$begin_send" 127.0.0.1 1
+check 'begin_send: says what it wants to know' fails 1 'begin_send HOST PORT' "$begin_send"
+check 'end_send: the line arrives' arrives 'Hello from end_send' "$end_send"
+check 'end_send: says who does not answer' fails 1 'Connection refused' "$end_send" 127.0.0.1 1
+check 'begin_send_error: tells how both sends went' tells_both
+check 'end_send_file: says who does not answer' fails 1 'Connection refused' \
+	"$end_send_file" "$work/none" 127.0.0.1 1
+check 'end_send_file: says what it wants to know' fails 1 'end_send_file FILE' "$end_send_file"
 for file in large small empty; do
+	check "end_send_file: sends the $file file" sends_file "$work/$file"
 	check "serve_file: starts, with the $file file" start_serving "$work/$file"
 	check "serve_file: sends the $file file" fetches "$work/$file"
 	check "serve_file: sends the $file file to many at once" fetches_at_once "$work/$file" 20

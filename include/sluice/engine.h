@@ -176,14 +176,16 @@ int sluice_engine_start(struct sluice_engine *engine);
 
 /*
  * Ends what sluice_engine_start began: aborts what is pending, runs the handlers, ends the thread.
- * From then on sockets answer -EBADF and only destroy is left. Any thread but the engine's.
- * 0; -EINVAL not started; -EDEADLK from a handler. Since 0.1.
+ * From then on sockets answer -EBADF and only destroy is left. The handler threads of
+ * Begin and End run the callbacks that are left, and end as well. Any thread but these.
+ * 0; -EINVAL not started; -EDEADLK from a handler or a handler thread. Since 0.1.
  */
 int sluice_engine_stop(struct sluice_engine *engine);
 
 /*
- * Stops, aborts what is pending, runs the handlers, closes and frees everything that is still
- * there, sockets included. 0; -EDEADLK from a handler; -EPERM from another thread; -EBADF in a
+ * Stops, aborts what is pending, runs the handlers and callbacks, waits for whoever is inside an
+ * End or a wait, closes and frees everything that is still there, sockets included.
+ * 0; -EDEADLK from a handler or a handler thread; -EPERM from another thread; -EBADF in a
  * forked child, where nothing is freed. NULL is 0.
  * Since 0.1.
  */

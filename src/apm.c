@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "trace.h"
 
 /* What every Begin is given. */
 struct begin {
@@ -41,6 +42,14 @@ static int refuse(const struct begin *begin, int error)
 		sluice__apm_untake(begin->result);
 	tell(begin, NULL, error);
 	return error;
+}
+
+/* Before the record was started, which would have told the trace. */
+static int refuse_at_once(const struct begin *begin, int error)
+{
+	sluice__trace_refused(begin->socket, begin->result ? &begin->result->args : NULL,
+			      begin->operation, error);
+	return refuse(begin, error);
 }
 
 /* A result to fill in; needed: what must not be NULL, besides the socket. */
@@ -88,7 +97,7 @@ static int begin_close(struct begin *begin, int error, start_fn *start)
 	int answer;
 
 	if (error)
-		return refuse(begin, error);
+		return refuse_at_once(begin, error);
 	/* Once it has been started it may be over, ended and the caller's variables gone. */
 	tell(begin, result, 0);
 	answer = start_now(begin, start);
@@ -124,7 +133,7 @@ int sluice_begin_send(struct sluice_socket *socket, const void *buffer, size_t l
 	int wrong = begin_open(&begin, buffer);
 
 	if (wrong)
-		return refuse(&begin, wrong);
+		return refuse_at_once(&begin, wrong);
 	begin.result->args.flags = flags;
 	wrong = sluice_args_set_buffer(&begin.result->args, buffer, length, offset, size);
 	return begin_close(&begin, wrong, sluice_send_async);
@@ -139,7 +148,7 @@ int sluice_begin_send_list(struct sluice_socket *socket, const struct iovec *seg
 	int wrong = begin_open(&begin, segments);
 
 	if (wrong)
-		return refuse(&begin, wrong);
+		return refuse_at_once(&begin, wrong);
 	begin.result->args.flags = flags;
 	wrong = sluice_args_set_buffer_list(&begin.result->args, segments, segment_count);
 	return begin_close(&begin, wrong, sluice_send_async);
@@ -155,7 +164,7 @@ int sluice_begin_send_to(struct sluice_socket *socket, const void *buffer, size_
 	int wrong = begin_open(&begin, remote ? buffer : NULL);
 
 	if (wrong)
-		return refuse(&begin, wrong);
+		return refuse_at_once(&begin, wrong);
 	begin.result->args.flags = flags;
 	wrong = sluice_args_set_buffer(&begin.result->args, buffer, length, offset, size);
 	if (!wrong)
@@ -197,7 +206,7 @@ int sluice_begin_send_file(struct sluice_socket *socket, const char *path, const
 			    : begin_open(&begin, socket);
 
 	if (wrong)
-		return refuse(&begin, wrong);
+		return refuse_at_once(&begin, wrong);
 	begin.result->args.transmit_flags = flags;
 	wrong = set_file(begin.result, path, &head, &tail);
 	return begin_close(&begin, wrong, sluice_send_packets_async);
@@ -212,7 +221,7 @@ int sluice_begin_receive(struct sluice_socket *socket, void *buffer, size_t leng
 	int wrong = begin_open(&begin, buffer);
 
 	if (wrong)
-		return refuse(&begin, wrong);
+		return refuse_at_once(&begin, wrong);
 	begin.result->args.flags = flags;
 	wrong = sluice_args_set_receive_buffer(&begin.result->args, buffer, length, offset, size);
 	return begin_close(&begin, wrong, sluice_receive_async);
@@ -229,7 +238,7 @@ int sluice_begin_receive_from(struct sluice_socket *socket, void *buffer, size_t
 	struct sluice_args *args;
 
 	if (wrong)
-		return refuse(&begin, wrong);
+		return refuse_at_once(&begin, wrong);
 	args = &begin.result->args;
 	args->flags = flags;
 	args->from_address = (struct sockaddr *)&begin.result->with.address;
@@ -245,7 +254,7 @@ int sluice_begin_accept(struct sluice_socket *socket, sluice_async_callback *cal
 	int wrong = begin_open(&begin, socket);
 
 	if (wrong)
-		return refuse(&begin, wrong);
+		return refuse_at_once(&begin, wrong);
 	return begin_close(&begin, 0, sluice_accept_async);
 }
 
@@ -257,7 +266,7 @@ int sluice_begin_connect(struct sluice_socket *socket, const struct sockaddr *re
 	int wrong = begin_open(&begin, remote);
 
 	if (wrong)
-		return refuse(&begin, wrong);
+		return refuse_at_once(&begin, wrong);
 	wrong = set_address(begin.result, remote, remote_length);
 	return begin_close(&begin, wrong, sluice_connect_async);
 }
@@ -271,7 +280,7 @@ int sluice_begin_disconnect(struct sluice_socket *socket, int reuse,
 	int wrong = begin_open(&begin, socket);
 
 	if (wrong)
-		return refuse(&begin, wrong);
+		return refuse_at_once(&begin, wrong);
 	begin.result->args.disconnect_reuse_socket = reuse != 0;
 	return begin_close(&begin, 0, sluice_disconnect_async);
 }

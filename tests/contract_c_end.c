@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* c06-c12: Ends, and what a result answers. */
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "apm.h"
@@ -448,6 +451,47 @@ Test(c11, c11_null_is_answered)
 	cr_assert_eq(sluice_async_result_completed_synchronously(NULL), -EINVAL);
 	cr_assert_eq(sluice_async_result_bytes(NULL), -EINVAL);
 	cr_assert_eq(sluice_async_result_wait(NULL, 0), -EINVAL);
+}
+
+/* Waits and ends where every system call but write(2) and exit(2) kills; exits with 0. */
+static void end_without_system_calls(void)
+{
+	struct sluice_engine *engine;
+	struct sluice_async_result *result;
+	struct sluice_socket *socket;
+	int64_t answer;
+	int fds[2];
+
+	if (sluice_engine_create(&engine, NULL) != 0 ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0 ||
+	    sluice_socket_attach(engine, fds[0], &socket) != 0 ||
+	    sluice_begin_send(socket, "x", 1, 0, 1, 0, NULL, NULL, NULL, &result) != 0)
+		_exit(1);
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0)
+		_exit(2);
+	answer = sluice_async_result_wait(result, -1);
+	if (answer == 0)
+		answer = sluice_end_send(socket, result, NULL);
+	syscall(SYS_exit, answer == 1 ? 0 : 3);
+}
+
+Test(c11, c11_waiting_for_what_is_over_makes_no_system_call)
+{
+	struct fixture fixture;
+	pid_t child;
+	int status;
+
+	fixture_begin(&fixture); /* or there is no ring here */
+	child = fork();
+	cr_assert(child >= 0);
+	if (child == 0)
+		end_without_system_calls();
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert(WIFEXITED(status), "a system call was made");
+	if (WEXITSTATUS(status) == 2)
+		cr_skip("seccomp(2) is not allowed here");
+	cr_assert_eq(WEXITSTATUS(status), 0);
+	fixture_end(&fixture);
 }
 
 /* In the callback the operation is over: waits and End find it so. */

@@ -2,6 +2,7 @@
 /* c06-c12: Ends, and what a result answers. */
 #include <errno.h>
 #include <linux/seccomp.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -155,6 +156,11 @@ Test(c07, c07_sixteen_rest_before_a_result_is_used_again)
 	fixture_begin(&fixture);
 	tcp_pair(&fixture, &pair, 0);
 	call_init(&call, &fixture, pair.socket);
+	/* Never ended: they leave few to the others. */
+	for (int i = 0; i < 24; i++)
+		cr_assert_eq(sluice_begin_send(pair.socket, "x", 1, 0, 1, 0, NULL, NULL, NULL,
+					       &call.result),
+			     0);
 	for (int i = 0; i < MANY; i++) {
 		cr_assert_eq(sluice_begin_send(pair.socket, "x", 1, 0, 1, 0, NULL, NULL, NULL,
 					       &call.result),
@@ -168,6 +174,49 @@ Test(c07, c07_sixteen_rest_before_a_result_is_used_again)
 	}
 	pair_close(&pair);
 	fixture_end(&fixture);
+}
+
+static int64_t waits_and_looks(struct call *call)
+{
+	sem_t *gate = call->token;
+
+	while (sem_wait(gate) != 0)
+		;
+	return sluice_async_result_state(call->seen) == call &&
+	       sluice_async_result_is_completed(call->seen) == 1;
+}
+
+/* Ended or not: as long as its callback runs it is nobody else's. */
+Test(c07, c07_a_result_rests_only_after_its_callback)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct call call, other;
+	sem_t gate;
+
+	fixture_begin(&fixture);
+	sem_init(&gate, 0, 0);
+	tcp_pair(&fixture, &pair, 0);
+	call_init(&call, &fixture, pair.socket);
+	call_init(&other, &fixture, pair.socket);
+	call.within = waits_and_looks;
+	call.token = &gate;
+	cr_assert_eq(begin_send(&call, "x", 1), 0);
+	cr_assert_eq(end_of_begun(&call), 1);
+	for (int i = 0; i < 3 * MANY; i++) {
+		cr_assert_eq(sluice_begin_send(pair.socket, "x", 1, 0, 1, 0, NULL, NULL, NULL,
+					       &other.result),
+			     0);
+		cr_assert_neq(other.result, call.result);
+		cr_assert_eq(end_of_begun(&other), 1);
+		cr_assert_eq(end_of_begun(&call), -EALREADY);
+	}
+	sem_post(&gate);
+	run_until(&fixture, was_called(&call));
+	cr_assert_eq(call.answer, 1);
+	pair_close(&pair);
+	fixture_end(&fixture);
+	sem_destroy(&gate);
 }
 
 /* ---- c08 ---- */

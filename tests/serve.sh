@@ -179,7 +179,7 @@ check 'its version is another' test "$etag" != "$(header etag /hello.txt)"
 check 'a file that goes away' remove
 
 check 'no descriptor but those of cached files is left' \
-	test "$(settled_descriptors)" -le $((descriptors + 3))
+	descriptors_fall_to $((descriptors + 3))
 check 'SIGTERM ends it with 0' stop_server TERM
 
 # Other ways to start it.

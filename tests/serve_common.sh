@@ -125,3 +125,13 @@ settled_descriptors() {
 	done
 	echo "$after"
 }
+
+# descriptors_fall_to MOST: the server closes what clients have left, in its own time.
+descriptors_fall_to() {
+	for _ in $(seq 300); do
+		[ "$(open_descriptors)" -gt "$1" ] || return 0
+		sleep 0.1
+	done
+	ls -l "/proc/$server/fd"
+	return 1
+}

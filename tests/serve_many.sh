@@ -78,7 +78,7 @@ fi
 
 # Files of more than the cache's own contents hold a descriptor each while they are in it.
 check 'no descriptor but those of cached files is left' \
-	test "$(settled_descriptors)" -le $((descriptors + 3))
+	descriptors_fall_to $((descriptors + 3))
 check 'it ends with 0' stop_server
 
 # With next to no descriptors: the cache gives up its own, and nobody gets less.

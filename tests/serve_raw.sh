@@ -17,6 +17,6 @@ python3 "$here/serve_raw.py" "$port" >"$work/cases" 2>"$work/python" || cat "$wo
 cat "$work/cases"
 cases=$(grep -cE '^(not )?ok' "$work/cases")
 check 'the list was run to its end' grep -qx '# done' "$work/cases"
-check 'no descriptor is left' test "$(settled_descriptors)" -le $((descriptors + 2))
+check 'no descriptor is left' descriptors_fall_to $((descriptors + 2))
 check 'the server lives, and ends with 0' stop_server
 plan

@@ -106,7 +106,24 @@ static void receive_some(int fd, int flags)
 		close(fd);
 }
 
-_Noreturn static void receive_for_ever(int listener, const struct receiver *receiver)
+/* As many as there are: UDP gives one a call, unless it is asked for more. */
+static void receive_datagrams(int fd, int flags)
+{
+	static char buffers[64][2048];
+	struct iovec segments[64];
+	struct mmsghdr messages[64];
+
+	memset(messages, 0, sizeof(messages));
+	for (int i = 0; i < 64; i++) {
+		segments[i] = (struct iovec){buffers[i], flags & MSG_TRUNC ? 0 : 2048};
+		messages[i].msg_hdr.msg_iov = &segments[i];
+		messages[i].msg_hdr.msg_iovlen = 1;
+	}
+	while (recvmmsg(fd, messages, 64, MSG_DONTWAIT | flags, NULL) == 64)
+		;
+}
+
+_Noreturn static void receive_for_ever(int listener, int datagrams, const struct receiver *receiver)
 {
 	int flags = receiver->mode == RECEIVER_DISCARDS ? MSG_TRUNC : 0;
 	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -115,12 +132,15 @@ _Noreturn static void receive_for_ever(int listener, const struct receiver *rece
 	if (epoll_fd < 0)
 		err(1, "receiver: epoll_create1");
 	watch(epoll_fd, listener);
+	watch(epoll_fd, datagrams);
 	for (;;) {
 		int ready = epoll_wait(epoll_fd, events, 256, -1);
 
 		for (int i = 0; i < ready; i++) {
 			if (events[i].data.fd == listener)
 				accept_all(epoll_fd, listener);
+			else if (events[i].data.fd == datagrams)
+				receive_datagrams(datagrams, flags);
 			else
 				receive_some(events[i].data.fd, flags);
 		}
@@ -144,13 +164,39 @@ static int listen_on_loopback(uint16_t *ret_port)
 	return fd;
 }
 
+static int make_datagram_socket(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		err(1, "socket");
+	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+	return fd;
+}
+
+static int bind_to_loopback(uint16_t *ret_port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(address);
+	int fd = make_datagram_socket();
+
+	if (bind(fd, (struct sockaddr *)&address, length) != 0 ||
+	    getsockname(fd, (struct sockaddr *)&address, &length) != 0)
+		err(1, "cannot bind to loopback");
+	*ret_port = ntohs(address.sin_port);
+	return fd;
+}
+
 void receiver_start(struct receiver *receiver, enum receiver_mode mode, int cpu, int nap_us)
 {
 	pid_t parent = getpid();
-	int listener;
+	int listener, datagrams;
 
 	*receiver = (struct receiver){.mode = mode, .nap_us = nap_us, .cpu = cpu};
 	listener = listen_on_loopback(&receiver->port);
+	datagrams = bind_to_loopback(&receiver->datagram_port);
 	receiver->process = fork();
 	if (receiver->process < 0)
 		err(1, "fork");
@@ -159,8 +205,9 @@ void receiver_start(struct receiver *receiver, enum receiver_mode mode, int cpu,
 		if (getppid() != parent)
 			_exit(1);
 		net_pin(receiver->cpu);
-		receive_for_ever(listener, receiver);
+		receive_for_ever(listener, datagrams, receiver);
 	}
+	close(datagrams);
 	close(listener);
 }
 
@@ -189,6 +236,18 @@ int net_connect(const struct receiver *receiver)
 			err(1, "connect");
 		net_wait_writable(fd);
 	}
+	return fd;
+}
+
+int net_connect_datagrams(const struct receiver *receiver)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_port = htons(receiver->datagram_port),
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = make_datagram_socket();
+
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
+		err(1, "connect");
 	return fd;
 }
 

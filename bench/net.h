@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The network between the sides of a measurement and their receivers: TCP over loopback into a
+ * The network between the sides of a measurement and their receivers: TCP or UDP over loopback into a
  * process on another core, so that what it does is not on the sender's account.
  */
 #ifndef BENCH_NET_H
@@ -26,6 +26,7 @@ struct receiver {
 	int cpu;    /* what it is pinned to */
 	pid_t process;
 	uint16_t port;
+	uint16_t datagram_port;
 };
 
 /* "discards", "copies" */
@@ -56,6 +57,8 @@ void receiver_stop(struct receiver *receiver);
 
 /* A connected, non-blocking socket to the receiver, the caller's. */
 int net_connect(const struct receiver *receiver);
+/* The same by UDP. What the receiver is too slow for is lost. */
+int net_connect_datagrams(const struct receiver *receiver);
 
 /* Waits until the socket, found full, takes bytes again. */
 void net_wait_writable(int fd);

@@ -20,6 +20,9 @@ extern const struct peer peer_ring;
 extern const struct peer peer_ring_naive;
 extern const struct peer peer_libuv;
 extern const struct peer peer_sendfile;
+extern const struct peer peer_gso;
+extern const struct peer peer_sendmmsg;
+extern const struct peer peer_datagram_send;
 
 const struct peer *const peers[] = {
 	/* ours */
@@ -35,6 +38,9 @@ const struct peer *const peers[] = {
 	&peer_writev,
 	&peer_send,
 	&peer_sendfile,
+	&peer_gso,
+	&peer_sendmmsg,
+	&peer_datagram_send,
 	&peer_ring,
 	&peer_ring_naive,
 	/* other libraries */

@@ -53,6 +53,19 @@
 		}                                                                                 \
 	}
 
+#define DATAGRAMS(size, count, words, ...)                                                      \
+	{                                                                                       \
+		.name = "datagrams-" size, .title = "1,200 B by UDP, " words, .unit = "record", \
+		.family = "datagrams", .x = (count), .effort = EFFORT_USUAL,                    \
+		.load = {.kind = LOAD_DATAGRAMS,                                                \
+			 .sockets = 1,                                                          \
+			 .records = (count),                                                    \
+			 .record_bytes = 1200},                                                 \
+		.aims = {                                                                       \
+			__VA_ARGS__                                                             \
+		}                                                                               \
+	}
+
 const struct scenario scenarios[] = {
 	{
 		.name = "records-1",
@@ -192,6 +205,9 @@ const struct scenario scenarios[] = {
 	FILE_COPIES("64M", "64 MiB", 64 * MIB, 1.03),
 	FILE_COLD("1M", "1 MiB", MIB, EFFORT_USUAL),
 	FILE_COLD("64M", "64 MiB", 64 * MIB, EFFORT_FULL),
+	DATAGRAMS("1", 1, "one at a time", {"send", 1.05}),
+	DATAGRAMS("48", 48, "48 outstanding", {"gso", 1.10}, {"sendmmsg", 1}, {"send", 1}),
+	DATAGRAMS("512", 512, "512 outstanding", {"gso", 1.10}, {"sendmmsg", 1}, {"send", 1}),
 	{
 		.name = "loop",
 		.title = "a loop without a system call: what can be told apart here",

@@ -29,7 +29,7 @@ uint64_t side_sluice_calls(struct sluice_engine *engine)
 	side_sluice_check(sluice_engine_statistics(engine, &statistics),
 			  "sluice_engine_statistics");
 	return statistics.enters + statistics.inline_sends + statistics.inline_files +
-	       statistics.file_looks;
+	       statistics.inline_bursts + statistics.file_looks;
 }
 
 /* That the reference takes with these options. */

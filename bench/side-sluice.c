@@ -174,14 +174,14 @@ static struct side *create_epoll(const struct load *load)
 const struct peer peer_sluice = {
 	.name = "sluice",
 	.title = "sluice",
-	.loads = LOADS(LOAD_RECORDS),
+	.loads = LOADS(LOAD_RECORDS) | LOADS(LOAD_DATAGRAMS),
 	.create = create,
 };
 
 const struct peer peer_sluice_uring = {
 	.name = "sluice-uring",
 	.title = "sluice on io_uring",
-	.loads = LOADS(LOAD_RECORDS),
+	.loads = LOADS(LOAD_RECORDS) | LOADS(LOAD_DATAGRAMS),
 	.suits = side_sluice_suits_uring,
 	.lacks = side_sluice_lacks_uring,
 	.create = create_uring,
@@ -190,7 +190,7 @@ const struct peer peer_sluice_uring = {
 const struct peer peer_sluice_epoll = {
 	.name = "sluice-epoll",
 	.title = "sluice on epoll",
-	.loads = LOADS(LOAD_RECORDS),
+	.loads = LOADS(LOAD_RECORDS) | LOADS(LOAD_DATAGRAMS),
 	.suits = side_sluice_suits_epoll,
 	.create = create_epoll,
 };

@@ -49,7 +49,8 @@ int *side_connect(const struct load *load)
 	int *fds = (int *)side_allocate(load->sockets, sizeof(*fds));
 
 	for (size_t i = 0; i < load->sockets; i++)
-		fds[i] = net_connect(load->receiver);
+		fds[i] = load->kind == LOAD_DATAGRAMS ? net_connect_datagrams(load->receiver)
+						      : net_connect(load->receiver);
 	return fds;
 }
 

@@ -21,9 +21,10 @@ extern "C" {
 #endif
 
 enum load_kind {
-	LOAD_RECORDS, /* bytes on streams */
-	LOAD_FILE,    /* a file */
-	LOAD_LOOP,    /* nothing at all */
+	LOAD_RECORDS,   /* bytes on streams */
+	LOAD_FILE,      /* a file */
+	LOAD_LOOP,      /* nothing at all */
+	LOAD_DATAGRAMS, /* records, each a datagram, to one receiver */
 };
 
 /* What the kinds of loads are called where a peer says which of them it does. */

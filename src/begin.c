@@ -82,6 +82,37 @@ static int try_plain(struct sluice_socket *socket, struct sluice_args *args)
 	return 1;
 }
 
+/* A datagram in one piece, which is taken whole or not at all: it needs no queue either. */
+static int try_datagram(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct iovec segment = {(void *)(uintptr_t)args->run.base, args->run.total};
+	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
+	int64_t taken;
+
+	if (args->run.extras & SLUICE__TO) {
+		message.msg_name = (void *)(uintptr_t)args->remote_address;
+		message.msg_namelen = args->remote_address_length;
+	}
+	taken = engine->backend->try_send(engine, socket, &message, 0);
+	engine->statistics.inline_sends++;
+	if (unlikely(taken == -EAGAIN || taken == -EINTR)) {
+		push(socket, args);
+		return 1;
+	}
+	socket->transmissions++;
+	if (unlikely(taken != (int64_t)args->run.total)) {
+		int error_number = taken < 0 ? (int)-taken : 0;
+
+		return sluice__end_at_once(engine, args, true,
+					   sluice_socket_error_from_errno(error_number),
+					   error_number, taken < 0 ? 0 : (uint64_t)taken);
+	}
+	socket->records_sent++;
+	socket->bytes_sent += args->run.total;
+	return finished(engine, args);
+}
+
 /*
  * Any other record: through the queue, as it would go in the turn, but what ends is looked for
  * here instead of being handed to its handler.
@@ -115,6 +146,11 @@ int sluice__begin_tried_file(struct sluice_socket *socket, struct sluice_args *a
 	return mine.first ? finished(engine, args) : 1;
 }
 
+static bool is_lone_datagram(uint32_t refuse, const struct sluice_args *args)
+{
+	return (refuse & SLUICE__DATAGRAM) && !(args->run.extras & ~(uint32_t)SLUICE__TO);
+}
+
 static bool may_try(const struct sluice_socket *socket)
 {
 	return !socket->queue.list.head &&
@@ -139,7 +175,8 @@ static int begin_send(struct sluice_socket *socket, struct sluice_args *args, bo
 		return 1;
 	}
 	if (args->run.extras || (refuse & SLUICE__DATAGRAM))
-		return try_queued(socket, args);
+		return is_lone_datagram(refuse, args) ? try_datagram(socket, args)
+						      : try_queued(socket, args);
 	if (unlikely(args->run.total >= socket->engine->zerocopy_from) &&
 	    sluice__hold_considers(socket, args->run.total))
 		return try_queued(socket, args);

@@ -141,6 +141,52 @@ static bool join(struct sluice__burst *burst, struct sluice_args *args, uint32_t
 	return true;
 }
 
+static uint32_t least(uint64_t one, uint64_t other)
+{
+	return (uint32_t)(one < other ? one : other);
+}
+
+/*
+ * The fast path: plain buffers of the message's size behind its last record, with its very address.
+ * Returns the first that is not one, or has no room.
+ */
+static struct sluice_args *join_plain(struct sluice__burst *burst, struct sluice_args *args)
+{
+	struct sluice__message *message = &burst->of[burst->given.count - 1];
+	struct msghdr *header = &burst->headers[burst->given.count - 1].msg_hdr;
+	uint64_t size = message->segment_bytes;
+	uint32_t extras = header->msg_name ? SLUICE__TO : 0;
+	struct iovec *segment = burst->segments + burst->used;
+	struct sluice_args *last = burst->last;
+	uint32_t room, left;
+
+	if (!size || message->bytes != message->records * size || burst->given.flags)
+		return args;
+	room = least(least((SLUICE__GSO_BYTES - message->bytes) / size,
+			   SLUICE__GSO_RECORDS - message->records),
+		     least(burst->records, least(burst->room - burst->used,
+						 SLUICE__BURST_SEGMENTS - header->msg_iovlen)));
+	for (left = room; left && args && args->run.extras == extras && args->run.total == size;
+	     left--) {
+		if (extras && (args->remote_address != header->msg_name ||
+			       args->remote_address_length != header->msg_namelen))
+			break;
+		segment->iov_base = (void *)(uintptr_t)args->run.base;
+		segment->iov_len = size;
+		segment++;
+		last = args;
+		args = args->run.next;
+	}
+	room -= left;
+	burst->last = last;
+	burst->used += room;
+	burst->records -= room;
+	header->msg_iovlen += room;
+	message->records += room;
+	message->bytes += room * size;
+	return args;
+}
+
 static void begin(struct sluice__burst *burst, struct sluice_args *args, uint32_t count)
 {
 	struct sluice__message *message = &burst->of[burst->given.count];
@@ -185,7 +231,7 @@ void sluice__burst_plan(struct sluice_args *head, struct sluice__burst *burst)
 	burst->what = SLUICE__BURST_MEMORY;
 	while (args && burst->records && !(args->run.extras & SLUICE__DISCONNECT) &&
 	       take(burst, args))
-		args = args->run.next;
+		args = join_plain(burst, args->run.next);
 	if (burst->given.count)
 		return;
 	burst->what = head->run.extras & SLUICE__DISCONNECT ? SLUICE__BURST_ALONE

@@ -85,22 +85,60 @@ static int send_unusual(struct sluice_socket *socket, struct sluice_args *args)
 	return send_checked(socket, args, SLUICE_OPERATION_SEND, 0);
 }
 
-static __attribute__((noinline)) int send_slow(struct sluice_socket *socket,
-					       struct sluice_args *args)
-{
-	return sluice__trace_answer(socket, args, SLUICE_OPERATION_SEND,
-				    send_unusual(socket, args));
-}
-
 /* All of what makes a start unusual, in few loads: 0 is the fast path. */
-static inline uint64_t unusual(const struct sluice_socket *socket, const struct sluice_args *args)
+static inline uint64_t unusual_record(const struct sluice_args *args)
 {
 	uint64_t flags, extras;
 
 	__builtin_memcpy(&flags, &args->flags, sizeof flags);
 	__builtin_memcpy(&extras, &args->run.extras, sizeof extras);
 	return flags | extras | __atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) |
-	       (uint64_t)args->timeout_ns | (sluice__refuse(socket) & SLUICE__SLOW_STREAM);
+	       (uint64_t)args->timeout_ns;
+}
+
+static inline uint64_t unusual(const struct sluice_socket *socket, const struct sluice_args *args)
+{
+	return unusual_record(args) | (sluice__refuse(socket) & SLUICE__SLOW_STREAM);
+}
+
+static inline bool left_outside(const struct sluice_engine *engine)
+{
+	return (uintptr_t)__atomic_load_n(&engine->mailbox, __ATOMIC_RELAXED) |
+	       (uintptr_t)__atomic_load_n(&engine->attention, __ATOMIC_RELAXED);
+}
+
+/* A plain buffer on a datagram socket that is connected, and nothing else to look at. */
+static bool is_plain_datagram(const struct sluice_socket *socket, const struct sluice_args *args)
+{
+	uint64_t bytes;
+
+	if (!socket || !args || unusual_record(args) || !args->run.base ||
+	    (sluice__refuse(socket) & SLUICE__SLOW_STREAM) != SLUICE__DATAGRAM)
+		return false;
+	bytes = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) + args->run.total;
+	return sluice__is_owner(socket->engine) && !left_outside(socket->engine) &&
+	       bytes <= socket->attention_at;
+}
+
+static int send_plain_datagram(struct sluice_socket *socket, struct sluice_args *args)
+{
+	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND);
+	if (!socket->engine->busy)
+		return sluice__begin(socket, args, true);
+	sluice__sendq_push(&socket->queue, args);
+	sluice__sendq_count(&socket->queue, socket->queue.bytes + args->run.total);
+	if (!(socket->state & (SLUICE__READY | SLUICE__IN_FLIGHT | SLUICE__BLOCKED)))
+		sluice__ready(socket);
+	return 1;
+}
+
+static __attribute__((noinline)) int send_slow(struct sluice_socket *socket,
+					       struct sluice_args *args)
+{
+	if (is_plain_datagram(socket, args))
+		return send_plain_datagram(socket, args);
+	return sluice__trace_answer(socket, args, SLUICE_OPERATION_SEND,
+				    send_unusual(socket, args));
 }
 
 /* Out of the way of the fast path: once a socket and turn. */
@@ -114,12 +152,6 @@ static __attribute__((noinline)) int pending_and_ready(struct sluice_socket *soc
 		sluice__sendq_begin_draft(&socket->queue, engine->draft);
 	}
 	return 1;
-}
-
-static inline bool left_outside(const struct sluice_engine *engine)
-{
-	return (uintptr_t)__atomic_load_n(&engine->mailbox, __ATOMIC_RELAXED) |
-	       (uintptr_t)__atomic_load_n(&engine->attention, __ATOMIC_RELAXED);
 }
 
 int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)

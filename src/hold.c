@@ -352,11 +352,11 @@ static void learn(struct sluice_socket *socket, struct sluice__hold *hold, uint8
 	struct sluice_engine *engine = socket->engine;
 	bool of_use = freed == SLUICE__FREED_SENT && !is_starved(socket, hold);
 
+	if (hold->learned)
+		return; /* nothing was taken */
+	hold->learned = true;
 	if (freed == SLUICE__FREED_COPIED)
 		engine->statistics.zerocopy_copied++;
-	if (hold->learned)
-		return;
-	hold->learned = true;
 	if (mode_of(engine) == SLUICE_ZEROCOPY_AUTO &&
 	    sluice__zerocopy_learned(&socket->zerocopy, &engine->zerocopy_prior, of_use))
 		engine->statistics.zerocopy_rests++;

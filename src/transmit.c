@@ -143,15 +143,25 @@ static bool transmit_memory(struct sluice_socket *socket, const struct sluice__g
 	return false;
 }
 
+/* More than one gathering takes, or something for zero copy. */
+static bool is_large(struct sluice_socket *socket, uint64_t bytes)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	return bytes > engine->options.gather_bytes ||
+	       (bytes >= engine->zerocopy_from && sluice__hold_considers(socket, bytes));
+}
+
 /* Most of what many sockets have: one plain record. It needs no gathering. */
-static bool is_single(const struct sluice_socket *socket, uint32_t sockets)
+static bool is_single(struct sluice_socket *socket, uint32_t sockets)
 {
 	const struct sluice_args *args = socket->queue.list.head;
 
 	return !args->run.next && !args->run.extras && !args->run.sent &&
-	       args->run.total < socket->engine->single_below &&
 	       !(socket->state &
 		 (SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL | SLUICE__CORKED | SLUICE__HOLDING)) &&
+	       (likely(args->run.total < socket->engine->single_below) ||
+		!is_large(socket, args->run.total)) &&
 	       plan(socket, sockets, false) == SLUICE__PLAN_INLINE;
 }
 

@@ -14,7 +14,7 @@
  *                          v                           |
  *                       RESTING <----------------------+
  *                        |   ^
- *            1,024 large |   | it was not: twice as long
+ *            4,096 large |   | it was not: twice as long
  *                        v   |
  *                      RETRYING --it was of use--> WORKING
  */
@@ -37,8 +37,8 @@ enum {
 enum {
 	SLUICE__ZEROCOPY_TRIALS = 4,   /* of a fresh socket */
 	SLUICE__ZEROCOPY_PATIENCE = 8, /* in a row that were no use, of a working one */
-	SLUICE__ZEROCOPY_REST = 1024,  /* large transmissions that are copied before a retry */
-	SLUICE__ZEROCOPY_REST_DOUBLINGS = 6, /* of that, at most */
+	SLUICE__ZEROCOPY_REST = 4096,  /* large transmissions that are copied before a retry */
+	SLUICE__ZEROCOPY_REST_DOUBLINGS = 4, /* of that, at most */
 	SLUICE__ZEROCOPY_PRIOR_STREAK =
 		8, /* sockets in a row that came to rest: new ones do not try */
 	SLUICE__ZEROCOPY_PRIOR_SKIP = 32, /* but one in so many */

@@ -3,9 +3,10 @@
  * The engine: one ring (or epoll), one thread that owns it, any number of sockets.
  *
  * It belongs to the thread that created it, or to the one that adopted it before its first use, or
- * from sluice_engine_start on to a thread of its own. run, flush, batch_begin, batch_end, fd and,
- * unless started, destroy are the owner's: -EPERM elsewhere. In a forked child every call answers
- * -EBADF. An owner that exits before it destroys its engine loses it: destroy then only frees.
+ * from sluice_engine_start on to a thread of its own. run, flush, batch_begin, batch_end, fd,
+ * register_memory, unregister_memory and, unless started, destroy are the owner's: -EPERM elsewhere.
+ * In a forked child every call answers -EBADF. An owner that exits before it destroys its engine
+ * loses it: destroy then only frees.
  */
 #ifndef SLUICE_ENGINE_H
 #define SLUICE_ENGINE_H

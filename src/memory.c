@@ -124,8 +124,11 @@ int sluice_engine_unregister_memory(struct sluice_engine *engine, const void *ba
 	place = find(engine, base);
 	if (place == engine->region_count)
 		return -ENOENT;
-	if (!(engine->region_refused >> place & 1))
+	if (!(engine->region_refused >> place & 1)) {
+		/* Entries that name the place and have not left yet would find it empty. */
+		engine->backend->submit(engine);
 		engine->backend->memory_unregister(engine, place);
+	}
 	engine->regions[place].iov_base = NULL;
 	engine->regions[place].iov_len = 0;
 	sluice__zerocopy_limits(engine);

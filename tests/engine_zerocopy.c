@@ -1143,8 +1143,14 @@ Test(memory, registered_memory_is_worth_it_sooner)
 	cr_assert_not(goes(&pair, &operation, 8192));
 	cr_assert_eq(sluice_engine_register_memory(fixture.engine, pattern, sizeof pattern), 0);
 	cr_assert(goes(&pair, &operation, 8192));
+	cr_assert_eq(start_send(pair.socket, &operation, pattern, 8192), 1);
+	cr_assert_not(scripted.requests[scripted.request_count - 1].handed_over);
 	cr_assert_eq(sluice_engine_unregister_memory(fixture.engine, pattern), 0);
+	cr_assert(scripted.requests[scripted.request_count - 1].handed_over,
+		  "a request names memory that is gone");
 	cr_assert_null(scripted.regions[0].iov_base);
+	scripted_answer(flying(), 8192);
+	run();
 	cr_assert_not(goes(&pair, &operation, 8192));
 	end(&pair);
 }

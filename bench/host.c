@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "asker.h"
 
 /* Connecting 10,000 sockets takes seconds on a slow machine, a turn less than one. */
 #define PATIENCE_MS 60000
@@ -56,67 +59,120 @@ static void spin(uint64_t taken_ns, int percent)
 		;
 }
 
-/* The load so many times, and what it took; what has to be prepared for each is not counted. */
-static void run(struct side *side, const struct load *load, uint64_t times, int spin_percent,
-		struct sample *sample)
+/* What a process has to do with. */
+struct bed {
+	struct load load;
+	const struct place *place;
+	struct receiver receiver;
+	struct asker *asker; /* the receiver of an echo */
+	struct histogram *latencies;
+	struct side *side;
+};
+
+/* Whether the asker may keep its core busy; a real-time one would be stopped for that. */
+static bool may_spin(const struct place *place)
 {
-	uint64_t turns = load->cold ? times : 1;
+	return place->receiver_cpu != place->sender_cpu && sched_getscheduler(0) == SCHED_OTHER;
+}
+
+static void make_bed(struct bed *bed, const struct peer *peer)
+{
+	const struct place *place = bed->place;
+	const struct load *load = &bed->load;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (load->kind == LOAD_ECHO)
+		bed->asker = asker_start(&bed->receiver, load->sockets, load->record_bytes,
+					 place->receiver_cpu, may_spin(place));
+	else
+		receiver_start(&bed->receiver, load->receiver_mode, place->receiver_cpu,
+			       place->nap_us);
+	bed->load.receiver = &bed->receiver;
+	net_pin(place->sender_cpu);
+	bed->side = peer->create(&bed->load);
+}
+
+static void leave_bed(struct bed *bed)
+{
+	bed->side->destroy(bed->side);
+	if (bed->asker)
+		asker_stop(bed->asker);
+	else
+		receiver_stop(&bed->receiver);
+}
+
+static void ask(struct bed *bed, const struct order *order, struct sample *sample)
+{
+	const struct histogram *latencies;
+
+	asker_begin(bed->asker, order->times, order->interval_ns);
+	bed->side->run(bed->side, order->times);
+	latencies = asker_end(bed->asker);
+	sample->p50_ns = histogram_percentile(latencies, 50);
+	sample->p99_ns = histogram_percentile(latencies, 99);
+	if (bed->latencies && order->interval_ns > 0)
+		histogram_merge(bed->latencies, latencies);
+}
+
+/* One turn, or as many as there have to be preparations for, which are not counted. */
+static void run(struct bed *bed, const struct order *order, struct sample *sample)
+{
+	uint64_t turns = bed->load.cold ? order->times : 1;
 
 	for (uint64_t i = 0; i < turns; i++) {
 		uint64_t wall, cpu;
 
-		if (load->cold)
-			posix_fadvise(load->file_fd, 0, 0, POSIX_FADV_DONTNEED);
+		if (bed->load.cold)
+			posix_fadvise(bed->load.file_fd, 0, 0, POSIX_FADV_DONTNEED);
 		cpu = cpu_clock_ns();
 		wall = wall_clock_ns();
-		side->run(side, times / turns);
-		spin(wall_clock_ns() - wall, spin_percent);
+		if (bed->asker)
+			ask(bed, order, sample);
+		else
+			bed->side->run(bed->side, order->times / turns);
+		spin(wall_clock_ns() - wall, bed->place->spin_percent);
 		sample->wall_ns += wall_clock_ns() - wall;
 		sample->cpu_ns += cpu_clock_ns() - cpu;
 	}
 }
 
-static struct sample measure(struct side *side, const struct load *load, uint64_t times,
-			     int spin_percent)
+static struct sample measure(struct bed *bed, const struct order *order)
 {
 	/* What the turn before left in the sockets is not on this one's account. */
 	const struct timespec pause = {.tv_nsec = 1000000};
-	struct sample sample = {.counted = side->system_calls != NULL};
+	struct sample sample = {.counted = bed->side->system_calls != NULL};
 	uint64_t calls;
 
 	nanosleep(&pause, NULL);
 	/* Nor that the caches are full of the other sides' things. */
-	side->run(side, 1);
-	calls = calls_of(side);
-	run(side, load, times, spin_percent, &sample);
-	sample.system_calls = calls_of(side) - calls;
+	if (bed->asker) {
+		asker_begin(bed->asker, bed->load.sockets, 0);
+		bed->side->run(bed->side, bed->load.sockets);
+		asker_end(bed->asker);
+	} else {
+		bed->side->run(bed->side, 1);
+	}
+	calls = calls_of(bed->side);
+	run(bed, order, &sample);
+	sample.system_calls = calls_of(bed->side) - calls;
 	return sample;
 }
 
 /* The process's life: one sample for every order, until one asks for nothing. */
-_Noreturn static void serve(int fd, const struct peer *peer, const struct load *load,
-			    const struct place *place)
+_Noreturn static void serve(int fd, const struct peer *peer, struct bed *bed)
 {
 	struct sample sample = {0};
-	struct receiver receiver;
-	struct load own = *load;
-	struct side *side;
-	uint64_t times;
+	struct order order;
 
-	signal(SIGPIPE, SIG_IGN);
-	receiver_start(&receiver, load->receiver_mode, place->receiver_cpu, place->nap_us);
-	own.receiver = &receiver;
-	net_pin(place->sender_cpu);
-	side = peer->create(&own);
+	make_bed(bed, peer);
 	if (write(fd, &sample, sizeof(sample)) != sizeof(sample))
 		exit(1);
-	while (read(fd, &times, sizeof(times)) == sizeof(times) && times > 0) {
-		sample = measure(side, &own, times, place->spin_percent);
+	while (read(fd, &order, sizeof(order)) == sizeof(order) && order.times > 0) {
+		sample = measure(bed, &order);
 		if (write(fd, &sample, sizeof(sample)) != sizeof(sample))
 			exit(1);
 	}
-	side->destroy(side);
-	receiver_stop(&receiver);
+	leave_bed(bed);
 	exit(0);
 }
 
@@ -170,8 +226,9 @@ static bool receive(struct host *host, struct sample *ret_sample)
 }
 
 bool host_start(struct host *host, const struct peer *peer, const struct load *load,
-		const struct place *place)
+		const struct place *place, struct histogram *latencies)
 {
+	struct bed bed = {.load = *load, .place = place, .latencies = latencies};
 	pid_t parent = getpid();
 	struct sample ready;
 	int pair[2];
@@ -189,25 +246,25 @@ bool host_start(struct host *host, const struct peer *peer, const struct load *l
 			_exit(1);
 		dup2(host->errors, STDERR_FILENO);
 		close(pair[0]);
-		serve(pair[1], peer, load, place);
+		serve(pair[1], peer, &bed);
 	}
 	close(pair[1]);
 	host->fd = pair[0];
 	return receive(host, &ready);
 }
 
-bool host_measure(struct host *host, uint64_t times, struct sample *ret_sample)
+bool host_measure(struct host *host, const struct order *order, struct sample *ret_sample)
 {
 	if (host->process == 0)
 		return false;
-	if (send(host->fd, &times, sizeof(times), MSG_NOSIGNAL) != sizeof(times))
+	if (send(host->fd, order, sizeof(*order), MSG_NOSIGNAL) != sizeof(*order))
 		return fail(host, NULL);
 	return receive(host, ret_sample);
 }
 
 void host_stop(struct host *host)
 {
-	const uint64_t end = 0;
+	const struct order end = {0};
 
 	/* Processes that were started later hold the descriptor, too: it must be told. */
 	if (host->process > 0) {

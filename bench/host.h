@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "histogram.h"
 #include "side.h"
 
 /* Where everything happens. */
@@ -27,7 +28,15 @@ struct sample {
 	uint64_t wall_ns;
 	uint64_t cpu_ns; /* of the process: user and system, kernel workers included */
 	uint64_t system_calls;
-	bool counted; /* there is somebody who counts them */
+	bool counted;    /* there is somebody who counts them */
+	uint64_t p50_ns; /* of an echo: latencies */
+	uint64_t p99_ns;
+};
+
+/* What to measure. */
+struct order {
+	uint64_t times;       /* that the load is to be done */
+	uint64_t interval_ns; /* of an echo, between two questions; 0: as fast as it goes */
 };
 
 struct host {
@@ -37,12 +46,15 @@ struct host {
 	char failed[96]; /* why it is not there any more, or "" */
 };
 
-/* Starts the process and waits until its side is made. Whether that went well; see failed. */
+/*
+ * Starts the process and waits until its side is made. Whether that went well; see failed. The
+ * latencies of an echo are added to a histogram that both processes share, or NULL.
+ */
 bool host_start(struct host *host, const struct peer *peer, const struct load *load,
-		const struct place *place);
+		const struct place *place, struct histogram *latencies);
 
 /* Has the load done so many times; whether that went well. */
-bool host_measure(struct host *host, uint64_t times, struct sample *ret_sample);
+bool host_measure(struct host *host, const struct order *order, struct sample *ret_sample);
 
 /* Ends the process. */
 void host_stop(struct host *host);

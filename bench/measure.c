@@ -3,6 +3,10 @@
 
 #include <err.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+
+/* Answers that tell how fast ours is. */
+#define ECHO_TRIAL 5000
 
 static bool is_there(const struct contender *contender)
 {
@@ -12,28 +16,53 @@ static bool is_there(const struct contender *contender)
 /* How often the load fits into a slice. Warms the side up, too. */
 static void calibrate(struct contender *contender, uint64_t slice_ns)
 {
+	struct order order = {.times = 1};
 	struct sample sample;
-	uint64_t times = 1;
 
-	while (host_measure(&contender->host, times, &sample)) {
+	while (host_measure(&contender->host, &order, &sample)) {
 		if (sample.wall_ns >= slice_ns / 4) {
-			times = times * slice_ns / sample.wall_ns;
-			contender->times = times > 0 ? times : 1;
+			contender->order.times = order.times * slice_ns / sample.wall_ns;
+			if (contender->order.times == 0)
+				contender->order.times = 1;
 			return;
 		}
-		times *= 2;
+		order.times *= 2;
 	}
 }
 
+/*
+ * Questions of an echo come at the same rate for all: a quarter of what ours can answer when it has
+ * always something to do, which makes each answer cheaper. So nobody but a very slow one falls behind.
+ * CPU time tells that rate also where the machine has other things to do.
+ */
+static void calibrate_echo(struct contender *ours, uint64_t slice_ns)
+{
+	const struct order order = {.times = ECHO_TRIAL};
+	uint64_t least = UINT64_MAX;
+	struct sample sample;
+
+	for (int i = 0; i < 5 && host_measure(&ours->host, &order, &sample); i++) {
+		if (sample.cpu_ns < least)
+			least = sample.cpu_ns;
+	}
+	ours->order.interval_ns = 4 * least / ECHO_TRIAL + 1;
+	ours->order.times = slice_ns / ours->order.interval_ns + 1;
+}
+
 /* The first sitting's calibration stands, but every side is warmed up. */
-static void warm_up(struct contender *contender, const struct method *method)
+static void warm_up(struct contender *contender, const struct contender *ours,
+		    const struct load *load, const struct method *method)
 {
 	struct sample sample;
 
-	if (contender->times == 0)
+	if (contender->order.times == 0 && load->kind != LOAD_ECHO)
 		calibrate(contender, method->slice_ns);
-	else
-		host_measure(&contender->host, contender->times, &sample);
+	else if (contender->order.times == 0 && contender == ours)
+		calibrate_echo(contender, method->slice_ns);
+	else if (contender->order.times == 0)
+		contender->order = ours->order;
+	if (contender->host.process > 0)
+		host_measure(&contender->host, &contender->order, &sample);
 }
 
 static void add_sample(struct contender *contender)
@@ -45,11 +74,14 @@ static void add_sample(struct contender *contender)
 	if (!contender->samples)
 		err(1, "out of memory");
 	sample = &contender->samples[contender->count];
-	if (host_measure(&contender->host, contender->times, sample))
+	if (host_measure(&contender->host, &contender->order, sample))
 		contender->count++;
 }
 
-/* The kernel's memory favours some of the first and the last, so they take turns. */
+/*
+ * The kernel's memory favours some of the first and the last, so they take turns; but what the
+ * first time decides for all is decided by ours.
+ */
 static void start(struct contender *const *contenders, size_t count, const struct load *load,
 		  const struct method *method, const struct place *place)
 {
@@ -62,14 +94,31 @@ static void start(struct contender *const *contenders, size_t count, const struc
 		if (contender != contenders[0])
 			its.spin_percent = 0;
 		if (is_there(contender) &&
-		    host_start(&contender->host, contender->peer, load, &its))
-			warm_up(contender, method);
+		    host_start(&contender->host, contender->peer, load, &its, contender->latencies))
+			warm_up(contender, contenders[0], load, method);
+	}
+}
+
+/* For the latencies of an echo, which its process adds. */
+static void make_histograms(struct contender *const *contenders, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		void *memory = contenders[i]->latencies;
+
+		if (!memory)
+			memory = mmap(NULL, sizeof(struct histogram), PROT_READ | PROT_WRITE,
+				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (memory == MAP_FAILED)
+			err(1, "latencies");
+		contenders[i]->latencies = memory;
 	}
 }
 
 bool measure_sitting(struct contender *const *contenders, size_t count, const struct load *load,
 		     const struct method *method, const struct place *place)
 {
+	if (load->kind == LOAD_ECHO)
+		make_histograms(contenders, count);
 	start(contenders, count, load, method, place);
 	for (size_t round = 0; round < method->rounds; round++) {
 		for (size_t i = 0; i < count && is_there(contenders[0]); i++) {
@@ -88,6 +137,9 @@ bool measure_sitting(struct contender *const *contenders, size_t count, const st
 
 void measure_forget(struct contender *contender)
 {
+	if (contender->latencies)
+		munmap(contender->latencies, sizeof(*contender->latencies));
+	contender->latencies = NULL;
 	free(contender->samples);
 	contender->samples = NULL;
 	contender->count = 0;

@@ -24,10 +24,11 @@ struct method {
 /* A peer through all rounds. Only peer is set at first, the rest is zero. */
 struct contender {
 	const struct peer *peer;
-	uint64_t times; /* that the load is done for each sample */
+	struct order order; /* of every sample */
 	size_t count;
 	struct sample *samples;
-	struct host host; /* of this sitting; host.failed stays */
+	struct histogram *latencies; /* of an echo, of all samples */
+	struct host host;            /* of this sitting; host.failed stays */
 };
 
 /*

@@ -149,7 +149,7 @@ _Noreturn static void receive_for_ever(int listener, int datagrams, const struct
 	}
 }
 
-static int listen_on_loopback(uint16_t *ret_port)
+int net_listen(uint16_t *ret_port)
 {
 	/* Of all of 127.0.0.0/8; what comes from elsewhere is turned away. */
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY)};
@@ -195,7 +195,7 @@ void receiver_start(struct receiver *receiver, enum receiver_mode mode, int cpu,
 	int listener, datagrams;
 
 	*receiver = (struct receiver){.mode = mode, .nap_us = nap_us, .cpu = cpu};
-	listener = listen_on_loopback(&receiver->port);
+	listener = net_listen(&receiver->port);
 	datagrams = bind_to_loopback(&receiver->datagram_port);
 	receiver->process = fork();
 	if (receiver->process < 0)
@@ -219,7 +219,7 @@ void receiver_stop(struct receiver *receiver)
 
 const char *receiver_name(enum receiver_mode mode)
 {
-	static const char *const names[RECEIVER_MODES] = {"discards", "copies"};
+	static const char *const names[RECEIVER_MODES] = {"discards", "copies", "asks"};
 
 	return names[mode];
 }
@@ -251,9 +251,9 @@ int net_connect_datagrams(const struct receiver *receiver)
 	return fd;
 }
 
-void net_wait_writable(int fd)
+static void wait_for(int fd, short events)
 {
-	struct pollfd wait = {.fd = fd, .events = POLLOUT};
+	struct pollfd wait = {.fd = fd, .events = events};
 
 	while (poll(&wait, 1, -1) != 1) {
 		if (errno != EINTR)
@@ -261,4 +261,14 @@ void net_wait_writable(int fd)
 	}
 	if (wait.revents & (POLLERR | POLLHUP))
 		errx(1, "the receiver is gone");
+}
+
+void net_wait_writable(int fd)
+{
+	wait_for(fd, POLLOUT);
+}
+
+void net_wait_readable(int fd)
+{
+	wait_for(fd, POLLIN);
 }

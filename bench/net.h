@@ -17,6 +17,7 @@ extern "C" {
 enum receiver_mode {
 	RECEIVER_DISCARDS, /* MSG_TRUNC: the bytes are dropped where they are */
 	RECEIVER_COPIES,   /* into a buffer, as a real peer would */
+	RECEIVER_ASKS,     /* it waits for answers to its questions: asker.h */
 	RECEIVER_MODES
 };
 
@@ -60,8 +61,12 @@ int net_connect(const struct receiver *receiver);
 /* The same by UDP. What the receiver is too slow for is lost. */
 int net_connect_datagrams(const struct receiver *receiver);
 
-/* Waits until the socket, found full, takes bytes again. */
+/* A non-blocking listener on loopback, and its port. */
+int net_listen(uint16_t *ret_port);
+
+/* Waits until the socket, found full, takes bytes again; until it has something to read. */
 void net_wait_writable(int fd);
+void net_wait_readable(int fd);
 
 #ifdef __cplusplus
 }

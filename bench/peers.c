@@ -11,6 +11,9 @@ extern const struct peer peer_sluice_epoll;
 extern const struct peer peer_sluice_file;
 extern const struct peer peer_sluice_file_uring;
 extern const struct peer peer_sluice_file_epoll;
+extern const struct peer peer_sluice_echo;
+extern const struct peer peer_sluice_echo_uring;
+extern const struct peer peer_sluice_echo_epoll;
 extern const struct peer peer_sluice_loop;
 extern const struct peer peer_loop;
 extern const struct peer peer_gather;
@@ -18,7 +21,9 @@ extern const struct peer peer_writev;
 extern const struct peer peer_send;
 extern const struct peer peer_ring;
 extern const struct peer peer_ring_naive;
+extern const struct peer peer_epoll_echo;
 extern const struct peer peer_libuv;
+extern const struct peer peer_libuv_echo;
 extern const struct peer peer_sendfile;
 extern const struct peer peer_gso;
 extern const struct peer peer_sendmmsg;
@@ -32,6 +37,9 @@ const struct peer *const peers[] = {
 	&peer_sluice_file,
 	&peer_sluice_file_uring,
 	&peer_sluice_file_epoll,
+	&peer_sluice_echo,
+	&peer_sluice_echo_uring,
+	&peer_sluice_echo_epoll,
 	&peer_sluice_loop,
 	/* by hand */
 	&peer_gather,
@@ -43,10 +51,14 @@ const struct peer *const peers[] = {
 	&peer_datagram_send,
 	&peer_ring,
 	&peer_ring_naive,
+	&peer_epoll_echo,
 	/* other libraries */
 	&peer_libuv,
+	&peer_libuv_echo,
 	&peer_asio_epoll,
 	&peer_asio_uring,
+	&peer_asio_epoll_echo,
+	&peer_asio_uring_echo,
 	/* nothing */
 	&peer_loop,
 	NULL,

@@ -12,6 +12,24 @@
 		 .records = (record_count), \
 		 .record_bytes = 64}
 
+#define ECHO(name_end, connections, its_effort)                                             \
+	{                                                                                   \
+		.name = "echo-" name_end,                                                   \
+		.title = "64 B back and forth, " #connections " sockets", .unit = "answer", \
+		.effort = (its_effort),                                                     \
+		.load = {.kind = LOAD_ECHO,                                                 \
+			 .receiver_mode = RECEIVER_ASKS,                                    \
+			 .sockets = (connections),                                          \
+			 .records = 1,                                                      \
+			 .record_bytes = 64},                                               \
+		.sittings = 3, .slice_factor = 8, .aims = {                                 \
+			{"epoll", 1},                                                       \
+			{"libuv", 1},                                                       \
+			{"asio-epoll", 1},                                                  \
+			{"asio-uring", 1}                                                   \
+		}                                                                           \
+	}
+
 #define FILE_AIMS(ratio) .aims = {{"sendfile", ratio}, {"dotnet-packets", 1}, {"dotnet-file", 1}}
 
 /* From the page cache. */
@@ -194,6 +212,8 @@ const struct scenario scenarios[] = {
 			 .record_bytes = 100 + 4 * KIB,
 			 .header_bytes = 100},
 	},
+	ECHO("64", 64, EFFORT_USUAL),
+	ECHO("1000", 1000, EFFORT_USUAL),
 	FILE_SCENARIO("1K", "1 KiB", KIB, 1, EFFORT_USUAL, RECEIVER_DISCARDS, 0),
 	FILE_SCENARIO("4K", "4 KiB", 4 * KIB, 4, EFFORT_USUAL, RECEIVER_DISCARDS, 1.10),
 	FILE_SCENARIO("64K", "64 KiB", 64 * KIB, 64, EFFORT_QUICK, RECEIVER_DISCARDS, 1.03),

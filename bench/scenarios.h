@@ -32,6 +32,7 @@ struct scenario {
 	enum effort effort;
 	struct load load;          /* receivers and options are filled in by the run */
 	size_t sittings;           /* at most, where a sitting is dear; 0: no bound */
+	unsigned slice_factor;     /* for turns that have to be longer than others; or 0 */
 	size_t operations;         /* of one load; 0: as many as it has records */
 	struct aim aims[AIMS_MAX]; /* to the first without a peer */
 };

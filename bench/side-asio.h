@@ -10,6 +10,8 @@ extern "C" {
 
 extern const struct peer peer_asio_epoll;
 extern const struct peer peer_asio_uring;
+extern const struct peer peer_asio_epoll_echo;
+extern const struct peer peer_asio_uring_echo;
 
 #ifdef __cplusplus
 }

@@ -23,8 +23,9 @@ extern "C" {
 enum load_kind {
 	LOAD_RECORDS,   /* bytes on streams */
 	LOAD_FILE,      /* a file */
-	LOAD_LOOP,      /* nothing at all */
+	LOAD_ECHO,      /* answers to questions of record_bytes, on all sockets */
 	LOAD_DATAGRAMS, /* records, each a datagram, to one receiver */
+	LOAD_LOOP,      /* nothing at all */
 };
 
 /* What the kinds of loads are called where a peer says which of them it does. */
@@ -47,7 +48,10 @@ struct load {
 };
 
 struct side {
-	/* Does the load this many times. Returns when the kernel has taken the last byte. */
+	/*
+	 * Does the load this many times. Returns when the kernel has taken the last byte; for an
+	 * echo, that of so many answers.
+	 */
 	void (*run)(struct side *side, uint64_t times);
 
 	/* System calls made since the side was created; NULL where it does not count them. */

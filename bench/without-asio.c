@@ -2,5 +2,11 @@
 #include "side-asio.h"
 #include "without.h"
 
-WITHOUT(peer_asio_epoll, "asio-epoll", "Asio on epoll", LOADS(LOAD_RECORDS), "libasio-dev");
-WITHOUT(peer_asio_uring, "asio-uring", "Asio on io_uring", LOADS(LOAD_RECORDS), "libasio-dev");
+WITHOUT(peer_asio_epoll, "asio-epoll", "Asio on epoll", LOADS(LOAD_RECORDS) | LOADS(LOAD_ECHO),
+	"libasio-dev");
+WITHOUT(peer_asio_uring, "asio-uring", "Asio on io_uring", LOADS(LOAD_RECORDS) | LOADS(LOAD_ECHO),
+	"libasio-dev");
+
+/* The two above say it for these, too. */
+WITHOUT(peer_asio_epoll_echo, "asio-epoll", "Asio on epoll", 0, "libasio-dev");
+WITHOUT(peer_asio_uring_echo, "asio-uring", "Asio on io_uring", 0, "libasio-dev");

@@ -69,6 +69,13 @@ check 'a gather is one system call for 32 records' json "$work/a.json" \
 	'all(p["system_calls"] < 0.2 for p in d["scenarios"][0]["peers"] if p["name"] in ("sluice", "gather"))'
 check 'the page is written' grep -q '<title>sluice bench' "$work/a.html"
 
+check 'an echo is measured' bench 0 echo-64 --sittings=1 --rounds=5 --slice-ms=2 --peer=epoll \
+	--json="$work/echo.json"
+check 'with latencies that grow with the percentile' json "$work/echo.json" \
+	'all(p["p99"]["ns"]["median"] > 0 and len(p["latency"]) > 4 and
+	sorted(x[1] for x in p["latency"]) == [x[1] for x in p["latency"]]
+	for p in d["scenarios"][0]["peers"]) and len(d["scenarios"][0]["peers"]) == 2'
+
 check 'a result can be shown again' bench 0 --from="$work/a.json" --html="$work/b.html"
 check 'as the same page' cmp "$work/a.html" "$work/b.html"
 check 'with itself compared it is silent' bench 0 --from="$work/a.json" --compare="$work/a.json"

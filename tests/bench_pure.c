@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "compare.h"
+#include "histogram.h"
 #include "html.h"
 #include "interval.h"
 #include "json.h"
@@ -432,5 +433,61 @@ Test(bench_pure, json_that_is_no_result_is_refused)
 		cr_expect_not_null(result_read(text, &result), "%s", wrong[i]);
 		cr_expect_eq(result.scenario_count, 0);
 		free(text);
+	}
+}
+
+Test(bench_pure, a_histogram_knows_a_time_to_its_stated_error)
+{
+	static struct histogram histogram;
+	static const uint64_t times[] = {0,           1,          127,
+					 128,         129,        255,
+					 256,         1000,       12345,
+					 999999,      1 << 20,    123456789,
+					 60000000000, 1ull << 40, (1ull << 41) - 1};
+
+	for (size_t i = 0; i < COUNT(times); i++) {
+		double known;
+
+		histogram = (struct histogram){0};
+		histogram_add(&histogram, times[i]);
+		known = (double)histogram_percentile(&histogram, 50);
+		cr_expect_geq(known, (double)times[i]);
+		cr_expect_leq(known, (double)times[i] * (1 + HISTOGRAM_ERROR), "%g", known);
+		cr_expect_eq(histogram_percentile(&histogram, 100),
+			     histogram_percentile(&histogram, 0));
+	}
+}
+
+Test(bench_pure, a_histogram_of_times_beyond_all_sense_does_not_break)
+{
+	static struct histogram histogram;
+
+	cr_expect_eq(histogram_percentile(&histogram, 99), 0);
+	histogram_add(&histogram, UINT64_MAX);
+	histogram_add(&histogram, 1ull << 41);
+	cr_expect_eq(histogram.buckets[HISTOGRAM_BUCKETS - 1], 2);
+	cr_expect_gt(histogram_percentile(&histogram, 99), 1ull << 40);
+}
+
+Test(bench_pure, percentiles_are_those_of_the_sorted_times)
+{
+	static struct histogram odd, even, all;
+	static const struct {
+		double percent;
+		double exact;
+	} cases[] = {{0, 1},     {1, 100},     {50, 5000},  {90, 9000},
+		     {99, 9900}, {99.9, 9990}, {100, 10000}};
+
+	for (uint64_t i = 1; i <= 10000; i++)
+		histogram_add(i % 2 ? &odd : &even, i * 1000);
+	histogram_merge(&all, &odd);
+	histogram_merge(&all, &even);
+	cr_expect_eq(all.count, 10000);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		double known = (double)histogram_percentile(&all, cases[i].percent);
+
+		cr_expect_geq(known, cases[i].exact * 1000);
+		cr_expect_leq(known, cases[i].exact * 1000 * (1 + HISTOGRAM_ERROR), "%g %g",
+			      cases[i].percent, known);
 	}
 }

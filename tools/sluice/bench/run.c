@@ -79,6 +79,8 @@ static bool sit(const struct run *run, const struct scenario *scenario, const st
 	struct contender *contenders[CONTENDERS_MAX];
 	struct method method = settings->method;
 
+	if (scenario->slice_factor > 0)
+		method.slice_ns *= scenario->slice_factor;
 	if (scenario->sittings > 0 && method.sittings > scenario->sittings)
 		method.sittings = scenario->sittings;
 	for (size_t i = 0; i < field->count; i++)
@@ -101,8 +103,10 @@ static void describe(const struct scenario *scenario, const struct load *load,
 		snprintf(to->family, sizeof(to->family), "%s", scenario->family);
 	snprintf(to->receiver, sizeof(to->receiver), "%s", receiver_name(load->receiver_mode));
 	to->x = scenario->x;
-	to->headline = METRIC_WALL;
-	to->judged = METRIC_BIT(METRIC_WALL) | METRIC_BIT(METRIC_CPU);
+	/* The rate of an echo is given, so its time says nothing. */
+	to->headline = load->kind == LOAD_ECHO ? METRIC_CPU : METRIC_WALL;
+	to->judged = METRIC_BIT(METRIC_CPU) |
+		     METRIC_BIT(load->kind == LOAD_ECHO ? METRIC_P99 : METRIC_WALL);
 }
 
 static double calls_of(const struct contender *contender, double operations)
@@ -117,6 +121,20 @@ static double calls_of(const struct contender *contender, double operations)
 	return calls / operations / (double)contender->count;
 }
 
+static void take_latencies(const struct histogram *latencies, struct result_peer *peer)
+{
+	static const double percents[] = {0,  25,   50,   75,   90,    95,    98,
+					  99, 99.5, 99.8, 99.9, 99.95, 99.98, 99.99};
+
+	for (size_t i = 0; i < sizeof(percents) / sizeof(percents[0]); i++) {
+		/* One request at least has to be slower. */
+		if ((double)latencies->count * (100 - percents[i]) < 100)
+			break;
+		peer->points[peer->point_count++] = (struct result_point){
+			percents[i], (double)histogram_percentile(latencies, percents[i])};
+	}
+}
+
 static void take_over(const struct scenario *scenario, const struct contender *contender,
 		      struct result_scenario *to)
 {
@@ -127,15 +145,18 @@ static void take_over(const struct scenario *scenario, const struct contender *c
 	snprintf(peer->name, sizeof(peer->name), "%s", contender->peer->name);
 	snprintf(peer->title, sizeof(peer->title), "%s", contender->peer->title);
 	peer->aim = scenario_aim(scenario, peer->name);
-	peer->operations = (double)contender->times * (double)operations;
+	peer->operations = (double)contender->order.times * (double)operations;
 	peer->system_calls = calls_of(contender, peer->operations);
 	for (size_t i = 0; i < contender->count; i++) {
 		const struct result_sample sample = {
 			.ns = {[METRIC_WALL] = (double)contender->samples[i].wall_ns,
-			       [METRIC_CPU] = (double)contender->samples[i].cpu_ns}};
+			       [METRIC_CPU] = (double)contender->samples[i].cpu_ns,
+			       [METRIC_P99] = (double)contender->samples[i].p99_ns}};
 
 		result_add_sample(peer, &sample);
 	}
+	if (contender->latencies != NULL)
+		take_latencies(contender->latencies, peer);
 }
 
 /* A peer that broke down is missing; its rounds until then are not a comparison. */
@@ -185,6 +206,9 @@ static void measure(const struct run *run, const struct scenario *scenario, cons
 			measure_forget(&field.contenders[i]);
 		field.count = 0;
 	}
+	if (load->kind == LOAD_ECHO)
+		snprintf(to->receiver, sizeof(to->receiver), "asks every %.1f us",
+			 (double)field.contenders[0].order.interval_ns / 1e3);
 	take_all(scenario, &field, to);
 }
 

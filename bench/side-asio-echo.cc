@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* An echo by Asio; see side-asio.cc for why it is compiled twice. */
+#include <array>
+#include <asio.hpp>
+#include <err.h>
+#include <memory>
+#include <vector>
+
+#include "side-asio.h"
+
+#ifdef ASIO_HAS_IO_URING
+#define PEER peer_asio_uring_echo
+#else
+#define PEER peer_asio_epoll_echo
+#endif
+
+namespace
+{
+
+/* The interface of C first, so that a pointer to it is one to all. */
+struct EchoSide {
+	struct side side;
+	struct load load;
+	asio::io_context context{ASIO_CONCURRENCY_HINT_UNSAFE};
+	uint64_t echoed = 0; /* bytes, ever */
+	uint64_t wanted = 0;
+	std::vector<std::unique_ptr<class Connection>> connections;
+};
+
+class Connection
+{
+      public:
+	Connection(EchoSide &echo_side, int fd)
+		: side(echo_side), socket(echo_side.context, asio::ip::tcp::v4(), fd)
+	{
+		socket.native_non_blocking(true);
+		read();
+	}
+
+      private:
+	void read()
+	{
+		socket.async_read_some(asio::buffer(bytes),
+				       [this](const asio::error_code &error, size_t count) {
+					       if (error == asio::error::operation_aborted)
+						       return;
+					       check(error);
+					       write(count);
+				       });
+	}
+
+	void write(size_t count)
+	{
+		asio::async_write(socket, asio::buffer(bytes, count),
+				  [this](const asio::error_code &error, size_t written) {
+					  if (error == asio::error::operation_aborted)
+						  return;
+					  check(error);
+					  side.echoed += written;
+					  read();
+				  });
+	}
+
+	static void check(const asio::error_code &error)
+	{
+		if (error)
+			errx(1, "echo: %s", error.message().c_str());
+	}
+
+	EchoSide &side;
+	asio::ip::tcp::socket socket;
+	std::array<char, 16384> bytes;
+};
+
+void run(struct side *side, uint64_t times)
+{
+	EchoSide *self = reinterpret_cast<EchoSide *>(side);
+
+	self->wanted += times * self->load.record_bytes;
+	while (self->echoed < self->wanted)
+		self->context.run_one();
+}
+
+void destroy(struct side *side)
+{
+	EchoSide *self = reinterpret_cast<EchoSide *>(side);
+
+	for (auto &connection : self->connections)
+		connection.reset();
+	delete self;
+}
+
+struct side *create(const struct load *load)
+{
+	EchoSide *self = new EchoSide;
+	int *fds = side_connect(load);
+
+	self->side = {};
+	self->side.run = run;
+	self->side.destroy = destroy;
+	self->load = *load;
+	for (size_t i = 0; i < load->sockets; i++)
+		self->connections.emplace_back(new Connection(*self, fds[i]));
+	free(fds);
+	return &self->side;
+}
+
+struct peer describe()
+{
+	struct peer peer = {};
+
+#ifdef ASIO_HAS_IO_URING
+	peer.name = "asio-uring";
+	peer.title = "Asio on io_uring";
+#else
+	peer.name = "asio-epoll";
+	peer.title = "Asio on epoll";
+#endif
+	peer.loads = LOADS(LOAD_ECHO);
+	peer.create = create;
+	return peer;
+}
+
+} // namespace
+
+const struct peer PEER = describe();

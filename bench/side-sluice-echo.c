@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ours as an echo: receive_start on every socket, and what comes is sent back from the buffer it
+ * came in, which is released when it has left.
+ */
+#include <err.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "side-sluice.h"
+
+/* An answer on its way; as many as there are receive buffers. */
+struct answer {
+	struct sluice_args args;
+	struct sluice_buffer *buffer;
+	struct echo_side *side;
+	struct answer *next; /* free ones */
+};
+
+struct echo_side {
+	struct side side;
+	struct load load;
+	struct sluice_engine *engine;
+	uint64_t echoed; /* bytes, ever */
+	uint64_t wanted;
+	struct answer *answers;
+	struct answer *free;
+};
+
+static void finish(struct answer *answer)
+{
+	struct echo_side *self = answer->side;
+
+	if (answer->args.error != SLUICE_ERROR_SUCCESS)
+		errx(1, "sluice: an answer failed: %s", strerror(answer->args.native_error));
+	self->echoed += answer->args.bytes_transferred;
+	sluice_buffer_release(self->engine, answer->buffer);
+	answer->next = self->free;
+	self->free = answer;
+}
+
+static void on_sent(struct sluice_socket *socket, struct sluice_args *args)
+{
+	(void)socket;
+	finish(args->user_token);
+}
+
+static void on_received(struct sluice_socket *socket, const struct sluice_received *received,
+			void *token)
+{
+	struct echo_side *self = token;
+	struct answer *answer = self->free;
+	int started;
+
+	if (received->error == SLUICE_ERROR_OPERATION_ABORTED)
+		return; /* the end of the run */
+	if (received->terminal)
+		errx(1, "sluice: a receive failed: %s", strerror(received->native_error));
+	if (!answer)
+		errx(1, "sluice: more buffers are lent than there are");
+	self->free = answer->next;
+	answer->buffer = received->buffer;
+	side_sluice_check(sluice_args_set_buffer(&answer->args, received->data, received->length, 0,
+						 (int64_t)received->length),
+			  "sluice_args_set_buffer");
+	started = sluice_send_async(socket, &answer->args);
+	side_sluice_check(started, "sluice_send_async");
+	if (started == 0)
+		finish(answer);
+}
+
+static void run(struct side *side, uint64_t times)
+{
+	struct echo_side *self = (struct echo_side *)side;
+
+	self->wanted += times * self->load.record_bytes;
+	while (self->echoed < self->wanted)
+		side_sluice_check(sluice_engine_run(self->engine, -1), "sluice_engine_run");
+}
+
+static uint64_t system_calls(struct side *side)
+{
+	return side_sluice_calls(((struct echo_side *)side)->engine);
+}
+
+static void destroy(struct side *side)
+{
+	struct echo_side *self = (struct echo_side *)side;
+
+	side_sluice_check(sluice_engine_destroy(self->engine), "sluice_engine_destroy");
+	free(self->answers);
+	free(self);
+}
+
+static void make_answers(struct echo_side *self, size_t count)
+{
+	self->answers = side_allocate(count, sizeof(*self->answers));
+	for (size_t i = 0; i < count; i++) {
+		struct answer *answer = &self->answers[i];
+
+		answer->side = self;
+		answer->args.completed = on_sent;
+		answer->args.user_token = answer;
+		answer->next = self->free;
+		self->free = answer;
+	}
+}
+
+static void attach_sockets(struct echo_side *self)
+{
+	const struct sluice_receive_options options = {
+		.size = sizeof(options), .on_received = on_received, .token = self};
+	int *fds = side_connect(&self->load);
+
+	for (size_t i = 0; i < self->load.sockets; i++) {
+		struct sluice_socket *socket;
+
+		side_sluice_check(sluice_socket_attach(self->engine, fds[i], &socket),
+				  "sluice_socket_attach");
+		side_sluice_check(sluice_receive_start(socket, &options), "sluice_receive_start");
+	}
+	free(fds);
+}
+
+static struct side *create_on(const struct load *load, uint32_t backend)
+{
+	struct echo_side *self = side_allocate(1, sizeof(*self));
+
+	self->side = (struct side){run, system_calls, destroy};
+	self->load = *load;
+	self->engine = side_sluice_engine(load, backend);
+	/* A ring that was never used takes no more receives than it has entries. */
+	side_sluice_check(sluice_engine_run(self->engine, 0), "sluice_engine_run");
+	make_answers(self, load->options->receive_buffers + 1);
+	attach_sockets(self);
+	return &self->side;
+}
+
+static struct side *create(const struct load *load)
+{
+	return create_on(load, SLUICE_BACKEND_AUTO);
+}
+
+static struct side *create_uring(const struct load *load)
+{
+	return create_on(load, SLUICE_BACKEND_URING);
+}
+
+static struct side *create_epoll(const struct load *load)
+{
+	return create_on(load, SLUICE_BACKEND_EPOLL);
+}
+
+const struct peer peer_sluice_echo = {
+	.name = "sluice",
+	.title = "sluice",
+	.loads = LOADS(LOAD_ECHO),
+	.create = create,
+};
+
+const struct peer peer_sluice_echo_uring = {
+	.name = "sluice-uring",
+	.title = "sluice on io_uring",
+	.loads = LOADS(LOAD_ECHO),
+	.suits = side_sluice_suits_uring,
+	.lacks = side_sluice_lacks_uring,
+	.create = create_uring,
+};
+
+const struct peer peer_sluice_echo_epoll = {
+	.name = "sluice-epoll",
+	.title = "sluice on epoll",
+	.loads = LOADS(LOAD_ECHO),
+	.suits = side_sluice_suits_epoll,
+	.create = create_epoll,
+};

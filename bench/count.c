@@ -8,6 +8,8 @@
  *   count batches N     N batches of two records each for one socket
  *   count eager N       N records for one socket, each started by itself
  *   count sockets N     one record for each of N sockets, in one batch
+ *   count datagrams N   N datagrams of 1,200 bytes for one connected socket, in one batch
+ *   count datagram N    the same, each started by itself
  *   count files N       a cached file of 4 KiB, N times, each started by itself
  */
 #include <err.h>
@@ -23,10 +25,11 @@
 
 #define RECORDS_MAX 1024 /* one transmission's */
 #define RECORD_BYTES 64
+#define DATAGRAM_BYTES 1200
 #define FILE_BYTES 4096
 
 static struct sluice_engine *engine;
-static struct sluice_socket *sockets[RECORDS_MAX];
+static struct sluice_socket *sockets[RECORDS_MAX + 1]; /* streams, and one for datagrams */
 static struct sluice_args records[RECORDS_MAX] __attribute__((aligned(64)));
 static size_t unfinished;
 
@@ -105,6 +108,35 @@ static void send_sockets(size_t count)
 	run_until_sent();
 }
 
+static void make_datagrams(void)
+{
+	static const char payload[DATAGRAM_BYTES];
+
+	for (size_t i = 0; i < RECORDS_MAX; i++)
+		check(sluice_args_set_buffer(&records[i], payload, DATAGRAM_BYTES, 0,
+					     DATAGRAM_BYTES),
+		      "sluice_args_set_buffer");
+}
+
+static void send_datagrams(size_t count)
+{
+	make_datagrams();
+	check(sluice_batch_begin(engine), "sluice_batch_begin");
+	for (size_t i = 0; i < count; i++)
+		start(RECORDS_MAX, i);
+	check(sluice_batch_end(engine), "sluice_batch_end");
+	run_until_sent();
+}
+
+static void send_datagram(size_t count)
+{
+	make_datagrams();
+	for (size_t i = 0; i < count; i++) {
+		start(RECORDS_MAX, i);
+		run_until_sent();
+	}
+}
+
 /* The records' packets are made once, as their buffers are. */
 static void send_files(size_t count)
 {
@@ -141,14 +173,17 @@ static void attach_sockets(const struct receiver *receiver)
 	for (size_t i = 0; i < RECORDS_MAX; i++)
 		check(sluice_socket_attach(engine, net_connect(receiver), &sockets[i]),
 		      "sluice_socket_attach");
+	check(sluice_socket_attach(engine, net_connect_datagrams(receiver), &sockets[RECORDS_MAX]),
+	      "sluice_socket_attach");
 }
 
 static const struct {
 	const char *name;
 	void (*send)(size_t count);
 } modes[] = {
-	{"gathered", send_gathered}, {"batches", send_batches}, {"eager", send_eager},
-	{"sockets", send_sockets},   {"files", send_files},
+	{"gathered", send_gathered},   {"batches", send_batches},   {"eager", send_eager},
+	{"datagrams", send_datagrams}, {"datagram", send_datagram}, {"sockets", send_sockets},
+	{"files", send_files},
 };
 
 static void (*mode_of(const char *name))(size_t count)
@@ -157,7 +192,7 @@ static void (*mode_of(const char *name))(size_t count)
 		if (strcmp(modes[i].name, name) == 0)
 			return modes[i].send;
 	}
-	errx(2, "%s: not a mode; gathered, batches, eager, sockets and files are", name);
+	errx(2, "%s: not a mode; bench/count.c lists them", name);
 }
 
 static size_t count_of(const char *text)
@@ -177,7 +212,7 @@ int main(int argc, char **argv)
 	size_t count;
 
 	if (argc != 3)
-		errx(2, "usage: count gathered|batches|eager|sockets|files N");
+		errx(2, "usage: count MODE N");
 	send_all = mode_of(argv[1]);
 	count = count_of(argv[2]);
 

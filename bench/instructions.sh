@@ -91,8 +91,10 @@ instructions batches ''
 instructions eager 200
 instructions sockets ''
 instructions files ''
+instructions datagrams ''
+instructions datagram ''
 if command -v strace >/dev/null; then
-	for mode in gathered batches eager sockets files; do
+	for mode in gathered batches eager sockets files datagrams datagram; do
 		system_calls "$mode"
 	done
 fi

@@ -183,6 +183,21 @@ static int begin_send(struct sluice_socket *socket, struct sluice_args *args, bo
 	return try_plain(socket, args);
 }
 
+/* What was started before a datagram socket changes its remote still goes to the old one. */
+static bool connects_in_its_turn(const struct sluice_socket *socket)
+{
+	return (sluice__refuse(socket) & SLUICE__DATAGRAM) && socket->queue.list.head;
+}
+
+static int queue_connect(struct sluice_socket *socket, struct sluice_args *args)
+{
+	/* What is started behind it is accepted, and has a remote when its turn comes. */
+	sluice__refuse_clear(socket, SLUICE__UNCONNECTED);
+	args->run.extras |= SLUICE__DISCONNECT;
+	push(socket, args);
+	return 1;
+}
+
 static int begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
 {
 	struct sluice_engine *engine = socket->engine;
@@ -193,6 +208,8 @@ static int begin(struct sluice_socket *socket, struct sluice_args *args, bool ma
 	}
 	switch (args->last_operation) {
 	case SLUICE_OPERATION_CONNECT:
+		if (connects_in_its_turn(socket))
+			return queue_connect(socket, args);
 		return sluice__connect_begin(socket, args, may_finish);
 	case SLUICE_OPERATION_ACCEPT:
 	case SLUICE_OPERATION_RECEIVE:

@@ -15,6 +15,17 @@ static int try_connect(struct sluice_socket *socket, const struct sluice_args *a
 	return errno;
 }
 
+int sluice__connect_in_turn(struct sluice_socket *socket, const struct sluice_args *args)
+{
+	struct sockaddr_storage peer;
+	socklen_t length = sizeof peer;
+	int error_number = try_connect(socket, args);
+
+	if (error_number && getpeername(socket->fd, (struct sockaddr *)&peer, &length) < 0)
+		sluice__refuse_set(socket, SLUICE__UNCONNECTED);
+	return error_number;
+}
+
 static void wait_for_answer(struct sluice_socket *socket, int error_number)
 {
 	if (error_number == EAGAIN) {

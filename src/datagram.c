@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <sluice/args.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -412,11 +413,15 @@ static bool transmit_some(struct sluice_socket *socket, uint32_t records)
 	return transmit_planned(socket, burst);
 }
 
-static void disconnect(struct sluice_socket *socket, struct sluice_args *args)
+static void disconnect_or_connect(struct sluice_socket *socket, struct sluice_args *args)
 {
-	int error = sluice__socket_disconnect(socket, args->run.extras & SLUICE__REUSE);
+	int error_number;
 
-	finish_head(socket, -error, 0);
+	if (args->last_operation == SLUICE_OPERATION_CONNECT)
+		error_number = sluice__connect_in_turn(socket, args);
+	else
+		error_number = -sluice__socket_disconnect(socket, args->run.extras & SLUICE__REUSE);
+	finish_head(socket, error_number, 0);
 }
 
 void sluice__datagram_transmit(struct sluice_socket *socket)
@@ -429,7 +434,7 @@ void sluice__datagram_transmit(struct sluice_socket *socket)
 		struct sluice_args *head = socket->queue.list.head;
 
 		if (head->run.extras & SLUICE__DISCONNECT)
-			disconnect(socket, head);
+			disconnect_or_connect(socket, head);
 		else if (!transmit_some(socket, (uint32_t)(RECORDS - done)))
 			break;
 		done = socket->engine->sink->added - before;

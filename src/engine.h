@@ -313,6 +313,8 @@ void sluice__bursts_free(struct sluice_engine *engine);
 
 /* connect.c */
 int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
+/* A datagram socket's, which waits for nothing: 0 or errno. */
+int sluice__connect_in_turn(struct sluice_socket *socket, const struct sluice_args *args);
 void sluice__connect_writable(struct sluice_socket *socket);
 void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_t native);
 void sluice__connect_retry(struct sluice_socket *socket);

@@ -34,11 +34,12 @@ enum {
 	SLUICE__MORE = 1 << 4,        /* hold back, more follows */
 	SLUICE__OUT_OF_BAND = 1 << 5, /* the last byte is urgent */
 	SLUICE__DONT_ROUTE = 1 << 6,
-	SLUICE__PACKETS = 1 << 7,    /* memory and files, state in rare.side */
-	SLUICE__DISCONNECT = 1 << 8, /* no bytes: shuts the sending side down in its turn */
-	SLUICE__END = 1 << 9,        /* a disconnect follows its last byte */
-	SLUICE__REUSE = 1 << 10,     /* and the socket may connect again */
-	SLUICE__TO = 1 << 11,        /* a datagram with an address of its own */
+	SLUICE__PACKETS = 1 << 7, /* memory and files, state in rare.side */
+	/* no bytes: shuts the sending side down in its turn, or changes a datagram socket's remote */
+	SLUICE__DISCONNECT = 1 << 8,
+	SLUICE__END = 1 << 9,    /* a disconnect follows its last byte */
+	SLUICE__REUSE = 1 << 10, /* and the socket may connect again */
+	SLUICE__TO = 1 << 11,    /* a datagram with an address of its own */
 	SLUICE__PEEK = 1 << 12,
 	SLUICE__OVERDUE = 1 << 13,   /* its deadline has passed while it was in flight */
 	SLUICE__FOREIGN = 1 << 14,   /* in the mailbox, and counted in foreign_bytes */

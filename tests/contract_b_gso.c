@@ -592,6 +592,66 @@ Test(c13, c13_multicast_reaches_every_member)
 
 /* ---- remotes ---- */
 
+/* A connect takes its place: what was started before it has the old remote, what behind it the new. */
+Test(c13, c13_another_connect_changes_the_remote_of_what_is_started_behind_it)
+{
+	struct scene scene;
+	struct post second = {.kind = UDP_4};
+	struct operation connecting;
+	int first;
+
+	for (int connected = 0; connected < 2; connected++) {
+		scene_begin(&scene, UDP_4, connected);
+		address_of_receiver(&second);
+		operation_init(&connecting, &scene.fixture);
+		first = scene.post.peer;
+		cr_assert_eq(sluice_batch_begin(scene.fixture.engine), 0);
+		for (size_t i = 0; i < 20; i++) {
+			if (i == 10) {
+				cr_assert_eq(start_connect(scene.post.socket, &connecting,
+							   (struct sockaddr_in *)&second.to),
+					     1);
+				scene.post.connected = true;
+			}
+			cr_assert_eq(send_number(&scene, i, 50), 1);
+		}
+		cr_assert_eq(sluice_batch_end(scene.fixture.engine), 0);
+		run_until(&scene.fixture, scene.fixture.pending == 0);
+		assert_ended(&connecting, SLUICE_ERROR_SUCCESS, 0);
+		for (size_t i = 0; i < 20; i++) {
+			assert_ended(&scene.operations[i], SLUICE_ERROR_SUCCESS, 50);
+			scene.post.peer = i < 10 ? first : second.peer;
+			receive_number(&scene, i, 50);
+		}
+		assert_nothing_to_read(first);
+		close(first);
+		scene_end(&scene);
+	}
+}
+
+Test(c13, c13_a_connect_that_fails_in_its_turn_leaves_the_remote_as_it_was)
+{
+	struct scene scene;
+	struct sockaddr_in nowhere = loopback(9);
+	struct operation connecting;
+
+	scene_begin(&scene, UDP_4, true);
+	nowhere.sin_addr.s_addr = htonl(0x7fffffff); /* broadcast, without the option */
+	operation_init(&connecting, &scene.fixture);
+	cr_assert_eq(sluice_batch_begin(scene.fixture.engine), 0);
+	cr_assert_eq(send_number(&scene, 0, 50), 1);
+	cr_assert_eq(start_connect(scene.post.socket, &connecting, &nowhere), 1);
+	cr_assert_eq(send_number(&scene, 1, 50), 1);
+	cr_assert_eq(sluice_batch_end(scene.fixture.engine), 0);
+	run_until(&scene.fixture, scene.fixture.pending == 0);
+	assert_ended(&connecting, SLUICE_ERROR_ACCESS_DENIED, 0);
+	for (size_t i = 0; i < 2; i++) {
+		assert_ended(&scene.operations[i], SLUICE_ERROR_SUCCESS, 50);
+		receive_number(&scene, i, 50);
+	}
+	scene_end(&scene);
+}
+
 /* The sends of one batch are in the order of their starts whatever their destinations are. */
 Test(c13, c13_each_datagram_of_a_batch_reaches_its_own_remote)
 {

@@ -11,6 +11,8 @@ enum {
 
 int serve_main(int argc, char **argv);
 int probe_main(int argc, char **argv);
+int send_main(int argc, char **argv);
+int receive_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
 
 #endif

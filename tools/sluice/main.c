@@ -12,6 +12,8 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{"serve", "serve the files of a directory over HTTP", serve_main},
+	{"send", "send files to a 'sluice receive'", send_main},
+	{"receive", "store what 'sluice send' sends", receive_main},
 	{"probe", "tell what this kernel offers and what is used of it", probe_main},
 	{"bench", "measure it side by side with other ways to send", bench_main},
 };

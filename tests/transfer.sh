@@ -1,0 +1,173 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# `sluice send` and `sluice receive` with each other.
+. "$(dirname "${BASH_SOURCE[0]}")/transfer_common.sh"
+
+: >"$files/empty"
+printf 'x' >"$files/one"
+head -c 1048576 /dev/urandom >"$files/mib"
+head -c 1048577 /dev/urandom >"$files/more"
+head -c 10000000 /dev/urandom >"$files/ten"
+head -c 500 /dev/urandom >"$files/a name & ä%"
+for i in $(seq 300); do
+	head -c $((i * 37 % 5000)) "$files/ten" >"$files/many-$i"
+done
+(cd "$files" && ls) >"$work/names"
+chmod 751 "$files/one"
+touch -d '2001-02-03 04:05:06.789' "$files/one"
+
+start_receiver
+check 'a file arrives' sent 0 "$files/ten" "127.0.0.1:$port"
+check 'byte for byte' same ten
+check 'what was sent is said in a line' says '^sent .*/ten, 9.5 MiB in .* s \(.*/s\)$' "$work/sent"
+check 'the receiver says so too' says '^received ten, 9.5 MiB in ' "$work/start"
+check 'without a terminal there is no bar' equal '' "$(cat "$work/sent-errors" "$work/errors")"
+check 'several arrive over one connection' \
+	sent 0 "$files/empty" "$files/one" "$files/mib" "$files/more" "localhost:$port"
+check 'byte for byte, all of them' same empty one mib more
+check 'with their permissions' equal 751 "$(stat -c %a "$root/one")"
+check 'and with their times' equal "$(stat -c %y "$files/one")" "$(stat -c %y "$root/one")"
+check 'a name may hold what a shell minds' sent 0 "$files/a name & ä%" "127.0.0.1:$port"
+check 'and arrives' same 'a name & ä%'
+
+many() {
+	sent 0 "$files"/many-* "127.0.0.1:$port" || return
+	for i in $(seq 300); do
+		same "many-$i" || return
+	done
+}
+check 'many files arrive' many
+
+standard_input() { # BYTES OPTION...: through a pipe
+	local bytes=$1
+	shift
+	head -c "$bytes" "$files/ten" | sent 0 "$@" - "127.0.0.1:$port"
+}
+check 'standard input arrives' standard_input 10000000
+check 'byte for byte' cmp "$files/ten" "$root/stdin"
+check 'under the name that is asked for' standard_input 5 --name=five
+check 'and nothing more' cmp "$root/five" <(head -c 5 "$files/ten")
+check 'an empty standard input is an empty file' standard_input 0 --name=nothing
+check 'of no bytes' equal 0 "$(stat -c %s "$root/nothing")"
+
+slowly() { # what comes now and then
+	(for i in 1 2 3 4 5; do
+		echo "$i"
+		sleep 0.1
+	done) | sent 0 --name=slow - "127.0.0.1:$port" && cmp "$root/slow" <(seq 5)
+}
+check 'standard input may come slowly' slowly
+mixed() {
+	echo input | sent 0 --name=mixed "$files/one-more" - "$files/and-another" "127.0.0.1:$port"
+}
+cp "$files/ten" "$files/one-more"
+cp "$files/mib" "$files/and-another"
+check 'it may stand between files' mixed
+check 'which arrive' same one-more and-another
+check 'as it does' cmp "$root/mixed" <(echo input)
+
+if ip -6 address show dev lo 2>/dev/null | grep -q '::1'; then
+	cp "$files/ten" "$files/six"
+	check 'an IPv6 address is written in brackets' sent 0 "$files/six" "[::1]:$port"
+	check 'and leads there' same six
+else
+	skip 'an IPv6 address is written in brackets' 'no ::1 here'
+fi
+check 'nothing is left beside the files' equal 0 "$(parts)"
+
+# What is there already.
+echo other >"$root/there"
+echo mine >"$files/there"
+cp "$files/ten" "$files/behind"
+check 'a file that exists is refused' sent 4 "$files/there" "$files/behind" "127.0.0.1:$port"
+check 'and the sender says why' says 'there: there is such a file already' "$work/sent-errors"
+check 'it stays as it was' equal other "$(cat "$root/there")"
+check 'the next one arrives all the same' same behind
+check 'SIGTERM ends it, successfully' stop_server
+
+start_receiver --overwrite
+ln -s "$work/outside" "$root/link"
+echo outside >"$work/outside"
+echo mine >"$files/link"
+mkdir "$root/directory"
+echo mine >"$files/directory"
+check 'with --overwrite it is replaced' sent 0 "$files/there" "127.0.0.1:$port"
+check 'by the new one' same there
+check 'a link is replaced' sent 0 "$files/link" "127.0.0.1:$port"
+check 'by a file' equal 'regular file' "$(stat -c %F "$root/link")"
+check 'and what it pointed at is untouched' equal outside "$(cat "$work/outside")"
+check 'a directory is not replaced' sent 4 "$files/directory" "127.0.0.1:$port"
+stop_server
+
+# One connection and the end.
+start_receiver --once
+cp "$files/ten" "$files/once"
+check 'a receiver for one connection' sent 0 "$files/once" "127.0.0.1:$port"
+check 'ends with 0 after it' end_receiver 0
+start_receiver --once
+check 'and where something was refused' sent 4 "$files/once" "127.0.0.1:$port"
+check 'with 1' end_receiver 1
+
+# The bar.
+on_terminal() { # FILE...: what a terminal of 70 columns sees
+	python3 - "$SLUICE_COMMAND" send --backend="$backend" "$@" <<'PYTHON'
+import fcntl, os, pty, struct, sys, termios
+pid, fd = pty.fork()
+if pid == 0:
+    fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 70, 0, 0))
+    os.execv(sys.argv[1], sys.argv[1:])
+seen = b""
+try:
+    while True:
+        part = os.read(fd, 65536)
+        if not part:
+            break
+        seen += part
+except OSError:
+    pass
+os.waitpid(pid, 0)
+sys.stdout.buffer.write(seen)
+PYTHON
+}
+start_receiver
+head -c 100000000 /dev/zero >"$files/bar"
+on_terminal "$files/bar" "127.0.0.1:$port" >"$work/terminal"
+check 'a terminal gets a bar' says $'\r.*\\[#*\\.*\\] +[0-9]+% .*/s [0-9-]+:' "$work/terminal"
+narrow() {
+	tr '\r' '\n' <"$work/terminal" | grep '%' | sed 's/\x1b\[K//' |
+		awk 'length($0) > 70 { print; bad = 1 } END { exit bad }'
+}
+check 'that fits its columns' narrow
+check 'and the line at the end' says 'sent .*/bar, 95.3 MiB' "$work/terminal"
+rm -f "$root/bar"
+on_terminal --quiet "$files/bar" "127.0.0.1:$port" >"$work/terminal"
+check 'with --quiet there is none' equal '' "$(grep -o '%' "$work/terminal")"
+rm -f "$root/bar" "$files/bar"
+
+# Words that are wrong.
+check 'a missing file is found before anything is sent' \
+	sent 1 "$files/ten" "$files/missing" "127.0.0.1:$port"
+check 'a directory is not sent' sent 1 "$files" "127.0.0.1:$port"
+check 'without a file' sent 2 "127.0.0.1:$port"
+check 'without a port' sent 2 "$files/ten" 127.0.0.1
+check 'with a port that is none' sent 2 "$files/ten" 127.0.0.1:65536
+check 'with an IPv6 address without brackets' sent 2 "$files/ten" ::1:9
+check 'with a name that is none' sent 2 --name=a/b - "127.0.0.1:$port"
+check 'with two standard inputs' sent 2 - - "127.0.0.1:$port"
+check 'a host that is not known' sent 3 "$files/ten" no.such.host.invalid:9
+stop_server
+check 'nobody there' sent 3 "$files/ten" "127.0.0.1:$port"
+check 'with the reason' says 'refused' "$work/sent-errors"
+receives() {
+	local wanted=$1 code=0
+	shift
+	timeout 10 "$SLUICE_COMMAND" receive "$@" || code=$?
+	equal "$wanted" "$code"
+}
+check 'a receiver without a port' receives 2
+check 'a receiver with a port that is none' receives 2 many
+check 'a receiver with two ports' receives 2 1 2
+check 'a receiver without its directory' receives 1 --output="$work/missing" 0
+check 'help is given' receives 0 --help
+
+plan

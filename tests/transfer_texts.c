@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* Names, addresses and progress of `sluice send` and `sluice receive`. */
+#include <criterion/criterion.h>
+
+#include <string.h>
+
+#include "transfer-address.h"
+#include "transfer-name.h"
+#include "transfer-progress.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* ---- names ---- */
+
+static bool is_safe(const char *name, bool dotfiles)
+{
+	return name_is_safe(name, strlen(name), dotfiles);
+}
+
+Test(transfer_name, names_of_one_entry_are_safe)
+{
+	static const char *const names[] = {"a",    "name.txt",     "a b",    "a..b", "a.",
+					    "-rf",  "\xc3\xa4",     "\xff",   "~",    "$HOME",
+					    "a\\b", "C:\\autoexec", "*?[]{}", "a\"'`"};
+	char longest[256];
+
+	for (size_t i = 0; i < COUNT(names); i++)
+		cr_assert(is_safe(names[i], false), "%s", names[i]);
+	memset(longest, 'x', sizeof(longest));
+	cr_assert(name_is_safe(longest, 255, false));
+	cr_assert(!name_is_safe(longest, 256, false));
+}
+
+Test(transfer_name, names_that_lead_elsewhere_are_not)
+{
+	static const char *const names[] = {"",     ".",      "..", "/",    "/a",      "a/",  "a/b",
+					    "../a", "a/../b", "\n", "a\tb", "\x1b[0m", "\x7f"};
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		cr_assert(!is_safe(names[i], false), "%s", names[i]);
+		cr_assert(!is_safe(names[i], true), "%s", names[i]);
+	}
+	cr_assert(!name_is_safe("a\0b", 3, true));
+}
+
+Test(transfer_name, a_dot_in_front_has_to_be_allowed)
+{
+	cr_assert(!is_safe(".profile", false));
+	cr_assert(is_safe(".profile", true));
+	cr_assert(!is_safe("...", false));
+	cr_assert(is_safe("...", true));
+}
+
+Test(transfer_name, the_name_of_a_path_is_its_last_segment)
+{
+	cr_assert_str_eq(name_of_path("a"), "a");
+	cr_assert_str_eq(name_of_path("/a/b"), "b");
+	cr_assert_str_eq(name_of_path("../a"), "a");
+	cr_assert_str_eq(name_of_path("a/"), "");
+}
+
+Test(transfer_name, what_a_terminal_minds_is_shown_as_numbers)
+{
+	static const struct {
+		const char *name;
+		const char *shown;
+	} names[] = {
+		{"plain", "plain"},
+		{"\x1b[31mred", "\\x1b[31mred"},
+		{"a\nb", "a\\x0ab"},
+		{"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"},
+		{"\xc2\x9b"
+		 "31m",
+		 "\\xc2\\x9b31m"},                                 /* a C1 control character */
+		{"\xe2\x80\xaegpj.exe", "\\xe2\\x80\\xaegpj.exe"}, /* right to left */
+		{"\xc0\xaf", "\\xc0\\xaf"},                        /* overlong */
+		{"\xed\xa0\x80", "\\xed\\xa0\\x80"},               /* half a pair */
+		{"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},      /* beyond Unicode */
+		{"\xe2\x82", "\\xe2\\x82"},                        /* cut off */
+		{"\xff", "\\xff"},
+	};
+	char shown[64];
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		name_show(names[i].name, shown, sizeof(shown));
+		cr_assert_str_eq(shown, names[i].shown);
+	}
+	name_show("\x1b\x1b\x1b", shown, 8);
+	cr_assert_str_eq(shown, "\\x1b");
+	name_show("abcdefghijk", shown, 8);
+	cr_assert_str_eq(shown, "abcdefg");
+}
+
+/* ---- addresses ---- */
+
+Test(transfer_address, hosts_and_ports_are_taken_apart)
+{
+	static const struct {
+		const char *text;
+		const char *host;
+		uint16_t port;
+	} addresses[] = {
+		{"localhost:9000", "localhost", 9000}, {"127.0.0.1:1", "127.0.0.1", 1},
+		{"[::1]:65535", "::1", 65535},         {"[fe80::1%eth0]:80", "fe80::1%eth0", 80},
+		{"a.b-c:00080", "a.b-c", 80},
+	};
+	struct address address;
+
+	for (size_t i = 0; i < COUNT(addresses); i++) {
+		cr_assert_null(address_parse(addresses[i].text, &address));
+		cr_assert_str_eq(address.host, addresses[i].host);
+		cr_assert_eq(address.port, addresses[i].port);
+	}
+}
+
+Test(transfer_address, what_is_none_is_refused)
+{
+	static const char *const wrong[] = {"",           ":",       "host",
+					    ":9000",      "host:",   "host:0",
+					    "host:65536", "host:x",  "host:1x",
+					    "::1:80",     "[::1]80", "[]:80",
+					    "[::1:80",    "::1]:80", "host:-1",
+					    "host:+1",    "host: 1", "host:99999999999999999999"};
+	struct address address;
+	char longest[300];
+
+	for (size_t i = 0; i < COUNT(wrong); i++)
+		cr_assert_not_null(address_parse(wrong[i], &address), "%s", wrong[i]);
+	memset(longest, 'h', sizeof(longest));
+	strcpy(longest + 256, ":1");
+	cr_assert_not_null(address_parse(longest, &address));
+	strcpy(longest + 255, ":1");
+	cr_assert_null(address_parse(longest, &address));
+}
+
+/* ---- progress ---- */
+
+Test(transfer_progress, sizes_have_their_units)
+{
+	static const struct {
+		uint64_t bytes;
+		const char *text;
+	} sizes[] = {
+		{0, "0 B"},
+		{1023, "1023 B"},
+		{1024, "1.0 KiB"},
+		{1536, "1.5 KiB"},
+		{1048575, "1023 KiB"},
+		{1048576, "1.0 MiB"},
+		{104857599, "99.9 MiB"},
+		{104857600, "100 MiB"},
+		{UINT64_C(4) << 30, "4.0 GiB"},
+		{UINT64_MAX, "15.9 EiB"},
+	};
+	char text[PROGRESS_TEXT];
+
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		progress_size(sizes[i].bytes, text);
+		cr_assert_str_eq(text, sizes[i].text);
+	}
+}
+
+Test(transfer_progress, times_are_short)
+{
+	static const struct {
+		uint64_t seconds;
+		const char *text;
+	} times[] = {
+		{0, "0:00"},
+		{59, "0:59"},
+		{60, "1:00"},
+		{3599, "59:59"},
+		{3600, "1:00:00"},
+		{3599999, "999:59:59"},
+		{3600000, "41 days"},
+		{UINT64_MAX, "-:--"},
+		{UINT64_MAX - 1, "213503982334601 days"},
+	};
+	char text[PROGRESS_TEXT];
+
+	for (size_t i = 0; i < COUNT(times); i++) {
+		progress_time(times[i].seconds, text);
+		cr_assert_str_eq(text, times[i].text);
+	}
+}
+
+Test(transfer_progress, the_rest_takes_what_it_takes)
+{
+	cr_assert_eq(progress_left(0, 100, 10), 10);
+	cr_assert_eq(progress_left(1, 100, 10), 10);
+	cr_assert_eq(progress_left(100, 100, 10), 0);
+	cr_assert_eq(progress_left(200, 100, 10), 0);
+	cr_assert_eq(progress_left(0, 100, 0), UINT64_MAX);
+	cr_assert_eq(progress_left(0, UINT64_MAX, 10), UINT64_MAX);
+}
+
+Test(transfer_progress, a_line_shows_name_bar_and_figures)
+{
+	char line[PROGRESS_LINE];
+
+	progress_line(line, 70, "name", 50 << 20, 100 << 20, 10 << 20);
+	cr_assert_str_eq(line,
+			 "name [################.................]  50% 50.0 MiB 10.0 MiB/s 0:05");
+	progress_line(line, 70, "name", 50 << 20, UINT64_MAX, 10 << 20);
+	cr_assert_str_eq(line, "name 50.0 MiB 10.0 MiB/s");
+	progress_line(line, 70, "name", 0, 0, 0);
+	cr_assert(strstr(line, "100%"), "%s", line);
+}
+
+static size_t columns_of(const char *line)
+{
+	size_t columns = 0;
+
+	for (; *line != '\0'; line++)
+		columns += ((unsigned char)*line & 0xc0) != 0x80;
+	return columns;
+}
+
+Test(transfer_progress, no_line_is_wider_than_the_terminal)
+{
+	static const uint64_t totals[] = {0, 1, 1 << 20, UINT64_C(1) << 62, UINT64_MAX};
+	char name[256], line[PROGRESS_LINE];
+
+	for (size_t columns = 0; columns < 400; columns++) {
+		for (size_t length = 0; length < sizeof(name); length += 17) {
+			memset(name, 'n', length);
+			name[length] = '\0';
+			for (size_t i = 0; i < COUNT(totals); i++) {
+				progress_line(line, columns, name, totals[i] / 3, totals[i], 12345);
+				cr_assert_leq(columns_of(line), columns);
+			}
+		}
+	}
+}
+
+/* A name is cut between characters. */
+Test(transfer_progress, a_long_name_ends_with_dots)
+{
+	char name[256] = "", line[PROGRESS_LINE];
+
+	for (int i = 0; i < 60; i++)
+		strcat(name, "\xc3\xa4");
+	progress_line(line, 70, name, 50 << 20, 100 << 20, 10 << 20);
+	cr_assert_leq(columns_of(line), 70);
+	cr_assert(strstr(line, "\xc3\xa4.. ["), "%s", line);
+}

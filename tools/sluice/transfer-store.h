@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where received files go: one directory, and nothing outside of it. A file is written under a
+ * name of its own, which says nothing of what it holds, and gets its name when it is whole.
+ */
+#ifndef SLUICE_COMMAND_TRANSFER_STORE_H
+#define SLUICE_COMMAND_TRANSFER_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "transfer-wire.h"
+
+struct store {
+	int directory;
+	mode_t umask;
+	bool overwrite;
+	bool dotfiles;
+	bool sync;
+};
+
+/* A file that comes in. */
+struct incoming {
+	char name[WIRE_NAME_MAX + 1];
+	char part[40]; /* what it is called until it is whole */
+	int fd;        /* -1: none */
+	uint64_t held; /* bytes from its beginning on that are there */
+};
+
+/* 0 or -errno. */
+int store_open(struct store *store, const char *directory);
+void store_close(struct store *store);
+
+/*
+ * Opens what a FILE message names. held is what an earlier transfer has left, 0 where that cannot be
+ * continued. WIRE_OK, or why not; ret_error is the errno of WIRE_FAILED and WIRE_NO_ROOM, or 0.
+ */
+enum wire_code store_begin(const struct store *store, const struct wire_message *file,
+			   struct incoming *incoming, int *ret_error);
+/* Throws away what is held. */
+enum wire_code store_restart(struct incoming *incoming, int *ret_error);
+enum wire_code store_write(struct incoming *incoming, const void *bytes, size_t length,
+			   int *ret_error);
+/* It is whole and right: gives it its name. */
+enum wire_code store_finish(const struct store *store, struct incoming *incoming,
+			    const struct wire_message *file, int *ret_error);
+/* Ends early: what is there is kept for the next time, or removed. */
+void store_leave(const struct store *store, struct incoming *incoming, bool keep);
+
+#endif

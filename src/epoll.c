@@ -273,19 +273,28 @@ static void forget(struct sluice_engine *engine, struct sluice_socket *socket)
 
 /* ---- in and out of the kernel ---- */
 
+/* The edge comes once: where nobody waits for it, the next send must not wait for another. */
+static void writable(struct sluice_engine *engine, struct sluice_socket *socket)
+{
+	struct sluice__request *out = socket->waiting_out;
+
+	if (!out) {
+		socket->state &= ~(uint32_t)SLUICE__FULL;
+	} else if (make_room(engine)) {
+		socket->waiting_out = NULL;
+		complete(engine, out, 0, 0, false);
+	}
+}
+
 static void dispatch(struct sluice_engine *engine, const struct epoll_event *event)
 {
 	struct sluice_socket *socket = event->data.ptr;
 	bool ending = event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
-	struct sluice__request *out;
 
 	if (!socket || event->data.ptr == &engine->poller->timer_fd)
 		return; /* a wake, or the foreign loop's timer */
-	out = socket->waiting_out;
-	if (out && (event->events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) && make_room(engine)) {
-		socket->waiting_out = NULL;
-		complete(engine, out, 0, 0, false);
-	}
+	if (event->events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		writable(engine, socket);
 	if (socket->waiting_in && (ending || (event->events & EPOLLIN)) &&
 	    socket->waiting_in->slot != SLOT_TODO)
 		attempt(engine, socket->waiting_in, ending);

@@ -361,6 +361,43 @@ Test(b06, b06_partial_waits_for_its_turn_and_never_for_more_than_one_byte)
 	fixture_end(&fixture);
 }
 
+/* What the kernel then says of room, nobody waits for: the next send must not wait for it again. */
+Test(b06, b06_a_send_behind_a_partial_that_filled_the_buffer_leaves)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct operation first, next;
+	void *bytes = pattern_new(2 * HEAD_BYTES, 0);
+	uint64_t taken;
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, SMALL);
+	operation_init(&first, &fixture);
+	operation_init(&next, &fixture);
+
+	/* Epoll watches a socket from the first time that it has to wait. */
+	cr_assert_eq(start_send(pair.socket, &first, bytes, HEAD_BYTES), 1);
+	run_reading(&fixture, pair.peer, HEAD_BYTES, 0);
+	run_until(&fixture, is_over(&first));
+	first.args.flags = SLUICE_FLAG_PARTIAL | SLUICE_FLAG_BATCHED;
+	cr_assert_eq(start_send(pair.socket, &first, (char *)bytes + HEAD_BYTES, HEAD_BYTES), 1);
+	run_until(&fixture, is_over(&first));
+	taken = first.args.bytes_transferred;
+	cr_assert_lt(taken, HEAD_BYTES);
+
+	read_pattern(pair.peer, taken, HEAD_BYTES);
+	run_idle(&fixture);
+	next.args.flags = SLUICE_FLAG_BATCHED;
+	cr_assert_eq(start_send(pair.socket, &next, bytes, 1), 1);
+	run_until(&fixture, is_over(&next));
+	assert_ended(&next, SLUICE_ERROR_SUCCESS, 1);
+	read_pattern(pair.peer, 1, 0);
+
+	pair_close(&pair);
+	free(bytes);
+	fixture_end(&fixture);
+}
+
 Test(b06, b06_a_partial_that_fits_is_whole_and_holds_nobody_up)
 {
 	struct fixture fixture;

@@ -45,7 +45,8 @@ static struct sluice__chain *sink_of(struct sluice_socket *socket, const struct 
 	return &socket->engine->done;
 }
 
-static void give_up_send(struct sluice_socket *socket, struct sluice_args *args)
+/* True: the stream has to end with it. */
+static bool give_up_send(struct sluice_socket *socket, struct sluice_args *args)
 {
 	bool half_sent = args->run.sent > 0;
 	struct sluice__chain *done;
@@ -53,16 +54,15 @@ static void give_up_send(struct sluice_socket *socket, struct sluice_args *args)
 	if (in_flight(socket, args)) {
 		socket->state |= SLUICE__MARKED;
 		sluice__request_cancel(socket, sluice__hold_request(socket));
-		return;
+		return false;
 	}
 	if (args == socket->queue.list.head)
 		sluice__file_abandon(socket);
 	done = sink_of(socket, args);
 	sluice__sendq_remove(&socket->queue, args);
 	finish_given_up(done, args);
-	if (half_sent && (socket->state & SLUICE__END_ON_GIVE_UP))
-		sluice__socket_shut(socket, false, true);
 	sluice__settle_shorter(socket);
+	return half_sent && (socket->state & SLUICE__END_ON_GIVE_UP);
 }
 
 static void give_up_receive(struct sluice_socket *socket, struct sluice_args *args)
@@ -78,14 +78,18 @@ static void give_up_receive(struct sluice_socket *socket, struct sluice_args *ar
 static void give_up_marked_sends(struct sluice_socket *socket)
 {
 	struct sluice_args *args = socket->queue.list.head;
+	bool ends = false;
 
 	while (args) {
 		struct sluice_args *next = args->run.next;
 
 		if (marked(args))
-			give_up_send(socket, args);
+			ends |= give_up_send(socket, args);
 		args = next;
 	}
+	/* Not sooner: it takes the rest of the queue away. */
+	if (ends)
+		sluice__socket_shut(socket, false, true);
 }
 
 static void give_up_marked_receives(struct sluice_socket *socket)
@@ -173,8 +177,8 @@ void sluice__give_up_overdue(struct sluice_args *args)
 		 args->last_operation == SLUICE_OPERATION_RECEIVE_FROM ||
 		 args->last_operation == SLUICE_OPERATION_ACCEPT)
 		give_up_receive(socket, args);
-	else
-		give_up_send(socket, args);
+	else if (give_up_send(socket, args))
+		sluice__socket_shut(socket, false, true);
 }
 
 int sluice_cancel(struct sluice_socket *socket, struct sluice_args *args)

@@ -117,6 +117,40 @@ Test(e02, e02_by_an_option_a_half_sent_record_that_is_given_up_ends_the_stream)
 	fixture_end(&fixture);
 }
 
+Test(e02, e02_cancel_all_ends_such_a_stream_too_and_every_record_once)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	struct operation behind[5];
+	uint64_t taken;
+	int error;
+
+	fixture_begin(&fixture);
+	blocked_begin(&fixture, &blocked);
+	for (int i = 0; i < 5; i++) {
+		operation_init(&behind[i], &fixture);
+		cr_assert_eq(start_send(blocked.pair.socket, &behind[i], blocked.bytes, 1000), 1);
+	}
+	run_idle(&fixture);
+	cr_assert_eq(sluice_socket_set_option(blocked.pair.socket, SLUICE_SOCKET_END_ON_GIVE_UP, 1),
+		     0);
+
+	cr_assert_eq(sluice_socket_cancel_all(blocked.pair.socket), 0);
+	run_until(&fixture, fixture.pending == 0);
+	taken = blocked.head.args.bytes_transferred;
+	assert_ended(&blocked.head, SLUICE_ERROR_OPERATION_ABORTED, taken);
+	for (int i = 0; i < 5; i++) {
+		cr_assert(behind[i].args.error == SLUICE_ERROR_OPERATION_ABORTED ||
+			  behind[i].args.error == SLUICE_ERROR_SHUTDOWN);
+		cr_assert_eq(behind[i].args.bytes_transferred, 0);
+	}
+	cr_assert_eq(run_reading_to_end(&fixture, blocked.pair.peer, 0, &error), taken);
+	cr_assert_eq(error, 0);
+
+	blocked_end(&blocked);
+	fixture_end(&fixture);
+}
+
 Test(e02, e02_what_cancel_answers)
 {
 	struct fixture fixture;

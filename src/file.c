@@ -238,7 +238,8 @@ static void count_way(struct sluice_engine *engine, struct sluice__packets *pack
 {
 	switch (way_of(engine, packets, sluice__packets_part(packets))) {
 	case SLUICE__PLAN_READ:
-		engine->statistics.files_read++;
+		/* Small files are read, and counted, in the thread that starts. */
+		__atomic_fetch_add(&engine->statistics.files_read, 1, __ATOMIC_RELAXED);
 		break;
 	case SLUICE__PLAN_SPLICE:
 		engine->statistics.files_spliced++;

@@ -88,7 +88,9 @@ static void make_bed(struct bed *bed, const struct peer *peer)
 		receiver_start(&bed->receiver, load->receiver_mode, place->receiver_cpu,
 			       place->nap_us);
 	bed->load.receiver = &bed->receiver;
-	net_pin(place->sender_cpu);
+	/* Threads that are all on one core tell nothing about threads. */
+	if (load->kind != LOAD_THREADS)
+		net_pin(place->sender_cpu);
 	bed->side = peer->create(&bed->load);
 }
 
@@ -155,6 +157,7 @@ static struct sample measure(struct bed *bed, const struct order *order)
 	calls = calls_of(bed->side);
 	run(bed, order, &sample);
 	sample.system_calls = calls_of(bed->side) - calls;
+	sample.copied = bed->side->copied;
 	return sample;
 }
 

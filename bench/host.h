@@ -28,6 +28,7 @@ struct sample {
 	uint64_t wall_ns;
 	uint64_t cpu_ns; /* of the process: user and system, kernel workers included */
 	uint64_t system_calls;
+	bool copied;     /* by the kernel, what was to go without a copy */
 	bool counted;    /* there is somebody who counts them */
 	uint64_t p50_ns; /* of an echo: latencies */
 	uint64_t p99_ns;

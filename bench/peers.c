@@ -14,6 +14,9 @@ extern const struct peer peer_sluice_file_epoll;
 extern const struct peer peer_sluice_echo;
 extern const struct peer peer_sluice_echo_uring;
 extern const struct peer peer_sluice_echo_epoll;
+extern const struct peer peer_sluice_threads;
+extern const struct peer peer_sluice_threads_uring;
+extern const struct peer peer_sluice_threads_epoll;
 extern const struct peer peer_sluice_loop;
 extern const struct peer peer_loop;
 extern const struct peer peer_gather;
@@ -25,6 +28,11 @@ extern const struct peer peer_epoll_echo;
 extern const struct peer peer_libuv;
 extern const struct peer peer_libuv_echo;
 extern const struct peer peer_sendfile;
+extern const struct peer peer_splice;
+extern const struct peer peer_read_send;
+extern const struct peer peer_zerocopy;
+extern const struct peer peer_send_zc;
+extern const struct peer peer_mutex;
 extern const struct peer peer_gso;
 extern const struct peer peer_sendmmsg;
 extern const struct peer peer_datagram_send;
@@ -40,12 +48,20 @@ const struct peer *const peers[] = {
 	&peer_sluice_echo,
 	&peer_sluice_echo_uring,
 	&peer_sluice_echo_epoll,
+	&peer_sluice_threads,
+	&peer_sluice_threads_uring,
+	&peer_sluice_threads_epoll,
 	&peer_sluice_loop,
 	/* by hand */
 	&peer_gather,
 	&peer_writev,
 	&peer_send,
 	&peer_sendfile,
+	&peer_splice,
+	&peer_read_send,
+	&peer_zerocopy,
+	&peer_send_zc,
+	&peer_mutex,
 	&peer_gso,
 	&peer_sendmmsg,
 	&peer_datagram_send,

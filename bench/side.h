@@ -25,6 +25,7 @@ enum load_kind {
 	LOAD_FILE,      /* a file */
 	LOAD_ECHO,      /* answers to questions of record_bytes, on all sockets */
 	LOAD_DATAGRAMS, /* records, each a datagram, to one receiver */
+	LOAD_THREADS,   /* records on one stream, from several threads */
 	LOAD_LOOP,      /* nothing at all */
 };
 
@@ -58,6 +59,8 @@ struct side {
 	uint64_t (*system_calls)(struct side *side);
 
 	void (*destroy)(struct side *side);
+
+	bool copied; /* what was to go without a copy was copied, the kernel said */
 };
 
 struct peer {

@@ -154,6 +154,9 @@ static void take_over(const struct scenario *scenario, const struct contender *c
 			       [METRIC_P99] = (double)contender->samples[i].p99_ns}};
 
 		result_add_sample(peer, &sample);
+		if (contender->samples[i].copied)
+			snprintf(peer->note, sizeof(peer->note),
+				 "the kernel copied all the same, as it does on loopback");
 	}
 	if (contender->latencies != NULL)
 		take_latencies(contender->latencies, peer);

@@ -584,6 +584,61 @@ Test(c17, c17_text_is_a_line_an_event)
 	fixture_end(&fixture);
 }
 
+Test(c17, c17_begin_and_end_are_told_as_what_they_start)
+{
+	struct sluice_options options = traced(1024);
+	struct sluice_async_result *result = NULL;
+	struct fixture fixture;
+	struct pair pair;
+	struct trace trace;
+
+	fixture_begin_with(&fixture, &options);
+	tcp_pair(&fixture, &pair, 0);
+	cr_assert_eq(sluice_begin_send(pair.socket, "hello", 5, 0, 5, 0, NULL, NULL, NULL, &result),
+		     0);
+	run_until(&fixture, sluice_async_result_is_completed(result) == 1);
+	cr_assert_eq(sluice_end_send(pair.socket, result, NULL), 5);
+	cr_assert_lt(sluice_begin_send(pair.socket, "hello", 5, 0, 6, 0, NULL, NULL, NULL, &result),
+		     0);
+	read_trace(&fixture, &trace);
+	cr_assert_eq(bytes_of(&trace, "call", pair.socket), 5);
+	cr_assert_eq(bytes_of(&trace, "complete", pair.socket), 5);
+	cr_assert_eq(bytes_of(&trace, "settle", pair.socket), 5);
+	cr_assert(trace.lines[trace.count - 1].refused);
+	cr_assert_str_eq(trace.lines[trace.count - 1].operation, "send");
+	free_trace(&trace);
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+/* What leaves together is told together, and each of its records by itself. */
+Test(c17, c17_bursts_of_datagrams_are_told_one_by_one)
+{
+	struct sluice_options options = traced(1024);
+	struct fixture fixture;
+	struct pair pair;
+	struct operation operations[10];
+	struct trace trace;
+
+	fixture_begin_with(&fixture, &options);
+	udp_pair(&fixture, &pair);
+	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	for (size_t i = 0; i < 10; i++) {
+		operation_init(&operations[i], &fixture);
+		cr_assert_eq(start_send(pair.socket, &operations[i], "0123456789", i + 1), 1);
+	}
+	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
+	run_until(&fixture, are_over(operations, 10));
+	read_trace(&fixture, &trace);
+	for (size_t i = 0; i < 10; i++)
+		assert_told(&trace, "send", pair.socket, &operations[i], i + 1);
+	cr_assert_eq(bytes_of(&trace, "submit", pair.socket), 55);
+	cr_assert_eq(bytes_of(&trace, "settle", pair.socket), 55);
+	free_trace(&trace);
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
 /* ---- a path ---- */
 
 static void send_some(struct fixture *fixture, int count)

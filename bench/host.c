@@ -36,10 +36,12 @@ static uint64_t timeval_ns(struct timeval time)
 	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_usec * 1000;
 }
 
-static uint64_t cpu_clock_ns(void)
+static uint64_t cpu_clock_ns(struct side *side)
 {
 	struct rusage usage;
 
+	if (side->cpu_ns)
+		return side->cpu_ns(side);
 	if (getrusage(RUSAGE_SELF, &usage) != 0)
 		err(1, "getrusage");
 	return timeval_ns(usage.ru_utime) + timeval_ns(usage.ru_stime);
@@ -126,7 +128,7 @@ static void run(struct bed *bed, const struct order *order, struct sample *sampl
 
 		if (bed->load.cold)
 			posix_fadvise(bed->load.file_fd, 0, 0, POSIX_FADV_DONTNEED);
-		cpu = cpu_clock_ns();
+		cpu = cpu_clock_ns(bed->side);
 		wall = wall_clock_ns();
 		if (bed->asker)
 			ask(bed, order, sample);
@@ -134,7 +136,7 @@ static void run(struct bed *bed, const struct order *order, struct sample *sampl
 			bed->side->run(bed->side, order->times / turns);
 		spin(wall_clock_ns() - wall, bed->place->spin_percent);
 		sample->wall_ns += wall_clock_ns() - wall;
-		sample->cpu_ns += cpu_clock_ns() - cpu;
+		sample->cpu_ns += cpu_clock_ns(bed->side) - cpu;
 	}
 }
 
@@ -179,8 +181,8 @@ _Noreturn static void serve(int fd, const struct peer *peer, struct bed *bed)
 	exit(0);
 }
 
-/* The last line that the process said, without its name. */
-static bool last_words(struct host *host)
+/* The first line that the process said on its standard error, without its name. */
+static bool first_words(struct host *host)
 {
 	char text[4096], *line;
 	ssize_t length = pread(host->errors, text, sizeof(text) - 1, 0);
@@ -188,10 +190,8 @@ static bool last_words(struct host *host)
 	if (length <= 0)
 		return false;
 	text[length] = '\0';
-	if (text[length - 1] == '\n')
-		text[length - 1] = '\0';
-	line = strrchr(text, '\n');
-	line = line ? line + 1 : text;
+	text[strcspn(text, "\n")] = '\0';
+	line = text;
 	if (strncmp(line, program_invocation_short_name, strlen(program_invocation_short_name)) ==
 	    0)
 		line += strlen(program_invocation_short_name) + 2;
@@ -208,7 +208,7 @@ static bool fail(struct host *host, const char *reason)
 	host->process = 0;
 	if (reason)
 		snprintf(host->failed, sizeof(host->failed), "%s", reason);
-	else if (!last_words(host))
+	else if (!first_words(host))
 		snprintf(host->failed, sizeof(host->failed), "it broke down (status %#x)", status);
 	return false;
 }

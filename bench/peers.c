@@ -19,6 +19,11 @@ extern const struct peer peer_sluice_threads_uring;
 extern const struct peer peer_sluice_threads_epoll;
 extern const struct peer peer_sluice_loop;
 extern const struct peer peer_loop;
+extern const struct peer peer_dotnet_send;
+extern const struct peer peer_dotnet_list;
+extern const struct peer peer_dotnet_begin;
+extern const struct peer peer_dotnet_packets;
+extern const struct peer peer_dotnet_file;
 extern const struct peer peer_gather;
 extern const struct peer peer_writev;
 extern const struct peer peer_send;
@@ -75,6 +80,11 @@ const struct peer *const peers[] = {
 	&peer_asio_uring,
 	&peer_asio_epoll_echo,
 	&peer_asio_uring_echo,
+	&peer_dotnet_send,
+	&peer_dotnet_list,
+	&peer_dotnet_begin,
+	&peer_dotnet_packets,
+	&peer_dotnet_file,
 	/* nothing */
 	&peer_loop,
 	NULL,

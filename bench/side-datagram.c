@@ -143,7 +143,7 @@ static struct side *create(const struct load *load, size_t records,
 {
 	struct datagram_side *self = side_allocate(1, sizeof(*self));
 
-	self->side = (struct side){run, system_calls, destroy};
+	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
 	self->load = *load;
 	self->payload = side_payload(load);
 	self->segments = side_allocate(load->records + 1, sizeof(*self->segments));

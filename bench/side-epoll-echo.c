@@ -87,7 +87,7 @@ static struct side *create(const struct load *load)
 {
 	struct echo_side *self = side_allocate(1, sizeof(*self));
 
-	self->side = (struct side){run, system_calls, destroy};
+	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
 	self->load = *load;
 	self->fds = side_connect(load);
 	self->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -135,7 +135,7 @@ static struct side *create(const struct load *load,
 {
 	struct gather_side *self = side_allocate(1, sizeof(*self));
 
-	self->side = (struct side){run, system_calls, destroy};
+	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
 	self->load = *load;
 	self->send = send;
 	self->payload = side_payload(load);

@@ -182,7 +182,7 @@ static struct ring_side *create(const struct load *load, size_t jobs, unsigned f
 	struct ring_side *self = side_allocate(1, sizeof(*self));
 	int error;
 
-	self->side = (struct side){run, system_calls, destroy};
+	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
 	self->load = *load;
 	self->entries = jobs < ENTRIES_MAX ? (unsigned)jobs : ENTRIES_MAX;
 	error = io_uring_queue_init(self->entries, &self->ring, flags);

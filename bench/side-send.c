@@ -108,7 +108,7 @@ static struct side *create(const struct load *load)
 {
 	struct send_side *self = side_allocate(1, sizeof(*self));
 
-	self->side = (struct side){run, system_calls, destroy};
+	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
 	self->load = *load;
 	self->payload = side_payload(load);
 	self->pieces_a_record = load->header_bytes > 0 ? 2 : 1;

@@ -126,7 +126,7 @@ static struct side *create_on(const struct load *load, uint32_t backend)
 {
 	struct echo_side *self = side_allocate(1, sizeof(*self));
 
-	self->side = (struct side){run, system_calls, destroy};
+	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
 	self->load = *load;
 	self->engine = side_sluice_engine(load, backend);
 	/* A ring that was never used takes no more receives than it has entries. */

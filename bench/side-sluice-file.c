@@ -54,7 +54,7 @@ static struct side *create_on(const struct load *load, uint32_t backend)
 {
 	struct file_side *self = side_allocate(1, sizeof(*self));
 
-	self->side = (struct side){run, system_calls, destroy};
+	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
 	self->engine = side_sluice_engine(load, backend);
 	self->packet = (struct sluice_packet){.kind = SLUICE_PACKET_FILE,
 					      .fd = load->file_fd,

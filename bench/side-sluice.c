@@ -148,8 +148,9 @@ static struct side *create_on(const struct load *load, uint32_t backend)
 	struct sluice_side *self = side_allocate(1, sizeof(*self));
 
 	self->load = *load;
-	self->side =
-		(struct side){load->records == 1 ? run_single : run_batch, system_calls, destroy};
+	self->side = (struct side){.run = load->records == 1 ? run_single : run_batch,
+				   .system_calls = system_calls,
+				   .destroy = destroy};
 	self->engine = side_sluice_engine(load, backend);
 	make_records(self);
 	attach_sockets(self);

@@ -58,6 +58,9 @@ struct side {
 	/* System calls made since the side was created; NULL where it does not count them. */
 	uint64_t (*system_calls)(struct side *side);
 
+	/* CPU time so far, where it is another process that does the load; else NULL. */
+	uint64_t (*cpu_ns)(struct side *side);
+
 	void (*destroy)(struct side *side);
 
 	bool copied; /* what was to go without a copy was copied, the kernel said */

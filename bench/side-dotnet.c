@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * .NET's ways to send, as bench/dotnet does them: a process that inherits the sockets, and gets how
+ * many times to do the load by a pipe.
+ */
+#include <err.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "side.h"
+
+#define PROGRAM "dotnet/program/SluiceBench.dll"
+
+struct dotnet_side {
+	struct side side;
+	struct load load;
+	pid_t process;
+	clockid_t clock; /* its CPU time, all threads together */
+	FILE *orders;
+	FILE *answers;
+	int *fds;
+};
+
+/* Beside this program; $SLUICE_BENCH_DOTNET may say where else. */
+static const char *program_path(void)
+{
+	static char path[4096];
+	const char *given = getenv("SLUICE_BENCH_DOTNET");
+	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - sizeof(PROGRAM));
+	char *slash;
+
+	if (given || length < 0)
+		return given ? given : "";
+	path[length] = '\0';
+	slash = strrchr(path, '/');
+	strcpy(slash + 1, PROGRAM);
+	return path;
+}
+
+static void expect(struct dotnet_side *self, const char *answer)
+{
+	char line[64];
+
+	if (!fgets(line, sizeof(line), self->answers) || strncmp(line, answer, strlen(answer)) != 0)
+		exit(1); /* it has said why */
+}
+
+static void run(struct side *side, uint64_t times)
+{
+	struct dotnet_side *self = (struct dotnet_side *)side;
+
+	fprintf(self->orders, "%llu\n", (unsigned long long)times);
+	fflush(self->orders);
+	expect(self, "done");
+}
+
+static uint64_t cpu_ns(struct side *side)
+{
+	struct timespec time;
+
+	if (clock_gettime(((struct dotnet_side *)side)->clock, &time) != 0)
+		err(1, "the CPU time of the .NET program");
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+static void destroy(struct side *side)
+{
+	struct dotnet_side *self = (struct dotnet_side *)side;
+
+	fclose(self->orders); /* it ends */
+	fclose(self->answers);
+	kill(self->process, SIGKILL);
+	waitpid(self->process, NULL, 0);
+	side_disconnect(&self->load, self->fds);
+	free(self);
+}
+
+/* The way and the load in numbers, and the sockets. */
+static char **make_arguments(const struct dotnet_side *self, const char *way)
+{
+	const struct load *load = &self->load;
+	const unsigned long long numbers[] = {
+		load->records, load->record_bytes, load->header_bytes, load->file_bytes,
+		(unsigned long long)(load->file_bytes ? load->file_fd : 0)};
+	size_t fixed = 3 + sizeof(numbers) / sizeof(numbers[0]), i = 3;
+	char **arguments = calloc(fixed + load->sockets + 1, sizeof(*arguments));
+	int made = 0;
+
+	if (!arguments)
+		err(1, "out of memory");
+	made |= asprintf(&arguments[0], "dotnet");
+	made |= asprintf(&arguments[1], "%s", program_path());
+	made |= asprintf(&arguments[2], "%s", way);
+	for (; i < fixed; i++)
+		made |= asprintf(&arguments[i], "%llu", numbers[i - 3]);
+	for (size_t socket = 0; socket < load->sockets; socket++, i++)
+		made |= asprintf(&arguments[i], "%d", self->fds[socket]);
+	if (made < 0)
+		err(1, "out of memory");
+	return arguments;
+}
+
+static void free_arguments(char **arguments)
+{
+	for (size_t i = 0; arguments[i]; i++)
+		free(arguments[i]);
+	free(arguments);
+}
+
+/* Duplicated onto themselves, descriptors lose what would close them. */
+static void spawn(struct dotnet_side *self, char **arguments, int orders, int answers)
+{
+	posix_spawn_file_actions_t actions;
+	int error;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, orders, STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, answers, STDOUT_FILENO);
+	for (size_t i = 0; i < self->load.sockets; i++)
+		posix_spawn_file_actions_adddup2(&actions, self->fds[i], self->fds[i]);
+	if (self->load.file_bytes)
+		posix_spawn_file_actions_adddup2(&actions, self->load.file_fd, self->load.file_fd);
+	error = posix_spawnp(&self->process, "dotnet", &actions, NULL, arguments, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	if (error != 0)
+		errx(1, "dotnet: %s", strerror(error));
+}
+
+static struct side *create(const struct load *load, const char *way)
+{
+	struct dotnet_side *self = side_allocate(1, sizeof(*self));
+	int orders[2], answers[2];
+	char **arguments;
+
+	self->side = (struct side){.run = run, .destroy = destroy, .cpu_ns = cpu_ns};
+	self->load = *load;
+	self->fds = side_connect(load);
+	/* SendFile is of the synchronous kind, which .NET wants of the descriptor, too. */
+	if (strcmp(way, "file") == 0)
+		(void)fcntl(self->fds[0], F_SETFL, 0);
+	if (pipe2(orders, O_CLOEXEC) != 0 || pipe2(answers, O_CLOEXEC) != 0)
+		err(1, "pipe2");
+	arguments = make_arguments(self, way);
+	spawn(self, arguments, orders[0], answers[1]);
+	free_arguments(arguments);
+	close(orders[0]);
+	close(answers[1]);
+	self->orders = fdopen(orders[1], "w");
+	self->answers = fdopen(answers[0], "r");
+	if (!self->orders || !self->answers ||
+	    clock_getcpuclockid(self->process, &self->clock) != 0)
+		err(1, "the .NET program");
+	expect(self, "ready");
+	return &self->side;
+}
+
+static struct side *create_send(const struct load *load)
+{
+	return create(load, "send");
+}
+
+static struct side *create_list(const struct load *load)
+{
+	return create(load, "list");
+}
+
+static struct side *create_begin(const struct load *load)
+{
+	return create(load, "begin");
+}
+
+static struct side *create_packets(const struct load *load)
+{
+	return create(load, "packets");
+}
+
+static struct side *create_file(const struct load *load)
+{
+	return create(load, "file");
+}
+
+/* Several records for each socket. */
+static bool suits_list(const struct load *load)
+{
+	return load->records > load->sockets && load->header_bytes == 0;
+}
+
+static bool suits_begin(const struct load *load)
+{
+	return load->header_bytes == 0;
+}
+
+static const char *lacks(const struct load *load)
+{
+	const char *path = getenv("PATH");
+	static char file[4096];
+	bool found = false;
+
+	(void)load;
+	while (path && *path && !found) {
+		size_t length = strcspn(path, ":");
+
+		snprintf(file, sizeof(file), "%.*s/dotnet", (int)length, path);
+		found = access(file, X_OK) == 0;
+		path += length + (path[length] == ':');
+	}
+	if (!found)
+		return "there is no dotnet";
+	return access(program_path(), R_OK) == 0
+		       ? NULL
+		       : "its program is not built: bench/dotnet/build, or tools/run bench";
+}
+
+const struct peer peer_dotnet_send = {
+	.name = "dotnet-send",
+	.title = ".NET SendAsync",
+	.loads = LOADS(LOAD_RECORDS) | LOADS(LOAD_DATAGRAMS),
+	.lacks = lacks,
+	.create = create_send,
+};
+
+const struct peer peer_dotnet_list = {
+	.name = "dotnet-list",
+	.title = ".NET BufferList",
+	.loads = LOADS(LOAD_RECORDS),
+	.suits = suits_list,
+	.lacks = lacks,
+	.create = create_list,
+};
+
+const struct peer peer_dotnet_begin = {
+	.name = "dotnet-begin",
+	.title = ".NET BeginSend",
+	.loads = LOADS(LOAD_RECORDS),
+	.suits = suits_begin,
+	.lacks = lacks,
+	.create = create_begin,
+};
+
+const struct peer peer_dotnet_packets = {
+	.name = "dotnet-packets",
+	.title = ".NET SendPacketsAsync",
+	.loads = LOADS(LOAD_FILE),
+	.lacks = lacks,
+	.create = create_packets,
+};
+
+const struct peer peer_dotnet_file = {
+	.name = "dotnet-file",
+	.title = ".NET SendFile",
+	.loads = LOADS(LOAD_FILE),
+	.lacks = lacks,
+	.create = create_file,
+};

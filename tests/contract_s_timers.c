@@ -372,6 +372,36 @@ Test(s05, s05_100_000_armed_timers_cost_nothing_a_turn)
 	free(clocks);
 }
 
+Test(e05, e05_100_000_armed_deadlines_cost_nothing_a_turn)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct operation *receives;
+	unsigned char byte;
+	int64_t without, with;
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	receives = operations_new(&fixture, MANY);
+	run_idle(&fixture);
+	without = time_of_turns(&fixture);
+	for (int i = 0; i < MANY; i++) {
+		receives[i].args.timeout_ns = 60 * SECOND + i * 1000;
+		cr_assert_eq(start_receive(pair.socket, &receives[i], &byte, 1), 1);
+	}
+	run_idle(&fixture);
+	with = time_of_turns(&fixture);
+	cr_assert_lt(with, 3 * without + 20 * MILLISECOND, "2,000 turns: %lld us, without %lld us",
+		     (long long)with / 1000, (long long)without / 1000);
+	cr_assert_eq(sluice_socket_cancel_all(pair.socket), 0);
+	run_until(&fixture, fixture.pending == 0);
+	for (int i = 0; i < MANY; i++)
+		assert_ended(&receives[i], SLUICE_ERROR_OPERATION_ABORTED, 0);
+	pair_close(&pair);
+	free(receives);
+	fixture_end(&fixture);
+}
+
 Test(s05, s05_100_000_timers_all_run_once_and_none_early)
 {
 	struct fixture fixture;

@@ -319,7 +319,7 @@ static uint32_t random_below(uint32_t bound)
 static void random_queue(uint32_t count)
 {
 	static const uint64_t sizes[] = {0, 1, 100, 100, 100, 99, 1200, 1200, 33000, 65467, 70000};
-	struct datagram datagrams[RECORDS_MAX];
+	struct datagram datagrams[RECORDS_MAX] = {0};
 
 	for (uint32_t i = 0; i < count; i++) {
 		bool again = i && random_below(4);

@@ -227,24 +227,39 @@ static void run_to_the_end(struct scarcity *scarcity, int posts, bool timer, int
 	}
 }
 
+static void connected_pair(int fds[2])
+{
+	int listener = listen_tcp(0);
+	struct sockaddr_in address = loopback(port_of(listener));
+
+	fds[0] = new_tcp(0);
+	cr_assert_eq(connect(fds[0], (struct sockaddr *)&address, sizeof address), 0);
+	fds[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	cr_assert_geq(fds[1], 0);
+	close(listener);
+}
+
 /* Everything once. Returns whether an allocation failed on the way. */
-static bool go_through(struct file *file, long fail_at, bool and_all_after)
+static bool go_through(struct file *file, uint32_t way, long fail_at, bool and_all_after)
 {
 	struct scarcity *scarcity = __libc_calloc(1, sizeof *scarcity);
 	int fds[2], answer, posted, armed, begun;
+	struct sluice_options options;
 
 	scarcity->file = file;
 	allowed = fail_at;
 	for_good = and_all_after;
 	failed = false;
-	answer = SCARCE(sluice_engine_create(&scarcity->engine, NULL));
+	sluice_options_init(&options, sizeof options);
+	options.transmit_way = way;
+	answer = SCARCE(sluice_engine_create(&scarcity->engine, &options));
 	if (answer < 0) {
 		cr_assert_eq(answer, -ENOMEM, "create: %s", strerror(-answer));
 		cr_assert_null(scarcity->engine);
 		free(scarcity);
 		return true;
 	}
-	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	connected_pair(fds);
 	scarcity->pair.peer = fds[1];
 	answer = SCARCE(sluice_socket_attach(scarcity->engine, fds[0], &scarcity->pair.socket));
 	if (answer == 0) {
@@ -270,7 +285,7 @@ static bool go_through(struct file *file, long fail_at, bool and_all_after)
 	return failed;
 }
 
-static void one_after_the_other(bool and_all_after)
+static void one_after_the_other(uint32_t way, bool and_all_after)
 {
 	struct file file;
 	long fail_at = 0;
@@ -278,7 +293,7 @@ static void one_after_the_other(bool and_all_after)
 
 	file_new(&file, 300000, 0);
 	before = count_descriptors();
-	while (go_through(&file, fail_at, and_all_after)) {
+	while (go_through(&file, way, fail_at, and_all_after)) {
 		cr_assert_eq(count_descriptors(), before, "allocation %ld", fail_at);
 		fail_at++;
 	}
@@ -288,12 +303,18 @@ static void one_after_the_other(bool and_all_after)
 
 Test(e10, e10_a_want_of_memory_loses_no_record)
 {
-	one_after_the_other(false);
+	one_after_the_other(SLUICE_TRANSMIT_WAY_AUTO, false);
 }
 
 Test(e10, e10_a_lasting_want_of_memory_loses_no_record)
 {
-	one_after_the_other(true);
+	one_after_the_other(SLUICE_TRANSMIT_WAY_AUTO, true);
+}
+
+Test(e10, e10_a_want_of_memory_loses_no_record_by_zero_copy)
+{
+	one_after_the_other(SLUICE_TRANSMIT_WAY_ZEROCOPY, false);
+	one_after_the_other(SLUICE_TRANSMIT_WAY_ZEROCOPY, true);
 }
 
 #endif

@@ -15,18 +15,18 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Questions of one connection on their way at once, at most. A power of two. */
-#define DEPTH 16
-#define BYTES_MAX 4096
+#define QUESTION_MAX 4096
+
+/* More than a loopback socket holds. */
+#define RECEIVE_BYTES (8 << 20)
 
 /* What both processes see. */
 struct asker {
 	pid_t process;
 	int begin_fd; /* eventfds: begin, and it has ended */
 	int end_fd;
-	bool alone; /* on its core: it need not sleep between questions */
-	size_t connection_count;
-	size_t bytes;
+	struct asker_options options;
+	char question[QUESTION_MAX];
 	uint64_t questions;
 	uint64_t interval_ns;
 	struct histogram latencies;
@@ -38,7 +38,7 @@ struct connection {
 	uint64_t asked;
 	uint64_t answered;
 	size_t received; /* bytes of an answer that is not whole */
-	uint64_t due_ns[DEPTH];
+	uint64_t due_ns[ASKER_DEPTH];
 };
 
 struct round {
@@ -46,6 +46,7 @@ struct round {
 	struct connection *connections;
 	int epoll_fd;
 	uint64_t begin_ns;
+	uint64_t turn; /* of which connection it is */
 	uint64_t asked;
 	uint64_t answered;
 };
@@ -58,23 +59,43 @@ static uint64_t clock_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static void ask(struct round *round, struct connection *connection, uint64_t due_ns)
+/* So many questions at once; the memory holds a whole burst of them. */
+static void ask(struct round *round, struct connection *connection, size_t count, uint64_t due_ns)
 {
-	static const char question[BYTES_MAX];
-	size_t sent = 0;
+	const struct asker *asker = round->asker;
+	size_t bytes = count * asker->options.question_bytes, sent = 0;
 
-	while (sent < round->asker->bytes) {
-		ssize_t count = send(connection->fd, question, round->asker->bytes - sent,
+	while (sent < bytes) {
+		ssize_t taken = send(connection->fd, asker->question + sent, bytes - sent,
 				     MSG_NOSIGNAL | MSG_DONTWAIT);
 
-		if (count < 0 && errno != EAGAIN)
+		if (taken < 0 && errno != EAGAIN)
 			_exit(1);
-		sent += count > 0 ? (size_t)count : 0;
+		sent += taken > 0 ? (size_t)taken : 0;
 	}
-	connection->due_ns[connection->asked++ % DEPTH] = due_ns;
+	for (size_t i = 0; i < count; i++)
+		connection->due_ns[connection->asked++ % ASKER_DEPTH] = due_ns;
+	round->asked += count;
 }
 
-/* Everything that is due, round robin, unless a connection has too much on its way. */
+/* How many the connection may ask now. */
+static size_t may_ask(const struct round *round, const struct connection *connection)
+{
+	const struct asker_options *options = &round->asker->options;
+	uint64_t left = round->asker->questions - round->asked;
+	uint64_t open = connection->asked - connection->answered;
+
+	if (!options->bursts)
+		return open < options->depth;
+	if (open > 0)
+		return 0;
+	return left < options->depth ? (size_t)left : options->depth;
+}
+
+/*
+ * Everything that is due, round robin. As fast as it goes nothing is due at any time: a question is
+ * when it is asked.
+ */
 static void ask_due(struct round *round)
 {
 	const struct asker *asker = round->asker;
@@ -83,29 +104,29 @@ static void ask_due(struct round *round)
 	while (round->asked < asker->questions) {
 		uint64_t due = round->begin_ns + round->asked * asker->interval_ns;
 		struct connection *connection =
-			&round->connections[round->asked % asker->connection_count];
+			&round->connections[round->turn % asker->options.connections];
+		size_t count = may_ask(round, connection);
 
-		if (due > now || connection->asked - connection->answered == DEPTH)
+		if (due > now || count == 0)
 			return;
-		/* As fast as it goes nothing is due at any time: it is when it is asked. */
-		ask(round, connection, asker->interval_ns > 0 ? due : clock_ns());
-		round->asked++;
+		ask(round, connection, count, asker->interval_ns > 0 ? due : clock_ns());
+		round->turn++;
 	}
 }
 
 static void take_answers(struct round *round, struct connection *connection)
 {
-	char answers[DEPTH * BYTES_MAX];
-	ssize_t count = recv(connection->fd, answers, sizeof(answers), MSG_DONTWAIT);
+	const size_t bytes = round->asker->options.answer_bytes;
+	ssize_t count = recv(connection->fd, NULL, RECEIVE_BYTES, MSG_DONTWAIT | MSG_TRUNC);
 	uint64_t now = clock_ns();
 
 	if (count == 0 || (count < 0 && errno != EAGAIN))
 		_exit(1);
 	connection->received += count > 0 ? (size_t)count : 0;
-	while (connection->received >= round->asker->bytes) {
-		uint64_t due = connection->due_ns[connection->answered++ % DEPTH];
+	while (connection->received >= bytes) {
+		uint64_t due = connection->due_ns[connection->answered++ % ASKER_DEPTH];
 
-		connection->received -= round->asker->bytes;
+		connection->received -= bytes;
 		histogram_add(&round->asker->latencies, now - due);
 		round->answered++;
 	}
@@ -118,7 +139,7 @@ static int wait_a_while(const struct round *round, struct epoll_event *events, i
 	struct timespec time = {0};
 	uint64_t now, due;
 
-	if (asker->alone)
+	if (asker->options.alone)
 		return epoll_wait(round->epoll_fd, events, count, 0);
 	now = clock_ns();
 	due = round->begin_ns + round->asked * asker->interval_ns;
@@ -131,7 +152,7 @@ static int wait_a_while(const struct round *round, struct epoll_event *events, i
 
 static void ask_all(struct asker *asker, struct connection *connections, int epoll_fd)
 {
-	struct round round = {asker, connections, epoll_fd, clock_ns(), 0, 0};
+	struct round round = {asker, connections, epoll_fd, clock_ns(), 0, 0, 0};
 	struct epoll_event events[64];
 
 	memset(&asker->latencies, 0, sizeof(asker->latencies));
@@ -145,18 +166,29 @@ static void ask_all(struct asker *asker, struct connection *connections, int epo
 	}
 }
 
-static struct connection *accept_all(const struct asker *asker, int listener, int epoll_fd)
+static void watch(int epoll_fd, struct connection *connection)
 {
-	struct connection *connections = calloc(asker->connection_count, sizeof(*connections));
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
 
-	for (size_t i = 0; connections && i < asker->connection_count; i++) {
-		struct epoll_event event = {.events = EPOLLIN, .data.ptr = &connections[i]};
+	if (connection->fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, connection->fd, &event) != 0)
+		err(1, "asker");
+}
 
-		net_wait_readable(listener);
-		connections[i].fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (connections[i].fd < 0 ||
-		    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, connections[i].fd, &event) != 0)
-			err(1, "asker: accept");
+static struct connection *open_connections(const struct asker *asker, int listener, int epoll_fd)
+{
+	const struct receiver server = {.port = asker->options.port};
+	size_t count = asker->options.connections;
+	struct connection *connections = calloc(count, sizeof(*connections));
+
+	for (size_t i = 0; connections && i < count; i++) {
+		if (server.port) {
+			connections[i].fd = net_connect(&server);
+		} else {
+			net_wait_readable(listener);
+			connections[i].fd =
+				accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		}
+		watch(epoll_fd, &connections[i]);
 	}
 	return connections;
 }
@@ -167,7 +199,7 @@ _Noreturn static void live(struct asker *asker, int listener)
 	uint64_t order;
 	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 
-	connections = accept_all(asker, listener, epoll_fd);
+	connections = open_connections(asker, listener, epoll_fd);
 	while (connections && read(asker->begin_fd, &order, sizeof(order)) == sizeof(order)) {
 		ask_all(asker, connections, epoll_fd);
 		order = 1;
@@ -177,20 +209,19 @@ _Noreturn static void live(struct asker *asker, int listener)
 	_exit(1);
 }
 
-struct asker *asker_start(struct receiver *receiver, size_t connections, size_t bytes, int cpu,
-			  bool alone)
+struct asker *asker_start(struct receiver *receiver, const struct asker_options *options)
 {
 	struct asker *asker = mmap(NULL, sizeof(*asker), PROT_READ | PROT_WRITE,
 				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	pid_t parent = getpid();
+	pid_t parent = getpid(), process;
 	int listener = net_listen(&receiver->port);
-	pid_t process;
 
-	if (asker == MAP_FAILED)
+	if (asker == MAP_FAILED || options->question_bytes * ASKER_DEPTH > QUESTION_MAX)
 		err(1, "asker");
-	asker->connection_count = connections;
-	asker->bytes = bytes;
-	asker->alone = alone;
+	asker->options = *options;
+	for (size_t i = 0; options->question && i < ASKER_DEPTH; i++)
+		memcpy(asker->question + i * options->question_bytes, options->question,
+		       options->question_bytes);
 	asker->begin_fd = eventfd(0, EFD_CLOEXEC);
 	asker->end_fd = eventfd(0, EFD_CLOEXEC);
 	process = fork();
@@ -200,13 +231,13 @@ struct asker *asker_start(struct receiver *receiver, size_t connections, size_t 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(1);
-		net_pin(cpu);
+		net_pin(options->cpu);
 		live(asker, listener);
 	}
 	close(listener);
 	asker->process = process; /* not by both: the memory is shared */
 	receiver->process = process;
-	receiver->cpu = cpu;
+	receiver->cpu = options->cpu;
 	return asker;
 }
 

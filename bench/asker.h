@@ -17,9 +17,22 @@
 
 struct asker;
 
-/* Starts the process; receiver is filled in, for net_connect. Before any thread is started. */
-struct asker *asker_start(struct receiver *receiver, size_t connections, size_t bytes, int cpu,
-			  bool alone);
+#define ASKER_DEPTH 16
+
+struct asker_options {
+	size_t connections;
+	const char *question; /* NULL: zeros */
+	size_t question_bytes;
+	size_t answer_bytes;
+	size_t depth;  /* questions of one connection on their way at once, at most ASKER_DEPTH */
+	bool bursts;   /* so many leave together, when all before them are answered */
+	uint16_t port; /* to connect to; 0: it is connected to, by net_connect */
+	int cpu;
+	bool alone; /* on that core: it need not sleep between questions */
+};
+
+/* Starts the process; receiver is filled in. Before any thread is started. */
+struct asker *asker_start(struct receiver *receiver, const struct asker_options *options);
 
 /* Begins to ask so many questions, one every interval_ns, 0: as fast as they are answered. */
 void asker_begin(struct asker *asker, uint64_t questions, uint64_t interval_ns);

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "asker.h"
+#include "http.h"
 
 /* Connecting 10,000 sockets takes seconds on a slow machine, a turn less than one. */
 #define PATIENCE_MS 60000
@@ -77,15 +78,52 @@ static bool may_spin(const struct place *place)
 	return place->receiver_cpu != place->sender_cpu && sched_getscheduler(0) == SCHED_OTHER;
 }
 
+static void start_asker(struct bed *bed)
+{
+	const struct asker_options options = {
+		.connections = bed->load.sockets,
+		.question_bytes = bed->load.record_bytes,
+		.answer_bytes = bed->load.record_bytes,
+		.depth = ASKER_DEPTH,
+		.cpu = bed->place->receiver_cpu,
+		.alone = may_spin(bed->place),
+	};
+
+	bed->asker = asker_start(&bed->receiver, &options);
+}
+
+/* Every answer has as many bytes as the first. */
+static void start_client(struct bed *bed)
+{
+	static const char question[] = "GET /file.bin HTTP/1.1\r\nHost: localhost\r\n\r\n";
+	const struct asker_options options = {
+		.connections = bed->load.sockets,
+		.question = question,
+		.question_bytes = sizeof(question) - 1,
+		.answer_bytes = http_answer_bytes(bed->side->port, question, bed->load.file_bytes),
+		.depth = bed->load.depth,
+		.bursts = true,
+		.port = bed->side->port,
+		.cpu = bed->place->receiver_cpu,
+	};
+
+	bed->asker = asker_start(&bed->receiver, &options);
+}
+
 static void make_bed(struct bed *bed, const struct peer *peer)
 {
 	const struct place *place = bed->place;
 	const struct load *load = &bed->load;
 
 	signal(SIGPIPE, SIG_IGN);
+	if (load->kind == LOAD_HTTP) {
+		net_pin(place->sender_cpu);
+		bed->side = peer->create(&bed->load);
+		start_client(bed);
+		return;
+	}
 	if (load->kind == LOAD_ECHO)
-		bed->asker = asker_start(&bed->receiver, load->sockets, load->record_bytes,
-					 place->receiver_cpu, may_spin(place));
+		start_asker(bed);
 	else
 		receiver_start(&bed->receiver, load->receiver_mode, place->receiver_cpu,
 			       place->nap_us);
@@ -110,11 +148,15 @@ static void ask(struct bed *bed, const struct order *order, struct sample *sampl
 	const struct histogram *latencies;
 
 	asker_begin(bed->asker, order->times, order->interval_ns);
-	bed->side->run(bed->side, order->times);
+	if (bed->side->run)
+		bed->side->run(bed->side, order->times);
 	latencies = asker_end(bed->asker);
+	/* As fast as it goes they tell how many wait, not how long one has to. */
+	if (order->interval_ns == 0)
+		return;
 	sample->p50_ns = histogram_percentile(latencies, 50);
 	sample->p99_ns = histogram_percentile(latencies, 99);
-	if (bed->latencies && order->interval_ns > 0)
+	if (bed->latencies)
 		histogram_merge(bed->latencies, latencies);
 }
 
@@ -150,9 +192,7 @@ static struct sample measure(struct bed *bed, const struct order *order)
 	nanosleep(&pause, NULL);
 	/* Nor that the caches are full of the other sides' things. */
 	if (bed->asker) {
-		asker_begin(bed->asker, bed->load.sockets, 0);
-		bed->side->run(bed->side, bed->load.sockets);
-		asker_end(bed->asker);
+		ask(bed, &(struct order){.times = bed->load.sockets}, &sample);
 	} else {
 		bed->side->run(bed->side, 1);
 	}

@@ -17,7 +17,11 @@ extern const struct peer peer_sluice_echo_epoll;
 extern const struct peer peer_sluice_threads;
 extern const struct peer peer_sluice_threads_uring;
 extern const struct peer peer_sluice_threads_epoll;
+extern const struct peer peer_sluice_http;
+extern const struct peer peer_sluice_http_epoll;
 extern const struct peer peer_sluice_loop;
+extern const struct peer peer_nginx;
+extern const struct peer peer_lighttpd;
 extern const struct peer peer_loop;
 extern const struct peer peer_dotnet_send;
 extern const struct peer peer_dotnet_list;
@@ -56,6 +60,8 @@ const struct peer *const peers[] = {
 	&peer_sluice_threads,
 	&peer_sluice_threads_uring,
 	&peer_sluice_threads_epoll,
+	&peer_sluice_http,
+	&peer_sluice_http_epoll,
 	&peer_sluice_loop,
 	/* by hand */
 	&peer_gather,
@@ -85,6 +91,9 @@ const struct peer *const peers[] = {
 	&peer_dotnet_begin,
 	&peer_dotnet_packets,
 	&peer_dotnet_file,
+	/* servers */
+	&peer_nginx,
+	&peer_lighttpd,
 	/* nothing */
 	&peer_loop,
 	NULL,

@@ -30,6 +30,22 @@
 		}                                                                           \
 	}
 
+/* Requests on all connections, each when the one before it is answered, or several at once. */
+#define HTTP(name_end, words, size_bytes, its_depth, ratio)                        \
+	{                                                                          \
+		.name = "http-" name_end, .title = "HTTP, 64 connections, " words, \
+		.unit = "request", .effort = EFFORT_USUAL,                         \
+		.load = {.kind = LOAD_HTTP,                                        \
+			 .receiver_mode = RECEIVER_ASKS,                           \
+			 .sockets = 64,                                            \
+			 .records = 1,                                             \
+			 .file_bytes = (size_bytes),                               \
+			 .depth = (its_depth)},                                    \
+		.sittings = 2, .slice_factor = 6, .aims = {                        \
+			{"nginx", ratio}                                           \
+		}                                                                  \
+	}
+
 #define FILE_AIMS(ratio) .aims = {{"sendfile", ratio}, {"dotnet-packets", 1}, {"dotnet-file", 1}}
 
 /* From the page cache. */
@@ -236,6 +252,10 @@ const struct scenario scenarios[] = {
 	DATAGRAMS("1", 1, "one at a time", {"send", 1.05}),
 	DATAGRAMS("48", 48, "48 outstanding", {"gso", 1.10}, {"sendmmsg", 1}, {"send", 1}),
 	DATAGRAMS("512", 512, "512 outstanding", {"gso", 1.10}, {"sendmmsg", 1}, {"send", 1}),
+	HTTP("1K", "1 KiB", KIB, 1, 0.70),
+	HTTP("64K", "64 KiB", 64 * KIB, 1, 0.85),
+	HTTP("1M", "1 MiB", MIB, 1, 0.85),
+	HTTP("1K-pipelined", "1 KiB, 16 asked for at once", KIB, 16, 0.40),
 	{
 		.name = "loop",
 		.title = "a loop without a system call: what can be told apart here",

@@ -25,6 +25,7 @@ enum load_kind {
 	LOAD_FILE,      /* a file */
 	LOAD_ECHO,      /* answers to questions of record_bytes, on all sockets */
 	LOAD_DATAGRAMS, /* records, each a datagram, to one receiver */
+	LOAD_HTTP,      /* a file, asked for over HTTP on all sockets */
 	LOAD_THREADS,   /* records on one stream, from several threads */
 	LOAD_LOOP,      /* nothing at all */
 };
@@ -43,8 +44,10 @@ struct load {
 	size_t header_bytes; /* of them, that stand apart in memory; 0: the record is in one piece */
 	bool shared;         /* all records are the same memory */
 	uint64_t file_bytes;
-	int file_fd; /* the whole file */
-	bool cold;   /* it is put out of memory each time before it is sent */
+	int file_fd;           /* the whole file */
+	const char *directory; /* where files may be made */
+	size_t depth;          /* questions of one socket on their way at once; 0: what fits */
+	bool cold;             /* it is put out of memory each time before it is sent */
 	const struct sluice_options *options; /* for engines of ours */
 };
 
@@ -62,6 +65,8 @@ struct side {
 	uint64_t (*cpu_ns)(struct side *side);
 
 	void (*destroy)(struct side *side);
+
+	uint16_t port; /* of a server, which has no run: it is asked */
 
 	bool copied; /* what was to go without a copy was copied, the kernel said */
 };

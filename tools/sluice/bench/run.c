@@ -103,10 +103,15 @@ static void describe(const struct scenario *scenario, const struct load *load,
 		snprintf(to->family, sizeof(to->family), "%s", scenario->family);
 	snprintf(to->receiver, sizeof(to->receiver), "%s", receiver_name(load->receiver_mode));
 	to->x = scenario->x;
-	/* The rate of an echo is given, so its time says nothing. */
-	to->headline = load->kind == LOAD_ECHO ? METRIC_CPU : METRIC_WALL;
-	to->judged = METRIC_BIT(METRIC_CPU) |
-		     METRIC_BIT(load->kind == LOAD_ECHO ? METRIC_P99 : METRIC_WALL);
+	to->headline = METRIC_CPU;
+	to->judged = METRIC_BIT(METRIC_CPU);
+	/* The rate of an echo is given, so its time says nothing; that of HTTP is the client's. */
+	if (load->kind == LOAD_ECHO) {
+		to->judged |= METRIC_BIT(METRIC_P99);
+	} else if (load->kind != LOAD_HTTP) {
+		to->headline = METRIC_WALL;
+		to->judged |= METRIC_BIT(METRIC_WALL);
+	}
 }
 
 static double calls_of(const struct contender *contender, double operations)
@@ -184,7 +189,8 @@ static int prepare(const struct run *run, struct load *load)
 {
 	load->options = &run->settings->options;
 	load->file_fd = -1;
-	if (load->file_bytes > 0) {
+	load->directory = run->settings->directory;
+	if (load->file_bytes > 0 && load->kind != LOAD_HTTP) {
 		load->file_fd = file_make(run->settings->directory, load->file_bytes);
 		return load->file_fd < 0 ? load->file_fd : 0;
 	}

@@ -69,14 +69,32 @@ static const struct interval *headline(const struct result_scenario *scenario,
 	return &peer->ratio[scenario->headline];
 }
 
-/* The one that stands best against ours, or NULL. */
+/* The library on the other backend is no other. */
+static bool is_foreign(const struct result_peer *peer)
+{
+	return strncmp(peer->name, "sluice", strlen("sluice")) != 0;
+}
+
+static size_t count_foreign(const struct result_scenario *scenario)
+{
+	size_t count = 0;
+
+	for (size_t i = 1; i < scenario->peer_count; i++)
+		count += is_foreign(&scenario->peers[i]);
+	return count;
+}
+
+/* The one that stands best against ours, or NULL; one of ours where there is nobody else. */
 static const struct result_peer *best_other(const struct result_scenario *scenario)
 {
+	bool any = count_foreign(scenario) == 0;
 	const struct result_peer *best = NULL;
 
 	for (size_t i = 1; i < scenario->peer_count; i++) {
 		const struct result_peer *peer = &scenario->peers[i];
 
+		if (!any && !is_foreign(peer))
+			continue;
 		if (best == NULL ||
 		    headline(scenario, peer)->median > headline(scenario, best)->median)
 			best = peer;
@@ -89,7 +107,8 @@ static size_t count_order(const struct result_scenario *scenario, int order)
 	size_t count = 0;
 
 	for (size_t i = 1; i < scenario->peer_count; i++)
-		count += words_order(headline(scenario, &scenario->peers[i])) == order;
+		count += is_foreign(&scenario->peers[i]) &&
+			 words_order(headline(scenario, &scenario->peers[i])) == order;
 	return count;
 }
 
@@ -110,7 +129,7 @@ void words_scenario(char *text, size_t size, const struct result_scenario *scena
 	if (order < 0)
 		append(text, size, "%s is ahead of %s; %s takes %s times its %s",
 		       scenario->peers[0].title,
-		       scenario->peer_count > 2 ? "all others" : "the other", best->title, ratio,
+		       count_foreign(scenario) > 1 ? "all others" : "the other", best->title, ratio,
 		       metric);
 	else if (order == 0 && is_noisy(headline(scenario, best)))
 		append(text, size, "the noise is too large to tell %s from %s (%s times the %s)",
@@ -121,9 +140,9 @@ void words_scenario(char *text, size_t size, const struct result_scenario *scena
 	else
 		append(text, size, "%s is ahead: %s takes %s times its %s", best->title,
 		       scenario->peers[0].title, ratio, metric);
-	if (order >= 0 && scenario->peer_count > 2)
+	if (order >= 0 && count_foreign(scenario) > 1)
 		append(text, size, "; of the %zu others, ours is ahead of %zu and behind %zu",
-		       scenario->peer_count - 1, count_order(scenario, -1),
+		       count_foreign(scenario), count_order(scenario, -1),
 		       count_order(scenario, 1));
 	append(text, size, ".");
 }

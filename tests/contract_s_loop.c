@@ -295,7 +295,8 @@ static void woken_for_a_timer(uint32_t mode)
 	cr_assert_eq(sluice_timer_start(loop.fixture.engine, &timer, 10 * MILLISECOND), 0);
 	loop_kick(&loop);
 	loop_until(&loop, expirations == 3);
-	cr_assert_leq(loop.turns, 30, "%d turns for three timers", loop.turns);
+	cr_assert_leq(loop.turns, 30, "%llu turns for three timers",
+		      (unsigned long long)loop.turns);
 	assert_quiet(&loop);
 	cr_assert_eq(sluice_timer_start(loop.fixture.engine, &timer, 0), 0);
 	loop_kick(&loop);
@@ -472,7 +473,8 @@ static void carries_a_conversation(uint32_t mode)
 	cr_assert_eq(start_send(pair.socket, &game.sending, "ping", 4), 1);
 	loop_kick(&loop);
 	loop_until(&loop, game.rounds == 500);
-	cr_assert_leq(loop.turns, 500 * 8, "%d turns for 500 rounds", loop.turns);
+	cr_assert_leq(loop.turns, 500 * 8, "%llu turns for 500 rounds",
+		      (unsigned long long)loop.turns);
 	sluice_socket_close(pair.socket);
 	loop_kick(&loop);
 	assert_quiet(&loop);

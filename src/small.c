@@ -52,7 +52,8 @@ static bool wants_reading(const struct sluice_engine *engine, const struct sluic
 {
 	struct sluice__plan_file facts = {
 		.way = engine->options.file_way,
-		.sendfile = engine->capabilities & SLUICE_CAPABILITY_SENDFILE,
+		/* Not the capabilities: those that the engine learns of change in its own thread. */
+		.sendfile = !(engine->options.disable & SLUICE_CAPABILITY_SENDFILE),
 		.copy = packets->copy,
 		.joins_memory = packets->count > 1,
 		.count = part->count,

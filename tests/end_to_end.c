@@ -20,6 +20,9 @@
 #define ITEMS_OF_A_THREAD 90
 #define ITEMS_OF_THE_ENGINE 90
 
+/* All but the ring itself. */
+#define CAPABILITIES_TO_SPARE ((uint32_t)SLUICE_CAPABILITY_UDP_GSO * 2 - 1 - SLUICE_CAPABILITY_RING)
+
 static uint64_t seed;
 
 struct scene {
@@ -202,13 +205,15 @@ static struct sluice_options random_options(struct random *random)
 	options.gather_bytes = gathers[below(random, 4)];
 	options.ring_entries = entries[below(random, 3)];
 	options.handler_budget = (uint32_t)below(random, 5);
-	options.transmit_way = (uint32_t)below(random, SLUICE_TRANSMIT_WAY_RING + 1);
+	options.transmit_way = (uint32_t)below(random, SLUICE_TRANSMIT_WAY_ZEROCOPY + 1);
 	options.file_way = (uint32_t)below(random, SLUICE_FILE_WAY_SPLICE + 1);
 	options.file_slice_bytes = 4096 << below(random, 9);
 	options.fetch_window_bytes = 4096 << below(random, 8);
 	options.zerocopy = (uint32_t)below(random, SLUICE_ZEROCOPY_ALWAYS + 1);
 	options.zerocopy_bytes = below(random, 65536);
 	options.handler_threads_max = 1 + (uint32_t)below(random, 8);
+	if (one_in(random, 2))
+		options.disable = (uint32_t)next_random(random) & CAPABILITIES_TO_SPARE;
 	return options;
 }
 

@@ -20,6 +20,10 @@
 /* More than a loopback socket holds, so that one call empties it. */
 #define RECEIVE_BYTES (8 << 20)
 
+/* What a slow reader takes at a time, and how long it sleeps in between: about 100 MB a second. */
+#define CRAWL_BYTES (128 << 10)
+#define CRAWL_US 1000
+
 /* What 10,000 sockets need, and what else there is. */
 #define DESCRIPTORS 20000
 
@@ -97,10 +101,10 @@ static void accept_all(int epoll_fd, int listener)
 		err(1, "receiver: accept");
 }
 
-static void receive_some(int fd, int flags)
+static void receive_some(int fd, size_t bytes, int flags)
 {
 	static char buffer[RECEIVE_BYTES];
-	ssize_t got = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT | flags);
+	ssize_t got = recv(fd, buffer, bytes, MSG_DONTWAIT | flags);
 
 	if (got == 0 || (got < 0 && errno != EAGAIN))
 		close(fd);
@@ -125,7 +129,8 @@ static void receive_datagrams(int fd, int flags)
 
 _Noreturn static void receive_for_ever(int listener, int datagrams, const struct receiver *receiver)
 {
-	int flags = receiver->mode == RECEIVER_DISCARDS ? MSG_TRUNC : 0;
+	int flags = receiver->mode == RECEIVER_COPIES ? 0 : MSG_TRUNC;
+	size_t bytes = receiver->mode == RECEIVER_CRAWLS ? CRAWL_BYTES : RECEIVE_BYTES;
 	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event events[256];
 
@@ -142,7 +147,7 @@ _Noreturn static void receive_for_ever(int listener, int datagrams, const struct
 			else if (events[i].data.fd == datagrams)
 				receive_datagrams(datagrams, flags);
 			else
-				receive_some(events[i].data.fd, flags);
+				receive_some(events[i].data.fd, bytes, flags);
 		}
 		if (receiver->nap_us)
 			usleep((useconds_t)receiver->nap_us);
@@ -195,6 +200,8 @@ void receiver_start(struct receiver *receiver, enum receiver_mode mode, int cpu,
 	int listener, datagrams;
 
 	*receiver = (struct receiver){.mode = mode, .nap_us = nap_us, .cpu = cpu};
+	if (mode == RECEIVER_CRAWLS)
+		receiver->nap_us = CRAWL_US;
 	listener = net_listen(&receiver->port);
 	datagrams = bind_to_loopback(&receiver->datagram_port);
 	receiver->process = fork();
@@ -219,7 +226,7 @@ void receiver_stop(struct receiver *receiver)
 
 const char *receiver_name(enum receiver_mode mode)
 {
-	static const char *const names[RECEIVER_MODES] = {"discards", "copies", "asks"};
+	static const char *const names[RECEIVER_MODES] = {"discards", "copies", "crawls", "asks"};
 
 	return names[mode];
 }

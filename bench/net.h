@@ -17,6 +17,7 @@ extern "C" {
 enum receiver_mode {
 	RECEIVER_DISCARDS, /* MSG_TRUNC: the bytes are dropped where they are */
 	RECEIVER_COPIES,   /* into a buffer, as a real peer would */
+	RECEIVER_CRAWLS,   /* drops them, too, but only some of them every millisecond */
 	RECEIVER_ASKS,     /* it waits for answers to its questions: asker.h */
 	RECEIVER_MODES
 };

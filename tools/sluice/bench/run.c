@@ -105,10 +105,10 @@ static void describe(const struct scenario *scenario, const struct load *load,
 	to->x = scenario->x;
 	to->headline = METRIC_CPU;
 	to->judged = METRIC_BIT(METRIC_CPU);
-	/* The rate of an echo is given, so its time says nothing; that of HTTP is the client's. */
+	/* Where the other side decides how fast it goes, time says nothing. */
 	if (load->kind == LOAD_ECHO) {
 		to->judged |= METRIC_BIT(METRIC_P99);
-	} else if (load->kind != LOAD_HTTP) {
+	} else if (load->kind != LOAD_HTTP && load->receiver_mode != RECEIVER_CRAWLS) {
 		to->headline = METRIC_WALL;
 		to->judged |= METRIC_BIT(METRIC_WALL);
 	}

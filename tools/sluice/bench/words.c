@@ -50,6 +50,9 @@ const char *words_metric(enum metric metric)
 
 int words_order(const struct interval *ratio)
 {
+	/* Too few rounds to tell anything. */
+	if (ratio->confidence < 0.9)
+		return 0;
 	if (ratio->high < 1 && ratio->median < 1 - LEVEL)
 		return -1;
 	if (ratio->low > 1 && ratio->median > 1 + LEVEL)
@@ -60,7 +63,7 @@ int words_order(const struct interval *ratio)
 /* An interval that could hide anything that matters. */
 static bool is_noisy(const struct interval *ratio)
 {
-	return ratio->high > 1.2 * ratio->low;
+	return ratio->high > 1.2 * ratio->low || ratio->confidence < 0.9;
 }
 
 static const struct interval *headline(const struct result_scenario *scenario,

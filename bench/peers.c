@@ -19,6 +19,7 @@ extern const struct peer peer_sluice_threads_uring;
 extern const struct peer peer_sluice_threads_epoll;
 extern const struct peer peer_sluice_http;
 extern const struct peer peer_sluice_http_epoll;
+extern const struct peer peer_sluice_apm;
 extern const struct peer peer_sluice_loop;
 extern const struct peer peer_nginx;
 extern const struct peer peer_lighttpd;
@@ -51,6 +52,7 @@ const struct peer *const peers[] = {
 	&peer_sluice,
 	&peer_sluice_uring,
 	&peer_sluice_epoll,
+	&peer_sluice_apm,
 	&peer_sluice_file,
 	&peer_sluice_file_uring,
 	&peer_sluice_file_epoll,

@@ -6,7 +6,8 @@
  * - the 99 % intervals of the ratio before and after do not touch, so that the noise of neither run
  *   explains it, and
  * - the medians differ by 5 % or more, which is beyond what new sockets and another day do, and
- * - it shows against more than half of the peers that both runs have: else it is the peer's.
+ * - it shows against more than half of the peers that both runs have, this library in other ways
+ *   not counted: else it is the peer's.
  *
  * Pure.
  */

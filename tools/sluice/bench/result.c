@@ -154,6 +154,11 @@ const struct result_peer *result_find_peer(const struct result_scenario *scenari
 	return NULL;
 }
 
+bool result_is_foreign(const struct result_peer *peer)
+{
+	return strncmp(peer->name, "sluice", strlen("sluice")) != 0;
+}
+
 void result_free(struct result *result)
 {
 	for (size_t i = 0; i < result->scenario_count; i++) {

@@ -72,18 +72,12 @@ static const struct interval *headline(const struct result_scenario *scenario,
 	return &peer->ratio[scenario->headline];
 }
 
-/* The library on the other backend is no other. */
-static bool is_foreign(const struct result_peer *peer)
-{
-	return strncmp(peer->name, "sluice", strlen("sluice")) != 0;
-}
-
 static size_t count_foreign(const struct result_scenario *scenario)
 {
 	size_t count = 0;
 
 	for (size_t i = 1; i < scenario->peer_count; i++)
-		count += is_foreign(&scenario->peers[i]);
+		count += result_is_foreign(&scenario->peers[i]);
 	return count;
 }
 
@@ -96,7 +90,7 @@ static const struct result_peer *best_other(const struct result_scenario *scenar
 	for (size_t i = 1; i < scenario->peer_count; i++) {
 		const struct result_peer *peer = &scenario->peers[i];
 
-		if (!any && !is_foreign(peer))
+		if (!any && !result_is_foreign(peer))
 			continue;
 		if (best == NULL ||
 		    headline(scenario, peer)->median > headline(scenario, best)->median)
@@ -110,7 +104,7 @@ static size_t count_order(const struct result_scenario *scenario, int order)
 	size_t count = 0;
 
 	for (size_t i = 1; i < scenario->peer_count; i++)
-		count += is_foreign(&scenario->peers[i]) &&
+		count += result_is_foreign(&scenario->peers[i]) &&
 			 words_order(headline(scenario, &scenario->peers[i])) == order;
 	return count;
 }

@@ -234,16 +234,18 @@ Test(d02, d02_the_file_is_closed_before_it_is_over)
 {
 	struct scene scene;
 	struct call call;
-	int descriptors;
+	int descriptors = 0;
 
 	scene_begin(&scene, 100, 0);
 	call_init(&call, &scene.fixture, scene.pair.socket);
-	descriptors = count_descriptors();
 	for (int i = 0; i < 100; i++) {
 		cr_assert_eq(sluice_begin_send_file(call.socket, scene.file.path, NULL, 0, NULL, 0,
 						    0, NULL, NULL, &call.result),
 			     0);
 		run_until(&scene.fixture, sluice_async_result_is_completed(call.result));
+		/* The first may leave a pipe in the pool. */
+		if (i == 0)
+			descriptors = count_descriptors();
 		cr_assert_eq(count_descriptors(), descriptors);
 		read_pattern(scene.pair.peer, 100, 0);
 	}

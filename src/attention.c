@@ -83,6 +83,9 @@ void sluice__attention_want_now(struct sluice_socket *socket, uint32_t wants)
 	struct sluice_engine *engine = socket->engine;
 
 	sluice__attention_want(socket, wants);
+	/* A ring that has not been used yet takes no more than it has room for. */
+	if ((wants & (SLUICE__WANT_ACCEPT | SLUICE__WANT_RECEIVE)) && !sluice__is_owner(engine))
+		return;
 	if (sluice__may_act(engine) && !sluice__dead(engine)) {
 		sluice__mailbox_take(engine);
 		sluice__attention_take(engine);

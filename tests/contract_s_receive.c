@@ -215,6 +215,37 @@ static void assert_flows_beside(struct fixture *fixture)
 	free(consumer);
 }
 
+/* The first use of an engine is its first turn: until then nothing leaves for the kernel. */
+Test(s01, s01_more_are_started_before_the_first_turn_than_the_ring_has_entries)
+{
+	enum {
+		STREAMS = 50
+	};
+	struct sluice_options options;
+	struct fixture fixture;
+	struct pair pairs[STREAMS];
+	struct consumer *consumers = calloc(STREAMS, sizeof *consumers);
+
+	cr_assert_eq(sluice_options_init(&options, sizeof options), 0);
+	options.ring_entries = 4;
+	fixture_begin_with(&fixture, &options);
+	for (int i = 0; i < STREAMS; i++) {
+		unix_pair(&fixture, &pairs[i], SOCK_STREAM);
+		consumer_init(&consumers[i], &fixture, pairs[i].socket);
+		cr_assert_eq(start_consuming(&consumers[i]), 0);
+	}
+	for (int i = 0; i < STREAMS; i++)
+		write_pattern(pairs[i].peer, 100, 0);
+	for (int i = 0; i < STREAMS; i++)
+		run_until(&fixture, consumers[i].position == 100);
+	for (int i = 0; i < STREAMS; i++) {
+		cr_assert_eq(consumers[i].terminals, 0);
+		pair_close(&pairs[i]);
+	}
+	fixture_end(&fixture);
+	free(consumers);
+}
+
 Test(s01, s01_buffers_are_released_in_any_order)
 {
 	struct flow flow;

@@ -119,10 +119,15 @@ static void drain(struct round *round, size_t count)
 
 static void round_begin(struct round *round)
 {
+	struct sluice_options options;
+
 	count_allocations();
+	cr_assert_eq(sluice_options_init(&options, sizeof options), 0);
+	/* A second one may still be starting, or be made later, while the first is not yet idle. */
+	options.handler_threads_max = 1;
 	round->memory = pattern_new(MIB, 0);
 	file_new(&round->file, 2 * MIB, 0);
-	files_begin(&round->fixture, NULL);
+	files_begin(&round->fixture, &options);
 	tcp_pair(&round->fixture, &round->pair, SMALL);
 	round->operations = operations_new(&round->fixture, RECORDS);
 }

@@ -93,7 +93,7 @@ Test(d01, d01_an_empty_path_is_refused)
 }
 
 /* Without O_NONBLOCK the open would wait for a writer, and the test for its time-out. */
-Test(d01, d01_a_fifo_is_refused_and_does_not_block_the_caller, .timeout = 20)
+Test(d01, d01_a_fifo_is_refused_and_does_not_block_the_caller)
 {
 	struct directory directory;
 

@@ -18,7 +18,7 @@ static void skip_where_spliced(void)
 		cr_skip("a splice wants descriptors for its pipe");
 }
 
-Test(d05, d05_a_path_that_fails_sends_nothing_and_closes_the_others, .timeout = 30)
+Test(d05, d05_a_path_that_fails_sends_nothing_and_closes_the_others)
 {
 	struct scene scene;
 	struct sluice_packet packets[4];
@@ -263,7 +263,7 @@ Test(d05, d05_paths_are_opened_by_the_starting_call)
 /* ---- thirty thousand ---- */
 
 /* .NET leaks one descriptor each until it collects, and fails at call 19,944. */
-Test(d05, d05_thirty_thousand_sends_of_a_path_under_a_limit_of_64_descriptors, .timeout = 50)
+Test(d05, d05_thirty_thousand_sends_of_a_path_under_a_limit_of_64_descriptors)
 {
 	enum {
 		SENDS = 30000,

@@ -104,7 +104,7 @@ Test(d10, d10_slow_readers_cost_no_turns)
 /* Many gibibytes from a hot file: never done while the others are at it. */
 #define REPEATS 1000
 
-Test(d10, d10_a_fast_reader_of_a_large_file_starves_nobody, .timeout = 40)
+Test(d10, d10_a_fast_reader_of_a_large_file_starves_nobody)
 {
 	struct sluice_packet *packets = calloc(REPEATS, sizeof *packets);
 	struct scene scene;

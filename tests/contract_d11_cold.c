@@ -345,7 +345,7 @@ Test(d11, d11_a_cold_file_that_is_given_up_while_it_is_fetched_leaves_nothing)
 #define READERS 100
 
 /* The daemon's worst afternoon: a hundred that asked for cold files and read none of them. */
-Test(d11, d11_a_hundred_slow_readers_of_cold_files_delay_nobody, .timeout = 40)
+Test(d11, d11_a_hundred_slow_readers_of_cold_files_delay_nobody)
 {
 	struct sluice_options options = files_options();
 	struct scene scene;

@@ -94,7 +94,7 @@ Test(cases, case_123456_bytes_in_begins_of_lists_with_an_empty_segment)
 	act_end(&act, TOTAL);
 }
 
-Test(cases, case_five_buffers_of_12345678_bytes_in_one_begin, .timeout = 30)
+Test(cases, case_five_buffers_of_12345678_bytes_in_one_begin)
 {
 	const size_t length = 12345678;
 	struct iovec segments[5];

@@ -195,7 +195,7 @@ static int64_t begin_again(struct call *call)
 }
 
 /* .NET runs handlers and callbacks inside the calls that start, and its stack overflows. */
-Test(faults, fault_10_operations_started_in_handlers_and_callbacks_do_not_nest, .timeout = 50)
+Test(faults, fault_10_operations_started_in_handlers_and_callbacks_do_not_nest)
 {
 	struct fixture fixture;
 	struct pair pair;

@@ -153,7 +153,7 @@ static void *discard(void *token)
 }
 
 /* .NET says -2,147,483,549. */
-Test(faults, fault_09_more_than_two_gibibytes_are_counted, .timeout = 50)
+Test(faults, fault_09_more_than_two_gibibytes_are_counted)
 {
 	struct scene scene;
 	struct sluice_packet packets[33];
@@ -199,7 +199,7 @@ Test(faults, fault_11_packets_done_at_once_say_so_and_run_no_handler)
 }
 
 /* .NET waits in open(2) until somebody writes to the fifo. */
-Test(faults, fault_13_a_fifo_as_path_blocks_nobody, .timeout = 20)
+Test(faults, fault_13_a_fifo_as_path_blocks_nobody)
 {
 	char path[] = "fault-fifo-XXXXXX";
 	struct scene scene;

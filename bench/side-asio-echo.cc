@@ -105,22 +105,6 @@ struct side *create(const struct load *load)
 	return &self->side;
 }
 
-struct peer describe()
-{
-	struct peer peer = {};
-
-#ifdef ASIO_HAS_IO_URING
-	peer.name = "asio-uring";
-	peer.title = "Asio on io_uring";
-#else
-	peer.name = "asio-epoll";
-	peer.title = "Asio on epoll";
-#endif
-	peer.loads = LOADS(LOAD_ECHO);
-	peer.create = create;
-	return peer;
-}
-
 } // namespace
 
-const struct peer PEER = describe();
+const struct peer PEER = asio_peer(LOADS(LOAD_ECHO), create);

@@ -129,48 +129,9 @@ static struct side *create_on(const struct load *load, uint32_t backend)
 	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
 	self->load = *load;
 	self->engine = side_sluice_engine(load, backend);
-	/* A ring that was never used takes no more receives than it has entries. */
-	side_sluice_check(sluice_engine_run(self->engine, 0), "sluice_engine_run");
 	make_answers(self, load->options->receive_buffers + 1);
 	attach_sockets(self);
 	return &self->side;
 }
 
-static struct side *create(const struct load *load)
-{
-	return create_on(load, SLUICE_BACKEND_AUTO);
-}
-
-static struct side *create_uring(const struct load *load)
-{
-	return create_on(load, SLUICE_BACKEND_URING);
-}
-
-static struct side *create_epoll(const struct load *load)
-{
-	return create_on(load, SLUICE_BACKEND_EPOLL);
-}
-
-const struct peer peer_sluice_echo = {
-	.name = "sluice",
-	.title = "sluice",
-	.loads = LOADS(LOAD_ECHO),
-	.create = create,
-};
-
-const struct peer peer_sluice_echo_uring = {
-	.name = "sluice-uring",
-	.title = "sluice on io_uring",
-	.loads = LOADS(LOAD_ECHO),
-	.suits = side_sluice_suits_uring,
-	.lacks = side_sluice_lacks_uring,
-	.create = create_uring,
-};
-
-const struct peer peer_sluice_echo_epoll = {
-	.name = "sluice-epoll",
-	.title = "sluice on epoll",
-	.loads = LOADS(LOAD_ECHO),
-	.suits = side_sluice_suits_epoll,
-	.create = create_epoll,
-};
+SIDE_SLUICE_PEERS(peer_sluice_echo, LOADS(LOAD_ECHO), create_on);

@@ -157,41 +157,4 @@ static struct side *create_on(const struct load *load, uint32_t backend)
 	return &self->side;
 }
 
-static struct side *create(const struct load *load)
-{
-	return create_on(load, SLUICE_BACKEND_AUTO);
-}
-
-static struct side *create_uring(const struct load *load)
-{
-	return create_on(load, SLUICE_BACKEND_URING);
-}
-
-static struct side *create_epoll(const struct load *load)
-{
-	return create_on(load, SLUICE_BACKEND_EPOLL);
-}
-
-const struct peer peer_sluice = {
-	.name = "sluice",
-	.title = "sluice",
-	.loads = LOADS(LOAD_RECORDS) | LOADS(LOAD_DATAGRAMS),
-	.create = create,
-};
-
-const struct peer peer_sluice_uring = {
-	.name = "sluice-uring",
-	.title = "sluice on io_uring",
-	.loads = LOADS(LOAD_RECORDS) | LOADS(LOAD_DATAGRAMS),
-	.suits = side_sluice_suits_uring,
-	.lacks = side_sluice_lacks_uring,
-	.create = create_uring,
-};
-
-const struct peer peer_sluice_epoll = {
-	.name = "sluice-epoll",
-	.title = "sluice on epoll",
-	.loads = LOADS(LOAD_RECORDS) | LOADS(LOAD_DATAGRAMS),
-	.suits = side_sluice_suits_epoll,
-	.create = create_epoll,
-};
+SIDE_SLUICE_PEERS(peer_sluice, LOADS(LOAD_RECORDS) | LOADS(LOAD_DATAGRAMS), create_on);

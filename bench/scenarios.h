@@ -40,9 +40,6 @@ struct scenario {
 extern const struct scenario scenarios[];
 extern const size_t scenario_count;
 
-/* The scenario of that name, or NULL. */
-const struct scenario *scenarios_find(const char *name);
-
 /* The aim against that peer, or 0. */
 double scenario_aim(const struct scenario *scenario, const char *peer);
 

@@ -381,6 +381,9 @@ int sluice__lone_start(struct sluice_socket *socket, struct sluice_args *args);
 bool sluice__file_transmit(struct sluice_socket *socket);
 /* What an attempt at count bytes of the head's file gave. */
 bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t taken);
+/* Which way a part that is a file goes: SLUICE__PLAN_SENDFILE, _READ, _SPLICE. */
+int sluice__file_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
+		     const struct sluice__part *part);
 /* An attempt at a slice by sendfile(2): bytes or -errno. */
 int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset, uint64_t count);
 /* The head ends early: takes the cork off, leaves the window that is fetched for it. */

@@ -107,12 +107,13 @@ int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset,
 	return taken;
 }
 
-static int way_of(const struct sluice_engine *engine, const struct sluice__packets *packets,
-		  const struct sluice__part *part)
+int sluice__file_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
+		     const struct sluice__part *part)
 {
 	struct sluice__plan_file facts = {
 		.way = engine->options.file_way,
-		.sendfile = engine->capabilities & SLUICE_CAPABILITY_SENDFILE,
+		/* Not the capabilities: those that the engine learns of change in its own thread. */
+		.sendfile = !(engine->options.disable & SLUICE_CAPABILITY_SENDFILE),
 		.copy = packets->copy,
 		.joins_memory = packets->count > 1,
 		.count = part->count,
@@ -134,7 +135,7 @@ static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *
 		engine->sleeps = sluice__sleeps();
 		engine->slices_ns = sluice__now();
 	}
-	switch (way_of(socket->engine, packets, part)) {
+	switch (sluice__file_way(socket->engine, packets, part)) {
 	case SLUICE__PLAN_READ:
 		return send_by_reading(socket, part->fd, offset, count, more);
 	case SLUICE__PLAN_SPLICE:
@@ -236,7 +237,7 @@ static void finish(struct sluice_socket *socket, struct sluice_args *args)
 /* The part that is being sent has just gone whole. */
 static void count_way(struct sluice_engine *engine, struct sluice__packets *packets)
 {
-	switch (way_of(engine, packets, sluice__packets_part(packets))) {
+	switch (sluice__file_way(engine, packets, sluice__packets_part(packets))) {
 	case SLUICE__PLAN_READ:
 		/* Small files are read, and counted, in the thread that starts. */
 		__atomic_fetch_add(&engine->statistics.files_read, 1, __ATOMIC_RELAXED);

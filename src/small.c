@@ -50,17 +50,8 @@ void sluice__bounces_free(struct sluice_engine *engine)
 static bool wants_reading(const struct sluice_engine *engine, const struct sluice__packets *packets,
 			  const struct sluice__part *part)
 {
-	struct sluice__plan_file facts = {
-		.way = engine->options.file_way,
-		/* Not the capabilities: those that the engine learns of change in its own thread. */
-		.sendfile = !(engine->options.disable & SLUICE_CAPABILITY_SENDFILE),
-		.copy = packets->copy,
-		.joins_memory = packets->count > 1,
-		.count = part->count,
-		.read_bytes = engine->options.file_read_bytes,
-	};
-
-	return part->kind == SLUICE__PART_FILE && sluice__plan_file(&facts) == SLUICE__PLAN_READ &&
+	return part->kind == SLUICE__PART_FILE &&
+	       sluice__file_way(engine, packets, part) == SLUICE__PLAN_READ &&
 	       part->count <= BLOCK - packets->bounce_used;
 }
 

@@ -50,7 +50,6 @@ enum {
 	SLUICE__ENDED = 1 << 9,      /* the descriptor is gone */
 	SLUICE__DESTROYED = 1 << 10, /* the caller has given the handle up */
 	SLUICE__GRACEFUL = 1 << 11,  /* closes when the queue is empty */
-	SLUICE__LINGERING = 1 << 12, /* the linger node is armed */
 	SLUICE__END_ON_GIVE_UP = 1 << 13,
 	SLUICE__DEAD = 1 << 16,     /* in the list of the dead */
 	SLUICE__MARKED = 1 << 17,   /* a record in flight is to be given up */

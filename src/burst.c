@@ -2,12 +2,7 @@
 #include "burst.h"
 
 #include <netinet/in.h>
-#include <netinet/udp.h>
 #include <string.h>
-
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
 
 #define TOO_MANY (SLUICE__BURST_SEGMENTS + 1)
 

@@ -8,8 +8,14 @@
 #ifndef SLUICE_SRC_BURST_H
 #define SLUICE_SRC_BURST_H
 
+#include <netinet/udp.h>
+
 #include "backend.h"
 #include "record.h"
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
 
 #define SLUICE__BURST_MESSAGES 64u   /* in one sendmmsg, or one submission */
 #define SLUICE__BURST_SEGMENTS 1024u /* of one message: the kernel's UIO_MAXIOV */

@@ -7,16 +7,11 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/udp.h>
 #include <sluice/args.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "engine.h"
-
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
 
 /* Records of one socket in one turn, before the next socket's. */
 #define RECORDS 256

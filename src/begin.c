@@ -114,36 +114,43 @@ static int try_datagram(struct sluice_socket *socket, struct sluice_args *args)
 }
 
 /*
- * Any other record: through the queue, as it would go in the turn, but what ends is looked for
- * here instead of being handed to its handler.
+ * Through the queue, as it would go in the turn, but what ends is looked for here instead of being
+ * handed to its handler. Between the two stands what is to be tried.
  */
-static int try_queued(struct sluice_socket *socket, struct sluice_args *args)
+static void push_aside(struct sluice_socket *socket, struct sluice_args *args,
+		       struct sluice__chain *mine)
 {
-	struct sluice_engine *engine = socket->engine;
-	struct sluice__chain mine;
-
-	sluice__chain_init(&mine);
-	engine->sink = &mine;
+	sluice__chain_init(mine);
+	socket->engine->sink = mine;
 	push(socket, args);
-	sluice__transmit_now(socket);
+}
+
+static int ended_aside(struct sluice_engine *engine, struct sluice_args *args,
+		       const struct sluice__chain *mine)
+{
 	sluice__sigpipe_unmask(engine);
 	engine->sink = &engine->done;
-	return mine.first ? finished(engine, args) : 1;
+	return mine->first ? finished(engine, args) : 1;
+}
+
+/* Any other record. */
+static int try_queued(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct sluice__chain mine;
+
+	push_aside(socket, args, &mine);
+	sluice__transmit_now(socket);
+	return ended_aside(socket->engine, args, &mine);
 }
 
 int sluice__begin_tried_file(struct sluice_socket *socket, struct sluice_args *args, uint64_t count,
 			     int64_t taken)
 {
-	struct sluice_engine *engine = socket->engine;
 	struct sluice__chain mine;
 
-	sluice__chain_init(&mine);
-	engine->sink = &mine;
-	push(socket, args);
+	push_aside(socket, args, &mine);
 	sluice__file_tried(socket, count, taken);
-	sluice__sigpipe_unmask(engine);
-	engine->sink = &engine->done;
-	return mine.first ? finished(engine, args) : 1;
+	return ended_aside(socket->engine, args, &mine);
 }
 
 static bool is_lone_datagram(uint32_t refuse, const struct sluice_args *args)

@@ -454,7 +454,7 @@ Test(b08, b08_a_size_that_the_user_has_set_is_left_alone)
 	fixture_begin(&scene.fixture);
 	fd = new_sender(&scene.post);
 	if (setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof size) < 0)
-		cr_skip("udp-gso");
+		cr_skip("this kernel does not cut datagrams up");
 	scene.post.socket = attach(&scene.fixture, fd);
 	scene.operations = operations_new(&scene.fixture, SENDS_MAX);
 	scene.bytes = pattern_new(LARGEST + 251, 0);

@@ -4,7 +4,15 @@
 # callgrind, and its system calls, by strace. Both are the difference between two runs of
 # bench/count that differ in the number of records, divided by that number.
 #
-#   bench/instructions.sh [BUILD]     BUILD: a release build with -Dbench=enabled (build/bench)
+#   bench/instructions.sh [BUILD [WHAT...]]
+#
+# BUILD is a release build with -Dbench=enabled (build/bench); WHAT is any of
+#   records   what a record of each kind costs
+#   reaped    what of it is left once the ring has completed a request: the way from the entry of the
+#             turn that finds the completions to the return from the handlers (io_uring only)
+#   growth    what a record costs when more sockets have one, or when more are queued on one
+#   calls     system calls
+# and by default all of them.
 #
 # Instructions count from the entry of the starting call to the return from the (empty) handler:
 # what runs inside sluice_send_async or sluice_send_packets_async, sluice_batch_end and
@@ -15,6 +23,8 @@ set -eu
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${1:-$root/build/bench}
+[ $# -eq 0 ] || shift
+[ $# -gt 0 ] || set -- records reaped growth calls
 count=$build/bench/count
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -26,14 +36,19 @@ export LC_ALL=C LD_BIND_NOW=1
 	exit 1
 }
 
-# profile MODE N: runs it under callgrind; prints "instructions function", most first.
-profile() {
-	local out=$work/$1-$2.callgrind
+starting_to_handler="sluice_send_async sluice_send_packets_async sluice_batch_end sluice_engine_run"
 
-	valgrind --tool=callgrind --callgrind-out-file="$out" --collect-atstart=no \
-		--toggle-collect=sluice_send_async --toggle-collect=sluice_batch_end \
-		--toggle-collect=sluice_engine_run --toggle-collect=sluice_send_packets_async \
-		"$count" "$1" "$2" >"$work/backend" 2>"$work/valgrind.log" || {
+# profile FUNCTIONS MODE N [ROUNDS]: runs it under callgrind, which counts what runs inside these
+# functions; prints "instructions function".
+profile() {
+	local functions=$1 function toggles=() out=$work/callgrind
+	shift
+
+	for function in $functions; do
+		toggles+=("--toggle-collect=$function")
+	done
+	valgrind --tool=callgrind --callgrind-out-file="$out" --collect-atstart=no "${toggles[@]}" \
+		"$count" "$@" >"$work/backend" 2>"$work/valgrind.log" || {
 		cat "$work/valgrind.log" >&2
 		exit 1
 	}
@@ -47,20 +62,59 @@ profile() {
 		END { for (name in sum) print sum[name], name }'
 }
 
-# instructions MODE AIM: the slope between 512 and 1,024 records, and where it comes from.
+# instructions MODE AIM [NAME FUNCTIONS]: the slope between 512 and 1,024 records, and where it comes
+# from.
 instructions() {
-	profile "$1" 512 >"$work/512"
-	profile "$1" 1024 >"$work/1024"
-	awk -v mode="$1" -v aim="$2" -v backend="$(cat "$work/backend")" '
+	local name=${3:-$1} functions=${4:-$starting_to_handler}
+
+	profile "$functions" "$1" 512 >"$work/512"
+	profile "$functions" "$1" 1024 >"$work/1024"
+	awk -v name="$name" -v aim="$2" -v backend="$(cat "$work/backend")" '
 		NR == FNR { less[$2] = $1; next }
 		{ slope[$2] = ($1 - less[$2]) / 512; sum += slope[$2] }
 		END {
-			printf "%-9s %-6s %7.1f instructions a record%s\n", mode, backend, sum,
+			printf "%-16s %-6s %7.1f instructions a record%s\n", name, backend, sum,
 				aim == "" ? "" : sprintf(" (aim: at most %d)", aim)
 			for (name in slope)
 				if (slope[name] > 0.05 || slope[name] < -0.05)
-					printf "%24.1f %s\n", slope[name], name | "sort -rn"
+					printf "%31.1f %s\n", slope[name], name | "sort -rn"
 		}' "$work/512" "$work/1024"
+}
+
+# a_record MODE N: in a batch of N after another, from the difference that more batches make.
+a_record() {
+	local rounds=$((10000 / $2))
+	[ "$rounds" -gt 0 ] || rounds=1
+
+	profile "$starting_to_handler" "$1" "$2" "$rounds" >"$work/less"
+	profile "$starting_to_handler" "$1" "$2" $((3 * rounds)) >"$work/more"
+	awk -v records=$((2 * rounds * $2)) '
+		NR == FNR { less += $1; next }
+		{ more += $1 }
+		END { printf "%.1f\n", (more - less) / records }' "$work/less" "$work/more"
+}
+
+# growth MODE WHAT N...: what a record costs for each N, and the largest factor by which it costs more
+# for a greater N than for a smaller one.
+growth() {
+	local mode=$1 what=$2 n
+	shift 2
+
+	for n; do
+		echo "$n $(a_record "$mode" "$n")"
+	done >"$work/growth"
+	awk -v what="$what" -v backend="$(cat "$work/backend")" '
+		{
+			all = all sprintf("%s %d: %.1f", NR > 1 ? "," : "", $1, $2)
+			if (NR == 1 || $2 < least) { least = $2; at = $1 }
+			if (NR == 1 || $2 / least > most) { most = $2 / least; from = at; to = $1 }
+		}
+		END {
+			printf "%-16s %-6s instructions a record, by %s:%s\n", "growth", backend, what, all
+			printf "%31.2f at most", most
+			if (most > 1) printf ", from %d to %d", from, to
+			printf " (aim: 1.2)\n"
+		}' "$work/growth"
 }
 
 # calls MODE N: the system calls of the sender, without its wait for the end of the receiver.
@@ -81,20 +135,52 @@ system_calls() {
 				which = which sprintf(" %s %+d", $2, $1 - less[$2])
 		}
 		END {
-			printf "%-9s %7.3f system calls a record;%s\n", mode, sum / 512,
+			printf "%-16s %7.3f system calls a record;%s\n", mode, sum / 512,
 				which == "" ? " none more for 512 records more" : which
 		}' "$work/512" "$work/1024"
 }
 
-instructions gathered 100
-instructions batches ''
-instructions eager 200
-instructions sockets ''
-instructions files ''
-instructions datagrams ''
-instructions datagram ''
-if command -v strace >/dev/null; then
-	for mode in gathered batches eager sockets files datagrams datagram; do
+modes="gathered batches eager sockets files datagrams datagram"
+
+count_records() {
+	local mode
+
+	for mode in $modes; do
+		case $mode in
+		gathered) instructions "$mode" 100 ;;
+		eager) instructions "$mode" 200 ;;
+		*) instructions "$mode" '' ;;
+		esac
+	done
+}
+
+count_reaped() {
+	[ "$("$count" ring 1)" = uring ] || return 0
+	instructions ring ''
+	instructions ring 60 reaped sluice_engine_run
+	instructions ring-batch '' 'reaped, gathered' sluice_engine_run
+}
+
+count_growth() {
+	growth sockets 'how many sockets have one' 10 100 1000 10000
+	growth gathered 'how many are queued on one socket' 1 32 1000 10000 100000
+}
+
+count_calls() {
+	local mode
+
+	command -v strace >/dev/null || return 0
+	for mode in $modes; do
 		system_calls "$mode"
 	done
-fi
+}
+
+for what; do
+	case $what in
+	records | reaped | growth | calls) "count_$what" ;;
+	*)
+		echo "$what: not one of records, reaped, growth and calls" >&2
+		exit 2
+		;;
+	esac
+done

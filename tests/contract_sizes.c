@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "support.h"
@@ -108,3 +109,102 @@ Test(sizes, sizes_many_idle_sockets_cost_no_more_than_they_may)
 	cr_assert_leq(each, 512 + 16, "%ld bytes each", each);
 }
 #endif
+
+/* ---- cache lines ---- */
+
+#define LINE 64
+#define LINED 8 /* records */
+
+/*
+ * Records of which only the first two cache lines can be touched: where the third begins, there
+ * begins a page that is forbidden.
+ */
+struct lined {
+	struct fixture fixture;
+	struct pair pair;
+	struct sluice_args *records[LINED];
+	char *pages;
+	size_t page_bytes;
+	size_t pending;
+};
+
+static void count_down(struct sluice_socket *socket, struct sluice_args *args)
+{
+	--*(size_t *)args->user_token;
+}
+
+static void lined_begin(struct lined *lined, const struct sluice_options *options)
+{
+	fixture_begin_with(&lined->fixture, options);
+	tcp_pair(&lined->fixture, &lined->pair, 0);
+	lined->pending = 0;
+	lined->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	lined->pages = mmap(NULL, 2 * LINED * lined->page_bytes, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	cr_assert_neq(lined->pages, MAP_FAILED);
+	for (size_t i = 0; i < LINED; i++) {
+		char *forbidden = lined->pages + (2 * i + 1) * lined->page_bytes;
+		struct sluice_args *args = (void *)(forbidden - 2 * LINE);
+
+		args->completed = count_down;
+		args->user_token = &lined->pending;
+		cr_assert_eq(sluice_args_set_buffer(args, "hello", 5, 0, 5), 0);
+		cr_assert_eq(mprotect(forbidden, lined->page_bytes, PROT_NONE), 0);
+		lined->records[i] = args;
+	}
+}
+
+static void lined_start(struct lined *lined, size_t record)
+{
+	int answer = sluice_send_async(lined->pair.socket, lined->records[record]);
+
+	cr_assert(answer >= 0, "%s", strerror(-answer));
+	lined->pending += (size_t)answer;
+}
+
+static void lined_end(struct lined *lined)
+{
+	run_until(&lined->fixture, lined->pending == 0);
+	for (size_t i = 0; i < LINED; i++) {
+		cr_assert_eq(lined->records[i]->error, SLUICE_ERROR_SUCCESS);
+		cr_assert_eq(lined->records[i]->bytes_transferred, 5);
+	}
+	munmap(lined->pages, 2 * LINED * lined->page_bytes);
+	pair_close(&lined->pair);
+	fixture_end(&lined->fixture);
+}
+
+Test(sizes, sizes_an_eager_send_touches_two_cache_lines_of_its_record)
+{
+	struct lined lined;
+
+	lined_begin(&lined, NULL);
+	for (size_t i = 0; i < LINED; i++)
+		lined_start(&lined, i);
+	lined_end(&lined);
+}
+
+static void send_gathered(uint32_t way)
+{
+	struct sluice_options options;
+	struct lined lined;
+
+	sluice_options_init(&options, sizeof options);
+	options.transmit_way = way;
+	lined_begin(&lined, &options);
+	cr_assert_eq(sluice_batch_begin(lined.fixture.engine), 0);
+	for (size_t i = 0; i < LINED; i++)
+		lined_start(&lined, i);
+	cr_assert_eq(sluice_batch_end(lined.fixture.engine), 0);
+	lined_end(&lined);
+}
+
+Test(sizes, sizes_a_gathered_send_touches_two_cache_lines_of_its_record)
+{
+	send_gathered(SLUICE_TRANSMIT_WAY_INLINE);
+}
+
+Test(sizes, sizes_so_does_one_that_goes_by_the_ring)
+{
+	send_gathered(SLUICE_TRANSMIT_WAY_RING);
+}

@@ -3,6 +3,7 @@
 
 #include <err.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 /* Adds the CPUs that share a core with this one: a list like "0,64" or "0-1". */
@@ -36,6 +37,36 @@ static int first_other(const cpu_set_t *allowed, const cpu_set_t *excluded)
 			return cpu;
 	}
 	return -1;
+}
+
+/* Those that are allowed and not excluded, added behind the first count. */
+static size_t add_others(int cpus[CPUS_MAX], size_t count, const cpu_set_t *allowed,
+			 cpu_set_t *excluded, bool with_siblings)
+{
+	int cpu;
+
+	while (count < CPUS_MAX && (cpu = first_other(allowed, excluded)) >= 0) {
+		cpus[count++] = cpu;
+		CPU_SET((size_t)cpu, excluded);
+		if (with_siblings)
+			add_siblings(cpu, excluded);
+	}
+	return count;
+}
+
+size_t cpus_list(int cpus[CPUS_MAX])
+{
+	cpu_set_t allowed, excluded;
+	size_t count;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
+		err(1, "sched_getaffinity");
+	CPU_ZERO(&excluded);
+	count = add_others(cpus, 0, &allowed, &excluded, true);
+	CPU_ZERO(&excluded);
+	for (size_t i = 0; i < count; i++)
+		CPU_SET((size_t)cpus[i], &excluded);
+	return add_others(cpus, count, &allowed, &excluded, false);
 }
 
 void cpus_choose(int *ret_sender, int *ret_receiver)

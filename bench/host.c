@@ -129,7 +129,7 @@ static void make_bed(struct bed *bed, const struct peer *peer)
 			       place->nap_us);
 	bed->load.receiver = &bed->receiver;
 	/* Threads that are all on one core tell nothing about threads. */
-	if (load->kind != LOAD_THREADS)
+	if (load->kind != LOAD_THREADS && load->kind != LOAD_ENGINES)
 		net_pin(place->sender_cpu);
 	bed->side = peer->create(&bed->load);
 }

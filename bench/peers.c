@@ -43,6 +43,16 @@ extern const struct peer peer_read_send;
 extern const struct peer peer_zerocopy;
 extern const struct peer peer_send_zc;
 extern const struct peer peer_mutex;
+extern const struct peer peer_sluice_engines;
+extern const struct peer peer_sluice_uring_engines;
+extern const struct peer peer_sluice_epoll_engines;
+extern const struct peer peer_sluice_alone;
+extern const struct peer peer_gather_engines;
+extern const struct peer peer_send_engines;
+extern const struct peer peer_send_alone;
+extern const struct peer peer_ring_engines;
+extern const struct peer peer_libuv_engines;
+extern const struct peer peer_asio_epoll_engines;
 extern const struct peer peer_gso;
 extern const struct peer peer_sendmmsg;
 extern const struct peer peer_datagram_send;
@@ -62,6 +72,10 @@ const struct peer *const peers[] = {
 	&peer_sluice_threads,
 	&peer_sluice_threads_uring,
 	&peer_sluice_threads_epoll,
+	&peer_sluice_engines,
+	&peer_sluice_uring_engines,
+	&peer_sluice_epoll_engines,
+	&peer_sluice_alone,
 	&peer_sluice_http,
 	&peer_sluice_http_epoll,
 	&peer_sluice_loop,
@@ -75,6 +89,10 @@ const struct peer *const peers[] = {
 	&peer_zerocopy,
 	&peer_send_zc,
 	&peer_mutex,
+	&peer_gather_engines,
+	&peer_send_engines,
+	&peer_send_alone,
+	&peer_ring_engines,
 	&peer_gso,
 	&peer_sendmmsg,
 	&peer_datagram_send,
@@ -88,6 +106,8 @@ const struct peer *const peers[] = {
 	&peer_asio_uring,
 	&peer_asio_epoll_echo,
 	&peer_asio_uring_echo,
+	&peer_libuv_engines,
+	&peer_asio_epoll_engines,
 	&peer_dotnet_send,
 	&peer_dotnet_list,
 	&peer_dotnet_begin,

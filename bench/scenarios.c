@@ -35,6 +35,19 @@
 		}                                                                           \
 	}
 
+/* Each with sockets of its own; sockets and records are those of all. */
+#define ENGINES(count, words)                                                                \
+	{                                                                                    \
+		.name = "engines-" #count, .title = words " with 64 sockets, 64 B",          \
+		.unit = "record", .family = "engines", .x = (count), .effort = EFFORT_USUAL, \
+		.load = {.kind = LOAD_ENGINES,                                               \
+			 .engines = (count),                                                 \
+			 .sockets = 64 * (count),                                            \
+			 .records = 64 * (count),                                            \
+			 .record_bytes = 64},                                                \
+		.sittings = 3, LEVEL_WITH_THE_BEST                                           \
+	}
+
 /* Requests on all connections, each when the one before it is answered, or several at once. */
 #define HTTP(name_end, words, size_bytes, its_depth, ratio)                        \
 	{                                                                          \
@@ -225,6 +238,23 @@ const struct scenario scenarios[] = {
 		.effort = EFFORT_USUAL,
 		.load = {.kind = LOAD_THREADS, .sockets = 1, .records = 512, .record_bytes = 64},
 		.aims = {{"mutex", 1 / 3.0}},
+	},
+	ENGINES(1, "an engine"),
+	ENGINES(2, "2 engines, each on a core and"),
+	ENGINES(4, "4 engines, each on a core and"),
+	ENGINES(8, "8 engines, each on a core and"),
+	ENGINES(16, "16 engines, each on a core and"),
+	{
+		.name = "engines-2-batch",
+		.title = "2 engines, each on a core and with one socket, 64 B, 32 outstanding",
+		.unit = "record",
+		.effort = EFFORT_FULL,
+		.load = {.kind = LOAD_ENGINES,
+			 .engines = 2,
+			 .sockets = 2,
+			 .records = 64,
+			 .record_bytes = 64},
+		.sittings = 3,
 	},
 	ECHO("64", 64, EFFORT_USUAL),
 	ECHO("1000", 1000, EFFORT_USUAL),

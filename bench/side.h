@@ -27,6 +27,7 @@ enum load_kind {
 	LOAD_DATAGRAMS, /* records, each a datagram, to one receiver */
 	LOAD_HTTP,      /* a file, asked for over HTTP on all sockets */
 	LOAD_THREADS,   /* records on one stream, from several threads */
+	LOAD_ENGINES,   /* records on streams, from engines on cores of their own */
 	LOAD_LOOP,      /* nothing at all */
 };
 
@@ -46,6 +47,7 @@ struct load {
 	uint64_t file_bytes;
 	int file_fd;           /* the whole file */
 	const char *directory; /* where files may be made */
+	size_t engines;        /* that share sockets and records equally */
 	size_t depth;          /* questions of one socket on their way at once; 0: what fits */
 	bool cold;             /* it is put out of memory each time before it is sent */
 	const struct sluice_options *options; /* for engines of ours */

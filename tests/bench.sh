@@ -76,6 +76,14 @@ check 'with latencies that grow with the percentile' json "$work/echo.json" \
 	sorted(x[1] for x in p["latency"]) == [x[1] for x in p["latency"]]
 	for p in d["scenarios"][0]["peers"]) and len(d["scenarios"][0]["peers"]) == 2'
 
+check 'engines on cores of their own are measured' bench 0 engines-1 --sittings=1 --rounds=5 \
+	--slice-ms=1 --peer=send --json="$work/engines.json"
+check 'each record once' json "$work/engines.json" \
+	'all(abs(p["system_calls"] - 1) < 0.1 for p in d["scenarios"][0]["peers"])'
+check 'and more of them than there are cores are named as missing' bench 0 engines-16 --sittings=1 \
+	--rounds=5 --slice-ms=1 --peer=send
+check 'unless there are so many' says '^engines-16:|^ +engines-16 +needs 16 cores'
+
 check 'a result can be shown again' bench 0 --from="$work/a.json" --html="$work/b.html"
 check 'as the same page' cmp "$work/a.html" "$work/b.html"
 check 'with itself compared it is silent' bench 0 --from="$work/a.json" --compare="$work/a.json"

@@ -190,6 +190,9 @@ static void put_curves(const struct result *result, FILE *file)
 		   "records outstanding", file);
 	put_family(result, "sockets", "Cost of a record, by over how many sockets they go",
 		   "sockets", file);
+	put_family(result, "engines",
+		   "CPU time of a record, by how many engines send, each on a core of its own",
+		   "engines", file);
 	put_family(result, "file", "Cost of a file, by its size", "KiB", file);
 	for (size_t i = 0; i < result->scenario_count; i++) {
 		if (has_latency(&result->scenarios[i]))

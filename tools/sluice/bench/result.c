@@ -156,7 +156,12 @@ const struct result_peer *result_find_peer(const struct result_scenario *scenari
 
 bool result_is_foreign(const struct result_peer *peer)
 {
-	return strncmp(peer->name, "sluice", strlen("sluice")) != 0;
+	static const char ours[] = "sluice", alone[] = "-alone";
+	size_t length = strlen(peer->name);
+
+	if (length > strlen(alone) && strcmp(peer->name + length - strlen(alone), alone) == 0)
+		return false;
+	return strncmp(peer->name, ours, strlen(ours)) != 0;
 }
 
 void result_free(struct result *result)

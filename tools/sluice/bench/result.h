@@ -122,7 +122,10 @@ const struct result_scenario *result_find(const struct result *result, const cha
 const struct result_peer *result_find_peer(const struct result_scenario *scenario,
 					   const char *name);
 
-/* Whether the peer is not this library: on the other backend, or used in another way, it is. */
+/*
+ * Whether the peer is not this library: on the other backend, or used in another way, it is. Nor is
+ * one whose name ends with -alone: it shows what its like costs where nothing else goes on.
+ */
 bool result_is_foreign(const struct result_peer *peer);
 
 void result_free(struct result *result);

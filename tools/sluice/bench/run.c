@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpus.h"
 #include "file.h"
 #include "peers.h"
 #include "progress.h"
@@ -65,10 +66,23 @@ static void choose(const struct settings *settings, const struct load *load, str
 	}
 }
 
-/* Sender and receiver are processes of their own, but have the same limit. */
-static bool fits(const struct run *run, const struct load *load)
+/* Why this machine has not enough for the load, in the room for it, or NULL. */
+static const char *lacks(const struct run *run, const struct load *load, char *reason, size_t size)
 {
-	return load->sockets + DESCRIPTORS_ASIDE <= run->descriptors;
+	int cpus[CPUS_MAX];
+	size_t cores = cpus_list(cpus);
+
+	/* Sender and receiver are processes of their own, but have the same limit. */
+	if (load->sockets + DESCRIPTORS_ASIDE > run->descriptors)
+		snprintf(reason, size,
+			 "needs more than the %zu descriptors that a process may have (ulimit -n)",
+			 run->descriptors);
+	else if (load->engines > cores)
+		snprintf(reason, size, "needs %zu cores, and there %s", load->engines,
+			 cores > 1 ? "are fewer" : "is one");
+	else
+		return NULL;
+	return reason;
 }
 
 /* All sittings; whether ours came through. */
@@ -96,19 +110,23 @@ static bool sit(const struct run *run, const struct scenario *scenario, const st
 static void describe(const struct scenario *scenario, const struct load *load,
 		     struct result_scenario *to)
 {
+	int cpus[CPUS_MAX];
+
 	snprintf(to->name, sizeof(to->name), "%s", scenario->name);
 	snprintf(to->title, sizeof(to->title), "%s", scenario->title);
 	snprintf(to->unit, sizeof(to->unit), "%s", scenario->unit);
 	if (scenario->family != NULL)
 		snprintf(to->family, sizeof(to->family), "%s", scenario->family);
-	snprintf(to->receiver, sizeof(to->receiver), "%s", receiver_name(load->receiver_mode));
+	snprintf(to->receiver, sizeof(to->receiver), "%s%s", receiver_name(load->receiver_mode),
+		 2 * load->engines > cpus_list(cpus) ? ", shares cores" : "");
 	to->x = scenario->x;
 	to->headline = METRIC_CPU;
 	to->judged = METRIC_BIT(METRIC_CPU);
-	/* Where the other side decides how fast it goes, time says nothing. */
+	/* Where the other side decides how fast it goes, or shares its core, time says nothing. */
 	if (load->kind == LOAD_ECHO) {
 		to->judged |= METRIC_BIT(METRIC_P99);
-	} else if (load->kind != LOAD_HTTP && load->receiver_mode != RECEIVER_CRAWLS) {
+	} else if (load->kind != LOAD_HTTP && load->kind != LOAD_ENGINES &&
+		   load->receiver_mode != RECEIVER_CRAWLS) {
 		to->headline = METRIC_WALL;
 		to->judged |= METRIC_BIT(METRIC_WALL);
 	}
@@ -227,10 +245,7 @@ void run_scenario(const struct run *run, const struct scenario *scenario, struct
 	char reason[160];
 	int error;
 
-	if (!fits(run, &load)) {
-		snprintf(reason, sizeof(reason),
-			 "needs more than the %zu descriptors that a process may have (ulimit -n)",
-			 run->descriptors);
+	if (lacks(run, &load, reason, sizeof(reason))) {
 		result_add_missing(&result->missing, scenario->name, reason);
 		return;
 	}

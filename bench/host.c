@@ -287,6 +287,8 @@ bool host_start(struct host *host, const struct peer *peer, const struct load *l
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(1);
+		/* Or chance decides whose memory gets huge pages, where all may have them. */
+		prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 		dup2(host->errors, STDERR_FILENO);
 		close(pair[0]);
 		serve(pair[1], peer, &bed);

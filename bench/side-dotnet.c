@@ -16,7 +16,7 @@
 
 #include "side.h"
 
-#define PROGRAM "dotnet/program/SluiceBench.dll"
+#define PROGRAM "dotnet/send/SluiceBench.dll"
 
 struct dotnet_side {
 	struct side side;
@@ -87,8 +87,9 @@ static char **make_arguments(const struct dotnet_side *self, const char *way)
 {
 	const struct load *load = &self->load;
 	const unsigned long long numbers[] = {
-		load->records, load->record_bytes, load->header_bytes, load->file_bytes,
-		(unsigned long long)(load->file_bytes ? load->file_fd : 0)};
+		load->records,      load->record_bytes,
+		load->header_bytes, load->shared,
+		load->file_bytes,   (unsigned long long)(load->file_bytes ? load->file_fd : 0)};
 	size_t fixed = 3 + sizeof(numbers) / sizeof(numbers[0]), i = 3;
 	char **arguments = calloc(fixed + load->sockets + 1, sizeof(*arguments));
 	int made = 0;

@@ -39,17 +39,17 @@ sealed class SendEach : EventArgsWay
 {
     public SendEach(Load load)
     {
+        var payload = new Payload(load);
+
         for (var i = 0; i < load.Records; i++)
         {
             var args = new SocketAsyncEventArgs();
+            var body = payload.Body(i);
 
             if (load.HeaderBytes > 0)
-                args.BufferList = new List<ArraySegment<byte>>
-                {
-                    new(new byte[load.HeaderBytes]), new(new byte[load.RecordBytes - load.HeaderBytes]),
-                };
+                args.BufferList = new List<ArraySegment<byte>> { payload.Header(i), body };
             else
-                args.SetBuffer(new byte[load.RecordBytes]);
+                args.SetBuffer(body.Array, body.Offset, body.Count);
             Add(load.SocketOf(i), args);
         }
     }
@@ -62,12 +62,14 @@ sealed class SendLists : EventArgsWay
 {
     public SendLists(Load load)
     {
+        var payload = new Payload(load);
+
         for (var socket = 0; socket < load.Sockets.Length; socket++)
         {
             var list = new List<ArraySegment<byte>>();
 
             for (var i = socket; i < load.Records; i += load.Sockets.Length)
-                list.Add(new byte[load.RecordBytes]);
+                list.Add(payload.Body(i));
             Add(load.Sockets[socket], new SocketAsyncEventArgs { BufferList = list });
         }
     }
@@ -80,12 +82,14 @@ sealed class BeginSends : IWay
 {
     private readonly Pending pending = new();
     private readonly Load load;
-    private readonly byte[][] records;
+    private readonly ArraySegment<byte>[] records;
 
     public BeginSends(Load load)
     {
         this.load = load;
-        records = Enumerable.Range(0, load.Records).Select(_ => new byte[load.RecordBytes]).ToArray();
+        var payload = new Payload(load);
+
+        records = Enumerable.Range(0, load.Records).Select(payload.Body).ToArray();
     }
 
     private void Finish(IAsyncResult result)
@@ -100,8 +104,9 @@ sealed class BeginSends : IWay
         for (var i = 0; i < records.Length; i++)
         {
             var socket = load.SocketOf(i);
+            var record = records[i];
 
-            socket.BeginSend(records[i], 0, load.RecordBytes, SocketFlags.None, Finish, socket);
+            socket.BeginSend(record.Array!, record.Offset, record.Count, SocketFlags.None, Finish, socket);
         }
         pending.Wait();
     }

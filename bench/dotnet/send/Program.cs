@@ -2,7 +2,7 @@
 // Does a load in one of .NET's ways, whenever a number of times comes on standard input; answers a
 // line when the kernel has taken the last byte. The sockets are inherited, connected.
 //
-//   SluiceBench WAY RECORDS RECORD_BYTES HEADER_BYTES FILE_BYTES FILE_FD FD...
+//   SluiceBench WAY RECORDS RECORD_BYTES HEADER_BYTES SHARED FILE_BYTES FILE_FD FD...
 using System.Net.Sockets;
 
 var way = args[0];
@@ -11,9 +11,10 @@ var load = new Load(
     Records: (int)numbers[0],
     RecordBytes: (int)numbers[1],
     HeaderBytes: (int)numbers[2],
-    FileBytes: numbers[3],
-    FileFd: (int)numbers[4],
-    Sockets: numbers.Skip(5).Select(fd => new Socket(new SafeSocketHandle((nint)fd, true))).ToArray());
+    Shared: numbers[3] != 0,
+    FileBytes: numbers[4],
+    FileFd: (int)numbers[5],
+    Sockets: numbers.Skip(6).Select(fd => new Socket(new SafeSocketHandle((nint)fd, true))).ToArray());
 
 IWay run = way switch
 {
@@ -35,7 +36,8 @@ while (Console.In.ReadLine() is { } line)
     Console.Out.Flush();
 }
 
-record Load(int Records, int RecordBytes, int HeaderBytes, long FileBytes, int FileFd, Socket[] Sockets)
+record Load(
+    int Records, int RecordBytes, int HeaderBytes, bool Shared, long FileBytes, int FileFd, Socket[] Sockets)
 {
     public Socket SocketOf(int record) => Sockets[record % Sockets.Length];
 }

@@ -23,6 +23,7 @@ extern const struct peer peer_sluice_apm;
 extern const struct peer peer_sluice_loop;
 extern const struct peer peer_nginx;
 extern const struct peer peer_lighttpd;
+extern const struct peer peer_kestrel;
 extern const struct peer peer_loop;
 extern const struct peer peer_dotnet_send;
 extern const struct peer peer_dotnet_list;
@@ -116,6 +117,7 @@ const struct peer *const peers[] = {
 	/* servers */
 	&peer_nginx,
 	&peer_lighttpd,
+	&peer_kestrel,
 	/* nothing */
 	&peer_loop,
 	NULL,

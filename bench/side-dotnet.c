@@ -14,9 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dotnet.h"
 #include "side.h"
-
-#define PROGRAM "dotnet/send/SluiceBench.dll"
 
 struct dotnet_side {
 	struct side side;
@@ -27,22 +26,6 @@ struct dotnet_side {
 	FILE *answers;
 	int *fds;
 };
-
-/* Beside this program; $SLUICE_BENCH_DOTNET may say where else. */
-static const char *program_path(void)
-{
-	static char path[4096];
-	const char *given = getenv("SLUICE_BENCH_DOTNET");
-	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - sizeof(PROGRAM));
-	char *slash;
-
-	if (given || length < 0)
-		return given ? given : "";
-	path[length] = '\0';
-	slash = strrchr(path, '/');
-	strcpy(slash + 1, PROGRAM);
-	return path;
-}
 
 static void expect(struct dotnet_side *self, const char *answer)
 {
@@ -97,7 +80,7 @@ static char **make_arguments(const struct dotnet_side *self, const char *way)
 	if (!arguments)
 		err(1, "out of memory");
 	made |= asprintf(&arguments[0], "dotnet");
-	made |= asprintf(&arguments[1], "%s", program_path());
+	made |= asprintf(&arguments[1], "%s", dotnet_path(DOTNET_SEND));
 	made |= asprintf(&arguments[2], "%s", way);
 	for (; i < fixed; i++)
 		made |= asprintf(&arguments[i], "%llu", numbers[i - 3]);
@@ -149,6 +132,7 @@ static struct side *create(const struct load *load, const char *way)
 	if (pipe2(orders, O_CLOEXEC) != 0 || pipe2(answers, O_CLOEXEC) != 0)
 		err(1, "pipe2");
 	arguments = make_arguments(self, way);
+	dotnet_prepare();
 	spawn(self, arguments, orders[0], answers[1]);
 	free_arguments(arguments);
 	close(orders[0]);
@@ -200,23 +184,8 @@ static bool suits_begin(const struct load *load)
 
 static const char *lacks(const struct load *load)
 {
-	const char *path = getenv("PATH");
-	static char file[4096];
-	bool found = false;
-
 	(void)load;
-	while (path && *path && !found) {
-		size_t length = strcspn(path, ":");
-
-		snprintf(file, sizeof(file), "%.*s/dotnet", (int)length, path);
-		found = access(file, X_OK) == 0;
-		path += length + (path[length] == ':');
-	}
-	if (!found)
-		return "there is no dotnet";
-	return access(program_path(), R_OK) == 0
-		       ? NULL
-		       : "its program is not built: bench/dotnet/build, or tools/run bench";
+	return dotnet_lacks(DOTNET_SEND);
 }
 
 const struct peer peer_dotnet_send = {

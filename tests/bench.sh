@@ -103,7 +103,17 @@ check 'a slowdown of 10 % that was built in is found' compares 1 'SLOWER.* 1\.[0
 unset SLUICE_BENCH_SPIN
 
 check 'scenarios and peers are listed' bench 0 --list
-check 'with what is missing' says '^ +sluice-epoll'
+check 'ours on the other backend among them' says '^ +sluice-epoll'
+export SLUICE_BENCH_DOTNET=/nowhere
+no_kestrel='(its program is not built|there is no dotnet)'
+check 'what is missing is listed' bench 0 --list
+check 'with the reason' says "^ +kestrel .*; missing: $no_kestrel"
+check 'a server is measured' bench 0 http-64K --sittings=1 --rounds=5 --slice-ms=2 --peer=kestrel \
+	--json="$work/http.json"
+check 'and a missing one is named, with the reason' says "kestrel +$no_kestrel"
+check 'in the JSON, too' json "$work/http.json" \
+	'[m["name"] for x in [d] + d["scenarios"] for m in x.get("missing", [])] == ["kestrel"]'
+unset SLUICE_BENCH_DOTNET
 check 'help is given' bench 0 --help
 check 'an unknown scenario is an error of the command line' bench 2 nothing
 check 'so is an unknown peer' bench 2 --peer=nothing records-1

@@ -231,6 +231,8 @@ struct asker *asker_start(struct receiver *receiver, const struct asker_options 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(1);
+		/* Or it would oversleep by what the kernel may put together, 50 us. */
+		prctl(PR_SET_TIMERSLACK, 1);
 		net_pin(options->cpu);
 		live(asker, listener);
 	}

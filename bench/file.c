@@ -6,6 +6,8 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -43,6 +45,18 @@ int file_make(const char *directory, uint64_t bytes)
 		return error;
 	}
 	return fd;
+}
+
+bool file_stays_hot(const char *directory, int fd)
+{
+	char byte, name[32];
+	struct iovec segment = {&byte, 1};
+
+	file_system_name(directory, name, sizeof(name));
+	if (strcmp(name, "tmpfs") == 0)
+		return true;
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	return preadv2(fd, &segment, 1, 0, RWF_NOWAIT) > 0; /* elsewhere -1: cold, or unknown */
 }
 
 void file_system_name(const char *directory, char *name, size_t size)

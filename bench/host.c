@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "asker.h"
+#include "cpus.h"
 #include "http.h"
 
 /* Connecting 10,000 sockets takes seconds on a slow machine, a turn less than one. */
@@ -68,14 +69,34 @@ struct bed {
 	const struct place *place;
 	struct receiver receiver;
 	struct asker *asker; /* the receiver of an echo */
+	struct receiver beside;
 	struct histogram *latencies;
 	struct side *side;
 };
 
-/* Whether the asker may keep its core busy; a real-time one would be stopped for that. */
-static bool may_spin(const struct place *place)
+/*
+ * Whether the asker may keep its core busy: nobody else is there. A real-time one would be stopped
+ * for that.
+ */
+static bool may_spin(const struct bed *bed)
 {
-	return place->receiver_cpu != place->sender_cpu && sched_getscheduler(0) == SCHED_OTHER;
+	const struct place *place = bed->place;
+
+	return place->receiver_cpu != place->sender_cpu && place->receiver_cpu != bed->beside.cpu &&
+	       sched_getscheduler(0) == SCHED_OTHER;
+}
+
+/* On a third core, if there is one. */
+static void start_beside(struct bed *bed)
+{
+	int cpus[CPUS_MAX], cpu = bed->place->receiver_cpu;
+
+	for (size_t i = cpus_list(cpus); i-- > 0;) {
+		if (cpus[i] != bed->place->receiver_cpu && cpus[i] != bed->place->sender_cpu)
+			cpu = cpus[i];
+	}
+	receiver_start(&bed->beside, bed->load.receiver_mode, cpu, 0);
+	bed->load.beside = &bed->beside;
 }
 
 static void start_asker(struct bed *bed)
@@ -86,7 +107,7 @@ static void start_asker(struct bed *bed)
 		.answer_bytes = bed->load.record_bytes,
 		.depth = ASKER_DEPTH,
 		.cpu = bed->place->receiver_cpu,
-		.alone = may_spin(bed->place),
+		.alone = may_spin(bed),
 	};
 
 	bed->asker = asker_start(&bed->receiver, &options);
@@ -122,7 +143,10 @@ static void make_bed(struct bed *bed, const struct peer *peer)
 		start_client(bed);
 		return;
 	}
-	if (load->kind == LOAD_ECHO)
+	bed->beside.cpu = -1;
+	if (load->kind == LOAD_BESIDE)
+		start_beside(bed);
+	if (load_is_asked(load->kind))
 		start_asker(bed);
 	else
 		receiver_start(&bed->receiver, load->receiver_mode, place->receiver_cpu,
@@ -141,6 +165,8 @@ static void leave_bed(struct bed *bed)
 		asker_stop(bed->asker);
 	else
 		receiver_stop(&bed->receiver);
+	if (bed->load.beside)
+		receiver_stop(&bed->beside);
 }
 
 static void ask(struct bed *bed, const struct order *order, struct sample *sample)
@@ -163,7 +189,7 @@ static void ask(struct bed *bed, const struct order *order, struct sample *sampl
 /* One turn, or as many as there have to be preparations for, which are not counted. */
 static void run(struct bed *bed, const struct order *order, struct sample *sample)
 {
-	uint64_t turns = bed->load.cold ? order->times : 1;
+	uint64_t turns = bed->load.cold && !bed->asker ? order->times : 1;
 
 	for (uint64_t i = 0; i < turns; i++) {
 		uint64_t wall, cpu;
@@ -187,7 +213,7 @@ static struct sample measure(struct bed *bed, const struct order *order)
 	/* What the turn before left in the sockets is not on this one's account. */
 	const struct timespec pause = {.tv_nsec = 1000000};
 	struct sample sample = {.counted = bed->side->system_calls != NULL};
-	uint64_t calls;
+	uint64_t calls, beside;
 
 	nanosleep(&pause, NULL);
 	/* Nor that the caches are full of the other sides' things. */
@@ -197,8 +223,10 @@ static struct sample measure(struct bed *bed, const struct order *order)
 		bed->side->run(bed->side, 1);
 	}
 	calls = calls_of(bed->side);
+	beside = bed->side->beside;
 	run(bed, order, &sample);
 	sample.system_calls = calls_of(bed->side) - calls;
+	sample.beside = bed->side->beside - beside;
 	sample.copied = bed->side->copied;
 	return sample;
 }

@@ -30,6 +30,7 @@ struct sample {
 	uint64_t system_calls;
 	bool copied;     /* by the kernel, what was to go without a copy */
 	bool counted;    /* there is somebody who counts them */
+	uint64_t beside; /* parts of a file that were sent meanwhile */
 	uint64_t p50_ns; /* of an echo: latencies */
 	uint64_t p99_ns;
 };

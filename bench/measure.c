@@ -55,7 +55,10 @@ static void warm_up(struct contender *contender, const struct contender *ours,
 {
 	struct sample sample;
 
-	if (contender->order.times == 0 && load->kind != LOAD_ECHO)
+	if (contender->order.times == 0 && load->interval_ns > 0)
+		contender->order =
+			(struct order){method->slice_ns / load->interval_ns + 1, load->interval_ns};
+	else if (contender->order.times == 0 && !load_is_asked(load->kind))
 		calibrate(contender, method->slice_ns);
 	else if (contender->order.times == 0 && contender == ours)
 		calibrate_echo(contender, method->slice_ns);
@@ -117,7 +120,7 @@ static void make_histograms(struct contender *const *contenders, size_t count)
 bool measure_sitting(struct contender *const *contenders, size_t count, const struct load *load,
 		     const struct method *method, const struct place *place)
 {
-	if (load->kind == LOAD_ECHO)
+	if (load_is_asked(load->kind))
 		make_histograms(contenders, count);
 	start(contenders, count, load, method, place);
 	for (size_t round = 0; round < method->rounds; round++) {

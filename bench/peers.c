@@ -14,6 +14,7 @@ extern const struct peer peer_sluice_file_epoll;
 extern const struct peer peer_sluice_echo;
 extern const struct peer peer_sluice_echo_uring;
 extern const struct peer peer_sluice_echo_epoll;
+extern const struct peer peer_sluice_beside_alone;
 extern const struct peer peer_sluice_threads;
 extern const struct peer peer_sluice_threads_uring;
 extern const struct peer peer_sluice_threads_epoll;
@@ -36,6 +37,8 @@ extern const struct peer peer_send;
 extern const struct peer peer_ring;
 extern const struct peer peer_ring_naive;
 extern const struct peer peer_epoll_echo;
+extern const struct peer peer_epoll_beside;
+extern const struct peer peer_epoll_beside_alone;
 extern const struct peer peer_libuv;
 extern const struct peer peer_libuv_echo;
 extern const struct peer peer_sendfile;
@@ -70,6 +73,7 @@ const struct peer *const peers[] = {
 	&peer_sluice_echo,
 	&peer_sluice_echo_uring,
 	&peer_sluice_echo_epoll,
+	&peer_sluice_beside_alone,
 	&peer_sluice_threads,
 	&peer_sluice_threads_uring,
 	&peer_sluice_threads_epoll,
@@ -100,6 +104,8 @@ const struct peer *const peers[] = {
 	&peer_ring,
 	&peer_ring_naive,
 	&peer_epoll_echo,
+	&peer_epoll_beside,
+	&peer_epoll_beside_alone,
 	/* other libraries */
 	&peer_libuv,
 	&peer_libuv_echo,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Ours as an echo: receive_start on every socket, and what comes is sent back from the buffer it
- * came in, which is released when it has left.
+ * came in, which is released when it has left. Beside it the same engine sends a file, if there is
+ * one, in parts as if each were a file of its own; the end of one begins the next.
  */
 #include <err.h>
 #include <stdlib.h>
@@ -25,6 +26,8 @@ struct echo_side {
 	uint64_t wanted;
 	struct answer *answers;
 	struct answer *free;
+	struct sluice_packet part; /* of the file */
+	struct sluice_args sending;
 };
 
 static void finish(struct answer *answer)
@@ -122,6 +125,51 @@ static void attach_sockets(struct echo_side *self)
 	free(fds);
 }
 
+static void send_part(struct sluice_socket *socket, struct echo_side *self)
+{
+	int answer;
+
+	side_sluice_check(sluice_args_set_packets(&self->sending, &self->part, 1),
+			  "sluice_args_set_packets");
+	answer = sluice_send_packets_async(socket, &self->sending);
+	side_sluice_check(answer, "sluice_send_packets_async");
+	if (answer == 0)
+		errx(1, "sluice: a file was sent at once that was to be pending");
+}
+
+static void on_part_sent(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct echo_side *self = args->user_token;
+
+	if (args->error == SLUICE_ERROR_OPERATION_ABORTED)
+		return; /* the end of the run */
+	if (args->error != SLUICE_ERROR_SUCCESS)
+		errx(1, "sluice: a file failed: %s", strerror(args->native_error));
+	self->side.beside++;
+	self->part.offset += self->part.count;
+	if ((uint64_t)self->part.offset >= self->load.file_bytes)
+		self->part.offset = 0;
+	send_part(socket, self);
+}
+
+/* Batched, so that each ends in the handler, also one that could leave at once. */
+static void start_beside(struct echo_side *self)
+{
+	struct sluice_socket *socket;
+
+	self->part = (struct sluice_packet){.kind = SLUICE_PACKET_FILE,
+					    .fd = self->load.file_fd,
+					    .count = (int64_t)self->load.part_bytes};
+	self->sending.completed = on_part_sent;
+	self->sending.user_token = self;
+	side_sluice_check(sluice_socket_attach(self->engine, net_connect(self->load.beside),
+					       &socket),
+			  "sluice_socket_attach");
+	side_sluice_check(sluice_batch_begin(self->engine), "sluice_batch_begin");
+	send_part(socket, self);
+	side_sluice_check(sluice_batch_end(self->engine), "sluice_batch_end");
+}
+
 static struct side *create_on(const struct load *load, uint32_t backend)
 {
 	struct echo_side *self = side_allocate(1, sizeof(*self));
@@ -131,7 +179,24 @@ static struct side *create_on(const struct load *load, uint32_t backend)
 	self->engine = side_sluice_engine(load, backend);
 	make_answers(self, load->options->receive_buffers + 1);
 	attach_sockets(self);
+	if (load->beside)
+		start_beside(self);
 	return &self->side;
 }
 
-SIDE_SLUICE_PEERS(peer_sluice_echo, LOADS(LOAD_ECHO), create_on);
+SIDE_SLUICE_PEERS(peer_sluice_echo, LOADS(LOAD_ECHO) | LOADS(LOAD_BESIDE), create_on);
+
+static struct side *create_alone(const struct load *load)
+{
+	struct load echo = *load;
+
+	echo.beside = NULL;
+	return create_on(&echo, SLUICE_BACKEND_AUTO);
+}
+
+const struct peer peer_sluice_beside_alone = {
+	.name = "sluice-alone",
+	.title = "sluice, nothing beside it",
+	.loads = LOADS(LOAD_BESIDE),
+	.create = create_alone,
+};

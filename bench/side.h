@@ -21,15 +21,22 @@ extern "C" {
 #endif
 
 enum load_kind {
-	LOAD_RECORDS,   /* bytes on streams */
-	LOAD_FILE,      /* a file */
-	LOAD_ECHO,      /* answers to questions of record_bytes, on all sockets */
+	LOAD_RECORDS, /* bytes on streams */
+	LOAD_FILE,    /* a file */
+	LOAD_ECHO,    /* answers to questions of record_bytes, on all sockets */
+	LOAD_BESIDE,  /* the same, and a file is sent again and again meanwhile, a part at a time */
 	LOAD_DATAGRAMS, /* records, each a datagram, to one receiver */
 	LOAD_HTTP,      /* a file, asked for over HTTP on all sockets */
 	LOAD_THREADS,   /* records on one stream, from several threads */
 	LOAD_ENGINES,   /* records on streams, from engines on cores of their own */
 	LOAD_LOOP,      /* nothing at all */
 };
+
+/* Whether somebody asks, and its answers are what counts. */
+static inline bool load_is_asked(enum load_kind kind)
+{
+	return kind == LOAD_ECHO || kind == LOAD_BESIDE;
+}
 
 /* What the kinds of loads are called where a peer says which of them it does. */
 #define LOADS(kind) (1u << (kind))
@@ -50,6 +57,9 @@ struct load {
 	size_t engines;        /* that share sockets and records equally */
 	size_t depth;          /* questions of one socket on their way at once; 0: what fits */
 	bool cold;             /* it is put out of memory each time before it is sent */
+	const struct receiver *beside;        /* where the file goes, if not to the receiver */
+	uint64_t part_bytes;                  /* of the file, sent at a time */
+	uint64_t interval_ns;                 /* between two questions; 0: as the run finds right */
 	const struct sluice_options *options; /* for engines of ours */
 };
 
@@ -67,6 +77,8 @@ struct side {
 	uint64_t (*cpu_ns)(struct side *side);
 
 	void (*destroy)(struct side *side);
+
+	uint64_t beside; /* parts of the file sent so far, beside the answers */
 
 	uint16_t port; /* of a server, which has no run: it is asked */
 

@@ -76,6 +76,11 @@ check 'with latencies that grow with the percentile' json "$work/echo.json" \
 	sorted(x[1] for x in p["latency"]) == [x[1] for x in p["latency"]]
 	for p in d["scenarios"][0]["peers"]) and len(d["scenarios"][0]["peers"]) == 2'
 
+# In memory nothing is cold, and the command says so.
+check 'an echo beside cold files is measured' bench 0 hot-beside-cold --sittings=1 --rounds=5 \
+	--slice-ms=1 --peer=epoll --directory="$work"
+check 'with files beside it' says '[1-9][0-9]* files a second beside it|stay in memory'
+
 check 'engines on cores of their own are measured' bench 0 engines-1 --sittings=1 --rounds=5 \
 	--slice-ms=1 --peer=send --json="$work/engines.json"
 check 'each record once' json "$work/engines.json" \

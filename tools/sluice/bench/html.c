@@ -215,9 +215,9 @@ static void put_comparisons(const struct result *result, FILE *file)
 		put_element(file, "h3", "", scenario->title);
 		words_scenario(words, sizeof(words), scenario);
 		put_element(file, "p", "", words);
-		fprintf(file,
-			"<p class=\"soft\">%s a %s; receiver %s; whisker: 95 %% interval</p>\n",
-			words_metric(scenario->headline), scenario->unit, scenario->receiver);
+		words_headline(words, sizeof(words), scenario);
+		fprintf(file, "<p class=\"soft\">%s; receiver %s; whisker: 95 %% interval</p>\n",
+			words, scenario->receiver);
 		html_bars(scenario, file);
 		fputs("</section>\n", file);
 	}

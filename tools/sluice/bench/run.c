@@ -123,13 +123,29 @@ static void describe(const struct scenario *scenario, const struct load *load,
 	to->headline = METRIC_CPU;
 	to->judged = METRIC_BIT(METRIC_CPU);
 	/* Where the other side decides how fast it goes, or shares its core, time says nothing. */
-	if (load->kind == LOAD_ECHO) {
+	if (load->kind == LOAD_BESIDE) {
+		to->headline = METRIC_P99;
+		to->judged = METRIC_BIT(METRIC_P99);
+	} else if (load->kind == LOAD_ECHO) {
 		to->judged |= METRIC_BIT(METRIC_P99);
 	} else if (load->kind != LOAD_HTTP && load->kind != LOAD_ENGINES &&
 		   load->receiver_mode != RECEIVER_CRAWLS) {
 		to->headline = METRIC_WALL;
 		to->judged |= METRIC_BIT(METRIC_WALL);
 	}
+}
+
+static void note_beside(const struct contender *contender, struct result_peer *peer)
+{
+	double parts = 0, ns = 0;
+
+	for (size_t i = 0; i < contender->count; i++) {
+		parts += (double)contender->samples[i].beside;
+		ns += (double)contender->samples[i].wall_ns;
+	}
+	if (parts > 0)
+		snprintf(peer->note, sizeof(peer->note), "%.0f files a second beside it",
+			 parts / ns * 1e9);
 }
 
 static double calls_of(const struct contender *contender, double operations)
@@ -181,8 +197,24 @@ static void take_over(const struct scenario *scenario, const struct contender *c
 			snprintf(peer->note, sizeof(peer->note),
 				 "the kernel copied all the same, as it does on loopback");
 	}
+	note_beside(contender, peer);
 	if (contender->latencies != NULL)
 		take_latencies(contender->latencies, peer);
+}
+
+/* Where a program that blocks on the disk harms nobody, that ours does not is no merit. */
+static void note_fast_disk(struct result_scenario *to)
+{
+	const struct result_peer *blocks = result_find_peer(to, "epoll");
+	const struct result_peer *alone = result_find_peer(to, "epoll-alone");
+	char *note = to->peers[0].note;
+	size_t length = strlen(note);
+
+	if (blocks != NULL && alone != NULL &&
+	    blocks->cost[METRIC_P99].median <= 1.2 * alone->cost[METRIC_P99].median)
+		snprintf(note + length, sizeof(to->peers[0].note) - length,
+			 "%sthe disk is too fast, or the machine too busy, to tell",
+			 length > 0 ? "; " : "");
 }
 
 /* A peer that broke down is missing; its rounds until then are not a comparison. */
@@ -200,6 +232,8 @@ static void take_all(const struct scenario *scenario, struct field *field,
 		measure_forget(contender);
 	}
 	result_evaluate(to);
+	if (scenario->load.kind == LOAD_BESIDE && to->peer_count > 0)
+		note_fast_disk(to);
 }
 
 /* Fills in what a load needs from outside; why that could not be had, or 0. */
@@ -233,7 +267,7 @@ static void measure(const struct run *run, const struct scenario *scenario, cons
 			measure_forget(&field.contenders[i]);
 		field.count = 0;
 	}
-	if (load->kind == LOAD_ECHO)
+	if (load_is_asked(load->kind))
 		snprintf(to->receiver, sizeof(to->receiver), "asks every %.1f us",
 			 (double)field.contenders[0].order.interval_ns / 1e3);
 	take_all(scenario, &field, to);
@@ -250,7 +284,11 @@ void run_scenario(const struct run *run, const struct scenario *scenario, struct
 		return;
 	}
 	error = prepare(run, &load);
-	if (error == 0) {
+	if (error == 0 && load.cold && file_stays_hot(load.directory, load.file_fd)) {
+		snprintf(reason, sizeof(reason), "files in %s stay in memory: another --directory?",
+			 load.directory);
+		result_add_missing(&result->missing, scenario->name, reason);
+	} else if (error == 0) {
 		measure(run, scenario, &load, result);
 	} else {
 		snprintf(reason, sizeof(reason), "no file to send could be made in %s: %s",

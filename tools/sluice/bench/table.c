@@ -80,9 +80,7 @@ static void print_head(const struct result_scenario *scenario, enum metric secon
 	char unit[64], first_ratio[64], second_ratio[64];
 
 	printf("%s: %s; receiver %s\n", scenario->name, scenario->title, scenario->receiver);
-	snprintf(unit, sizeof(unit), "%s%s%s", words_metric(scenario->headline),
-		 scenario->headline == METRIC_P99 ? "" : " a ",
-		 scenario->headline == METRIC_P99 ? "" : scenario->unit);
+	words_headline(unit, sizeof(unit), scenario);
 	snprintf(first_ratio, sizeof(first_ratio), "%s, ours / its",
 		 words_metric(scenario->headline));
 	snprintf(second_ratio, sizeof(second_ratio), "%s, ours / its", words_metric(second));

@@ -48,6 +48,17 @@ const char *words_metric(enum metric metric)
 	return words[metric];
 }
 
+void words_headline(char *text, size_t size, const struct result_scenario *scenario)
+{
+	const char *metric = words_metric(scenario->headline), *unit = scenario->unit;
+
+	if (scenario->headline == METRIC_P99)
+		snprintf(text, size, "%s", metric);
+	else
+		snprintf(text, size, "%s %s %s", metric,
+			 *unit && strchr("aeiou", *unit) ? "an" : "a", unit);
+}
+
 int words_order(const struct interval *ratio)
 {
 	/* Too few rounds to tell anything. */

@@ -31,4 +31,7 @@ void words_aim(char *text, size_t size, const struct result_scenario *scenario,
 /* "time", "CPU time" */
 const char *words_metric(enum metric metric);
 
+/* What the headline's figures are: "time a record", "p99 latency" */
+void words_headline(char *text, size_t size, const struct result_scenario *scenario);
+
 #endif

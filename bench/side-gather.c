@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One sendmsg(2), or writev(2), for all records of one socket, its segments filled in once
- * beforehand: the least that the kernel can be asked to do, and so the limit for every library
- * that gathers.
+ * One sendmsg(2), or writev(2), for all records of one socket, or for as many as the kernel takes at
+ * once, its segments filled in once beforehand: the least that the kernel can be asked to do, and so
+ * the limit for every library that gathers.
  */
 #include <err.h>
 #include <errno.h>
@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "side.h"
+
+#define SEGMENTS_MAX 1024 /* of one call, UIO_MAXIOV */
 
 struct gather_side {
 	struct side side;
@@ -63,8 +65,8 @@ static size_t cut(struct gather_side *self, const struct iovec *segments, size_t
 	return count;
 }
 
-static void send_all(struct gather_side *self, int fd, struct iovec *segments, size_t count,
-		     size_t left)
+static void send_whole(struct gather_side *self, int fd, struct iovec *segments, size_t count,
+		       size_t left)
 {
 	for (;;) {
 		ssize_t sent = self->send(fd, segments, count);
@@ -81,6 +83,17 @@ static void send_all(struct gather_side *self, int fd, struct iovec *segments, s
 		}
 		net_wait_writable(fd);
 		self->calls++;
+	}
+}
+
+/* All segments have the same sizes, alone or in pairs. */
+static void send_all(struct gather_side *self, int fd, struct iovec *segments, size_t count,
+		     size_t bytes)
+{
+	for (size_t first = 0; first < count; first += SEGMENTS_MAX) {
+		size_t some = count - first < SEGMENTS_MAX ? count - first : SEGMENTS_MAX;
+
+		send_whole(self, fd, segments + first, some, bytes * some / count);
 	}
 }
 

@@ -14,6 +14,7 @@
 #include "side.h"
 
 #define ENTRIES_MAX 4096
+#define SEGMENTS_MAX 1024 /* of one call, UIO_MAXIOV */
 
 /* One request: what it sends, and what is left of that. */
 struct job {
@@ -225,9 +226,13 @@ static struct side *create_well(const struct load *load)
 	return &self->side;
 }
 
+/* What one call takes, because several at once on one socket would have to be ordered. */
 static bool suits_well(const struct load *load)
 {
-	return load->records % load->sockets == 0;
+	size_t pieces = load->header_bytes > 0 ? 2 : 1;
+
+	return load->records % load->sockets == 0 &&
+	       load->records / load->sockets * pieces <= SEGMENTS_MAX;
 }
 
 static const char *lacks(const struct load *load)

@@ -266,6 +266,41 @@ Test(bench_pure, words_say_who_is_ahead_and_when_nobody_can_tell)
 	}
 }
 
+/* The largest factor upwards: what falls before or behind it does not make it smaller. */
+Test(bench_pure, growth_is_from_the_least_cost_to_a_later_one)
+{
+	static const struct {
+		double x, ours, send;
+	} points[] = {{10, 5, 5}, {64, 1, 2}, {1000, 1.5, 2}, {10000, 1.2, 5}};
+	struct result result = {0};
+	char words[WORDS_MAX];
+
+	for (size_t i = 0; i < COUNT(points); i++) {
+		struct result_scenario *scenario = result_add_scenario(&result);
+
+		make_scenario(scenario, "x", (const double[]){points[i].ours, points[i].send, 1},
+			      0);
+		snprintf(scenario->family, sizeof(scenario->family), "sockets");
+		scenario->x = points[i].x;
+		for (size_t j = 0; j < 2; j++)
+			scenario->peers[j].cost[METRIC_WALL].median = j == 0 ? points[i].ours
+									     : points[i].send;
+		words_growth(words, sizeof(words), &result);
+		cr_expect_eq(*words == '\0', i == 0, "%s", words);
+	}
+	cr_expect_str_eq(words,
+			 "From 10 to 10000 sockets a record costs sluice at most 1.50 times as "
+			 "much, and send(2) 2.50 times, what caches do included.");
+	result_free(&result);
+}
+
+Test(bench_pure, a_peer_that_stands_alone_is_nobody_to_be_ahead_of)
+{
+	cr_expect(result_is_foreign(&(struct result_peer){.name = "send"}));
+	cr_expect_not(result_is_foreign(&(struct result_peer){.name = "send-alone"}));
+	cr_expect_not(result_is_foreign(&(struct result_peer){.name = "sluice-epoll"}));
+}
+
 Test(bench_pure, times_have_the_unit_that_reads_best)
 {
 	static const struct {

@@ -48,6 +48,8 @@ static void put_verdict(const struct result *result, FILE *file)
 	put_element(file, "p", " class=\"verdict\"", words);
 	words_backends(words, sizeof(words), result);
 	put_element(file, "p", " class=\"verdict\"", words);
+	words_growth(words, sizeof(words), result);
+	put_element(file, "p", "", words);
 	words_aims(words, sizeof(words), result);
 	put_element(file, "p", "", words);
 	fputs("<p class=\"soft\">Every figure is a median; the interval beside it holds the true "

@@ -250,6 +250,68 @@ void words_backends(char *text, size_t size, const struct result *result)
 	       faster, level, slower, faster + level + slower, best, worst);
 }
 
+/* The scenarios of a family, from one x to another, in which both peers are. */
+struct growth {
+	size_t count;
+	double from, to;
+	double ours, its; /* by what factor the cost grows at most */
+};
+
+static double grow(double growth, double *least, double cost)
+{
+	*least = *least > 0 ? fmin(*least, cost) : cost;
+	return fmax(growth, cost / *least);
+}
+
+static struct growth growth_of(const struct result *result, const char *family, double from,
+			       const char *peer)
+{
+	struct growth growth = {.ours = 1, .its = 1};
+	double least = 0, its_least = 0;
+
+	for (size_t i = 0; i < result->scenario_count; i++) {
+		const struct result_scenario *scenario = &result->scenarios[i];
+		const struct result_peer *other = result_find_peer(scenario, peer);
+
+		if (strcmp(scenario->family, family) != 0 || scenario->x < from || other == NULL)
+			continue;
+		if (growth.count++ == 0)
+			growth.from = scenario->x;
+		growth.to = scenario->x;
+		growth.ours = grow(growth.ours, &least,
+				   scenario->peers[0].cost[scenario->headline].median);
+		growth.its = grow(growth.its, &its_least, other->cost[scenario->headline].median);
+	}
+	return growth;
+}
+
+void words_growth(char *text, size_t size, const struct result *result)
+{
+	/* Batches begin where gathering does; what it saves is no growth. */
+	static const struct {
+		const char *family, *what, *peer, *title;
+		double from;
+	} all[] = {
+		{"batch", "outstanding on one socket", "gather", "a gather by hand", 8},
+		{"sockets", "sockets", "send", "send(2)", 1},
+	};
+
+	text[0] = '\0';
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct growth growth = growth_of(result, all[i].family, all[i].from, all[i].peer);
+
+		if (growth.count < 2)
+			continue;
+		append(text, size,
+		       "%s %.0f to %.0f %s a record costs sluice at most %.2f times as much, and "
+		       "%s %.2f times",
+		       *text ? "; from" : "From", growth.from, growth.to, all[i].what, growth.ours,
+		       all[i].title, growth.its);
+	}
+	if (*text)
+		append(text, size, ", what caches do included.");
+}
+
 void words_aims(char *text, size_t size, const struct result *result)
 {
 	size_t counts[OUTCOME_MISSED + 1] = {0}, aims = 0;

@@ -16,9 +16,13 @@ void words_ratio(char *text, size_t size, double ratio);
 /* How ours stands among the peers of a scenario. */
 void words_scenario(char *text, size_t size, const struct result_scenario *scenario);
 
-/* How ours stands in all of them; io_uring against epoll; the aims. Each may be "". */
+/*
+ * How ours stands in all of them; io_uring against epoll; how costs grow with the number of records
+ * and of sockets; the aims. Each may be "".
+ */
 void words_standing(char *text, size_t size, const struct result *result);
 void words_backends(char *text, size_t size, const struct result *result);
+void words_growth(char *text, size_t size, const struct result *result);
 void words_aims(char *text, size_t size, const struct result *result);
 
 /* Ours against one other: < 0 ahead, 0 level, > 0 behind. */

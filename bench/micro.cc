@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What single steps cost, by google-benchmark: setting a record up, starting it, a turn, a timer.
- * Not for comparisons with others, which `sluice bench` makes side by side.
+ * What single steps cost, by google-benchmark: setting a record up, starting it, the queue, the plan,
+ * what the ring has completed, a turn, a timer, other threads; with user-space instructions where the
+ * machine counts them. Not for comparisons with others, which `sluice bench` makes side by side.
  */
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <benchmark/benchmark.h>
 #include <sluice/sluice.h>
 
+#include "counted.h"
+
 extern "C" {
 #include "conditions.h"
 #include "cpus.h"
 #include "net.h"
+#include "rooms.h"
 }
 
 namespace
@@ -35,9 +40,14 @@ void check(int answer, const char *what)
 class Bed
 {
       public:
-	explicit Bed(size_t socket_count = 0) : sockets(socket_count)
+	explicit Bed(size_t socket_count = 0, uint32_t way = SLUICE_TRANSMIT_WAY_AUTO)
+		: sockets(socket_count)
 	{
-		check(sluice_engine_create(&engine, nullptr), "sluice_engine_create");
+		struct sluice_options options;
+
+		sluice_options_init(&options, sizeof(options));
+		options.transmit_way = way;
+		check(sluice_engine_create(&engine, &options), "sluice_engine_create");
 		for (auto &socket : sockets)
 			check(sluice_socket_attach(engine, net_connect(&peer), &socket),
 			      "sluice_socket_attach");
@@ -63,6 +73,9 @@ void on_sent(struct sluice_socket *, struct sluice_args *)
 }
 
 const char payload[64] = {};
+
+/* Of which one iteration is measured at a time, where that is a part of what is done. */
+constexpr size_t STEPS = 512;
 
 /* Aligned as a program that cares would have them. */
 struct alignas(64) Record {
@@ -90,9 +103,21 @@ void run_until_sent(struct sluice_engine *engine)
 		check(sluice_engine_run(engine, -1), "sluice_engine_run");
 }
 
+void init(benchmark::State &state)
+{
+	struct sluice_args args;
+	Counted counted(state);
+
+	for (auto _ : state) {
+		sluice_args_init(&args);
+		benchmark::DoNotOptimize(args);
+	}
+}
+
 void set_buffer(benchmark::State &state)
 {
 	struct sluice_args args = {};
+	Counted counted(state);
 
 	for (auto _ : state) {
 		sluice_args_set_buffer(&args, payload, sizeof(payload), 0, sizeof(payload));
@@ -104,6 +129,7 @@ void send_eager(benchmark::State &state)
 {
 	Bed bed(1);
 	Record record;
+	Counted counted(state);
 
 	for (auto _ : state) {
 		start(bed.sockets[0], &record.args);
@@ -116,9 +142,10 @@ void send_batch(benchmark::State &state)
 {
 	Bed bed(static_cast<size_t>(state.range(1)));
 	std::vector<Record> records(static_cast<size_t>(state.range(0)));
-	auto left = records.size();
+	auto count = static_cast<int64_t>(records.size());
+	Counted counted(state);
 
-	while (state.KeepRunningBatch(static_cast<int64_t>(left))) {
+	while (state.KeepRunningBatch(count)) {
 		size_t socket = 0;
 
 		sluice_batch_begin(bed.engine);
@@ -132,9 +159,116 @@ void send_batch(benchmark::State &state)
 	}
 }
 
+/* Only the starting calls inside a batch. */
+void start_batched(benchmark::State &state)
+{
+	Bed bed(1);
+	std::vector<Record> records(STEPS);
+	Step step(state);
+
+	while (state.KeepRunningBatch(STEPS)) {
+		sluice_batch_begin(bed.engine);
+		step.begin();
+		for (auto &record : records)
+			start(bed.sockets[0], &record.args);
+		step.end();
+		sluice_batch_end(bed.engine);
+		run_until_sent(bed.engine);
+	}
+}
+
+/* Only the turn that finds what the ring has sent, one request for each record. */
+void reap(benchmark::State &state)
+{
+	Bed bed(STEPS, SLUICE_TRANSMIT_WAY_RING);
+	std::vector<Record> records(STEPS);
+	Step step(state);
+
+	if (std::string(sluice_engine_backend(bed.engine)) != "uring") {
+		state.SkipWithError("no ring");
+		return;
+	}
+	while (state.KeepRunningBatch(STEPS)) {
+		sluice_batch_begin(bed.engine);
+		for (size_t i = 0; i < STEPS; i++)
+			start(bed.sockets[i], &records[i].args);
+		sluice_batch_end(bed.engine);
+		step.begin();
+		run_until_sent(bed.engine);
+		step.end();
+	}
+}
+
+/* Only the starting calls of another thread, which leave the records in the mailbox. */
+void start_from_elsewhere(benchmark::State &state)
+{
+	Bed bed(1);
+	std::vector<Record> records(STEPS);
+
+	while (state.KeepRunningBatch(STEPS)) {
+		std::thread other([&] {
+			Step step(state);
+
+			step.begin();
+			for (auto &record : records)
+				start(bed.sockets[0], &record.args);
+			step.end();
+		});
+
+		other.join();
+		run_until_sent(bed.engine);
+	}
+	/* Those that were shown are the last thread's. */
+	state.counters.erase("instructions");
+}
+
+/* The queue alone: a function of rooms.h, with what has to stand before and behind it. */
+template <void (*before)(struct rooms *), void (*measured)(struct rooms *),
+	  void (*behind)(struct rooms *)>
+void queue(benchmark::State &state)
+{
+	struct rooms *rooms = rooms_create(STEPS);
+	Step step(state);
+
+	while (state.KeepRunningBatch(STEPS)) {
+		before(rooms);
+		step.begin();
+		measured(rooms);
+		step.end();
+		behind(rooms);
+	}
+	rooms_destroy(rooms);
+}
+
+void nothing(struct rooms *)
+{
+}
+
+void enqueue_and_gather(struct rooms *rooms)
+{
+	rooms_enqueue(rooms);
+	rooms_gather(rooms);
+}
+
+void gather_and_settle(struct rooms *rooms)
+{
+	rooms_gather(rooms);
+	rooms_settle(rooms);
+}
+
+/* Of memory and of a file, one each. */
+void plan(benchmark::State &state)
+{
+	Counted counted(state);
+
+	while (state.KeepRunningBatch(STEPS))
+		benchmark::DoNotOptimize(rooms_plan(STEPS));
+}
+
 void empty_turn(benchmark::State &state)
 {
 	Bed bed(1);
+	Counted counted(state);
 
 	for (auto _ : state)
 		sluice_engine_run(bed.engine, 0);
@@ -155,6 +289,8 @@ void timer_start_stop(benchmark::State &state)
 		sluice_timer_start(bed.engine, &others[i],
 				   second * static_cast<int64_t>(1 + i % 3600));
 	}
+	Counted counted(state);
+
 	for (auto _ : state) {
 		sluice_timer_start(bed.engine, &timer, second);
 		sluice_timer_stop(bed.engine, &timer);
@@ -165,6 +301,7 @@ void timer_start_stop(benchmark::State &state)
 void post_and_turn(benchmark::State &state)
 {
 	Bed bed;
+	Counted counted(state);
 
 	for (auto _ : state) {
 		sluice_post(
@@ -182,14 +319,34 @@ void print_conditions(int sender_cpu)
 	conditions_collect(&it, sender_cpu, &options, &peer);
 	for (size_t i = 0; i < it.count; i++)
 		benchmark::AddCustomContext(it.all[i].name, it.all[i].value);
+	if (Instructions().lacks())
+		benchmark::AddCustomContext("instructions", std::string("not counted here: ") +
+								    Instructions().lacks());
 }
 
 } // namespace
 
+BENCHMARK(init);
 BENCHMARK(set_buffer);
 BENCHMARK(send_eager);
 BENCHMARK(send_batch)->ArgNames({"records", "sockets"})->ArgsProduct({{1, 8, 32, 512, 1024}, {1}});
 BENCHMARK(send_batch)->ArgNames({"records", "sockets"})->Args({64, 64})->Args({1000, 1000});
+BENCHMARK(start_batched)->UseManualTime();
+BENCHMARK(start_from_elsewhere)->UseManualTime();
+BENCHMARK(reap)->UseManualTime();
+BENCHMARK_TEMPLATE(queue, nothing, rooms_enqueue, gather_and_settle)
+	->Name("enqueue")
+	->UseManualTime();
+BENCHMARK_TEMPLATE(queue, rooms_enqueue, rooms_gather, rooms_settle)
+	->Name("gather")
+	->UseManualTime();
+BENCHMARK_TEMPLATE(queue, enqueue_and_gather, rooms_settle, nothing)
+	->Name("settle")
+	->UseManualTime();
+BENCHMARK_TEMPLATE(queue, enqueue_and_gather, rooms_settle_short, nothing)
+	->Name("settle_short")
+	->UseManualTime();
+BENCHMARK(plan);
 BENCHMARK(empty_turn);
 BENCHMARK(timer_start_stop)->ArgName("armed")->Arg(0)->Arg(10000);
 BENCHMARK(post_and_turn);

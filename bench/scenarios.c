@@ -170,7 +170,7 @@ const struct scenario scenarios[] = {
 		.x = 8192,
 		.effort = EFFORT_USUAL,
 		SMALL(1, 8192),
-		.sittings = 2,
+		.sittings = 1,
 	},
 	{
 		.name = "records-100000",

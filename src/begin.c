@@ -140,7 +140,15 @@ static int try_queued(struct sluice_socket *socket, struct sluice_args *args)
 
 	push_aside(socket, args, &mine);
 	sluice__transmit_now(socket);
+	if (socket->engine->hands_over)
+		socket->engine->backend->submit(socket->engine);
 	return ended_aside(socket->engine, args, &mine);
+}
+
+/* Of a size to think about: for zero copy, or any where the backend has a thread for it. */
+static bool goes_by_queue(struct sluice_socket *socket, uint64_t bytes)
+{
+	return socket->engine->hands_over || sluice__hold_considers(socket, bytes);
 }
 
 int sluice__begin_tried_file(struct sluice_socket *socket, struct sluice_args *args, uint64_t count,
@@ -153,9 +161,11 @@ int sluice__begin_tried_file(struct sluice_socket *socket, struct sluice_args *a
 	return ended_aside(socket->engine, args, &mine);
 }
 
-static bool is_lone_datagram(uint32_t refuse, const struct sluice_args *args)
+static bool is_lone_datagram(const struct sluice_engine *engine, uint32_t refuse,
+			     const struct sluice_args *args)
 {
-	return (refuse & SLUICE__DATAGRAM) && !(args->run.extras & ~(uint32_t)SLUICE__TO);
+	return (refuse & SLUICE__DATAGRAM) && !(args->run.extras & ~(uint32_t)SLUICE__TO) &&
+	       !engine->hands_over;
 }
 
 static bool may_try(const struct sluice_socket *socket)
@@ -182,10 +192,10 @@ static int begin_send(struct sluice_socket *socket, struct sluice_args *args, bo
 		return 1;
 	}
 	if (args->run.extras || (refuse & SLUICE__DATAGRAM))
-		return is_lone_datagram(refuse, args) ? try_datagram(socket, args)
-						      : try_queued(socket, args);
-	if (unlikely(args->run.total >= socket->engine->zerocopy_from) &&
-	    sluice__hold_considers(socket, args->run.total))
+		return is_lone_datagram(socket->engine, refuse, args) ? try_datagram(socket, args)
+								      : try_queued(socket, args);
+	if (unlikely(args->run.total >= socket->engine->queue_from) &&
+	    goes_by_queue(socket, args->run.total))
 		return try_queued(socket, args);
 	return try_plain(socket, args);
 }

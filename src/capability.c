@@ -40,6 +40,8 @@ static const struct sluice__capability capabilities[] = {
 	 "the same for transmissions of several segments (6.15)"},
 	{SLUICE_CAPABILITY_UDP_GSO, "udp-gso",
 	 "datagrams of one size leave in one send, which the kernel cuts up (4.18)"},
+	{SLUICE_CAPABILITY_SUBMISSION_THREAD, "submission-thread",
+	 "a thread of the kernel's takes what is submitted, for engines that ask for it (5.11)"},
 };
 
 #define COUNT (sizeof capabilities / sizeof *capabilities)

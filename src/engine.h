@@ -54,6 +54,7 @@ struct sluice_engine {
 	uint32_t ready_count;
 	uint32_t batches;               /* open */
 	uint64_t zerocopy_from;         /* bytes from which on zero copy is thought of */
+	uint64_t queue_from;            /* bytes from which on a lone send goes by its queue */
 	struct sluice_socket *drafting; /* the ready socket that lists its bytes in draft */
 	struct sluice__chain done;      /* records that wait for their handlers */
 	struct sluice__chain *sink; /* where records go that end: done, or inside a start its own */
@@ -67,6 +68,7 @@ struct sluice_engine {
 	uint32_t asleep;   /* atomic: a wake must be told to the kernel */
 	uint32_t woken;    /* atomic: sluice_engine_wake was called */
 	uintptr_t creator; /* who becomes the owner with the first use */
+	bool hands_over;   /* memory goes to the backend at once, which has a thread for it */
 	bool delivering;   /* a handler runs */
 	bool foreign;      /* engine_fd was asked for */
 	bool submitting;   /* something was started since the last enter */
@@ -252,7 +254,7 @@ static inline struct sluice__chain *sluice__sink(const struct sluice_socket *soc
 /* memory.c: registered memory. The place plus one that all segments lie in; 0: none. */
 uint32_t sluice__region_of(const struct sluice_engine *engine, const struct iovec *segments,
 			   uint32_t count);
-/* What the options and the registered memory make of engine->zerocopy_from and single_below. */
+/* What the options and the registered memory make of engine's limits: zerocopy_from and what follows from it. */
 void sluice__zerocopy_limits(struct sluice_engine *engine);
 
 /* settle.c */

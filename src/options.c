@@ -4,10 +4,13 @@
 #include <sluice/trace.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine.h"
 
 #define TRACE_EVENTS 16384 /* 1 MiB */
+
+#define MILLISECOND INT64_C(1000000)
 
 static const struct sluice_options defaults = {
 	.size = sizeof(struct sluice_options),
@@ -26,6 +29,8 @@ static const struct sluice_options defaults = {
 	.handler_threads_max = 64,
 	.zerocopy_bytes = 32 << 10,
 	.zerocopy_linger_ns = 2000000000,
+	.submission_thread_cpu = -1,
+	.submission_thread_idle_ns = MILLISECOND,
 };
 
 int sluice_options_init(struct sluice_options *options, size_t size)
@@ -97,8 +102,19 @@ static void fill_in(struct sluice_options *own)
 		own->handler_threads_max = defaults.handler_threads_max;
 	if (!own->zerocopy_bytes)
 		own->zerocopy_bytes = defaults.zerocopy_bytes;
+	if (!own->submission_thread_idle_ns)
+		own->submission_thread_idle_ns = defaults.submission_thread_idle_ns;
 	own->ring_entries = power_of_two(own->ring_entries);
 	own->receive_buffers = power_of_two(own->receive_buffers);
+}
+
+/* A processor that is there but not for this process is the kernel's to refuse. */
+static bool is_thread_valid(const struct sluice_options *own)
+{
+	return own->submission_thread_cpu >= -1 &&
+	       own->submission_thread_cpu < sysconf(_SC_NPROCESSORS_CONF) &&
+	       own->submission_thread_idle_ns > 0 &&
+	       own->submission_thread_idle_ns <= INT32_MAX * MILLISECOND;
 }
 
 static int check_values(const struct sluice_options *own)
@@ -110,6 +126,8 @@ static int check_values(const struct sluice_options *own)
 	if (own->ring_entries > 32768 || own->receive_buffers > 32768 ||
 	    own->receive_buffer_bytes > 1 << 24 || own->handler_budget > INT32_MAX ||
 	    own->gather_bytes > 1 << 30 || own->handler_threads_max > 4096)
+		return -EINVAL;
+	if (own->submission_thread && !is_thread_valid(own))
 		return -EINVAL;
 	if (own->trace_events > 1 << 24 || own->trace_format > SLUICE_TRACE_JSON)
 		return -EINVAL;

@@ -174,6 +174,17 @@ static uint32_t try_cooperative(struct sluice_options *options)
 	return capabilities & SLUICE_CAPABILITY_COOP_TASKRUN;
 }
 
+/* Only engines that ask for it have it. */
+static uint32_t try_thread(struct sluice_options *options)
+{
+	uint32_t capabilities;
+
+	options->submission_thread = 1;
+	try_backend(options, &sluice__uring, NULL, &capabilities);
+	options->submission_thread = 0;
+	return capabilities & SLUICE_CAPABILITY_SUBMISSION_THREAD;
+}
+
 static void fill_in_limits(struct sluice_probe *probe)
 {
 	struct rlimit limit;
@@ -202,7 +213,7 @@ int sluice_probe(struct sluice_probe *probe)
 	options.ignore_environment = 1;
 	ring_error = try_backend(&options, &sluice__uring, NULL, &ring);
 	if (!ring_error)
-		ring |= try_cooperative(&options);
+		ring |= try_cooperative(&options) | try_thread(&options);
 	error = try_backend(&options, &sluice__epoll, NULL, &epoll);
 	options.ignore_environment = 0;
 	if (!error)

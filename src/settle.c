@@ -148,6 +148,9 @@ void sluice__settle_failed(struct sluice_socket *socket, int error_number)
 void sluice__settle_result(struct sluice_socket *socket, int32_t result)
 {
 	socket->state &= ~(uint32_t)SLUICE__IN_FLIGHT;
+	/* Nothing taken of something: seen from the kernel's submission thread (liburing issue 1435). */
+	if (unlikely(result == 0 && socket->flight.bytes))
+		result = -EAGAIN;
 	if (result >= 0) {
 		if ((uint64_t)result == socket->flight.bytes)
 			socket->state &= ~(uint32_t)SLUICE__FULL;

@@ -16,6 +16,8 @@
 #define COMPLETIONS_PER_ENTRY 8
 #define SMALLEST 8u
 
+#define MILLISECOND INT64_C(1000000)
+
 static unsigned int wanted_flags(uint32_t allowed)
 {
 	unsigned int flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
@@ -24,6 +26,8 @@ static unsigned int wanted_flags(uint32_t allowed)
 		flags |= IORING_SETUP_SUBMIT_ALL;
 	if (allowed & SLUICE_CAPABILITY_SINGLE_ISSUER)
 		flags |= IORING_SETUP_SINGLE_ISSUER;
+	if (allowed & SLUICE_CAPABILITY_SUBMISSION_THREAD)
+		return flags | IORING_SETUP_SQPOLL; /* its task work is its own */
 	if ((allowed & SLUICE_CAPABILITY_DEFER_TASKRUN) && (flags & IORING_SETUP_SINGLE_ISSUER))
 		flags |= IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
 	else if (allowed & SLUICE_CAPABILITY_COOP_TASKRUN)
@@ -50,21 +54,43 @@ static bool take_away_one(uint32_t *allowed)
 	return false;
 }
 
-static int try_setup(struct sluice__uring *uring, unsigned int entries, uint32_t allowed)
+/* Pinned, where the kernel lets it run there. */
+static void describe_thread(const struct sluice_options *options, bool pinned,
+			    struct io_uring_params *parameters)
+{
+	parameters->sq_thread_idle =
+		(uint32_t)((options->submission_thread_idle_ns + MILLISECOND - 1) / MILLISECOND);
+	if (pinned) {
+		parameters->flags |= IORING_SETUP_SQ_AFF;
+		parameters->sq_thread_cpu = (uint32_t)options->submission_thread_cpu;
+	}
+}
+
+static int try_setup(const struct sluice_options *options, struct sluice__uring *uring,
+		     unsigned int entries, uint32_t allowed)
 {
 	struct io_uring_params parameters;
+	bool pinned = options->submission_thread_cpu >= 0;
+	int error;
 
-	memset(&parameters, 0, sizeof parameters);
-	parameters.flags = wanted_flags(allowed);
-	parameters.cq_entries = entries * COMPLETIONS_PER_ENTRY;
-	uring->setup = parameters.flags;
-	return io_uring_queue_init_params(entries, &uring->ring, &parameters);
+	for (;; pinned = false) {
+		memset(&parameters, 0, sizeof parameters);
+		parameters.flags = wanted_flags(allowed);
+		parameters.cq_entries = entries * COMPLETIONS_PER_ENTRY;
+		uring->setup = parameters.flags;
+		if (uring->setup & IORING_SETUP_SQPOLL)
+			describe_thread(options, pinned, &parameters);
+		error = io_uring_queue_init_params(entries, &uring->ring, &parameters);
+		if (error != -EINVAL || !(parameters.flags & IORING_SETUP_SQ_AFF))
+			return error;
+	}
 }
 
 static uint32_t agreed(unsigned int setup, uint32_t allowed)
 {
 	uint32_t all = SLUICE_CAPABILITY_SUBMIT_ALL | SLUICE_CAPABILITY_SINGLE_ISSUER |
-		       SLUICE_CAPABILITY_DEFER_TASKRUN | SLUICE_CAPABILITY_COOP_TASKRUN;
+		       SLUICE_CAPABILITY_DEFER_TASKRUN | SLUICE_CAPABILITY_COOP_TASKRUN |
+		       SLUICE_CAPABILITY_SUBMISSION_THREAD;
 	uint32_t used = SLUICE_CAPABILITY_RING;
 
 	if (setup & IORING_SETUP_SUBMIT_ALL)
@@ -75,6 +101,8 @@ static uint32_t agreed(unsigned int setup, uint32_t allowed)
 		used |= SLUICE_CAPABILITY_DEFER_TASKRUN;
 	if (setup & IORING_SETUP_COOP_TASKRUN)
 		used |= SLUICE_CAPABILITY_COOP_TASKRUN;
+	if (setup & IORING_SETUP_SQPOLL)
+		used |= SLUICE_CAPABILITY_SUBMISSION_THREAD;
 	return used | (allowed & ~all);
 }
 
@@ -95,21 +123,57 @@ static int can_register(struct sluice__uring *uring)
 	return error;
 }
 
-static int make_ring(struct sluice_engine *engine, struct sluice__uring *uring)
+/* As much of ALLOWED as the kernel agrees to; what is left out is taken away from it. */
+static int agree(const struct sluice_options *options, struct sluice__uring *uring,
+		 uint32_t *allowed)
 {
-	uint32_t allowed = ~engine->options.disable;
-	unsigned int entries = engine->options.ring_entries;
+	unsigned int entries = options->ring_entries;
 	int error;
 
 	for (;;) {
-		error = try_setup(uring, entries, allowed);
-		if (error == -EINVAL && take_away_one(&allowed))
+		error = try_setup(options, uring, entries, *allowed);
+		if (error == -EINVAL && take_away_one(allowed))
 			continue;
 		if (error == -ENOMEM && entries > SMALLEST) {
 			entries /= 2;
 			continue;
 		}
-		break;
+		return error;
+	}
+}
+
+/* Before 5.11 that thread knows registered descriptors only. */
+static int agree_with_thread(const struct sluice_options *options, struct sluice__uring *uring,
+			     uint32_t *allowed)
+{
+	int error = agree(options, uring, allowed);
+
+	if (!error && !(uring->ring.features & IORING_FEAT_SQPOLL_NONFIXED)) {
+		io_uring_queue_exit(&uring->ring);
+		sluice__ring_closed();
+		error = -EOPNOTSUPP;
+	}
+	return error;
+}
+
+static void use_thread(struct sluice_engine *engine)
+{
+	if (engine->options.transmit_way == SLUICE_TRANSMIT_WAY_AUTO)
+		engine->options.transmit_way = SLUICE_TRANSMIT_WAY_RING;
+	engine->hands_over = engine->options.transmit_way == SLUICE_TRANSMIT_WAY_RING;
+}
+
+static int make_ring(struct sluice_engine *engine, struct sluice__uring *uring)
+{
+	const struct sluice_options *options = &engine->options;
+	uint32_t allowed = ~options->disable;
+	int error = -EOPNOTSUPP;
+
+	if (options->submission_thread && (allowed & SLUICE_CAPABILITY_SUBMISSION_THREAD))
+		error = agree_with_thread(options, uring, &allowed);
+	if (error) {
+		allowed = ~options->disable & ~(uint32_t)SLUICE_CAPABILITY_SUBMISSION_THREAD;
+		error = agree(options, uring, &allowed);
 	}
 	if (!error)
 		error = can_register(uring);
@@ -118,6 +182,24 @@ static int make_ring(struct sluice_engine *engine, struct sluice__uring *uring)
 	engine->options.ring_entries = uring->ring.sq.ring_entries;
 	engine->capabilities = agreed(uring->setup, allowed) & ~sluice__uring_zerocopy_lacks(uring);
 	return 0;
+}
+
+/* What lives as long as the ring. False: no memory for it. */
+static bool make_room(struct sluice_engine *engine, struct sluice__uring *uring)
+{
+	uring->messages =
+		sluice__allocate(engine, uring->ring.sq.ring_entries * sizeof *uring->messages);
+	if (!uring->messages)
+		return false;
+	if (!(engine->capabilities & SLUICE_CAPABILITY_SUBMISSION_THREAD))
+		return true;
+	uring->thread = sluice__allocate(engine, sizeof *uring->thread);
+	if (!uring->thread) {
+		free(uring->messages);
+		return false;
+	}
+	use_thread(engine);
+	return true;
 }
 
 int sluice__uring_setup(struct sluice_engine *engine, struct sluice__uring *uring)
@@ -129,13 +211,9 @@ int sluice__uring_setup(struct sluice_engine *engine, struct sluice__uring *urin
 	if (uring->wake_fd < 0)
 		return -errno;
 	error = make_ring(engine, uring);
-	if (!error) {
-		uring->messages = sluice__allocate(engine, uring->ring.sq.ring_entries *
-								   sizeof *uring->messages);
-		if (!uring->messages) {
-			io_uring_queue_exit(&uring->ring);
-			error = -ENOMEM;
-		}
+	if (!error && !make_room(engine, uring)) {
+		io_uring_queue_exit(&uring->ring);
+		error = -ENOMEM;
 	}
 	if (error)
 		close(uring->wake_fd);

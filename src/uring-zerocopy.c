@@ -91,5 +91,8 @@ int sluice__uring_memory_register(struct sluice_engine *engine, uint32_t slot, c
 
 void sluice__uring_memory_unregister(struct sluice_engine *engine, uint32_t slot)
 {
+	/* What has been submitted may still wait to be taken, and names the place. */
+	if (engine->uring->thread)
+		sluice__uring_thread_drain(engine);
 	set_place(engine->uring, slot, NULL, 0);
 }

@@ -35,6 +35,8 @@ static struct io_uring_sqe *entry(struct sluice_engine *engine)
 
 	if (sqe)
 		return sqe;
+	if (uring->thread)
+		return sluice__uring_thread_entry(engine);
 	/* Full: what stands in it goes now. */
 	engine->statistics.enters++;
 	io_uring_submit(&uring->ring);
@@ -158,6 +160,8 @@ static int start(struct sluice_engine *engine, struct sluice__request *request)
 		return engine->capabilities & SLUICE_CAPABILITY_RING_FETCH
 			       ? start_fetch(engine, request)
 			       : sluice__workers_start(engine, &uring->workers, request);
+	if (uring->thread)
+		sluice__uring_thread_keep(engine, request);
 	sqe = entry(engine);
 	if (!sqe)
 		return -EAGAIN;
@@ -233,9 +237,12 @@ static int enter(struct sluice_engine *engine, int64_t wait_ns)
 	struct __kernel_timespec time = {.tv_sec = wait_ns / 1000000000,
 					 .tv_nsec = wait_ns % 1000000000};
 	struct io_uring_cqe *cqe;
-	unsigned int given = io_uring_sq_ready(&uring->ring);
+	unsigned int given;
 	int result;
 
+	if (uring->thread)
+		return sluice__uring_thread_enter(engine, wait_ns);
+	given = io_uring_sq_ready(&uring->ring);
 	if (wait_ns == 0) {
 		if (!given && !must_ask(uring))
 			return 0;
@@ -255,6 +262,10 @@ static void submit(struct sluice_engine *engine)
 {
 	struct sluice__uring *uring = engine->uring;
 
+	if (uring->thread) {
+		sluice__uring_thread_submit(engine);
+		return;
+	}
 	if (!io_uring_sq_ready(&uring->ring))
 		return;
 	engine->statistics.enters++;
@@ -560,6 +571,7 @@ static void close_ring(struct sluice_engine *engine)
 	if (uring->notify_fd >= 0)
 		close(uring->notify_fd);
 	free(uring->messages);
+	free(uring->thread);
 	free(uring);
 	engine->uring = NULL;
 }

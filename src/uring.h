@@ -12,6 +12,16 @@ struct sluice__messages;
 struct sluice__request;
 struct sluice__workers;
 
+#define SLUICE__KEPT 4096u /* at least the segments of one send */
+
+/* With a thread of the kernel's that takes submissions. */
+struct sluice__uring_thread {
+	struct iovec segments[2][SLUICE__KEPT]; /* of entries that it has not taken yet */
+	uint32_t used;                          /* of the present half */
+	uint32_t half;
+	unsigned int left_at; /* where the ring's tail was when the other half was left */
+};
+
 struct sluice__uring {
 	struct io_uring ring;
 	unsigned int setup;      /* IORING_SETUP_* that the kernel agreed to */
@@ -25,7 +35,8 @@ struct sluice__uring {
 	bool timeout_armed;              /* for the foreign loop */
 	uint64_t timeout_at;
 	struct __kernel_timespec timeout;
-	bool memory_table; /* registered memory has its places */
+	bool memory_table;                   /* registered memory has its places */
+	struct sluice__uring_thread *thread; /* NULL: submissions are taken when they are made */
 };
 
 /* uring-setup.c: as much of what the options allow as the kernel agrees to. 0 or -errno. */
@@ -47,6 +58,17 @@ void sluice__uring_translate_zerocopy(const struct io_uring_cqe *cqe,
 int sluice__uring_memory_register(struct sluice_engine *engine, uint32_t slot, const void *base,
 				  size_t length);
 void sluice__uring_memory_unregister(struct sluice_engine *engine, uint32_t slot);
+
+/* uring-thread.c: what differs where a thread of the kernel's takes the submissions */
+/* An entry when the ring was full; NULL: that thread is no more. */
+struct io_uring_sqe *sluice__uring_thread_entry(struct sluice_engine *engine);
+/* Copies the segments of a request that only lives until it is submitted. Before its entry is taken. */
+void sluice__uring_thread_keep(struct sluice_engine *engine, struct sluice__request *request);
+void sluice__uring_thread_submit(struct sluice_engine *engine);
+int sluice__uring_thread_enter(struct sluice_engine *engine, int64_t wait_ns);
+/* Returns when everything that was submitted has been taken. */
+void sluice__uring_thread_drain(struct sluice_engine *engine);
+
 /* uring-messages.c: the entries of MESSAGES, from sqe on; request->pending says how many. */
 void sluice__uring_chain(struct sluice__uring *uring, struct io_uring_sqe *sqe,
 			 struct sluice__request *request, uint64_t user_data);

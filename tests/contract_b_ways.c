@@ -10,15 +10,20 @@ static const struct way {
 	uint32_t ring_entries;
 	uint32_t handler_budget;
 	uint64_t gather_bytes;
+	uint32_t submission_thread;
 } ways[] = {
-	{"inline", SLUICE_TRANSMIT_WAY_INLINE, 512, 4096, 1048576},
-	{"ring", SLUICE_TRANSMIT_WAY_RING, 512, 4096, 1048576},
-	{"ring, two entries", SLUICE_TRANSMIT_WAY_RING, 2, 4096, 1048576},
-	{"ring, gathers little", SLUICE_TRANSMIT_WAY_RING, 512, 4096, 5000},
-	{"one handler a turn", SLUICE_TRANSMIT_WAY_AUTO, 512, 1, 1048576},
-	{"any number of handlers", SLUICE_TRANSMIT_WAY_AUTO, 512, 0, 1048576},
-	{"gathers next to nothing", SLUICE_TRANSMIT_WAY_AUTO, 512, 4096, 700},
-	{"the least of everything", SLUICE_TRANSMIT_WAY_RING, 1, 1, 700},
+	{"inline", SLUICE_TRANSMIT_WAY_INLINE, 512, 4096, 1048576, 0},
+	{"ring", SLUICE_TRANSMIT_WAY_RING, 512, 4096, 1048576, 0},
+	{"ring, two entries", SLUICE_TRANSMIT_WAY_RING, 2, 4096, 1048576, 0},
+	{"ring, gathers little", SLUICE_TRANSMIT_WAY_RING, 512, 4096, 5000, 0},
+	{"one handler a turn", SLUICE_TRANSMIT_WAY_AUTO, 512, 1, 1048576, 0},
+	{"any number of handlers", SLUICE_TRANSMIT_WAY_AUTO, 512, 0, 1048576, 0},
+	{"gathers next to nothing", SLUICE_TRANSMIT_WAY_AUTO, 512, 4096, 700, 0},
+	{"the least of everything", SLUICE_TRANSMIT_WAY_RING, 1, 1, 700, 0},
+	{"thread", SLUICE_TRANSMIT_WAY_AUTO, 512, 4096, 1048576, 1},
+	{"thread, inline", SLUICE_TRANSMIT_WAY_INLINE, 512, 4096, 1048576, 1},
+	{"thread, one entry", SLUICE_TRANSMIT_WAY_AUTO, 1, 4096, 5000, 1},
+	{"thread, the least of everything", SLUICE_TRANSMIT_WAY_RING, 1, 1, 700, 1},
 };
 #define WAYS (sizeof ways / sizeof *ways)
 
@@ -28,9 +33,10 @@ static const struct way {
  * nothing can be given up here before the peer reads.
  */
 static const struct way zerocopy_ways[] = {
-	{"zero copy", SLUICE_TRANSMIT_WAY_ZEROCOPY, 512, 4096, 1048576},
-	{"zero copy, two entries", SLUICE_TRANSMIT_WAY_ZEROCOPY, 2, 4096, 1048576},
-	{"zero copy, one handler a turn", SLUICE_TRANSMIT_WAY_ZEROCOPY, 512, 1, 5000},
+	{"zero copy", SLUICE_TRANSMIT_WAY_ZEROCOPY, 512, 4096, 1048576, 0},
+	{"zero copy, two entries", SLUICE_TRANSMIT_WAY_ZEROCOPY, 2, 4096, 1048576, 0},
+	{"zero copy, one handler a turn", SLUICE_TRANSMIT_WAY_ZEROCOPY, 512, 1, 5000, 0},
+	{"zero copy, thread", SLUICE_TRANSMIT_WAY_ZEROCOPY, 512, 4096, 1048576, 1},
 };
 #define ZEROCOPY_WAYS (sizeof zerocopy_ways / sizeof *zerocopy_ways)
 
@@ -49,6 +55,7 @@ static void begin_by(struct fixture *fixture, const struct way *way)
 	options.ring_entries = way->ring_entries;
 	options.handler_budget = way->handler_budget;
 	options.gather_bytes = way->gather_bytes;
+	options.submission_thread = way->submission_thread;
 	fixture_begin_with(fixture, &options);
 }
 

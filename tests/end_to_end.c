@@ -21,7 +21,8 @@
 #define ITEMS_OF_THE_ENGINE 90
 
 /* All but the ring itself. */
-#define CAPABILITIES_TO_SPARE ((uint32_t)SLUICE_CAPABILITY_UDP_GSO * 2 - 1 - SLUICE_CAPABILITY_RING)
+#define CAPABILITIES_TO_SPARE \
+	((uint32_t)SLUICE_CAPABILITY_SUBMISSION_THREAD * 2 - 1 - SLUICE_CAPABILITY_RING)
 
 static uint64_t seed;
 
@@ -212,6 +213,7 @@ static struct sluice_options random_options(struct random *random)
 	options.zerocopy = (uint32_t)below(random, SLUICE_ZEROCOPY_ALWAYS + 1);
 	options.zerocopy_bytes = below(random, 65536);
 	options.handler_threads_max = 1 + (uint32_t)below(random, 8);
+	options.submission_thread = one_in(random, 3);
 	if (one_in(random, 2))
 		options.disable = (uint32_t)next_random(random) & CAPABILITIES_TO_SPARE;
 	return options;

@@ -51,6 +51,17 @@ static void skip_without_ring(void)
 	close((int)fd);
 }
 
+void skip_without_thread(struct fixture *fixture)
+{
+	struct sluice_engine_statistics statistics = {.size = sizeof statistics};
+
+	sluice_engine_statistics(fixture->engine, &statistics);
+	if (statistics.capabilities & SLUICE_CAPABILITY_SUBMISSION_THREAD)
+		return;
+	sluice_engine_destroy(fixture->engine);
+	cr_skip("this kernel lends no submission thread");
+}
+
 /* A SIGPIPE that the library lets through has to end the test. */
 static void expose_to_sigpipe(void)
 {
@@ -92,6 +103,7 @@ void fixture_begin_with(struct fixture *fixture, const struct sluice_options *op
 void fixture_begin(struct fixture *fixture)
 {
 	const char *way = getenv("SLUICE_TEST_TRANSMIT_WAY");
+	bool thread = getenv("SLUICE_TEST_SUBMISSION_THREAD") != NULL;
 	struct sluice_options options;
 
 	cr_assert_eq(sluice_options_init(&options, sizeof options), 0);
@@ -99,7 +111,10 @@ void fixture_begin(struct fixture *fixture)
 		cr_assert_str_eq(way, "ring");
 		options.transmit_way = SLUICE_TRANSMIT_WAY_RING;
 	}
-	fixture_begin_with(fixture, way ? &options : NULL);
+	options.submission_thread = thread;
+	fixture_begin_with(fixture, way || thread ? &options : NULL);
+	if (thread)
+		skip_without_thread(fixture);
 }
 
 void fixture_end(struct fixture *fixture)

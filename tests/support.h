@@ -68,10 +68,14 @@ typedef int start_fn(struct sluice_socket *socket, struct sluice_args *args);
 
 /*
  * Makes the engine; skips the test where the ring is asked for and the machine has none. Without
- * options SLUICE_TEST_TRANSMIT_WAY=ring chooses that way.
+ * options SLUICE_TEST_TRANSMIT_WAY=ring chooses that way, and SLUICE_TEST_SUBMISSION_THREAD asks for
+ * that thread, or skips the test where the kernel lends none.
  */
 void fixture_begin(struct fixture *fixture);
 void fixture_begin_with(struct fixture *fixture, const struct sluice_options *options);
+
+/* Skips the test where an engine that asked for a submission thread has none. */
+void skip_without_thread(struct fixture *fixture);
 
 /*
  * Destroys the engine (unless the test did, and set it to NULL) and asserts that nothing was left.

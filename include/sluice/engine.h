@@ -49,8 +49,10 @@ enum {
 	SLUICE_CAPABILITY_REGISTERED_MEMORY =
 		1 << 15, /* "registered-memory": the same from pinned pages */
 	SLUICE_CAPABILITY_REGISTERED_LISTS =
-		1 << 16,                    /* "registered-lists": of many segments of them */
-	SLUICE_CAPABILITY_UDP_GSO = 1 << 17 /* "udp-gso": datagrams of one size in one send */
+		1 << 16,                     /* "registered-lists": of many segments of them */
+	SLUICE_CAPABILITY_UDP_GSO = 1 << 17, /* "udp-gso": datagrams of one size in one send */
+	SLUICE_CAPABILITY_SUBMISSION_THREAD =
+		1 << 18 /* "submission-thread": a thread of the kernel's takes submissions */
 };
 
 /* Which way queued memory takes on the ring backend. */
@@ -123,6 +125,18 @@ struct sluice_options {
 	 * resets the connection, which frees them; <0: for ever; 2 s. sluice_engine_destroy: 0.
 	 */
 	int64_t zerocopy_linger_ns;
+	/*
+	 * Not 0: a thread of the kernel's takes what the engine submits (SQPOLL) and does the
+	 * sending, so that a start on the engine's thread costs it no system call while that thread
+	 * is awake. It spins on a processor of its own: only for who has one to spare. With it
+	 * SLUICE_TRANSMIT_WAY_AUTO means the ring, and a plain send is pending instead of tried at
+	 * once; files still go by sendfile, in the engine's thread. Where it cannot be had (epoll,
+	 * a kernel before 5.11, want of privileges before 5.13) the engine does without, and its
+	 * statistics lack SLUICE_CAPABILITY_SUBMISSION_THREAD.
+	 */
+	uint32_t submission_thread;
+	int32_t submission_thread_cpu;     /* the processor it runs on; -1: any; -1 */
+	int64_t submission_thread_idle_ns; /* it sleeps after so long; whole ms, rounded up; 1 ms */
 };
 
 /*

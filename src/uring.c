@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "engine.h"
@@ -25,7 +24,6 @@
 #define OURS_IGNORED ((uint64_t)16)
 #define OURS_TIMEOUT ((uint64_t)24)
 
-#define BUFFER_GROUP 0
 #define FETCH_STEP (128u << 10) /* a read at the end of each brings it in */
 
 static struct io_uring_sqe *entry(struct sluice_engine *engine)
@@ -116,7 +114,7 @@ static void prepare_receive_multi(struct sluice_engine *engine, struct io_uring_
 		io_uring_prep_recv(sqe, request->fd, NULL, 0, 0);
 	}
 	sqe->flags |= IOSQE_BUFFER_SELECT;
-	sqe->buf_group = BUFFER_GROUP;
+	sqe->buf_group = SLUICE__BUFFER_GROUP;
 }
 
 /*
@@ -479,55 +477,6 @@ static void listen_on(struct sluice_engine *engine, uint64_t next_ns, bool ready
 	(void)written;
 }
 
-/* ---- receive buffers ---- */
-
-static int buffers_open(struct sluice_engine *engine)
-{
-	struct sluice__uring *uring = engine->uring;
-	struct io_uring_buf_reg registration;
-	unsigned int entries = engine->options.receive_buffers;
-	size_t bytes = entries * sizeof(struct io_uring_buf);
-
-	if (!(engine->capabilities & SLUICE_CAPABILITY_BUFFER_RING))
-		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_MULTISHOT_RECEIVE;
-	if (!(engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_RECEIVE))
-		return 0;
-	uring->buffer_ring =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (uring->buffer_ring == MAP_FAILED) {
-		uring->buffer_ring = NULL;
-		return -ENOMEM;
-	}
-	io_uring_buf_ring_init(uring->buffer_ring);
-	uring->buffer_ring_entries = entries;
-	memset(&registration, 0, sizeof registration);
-	registration.ring_addr = (uintptr_t)uring->buffer_ring;
-	registration.ring_entries = entries;
-	registration.bgid = BUFFER_GROUP;
-	if (io_uring_register_buf_ring(&uring->ring, &registration, 0) == 0)
-		return 0;
-	munmap(uring->buffer_ring, bytes);
-	uring->buffer_ring = NULL;
-	engine->capabilities &=
-		~(uint32_t)(SLUICE_CAPABILITY_BUFFER_RING | SLUICE_CAPABILITY_MULTISHOT_RECEIVE);
-	return 0;
-}
-
-static void buffer_return(struct sluice_engine *engine, uint16_t id)
-{
-	struct sluice__uring *uring = engine->uring;
-
-	/* Where the multishot was lost on the way, polling borrows from the list. */
-	if (!uring->buffer_ring || !(engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_RECEIVE)) {
-		sluice__buffers_keep(engine, id);
-		return;
-	}
-	io_uring_buf_ring_add(uring->buffer_ring, sluice__buffer_data(engine, id),
-			      engine->options.receive_buffer_bytes, id,
-			      io_uring_buf_ring_mask(uring->buffer_ring_entries), 0);
-	io_uring_buf_ring_advance(uring->buffer_ring, 1);
-}
-
 /* ---- life ---- */
 
 static int open_ring(struct sluice_engine *engine)
@@ -564,9 +513,7 @@ static void close_ring(struct sluice_engine *engine)
 		sluice__workers_stop(uring->workers);
 	io_uring_queue_exit(&uring->ring);
 	sluice__ring_closed();
-	if (uring->buffer_ring)
-		munmap(uring->buffer_ring,
-		       uring->buffer_ring_entries * sizeof(struct io_uring_buf));
+	sluice__uring_buffers_close(uring);
 	close(uring->wake_fd);
 	if (uring->notify_fd >= 0)
 		close(uring->notify_fd);
@@ -593,8 +540,8 @@ const struct sluice__backend sluice__uring = {
 	.descriptor = descriptor,
 	.quiet = quiet,
 	.listen = listen_on,
-	.buffers_open = buffers_open,
-	.buffer_return = buffer_return,
+	.buffers_open = sluice__uring_buffers_open,
+	.buffer_return = sluice__uring_buffer_return,
 	.memory_register = sluice__uring_memory_register,
 	.memory_unregister = sluice__uring_memory_unregister,
 	.try_send = sluice__direct_send,

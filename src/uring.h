@@ -59,6 +59,12 @@ int sluice__uring_memory_register(struct sluice_engine *engine, uint32_t slot, c
 				  size_t length);
 void sluice__uring_memory_unregister(struct sluice_engine *engine, uint32_t slot);
 
+/* uring-buffers.c */
+#define SLUICE__BUFFER_GROUP 0
+int sluice__uring_buffers_open(struct sluice_engine *engine);
+void sluice__uring_buffer_return(struct sluice_engine *engine, uint16_t id);
+void sluice__uring_buffers_close(struct sluice__uring *uring);
+
 /* uring-thread.c: what differs where a thread of the kernel's takes the submissions */
 /* An entry when the ring was full; NULL: that thread is no more. */
 struct io_uring_sqe *sluice__uring_thread_entry(struct sluice_engine *engine);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine's receive buffers, in a ring of their own from which the kernel picks. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "engine.h"
+#include "uring.h"
+
+int sluice__uring_buffers_open(struct sluice_engine *engine)
+{
+	struct sluice__uring *uring = engine->uring;
+	struct io_uring_buf_reg registration;
+	unsigned int entries = engine->options.receive_buffers;
+	size_t bytes = entries * sizeof(struct io_uring_buf);
+
+	if (!(engine->capabilities & SLUICE_CAPABILITY_BUFFER_RING))
+		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_MULTISHOT_RECEIVE;
+	if (!(engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_RECEIVE))
+		return 0;
+	uring->buffer_ring =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (uring->buffer_ring == MAP_FAILED) {
+		uring->buffer_ring = NULL;
+		return -ENOMEM;
+	}
+	io_uring_buf_ring_init(uring->buffer_ring);
+	uring->buffer_ring_entries = entries;
+	memset(&registration, 0, sizeof registration);
+	registration.ring_addr = (uintptr_t)uring->buffer_ring;
+	registration.ring_entries = entries;
+	registration.bgid = SLUICE__BUFFER_GROUP;
+	if (io_uring_register_buf_ring(&uring->ring, &registration, 0) == 0)
+		return 0;
+	munmap(uring->buffer_ring, bytes);
+	uring->buffer_ring = NULL;
+	engine->capabilities &=
+		~(uint32_t)(SLUICE_CAPABILITY_BUFFER_RING | SLUICE_CAPABILITY_MULTISHOT_RECEIVE);
+	return 0;
+}
+
+void sluice__uring_buffer_return(struct sluice_engine *engine, uint16_t id)
+{
+	struct sluice__uring *uring = engine->uring;
+
+	/* Where the multishot was lost on the way, polling borrows from the list. */
+	if (!uring->buffer_ring || !(engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_RECEIVE)) {
+		sluice__buffers_keep(engine, id);
+		return;
+	}
+	io_uring_buf_ring_add(uring->buffer_ring, sluice__buffer_data(engine, id),
+			      engine->options.receive_buffer_bytes, id,
+			      io_uring_buf_ring_mask(uring->buffer_ring_entries), 0);
+	io_uring_buf_ring_advance(uring->buffer_ring, 1);
+}
+
+void sluice__uring_buffers_close(struct sluice__uring *uring)
+{
+	if (uring->buffer_ring)
+		munmap(uring->buffer_ring,
+		       uring->buffer_ring_entries * sizeof(struct io_uring_buf));
+}

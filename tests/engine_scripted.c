@@ -336,11 +336,7 @@ Test(engine, a_short_count_of_a_gathered_send_ends_the_whole_records_and_sends_t
 	run();
 	index = scripted_only(SLUICE__REQUEST_SEND);
 	cr_assert_eq(scripted.requests[index].bytes, 25);
-	scripted_answer(index, 0);
-	run();
 	cr_assert_eq(fixture.handled, 2);
-	run();
-	index = scripted_only(SLUICE__REQUEST_SEND);
 	scripted_answer(index, 25);
 	run();
 	cr_assert(are_over(operations, 5));
@@ -374,9 +370,10 @@ Test(engine, a_full_socket_goes_to_the_ring_or_waits_until_it_can_be_written_to)
 	}
 }
 
+/* 0 bytes of 20: nothing was taken, and trying at once would take nothing again. */
 Test(engine, a_send_of_the_ring_that_would_block_or_was_interrupted_is_sent_again)
 {
-	static const int32_t answers[] = {-EAGAIN, -EINTR};
+	static const int32_t answers[] = {-EAGAIN, -EINTR, 0};
 
 	for (size_t i = 0; i < COUNT(answers); i++) {
 		struct operation operations[2];

@@ -21,6 +21,7 @@
 #include "asker.h"
 #include "cpus.h"
 #include "http.h"
+#include "tracer.h"
 
 /* Connecting 10,000 sockets takes seconds on a slow machine, a turn less than one. */
 #define PATIENCE_MS 60000
@@ -47,11 +48,6 @@ static uint64_t cpu_clock_ns(struct side *side)
 	if (getrusage(RUSAGE_SELF, &usage) != 0)
 		err(1, "getrusage");
 	return timeval_ns(usage.ru_utime) + timeval_ns(usage.ru_stime);
-}
-
-static uint64_t calls_of(struct side *side)
-{
-	return side->system_calls ? side->system_calls(side) : 0;
 }
 
 /* Makes a turn that has taken this long so many percent longer. */
@@ -186,6 +182,9 @@ static void ask(struct bed *bed, const struct order *order, struct sample *sampl
 		histogram_merge(bed->latencies, latencies);
 }
 
+/* System calls around each load of a cold file: one to chill it, two for the CPU time. */
+#define ASIDES 3
+
 /* One turn, or as many as there have to be preparations for, which are not counted. */
 static void run(struct bed *bed, const struct order *order, struct sample *sample)
 {
@@ -194,8 +193,10 @@ static void run(struct bed *bed, const struct order *order, struct sample *sampl
 	for (uint64_t i = 0; i < turns; i++) {
 		uint64_t wall, cpu;
 
-		if (bed->load.cold)
+		if (bed->load.cold) {
 			posix_fadvise(bed->load.file_fd, 0, 0, POSIX_FADV_DONTNEED);
+			sample->asides += ASIDES;
+		}
 		cpu = cpu_clock_ns(bed->side);
 		wall = wall_clock_ns();
 		if (bed->asker)
@@ -212,20 +213,17 @@ static struct sample measure(struct bed *bed, const struct order *order)
 {
 	/* What the turn before left in the sockets is not on this one's account. */
 	const struct timespec pause = {.tv_nsec = 1000000};
-	struct sample sample = {.counted = bed->side->system_calls != NULL};
-	uint64_t calls, beside;
+	struct sample sample = {0};
+	uint64_t beside;
 
 	nanosleep(&pause, NULL);
 	/* Nor that the caches are full of the other sides' things. */
-	if (bed->asker) {
+	if (bed->asker && !order->watched)
 		ask(bed, &(struct order){.times = bed->load.sockets}, &sample);
-	} else {
+	else if (!order->watched)
 		bed->side->run(bed->side, 1);
-	}
-	calls = calls_of(bed->side);
 	beside = bed->side->beside;
 	run(bed, order, &sample);
-	sample.system_calls = calls_of(bed->side) - calls;
 	sample.beside = bed->side->beside - beside;
 	sample.copied = bed->side->copied;
 	return sample;
@@ -234,13 +232,16 @@ static struct sample measure(struct bed *bed, const struct order *order)
 /* The process's life: one sample for every order, until one asks for nothing. */
 _Noreturn static void serve(int fd, const struct peer *peer, struct bed *bed)
 {
-	struct sample sample = {0};
+	struct sample sample;
 	struct order order;
+	pid_t worker;
 
 	make_bed(bed, peer);
-	if (write(fd, &sample, sizeof(sample)) != sizeof(sample))
+	worker = bed->side->process ? bed->side->process : getpid();
+	if (write(fd, &worker, sizeof(worker)) != sizeof(worker))
 		exit(1);
-	while (read(fd, &order, sizeof(order)) == sizeof(order) && order.times > 0) {
+	while (read(fd, &order, sizeof(order)) == sizeof(order) &&
+	       (order.times > 0 || order.watched)) {
 		sample = measure(bed, &order);
 		if (write(fd, &sample, sizeof(sample)) != sizeof(sample))
 			exit(1);
@@ -269,10 +270,14 @@ static bool first_words(struct host *host)
 
 static bool fail(struct host *host, const char *reason)
 {
-	int status = 0;
+	int status;
 
-	kill(host->process, SIGKILL);
-	waitpid(host->process, &status, 0);
+	host_unwatch(host);
+	status = host->status;
+	if (host->process > 0) {
+		kill(host->process, SIGKILL);
+		waitpid(host->process, &status, 0);
+	}
 	host->process = 0;
 	if (reason)
 		snprintf(host->failed, sizeof(host->failed), "%s", reason);
@@ -281,17 +286,18 @@ static bool fail(struct host *host, const char *reason)
 	return false;
 }
 
-static bool receive(struct host *host, struct sample *ret_sample)
+static bool receive(struct host *host, void *message, size_t size)
 {
 	struct pollfd wait = {.fd = host->fd, .events = POLLIN};
 	int ready;
 
 	do {
-		ready = poll(&wait, 1, PATIENCE_MS);
+		ready = host->tracer ? tracer_wait(host->tracer, host->fd, PATIENCE_MS)
+				     : poll(&wait, 1, PATIENCE_MS);
 	} while (ready < 0 && errno == EINTR);
 	if (ready == 0)
 		return fail(host, "it did not come to an end within a minute");
-	if (read(host->fd, ret_sample, sizeof(*ret_sample)) != sizeof(*ret_sample))
+	if (read(host->fd, message, size) != (ssize_t)size)
 		return fail(host, NULL);
 	return true;
 }
@@ -301,7 +307,6 @@ bool host_start(struct host *host, const struct peer *peer, const struct load *l
 {
 	struct bed bed = {.load = *load, .place = place, .latencies = latencies};
 	pid_t parent = getpid();
-	struct sample ready;
 	int pair[2];
 
 	*host = (struct host){.errors = memfd_create("errors", MFD_CLOEXEC)};
@@ -323,16 +328,42 @@ bool host_start(struct host *host, const struct peer *peer, const struct load *l
 	}
 	close(pair[1]);
 	host->fd = pair[0];
-	return receive(host, &ready);
+	return receive(host, &host->worker, sizeof(host->worker));
 }
 
 bool host_measure(struct host *host, const struct order *order, struct sample *ret_sample)
 {
+	uint64_t before = host->tracer ? tracer_calls(host->tracer) : 0;
+	struct order its = *order;
+
 	if (host->process == 0)
 		return false;
-	if (send(host->fd, order, sizeof(*order), MSG_NOSIGNAL) != sizeof(*order))
+	its.watched = host->tracer != NULL;
+	if (send(host->fd, &its, sizeof(its), MSG_NOSIGNAL) != sizeof(its))
 		return fail(host, NULL);
-	return receive(host, ret_sample);
+	if (!receive(host, ret_sample, sizeof(*ret_sample)))
+		return false;
+	if (host->tracer)
+		ret_sample->calls = tracer_calls(host->tracer) - before;
+	if (host->worker != host->process)
+		ret_sample->asides = 0;
+	return true;
+}
+
+bool host_watch(struct host *host)
+{
+	if (host->process > 0)
+		host->tracer = tracer_start(host->worker);
+	return host->tracer != NULL;
+}
+
+void host_unwatch(struct host *host)
+{
+	if (!host->tracer)
+		return;
+	if (!tracer_stop(host->tracer, &host->status) && host->worker == host->process)
+		host->process = 0;
+	host->tracer = NULL;
 }
 
 void host_stop(struct host *host)

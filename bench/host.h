@@ -27,25 +27,31 @@ struct place {
 struct sample {
 	uint64_t wall_ns;
 	uint64_t cpu_ns; /* of the process: user and system, kernel workers included */
-	uint64_t system_calls;
 	bool copied;     /* by the kernel, what was to go without a copy */
-	bool counted;    /* there is somebody who counts them */
 	uint64_t beside; /* parts of a file that were sent meanwhile */
 	uint64_t p50_ns; /* of an echo: latencies */
 	uint64_t p99_ns;
+	uint64_t calls;  /* of a turn that is watched: system calls, those around it included */
+	uint64_t asides; /* of them, made between loads by what measures */
 };
 
 /* What to measure. */
 struct order {
-	uint64_t times;       /* that the load is to be done */
+	uint64_t times;       /* that the load is to be done; 0 only where it is watched */
 	uint64_t interval_ns; /* of an echo, between two questions; 0: as fast as it goes */
+	bool watched;         /* nothing that is not measured goes before; host_measure says it */
 };
+
+struct tracer;
 
 struct host {
 	pid_t process;
-	int fd;          /* of orders and samples */
-	int errors;      /* what it says on its standard error */
-	char failed[96]; /* why it is not there any more, or "" */
+	pid_t worker; /* whose system calls the load's are: the same process, or one of its own */
+	int status;   /* of the process, when it has ended while it was watched */
+	struct tracer *tracer; /* while it is watched, or NULL */
+	int fd;                /* of orders and samples */
+	int errors;            /* what it says on its standard error */
+	char failed[96];       /* why it is not there any more, or "" */
 };
 
 /*
@@ -57,6 +63,13 @@ bool host_start(struct host *host, const struct peer *peer, const struct load *l
 
 /* Has the load done so many times; whether that went well. */
 bool host_measure(struct host *host, const struct order *order, struct sample *ret_sample);
+
+/*
+ * From now on the system calls of turns are counted, which makes their times worthless; whether that
+ * is permitted. Then host_unwatch ends it, and turns are what they were.
+ */
+bool host_watch(struct host *host);
+void host_unwatch(struct host *host);
 
 /* Ends the process. */
 void host_stop(struct host *host);

@@ -8,6 +8,20 @@
 /* Answers that tell how fast ours is. */
 #define ECHO_TRIAL 5000
 
+/*
+ * How long a turn is whose system calls are counted, about; longer, where it so has not one load, but
+ * some.
+ */
+#define WATCHED_NS 10000000
+#define WATCHED_NS_MAX 60000000
+#define WATCHED_LOADS 8
+
+/*
+ * A call that is counted takes so many times as long, about. Questions of an echo come as much more
+ * slowly then, so that as many as ever are answered at once.
+ */
+#define WATCHED_FACTOR 16
+
 static bool is_there(const struct contender *contender)
 {
 	return contender->host.failed[0] == '\0';
@@ -119,6 +133,36 @@ static void start(struct contender *const *contenders, size_t count, const struc
 	}
 }
 
+static bool is_enough(const struct order *order, const struct sample *sample)
+{
+	return sample->wall_ns >= WATCHED_NS_MAX ||
+	       (sample->wall_ns >= WATCHED_NS && order->times >= WATCHED_LOADS);
+}
+
+/*
+ * The system calls of a load, < 0: they cannot be counted. What a turn needs that has no load at all
+ * is none of them. A file that is sent for as long as answers are given belongs to none of these.
+ */
+static double count_calls(struct contender *contender, const struct load *load)
+{
+	struct host *host = &contender->host;
+	struct order order = {.interval_ns = contender->order.interval_ns * WATCHED_FACTOR};
+	struct sample none, some;
+	double calls;
+
+	if (load->kind == LOAD_BESIDE || !host_watch(host) || !host_measure(host, &order, &none))
+		return -1;
+	for (order.times = 1;; order.times *= 4) {
+		if (!host_measure(host, &order, &some))
+			return -1;
+		if (is_enough(&order, &some))
+			break;
+	}
+	host_unwatch(host);
+	calls = (double)(some.calls - some.asides) - (double)none.calls;
+	return calls > 0 ? calls / (double)order.times : 0;
+}
+
 /* For the latencies of an echo, which its process adds. */
 static void make_histograms(struct contender *const *contenders, size_t count)
 {
@@ -145,6 +189,10 @@ bool measure_sitting(struct contender *const *contenders, size_t count, const st
 			if (is_there(contenders[i]))
 				add_sample(contenders[i]);
 		}
+	}
+	for (size_t i = 0; i < count && contenders[0]->count == method->rounds; i++) {
+		if (is_there(contenders[i]))
+			contenders[i]->calls = count_calls(contenders[i], load);
 	}
 	for (size_t i = 0; i < count; i++) {
 		if (contenders[i]->host.fd > 0) {

@@ -27,14 +27,16 @@ struct contender {
 	struct order order; /* of every sample */
 	size_t count;
 	struct sample *samples;
+	double calls;                /* system calls of a load; < 0: they could not be counted */
 	struct histogram *latencies; /* of an echo, of all samples */
 	struct host host;            /* of this sitting; host.failed stays */
 };
 
 /*
- * One sitting of these contenders: adds its rounds to each of them. The first is what all are
- * compared with: another one that fails is left out from then on, but when the first one fails
- * there is nothing to measure. Whether there was.
+ * One sitting of these contenders: adds its rounds to each of them; in the first one their system
+ * calls are counted afterwards. The first contender is what all are compared with: another one that
+ * fails is left out from then on, but when the first one fails there is nothing to measure. Whether
+ * there was.
  */
 bool measure_sitting(struct contender *const *contenders, size_t count, const struct load *load,
 		     const struct method *method, const struct place *place);

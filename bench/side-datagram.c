@@ -24,7 +24,6 @@
 struct datagram_side {
 	struct side side;
 	struct load load;
-	uint64_t calls;
 	int *fds;
 	char *payload;
 	struct iovec *segments; /* of each record */
@@ -41,7 +40,6 @@ static void wait_for_room(struct datagram_side *self)
 	if (errno != EAGAIN)
 		err(1, "datagrams");
 	net_wait_writable(self->fds[0]);
-	self->calls++;
 }
 
 static void run_send(struct side *side, uint64_t times)
@@ -52,7 +50,6 @@ static void run_send(struct side *side, uint64_t times)
 		for (size_t i = 0; i < self->load.records; i++) {
 			const struct iovec *segment = &self->segments[i];
 
-			self->calls++;
 			while (send(self->fds[0], segment->iov_base, segment->iov_len,
 				    MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 				wait_for_room(self);
@@ -70,7 +67,6 @@ static void run_sendmmsg(struct side *side, uint64_t times)
 					     (unsigned int)(self->message_count - done),
 					     MSG_DONTWAIT | MSG_NOSIGNAL);
 
-			self->calls++;
 			if (taken < 0)
 				wait_for_room(self);
 			else
@@ -85,17 +81,11 @@ static void run_gso(struct side *side, uint64_t times)
 
 	while (times-- > 0) {
 		for (size_t i = 0; i < self->message_count; i++) {
-			self->calls++;
 			while (sendmsg(self->fds[0], &self->messages[i].msg_hdr,
 				       MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 				wait_for_room(self);
 		}
 	}
-}
-
-static uint64_t system_calls(struct side *side)
-{
-	return ((struct datagram_side *)side)->calls;
 }
 
 static void destroy(struct side *side)
@@ -143,7 +133,7 @@ static struct side *create(const struct load *load, size_t records,
 {
 	struct datagram_side *self = side_allocate(1, sizeof(*self));
 
-	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
+	self->side = (struct side){.run = run, .destroy = destroy};
 	self->load = *load;
 	self->payload = side_payload(load);
 	self->segments = side_allocate(load->records + 1, sizeof(*self->segments));

@@ -143,6 +143,7 @@ static struct side *create(const struct load *load, const char *way)
 	    clock_getcpuclockid(self->process, &self->clock) != 0)
 		err(1, "the .NET program");
 	expect(self, "ready");
+	self->side.process = self->process;
 	return &self->side;
 }
 

@@ -16,8 +16,6 @@ struct thread {
 	pthread_t id;
 	int cpu;
 	struct receiver receiver;
-	struct side *side; /* made and destroyed by the thread */
-	uint64_t calls;
 };
 
 struct engines_side {
@@ -48,15 +46,12 @@ static void *live(void *argument)
 	struct engines_side *all = thread->all;
 	struct side *side = make(thread);
 
-	thread->side = side;
 	for (;;) {
 		pthread_barrier_wait(&all->end); /* the first time: it is made */
 		pthread_barrier_wait(&all->begin);
 		if (all->over)
 			break;
 		side->run(side, all->times);
-		if (side->system_calls)
-			thread->calls = side->system_calls(side);
 	}
 	side->destroy(side);
 	return NULL;
@@ -69,16 +64,6 @@ static void run(struct side *side, uint64_t times)
 	self->times = times * self->times_factor;
 	pthread_barrier_wait(&self->begin);
 	pthread_barrier_wait(&self->end);
-}
-
-static uint64_t system_calls(struct side *side)
-{
-	struct engines_side *self = (struct engines_side *)side;
-	uint64_t calls = 0;
-
-	for (size_t i = 0; i < self->count; i++)
-		calls += self->threads[i].calls;
-	return calls;
 }
 
 static void destroy(struct side *side)
@@ -127,18 +112,13 @@ static void start(struct engines_side *self)
 			errx(1, "pthread_create");
 	}
 	pthread_barrier_wait(&self->end);
-	/* A count before the first run would be another thread's to ask for. */
-	for (size_t i = 0; i < self->count; i++) {
-		if (!self->threads[i].side->system_calls)
-			self->side.system_calls = NULL;
-	}
 }
 
 static struct side *create_many(const struct load *load, const struct peer *peer, size_t threads)
 {
 	struct engines_side *self = side_allocate(1, sizeof(*self));
 
-	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
+	self->side = (struct side){.run = run, .destroy = destroy};
 	self->peer = peer;
 	self->count = threads;
 	self->times_factor = load->engines / threads;

@@ -22,7 +22,6 @@
 struct echo_side {
 	struct side side;
 	struct load load;
-	uint64_t calls;
 	uint64_t echoed; /* bytes, ever */
 	uint64_t wanted;
 	int epoll_fd;
@@ -42,7 +41,6 @@ static void answer(struct echo_side *self, int fd, size_t length)
 		ssize_t count =
 			send(fd, self->buffer + sent, length - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-		self->calls++;
 		if (count < 0 && errno != EAGAIN)
 			err(1, "send");
 		if (count < 0)
@@ -57,7 +55,6 @@ static void echo(struct echo_side *self, int fd)
 {
 	ssize_t count = recv(fd, self->buffer, sizeof(self->buffer), MSG_DONTWAIT);
 
-	self->calls++;
 	if (count == 0 || (count < 0 && errno != EAGAIN))
 		errx(1, "the asker is gone");
 	if (count > 0)
@@ -71,13 +68,10 @@ static void send_slice(struct echo_side *self)
 	off_t left = part - self->offset % part;
 	ssize_t sent;
 
-	if (left == part) {
+	if (left == part)
 		posix_fadvise(self->load.file_fd, self->offset, part, POSIX_FADV_WILLNEED);
-		self->calls++;
-	}
 	sent = sendfile(self->beside_fd, self->load.file_fd, &self->offset,
 			left < SLICE_BYTES ? (size_t)left : SLICE_BYTES);
-	self->calls++;
 	if (sent == 0 || (sent < 0 && errno != EAGAIN))
 		err(1, "sendfile");
 	self->has_room = sent > 0;
@@ -104,17 +98,11 @@ static void run(struct side *side, uint64_t times)
 	while (self->echoed < self->wanted) {
 		int ready = epoll_wait(self->epoll_fd, events, READY_MAX, self->has_room ? 0 : -1);
 
-		self->calls++;
 		for (int i = 0; i < ready; i++)
 			take(self, events[i].data.fd);
 		if (self->has_room)
 			send_slice(self);
 	}
-}
-
-static uint64_t system_calls(struct side *side)
-{
-	return ((struct echo_side *)side)->calls;
 }
 
 static void destroy(struct side *side)
@@ -140,7 +128,7 @@ static struct side *create(const struct load *load)
 {
 	struct echo_side *self = side_allocate(1, sizeof(*self));
 
-	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
+	self->side = (struct side){.run = run, .destroy = destroy};
 	self->load = *load;
 	self->fds = side_connect(load);
 	self->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -18,7 +18,6 @@
 struct file_side {
 	struct side side;
 	struct load load;
-	uint64_t calls;
 	int fd;
 	int pipe[2];
 	char *block;
@@ -29,7 +28,6 @@ static void wait_for_room(struct file_side *self)
 	if (errno != EAGAIN)
 		err(1, "file");
 	net_wait_writable(self->fd);
-	self->calls++;
 }
 
 static void send_block(struct file_side *self, size_t length)
@@ -39,7 +37,6 @@ static void send_block(struct file_side *self, size_t length)
 	while (length > 0) {
 		ssize_t sent = send(self->fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-		self->calls++;
 		if (sent < 0) {
 			wait_for_room(self);
 			continue;
@@ -60,7 +57,6 @@ static void run_read(struct side *side, uint64_t times)
 			ssize_t got =
 				pread(self->load.file_fd, self->block, BLOCK_BYTES, (off_t)offset);
 
-			self->calls++;
 			if (got <= 0)
 				err(1, "pread");
 			send_block(self, (size_t)got);
@@ -75,7 +71,6 @@ static void empty_pipe(struct file_side *self, size_t length)
 		ssize_t sent = splice(self->pipe[0], NULL, self->fd, NULL, length,
 				      SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 
-		self->calls++;
 		if (sent < 0)
 			wait_for_room(self);
 		else
@@ -96,17 +91,11 @@ static void run_splice(struct side *side, uint64_t times)
 					     left < PIPE_BYTES ? (size_t)left : PIPE_BYTES,
 					     SPLICE_F_MOVE);
 
-			self->calls++;
 			if (got <= 0)
 				err(1, "splice");
 			empty_pipe(self, (size_t)got);
 		}
 	}
-}
-
-static uint64_t system_calls(struct side *side)
-{
-	return ((struct file_side *)side)->calls;
 }
 
 static void destroy(struct side *side)
@@ -124,7 +113,7 @@ static struct side *create(const struct load *load, void (*run)(struct side *sid
 {
 	struct file_side *self = side_allocate(1, sizeof(*self));
 
-	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
+	self->side = (struct side){.run = run, .destroy = destroy};
 	self->load = *load;
 	self->block = side_allocate(1, BLOCK_BYTES);
 	if (pipe2(self->pipe, O_CLOEXEC) != 0)

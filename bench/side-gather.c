@@ -20,7 +20,6 @@ struct gather_side {
 	struct side side;
 	struct load load;
 	ssize_t (*send)(int fd, struct iovec *segments, size_t count);
-	uint64_t calls;
 	int *fds;
 	char *payload;
 	struct iovec *segments; /* those of the first socket, those of the second, ... */
@@ -71,7 +70,6 @@ static void send_whole(struct gather_side *self, int fd, struct iovec *segments,
 	for (;;) {
 		ssize_t sent = self->send(fd, segments, count);
 
-		self->calls++;
 		if (sent < 0 && errno != EAGAIN)
 			err(1, "gather");
 		if (sent == (ssize_t)left)
@@ -82,7 +80,6 @@ static void send_whole(struct gather_side *self, int fd, struct iovec *segments,
 			left -= (size_t)sent;
 		}
 		net_wait_writable(fd);
-		self->calls++;
 	}
 }
 
@@ -110,11 +107,6 @@ static void run(struct side *side, uint64_t times)
 			segments += self->counts[i];
 		}
 	}
-}
-
-static uint64_t system_calls(struct side *side)
-{
-	return ((struct gather_side *)side)->calls;
 }
 
 static void destroy(struct side *side)
@@ -148,7 +140,7 @@ static struct side *create(const struct load *load,
 {
 	struct gather_side *self = side_allocate(1, sizeof(*self));
 
-	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
+	self->side = (struct side){.run = run, .destroy = destroy};
 	self->load = *load;
 	self->send = send;
 	self->payload = side_payload(load);

@@ -164,6 +164,7 @@ static struct side *create(const struct load *load, const struct server *server)
 		err(1, "fork");
 	if (self->process == 0)
 		server_become(server, port, self->directory);
+	self->side.process = self->process;
 	if (clock_getcpuclockid(self->process, &self->clock) != 0)
 		errx(1, "the CPU time of the server");
 	wait_until_it_listens(self);

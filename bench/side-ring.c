@@ -31,7 +31,6 @@ struct ring_side {
 	struct load load;
 	struct io_uring ring;
 	bool fixed; /* files are registered */
-	uint64_t calls;
 	unsigned entries;
 	int *fds;
 	char *payload;
@@ -100,7 +99,6 @@ static void enter(struct ring_side *self, unsigned wait)
 {
 	int submitted = io_uring_submit_and_wait(&self->ring, wait);
 
-	self->calls++;
 	if (submitted < 0)
 		errx(1, "io_uring_submit_and_wait: %s", strerror(-submitted));
 }
@@ -137,11 +135,6 @@ static void run(struct side *side, uint64_t times)
 			complete(self, count);
 		}
 	}
-}
-
-static uint64_t system_calls(struct side *side)
-{
-	return ((struct ring_side *)side)->calls;
 }
 
 static void destroy(struct side *side)
@@ -183,7 +176,7 @@ static struct ring_side *create(const struct load *load, size_t jobs, unsigned f
 	struct ring_side *self = side_allocate(1, sizeof(*self));
 	int error;
 
-	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
+	self->side = (struct side){.run = run, .destroy = destroy};
 	self->load = *load;
 	self->entries = jobs < ENTRIES_MAX ? (unsigned)jobs : ENTRIES_MAX;
 	error = io_uring_queue_init(self->entries, &self->ring, flags);

@@ -19,7 +19,6 @@ struct zc_side {
 	struct side side;
 	struct load load;
 	struct io_uring ring;
-	uint64_t calls;
 	uint64_t held; /* sends whose notification is still to come */
 	int *fds;
 	char *payload;
@@ -46,7 +45,6 @@ static int take_one(struct zc_side *self)
 	int result;
 
 	if (io_uring_peek_cqe(&self->ring, &cqe) != 0) {
-		self->calls++;
 		result = io_uring_submit_and_wait(&self->ring, 1);
 		if (result < 0)
 			errx(1, "io_uring_submit_and_wait: %s", strerror(-result));
@@ -69,7 +67,6 @@ static void send_record(struct zc_side *self, const struct iovec *record)
 
 		io_uring_prep_send_zc(sqe, self->fds[0], data, length, MSG_NOSIGNAL,
 				      ZC_REPORT_USAGE);
-		self->calls++;
 		io_uring_submit(&self->ring);
 		do {
 			sent = take_one(self);
@@ -95,11 +92,6 @@ static void run(struct side *side, uint64_t times)
 	}
 }
 
-static uint64_t system_calls(struct side *side)
-{
-	return ((struct zc_side *)side)->calls;
-}
-
 static void destroy(struct side *side)
 {
 	struct zc_side *self = (struct zc_side *)side;
@@ -115,7 +107,7 @@ static struct side *create(const struct load *load)
 	struct zc_side *self = side_allocate(1, sizeof(*self));
 	int error;
 
-	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
+	self->side = (struct side){.run = run, .destroy = destroy};
 	self->load = *load;
 	error = io_uring_queue_init(ENTRIES, &self->ring, 0);
 	if (error < 0)

@@ -15,7 +15,6 @@
 struct send_side {
 	struct side side;
 	struct load load;
-	uint64_t calls;
 	int epoll_fd;
 	int *fds;
 	char *payload;
@@ -28,7 +27,6 @@ static void wait_writable(struct send_side *self)
 {
 	struct epoll_event event;
 
-	self->calls++;
 	if (epoll_wait(self->epoll_fd, &event, 1, -1) < 0 && errno != EINTR)
 		err(1, "epoll_wait");
 }
@@ -41,7 +39,6 @@ static void send_piece(struct send_side *self, int fd, const struct iovec *piece
 	while (length > 0) {
 		ssize_t sent = send(fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL | flags);
 
-		self->calls++;
 		if (sent < 0 && errno != EAGAIN)
 			err(1, "send");
 		if (sent < 0) {
@@ -75,11 +72,6 @@ static void run(struct side *side, uint64_t times)
 	}
 }
 
-static uint64_t system_calls(struct side *side)
-{
-	return ((struct send_side *)side)->calls;
-}
-
 static void destroy(struct side *side)
 {
 	struct send_side *self = (struct send_side *)side;
@@ -108,7 +100,7 @@ static struct side *create(const struct load *load)
 {
 	struct send_side *self = side_allocate(1, sizeof(*self));
 
-	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
+	self->side = (struct side){.run = run, .destroy = destroy};
 	self->load = *load;
 	self->payload = side_payload(load);
 	self->pieces_a_record = load->header_bytes > 0 ? 2 : 1;

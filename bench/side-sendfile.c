@@ -12,7 +12,6 @@
 struct sendfile_side {
 	struct side side;
 	struct load load;
-	uint64_t calls;
 	int fd;
 };
 
@@ -22,23 +21,18 @@ static void send_all(struct sendfile_side *self)
 	off_t end = (off_t)self->load.file_bytes;
 
 	/* As far as one may ask for a file that is not in memory: it comes while it is sent. */
-	if (self->load.cold) {
+	if (self->load.cold)
 		posix_fadvise(self->load.file_fd, 0, end, POSIX_FADV_WILLNEED);
-		self->calls++;
-	}
 	while (offset < end) {
 		ssize_t sent =
 			sendfile(self->fd, self->load.file_fd, &offset, (size_t)(end - offset));
 
-		self->calls++;
 		if (sent == 0)
 			errx(1, "the file became shorter");
 		if (sent < 0 && errno != EAGAIN)
 			err(1, "sendfile");
-		if (sent < 0) {
+		if (sent < 0)
 			net_wait_writable(self->fd);
-			self->calls++;
-		}
 	}
 }
 
@@ -46,11 +40,6 @@ static void run(struct side *side, uint64_t times)
 {
 	while (times-- > 0)
 		send_all((struct sendfile_side *)side);
-}
-
-static uint64_t system_calls(struct side *side)
-{
-	return ((struct sendfile_side *)side)->calls;
 }
 
 static void destroy(struct side *side)
@@ -63,7 +52,7 @@ static struct side *create(const struct load *load)
 {
 	struct sendfile_side *self = side_allocate(1, sizeof(*self));
 
-	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
+	self->side = (struct side){.run = run, .destroy = destroy};
 	self->load = *load;
 	self->fd = net_connect(load->receiver);
 	return &self->side;

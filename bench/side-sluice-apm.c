@@ -60,11 +60,6 @@ static void run(struct side *side, uint64_t times)
 	}
 }
 
-static uint64_t system_calls(struct side *side)
-{
-	return side_sluice_calls(((struct apm_side *)side)->engine);
-}
-
 static void destroy(struct side *side)
 {
 	struct apm_side *self = (struct apm_side *)side;
@@ -81,7 +76,7 @@ static struct side *create(const struct load *load)
 	struct apm_side *self = side_allocate(1, sizeof(*self));
 	int *fds = side_connect(load);
 
-	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
+	self->side = (struct side){.run = run, .destroy = destroy};
 	self->load = *load;
 	self->engine = side_sluice_engine(load, SLUICE_BACKEND_AUTO);
 	self->payload = side_payload(load);

@@ -81,11 +81,6 @@ static void run(struct side *side, uint64_t times)
 		side_sluice_check(sluice_engine_run(self->engine, -1), "sluice_engine_run");
 }
 
-static uint64_t system_calls(struct side *side)
-{
-	return side_sluice_calls(((struct echo_side *)side)->engine);
-}
-
 static void destroy(struct side *side)
 {
 	struct echo_side *self = (struct echo_side *)side;
@@ -174,7 +169,7 @@ static struct side *create_on(const struct load *load, uint32_t backend)
 {
 	struct echo_side *self = side_allocate(1, sizeof(*self));
 
-	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
+	self->side = (struct side){.run = run, .destroy = destroy};
 	self->load = *load;
 	self->engine = side_sluice_engine(load, backend);
 	make_answers(self, load->options->receive_buffers + 1);

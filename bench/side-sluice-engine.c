@@ -22,16 +22,6 @@ struct sluice_engine *side_sluice_engine(const struct load *load, uint32_t backe
 	return engine;
 }
 
-uint64_t side_sluice_calls(struct sluice_engine *engine)
-{
-	struct sluice_engine_statistics statistics = {.size = sizeof(statistics)};
-
-	side_sluice_check(sluice_engine_statistics(engine, &statistics),
-			  "sluice_engine_statistics");
-	return statistics.enters + statistics.inline_sends + statistics.inline_files +
-	       statistics.inline_bursts + statistics.file_looks;
-}
-
 /* That the reference takes with these options. */
 static uint32_t backend_of(const struct sluice_options *options)
 {

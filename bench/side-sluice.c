@@ -88,11 +88,6 @@ static void run_batch(struct side *side, uint64_t times)
 	check_errors(self);
 }
 
-static uint64_t system_calls(struct side *side)
-{
-	return side_sluice_calls(((struct sluice_side *)side)->engine);
-}
-
 static void destroy(struct side *side)
 {
 	struct sluice_side *self = (struct sluice_side *)side;
@@ -149,7 +144,6 @@ static struct side *create_on(const struct load *load, uint32_t backend)
 
 	self->load = *load;
 	self->side = (struct side){.run = load->records == 1 ? run_single : run_batch,
-				   .system_calls = system_calls,
 				   .destroy = destroy};
 	self->engine = side_sluice_engine(load, backend);
 	make_records(self);

@@ -21,7 +21,6 @@
 struct zerocopy_side {
 	struct side side;
 	struct load load;
-	uint64_t calls;
 	uint32_t sent;     /* calls that a notification follows, ever */
 	uint32_t notified; /* of them */
 	int *fds;
@@ -32,7 +31,6 @@ static void wait_for(struct zerocopy_side *self, int fd, short events)
 {
 	struct pollfd wait = {.fd = fd, .events = events};
 
-	self->calls++;
 	if (poll(&wait, 1, -1) < 0 && errno != EINTR)
 		err(1, "poll");
 }
@@ -62,7 +60,6 @@ static void take_notifications(struct zerocopy_side *self, int fd)
 	while (self->notified != self->sent) {
 		struct msghdr message = {.msg_control = control, .msg_controllen = sizeof(control)};
 
-		self->calls++;
 		if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0)
 			take_notification(self, &message);
 		else if (errno == EAGAIN)
@@ -80,7 +77,6 @@ static void send_record(struct zerocopy_side *self, int fd, const struct iovec *
 	while (length > 0) {
 		ssize_t sent = send(fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_ZEROCOPY);
 
-		self->calls++;
 		if (sent < 0 && errno == ENOBUFS) {
 			take_notifications(self, fd); /* more memory is pinned than may be */
 			continue;
@@ -112,11 +108,6 @@ static void run(struct side *side, uint64_t times)
 	}
 }
 
-static uint64_t system_calls(struct side *side)
-{
-	return ((struct zerocopy_side *)side)->calls;
-}
-
 static void destroy(struct side *side)
 {
 	struct zerocopy_side *self = (struct zerocopy_side *)side;
@@ -131,7 +122,7 @@ static struct side *create(const struct load *load)
 	struct zerocopy_side *self = side_allocate(1, sizeof(*self));
 	const int on = 1;
 
-	self->side = (struct side){.run = run, .system_calls = system_calls, .destroy = destroy};
+	self->side = (struct side){.run = run, .destroy = destroy};
 	self->load = *load;
 	self->payload = side_payload(load);
 	self->fds = side_connect(load);

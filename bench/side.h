@@ -70,15 +70,14 @@ struct side {
 	 */
 	void (*run)(struct side *side, uint64_t times);
 
-	/* System calls made since the side was created; NULL where it does not count them. */
-	uint64_t (*system_calls)(struct side *side);
-
 	/* CPU time so far, where it is another process that does the load; else NULL. */
 	uint64_t (*cpu_ns)(struct side *side);
 
 	void (*destroy)(struct side *side);
 
 	uint64_t beside; /* parts of the file sent so far, beside the answers */
+
+	pid_t process; /* that does the load, where it is another one; else 0 */
 
 	uint16_t port; /* of a server, which has no run: it is asked */
 

@@ -148,18 +148,6 @@ static void note_beside(const struct contender *contender, struct result_peer *p
 			 parts / ns * 1e9);
 }
 
-static double calls_of(const struct contender *contender, double operations)
-{
-	double calls = 0;
-
-	for (size_t i = 0; i < contender->count; i++) {
-		if (!contender->samples[i].counted)
-			return -1;
-		calls += (double)contender->samples[i].system_calls;
-	}
-	return calls / operations / (double)contender->count;
-}
-
 static void take_latencies(const struct histogram *latencies, struct result_peer *peer)
 {
 	static const double percents[] = {0,  25,   50,   75,   90,    95,    98,
@@ -185,7 +173,7 @@ static void take_over(const struct scenario *scenario, const struct contender *c
 	snprintf(peer->title, sizeof(peer->title), "%s", contender->peer->title);
 	peer->aim = scenario_aim(scenario, peer->name);
 	peer->operations = (double)contender->order.times * (double)operations;
-	peer->system_calls = calls_of(contender, peer->operations);
+	peer->system_calls = contender->calls < 0 ? -1 : contender->calls / (double)operations;
 	for (size_t i = 0; i < contender->count; i++) {
 		const struct result_sample sample = {
 			.ns = {[METRIC_WALL] = (double)contender->samples[i].wall_ns,

@@ -10,11 +10,12 @@
 
 /*
  * How long a turn is whose system calls are counted, about; longer, where it so has not one load, but
- * some.
+ * some. So many calls are enough in any case: one more or less is nothing among them.
  */
 #define WATCHED_NS 10000000
 #define WATCHED_NS_MAX 60000000
 #define WATCHED_LOADS 8
+#define WATCHED_CALLS 2000
 
 /*
  * A call that is counted takes so many times as long, about. Questions of an echo come as much more
@@ -135,7 +136,7 @@ static void start(struct contender *const *contenders, size_t count, const struc
 
 static bool is_enough(const struct order *order, const struct sample *sample)
 {
-	return sample->wall_ns >= WATCHED_NS_MAX ||
+	return sample->wall_ns >= WATCHED_NS_MAX || sample->calls >= WATCHED_CALLS ||
 	       (sample->wall_ns >= WATCHED_NS && order->times >= WATCHED_LOADS);
 }
 

@@ -124,11 +124,15 @@ int sluice_args_set_buffer_list(struct sluice_args *args, const struct iovec *se
 
 static int packet_check(const struct sluice_packet *packet)
 {
-	if (packet->kind > SLUICE_PACKET_FILE || packet->reserved)
+	if (packet->kind > SLUICE_PACKET_FILE)
+		return -EINVAL;
+	if (packet->identity && (packet->kind != SLUICE_PACKET_FILE || packet->count == 0))
 		return -EINVAL;
 	if (packet->kind == SLUICE_PACKET_NONE)
 		return 0;
 	if (packet->offset < 0 || packet->count < 0)
+		return -ERANGE;
+	if (packet->identity && packet->offset > INT64_MAX - packet->count)
 		return -ERANGE;
 	if (packet->kind == SLUICE_PACKET_MEMORY && !packet->base && packet->count)
 		return -EINVAL;

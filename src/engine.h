@@ -369,6 +369,8 @@ void sluice__packets_free_pool(struct sluice_engine *engine);
 struct sluice__packets *sluice__packets_take(struct sluice_engine *engine); /* or NULL */
 void sluice__packets_give(struct sluice_engine *engine, struct sluice__packets *packets);
 void sluice__packets_reset(struct sluice__packets *packets);
+/* A file that the caller vouches for, instead of a look. */
+void sluice__part_vouch(struct sluice__part *part, const struct sluice_packet *packet);
 int sluice__file_status(int fd, struct stat *status); /* 0, or -1 and errno */
 
 /*
@@ -417,6 +419,7 @@ void sluice__splice_close(struct sluice_engine *engine);
 int sluice__fetch_open(struct sluice_engine *engine);
 void sluice__fetch_close(struct sluice_engine *engine);
 uint64_t sluice__fetch_identity(const struct stat *status);
+uint64_t sluice__fetch_identity_of(uint64_t known); /* a packet's */
 /* True: may be sent without blocking, as far as one can tell; a page evicted meanwhile blocks one slice. */
 bool sluice__fetch_is_hot(struct sluice_engine *engine, const struct sluice__part *part,
 			  uint64_t offset, uint64_t count);

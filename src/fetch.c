@@ -85,6 +85,11 @@ uint64_t sluice__fetch_identity(const struct stat *status)
 	return mix(mix((uint64_t)status->st_dev) + (uint64_t)status->st_ino) | 1;
 }
 
+uint64_t sluice__fetch_identity_of(uint64_t known)
+{
+	return mix(known) | 1;
+}
+
 static uint64_t look_clock(void)
 {
 	struct timespec now;

@@ -21,23 +21,35 @@ static bool goes_by_sendfile(const struct sluice_engine *engine)
 	return sluice__plan_file(&facts) == SLUICE__PLAN_SENDFILE;
 }
 
-/* What of the file is to be sent. False: not this way, or not at all. */
-static bool measure(const struct sluice_engine *engine, const struct stat *status,
-		    const struct sluice_packet *packet, struct sluice__part *part)
+/* What of the file is to be sent: 0, -errno, or SLUICE__ELSEWHERE, where a part may end early. */
+static int measure(const struct sluice_packet *packet, struct sluice__part *part)
 {
-	uint64_t size = (uint64_t)status->st_size, offset = (uint64_t)packet->offset;
-	uint64_t count = (uint64_t)packet->count;
+	uint64_t size, offset = (uint64_t)packet->offset, count = (uint64_t)packet->count;
+	struct stat status;
 
+	if (sluice__file_status(packet->fd, &status) < 0)
+		return -errno;
+	if (!S_ISREG(status.st_mode))
+		return -EINVAL;
+	size = (uint64_t)status.st_size;
 	if (offset > size || count > size - offset)
-		return false;
+		return SLUICE__ELSEWHERE;
 	*part = (struct sluice__part){
 		.kind = SLUICE__PART_FILE,
 		.fd = packet->fd,
 		.offset = offset,
 		.count = count ? count : size - offset,
-		.identity = sluice__fetch_identity(status),
+		.identity = sluice__fetch_identity(&status),
 	};
-	return part->count && part->count <= engine->options.file_slice_bytes;
+	return 0;
+}
+
+static int take_part(const struct sluice_packet *packet, struct sluice__part *part)
+{
+	if (!packet->identity)
+		return measure(packet, part);
+	sluice__part_vouch(part, packet);
+	return 0;
 }
 
 static void finish(struct sluice_socket *socket, struct sluice_args *args, uint64_t count)
@@ -101,16 +113,15 @@ int sluice__lone_start(struct sluice_socket *socket, struct sluice_args *args)
 	struct sluice_engine *engine = socket->engine;
 	struct sluice__packets *packets;
 	struct sluice__part part;
-	struct stat status;
 	int64_t taken;
+	int answer;
 
 	if (!goes_by_sendfile(engine))
 		return SLUICE__ELSEWHERE;
-	if (sluice__file_status(packet->fd, &status) < 0)
-		return -errno;
-	if (!S_ISREG(status.st_mode))
-		return -EINVAL;
-	if (!measure(engine, &status, packet, &part))
+	answer = take_part(packet, &part);
+	if (answer)
+		return answer;
+	if (!part.count || part.count > engine->options.file_slice_bytes)
 		return SLUICE__ELSEWHERE;
 	packets = sluice__packets_take(engine);
 	if (!packets)

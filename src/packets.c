@@ -169,6 +169,17 @@ static int look(int fd, struct sluice__part *part, const struct sluice_packet *p
 	return 0;
 }
 
+void sluice__part_vouch(struct sluice__part *part, const struct sluice_packet *packet)
+{
+	*part = (struct sluice__part){
+		.kind = SLUICE__PART_FILE,
+		.fd = packet->fd,
+		.offset = (uint64_t)packet->offset,
+		.count = (uint64_t)packet->count,
+		.identity = sluice__fetch_identity_of(packet->identity),
+	};
+}
+
 static int open_path(const struct sluice_packet *packet, struct sluice__part *part)
 {
 	int fd, error;
@@ -205,7 +216,10 @@ static int add(struct sluice__packets *packets, const struct sluice_packet *pack
 		error = open_path(packet, part);
 		break;
 	case SLUICE_PACKET_FILE:
-		error = look(packet->fd, part, packet);
+		if (packet->identity)
+			sluice__part_vouch(part, packet);
+		else
+			error = look(packet->fd, part, packet);
 		break;
 	default:
 		return 0;

@@ -310,7 +310,7 @@ Test(a05, a05_bad_packets_are_refused)
 		{{.kind = UINT32_MAX}, -EINVAL},
 		{{.kind = SLUICE_PACKET_MEMORY, .count = 1}, -EINVAL},
 		{{.kind = SLUICE_PACKET_PATH}, -EINVAL},
-		{{.kind = SLUICE_PACKET_MEMORY, .base = "abc", .count = 3, .reserved = 1}, -EINVAL},
+		{{.kind = SLUICE_PACKET_MEMORY, .base = "abc", .count = 3, .identity = 1}, -EINVAL},
 		{{.kind = SLUICE_PACKET_MEMORY, .count = 0}, 0},
 		{{.kind = SLUICE_PACKET_NONE}, 0},
 	};

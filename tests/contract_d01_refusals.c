@@ -329,7 +329,7 @@ Test(d01, d01_no_failed_send_makes_a_living_connection_count_as_unconnected)
 	file_end(&file);
 }
 
-/* The reserved word 1 is not known here; a later version may give it a meaning. */
+/* Only a file with a count can have an identity (d06). */
 Test(d01, d01_bad_elements_are_refused_when_they_are_set)
 {
 	static const struct {
@@ -344,7 +344,7 @@ Test(d01, d01_bad_elements_are_refused_when_they_are_set)
 		{{.kind = SLUICE_PACKET_MEMORY, .count = 1}, -EINVAL},
 		{{.kind = SLUICE_PACKET_PATH}, -EINVAL},
 		{{.kind = 4}, -EINVAL},
-		{{.kind = SLUICE_PACKET_MEMORY, .base = "x", .count = 1, .reserved = 1}, -EINVAL},
+		{{.kind = SLUICE_PACKET_MEMORY, .base = "x", .count = 1, .identity = 1}, -EINVAL},
 	};
 	struct sluice_packet packets[2] = {memory_packet("x", 1)};
 	struct sluice_args args;

@@ -40,7 +40,7 @@ ASSERT_OFFSET(sluice_packet, base, 8);
 ASSERT_OFFSET(sluice_packet, path, 16);
 ASSERT_OFFSET(sluice_packet, offset, 24);
 ASSERT_OFFSET(sluice_packet, count, 32);
-ASSERT_OFFSET(sluice_packet, reserved, 40);
+ASSERT_OFFSET(sluice_packet, identity, 40);
 
 _Static_assert(sizeof(struct sluice_timer) == 48, "a timer is 48 bytes");
 ASSERT_OFFSET(sluice_timer, expired, 0);

@@ -76,6 +76,13 @@ enum {
 /*
  * One element of a sluice_send_packets_async (SendPacketsElement). All zero is an empty element,
  * which is skipped.
+ *
+ * A descriptor is looked at by fstat(2) before the first byte leaves. Who keeps files open and has
+ * looked at them already, like a server with a cache, saves that system call with an identity: a
+ * number that stands for this file and no other one of this engine's for as long as the engine
+ * lives. It vouches that fd is a regular file and holds count bytes from offset on; count must not
+ * be 0. A file that has become shorter meanwhile fails like one that shrinks while it is sent, with
+ * SLUICE_ERROR_NO_DATA in its turn, and behind its first bytes that breaks the stream.
  */
 struct sluice_packet {
 	uint32_t kind;     /* SLUICE_PACKET_* */
@@ -84,7 +91,7 @@ struct sluice_packet {
 	const char *path;  /* _PATH: opened by the starting call, closed before the handler runs */
 	int64_t offset;    /* into the memory or the file */
 	int64_t count;     /* 0 of a file: to its end as it is at the start; 0 of memory: nothing */
-	uint64_t reserved; /* 0 */
+	uint64_t identity; /* _FILE: not 0: a file that you know, see below; others: 0 */
 };
 
 /* Segments that set_buffer_list copies into the record; longer lists stay in your array. */

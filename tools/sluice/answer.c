@@ -125,8 +125,7 @@ static void send_range(struct answer *answer, struct cache_entry *entry, struct 
 	if (answer->without_body || range.length == 0) {
 		reply_set_memory(reply, head.at, head.length);
 	} else if (entry->fd >= 0) {
-		reply->entry = cache_entry_hold(entry);
-		reply_set_file(reply, head, entry->fd, range);
+		reply_set_file(reply, head, entry, range);
 	} else {
 		struct block *block = entry->block;
 
@@ -170,8 +169,7 @@ static void send_plain(struct connection *connection, const struct request *requ
 	} else if (entry->fd < 0 || entry->facts.size == 0) {
 		reply_set_memory(reply, block->bytes, block->length);
 	} else {
-		reply->entry = cache_entry_hold(entry);
-		reply_set_file(reply, (struct span){block->bytes, block->head_length}, entry->fd,
+		reply_set_file(reply, (struct span){block->bytes, block->head_length}, entry,
 			       (struct range){0, entry->facts.size});
 	}
 	reply_start(reply);

@@ -17,6 +17,7 @@ struct filecache {
 	size_t count;
 	struct link by_age; /* the oldest first */
 	uint64_t seed;
+	uint64_t identities; /* given so far */
 	uint64_t tick;
 	int64_t now;
 	size_t date_offset;
@@ -301,7 +302,7 @@ static void write_validators(const struct filecache *cache, struct cache_entry *
 }
 
 /* Makes an entry of what was found, or NULL when there is no memory. Not in the cache yet. */
-static struct cache_entry *entry_of(const struct filecache *cache, struct span path, uint64_t hash,
+static struct cache_entry *entry_of(struct filecache *cache, struct span path, uint64_t hash,
 				    struct loaded *loaded)
 {
 	struct cache_entry *entry = entry_create(path, hash);
@@ -309,6 +310,7 @@ static struct cache_entry *entry_of(const struct filecache *cache, struct span p
 	if (entry == NULL)
 		return NULL;
 	entry->facts = loaded->facts;
+	entry->identity = ++cache->identities;
 	entry->checked = cache->tick;
 	entry->content_type = mime_type(cache->options.mime, path.at[path.length - 1] == '/'
 								     ? span_of("index.html")

@@ -39,7 +39,8 @@ struct cache_entry {
 	struct file_facts facts;
 	struct span content_type;
 	uint64_t hash;
-	uint64_t checked; /* the tick of the last look */
+	uint64_t identity; /* of no other entry, ever: the engine need not look at fd */
+	uint64_t checked;  /* the tick of the last look */
 	uint32_t references;
 	int fd; /* -1: the content is in the block */
 	bool used;

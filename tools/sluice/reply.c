@@ -104,11 +104,13 @@ void reply_set_two(struct reply *reply, struct span head, struct span body)
 	(void)error;
 }
 
-void reply_set_file(struct reply *reply, struct span head, int fd, struct range range)
+void reply_set_file(struct reply *reply, struct span head, struct cache_entry *entry,
+		    struct range range)
 {
 	int error;
 
 	assert(range.length > 0); /* 0 would be the whole file */
+	reply->entry = cache_entry_hold(entry);
 	reply->packets[0] = (struct sluice_packet){
 		.kind = SLUICE_PACKET_MEMORY,
 		.base = head.at,
@@ -116,9 +118,10 @@ void reply_set_file(struct reply *reply, struct span head, int fd, struct range 
 	};
 	reply->packets[1] = (struct sluice_packet){
 		.kind = SLUICE_PACKET_FILE,
-		.fd = fd,
+		.fd = entry->fd,
 		.offset = (int64_t)range.first,
 		.count = (int64_t)range.length,
+		.identity = entry->identity,
 	};
 	set_shape(reply, SHAPE_PACKETS);
 	error = sluice_args_set_packets(&reply->args, reply->packets, 2);

@@ -34,7 +34,8 @@ struct reply *reply_take(struct connection *connection);
 /* What it sends; the memory has to live until it has ended, by the block, the entry or the head. */
 void reply_set_memory(struct reply *reply, const char *base, size_t length);
 void reply_set_two(struct reply *reply, struct span head, struct span body);
-void reply_set_file(struct reply *reply, struct span head, int fd, struct range range);
+void reply_set_file(struct reply *reply, struct span head, struct cache_entry *entry,
+		    struct range range);
 
 /* Starts it. Whatever comes of it, it goes back to the pool by itself. */
 void reply_start(struct reply *reply);

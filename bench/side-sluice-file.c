@@ -51,9 +51,11 @@ static struct side *create_on(const struct load *load, uint32_t backend)
 
 	self->side = (struct side){.run = run, .destroy = destroy};
 	self->engine = side_sluice_engine(load, backend);
-	self->packet = (struct sluice_packet){.kind = SLUICE_PACKET_FILE,
-					      .fd = load->file_fd,
-					      .count = (int64_t)load->file_bytes};
+	self->packet =
+		(struct sluice_packet){.kind = SLUICE_PACKET_FILE,
+				       .fd = load->file_fd,
+				       .count = (int64_t)load->file_bytes,
+				       .identity = 1}; /* as little is asked as by sendfile */
 	self->args.completed = on_sent;
 	self->args.user_token = self;
 	side_sluice_check(sluice_args_set_packets(&self->args, &self->packet, 1),

@@ -41,8 +41,7 @@ enum {
 	 * bytes; a length of one buffer is one receive.
 	 */
 	SLUICE__REQUEST_RECEIVE_MULTI,
-	SLUICE__REQUEST_FETCH,  /* a window of a file into the page cache: 0, or -errno */
-	SLUICE__REQUEST_SPLICE, /* from a file into a pipe: bytes, or -errno */
+	SLUICE__REQUEST_FETCH, /* a window of a file into the page cache: 0, or -errno */
 	/*
 	 * As SEND, without copying. Where the buffers are still in use, even behind an error, it is
 	 * answered with `more`, and once again, as a notification, when they are free.
@@ -65,8 +64,8 @@ struct sluice__request {
 	bool cancelling; /* cancel was asked for */
 	uint8_t slot;    /* the backend's */
 	int32_t fd;
-	struct sluice_socket *socket; /* NULL with FETCH and SPLICE */
-	/* RECEIVE_MULTI, FETCH, SPLICE; SEND_ZEROCOPY: its registered memory plus one, 0: none */
+	struct sluice_socket *socket; /* NULL with FETCH */
+	/* RECEIVE_MULTI, FETCH; SEND_ZEROCOPY: its registered memory plus one, 0: none */
 	uint64_t length;
 	union {
 		struct { /* SEND, SEND_ZEROCOPY, RECEIVE */
@@ -75,12 +74,11 @@ struct sluice__request {
 			uint32_t flags;         /* for send(2), recv(2) */
 			struct msghdr *message; /* RECEIVE with an address, or NULL */
 		};
-		struct { /* FETCH, SPLICE, MESSAGES */
+		struct { /* FETCH, MESSAGES */
 			union {
 				uint64_t offset;
 				struct sluice__messages *messages;
 			};
-			int32_t pipe;     /* SPLICE: its end to write to */
 			uint32_t pending; /* the backend's: parts on their way */
 		};
 	};
@@ -151,8 +149,9 @@ struct sluice__backend {
 	/* Several messages in one call: how many were taken, or -errno of the first. */
 	int (*try_send_messages)(struct sluice_engine *engine, struct sluice_socket *socket,
 				 struct mmsghdr *messages, uint32_t count, uint32_t flags);
+	/* piped: through a pipe, as long as that is of use. */
 	int64_t (*try_send_file)(struct sluice_engine *engine, struct sluice_socket *socket,
-				 int file, uint64_t offset, uint64_t count);
+				 int file, uint64_t offset, uint64_t count, bool piped);
 	int64_t (*try_receive)(struct sluice_engine *engine, struct sluice_socket *socket,
 			       struct msghdr *message, uint32_t flags);
 };
@@ -166,7 +165,7 @@ int64_t sluice__direct_send(struct sluice_engine *engine, struct sluice_socket *
 int sluice__direct_send_messages(struct sluice_engine *engine, struct sluice_socket *socket,
 				 struct mmsghdr *messages, uint32_t count, uint32_t flags);
 int64_t sluice__direct_send_file(struct sluice_engine *engine, struct sluice_socket *socket,
-				 int file, uint64_t offset, uint64_t count);
+				 int file, uint64_t offset, uint64_t count, bool piped);
 int64_t sluice__direct_receive(struct sluice_engine *engine, struct sluice_socket *socket,
 			       struct msghdr *message, uint32_t flags);
 

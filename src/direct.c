@@ -33,12 +33,14 @@ int sluice__direct_send_messages(struct sluice_engine *engine, struct sluice_soc
 }
 
 int64_t sluice__direct_send_file(struct sluice_engine *engine, struct sluice_socket *socket,
-				 int file, uint64_t offset, uint64_t count)
+				 int file, uint64_t offset, uint64_t count, bool piped)
 {
+	int64_t taken = piped ? sluice__splice_send(engine, socket, file, offset, count) : -ENOBUFS;
 	off_t at = (off_t)offset;
-	ssize_t taken = sendfile(socket->fd, file, &at, count);
 
-	(void)engine;
+	if (taken != -ENOBUFS)
+		return taken;
+	taken = sendfile(socket->fd, file, &at, count);
 	return taken < 0 ? -errno : taken;
 }
 

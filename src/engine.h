@@ -17,6 +17,7 @@
 #include "handlers.h"
 #include "record.h"
 #include "socket.h"
+#include "splice.h"
 #include "wheel.h"
 
 #define SLUICE__SEGMENTS_MAX 1024u /* of one sendmsg: the kernel's UIO_MAXIOV */
@@ -105,8 +106,7 @@ struct sluice_engine {
 	bool sigpipe_masked;
 	bool sigpipe_pending; /* one was, before */
 	bool sigpipe_raised;  /* by what we sent */
-	struct sluice__pipe *pipes_free;
-	uint32_t pipes;                          /* made so far */
+	struct sluice__pipe pipe;
 	char *scratch;                           /* for files that are read slice by slice */
 	uint32_t slices;                         /* of files, in this turn */
 	long sleeps;                             /* of the thread, before the first of them */
@@ -388,8 +388,9 @@ bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t ta
 /* Which way a part that is a file goes: SLUICE__PLAN_SENDFILE, _READ, _SPLICE. */
 int sluice__file_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
 		     const struct sluice__part *part);
-/* An attempt at a slice by sendfile(2): bytes or -errno. */
-int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset, uint64_t count);
+/* An attempt at a slice by reference, through a pipe or not: bytes or -errno. */
+int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset, uint64_t count,
+			  bool piped);
 /* The head ends early: takes the cork off, leaves the window that is fetched for it. */
 void sluice__file_abandon(struct sluice_socket *socket);
 /* A record with these extras has gone: takes the cork off, unless more was announced. */
@@ -403,17 +404,6 @@ void sluice__bounces_free(struct sluice_engine *engine);
 /* sigpipe.c: sendfile(2) and splice(2) raise it; once a turn it is masked, and taken back */
 void sluice__sigpipe_mask(struct sluice_engine *engine);
 void sluice__sigpipe_unmask(struct sluice_engine *engine);
-
-/*
- * splice.c: bytes, or -errno; -EINPROGRESS: the socket is BLOCKED until the pipe is full; -ENOBUFS:
- * it has to go another way.
- */
-int64_t sluice__splice_slice(struct sluice_socket *socket, struct sluice__packets *packets, int fd,
-			     uint64_t offset, uint64_t count, bool more);
-void sluice__splice_settle(struct sluice_engine *engine,
-			   const struct sluice__completion *completion);
-void sluice__splice_forget(struct sluice_socket *socket, struct sluice__packets *packets);
-void sluice__splice_close(struct sluice_engine *engine);
 
 /* fetch.c: cold windows */
 int sluice__fetch_open(struct sluice_engine *engine);

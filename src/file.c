@@ -15,6 +15,7 @@
 #include "plan.h"
 
 #define SCRATCH (256u << 10)
+#define PAGE 4096u
 #define BLOCKED_NS 1000000 /* longer than any slice from the page cache takes */
 
 /* ---- the cork: only where something stands behind a file ---- */
@@ -63,12 +64,8 @@ void sluice__uncork_behind(struct sluice_socket *socket, uint32_t extras)
 
 void sluice__file_abandon(struct sluice_socket *socket)
 {
-	const struct sluice_args *head = socket->queue.list.head;
-
 	uncork(socket);
 	sluice__fetch_forget(socket);
-	if (head && (head->run.extras & SLUICE__PACKETS))
-		sluice__splice_forget(socket, head->rare.side);
 }
 
 /* ---- one slice ---- */
@@ -94,14 +91,15 @@ static int64_t send_by_reading(struct sluice_socket *socket, int fd, uint64_t of
 	return engine->backend->try_send(engine, socket, &message, more ? MSG_MORE : 0);
 }
 
-int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset, uint64_t count)
+int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset, uint64_t count,
+			  bool piped)
 {
 	struct sluice_engine *engine = socket->engine;
 	int64_t taken;
 
 	sluice__sigpipe_mask(engine);
 	engine->statistics.inline_files++;
-	taken = engine->backend->try_send_file(engine, socket, fd, offset, count);
+	taken = engine->backend->try_send_file(engine, socket, fd, offset, count, piped);
 	/* Behind a short count, too, the stream may have failed and the signal been raised. */
 	engine->sigpipe_raised |= taken < (int64_t)count;
 	return taken;
@@ -129,26 +127,15 @@ static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *
 	const struct sluice__part *part = sluice__packets_part(packets);
 	struct sluice_engine *engine = socket->engine;
 	bool more = packets->at + count < part->count || packets->index + 1 < packets->count;
-	int64_t taken;
+	int way = sluice__file_way(engine, packets, part);
 
 	if (engine->slices++ == 0) {
 		engine->sleeps = sluice__sleeps();
 		engine->slices_ns = sluice__now();
 	}
-	switch (sluice__file_way(socket->engine, packets, part)) {
-	case SLUICE__PLAN_READ:
+	if (way == SLUICE__PLAN_READ)
 		return send_by_reading(socket, part->fd, offset, count, more);
-	case SLUICE__PLAN_SPLICE:
-		sluice__sigpipe_mask(engine);
-		taken = sluice__splice_slice(socket, packets, part->fd, offset, count, more);
-		engine->sigpipe_raised |= taken < (int64_t)count;
-		if (taken != -ENOBUFS)
-			return taken;
-		break;
-	default:
-		break;
-	}
-	return sluice__file_send(socket, part->fd, offset, count);
+	return sluice__file_send(socket, part->fd, offset, count, way == SLUICE__PLAN_SPLICE);
 }
 
 /*
@@ -209,7 +196,6 @@ static void file_failed(struct sluice_socket *socket, int32_t error, int32_t nat
 	struct sluice_args *args = socket->queue.list.head;
 	bool broken = args->run.sent > 0;
 
-	sluice__splice_forget(socket, args->rare.side);
 	uncork(socket);
 	sluice__sendq_finish_head(&socket->queue, sluice__sink(socket), error, native,
 				  args->run.sent);
@@ -292,6 +278,12 @@ static bool is_hot(struct sluice_socket *socket, struct sluice__packets *packets
 	return !packets->cold;
 }
 
+/* It ends with a page: one that two slices share would be one too many for a pipe. */
+static uint64_t slice_at(uint64_t offset, uint64_t bytes)
+{
+	return bytes > PAGE ? bytes - (offset + bytes) % PAGE : bytes;
+}
+
 bool sluice__file_transmit(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
@@ -301,7 +293,7 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 	uint64_t count = part->count - packets->at;
 
 	if (count > engine->options.file_slice_bytes)
-		count = engine->options.file_slice_bytes;
+		count = slice_at(offset, engine->options.file_slice_bytes);
 	if (offset < packets->warm_to && offset + count > packets->warm_to)
 		count = packets->warm_to - offset;
 	if (offset + count > packets->warm_to && !is_hot(socket, packets, offset, count)) {
@@ -317,8 +309,6 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 
 bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t taken)
 {
-	if (taken == -EINPROGRESS)
-		return false;
 	if (taken == -EAGAIN) {
 		sluice__transmit_blocked(socket);
 		return false;

@@ -11,16 +11,6 @@
 #include "engine.h"
 #include "plan.h"
 
-static bool goes_by_sendfile(const struct sluice_engine *engine)
-{
-	struct sluice__plan_file facts = {
-		.way = engine->options.file_way,
-		.sendfile = engine->capabilities & SLUICE_CAPABILITY_SENDFILE,
-	};
-
-	return sluice__plan_file(&facts) == SLUICE__PLAN_SENDFILE;
-}
-
 /* What of the file is to be sent: 0, -errno, or SLUICE__ELSEWHERE, where a part may end early. */
 static int measure(const struct sluice_packet *packet, struct sluice__part *part)
 {
@@ -52,7 +42,7 @@ static int take_part(const struct sluice_packet *packet, struct sluice__part *pa
 	return 0;
 }
 
-static void finish(struct sluice_socket *socket, struct sluice_args *args, uint64_t count)
+static void finish(struct sluice_socket *socket, struct sluice_args *args, uint64_t count, int way)
 {
 	struct sluice_engine *engine = socket->engine;
 
@@ -60,7 +50,10 @@ static void finish(struct sluice_socket *socket, struct sluice_args *args, uint6
 		sluice__sigpipe_unmask(engine);
 	engine->statistics.records_started++;
 	engine->statistics.records_eager++;
-	engine->statistics.files_sendfile++;
+	if (way == SLUICE__PLAN_SPLICE)
+		engine->statistics.files_spliced++;
+	else
+		engine->statistics.files_sendfile++;
 	socket->transmissions++;
 	socket->records_sent++;
 	socket->bytes_sent += count;
@@ -114,10 +107,8 @@ int sluice__lone_start(struct sluice_socket *socket, struct sluice_args *args)
 	struct sluice__packets *packets;
 	struct sluice__part part;
 	int64_t taken;
-	int answer;
+	int answer, way;
 
-	if (!goes_by_sendfile(engine))
-		return SLUICE__ELSEWHERE;
 	answer = take_part(packet, &part);
 	if (answer)
 		return answer;
@@ -127,12 +118,18 @@ int sluice__lone_start(struct sluice_socket *socket, struct sluice_args *args)
 	if (!packets)
 		return -ENOMEM;
 	sluice__packets_reset(packets);
+	way = sluice__file_way(engine, packets, &part);
+	if (unlikely(way == SLUICE__PLAN_READ)) {
+		sluice__packets_give(engine, packets);
+		return SLUICE__ELSEWHERE;
+	}
 	if (unlikely(!sluice__fetch_is_hot(engine, &part, part.offset, part.count)))
 		return start_cold(socket, args, packets, &part);
-	taken = sluice__file_send(socket, part.fd, part.offset, part.count);
+	taken = sluice__file_send(socket, part.fd, part.offset, part.count,
+				  way == SLUICE__PLAN_SPLICE);
 	if (taken != (int64_t)part.count)
 		return go_on(socket, args, packets, &part, taken);
 	sluice__packets_give(engine, packets);
-	finish(socket, args, part.count);
+	finish(socket, args, part.count, way);
 	return 0;
 }

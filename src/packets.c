@@ -74,7 +74,6 @@ void sluice__packets_reset(struct sluice__packets *packets)
 	packets->opened = false;
 	packets->beyond = false;
 	packets->cold = false;
-	packets->unspliceable = false;
 	packets->at = 0;
 	packets->warm_to = 0;
 	packets->memory = 0;

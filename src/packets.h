@@ -12,7 +12,6 @@
 
 struct sluice_args;
 struct sluice_engine;
-struct sluice__pipe;
 
 enum {
 	SLUICE__PART_MEMORY, /* the caller's: counts as queued bytes */
@@ -39,14 +38,12 @@ struct sluice__packets {
 	uint32_t rank;     /* in the list of the engine's thread: how many there are */
 	uint32_t capacity; /* of parts */
 	uint32_t count;
-	uint32_t index;    /* the part that is being sent */
-	bool opened;       /* some descriptor is ours */
-	bool beyond;       /* some part is past its file's end: fails in its turn, sends nothing */
-	bool cold;         /* the part was looked at, and is not in the page cache */
-	bool unspliceable; /* splice did not take it: sendfile shall */
-	struct sluice__pipe *pipe; /* what is on its way through one */
-	bool copy;                 /* SLUICE_TRANSMIT_COPY */
-	uint64_t at;               /* bytes of that part that are gone */
+	uint32_t index;   /* the part that is being sent */
+	bool opened;      /* some descriptor is ours */
+	bool beyond;      /* some part is past its file's end: fails in its turn, sends nothing */
+	bool cold;        /* the part was looked at, and is not in the page cache */
+	bool copy;        /* SLUICE_TRANSMIT_COPY */
+	uint64_t at;      /* bytes of that part that are gone */
 	uint64_t warm_to; /* of that part: up to here it was found in, or brought into, the cache */
 	uint64_t memory;  /* bytes of memory parts, all */
 	char *bounce;     /* pooled memory with small files that were read */

@@ -218,10 +218,7 @@ void sluice__settle(struct sluice_engine *engine, const struct sluice__completio
 		engine->flying--;
 	}
 	if (!socket) {
-		if (request->kind == SLUICE__REQUEST_SPLICE)
-			sluice__splice_settle(engine, completion);
-		else
-			sluice__fetch_settle(engine, completion);
+		sluice__fetch_settle(engine, completion);
 		return;
 	}
 	if (!completion->more)

@@ -55,7 +55,6 @@ enum {
 	SLUICE__MARKED = 1 << 17,   /* a record in flight is to be given up */
 	SLUICE__FETCHING = 1 << 18, /* BLOCKED for a window of a cold file */
 	SLUICE__CORKED = 1 << 19,   /* TCP_CORK was set by us */
-	SLUICE__SPLICING = 1 << 20, /* BLOCKED for a pipe that is being filled */
 	SLUICE__WATCHED = 1 << 21,  /* epoll's: registered */
 	SLUICE__HOLDING = 1 << 22,  /* holds is not empty: the kernel has buffers of ours */
 	SLUICE__PARTED = 1 << 23,   /* ENDING, and only its buffers are waited for */

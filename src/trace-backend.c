@@ -80,12 +80,13 @@ static int try_send_messages(struct sluice_engine *engine, struct sluice_socket 
 }
 
 static int64_t try_send_file(struct sluice_engine *engine, struct sluice_socket *socket, int file,
-			     uint64_t offset, uint64_t count)
+			     uint64_t offset, uint64_t count, bool piped)
 {
 	int64_t result;
 
 	tell_now(engine, socket, SLUICE__TRACE_SUBMIT, SLUICE__TRACE_FILE_NOW, (int64_t)count);
-	result = sluice__trace_below(engine)->try_send_file(engine, socket, file, offset, count);
+	result = sluice__trace_below(engine)->try_send_file(engine, socket, file, offset, count,
+							    piped);
 	tell_now(engine, socket, SLUICE__TRACE_COMPLETE, SLUICE__TRACE_FILE_NOW, result);
 	return result;
 }
@@ -115,7 +116,6 @@ static uint64_t request_bytes(const struct sluice__request *request)
 		return messages_bytes(request->messages->headers, request->messages->count);
 	case SLUICE__REQUEST_RECEIVE_MULTI:
 	case SLUICE__REQUEST_FETCH:
-	case SLUICE__REQUEST_SPLICE:
 		return request->length;
 	default:
 		return 0;
@@ -147,8 +147,7 @@ static int start(struct sluice_engine *engine, struct sluice__request *request)
 static bool counts_bytes(uint8_t kind)
 {
 	return kind == SLUICE__REQUEST_SEND || kind == SLUICE__REQUEST_SEND_ZEROCOPY ||
-	       kind == SLUICE__REQUEST_RECEIVE || kind == SLUICE__REQUEST_RECEIVE_MULTI ||
-	       kind == SLUICE__REQUEST_SPLICE;
+	       kind == SLUICE__REQUEST_RECEIVE || kind == SLUICE__REQUEST_RECEIVE_MULTI;
 }
 
 static uint32_t reap(struct sluice_engine *engine, struct sluice__completion *completions,

@@ -42,7 +42,6 @@ static const char *const operations[UINT8_MAX + 1] = {
 	[SLUICE__TRACE_REQUEST + SLUICE__REQUEST_ACCEPT_MULTI] = "request-accept-multi",
 	[SLUICE__TRACE_REQUEST + SLUICE__REQUEST_RECEIVE_MULTI] = "request-receive-multi",
 	[SLUICE__TRACE_REQUEST + SLUICE__REQUEST_FETCH] = "request-fetch",
-	[SLUICE__TRACE_REQUEST + SLUICE__REQUEST_SPLICE] = "request-splice",
 	[SLUICE__TRACE_REQUEST + SLUICE__REQUEST_SEND_ZEROCOPY] = "request-send-zerocopy",
 };
 

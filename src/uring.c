@@ -185,10 +185,6 @@ static int start(struct sluice_engine *engine, struct sluice__request *request)
 	case SLUICE__REQUEST_RECEIVE_MULTI:
 		prepare_receive_multi(engine, sqe, request);
 		break;
-	case SLUICE__REQUEST_SPLICE:
-		io_uring_prep_splice(sqe, request->fd, (int64_t)request->offset, request->pipe, -1,
-				     (unsigned int)request->length, 0);
-		break;
 	default:
 		prepare_accept(engine, sqe, request);
 	}

@@ -38,24 +38,9 @@ static void fetch(const struct sluice__request *request)
 	}
 }
 
-static int32_t do_splice(const struct sluice__request *request)
-{
-	off_t at = (off_t)request->offset;
-	ssize_t moved =
-		splice(request->fd, &at, request->pipe, NULL, request->length, SPLICE_F_NONBLOCK);
-
-	return moved < 0 ? -errno : (int32_t)moved;
-}
-
 static void work(struct sluice__workers *workers, struct sluice__request *request)
 {
-	int32_t result = 0;
-
-	if (request->kind == SLUICE__REQUEST_SPLICE)
-		result = do_splice(request);
-	else
-		fetch(request);
-	request->pending = (uint32_t)result;
+	fetch(request);
 	pthread_mutex_lock(&workers->lock);
 	request->next = workers->finished;
 	workers->finished = request;
@@ -135,7 +120,6 @@ uint32_t sluice__workers_reap(struct sluice__workers *workers,
 	while (workers->finished && count < max) {
 		completions[count++] = (struct sluice__completion){
 			.request = workers->finished,
-			.result = (int32_t)workers->finished->pending,
 		};
 		workers->finished = workers->finished->next;
 	}

@@ -11,7 +11,7 @@ struct sluice__completion;
 struct sluice__request;
 struct sluice__workers;
 
-/* A FETCH or SPLICE request; *workers is made when it is NULL. 0 or -errno. */
+/* A FETCH request; *workers is made when it is NULL. 0 or -errno. */
 int sluice__workers_start(struct sluice_engine *engine, struct sluice__workers **workers,
 			  struct sluice__request *request);
 /* What is finished, up to max. */

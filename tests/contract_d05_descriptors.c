@@ -12,12 +12,6 @@
 
 #define LIMIT 64
 
-static void skip_where_spliced(void)
-{
-	if (file_way_of_environment() == SLUICE_FILE_WAY_SPLICE)
-		cr_skip("a splice wants descriptors for its pipe");
-}
-
 Test(d05, d05_a_path_that_fails_sends_nothing_and_closes_the_others)
 {
 	struct scene scene;
@@ -55,7 +49,6 @@ Test(d05, d05_out_of_descriptors_is_refused_and_sends_nothing)
 	struct sluice_packet packets[2];
 	struct hoard hoard;
 
-	skip_where_spliced();
 	scene_begin(&scene, 5000, 0);
 	packets[0] = memory_packet("memory", 6);
 	packets[1] = path_packet(scene.file.path, 0, 0);
@@ -80,7 +73,6 @@ Test(d05, d05_what_was_opened_is_closed_when_the_next_cannot_be)
 	struct sluice_packet packets[3];
 	struct hoard hoard;
 
-	skip_where_spliced();
 	scene_begin(&scene, 5000, 0);
 	packets[0] = path_packet(scene.file.path, 0, 10);
 	packets[1] = path_packet(scene.file.path, 10, 10);
@@ -105,10 +97,10 @@ static void count_in_handler(struct operation *operation)
 	*(int *)operation->token = count_descriptors();
 }
 
-/* A path that is in progress while its peer does not read; the descriptors open without it. */
+/* Paths that are in progress while their peer does not read; the descriptors open without them. */
 struct stuck {
 	struct scene scene;
-	struct sluice_packet packets[2];
+	struct sluice_packet packets[4];
 	int descriptors;
 	int in_handler; /* descriptors open there */
 };
@@ -119,26 +111,22 @@ static void stuck_begin(struct stuck *stuck)
 	stuck->scene.operation.then = count_in_handler;
 	stuck->scene.operation.token = &stuck->in_handler;
 	stuck->in_handler = -1;
-	stuck->packets[0] = path_packet(stuck->scene.file.path, 0, 4 * MIB);
-	stuck->packets[1] = path_packet(stuck->scene.file.path, 4 * MIB, 0);
+	for (int i = 0; i < 4; i++)
+		stuck->packets[i] =
+			path_packet(stuck->scene.file.path, i * 2 * (int64_t)MIB, 2 * MIB);
 	stuck->descriptors = count_descriptors();
 	cr_assert_eq(start_packets(stuck->scene.pair.socket, &stuck->scene.operation,
-				   stuck->packets, 2),
+				   stuck->packets, 4),
 		     1);
 	run_idle(&stuck->scene.fixture);
 	cr_assert(!is_over(&stuck->scene.operation));
 }
 
-/*
- * What the way itself keeps (the pipe of a splice) may outlast the first operation; what belongs
- * to the paths may not.
- */
+/* The engine's pipe may outlast the first operation that needed it; what belongs to the paths may not. */
 static void assert_closed_in_handler(const struct stuck *stuck)
 {
-	int kept = file_way_of_environment() == SLUICE_FILE_WAY_SPLICE ? 2 : 0;
-
 	cr_assert(is_over(&stuck->scene.operation));
-	cr_assert_leq(stuck->in_handler, stuck->descriptors + kept,
+	cr_assert_leq(stuck->in_handler, stuck->descriptors + 2,
 		      "%d descriptors too many in the handler",
 		      stuck->in_handler - stuck->descriptors);
 }
@@ -300,7 +288,6 @@ Test(d05, d05_queued_paths_beyond_the_limit_are_refused_and_the_rest_arrives)
 	struct reader reader;
 	size_t accepted = 0;
 
-	skip_where_spliced();
 	file_new(&file, LENGTH, 0);
 	files_begin(&fixture, NULL);
 	limit_descriptors(LIMIT);

@@ -89,9 +89,10 @@ Test(d00, d00_files_are_always_spliced_where_that_is_asked_for)
 	cr_assert_eq(done.files_read, 0);
 }
 
-Test(d00, d00_by_itself_the_library_reads_small_files_and_sends_larger_ones)
+Test(d00, d00_by_itself_the_library_reads_small_files_sends_larger_ones_and_splices_large_ones)
 {
-	static const size_t small[] = {1, 100, 1000, 2000}, larger[] = {8192, 100000, 1000000};
+	static const size_t small[] = {1, 100, 1000, 2000}, larger[] = {8192, 100000, 524287},
+			    large[] = {524288, 1500000};
 	struct sluice_options options = options_of(SLUICE_FILE_WAY_AUTO);
 	struct sluice_engine_statistics done = ways_of(&options, small, 4);
 
@@ -102,6 +103,60 @@ Test(d00, d00_by_itself_the_library_reads_small_files_and_sends_larger_ones)
 	done = ways_of(&options, larger, 3);
 	cr_assert_geq(done.files_sendfile, 3);
 	cr_assert_eq(done.files_spliced, 0);
+	done = ways_of(&options, large, 2);
+	cr_assert_geq(done.files_spliced, 2);
+	cr_assert_eq(done.files_sendfile, 0);
+}
+
+/* Then sendfile does it. */
+Test(d00, d00_a_large_file_needs_no_pipe)
+{
+	struct scene scene;
+	struct sluice_packet packet;
+	struct reader reader;
+	struct hoard hoard;
+
+	scene_begin(&scene, 3 * MIB, 0);
+	packet = file_packet(scene.file.fd, 0, 0);
+	hoard_begin(&hoard, 64);
+	reader_start(&reader, scene.pair.peer, 0);
+	send_packets(scene.pair.socket, &scene.operation, &packet, 1);
+	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 3 * MIB);
+	hoard_end(&hoard);
+	assert_read_to_end(&scene, &reader, 3 * MIB);
+	cr_assert_eq(reader.mismatches, 0);
+	scene_end(&scene);
+}
+
+/*
+ * A unix socket says that it has room whatever it holds: pipes are left with bytes that it did not
+ * take, and none of them may be lost or sent twice.
+ */
+Test(d00, d00_what_a_socket_does_not_take_from_a_pipe_is_sent_later)
+{
+	struct scene scene;
+	struct sluice_packet packets[3];
+	struct reader reader;
+	int buffer = 700 * KIB;
+
+	scene_begin(&scene, 9 * MIB, 0);
+	pair_close(&scene.pair);
+	unix_pair(&scene.fixture, &scene.pair, SOCK_STREAM);
+	cr_assert_eq(setsockopt(sluice_socket_fd(scene.pair.socket), SOL_SOCKET, SO_SNDBUF, &buffer,
+				sizeof buffer),
+		     0);
+	packets[0] = file_packet(scene.file.fd, 0, 5 * MIB);
+	packets[1] = path_packet(scene.file.path, 5 * MIB, 1);
+	packets[2] = file_packet(scene.file.fd, 5 * MIB + 1, 0);
+	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 3), 1);
+	run_idle(&scene.fixture);
+	cr_assert(!is_over(&scene.operation));
+	reader_start(&reader, scene.pair.peer, 0);
+	run_until(&scene.fixture, is_over(&scene.operation));
+	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 9 * MIB);
+	assert_read_to_end(&scene, &reader, 9 * MIB);
+	cr_assert_eq(reader.mismatches, 0);
+	scene_end(&scene);
 }
 
 /* Its header and trailer leave in the same call. */

@@ -369,8 +369,6 @@ Test(e10, e10_without_descriptors_sends_files_and_receives_go_on)
 	struct reader reader;
 	char bytes[5];
 
-	if (file_way_of_environment() == SLUICE_FILE_WAY_SPLICE)
-		cr_skip("a splice wants descriptors for its pipe");
 	scene_begin(&scene, 4 * MIB, SMALL);
 	operation_init(&receiving, &scene.fixture);
 	(void)file_chill(scene.file.fd);

@@ -68,7 +68,7 @@ Test(plan, what_zero_copy_is_good_for_goes_that_way_whatever_the_socket_says)
 	}
 }
 
-Test(plan, a_file_goes_by_sendfile_unless_it_is_small_and_joins_memory)
+Test(plan, a_file_goes_by_sendfile_unless_it_is_large_or_small_and_joins_memory)
 {
 	static const struct {
 		bool joins_memory;
@@ -77,13 +77,16 @@ Test(plan, a_file_goes_by_sendfile_unless_it_is_small_and_joins_memory)
 	} rows[] = {
 		{false, 1, 2048, SLUICE__PLAN_SENDFILE},
 		{false, 2048, 2048, SLUICE__PLAN_SENDFILE},
-		{false, UINT64_MAX, 2048, SLUICE__PLAN_SENDFILE},
+		{false, 524287, 2048, SLUICE__PLAN_SENDFILE},
+		{false, 524288, 2048, SLUICE__PLAN_SPLICE},
+		{false, UINT64_MAX, 2048, SLUICE__PLAN_SPLICE},
 		{true, 0, 2048, SLUICE__PLAN_READ},
 		{true, 1, 2048, SLUICE__PLAN_READ},
 		{true, 2047, 2048, SLUICE__PLAN_READ},
 		{true, 2048, 2048, SLUICE__PLAN_READ},
 		{true, 2049, 2048, SLUICE__PLAN_SENDFILE},
-		{true, UINT64_MAX, 2048, SLUICE__PLAN_SENDFILE},
+		{true, UINT64_MAX, 2048, SLUICE__PLAN_SPLICE},
+		{true, 524288, 524288, SLUICE__PLAN_READ},
 		{true, 1, 0, SLUICE__PLAN_SENDFILE},
 		{true, 5000, UINT64_MAX, SLUICE__PLAN_READ},
 	};
@@ -108,7 +111,7 @@ Test(plan, the_way_of_a_file_can_be_forced_and_a_missing_sendfile_means_reading)
 		bool sendfile, copy;
 		int plan;
 	} rows[] = {
-		{SLUICE_FILE_WAY_AUTO, true, false, SLUICE__PLAN_SENDFILE},
+		{SLUICE_FILE_WAY_AUTO, true, false, SLUICE__PLAN_SPLICE},
 		{SLUICE_FILE_WAY_AUTO, true, true, SLUICE__PLAN_READ},
 		{SLUICE_FILE_WAY_AUTO, false, false, SLUICE__PLAN_READ},
 		{SLUICE_FILE_WAY_AUTO, false, true, SLUICE__PLAN_READ},

@@ -452,11 +452,12 @@ static int scripted_try_send_messages(struct sluice_engine *engine, struct sluic
 }
 
 static int64_t scripted_try_send_file(struct sluice_engine *engine, struct sluice_socket *socket,
-				      int file, uint64_t offset, uint64_t count)
+				      int file, uint64_t offset, uint64_t count, bool piped)
 {
 	int64_t answer = attempt(socket->fd, 0, 0, count);
 	char *bytes;
 
+	(void)piped;
 	(void)engine;
 	if (answer <= 0)
 		return answer;

@@ -80,10 +80,10 @@ enum {
 
 /* Which way files take. */
 enum {
-	SLUICE_FILE_WAY_AUTO,     /* small ones read, others sendfile, cold ones fetched first */
+	SLUICE_FILE_WAY_AUTO, /* small: read; large: a pipe; others: sendfile; cold: fetched first */
 	SLUICE_FILE_WAY_SENDFILE, /* always sendfile */
 	SLUICE_FILE_WAY_READ,     /* always read into memory and send */
-	SLUICE_FILE_WAY_SPLICE    /* through a pipe; for measuring */
+	SLUICE_FILE_WAY_SPLICE    /* through a pipe of 1 MiB, as far as the socket has room */
 };
 
 /* Fill in with sluice_options_init, then change what you like. */

@@ -179,16 +179,37 @@ static void make_histograms(struct contender *const *contenders, size_t count)
 	}
 }
 
+/*
+ * Who comes behind a peer whose threads have not yet gone to sleep, or whose memory has filled the
+ * caches, must not be the same one in each round. The same orders in every run.
+ */
+static void shuffle(size_t *order, size_t count)
+{
+	static uint32_t state = 1;
+
+	for (size_t i = 0; i < count; i++) {
+		size_t other;
+
+		state = state * 1664525 + 1013904223;
+		other = (state >> 8) % (i + 1);
+		order[i] = order[other];
+		order[other] = i;
+	}
+}
+
 bool measure_sitting(struct contender *const *contenders, size_t count, const struct load *load,
 		     const struct method *method, const struct place *place)
 {
+	size_t order[MEASURE_MAX];
+
 	if (load_is_asked(load->kind))
 		make_histograms(contenders, count);
 	start(contenders, count, load, method, place);
 	for (size_t round = 0; round < method->rounds; round++) {
+		shuffle(order, count);
 		for (size_t i = 0; i < count && is_there(contenders[0]); i++) {
-			if (is_there(contenders[i]))
-				add_sample(contenders[i]);
+			if (is_there(contenders[order[i]]))
+				add_sample(contenders[order[i]]);
 		}
 	}
 	for (size_t i = 0; i < count && contenders[0]->count == method->rounds; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sides measured side by side: A B C, A B C, ..., so that a machine that becomes slow becomes slow
- * for all. Only the ratios of neighbours count, and of these the median.
+ * Sides measured side by side: A B C, C A B, ..., so that a machine that becomes slow becomes slow
+ * for all. Only the ratios of one round count, and of these the median.
  *
  * A socket's luck (where its memory lies, how its peer happens to wake up) stays with it for life
  * and can make 2 % for nothing. So the rounds are spread over several sittings, each with new
@@ -14,6 +14,8 @@
 #include <stdint.h>
 
 #include "host.h"
+
+#define MEASURE_MAX 40 /* contenders */
 
 struct method {
 	size_t sittings;

@@ -50,7 +50,7 @@ struct result_peer {
 
 	/* Filled in by result_evaluate. */
 	struct interval cost[METRICS];  /* in ns, of an operation */
-	struct interval ratio[METRICS]; /* the first peer's / this one's, of neighbours */
+	struct interval ratio[METRICS]; /* the first peer's / this one's, of one round */
 };
 
 struct result_missing {
@@ -100,7 +100,7 @@ void result_add_sample(struct result_peer *peer, const struct result_sample *sam
 void result_add_missing(struct result_missing_list *list, const char *name, const char *reason);
 
 /*
- * Costs and ratios of all peers; samples of the same round are neighbours. Peers that have not as
+ * Costs and ratios of all peers; those of the same round are compared. Peers that have not as
  * many as ours are taken out.
  */
 void result_evaluate(struct result_scenario *scenario);

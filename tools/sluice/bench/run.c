@@ -10,8 +10,6 @@
 #include "peers.h"
 #include "progress.h"
 
-#define CONTENDERS_MAX 40
-
 /* For everything that is not a load's socket: rings, epolls, files, pipes. */
 #define DESCRIPTORS_ASIDE 64
 
@@ -26,7 +24,7 @@ static struct peer ours_again(const struct peer *ours)
 }
 
 struct field {
-	struct contender contenders[CONTENDERS_MAX];
+	struct contender contenders[MEASURE_MAX];
 	size_t count;
 };
 
@@ -61,7 +59,7 @@ static void choose(const struct settings *settings, const struct load *load, str
 		reason = run_lacks(peers[i], load);
 		if (reason != NULL)
 			result_add_missing(missing, peers[i]->name, reason);
-		else if (field->count < CONTENDERS_MAX)
+		else if (field->count < MEASURE_MAX)
 			field->contenders[field->count++].peer = peers[i];
 	}
 }
@@ -90,7 +88,7 @@ static bool sit(const struct run *run, const struct scenario *scenario, const st
 		struct field *field)
 {
 	const struct settings *settings = run->settings;
-	struct contender *contenders[CONTENDERS_MAX];
+	struct contender *contenders[MEASURE_MAX];
 	struct method method = settings->method;
 
 	if (scenario->slice_factor > 0)

@@ -40,7 +40,7 @@ void table_print_conditions(const struct result *result)
 		printf("%-22s ", condition->name);
 		print_wrapped(condition->value, "                       ");
 	}
-	printf("%-22s %.0f sittings with new sockets, of %.0f rounds A B A B of about %g ms each%s\n",
+	printf("%-22s %.0f sittings with new sockets, of %.0f rounds of about %g ms each%s\n",
 	       "method", method->sittings, method->rounds, method->slice_ns / 1e6,
 	       method->against_itself ? ", ours AGAINST ITSELF" : "");
 	if (method->nap_us > 0)

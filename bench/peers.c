@@ -8,6 +8,7 @@
 extern const struct peer peer_sluice;
 extern const struct peer peer_sluice_uring;
 extern const struct peer peer_sluice_epoll;
+extern const struct peer peer_sluice_sqpoll;
 extern const struct peer peer_sluice_file;
 extern const struct peer peer_sluice_file_uring;
 extern const struct peer peer_sluice_file_epoll;
@@ -66,6 +67,7 @@ const struct peer *const peers[] = {
 	&peer_sluice,
 	&peer_sluice_uring,
 	&peer_sluice_epoll,
+	&peer_sluice_sqpoll,
 	&peer_sluice_apm,
 	&peer_sluice_file,
 	&peer_sluice_file_uring,

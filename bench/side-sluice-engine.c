@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <err.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +21,44 @@ struct sluice_engine *side_sluice_engine(const struct load *load, uint32_t backe
 		options.backend = backend;
 	side_sluice_check(sluice_engine_create(&engine, &options), "sluice_engine_create");
 	return engine;
+}
+
+/* Any processor will do: which one is free the scheduler knows best. */
+static struct sluice_engine *engine_with_thread(const struct sluice_options *given)
+{
+	struct sluice_options options = *given;
+	struct sluice_engine *engine;
+
+	options.submission_thread = 1;
+	options.backend = SLUICE_BACKEND_URING;
+	return sluice_engine_create(&engine, &options) < 0 ? NULL : engine;
+}
+
+struct sluice_engine *side_sluice_engine_with_thread(const struct load *load)
+{
+	struct sluice_engine *engine = engine_with_thread(load->options);
+
+	if (!engine)
+		errx(1, "sluice_engine_create: no engine with a submission thread");
+	return engine;
+}
+
+/* Under a real-time policy, which it inherits, it would keep others off its core until it sleeps. */
+const char *side_sluice_lacks_thread(const struct load *load)
+{
+	struct sluice_engine_statistics statistics = {.size = sizeof(statistics)};
+	struct sluice_engine *engine;
+
+	if (sched_getscheduler(0) != SCHED_OTHER)
+		return "its thread would spin at a real-time priority";
+	engine = engine_with_thread(load->options);
+	if (engine) {
+		sluice_engine_statistics(engine, &statistics);
+		sluice_engine_destroy(engine);
+	}
+	return statistics.capabilities & SLUICE_CAPABILITY_SUBMISSION_THREAD
+		       ? NULL
+		       : "the kernel lends no submission thread (SQPOLL)";
 }
 
 /* That the reference takes with these options. */

@@ -138,17 +138,42 @@ static void attach_sockets(struct sluice_side *self)
 	free(fds);
 }
 
-static struct side *create_on(const struct load *load, uint32_t backend)
+static struct side *create_with(const struct load *load, struct sluice_engine *engine)
 {
 	struct sluice_side *self = side_allocate(1, sizeof(*self));
 
 	self->load = *load;
 	self->side = (struct side){.run = load->records == 1 ? run_single : run_batch,
 				   .destroy = destroy};
-	self->engine = side_sluice_engine(load, backend);
+	self->engine = engine;
 	make_records(self);
 	attach_sockets(self);
 	return &self->side;
 }
+
+static struct side *create_on(const struct load *load, uint32_t backend)
+{
+	return create_with(load, side_sluice_engine(load, backend));
+}
+
+static struct side *create_sqpoll(const struct load *load)
+{
+	return create_with(load, side_sluice_engine_with_thread(load));
+}
+
+/* One record, one batch, many sockets: the rest would only make the measurement longer. */
+static bool suits_sqpoll(const struct load *load)
+{
+	bool small = load->record_bytes == 64 && !load->header_bytes && !load->shared;
+
+	return small && ((load->sockets == 1 && load->records <= 32) || load->sockets == 64);
+}
+
+const struct peer peer_sluice_sqpoll = {.name = "sluice-sqpoll",
+					.title = "sluice, SQPOLL",
+					.loads = LOADS(LOAD_RECORDS),
+					.suits = suits_sqpoll,
+					.lacks = side_sluice_lacks_thread,
+					.create = create_sqpoll};
 
 SIDE_SLUICE_PEERS(peer_sluice, LOADS(LOAD_RECORDS) | LOADS(LOAD_DATAGRAMS), create_on);

@@ -13,6 +13,10 @@ void side_sluice_check(int error, const char *what);
 /* The options of the load, with this backend, if it is not AUTO, in the place of theirs. */
 struct sluice_engine *side_sluice_engine(const struct load *load, uint32_t backend);
 
+/* The same on the ring, with the kernel's submission thread. */
+struct sluice_engine *side_sluice_engine_with_thread(const struct load *load);
+const char *side_sluice_lacks_thread(const struct load *load);
+
 /* For the peers sluice-uring and sluice-epoll: each is there where the reference is the other. */
 bool side_sluice_suits_uring(const struct load *load);
 bool side_sluice_suits_epoll(const struct load *load);

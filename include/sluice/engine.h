@@ -128,7 +128,8 @@ struct sluice_options {
 	/*
 	 * Not 0: a thread of the kernel's takes what the engine submits (SQPOLL) and does the
 	 * sending, so that a start on the engine's thread costs it no system call while that thread
-	 * is awake. It spins on a processor of its own: only for who has one to spare. With it
+	 * is awake. It spins on a processor of its own, with the scheduling policy of the thread
+	 * that creates the engine: only for who has one to spare. With it
 	 * SLUICE_TRANSMIT_WAY_AUTO means the ring, and a plain send is pending instead of tried at
 	 * once; files still go by sendfile, in the engine's thread. Where it cannot be had (epoll,
 	 * a kernel before 5.11, want of privileges before 5.13) the engine does without, and its

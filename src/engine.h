@@ -111,6 +111,7 @@ struct sluice_engine {
 	uint32_t slices;                         /* of files, in this turn */
 	long sleeps;                             /* of the thread, before the first of them */
 	uint64_t slices_ns;                      /* and the time */
+	uint64_t slice_handlers;                 /* called when a cold file's last slice left */
 	struct sluice__accepter *accept_retries; /* listeners that ran out of descriptors */
 
 	/* Zero copy. */

@@ -16,6 +16,7 @@
 
 #define SCRATCH (256u << 10)
 #define PAGE 4096u
+#define COLD_SLICE (128u << 10)
 #define BLOCKED_NS 1000000 /* longer than any slice from the page cache takes */
 
 /* ---- the cork: only where something stands behind a file ---- */
@@ -284,6 +285,18 @@ static uint64_t slice_at(uint64_t offset, uint64_t bytes)
 	return bytes > PAGE ? bytes - (offset + bytes) % PAGE : bytes;
 }
 
+/*
+ * Whether a handler has run since the last slice of a cold file. A disk sets the pace of such a file,
+ * so then its slices are short, and whoever waits for an answer does not wait for much.
+ */
+static bool others_are_served(struct sluice_engine *engine)
+{
+	bool served = engine->statistics.handlers != engine->slice_handlers;
+
+	engine->slice_handlers = engine->statistics.handlers;
+	return served;
+}
+
 bool sluice__file_transmit(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
@@ -302,6 +315,8 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 		sluice__fetch_begin(socket, part, offset, count);
 		return false;
 	}
+	if (packets->cold && count > COLD_SLICE && others_are_served(engine))
+		count = COLD_SLICE;
 	cork(socket, socket->queue.list.head);
 	return sluice__file_tried(socket, count,
 				  send_slice_watched(socket, packets, offset, count));

@@ -388,3 +388,66 @@ Test(d11, d11_a_hundred_slow_readers_of_cold_files_delay_nobody)
 		file_end(&cold[i]);
 	free(operations);
 }
+
+/* ---- short slices, so that whoever waits for an answer does not wait for much ---- */
+
+static void skip_where_anything_is_forced(void)
+{
+	if (!files_unforced())
+		cr_skip("the library does not choose the way itself, or something is taken away");
+}
+
+static void post_again(struct sluice_engine *engine, void *token)
+{
+	bool *stop = token;
+
+	if (!*stop)
+		cr_assert_eq(sluice_post(engine, post_again, token), 0);
+}
+
+/* How many slices a cold MiB takes, with handlers running all the time, or none. */
+static uint64_t slices_beside(bool handlers)
+{
+	struct scene scene;
+	struct sluice_packet packet;
+	struct reader reader;
+	uint64_t slices;
+	bool stop = false;
+
+	scene_begin(&scene, MIB, 0);
+	if (file_chill(scene.file.fd) < 0)
+		cr_skip("this filesystem does not let go of its pages");
+	reader_start(&reader, scene.pair.peer, 0);
+	if (handlers)
+		post_again(scene.fixture.engine, &stop);
+	packet = file_packet(scene.file.fd, 0, 0);
+	send_packets(scene.pair.socket, &scene.operation, &packet, 1);
+	stop = true;
+	run_idle(&scene.fixture);
+	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, MIB);
+	slices = statistics_of(&scene.fixture).inline_files;
+	assert_read_to_end(&scene, &reader, MIB);
+	cr_assert_eq(reader.mismatches, 0);
+	scene_end(&scene);
+	return slices;
+}
+
+/* Where the socket takes little at a time there are more of them, but never fewer. */
+Test(d11, d11_slices_of_cold_files_are_short_where_handlers_run)
+{
+	skip_where_anything_is_forced();
+	cr_assert_geq(slices_beside(true), 8);
+}
+
+Test(d11, d11_slices_of_cold_files_are_long_where_nobody_waits)
+{
+	uint64_t fewest = UINT64_MAX;
+
+	skip_where_anything_is_forced();
+	for (int i = 0; i < 10 && fewest >= 8; i++) {
+		uint64_t slices = slices_beside(false);
+
+		fewest = slices < fewest ? slices : fewest;
+	}
+	cr_assert_lt(fewest, 8);
+}

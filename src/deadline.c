@@ -45,11 +45,3 @@ void sluice__deadline_expire(struct sluice_engine *engine)
 			linger_over(sluice__socket_of_linger(node));
 	}
 }
-
-uint64_t sluice__deadline_next(const struct sluice_engine *engine)
-{
-	uint64_t deadline = sluice__wheel_next(&engine->deadlines);
-	uint64_t timer = sluice__wheel_next(&engine->timers);
-
-	return deadline < timer ? deadline : timer;
-}

@@ -121,10 +121,8 @@ static int deliver_events_of(struct sluice_socket *socket, uint32_t events, int 
 static int deliver_events(struct sluice_engine *engine, int budget)
 {
 	struct sluice_socket *last =
-		engine->events
-			? (struct sluice_socket *)((char *)engine->events_end -
-						   offsetof(struct sluice_socket, event_next))
-			: NULL;
+		(struct sluice_socket *)((char *)engine->events_end -
+					 offsetof(struct sluice_socket, event_next));
 	int handlers = 0;
 
 	while (engine->events && handlers < budget) {
@@ -147,8 +145,6 @@ static int deliver_timers(struct sluice_engine *engine, int budget)
 	struct sluice__wheel_node *node;
 	int handlers = 0;
 
-	if (sluice__wheel_next(&engine->timers) > engine->now_ns)
-		return 0;
 	sluice__wheel_expire_begin(&engine->timers, engine->now_ns);
 	while (handlers < budget && (node = sluice__wheel_expire(&engine->timers))) {
 		struct sluice_timer *timer =
@@ -171,9 +167,12 @@ int sluice__deliver(struct sluice_engine *engine)
 	engine->delivering = true;
 	engine->busy++;
 	handlers = deliver_records(engine, budget);
-	handlers += deliver_events(engine, budget);
-	handlers += deliver_timers(engine, budget);
-	handlers += sluice__posts_deliver(engine, budget);
+	if (engine->events)
+		handlers += deliver_events(engine, budget);
+	if (sluice__wheel_next(&engine->timers) <= engine->now_ns)
+		handlers += deliver_timers(engine, budget);
+	if (engine->posts_taken)
+		handlers += sluice__posts_deliver(engine, budget);
 	engine->busy--;
 	engine->delivering = false;
 	engine->statistics.handlers += (uint64_t)handlers;

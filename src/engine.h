@@ -293,7 +293,14 @@ void sluice__ring_closed(void); /* by this thread */
 /* deadline.c */
 void sluice__deadline_arm(struct sluice_socket *socket, struct sluice_args *args);
 void sluice__deadline_expire(struct sluice_engine *engine);
-uint64_t sluice__deadline_next(const struct sluice_engine *engine);
+static inline uint64_t sluice__deadline_next(const struct sluice_engine *engine)
+{
+	uint64_t deadline = sluice__wheel_next(&engine->deadlines);
+	uint64_t timer = sluice__wheel_next(&engine->timers);
+
+	return deadline < timer ? deadline : timer;
+}
+
 void sluice__linger_arm(struct sluice_socket *socket, int64_t ns);
 
 /* giveup.c: cancel and deadline. */

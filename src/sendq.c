@@ -386,17 +386,11 @@ static uint32_t settle_walk(struct sluice__sendq *queue, const struct sluice_arg
 uint32_t sluice__sendq_settle(struct sluice__sendq *queue, const struct sluice__flight *flight,
 			      uint64_t taken, struct sluice__chain *done)
 {
-	struct sluice_args *first = queue->list.head;
-	struct sluice_args *last = flight->last;
-
 	assert(taken <= flight->bytes);
+	if (likely(sluice__sendq_settle_plain(queue, flight, taken, done)))
+		return flight->records;
 	sluice__sendq_drop_draft(queue);
-	if (unlikely(!flight->plain || taken != flight->bytes || first->run.sent))
-		return settle_walk(queue, last, taken, done);
-	sluice__list_cut(&queue->list, last);
-	sluice__sendq_count(queue, queue->bytes - taken);
-	sluice__chain_splice(done, first, last, flight->records);
-	return flight->records;
+	return settle_walk(queue, flight->last, taken, done);
 }
 
 bool sluice__sendq_advance_file(struct sluice_args *args, uint64_t taken)

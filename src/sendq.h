@@ -140,6 +140,24 @@ void sluice__sendq_gather(const struct sluice__sendq *queue, struct sluice__gath
 uint32_t sluice__sendq_settle(struct sluice__sendq *queue, const struct sluice__flight *flight,
 			      uint64_t taken, struct sluice__chain *done);
 
+/*
+ * The same, where nothing about it is unusual: false when it is, and nothing was changed.
+ */
+static inline bool sluice__sendq_settle_plain(struct sluice__sendq *queue,
+					      const struct sluice__flight *flight, uint64_t taken,
+					      struct sluice__chain *done)
+{
+	struct sluice_args *first = queue->list.head;
+
+	if (unlikely(!flight->plain || taken != flight->bytes || first->run.sent))
+		return false;
+	sluice__sendq_drop_draft(queue);
+	sluice__list_cut(&queue->list, flight->last);
+	sluice__sendq_count(queue, queue->bytes - taken);
+	sluice__chain_splice(done, first, flight->last, flight->records);
+	return true;
+}
+
 /* The file at the head's current part gave `taken` bytes. True when the record is finished (and stays). */
 bool sluice__sendq_advance_file(struct sluice_args *args, uint64_t taken);
 

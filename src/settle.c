@@ -70,25 +70,33 @@ static void end_of_stream(struct sluice_socket *socket, bool reuse)
 	sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE);
 }
 
-void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken)
+static __attribute__((noinline)) void settle_unusual(struct sluice_socket *socket, uint64_t taken,
+						     struct sluice__chain *done)
 {
 	struct sluice__flight *flight = &socket->flight;
 	uint32_t last_extras = flight->plain ? 0 : flight->last->run.extras;
 	struct sluice_args *last = flight->last;
-	uint32_t finished;
 
-	struct sluice__chain *done = sluice__sink(socket);
-
-	finished = sluice__sendq_settle(&socket->queue, flight, taken, done);
-	socket->transmissions++;
-	socket->records_sent += finished;
-	socket->bytes_sent += taken;
+	socket->records_sent += sluice__sendq_settle(&socket->queue, flight, taken, done);
 	if (unlikely((last_extras & SLUICE__END) && done->end == &last->run.next))
 		end_of_stream(socket, last_extras & SLUICE__REUSE);
 	if (unlikely(socket->state & SLUICE__CORKED))
 		sluice__uncork_behind(socket, last_extras);
 	if (unlikely(socket->state & (SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL)))
 		sluice__settle_shorter(socket);
+}
+
+void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken)
+{
+	struct sluice__chain *done = sluice__sink(socket);
+
+	socket->transmissions++;
+	socket->bytes_sent += taken;
+	if (likely(!(socket->state & (SLUICE__CORKED | SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL)) &&
+		   sluice__sendq_settle_plain(&socket->queue, &socket->flight, taken, done)))
+		socket->records_sent += socket->flight.records;
+	else
+		settle_unusual(socket, taken, done);
 }
 
 /* An armed receive has taken the reset, or is about to: it would have seen an orderly end. */

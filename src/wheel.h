@@ -73,7 +73,7 @@ uint64_t sluice__wheel_earliest(const struct sluice__wheel *wheel);
 /* The same; most wheels are empty, and every turn asks. */
 static inline uint64_t sluice__wheel_next(const struct sluice__wheel *wheel)
 {
-	if (!wheel->levels && !wheel->due.first && !wheel->overdue.first)
+	if (!(wheel->levels | (uintptr_t)wheel->due.first | (uintptr_t)wheel->overdue.first))
 		return UINT64_MAX;
 	return sluice__wheel_earliest(wheel);
 }

@@ -141,6 +141,7 @@ check 'and more of them than there are cores are named as missing' bench 0 engin
 check 'unless there are so many' says '^engines-16:|^ +engines-16 +needs 16 cores'
 
 check 'a result can be shown again' bench 0 --from="$work/a.json" --html="$work/b.html"
+check 'and where the page is' says "^The report: $work/b.html"
 check 'as the same page' cmp "$work/a.html" "$work/b.html"
 check 'with itself compared it is silent' bench 0 --from="$work/a.json" --compare="$work/a.json"
 check 'and says so' says '1 scenario compared, 0 slower'
@@ -148,8 +149,11 @@ check 'and says so' says '1 scenario compared, 0 slower'
 # Machines that test have other things to do, too: a loop, whose CPU time hardly depends on them.
 steady=(loop --sittings=5 --rounds=15 --slice-ms=3)
 
-compares() { # CODE SAYS
-	bench "$1" "${steady[@]}" --compare="$work/before.json" && says "$2"
+compares() { # CODE SAYS; somebody else may disturb one run, but not three
+	for _ in 1 2 3; do
+		bench "$1" "${steady[@]}" --compare="$work/before.json" && says "$2" && return
+	done
+	return 1
 }
 
 check 'a run to compare with' bench 0 "${steady[@]}" --json="$work/before.json"

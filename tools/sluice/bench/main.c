@@ -166,6 +166,8 @@ static int conclude(const struct settings *settings, const struct result *result
 		code = save(settings->json_path, result, result_write);
 	if (settings->html_path != NULL && code == EXIT_OK)
 		code = save(settings->html_path, result, html_write);
+	if (settings->html_path != NULL && code == EXIT_OK)
+		printf("The report: %s\n", settings->html_path);
 	if (settings->compare_path != NULL && code == EXIT_OK)
 		code = compare(settings->compare_path, result);
 	return code;

@@ -118,7 +118,8 @@ counted 'and their system calls counted' "$work/http.json" \
 # What is traced already cannot be traced.
 if [ -n "$may_trace" ] && command -v strace >/dev/null; then
 	traced() {
-		timeout 100 strace -f -e trace=none -e signal=none -o /dev/null "$SLUICE_COMMAND" bench \
+		# A leak check traces, too.
+		ASAN_OPTIONS=detect_leaks=0 timeout 100 strace -f -e trace=none -e signal=none -o /dev/null "$SLUICE_COMMAND" bench \
 			--backend="$backend" records-1 --sittings=1 --rounds=5 --slice-ms=1 \
 			--peer=send --json="$work/traced.json"
 	}

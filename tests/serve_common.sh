@@ -109,8 +109,13 @@ header() {
 	get "$@" -o /dev/null -D - | tr -d '\r' | sed -n "s/^$name: //Ip"
 }
 
+# All but pipes with both ends here: a worker keeps one once it has sent a large file.
 open_descriptors() {
-	ls "/proc/$server/fd" | wc -l
+	ls -l "/proc/$server/fd" | awk '
+		/ -> / { count++ }
+		/ -> pipe:/ { ends[$NF]++ }
+		END { for (pipe in ends) pairs += ends[pipe] == 2
+			print count - 2 * pairs }'
 }
 
 # Requests that hold nothing open: the count of descriptors once the server has settled.

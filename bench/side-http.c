@@ -8,10 +8,12 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -88,6 +90,34 @@ static void clean_up(void)
 		remove_directory(at_end);
 }
 
+static void *wait_for_the_end(void *signals)
+{
+	int number;
+
+	while (sigwait(signals, &number) != 0)
+		;
+	clean_up();
+	_exit(1);
+}
+
+/* Whoever is interrupted, or loses the process that measures, leaves nothing behind either. */
+static void clean_up_at_signals(sigset_t *ret_before)
+{
+	static sigset_t signals;
+	pthread_t thread;
+	int error;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &signals, ret_before);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	error = pthread_create(&thread, NULL, wait_for_the_end, &signals);
+	if (error)
+		errx(1, "pthread_create: %s", strerror(error));
+	pthread_detach(thread);
+}
+
 /*
  * A server cannot be told which congestion control its sockets are to have, but what is accepted has
  * that of the listener, which this process may reach into its child for. Whether there was one.
@@ -152,18 +182,22 @@ static struct side *create(const struct load *load, const struct server *server)
 {
 	struct http_side *self = side_allocate(1, sizeof(*self));
 	uint16_t port = free_port();
+	sigset_t before;
 
 	self->side = (struct side){.destroy = destroy, .cpu_ns = cpu_ns, .port = port};
 	self->load = *load;
 	at_end = self;
 	ends = getpid();
 	atexit(clean_up);
+	clean_up_at_signals(&before);
 	make_directory(self);
 	self->process = fork();
 	if (self->process < 0)
 		err(1, "fork");
-	if (self->process == 0)
+	if (self->process == 0) {
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
 		server_become(server, port, self->directory);
+	}
 	self->side.process = self->process;
 	if (clock_getcpuclockid(self->process, &self->clock) != 0)
 		errx(1, "the CPU time of the server");

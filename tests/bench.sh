@@ -171,7 +171,18 @@ check 'what is missing is listed' bench 0 --list
 check 'with the reason' says "^ +kestrel .*; missing: $no_kestrel"
 check 'a server is measured' bench 0 http-64K --sittings=1 --rounds=5 --slice-ms=2 --peer=kestrel \
 	--json="$work/http.json"
+interrupted() {
+	(cd "$work" && exec timeout --signal=INT 0.7 "$SLUICE_COMMAND" bench --backend="$backend" \
+		http-1K --sittings=1000 --peer=sluice-epoll) >/dev/null 2>&1
+	for _ in $(seq 100); do
+		[ -n "$(find "$work" -name 'sluice-bench-*')" ] || return 0
+		sleep 0.1
+	done
+	find "$work"
+	return 1
+}
 check 'and a missing one is named, with the reason' says "kestrel +$no_kestrel"
+check 'what is interrupted leaves no files' interrupted
 check 'in the JSON, too' json "$work/http.json" \
 	'[m["name"] for x in [d] + d["scenarios"] for m in x.get("missing", [])] == ["kestrel"]'
 unset SLUICE_BENCH_DOTNET

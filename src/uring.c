@@ -358,6 +358,8 @@ static bool translate(struct sluice_engine *engine, const struct io_uring_cqe *c
 	completion->result = cqe->res;
 	completion->more = cqe->flags & IORING_CQE_F_MORE;
 	completion->buffer = 0;
+	if (likely(request->kind == SLUICE__REQUEST_SEND))
+		return true;
 	if (request->kind == SLUICE__REQUEST_SEND_ZEROCOPY)
 		sluice__uring_translate_zerocopy(cqe, completion);
 	if (cqe->flags & IORING_CQE_F_BUFFER)

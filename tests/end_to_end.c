@@ -213,7 +213,7 @@ static struct sluice_options random_options(struct random *random)
 	options.zerocopy = (uint32_t)below(random, SLUICE_ZEROCOPY_ALWAYS + 1);
 	options.zerocopy_bytes = below(random, 65536);
 	options.handler_threads_max = 1 + (uint32_t)below(random, 8);
-	options.submission_thread = one_in(random, 3);
+	options.submission_thread = one_in(random, 6);
 	if (one_in(random, 2))
 		options.disable = (uint32_t)next_random(random) & CAPABILITIES_TO_SPARE;
 	return options;

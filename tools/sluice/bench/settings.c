@@ -56,7 +56,7 @@ static const struct option_table table = {
 
 static const struct method methods[] = {
 	[EFFORT_QUICK] = {.sittings = 2, .rounds = 5, .slice_ns = 5000000},
-	[EFFORT_USUAL] = {.sittings = 5, .rounds = 5, .slice_ns = 8000000},
+	[EFFORT_USUAL] = {.sittings = 4, .rounds = 6, .slice_ns = 6000000},
 	[EFFORT_FULL] = {.sittings = 10, .rounds = 10, .slice_ns = 10000000},
 };
 

@@ -203,6 +203,58 @@ Test(bench_pure, a_hundred_comparisons_of_the_same_build_are_silent)
 	}
 }
 
+/* So many scenarios, the factors of ours growing from one to the next by step. */
+static void make_scenarios(struct result *result, size_t count, double first, double step,
+			   double spread)
+{
+	for (size_t i = 0; i < count; i++) {
+		const double factors[] = {first + step * (double)i, 2, 1};
+		struct result_scenario *scenario = result_add_scenario(result);
+
+		make_comparable(scenario, factors, spread);
+		snprintf(scenario->name, sizeof(scenario->name), "x-%zu", i);
+	}
+}
+
+Test(bench_pure, a_slowdown_that_each_scenario_hides_is_found_in_all_together)
+{
+	static const struct {
+		size_t count;
+		double first, step, spread;
+		enum verdict verdict;
+	} cases[] = {
+		{20, 1, 0, 0, VERDICT_SAME},
+		{20, 1, 0, 1, VERDICT_SAME},
+		{20, 1.10, 0, 0.6, VERDICT_SLOWER},
+		{8, 1.10, 0, 0.5, VERDICT_SLOWER},
+		{7, 1.10, 0, 0, VERDICT_INCOMPARABLE}, /* too few */
+		{20, 1.03, 0, 0, VERDICT_SAME},        /* too little */
+		{20, 0.90, 0, 0.5, VERDICT_FASTER},
+		{20, 0.81, 0.02, 0, VERDICT_SAME}, /* as many faster as slower */
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct result before = {0}, after = {0};
+		struct change change;
+
+		make_scenarios(&before, cases[i].count, 1, 0, cases[i].spread);
+		make_scenarios(&after, cases[i].count, cases[i].first, cases[i].step,
+			       cases[i].spread);
+		/* In the noise of a scenario nothing is found. */
+		if (cases[i].spread > 0.4)
+			cr_expect_eq(compare_scenario(&before.scenarios[0], &after.scenarios[0],
+						      METRIC_WALL)
+					     .verdict,
+				     VERDICT_SAME);
+		change = compare_together(&before, &after);
+		cr_expect_eq(change.verdict, cases[i].verdict, "case %zu: %d, factor %g", i,
+			     change.verdict, change.factor);
+		cr_expect_eq(change.peers, cases[i].count);
+		result_free(&before);
+		result_free(&after);
+	}
+}
+
 Test(bench_pure, what_has_no_peer_in_common_is_not_compared)
 {
 	struct result_scenario before = {0}, after = {0};

@@ -80,6 +80,34 @@ struct change compare_scenario(const struct result_scenario *before,
 	return change;
 }
 
+struct change compare_together(const struct result *before, const struct result *after)
+{
+	struct change change = {VERDICT_INCOMPARABLE, 1, 0, 0};
+	double *factors = calloc(after->scenario_count + 1, sizeof(*factors));
+
+	if (factors == NULL)
+		err(1, "out of memory");
+	for (size_t i = 0; i < after->scenario_count; i++) {
+		const struct result_scenario *is = &after->scenarios[i];
+		const struct result_scenario *was = result_find(before, is->name);
+		struct change its = {VERDICT_INCOMPARABLE, 1, 0, 0};
+
+		if (was != NULL)
+			its = compare_scenario(was, is, is->headline);
+		if (its.peers > 0)
+			factors[change.peers++] = its.factor;
+	}
+	if (change.peers >= COMPARE_TOGETHER) {
+		const struct interval before_all = {.median = 1, .low = 1, .high = 1};
+		struct interval all = interval_at(factors, change.peers, COMPARE_CONFIDENCE);
+
+		change.verdict = judge(&before_all, &all);
+		change.factor = all.median;
+	}
+	free(factors);
+	return change;
+}
+
 /* What makes two runs hard to compare is said, but compared they are. */
 static void print_differences(const struct result *before, const struct result *after)
 {
@@ -108,6 +136,19 @@ static bool print_change(const struct result_scenario *before, const struct resu
 	return change.verdict == VERDICT_SLOWER;
 }
 
+static bool print_together(const struct result *before, const struct result *after)
+{
+	struct change change = compare_together(before, after);
+
+	if (change.verdict == VERDICT_INCOMPARABLE)
+		return false;
+	printf("  All together: ours takes %.3f times what it took%s.\n", change.factor,
+	       change.verdict == VERDICT_SLOWER   ? ", it is SLOWER"
+	       : change.verdict == VERDICT_FASTER ? ", it is faster"
+						  : "");
+	return change.verdict == VERDICT_SLOWER;
+}
+
 size_t compare_print(const struct result *before, const struct result *after)
 {
 	size_t slower = 0, compared = 0;
@@ -131,5 +172,5 @@ size_t compare_print(const struct result *before, const struct result *after)
 	}
 	printf("  %zu scenario%s compared, %zu slower.\n", compared, compared == 1 ? "" : "s",
 	       slower);
-	return slower;
+	return slower + print_together(before, after);
 }

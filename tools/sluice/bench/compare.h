@@ -9,6 +9,10 @@
  * - it shows against more than half of the peers that both runs have, this library in other ways
  *   not counted: else it is the peer's.
  *
+ * A small change everywhere may be lost in the noise of each scenario, but not in that of all: it
+ * counts, too, when the 99 % interval of the factors of all scenarios does not hold 1, and their
+ * median differs by 5 % or more.
+ *
  * Pure.
  */
 #ifndef SLUICE_BENCH_COMPARE_H
@@ -18,6 +22,7 @@
 
 #define COMPARE_CONFIDENCE 0.99
 #define COMPARE_LEAST 0.05
+#define COMPARE_TOGETHER 8 /* scenarios; fewer tell nothing together */
 
 enum verdict {
 	VERDICT_FASTER = -1,
@@ -29,14 +34,18 @@ enum verdict {
 struct change {
 	enum verdict verdict;
 	double factor; /* new / old, of ours against the peers; the median of theirs */
-	size_t peers;  /* that were compared */
-	size_t agree;  /* of them, with the verdict */
+	size_t peers;  /* that were compared; of all together: scenarios */
+	size_t agree;  /* of them, with the verdict; of all together: 0 */
 };
 
 struct change compare_scenario(const struct result_scenario *before,
 			       const struct result_scenario *after, enum metric metric);
 
-/* Prints what has changed; answers how many scenarios have become slower. */
+/* All scenarios that both have, by their headlines. */
+struct change compare_together(const struct result *before, const struct result *after);
+
+/* Prints what has changed; answers how many scenarios have become slower, all together
+ * counting as one. */
 size_t compare_print(const struct result *before, const struct result *after);
 
 #endif

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "engine.h"
@@ -138,9 +139,14 @@ void sluice__uring_thread_keep(struct sluice_engine *engine, struct sluice__requ
 {
 	struct iovec *kept;
 
-	if ((request->kind != SLUICE__REQUEST_SEND &&
-	     request->kind != SLUICE__REQUEST_SEND_ZEROCOPY) ||
-	    request->segment_count < 2)
+	if (request->kind != SLUICE__REQUEST_SEND && request->kind != SLUICE__REQUEST_SEND_ZEROCOPY)
+		return;
+	/*
+	 * A send that would wait has been seen to end up with a worker of the kernel's, where a cancel
+	 * missed it. So it is answered instead, and the engine waits for the socket.
+	 */
+	request->flags |= MSG_DONTWAIT;
+	if (request->segment_count < 2)
 		return;
 	kept = room(engine, request->segment_count);
 	memcpy(kept, request->segments, request->segment_count * sizeof *kept);

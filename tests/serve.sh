@@ -103,6 +103,8 @@ check 'a range of one byte' part 0-0 0 1 hello.txt
 check 'a range says where it lies' equal 'bytes 6-10/12' "$(header content-range /hello.txt -r 6-10)"
 check 'a range of nothing is refused' equal 416 "$(status /hello.txt -r 12-)"
 check 'and told how much there is' equal 'bytes */12' "$(header content-range /hello.txt -r 12-)"
+check 'a range of an empty file gets the whole' equal '200 0' \
+	"$(get /empty.txt -r 0- -o /dev/null -w '%{http_code} %{size_download}')"
 check 'several ranges get the whole' equal '200 12' \
 	"$(get /hello.txt -r 0-1,3-4 -o /dev/null -w '%{http_code} %{size_download}')"
 check 'a broken range gets the whole' equal 200 "$(status /hello.txt -H 'Range: bytes=5-1')"

@@ -27,7 +27,7 @@ static enum range_kind suffix_range(struct span text, uint64_t size, struct rang
 
 	if (!take_position(&text, &length) || text.length != 0)
 		return RANGE_IGNORED;
-	if (length == 0 || size == 0)
+	if (length == 0)
 		return RANGE_UNSATISFIABLE;
 	if (length > size)
 		length = size;
@@ -60,6 +60,9 @@ enum range_kind range_parse(struct span value, uint64_t size, struct range *ret_
 	static const struct span unit = {"bytes=", 6};
 	struct span text = span_trim(value);
 
+	/* Clients that add a range to every request expect an empty file, not an error. */
+	if (size == 0)
+		return RANGE_IGNORED;
 	if (text.length <= unit.length || !span_matches((struct span){text.at, unit.length}, unit))
 		return RANGE_IGNORED;
 	text = span_trim(span_from(text, unit.length));

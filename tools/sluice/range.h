@@ -8,7 +8,7 @@
 #include "span.h"
 
 enum range_kind {
-	RANGE_IGNORED,       /* none that we understand, or several: the whole is sent */
+	RANGE_IGNORED,       /* not understood, several, or of an empty file: the whole is sent */
 	RANGE_SATISFIABLE,   /* 206 */
 	RANGE_UNSATISFIABLE, /* 416 */
 };

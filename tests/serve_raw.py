@@ -177,7 +177,7 @@ def malformed():
         (b"GET /hello txt HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (b"GET /hello.txt HTTP/2.0\r\n" + HOST + b"\r\n", 505),
         (b"GET /hello.txt HTTP/0.9\r\n" + HOST + b"\r\n", 505),
-        (b"GET /hello.txt HTTP/1.7\r\n" + HOST + b"\r\n", 505),
+        (b"GET /hello.txt HTTP/9.9\r\n" + HOST + b"\r\n", 505),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
         (b"BREW /hello.txt HTTP/1.1\r\n" + HOST + b"\r\n", 501),
         (b"get /hello.txt HTTP/1.1\r\n" + HOST + b"\r\n", 501),
@@ -275,6 +275,23 @@ def pipelines():
         [404, 200] * 100))
 
 
+def versions():
+    file = b"GET /hello.txt HTTP/1."
+    case("HTTP/1.2 and later are HTTP/1.1", lambda: expect(
+        file + b"2\r\n" + HOST + b"\r\n" + file + b"7\r\n" + HOST + b"\r\n" +
+        b"GET /missing HTTP/1.9\r\n" + HOST + b"\r\n", [200, 200, 404]))
+    case("HTTP/1.2 cut anywhere", lambda: expect(
+        None, [200], pieces=[(file + b"2\r\n" + HOST + b"\r\n")[i:i + 1]
+                             for i in range(len(file + b"2\r\n" + HOST + b"\r\n"))]))
+    case("a host with any character of a registered name", lambda: expect(
+        file + b"1\r\nHost: a!$&'()*+,;=b~c_d\r\n\r\n", [200]))
+    case("the lines of If-None-Match are one list", lambda: expect(
+        file + b"1\r\n" + HOST + b"If-None-Match: *\r\nA: b\r\nIf-None-Match: \"x\"\r\n\r\n",
+        [304]))
+    case("the lines of If-Match are one list", lambda: expect(
+        file + b"1\r\n" + HOST + b"If-Match: *\r\nA: b\r\nIf-Match: \"x\"\r\n\r\n", [200]))
+
+
 def flood():
     """Requests without end from a client that reads nothing: the server keeps little of them."""
     with connect() as client:
@@ -319,6 +336,7 @@ traversals()
 malformed()
 smuggling()
 pipelines()
+versions()
 case("a client that reads nothing cannot fill the server", flood)
 case("connections that go away harm nobody", aborts)
 case("a refused upload is answered", large_upload)

@@ -26,8 +26,41 @@ static bool take_etag(struct span *list, struct span *ret_etag, bool *ret_weak)
 	return true;
 }
 
+/* Takes one line off the front of several; the span is empty after the last. */
+static struct span take_line(struct span *lines)
+{
+	const char *end = memchr(lines->at, '\r', lines->length);
+	struct span line = *lines;
+
+	if (end == NULL) {
+		*lines = span_from(*lines, lines->length);
+		return line;
+	}
+	line.length = (size_t)(end - lines->at);
+	/* The parser has seen to it that a line feed follows. */
+	*lines = span_from(*lines, line.length + 1);
+	if (lines->length > 0 && lines->at[0] == '\n')
+		*lines = span_from(*lines, 1);
+	return line;
+}
+
+/* The value of the next header of this name; false: there is none. */
+static bool take_value(struct span *lines, struct span name, struct span *ret_value)
+{
+	while (lines->length > 0) {
+		struct span line = take_line(lines);
+
+		if (line.length > name.length && line.at[name.length] == ':' &&
+		    span_matches((struct span){line.at, name.length}, name)) {
+			*ret_value = span_from(line, name.length + 1);
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Weak comparison takes W/"x" for "x"; strong comparison does not. */
-static bool list_names(struct span list, struct span etag, bool strong)
+static bool line_names(struct span list, struct span etag, bool strong)
 {
 	struct span candidate;
 	bool weak;
@@ -39,6 +72,18 @@ static bool list_names(struct span list, struct span etag, bool strong)
 		if (span_equals(candidate, etag) && !(weak && strong))
 			return true;
 	}
+	return false;
+}
+
+/* The lines of one list header, whose name is needed to find its other lines. */
+static bool list_names(struct span lines, struct span name, struct span etag, bool strong)
+{
+	struct span value = take_line(&lines);
+
+	do {
+		if (line_names(value, etag, strong))
+			return true;
+	} while (take_value(&lines, name, &value));
 	return false;
 }
 
@@ -57,7 +102,7 @@ enum verdict conditions_judge(const struct conditions *conditions,
 			      const struct validators *validators, int64_t now)
 {
 	if (conditions->if_match.at != NULL) {
-		if (!list_names(conditions->if_match, validators->etag, true))
+		if (!list_names(conditions->if_match, span_of("If-Match"), validators->etag, true))
 			return VERDICT_PRECONDITION_FAILED;
 	} else if (conditions->if_unmodified_since.at != NULL) {
 		if (modified_after(conditions->if_unmodified_since, validators, now, false))
@@ -65,7 +110,8 @@ enum verdict conditions_judge(const struct conditions *conditions,
 	}
 
 	if (conditions->if_none_match.at != NULL) {
-		if (list_names(conditions->if_none_match, validators->etag, false))
+		if (list_names(conditions->if_none_match, span_of("If-None-Match"),
+			       validators->etag, false))
 			return VERDICT_NOT_MODIFIED;
 	} else if (conditions->if_modified_since.at != NULL) {
 		if (!modified_after(conditions->if_modified_since, validators, now, true))

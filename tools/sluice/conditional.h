@@ -7,7 +7,11 @@
 
 #include "span.h"
 
-/* The headers of a request; a span whose at is NULL was not sent. */
+/*
+ * The headers of a request; a span whose at is NULL was not sent. The two lists may have several
+ * lines: their spans reach from the first value to the end of the last, other headers between them
+ * included.
+ */
 struct conditions {
 	struct span if_match;
 	struct span if_none_match;

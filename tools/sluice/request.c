@@ -86,6 +86,27 @@ static int on_header_field(llhttp_t *parser, const char *at, size_t length)
 	return 0;
 }
 
+/*
+ * Lines of one list header count as one list (RFC 9110, 5.3). The span grows to the end of the last
+ * line and covers whatever lies between; conditional.c skips the other headers.
+ */
+static void add_list_line(struct span *list, struct span value)
+{
+	/* An empty line adds nothing, and llhttp places it elsewhere. */
+	if (value.length == 0)
+		value.at = "";
+	if (list->at == NULL || list->length == 0)
+		*list = value;
+	else if (value.length > 0)
+		list->length = (size_t)(value.at + value.length - list->at);
+}
+
+/* A header that is not a list and comes twice has no valid value (RFC 9110, 13.1). */
+static void set_single(struct span *header, struct span value)
+{
+	*header = header->at == NULL ? value : (struct span){"", 0};
+}
+
 static int on_header_value(llhttp_t *parser, const char *at, size_t length)
 {
 	struct request *request = request_of(parser);
@@ -99,7 +120,7 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t length)
 			request->hosts++;
 		break;
 	case HEADER_RANGE:
-		request->range_split = request->range.at != NULL;
+		request->range_split |= request->range.at != NULL;
 		request->range = value;
 		break;
 	case HEADER_EXPECT:
@@ -112,19 +133,19 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t length)
 		request->user_agent = value;
 		break;
 	case HEADER_IF_MATCH:
-		request->conditions.if_match = value;
+		add_list_line(&request->conditions.if_match, value);
 		break;
 	case HEADER_IF_RANGE:
-		request->conditions.if_range = value;
+		set_single(&request->conditions.if_range, value);
 		break;
 	case HEADER_IF_NONE_MATCH:
-		request->conditions.if_none_match = value;
+		add_list_line(&request->conditions.if_none_match, value);
 		break;
 	case HEADER_IF_MODIFIED_SINCE:
-		request->conditions.if_modified_since = value;
+		set_single(&request->conditions.if_modified_since, value);
 		break;
 	case HEADER_IF_UNMODIFIED_SINCE:
-		request->conditions.if_unmodified_since = value;
+		set_single(&request->conditions.if_unmodified_since, value);
 		break;
 	default:
 		break;
@@ -184,9 +205,9 @@ static struct request_line split_line(struct span text)
 	if (end != NULL) {
 		line.ended = true;
 		text.length = (size_t)(end - text.at);
-		if (text.length > 0 && text.at[text.length - 1] == '\r')
-			text.length--;
 	}
+	if (text.length > 0 && text.at[text.length - 1] == '\r')
+		text.length--;
 	while (line.method.length < text.length && is_token_character(text.at[line.method.length]))
 		line.method.length++;
 	blank = memrchr(text.at, ' ', text.length);
@@ -261,14 +282,20 @@ static bool is_line_exact(const struct request *request)
 	       memcmp(at + request->target.length, " HTTP/", 6) == 0;
 }
 
-/* A name, a number or [a number of IPv6], and a port. */
+/* RFC 3986, 3.2.2: unreserved, sub-delims and '%'; and ":[]" of a port or an IPv6 address. */
+static const bool host_characters[256] = {
+	['!'] = true,         ['$'] = true,         ['%'] = true, ['&'] = true,
+	['\''] = true,        ['('] = true,         [')'] = true, ['*'] = true,
+	['+'] = true,         [','] = true,         ['-'] = true, ['.'] = true,
+	[':'] = true,         [';'] = true,         ['='] = true, ['['] = true,
+	[']'] = true,         ['_'] = true,         ['~'] = true, ['0' ... '9'] = true,
+	['a' ... 'z'] = true, ['A' ... 'Z'] = true,
+};
+
 static bool is_host_valid(struct span host)
 {
 	for (size_t i = 0; i < host.length; i++) {
-		char character = host.at[i];
-
-		if (!is_token_character(character) && character != ':' && character != '[' &&
-		    character != ']')
+		if (!host_characters[(unsigned char)host.at[i]])
 			return false;
 	}
 	return true;
@@ -327,6 +354,31 @@ static void request_begin(struct request *request)
 	llhttp_init(&request->parser, HTTP_REQUEST, &reading_settings);
 }
 
+/*
+ * Executes llhttp, which knows no minor version above 1. RFC 9110, 2.5 has HTTP/1.2 and later
+ * treated as 1.1: then the head is read once more, with a 1 in place of the digit.
+ */
+static llhttp_errno_t execute(struct request *request, const char *data, size_t length)
+{
+	llhttp_errno_t error = llhttp_execute(&request->parser, data, length);
+	struct request_line line;
+	size_t digit;
+
+	if (error != HPE_INVALID_VERSION)
+		return error;
+	line = split_line(skip_empty_lines((struct span){data, length}));
+	if (!is_version(line.version) || line.version.at[5] != '1' || line.version.at[7] < '2')
+		return error;
+	digit = (size_t)(line.version.at + 7 - data);
+	request_begin(request);
+	error = llhttp_execute(&request->parser, data, digit);
+	if (error == HPE_OK)
+		error = llhttp_execute(&request->parser, "1", 1);
+	if (error == HPE_OK)
+		error = llhttp_execute(&request->parser, data + digit + 1, length - digit - 1);
+	return error;
+}
+
 enum request_outcome request_parse(struct request *request, const struct request_limits *limits,
 				   const char *data, size_t length)
 {
@@ -334,7 +386,7 @@ enum request_outcome request_parse(struct request *request, const struct request
 	llhttp_errno_t error;
 
 	request_begin(request);
-	error = llhttp_execute(&request->parser, data, length);
+	error = execute(request, data, length);
 	if (!request->head_complete) {
 		if (error == HPE_OK)
 			return judge_incomplete(request, limits, text);

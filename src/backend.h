@@ -49,6 +49,17 @@ enum {
 	SLUICE__REQUEST_SEND_ZEROCOPY
 };
 
+/*
+ * Most bytes of one entry or call. The ring's lengths have 32 bits, results 31, and the kernel moves
+ * less than 2 GiB at a time: what is left follows as it does after any other short count.
+ */
+#define SLUICE__LENGTH_MAX (UINT32_C(1) << 30)
+
+static inline uint32_t sluice__length(uint64_t bytes)
+{
+	return bytes < SLUICE__LENGTH_MAX ? (uint32_t)bytes : SLUICE__LENGTH_MAX;
+}
+
 /* Messages of one socket, each a datagram, or several of one size that the kernel cuts up. */
 struct sluice__messages {
 	struct mmsghdr *headers;

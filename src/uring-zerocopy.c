@@ -36,7 +36,7 @@ void sluice__uring_prepare_zerocopy(struct sluice__uring *uring, struct io_uring
 
 	if (request->segment_count == 1) {
 		io_uring_prep_send_zc(sqe, request->fd, request->segments->iov_base,
-				      request->segments->iov_len, flags, 0);
+				      sluice__length(request->segments->iov_len), flags, 0);
 	} else {
 		message = sluice__uring_message(uring, sqe);
 		message->msg_iov = request->segments;

@@ -57,7 +57,7 @@ static void prepare_send(struct sluice__uring *uring, struct io_uring_sqe *sqe,
 
 	if (request->segment_count == 1) {
 		io_uring_prep_send(sqe, request->fd, request->segments->iov_base,
-				   request->segments->iov_len, flags);
+				   sluice__length(request->segments->iov_len), flags);
 		return;
 	}
 	message = sluice__uring_message(uring, sqe);
@@ -77,7 +77,7 @@ static void prepare_receive(struct sluice__uring *uring, struct io_uring_sqe *sq
 	}
 	if (request->segment_count == 1) {
 		io_uring_prep_recv(sqe, request->fd, request->segments->iov_base,
-				   request->segments->iov_len, (int)request->flags);
+				   sluice__length(request->segments->iov_len), (int)request->flags);
 		return;
 	}
 	message = sluice__uring_message(uring, sqe);
@@ -109,7 +109,7 @@ static void prepare_receive_multi(struct sluice_engine *engine, struct io_uring_
 	if (request->length > engine->options.receive_buffer_bytes &&
 	    (engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_LIMIT)) {
 		io_uring_prep_recv_multishot(sqe, request->fd, NULL, 0, 0);
-		sluice__sqe_limit_receive(sqe, (uint32_t)request->length);
+		sluice__sqe_limit_receive(sqe, sluice__length(request->length));
 	} else {
 		io_uring_prep_recv(sqe, request->fd, NULL, 0, 0);
 	}
@@ -131,8 +131,8 @@ static int start_fetch(struct sluice_engine *engine, struct sluice__request *req
 
 	if (!sqe)
 		return -EAGAIN;
-	io_uring_prep_fadvise(sqe, request->fd, request->offset, 2 * (off_t)request->length,
-			      POSIX_FADV_WILLNEED);
+	io_uring_prep_fadvise(sqe, request->fd, request->offset,
+			      sluice__length(2 * request->length), POSIX_FADV_WILLNEED);
 	io_uring_sqe_set_data64(sqe, (uintptr_t)request | PART);
 	request->pending = 1;
 	while (at < end) {

@@ -28,7 +28,7 @@ Test(http_response, a_head_says_what_it_was_told)
 	struct response_head whole = {
 		.status = 200,
 		.date = DATE,
-		.content_type = span_of("text/html"),
+		.media = {span_of("text/html"), span_of("utf-8"), span_of("gzip")},
 		.etag = span_of("\"a\""),
 		.last_modified = span_of(DATE),
 		.accepts_ranges = true,
@@ -53,7 +53,8 @@ Test(http_response, a_head_says_what_it_was_told)
 	};
 
 	cr_expect_str_eq(write_head(&whole),
-			 START("200 OK") "Content-Type: text/html\r\n"
+			 START("200 OK") "Content-Type: text/html; charset=utf-8\r\n"
+					 "Content-Encoding: gzip\r\n"
 					 "Content-Length: 3000000000\r\n"
 					 "Last-Modified: " DATE "\r\nETag: \"a\"\r\n"
 					 "Accept-Ranges: bytes\r\n\r\n");
@@ -118,9 +119,14 @@ Test(http_response, the_type_follows_the_extension)
 {
 	static const struct {
 		const char *path, *type;
+		bool has_charset, is_encoded;
 	} cases[] = {
 		{"/index.html", "text/html"},
 		{"/a/b.CSS", "text/css"},
+		{"/a.txt", "text/plain", true, false},
+		{"/a.csv", "text/csv", true, false},
+		{"/a.svg", "image/svg+xml"},
+		{"/a.SVGZ", "image/svg+xml", false, true},
 		{"/a.tar.gz", "application/gzip"},
 		{"/a.png", "image/png"},
 		{"/README", "application/octet-stream"},
@@ -136,10 +142,14 @@ Test(http_response, the_type_follows_the_extension)
 
 		cr_assert_not_null(mime);
 		for (size_t i = 0; i < COUNT(cases); i++) {
-			struct span type = mime_type(mime, span_of(cases[i].path));
+			struct media media = mime_media(mime, span_of(cases[i].path));
 
-			cr_expect(span_equals(type, span_of(cases[i].type)), "%s is '%.*s'",
-				  cases[i].path, (int)type.length, type.at);
+			cr_expect(span_equals(media.type, span_of(cases[i].type)), "%s is '%.*s'",
+				  cases[i].path, (int)media.type.length, media.type.at);
+			cr_expect_eq(media.charset.at != NULL, cases[i].has_charset, "%s",
+				     cases[i].path);
+			cr_expect_eq(media.encoding.at != NULL, cases[i].is_encoded, "%s",
+				     cases[i].path);
 		}
 		mime_free(mime);
 	}

@@ -8,6 +8,8 @@ printf 'body { }\n' >"$root/style.css"
 printf 'hello world\n' >"$root/hello.txt"
 printf 'a name\n' >"$root/a name & ä%.txt"
 : >"$root/empty.txt"
+printf '<svg/>' | gzip >"$root/a.svgz"
+printf 'a' | gzip >"$root/a.gz"
 mkdir "$root/sub" "$root/bare" "$root/.hidden" "$root/odd dir"
 printf '<p>sub</p>\n' >"$root/sub/index.html"
 printf '<p>odd</p>\n' >"$root/odd dir/index.html"
@@ -67,6 +69,12 @@ check 'HEAD of a small file has no body' equal '200 0 12' \
 	"$(get /hello.txt -I -o /dev/null -w '%{http_code} %{size_download} %header{content-length}')"
 check 'the type of html' equal text/html "$(header content-type /)"
 check 'the type of css' equal text/css "$(header content-type /style.css)"
+check 'text that cannot name its encoding is UTF-8' equal 'text/plain; charset=utf-8' \
+	"$(header content-type /hello.txt)"
+check 'a compressed image says so' equal 'image/svg+xml gzip' \
+	"$(header content-type /a.svgz) $(header content-encoding /a.svgz)"
+check 'so does a part of it' equal gzip "$(header content-encoding /a.svgz -r 0-1)"
+check 'a compressed file stays what it is' equal '' "$(header content-encoding /a.gz)"
 check 'the type of anything else' equal application/octet-stream "$(header content-type /large.bin)"
 check 'the date is now' test $(($(date +%s) - $(date -d "$(header date /hello.txt)" +%s))) -le 2
 check 'Last-Modified is the file'\''s' \

@@ -96,7 +96,8 @@ static void send_short(struct answer *answer)
 		return;
 	if (answer->head.status != 304) {
 		response_write_explanation(&explanation, answer->head.status);
-		answer->head.content_type = span_of("text/plain; charset=utf-8");
+		answer->head.media.type = span_of("text/plain");
+		answer->head.media.charset = span_of("utf-8");
 		answer->head.has_length = true;
 		answer->head.content_length = explanation.length;
 		if (answer->without_body)
@@ -203,7 +204,7 @@ static void send_asked(struct answer *answer, struct cache_entry *entry,
 	}
 	answer->head.status = kind == RANGE_SATISFIABLE ? 206 : 200;
 	answer->head.range = range;
-	answer->head.content_type = entry->content_type;
+	answer->head.media = entry->media;
 	answer->head.accepts_ranges = true;
 	answer->head.has_length = true;
 	answer->head.content_length = range.length;

@@ -107,7 +107,7 @@ static void write_plain_head(struct text *text, const struct filecache *cache,
 	struct response_head head = {
 		.status = 200,
 		.date = cache->date,
-		.content_type = entry->content_type,
+		.media = entry->media,
 		.etag = {entry->etag, entry->etag_length},
 		.accepts_ranges = true,
 		.has_length = true,
@@ -312,9 +312,8 @@ static struct cache_entry *entry_of(struct filecache *cache, struct span path, u
 	entry->facts = loaded->facts;
 	entry->identity = ++cache->identities;
 	entry->checked = cache->tick;
-	entry->content_type = mime_type(cache->options.mime, path.at[path.length - 1] == '/'
-								     ? span_of("index.html")
-								     : path);
+	entry->media = mime_media(cache->options.mime,
+				  path.at[path.length - 1] == '/' ? span_of("index.html") : path);
 	write_validators(cache, entry);
 	entry->block = block_create(cache, entry, loaded->content);
 	if (entry->block == NULL) {

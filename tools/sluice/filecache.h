@@ -37,7 +37,7 @@ struct cache_entry {
 	struct link waiters;
 	struct block *block; /* the entry's own reference; NULL: nothing is known yet */
 	struct file_facts facts;
-	struct span content_type;
+	struct media media;
 	uint64_t hash;
 	uint64_t identity; /* of no other entry, ever: the engine need not look at fd */
 	uint64_t checked;  /* the tick of the last look */

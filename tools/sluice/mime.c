@@ -205,7 +205,35 @@ static const struct mime_extension *find_extension(const struct mime *mime, stru
 	return NULL;
 }
 
-struct span mime_type(const struct mime *mime, struct span path)
+static bool is_one_of(struct span span, const struct span *list, size_t count)
+{
+	while (count > 0 && !span_equals(span, list[count - 1]))
+		count--;
+	return count > 0;
+}
+
+static struct media media_of(struct span type, struct span extension)
+{
+	static const struct span names_its_encoding[] = {
+		{"text/html", 9},
+		{"text/css", 8},
+		{"text/javascript", 15},
+		{"text/xml", 8},
+	};
+	static const struct span compressed[] = {{"svgz", 4}};
+	static const struct span text = {"text/", 5};
+	struct media media = {.type = type};
+
+	if (type.length > text.length && span_equals((struct span){type.at, text.length}, text) &&
+	    !is_one_of(type, names_its_encoding,
+		       sizeof(names_its_encoding) / sizeof(names_its_encoding[0])))
+		media.charset = span_of("utf-8");
+	if (is_one_of(extension, compressed, sizeof(compressed) / sizeof(compressed[0])))
+		media.encoding = span_of("gzip");
+	return media;
+}
+
+struct media mime_media(const struct mime *mime, struct span path)
 {
 	const struct mime_extension *found;
 	char lower[EXTENSION_MAX];
@@ -213,10 +241,10 @@ struct span mime_type(const struct mime *mime, struct span path)
 	size_t length;
 
 	if (dot == NULL)
-		return unknown_type;
+		return (struct media){.type = unknown_type};
 	length = path.length - (size_t)(dot + 1 - path.at);
 	if (length == 0 || length > sizeof(lower))
-		return unknown_type;
+		return (struct media){.type = unknown_type};
 	for (size_t i = 0; i < length; i++) {
 		char character = dot[1 + i];
 
@@ -224,5 +252,5 @@ struct span mime_type(const struct mime *mime, struct span path)
 								: character;
 	}
 	found = find_extension(mime, (struct span){lower, length});
-	return found != NULL ? found->type : unknown_type;
+	return media_of(found != NULL ? found->type : unknown_type, (struct span){lower, length});
 }

@@ -11,7 +11,18 @@ struct mime;
 struct mime *mime_load(const char *file);
 void mime_free(struct mime *mime);
 
-/* The type of a path; it lives as long as the table. Any thread. */
-struct span mime_type(const struct mime *mime, struct span path);
+/* What the headers of a file say; the spans live as long as the table. */
+struct media {
+	struct span type;
+	struct span charset;  /* at NULL: not said */
+	struct span encoding; /* at NULL: the content is not encoded */
+};
+
+/*
+ * What a path's extension says. Text that cannot name its own encoding is UTF-8; HTML, CSS, scripts
+ * and XML can, or inherit it, and a header would overrule them. An extension that names a type
+ * together with its compression gets the encoding: a browser shows an .svgz only then. Any thread.
+ */
+struct media mime_media(const struct mime *mime, struct span path);
 
 #endif

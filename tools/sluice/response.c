@@ -82,6 +82,20 @@ static void write_header(struct text *text, const char *name, struct span value)
 	text_add_string(text, "\r\n");
 }
 
+static void write_media(struct text *text, const struct media *media)
+{
+	if (media->type.at != NULL) {
+		text_add_string(text, "Content-Type: ");
+		text_add(text, media->type);
+		if (media->charset.at != NULL) {
+			text_add_string(text, "; charset=");
+			text_add(text, media->charset);
+		}
+		text_add_string(text, "\r\n");
+	}
+	write_header(text, "Content-Encoding: ", media->encoding);
+}
+
 static void write_content_range(struct text *text, const struct response_head *head)
 {
 	text_add_string(text, "Content-Range: bytes ");
@@ -119,7 +133,7 @@ void response_write_head(struct text *text, const struct response_head *head)
 	text_add(text, (struct span){head->date, HTTPDATE_LENGTH});
 	text_add_string(text, "\r\n");
 	write_connection(text, head->connection);
-	write_header(text, "Content-Type: ", head->content_type);
+	write_media(text, &head->media);
 	if (head->has_length) {
 		text_add_string(text, "Content-Length: ");
 		text_add_number(text, head->content_length);

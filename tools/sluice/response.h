@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "mime.h"
 #include "range.h"
 #include "text.h"
 
@@ -20,7 +21,7 @@ struct response_head {
 	int status;
 	enum response_connection connection;
 	const char *date; /* HTTPDATE_LENGTH characters */
-	struct span content_type;
+	struct media media;
 	struct span etag;
 	struct span last_modified;
 	struct span location; /* a path in its plain form; it is escaped here */

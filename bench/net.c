@@ -53,6 +53,12 @@ size_t net_lift_descriptor_limit(void)
 	return limit.rlim_cur;
 }
 
+bool net_set_congestion(int fd)
+{
+	return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5) == 0 ||
+	       setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4) == 0;
+}
+
 /* Root may have what it asks for; anyone else gets what net.core allows. */
 static void set_buffer(int fd, int forced, int allowed)
 {
@@ -72,8 +78,7 @@ static int make_socket(void)
 
 	if (fd < 0)
 		err(1, "socket");
-	if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, NET_CONGESTION, strlen(NET_CONGESTION)))
-		err(1, "congestion control %s", NET_CONGESTION);
+	net_set_congestion(fd);
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
 		err(1, "TCP_NODELAY");
 	if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) != 0)

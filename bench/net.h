@@ -6,6 +6,7 @@
 #ifndef BENCH_NET_H
 #define BENCH_NET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -50,11 +51,15 @@ void receiver_start(struct receiver *receiver, enum receiver_mode mode, int cpu,
 void receiver_stop(struct receiver *receiver);
 
 /*
- * Every socket, on both ends, has TCP_NODELAY and these options. Some machines default to BBR, whose
- * pacing spoils loopback. Buffers that the kernel lets grow become larger on one socket than on the
+ * Sets a congestion control that does not pace: cubic, or Reno if cubic is not allowed. Some machines
+ * default to BBR, whose pacing spoils loopback. False if neither is allowed: the default remains.
+ */
+bool net_set_congestion(int fd);
+
+/*
+ * Every socket, on both ends, has TCP_NODELAY, that congestion control and these buffers. Buffers that the kernel lets grow become larger on one socket than on the
  * other, and stay so: a program against itself then differs from itself by a quarter.
  */
-#define NET_CONGESTION "cubic"
 #define NET_BUFFER_BYTES (1 << 20) /* the kernel doubles it, for its own needs */
 
 /* A connected, non-blocking socket to the receiver, the caller's. */

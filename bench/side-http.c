@@ -119,8 +119,8 @@ static void clean_up_at_signals(sigset_t *ret_before)
 }
 
 /*
- * A server cannot be told which congestion control its sockets are to have, but what is accepted has
- * that of the listener, which this process may reach into its child for. Whether there was one.
+ * A server does not let its congestion control be chosen, but accepted sockets inherit that of the
+ * listener, and this process can take the listener from its child. True if there is one.
  */
 static bool set_congestion(const struct http_side *self)
 {
@@ -133,10 +133,10 @@ static bool set_congestion(const struct http_side *self)
 
 		if (fd < 0)
 			continue;
-		if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0 && listens &&
-		    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, NET_CONGESTION,
-			       strlen(NET_CONGESTION)) == 0)
+		if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0 && listens) {
+			net_set_congestion(fd);
 			found = true;
+		}
 		close(fd);
 	}
 	if (pidfd >= 0)

@@ -17,8 +17,8 @@ long waits(void);
 int count_ring_workers(void);
 
 /*
- * Becomes a user who owns nothing, for good; /proc/self stays open to the process. Not as root it
- * is somebody already, and nothing happens.
+ * Gives up root's privileges for good, for a user that no other running test has; /proc/self stays
+ * readable. Without root's privileges nothing happens.
  */
 void become_nobody(void);
 

@@ -175,7 +175,7 @@ uint16_t port_of(int fd);
 /* A TCP listener on an ephemeral port of 127.0.0.1; SO_RCVBUF of what it accepts, 0: the default. */
 int listen_tcp(int receive_bytes);
 
-/* A new TCP descriptor, cubic and without Nagle; SO_SNDBUF, 0: the default. */
+/* A new TCP descriptor, without pacing (if allowed) and without Nagle; SO_SNDBUF, 0: the default. */
 int new_tcp(int send_bytes);
 
 /* attach, asserting that it worked. */

@@ -61,8 +61,11 @@ int new_tcp(int send_bytes)
 {
 	int fd = new_socket(AF_INET, SOCK_STREAM);
 
-	/* Another congestion control may pace what it sends even on loopback. */
-	cr_assert_eq(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5), 0);
+	/*
+	 * BBR paces even on loopback. Reno is built into every kernel, and without privileges it is
+	 * usually allowed. If not, the tests only take longer.
+	 */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (send_bytes)
 		set_option(fd, SOL_SOCKET, SO_SNDBUF, send_bytes);

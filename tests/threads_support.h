@@ -48,7 +48,7 @@ __attribute__((noreturn)) void check_failed(const char *condition, const char *f
 /* An engine on the backend that SLUICE_BACKEND names. */
 struct sluice_engine *engine_new(void);
 
-/* A connected TCP pair, cubic; buffers of `bytes`, 0: the default. */
+/* A connected TCP pair; buffers of `bytes`, 0: the default. */
 void tcp_descriptors(int bytes, int ret_fds[2]);
 
 struct sluice_socket *attach(struct sluice_engine *engine, int fd);

@@ -68,14 +68,32 @@ static void say_goodbye(struct sluice_socket *socket, bool lost)
 		drain(socket);
 }
 
+static void abort_sends(struct sluice_socket *socket)
+{
+	bool shut = sluice__refuse(socket) & SLUICE__SHUT_SEND;
+	int32_t error = shut ? SLUICE_ERROR_SHUTDOWN : SLUICE_ERROR_OPERATION_ABORTED;
+	int32_t native = shut ? EPIPE : ECANCELED;
+
+	sluice__settle_abort(socket, error, native, error, native);
+}
+
+static void abort_receives(struct sluice_socket *socket)
+{
+	bool shut = sluice__refuse(socket) & SLUICE__SHUT_RECEIVE;
+	int32_t error = shut ? SLUICE_ERROR_SUCCESS : SLUICE_ERROR_OPERATION_ABORTED;
+	int32_t native = shut ? 0 : ECANCELED;
+
+	sluice__receive_abort(socket, error, native);
+	sluice__receiver_end(socket, error, native);
+}
+
+/* A shutdown before the close decides the result, although its answer has not come yet. */
 static void abort_pending(struct sluice_socket *socket)
 {
 	sluice__connect_give_up(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
-	sluice__settle_abort(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED,
-			     SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
-	sluice__receive_abort(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+	abort_sends(socket);
+	abort_receives(socket);
 	sluice__accepter_end(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
-	sluice__receiver_end(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
 }
 
 static void close_descriptor(struct sluice_socket *socket)

@@ -182,6 +182,47 @@ Test(e04, e04_what_its_handlers_start_ends_with_shutdown_too)
 	fixture_end(&fixture);
 }
 
+static void shut_down_then_close(int how, enum sluice_socket_error of_sends,
+				 enum sluice_socket_error of_receives)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	struct operation operations[QUEUED], receive;
+	unsigned char byte;
+
+	fixture_begin(&fixture);
+	blocked_begin(&fixture, &blocked);
+	queue_behind(&fixture, &blocked, operations);
+	operation_init(&receive, &fixture);
+	cr_assert_eq(start_receive(blocked.pair.socket, &receive, &byte, 1), 1);
+	run_idle(&fixture);
+
+	cr_assert_eq(sluice_socket_shutdown(blocked.pair.socket, how), 0);
+	cr_assert_eq(sluice_socket_close(blocked.pair.socket), 0);
+	run_until(&fixture, fixture.pending == 0);
+	assert_ended(&blocked.head, of_sends, blocked.head.args.bytes_transferred);
+	for (size_t i = 0; i < QUEUED; i++)
+		assert_ended(&operations[i], of_sends, 0);
+	assert_ended(&receive, of_receives, 0);
+	blocked_end(&blocked);
+	fixture_end(&fixture);
+}
+
+Test(e04, e04_a_close_behind_a_shutdown_of_the_sending_side_changes_no_result)
+{
+	shut_down_then_close(SHUT_WR, SLUICE_ERROR_SHUTDOWN, SLUICE_ERROR_OPERATION_ABORTED);
+}
+
+Test(e04, e04_a_close_behind_a_shutdown_of_the_receiving_side_changes_no_result)
+{
+	shut_down_then_close(SHUT_RD, SLUICE_ERROR_OPERATION_ABORTED, SLUICE_ERROR_SUCCESS);
+}
+
+Test(e04, e04_a_close_behind_a_shutdown_of_both_sides_changes_no_result)
+{
+	shut_down_then_close(SHUT_RDWR, SLUICE_ERROR_SHUTDOWN, SLUICE_ERROR_SUCCESS);
+}
+
 /* ---- e01: disconnect ---- */
 
 Test(e01, e01_disconnect_takes_its_place_in_the_queue)

@@ -39,8 +39,9 @@ void sluice_socket_destroy(struct sluice_socket *socket);
 
 /*
  * Shuts one direction or both down: how is SHUT_RD, SHUT_WR or SHUT_RDWR. Queued sends complete
- * with Shutdown at once; the peer gets what was already taken, then FIN. To end after the last
- * queued byte use sluice_disconnect_async. Any thread. 0; -EBADF closed; -ENOTCONN; -EINVAL.
+ * with Shutdown at once; the peer gets what was already taken, then FIN. Pending receives complete
+ * as at the end of the stream. A close afterwards changes none of these results. To end after the
+ * last queued byte use sluice_disconnect_async. Any thread. 0; -EBADF closed; -ENOTCONN; -EINVAL.
  * Since 0.1.
  */
 int sluice_socket_shutdown(struct sluice_socket *socket, int how);

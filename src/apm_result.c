@@ -49,6 +49,7 @@ static int make_apm(struct sluice_socket *socket)
 		return -ENOMEM;
 	apm->rest_end = &apm->rest;
 	apm->callbacks_end = &apm->callbacks;
+	__atomic_store_n(&socket->engine->owner_exited, sluice__apm_lost, __ATOMIC_RELEASE);
 	__atomic_store_n(&socket->apm, apm, __ATOMIC_RELEASE);
 	return 0;
 }

@@ -43,6 +43,9 @@ struct sluice__trace;
 struct sluice__hold;
 struct sluice__hold_slab;
 
+/* Called by a thread that exits without having destroyed the engine it owns. */
+typedef void sluice__owner_exited_fn(struct sluice_engine *engine);
+
 struct sluice_engine {
 	/* What a start touches. */
 	uintptr_t owner; /* atomic: the owner's thread pointer from its first use on; 0: nobody's */
@@ -132,7 +135,8 @@ struct sluice_engine {
 	pthread_t thread;           /* with engine_start */
 	bool started;
 	bool stopping;              /* atomic */
-	struct sluice_engine *next; /* of all engines of the process */
+	sluice__owner_exited_fn *owner_exited; /* atomic; set with the first Begin */
+	struct sluice_engine *next;            /* of all engines of the process */
 	struct sluice_engine **link;
 	char reason[160];
 
@@ -172,17 +176,20 @@ static inline uint32_t sluice__dead(const struct sluice_engine *engine)
 	return __atomic_load_n(&engine->dead, __ATOMIC_RELAXED);
 }
 
+/* owner.c */
 uint64_t sluice__now(void);
-void *sluice__allocate(struct sluice_engine *engine,
-		       size_t bytes); /* zeroed; NULL without memory */
-
-/* engine.c */
-int sluice__engine_make(struct sluice_engine **ret_engine, const struct sluice_options *options,
-			const struct sluice__backend *backend);
+/* Zeroed; NULL if there is no memory. */
+void *sluice__allocate(struct sluice_engine *engine, size_t bytes);
 /* 1: the caller is the owner (its first use, perhaps); 0: another thread; -errno: it cannot be used. */
 int sluice__engine_enter(struct sluice_engine *engine);
 /* For what is the owner's alone: 0, or -EINVAL, -EBADF, -EPERM. */
 int sluice__check_owner(struct sluice_engine *engine);
+/* Wakes the owner if it sleeps. */
+void sluice__engine_nudge(struct sluice_engine *engine);
+
+/* engine.c */
+int sluice__engine_make(struct sluice_engine **ret_engine, const struct sluice_options *options,
+			const struct sluice__backend *backend);
 
 void sluice__engine_end(struct sluice_engine *engine); /* aborts everything, runs the handlers */
 
@@ -197,7 +204,6 @@ bool sluice__mailbox_push(struct sluice_engine *engine,
 			  struct sluice_args *args);      /* false: ended */
 void sluice__mailbox_close(struct sluice_engine *engine); /* and takes what is in it */
 void sluice__mailbox_take(struct sluice_engine *engine);
-void sluice__engine_nudge(struct sluice_engine *engine); /* wakes it if it sleeps */
 
 /* attention.c */
 void sluice__attention_want(struct sluice_socket *socket, uint32_t wants);

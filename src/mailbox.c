@@ -5,20 +5,6 @@
  */
 #include "engine.h"
 
-void sluice__engine_nudge(struct sluice_engine *engine)
-{
-	/* What a forked child inherited would wake the parent. */
-	if (sluice__dead(engine) & SLUICE__DEAD_FORKED)
-		return;
-	/*
-	 * The push before this and the sleeper's look after it lies down must not pass each other:
-	 * all four accesses are sequentially consistent.
-	 */
-	if (__atomic_load_n(&engine->asleep, __ATOMIC_SEQ_CST) &&
-	    __atomic_exchange_n(&engine->asleep, 0, __ATOMIC_ACQ_REL))
-		engine->backend->wake(engine);
-}
-
 /* In place of the first record: the engine has ended. */
 #define CLOSED ((struct sluice_args *)1)
 

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <pthread.h>
 
-#include "apm.h"
 #include "engine.h"
 
 static pthread_mutex_t engines_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -52,6 +51,8 @@ static void in_child(void)
 
 static void owner_exits(void *token)
 {
+	sluice__owner_exited_fn *owner_exited;
+
 	(void)token;
 	pthread_mutex_lock(&engines_lock);
 	for (struct sluice_engine *engine = engines; engine; engine = engine->next) {
@@ -60,7 +61,9 @@ static void owner_exits(void *token)
 		__atomic_fetch_or(&engine->dead, SLUICE__DEAD_LOST, __ATOMIC_RELAXED);
 		__atomic_store_n(&engine->owner, 0, __ATOMIC_RELEASE);
 		engine->creator = 0;
-		sluice__apm_lost(engine);
+		owner_exited = __atomic_load_n(&engine->owner_exited, __ATOMIC_ACQUIRE);
+		if (owner_exited)
+			owner_exited(engine);
 	}
 	pthread_mutex_unlock(&engines_lock);
 }

@@ -16,9 +16,8 @@ struct sluice__accepter {
 	void *token;
 	struct sluice_socket *first; /* accepted and not yet delivered */
 	struct sluice_socket **end;
-	struct sluice__accepter *next_retry; /* of those that ran out of descriptors */
-	struct sluice_socket *socket;
-	int32_t error; /* to be told, once */
+	struct sluice__retry retry; /* in line with the others that ran out of descriptors */
+	int32_t error;              /* to be told, once */
 	int32_t native;
 	bool error_due;
 	bool terminal; /* and then it is over */
@@ -117,8 +116,8 @@ static void exhausted(struct sluice_socket *socket, int error_number)
 		report(socket, sluice_socket_error_from_errno(error_number), error_number, false);
 	}
 	if (!sluice__wheel_is_armed(&socket->linger)) {
-		accepter->next_retry = socket->engine->accept_retries;
-		socket->engine->accept_retries = accepter;
+		accepter->retry.next = socket->engine->accept_retries;
+		socket->engine->accept_retries = &accepter->retry;
 	}
 	sluice__linger_arm(socket, RETRY_NS);
 }
@@ -157,12 +156,12 @@ void sluice__accepter_settle(struct sluice_socket *socket,
 
 static void forget_retry(struct sluice_engine *engine, struct sluice__accepter *accepter)
 {
-	struct sluice__accepter **at = &engine->accept_retries;
+	struct sluice__retry **at = &engine->accept_retries;
 
-	while (*at && *at != accepter)
-		at = &(*at)->next_retry;
+	while (*at && *at != &accepter->retry)
+		at = &(*at)->next;
 	if (*at)
-		*at = accepter->next_retry;
+		*at = accepter->retry.next;
 }
 
 /* One look costs one turn; only when it finds something does the request start anew. */
@@ -181,14 +180,6 @@ void sluice__accepter_retry(struct sluice_socket *socket)
 	if (fd >= 0)
 		add(socket, fd);
 	arm(socket);
-}
-
-void sluice__descriptor_freed(struct sluice_engine *engine)
-{
-	struct sluice__accepter *accepter;
-
-	for (accepter = engine->accept_retries; accepter; accepter = accepter->next_retry)
-		sluice__linger_arm(accepter->socket, 0);
 }
 
 /* ---- handlers ---- */
@@ -264,7 +255,7 @@ static int install(struct sluice_socket *listener, const struct sluice_accept_op
 	accepter->on_accepted = options->on_accepted;
 	accepter->token = options->token;
 	accepter->end = &accepter->first;
-	accepter->socket = listener;
+	accepter->retry.listener = listener;
 	if (__atomic_compare_exchange_n(&listener->accepter, &none, accepter, false,
 					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		return 0;

@@ -5,26 +5,6 @@
  */
 #include "engine.h"
 
-static void push(struct sluice_engine *engine, struct sluice_socket *socket)
-{
-	struct sluice_socket *first = __atomic_load_n(&engine->attention, __ATOMIC_RELAXED);
-
-	do {
-		socket->attention_next = first;
-	} while (!__atomic_compare_exchange_n(&engine->attention, &first, socket, true,
-					      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
-}
-
-void sluice__attention_want(struct sluice_socket *socket, uint32_t wants)
-{
-	struct sluice_engine *engine = socket->engine;
-
-	if (__atomic_fetch_or(&socket->attention, wants, __ATOMIC_SEQ_CST) == 0)
-		push(engine, socket);
-	if (!sluice__is_owner(engine))
-		sluice__engine_nudge(engine);
-}
-
 /* In the order in which a careful caller would have made the calls. */
 static void attend(struct sluice_socket *socket, uint32_t wants)
 {

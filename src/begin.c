@@ -7,33 +7,6 @@
 
 #include "engine.h"
 
-/* Ends inside the starting call: no handler, the record is the caller's again. */
-static int finished(struct sluice_engine *engine, struct sluice_args *args)
-{
-	if (args->run.extras)
-		sluice__record_strip(engine, args);
-	else {
-		args->error = SLUICE_ERROR_SUCCESS;
-		args->bytes_transferred = args->run.total;
-	}
-	args->flags = 0;
-	engine->statistics.records_eager++;
-	sluice__record_release(args);
-	return 0;
-}
-
-/* Ends now, inside the call or through the handler. */
-int sluice__end_at_once(struct sluice_engine *engine, struct sluice_args *args, bool may_finish,
-			int32_t error, int32_t native, uint64_t bytes)
-{
-	if (!may_finish) {
-		sluice__finish(engine, args, error, native, bytes);
-		return 1;
-	}
-	sluice__record_result(args, error, native, bytes);
-	return finished(engine, args);
-}
-
 static void push(struct sluice_socket *socket, struct sluice_args *args)
 {
 	sluice__sendq_push(&socket->queue, args);
@@ -110,7 +83,7 @@ static int try_datagram(struct sluice_socket *socket, struct sluice_args *args)
 	}
 	socket->records_sent++;
 	socket->bytes_sent += args->run.total;
-	return finished(engine, args);
+	return sluice__finished(engine, args);
 }
 
 /*
@@ -130,7 +103,7 @@ static int ended_aside(struct sluice_engine *engine, struct sluice_args *args,
 {
 	sluice__sigpipe_unmask(engine);
 	engine->sink = &engine->done;
-	return mine->first ? finished(engine, args) : 1;
+	return mine->first ? sluice__finished(engine, args) : 1;
 }
 
 /* Any other record. */

@@ -458,6 +458,4 @@ void sluice__datagram_settle(struct sluice_socket *socket, int32_t result)
 		refused(socket, &burst->of[taken], error_number);
 	burst_put(socket->engine, burst);
 	sluice__settle_shorter(socket);
-	if (socket->state & SLUICE__MARKED)
-		sluice__give_up_marked(socket);
 }

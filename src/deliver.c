@@ -8,19 +8,6 @@
 #include "engine.h"
 #include "trace.h"
 
-void sluice__event(struct sluice_socket *socket, uint32_t event)
-{
-	struct sluice_engine *engine = socket->engine;
-
-	socket->events |= event;
-	if (socket->events & SLUICE__EVENT_QUEUED)
-		return;
-	socket->events |= SLUICE__EVENT_QUEUED;
-	socket->event_next = NULL;
-	*engine->events_end = socket;
-	engine->events_end = &socket->event_next;
-}
-
 bool sluice__deliverable_records(const struct sluice_engine *engine)
 {
 	return engine->done.first || engine->events || engine->posts_taken ||

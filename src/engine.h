@@ -43,6 +43,12 @@ struct sluice__trace;
 struct sluice__hold;
 struct sluice__hold_slab;
 
+/* A listener that waits for a descriptor to be closed. */
+struct sluice__retry {
+	struct sluice__retry *next;
+	struct sluice_socket *listener;
+};
+
 /* Called by a thread that exits without having destroyed the engine it owns. */
 typedef void sluice__owner_exited_fn(struct sluice_engine *engine);
 
@@ -110,12 +116,12 @@ struct sluice_engine {
 	bool sigpipe_pending; /* one was, before */
 	bool sigpipe_raised;  /* by what we sent */
 	struct sluice__pipe pipe;
-	char *scratch;                           /* for files that are read slice by slice */
-	uint32_t slices;                         /* of files, in this turn */
-	long sleeps;                             /* of the thread, before the first of them */
-	uint64_t slices_ns;                      /* and the time */
-	uint64_t slice_handlers;                 /* called when a cold file's last slice left */
-	struct sluice__accepter *accept_retries; /* listeners that ran out of descriptors */
+	char *scratch;                        /* for files that are read slice by slice */
+	uint32_t slices;                      /* of files, in this turn */
+	long sleeps;                          /* of the thread, before the first of them */
+	uint64_t slices_ns;                   /* and the time */
+	uint64_t slice_handlers;              /* called when a cold file's last slice left */
+	struct sluice__retry *accept_retries; /* listeners that ran out of descriptors */
 
 	/* Zero copy. */
 	uint64_t single_below; /* records smaller than this need neither gathering nor thought */
@@ -134,7 +140,7 @@ struct sluice_engine {
 	struct sluice__note *notes; /* of threads whose exit ends what they started */
 	pthread_t thread;           /* with engine_start */
 	bool started;
-	bool stopping;              /* atomic */
+	bool stopping;                         /* atomic */
 	sluice__owner_exited_fn *owner_exited; /* atomic; set with the first Begin */
 	struct sluice_engine *next;            /* of all engines of the process */
 	struct sluice_engine **link;
@@ -184,6 +190,8 @@ void *sluice__allocate(struct sluice_engine *engine, size_t bytes);
 int sluice__engine_enter(struct sluice_engine *engine);
 /* For what is the owner's alone: 0, or -EINVAL, -EBADF, -EPERM. */
 int sluice__check_owner(struct sluice_engine *engine);
+/* Voluntary context switches of this thread. */
+long sluice__sleeps(void);
 /* Wakes the owner if it sleeps. */
 void sluice__engine_nudge(struct sluice_engine *engine);
 
@@ -199,14 +207,19 @@ int sluice__options_copy(struct sluice_options *own, const struct sluice_options
 /* backend.c: chooses and opens one; engine->reason tells why. 0 or -errno. */
 int sluice__backend_choose(struct sluice_engine *engine);
 
-/* mailbox.c: what other threads leave. */
-bool sluice__mailbox_push(struct sluice_engine *engine,
-			  struct sluice_args *args);      /* false: ended */
+/* inbox.c */
+/* In place of the mailbox's first record: the engine has ended. */
+#define SLUICE__MAILBOX_CLOSED ((struct sluice_args *)1)
+
+/* false: the engine has ended. */
+bool sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args);
+void sluice__attention_want(struct sluice_socket *socket, uint32_t wants);
+
+/* mailbox.c: starts what other threads left. */
 void sluice__mailbox_close(struct sluice_engine *engine); /* and takes what is in it */
 void sluice__mailbox_take(struct sluice_engine *engine);
 
 /* attention.c */
-void sluice__attention_want(struct sluice_socket *socket, uint32_t wants);
 void sluice__attention_take(struct sluice_engine *engine);
 /* On the engine's own thread there is nothing to wait for. */
 void sluice__attention_want_now(struct sluice_socket *socket, uint32_t wants);
@@ -217,21 +230,35 @@ static inline bool sluice__left_outside(const struct sluice_engine *engine)
 	       __atomic_load_n(&engine->attention, __ATOMIC_ACQUIRE);
 }
 
-/* begin.c: carries out on the engine's thread what contract.c accepted. */
+/* result.c */
+/* Adds a record that is in no queue to the list of finished records. */
+void sluice__finish(struct sluice_engine *engine, struct sluice_args *args, int32_t error,
+		    int32_t native, uint64_t bytes);
+/* Publishes the result of a record that has op_flags, and releases what the operation held. */
+void sluice__record_strip(struct sluice_engine *engine, struct sluice_args *args);
+/* Adds a record that was cancelled or is overdue, and is in no queue, to done. */
+void sluice__finish_given_up(struct sluice__chain *done, struct sluice_args *args);
+/* The operation completes inside the starting call: no handler runs. 0. */
+int sluice__finished(struct sluice_engine *engine, struct sluice_args *args);
 /* The operation ends now: 0 inside the call, 1 through the handler. */
 int sluice__end_at_once(struct sluice_engine *engine, struct sluice_args *args, bool may_finish,
 			int32_t error, int32_t native, uint64_t bytes);
+
+/* begin.c: carries out on the engine's thread what contract.c accepted. */
 int sluice__begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
 /* A record that is one file, an attempt at which has been made already, outside of its queue. */
 int sluice__begin_tried_file(struct sluice_socket *socket, struct sluice_args *args, uint64_t count,
 			     int64_t taken);
 
-/* transmit.c */
+/* ready.c */
 void sluice__ready(struct sluice_socket *socket);
+/* Waits until the socket is writable. */
+void sluice__transmit_blocked(struct sluice_socket *socket);
+void sluice__event(struct sluice_socket *socket, uint32_t event);
+
+/* transmit.c */
 void sluice__transmit(struct sluice_engine *engine);
-long sluice__sleeps(void); /* of this thread: the kernel's count of voluntary switches */
-void sluice__transmit_now(struct sluice_socket *socket);     /* one socket, outside of its turn */
-void sluice__transmit_blocked(struct sluice_socket *socket); /* wait until it can be written to */
+void sluice__transmit_now(struct sluice_socket *socket); /* one socket, outside of its turn */
 
 /* hold.c: transmissions by zero copy, whose buffers the kernel has beyond their result */
 /* Whether a start of so many bytes should go by the queue, because zero copy is an option for it. */
@@ -267,7 +294,6 @@ void sluice__zerocopy_limits(struct sluice_engine *engine);
 /* settle.c */
 /* What came of the transmission in flight. */
 void sluice__settle_result(struct sluice_socket *socket, int32_t result);
-void sluice__settle(struct sluice_engine *engine, const struct sluice__completion *completion);
 void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken);
 void sluice__settle_failed(struct sluice_socket *socket, int error_number);
 /* The sends of a socket end: the head with error, the others with rest. */
@@ -277,17 +303,17 @@ void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t n
 int sluice__settle_errno(struct sluice_socket *socket, int error_number);
 /* The queue has become shorter: water marks, a graceful close. */
 void sluice__settle_shorter(struct sluice_socket *socket);
-/* Puts one record that stands in no queue on the list of the done. */
-void sluice__finish(struct sluice_engine *engine, struct sluice_args *args, int32_t error,
-		    int32_t native, uint64_t bytes);
-/* What has to be undone before a record with extras is given back. */
-void sluice__record_strip(struct sluice_engine *engine, struct sluice_args *args);
+
+/* completion.c */
+void sluice__complete(struct sluice_engine *engine, const struct sluice__completion *completion);
+
+/* expire.c */
+void sluice__deadline_expire(struct sluice_engine *engine);
 
 /* deliver.c */
 int sluice__deliver(struct sluice_engine *engine);
 bool sluice__deliverable(const struct sluice_engine *engine);
 bool sluice__deliverable_records(const struct sluice_engine *engine); /* timers apart */
-void sluice__event(struct sluice_socket *socket, uint32_t event);
 
 /* turn.c */
 int sluice__turn(struct sluice_engine *engine, uint64_t until_ns);
@@ -298,7 +324,6 @@ void sluice__ring_closed(void); /* by this thread */
 
 /* deadline.c */
 void sluice__deadline_arm(struct sluice_socket *socket, struct sluice_args *args);
-void sluice__deadline_expire(struct sluice_engine *engine);
 static inline uint64_t sluice__deadline_next(const struct sluice_engine *engine)
 {
 	uint64_t deadline = sluice__wheel_next(&engine->deadlines);
@@ -308,6 +333,8 @@ static inline uint64_t sluice__deadline_next(const struct sluice_engine *engine)
 }
 
 void sluice__linger_arm(struct sluice_socket *socket, int64_t ns);
+/* A descriptor was closed: listeners that ran out of them try again in the next turn. */
+void sluice__descriptor_freed(struct sluice_engine *engine);
 
 /* giveup.c: cancel and deadline. */
 void sluice__give_up_marked(struct sluice_socket *socket);
@@ -340,6 +367,8 @@ int sluice__receive_begin(struct sluice_socket *socket, struct sluice_args *args
 void sluice__receive_arm(struct sluice_socket *socket);
 void sluice__receive_settle(struct sluice_socket *socket, int32_t result);
 void sluice__receive_abort(struct sluice_socket *socket, int32_t error, int32_t native);
+void sluice__receive_give_up(struct sluice_socket *socket, struct sluice_args *args);
+void sluice__receive_give_up_marked(struct sluice_socket *socket);
 void sluice__letters_free(struct sluice_engine *engine);
 int64_t sluice__receive_result(struct sluice_socket *socket, int64_t result);
 
@@ -352,7 +381,6 @@ int sluice__accepter_deliver(struct sluice_socket *socket, int budget);
 void sluice__accepter_end(struct sluice_socket *socket, int32_t error, int32_t native);
 void sluice__accepter_retry(struct sluice_socket *socket);
 void sluice__accepter_free(struct sluice_socket *socket);
-void sluice__descriptor_freed(struct sluice_engine *engine);
 
 /* receiver.c: receive_start */
 void sluice__receiver_begin(struct sluice_socket *socket);
@@ -383,6 +411,9 @@ void sluice__packets_free_pool(struct sluice_engine *engine);
 struct sluice__packets *sluice__packets_take(struct sluice_engine *engine); /* or NULL */
 void sluice__packets_give(struct sluice_engine *engine, struct sluice__packets *packets);
 void sluice__packets_reset(struct sluice__packets *packets);
+/* Which way a part that is a file goes: SLUICE__PLAN_SENDFILE, _READ, _SPLICE. */
+int sluice__file_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
+		     const struct sluice__part *part);
 /* A file that the caller vouches for, instead of a look. */
 void sluice__part_vouch(struct sluice__part *part, const struct sluice_packet *packet);
 int sluice__file_status(int fd, struct stat *status); /* 0, or -1 and errno */
@@ -399,9 +430,6 @@ int sluice__lone_start(struct sluice_socket *socket, struct sluice_args *args);
 bool sluice__file_transmit(struct sluice_socket *socket);
 /* What an attempt at count bytes of the head's file gave. */
 bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t taken);
-/* Which way a part that is a file goes: SLUICE__PLAN_SENDFILE, _READ, _SPLICE. */
-int sluice__file_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
-		     const struct sluice__part *part);
 /* An attempt at a slice by reference, through a pipe or not: bytes or -errno. */
 int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset, uint64_t count,
 			  bool piped);

@@ -106,22 +106,6 @@ int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset,
 	return taken;
 }
 
-int sluice__file_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
-		     const struct sluice__part *part)
-{
-	struct sluice__plan_file facts = {
-		.way = engine->options.file_way,
-		/* Not the capabilities: those that the engine learns of change in its own thread. */
-		.sendfile = !(engine->options.disable & SLUICE_CAPABILITY_SENDFILE),
-		.copy = packets->copy,
-		.joins_memory = packets->count > 1,
-		.count = part->count,
-		.read_bytes = engine->options.file_read_bytes,
-	};
-
-	return sluice__plan_file(&facts);
-}
-
 static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *packets,
 			  uint64_t offset, uint64_t count)
 {

@@ -9,11 +9,6 @@
 
 #include "engine.h"
 
-static bool marked(const struct sluice_args *args)
-{
-	return sluice__record_cancelled(args) || (args->run.extras & SLUICE__OVERDUE);
-}
-
 static bool in_flight(const struct sluice_socket *socket, const struct sluice_args *args)
 {
 	if (!(socket->state & SLUICE__IN_FLIGHT))
@@ -25,16 +20,6 @@ static bool in_flight(const struct sluice_socket *socket, const struct sluice_ar
 			return false;
 	}
 	return false;
-}
-
-static void finish_given_up(struct sluice__chain *done, struct sluice_args *args)
-{
-	bool overdue = args->run.extras & SLUICE__OVERDUE;
-
-	sluice__record_result(args,
-			      overdue ? SLUICE_ERROR_TIMED_OUT : SLUICE_ERROR_OPERATION_ABORTED,
-			      overdue ? ETIMEDOUT : ECANCELED, args->run.sent);
-	sluice__chain_add(done, args);
 }
 
 /* At once, but for what the kernel still sends from the record's own buffer. */
@@ -60,19 +45,9 @@ static bool give_up_send(struct sluice_socket *socket, struct sluice_args *args)
 		sluice__file_abandon(socket);
 	done = sink_of(socket, args);
 	sluice__sendq_remove(&socket->queue, args);
-	finish_given_up(done, args);
+	sluice__finish_given_up(done, args);
 	sluice__settle_shorter(socket);
 	return half_sent && (socket->state & SLUICE__END_ON_GIVE_UP);
-}
-
-static void give_up_receive(struct sluice_socket *socket, struct sluice_args *args)
-{
-	if (args == socket->receives.head && socket->in.armed) {
-		sluice__request_cancel(socket, &socket->in);
-		return;
-	}
-	sluice__list_remove(&socket->receives, args);
-	finish_given_up(&socket->engine->done, args);
 }
 
 static void give_up_marked_sends(struct sluice_socket *socket)
@@ -83,7 +58,7 @@ static void give_up_marked_sends(struct sluice_socket *socket)
 	while (args) {
 		struct sluice_args *next = args->run.next;
 
-		if (marked(args))
+		if (sluice__record_marked(args))
 			ends |= give_up_send(socket, args);
 		args = next;
 	}
@@ -92,26 +67,13 @@ static void give_up_marked_sends(struct sluice_socket *socket)
 		sluice__socket_shut(socket, false, true);
 }
 
-static void give_up_marked_receives(struct sluice_socket *socket)
-{
-	struct sluice_args *args = socket->receives.head;
-
-	while (args) {
-		struct sluice_args *next = args->run.next;
-
-		if (marked(args))
-			give_up_receive(socket, args);
-		args = next;
-	}
-}
-
 void sluice__give_up_marked(struct sluice_socket *socket)
 {
 	socket->state &= ~(uint32_t)SLUICE__MARKED;
-	if (socket->connecting && marked(socket->connecting))
+	if (socket->connecting && sluice__record_marked(socket->connecting))
 		sluice__connect_give_up(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
 	give_up_marked_sends(socket);
-	give_up_marked_receives(socket);
+	sluice__receive_give_up_marked(socket);
 }
 
 static void mark(struct sluice_args *args)
@@ -176,7 +138,7 @@ void sluice__give_up_overdue(struct sluice_args *args)
 	else if (args->last_operation == SLUICE_OPERATION_RECEIVE ||
 		 args->last_operation == SLUICE_OPERATION_RECEIVE_FROM ||
 		 args->last_operation == SLUICE_OPERATION_ACCEPT)
-		give_up_receive(socket, args);
+		sluice__receive_give_up(socket, args);
 	else if (give_up_send(socket, args))
 		sluice__socket_shut(socket, false, true);
 }

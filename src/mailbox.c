@@ -5,25 +5,6 @@
  */
 #include "engine.h"
 
-/* In place of the first record: the engine has ended. */
-#define CLOSED ((struct sluice_args *)1)
-
-bool sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args)
-{
-	struct sluice_args *first = __atomic_load_n(&engine->mailbox, __ATOMIC_RELAXED);
-
-	do {
-		if (first == CLOSED)
-			return false;
-		args->run.next = first;
-	} while (!__atomic_compare_exchange_n(&engine->mailbox, &first, args, true,
-					      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
-	/* The record may be gone by now. Who found the box empty has the engine woken. */
-	if (!first)
-		sluice__engine_nudge(engine);
-	return true;
-}
-
 /* What the start counted as foreign: sends hold memory, other operations none. */
 static uint64_t memory(const struct sluice_args *args)
 {
@@ -63,5 +44,5 @@ void sluice__mailbox_take(struct sluice_engine *engine)
 
 void sluice__mailbox_close(struct sluice_engine *engine)
 {
-	begin_all(__atomic_exchange_n(&engine->mailbox, CLOSED, __ATOMIC_ACQUIRE));
+	begin_all(__atomic_exchange_n(&engine->mailbox, SLUICE__MAILBOX_CLOSED, __ATOMIC_ACQUIRE));
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "engine.h"
@@ -79,4 +80,11 @@ void sluice__engine_nudge(struct sluice_engine *engine)
 	if (__atomic_load_n(&engine->asleep, __ATOMIC_SEQ_CST) &&
 	    __atomic_exchange_n(&engine->asleep, 0, __ATOMIC_ACQ_REL))
 		engine->backend->wake(engine);
+}
+
+long sluice__sleeps(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) < 0 ? 0 : usage.ru_nvcsw;
 }

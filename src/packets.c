@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "plan.h"
 
 /* ---- the pool ---- */
 
@@ -255,4 +256,20 @@ int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args,
 	sluice__file_read_small(engine, packets);
 	*ret_packets = packets;
 	return 0;
+}
+
+int sluice__file_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
+		     const struct sluice__part *part)
+{
+	struct sluice__plan_file facts = {
+		.way = engine->options.file_way,
+		/* Not the capabilities: those that the engine learns of change in its own thread. */
+		.sendfile = !(engine->options.disable & SLUICE_CAPABILITY_SENDFILE),
+		.copy = packets->copy,
+		.joins_memory = packets->count > 1,
+		.count = part->count,
+		.read_bytes = engine->options.file_read_bytes,
+	};
+
+	return sluice__plan_file(&facts);
 }

@@ -302,6 +302,29 @@ int sluice__receive_begin(struct sluice_socket *socket, struct sluice_args *args
 	return 1;
 }
 
+void sluice__receive_give_up(struct sluice_socket *socket, struct sluice_args *args)
+{
+	if (args == socket->receives.head && socket->in.armed) {
+		sluice__request_cancel(socket, &socket->in);
+		return;
+	}
+	sluice__list_remove(&socket->receives, args);
+	sluice__finish_given_up(&socket->engine->done, args);
+}
+
+void sluice__receive_give_up_marked(struct sluice_socket *socket)
+{
+	struct sluice_args *args = socket->receives.head;
+
+	while (args) {
+		struct sluice_args *next = args->run.next;
+
+		if (sluice__record_marked(args))
+			sluice__receive_give_up(socket, args);
+		args = next;
+	}
+}
+
 void sluice__receive_settle(struct sluice_socket *socket, int32_t result)
 {
 	struct sluice_args *args = socket->receives.head;
@@ -309,7 +332,7 @@ void sluice__receive_settle(struct sluice_socket *socket, int32_t result)
 	socket->in.kind = SLUICE__REQUEST_NONE;
 	read_letter(socket, args, result);
 	if (result == -ECANCELED) {
-		sluice__give_up_marked(socket);
+		sluice__receive_give_up_marked(socket);
 	} else if (args && result != -EAGAIN && result != -EINTR) {
 		sluice__list_remove(&socket->receives, args);
 		end_record(socket, args, result, false);

@@ -68,6 +68,12 @@ static inline bool sluice__record_cancelled(const struct sluice_args *args)
 	return __atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) & SLUICE__CANCELLED;
 }
 
+/* To be given up: cancelled or overdue. */
+static inline bool sluice__record_marked(const struct sluice_args *args)
+{
+	return sluice__record_cancelled(args) || (args->run.extras & SLUICE__OVERDUE);
+}
+
 static inline bool sluice__record_disposed(const struct sluice_args *args)
 {
 	return __atomic_load_n(&args->run.disposed, __ATOMIC_RELAXED);

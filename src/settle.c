@@ -12,38 +12,6 @@ static int32_t error_of(int error_number)
 	return sluice_socket_error_from_errno(error_number);
 }
 
-void sluice__finish(struct sluice_engine *engine, struct sluice_args *args, int32_t error,
-		    int32_t native, uint64_t bytes)
-{
-	sluice__record_result(args, error, native, bytes);
-	sluice__chain_add(&engine->done, args);
-}
-
-void sluice__record_strip(struct sluice_engine *engine, struct sluice_args *args)
-{
-	uint32_t extras = args->run.extras;
-
-	if (extras & SLUICE__DEADLINE)
-		sluice__wheel_disarm(&engine->deadlines, sluice__record_timer(args));
-	if (extras & SLUICE__PACKETS) {
-		sluice__packets_close(engine, args->rare.side);
-		args->rare.side = NULL;
-	}
-	args->error = SLUICE_ERROR_SUCCESS;
-	args->native_error = 0;
-	args->bytes_transferred = args->run.total;
-	if (extras & SLUICE__RESULT) {
-		args->error = (int32_t)(args->rare.segment_offset >> 32);
-		args->native_error = (int32_t)args->rare.segment_offset;
-		args->bytes_transferred = args->run.sent;
-	}
-	args->run.sent = 0;
-	args->rare.segment_index = 0;
-	args->rare.thread = 0;
-	args->rare.segment_offset = 0;
-	args->run.extras = extras & SLUICE__LIST;
-}
-
 static void settle_drained(struct sluice_socket *socket)
 {
 	if (!(socket->state & SLUICE__ABOVE_HIGH) || socket->queue.bytes > socket->low_bytes)
@@ -170,74 +138,4 @@ void sluice__settle_result(struct sluice_socket *socket, int32_t result)
 	} else if (result != -ECANCELED) {
 		sluice__settle_failed(socket, -result);
 	}
-	if (socket->state & SLUICE__MARKED)
-		sluice__give_up_marked(socket);
-}
-
-static void ready_again(struct sluice_socket *socket)
-{
-	if (socket->queue.list.head && !(socket->state & (SLUICE__READY | SLUICE__BLOCKED |
-							  SLUICE__IN_FLIGHT | SLUICE__ENDED)))
-		sluice__ready(socket);
-}
-
-static void settle_out(struct sluice_socket *socket, const struct sluice__completion *completion)
-{
-	uint8_t kind = completion->request->kind;
-
-	socket->out.kind = SLUICE__REQUEST_NONE;
-	if (kind == SLUICE__REQUEST_SEND) {
-		sluice__settle_result(socket, completion->result);
-	} else if (kind == SLUICE__REQUEST_MESSAGES) {
-		sluice__datagram_settle(socket, completion->result);
-	} else {
-		socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__FULL);
-		if (socket->connecting)
-			sluice__connect_writable(socket);
-	}
-	ready_again(socket);
-}
-
-static void settle_in(struct sluice_socket *socket, const struct sluice__completion *completion)
-{
-	switch (completion->request->kind) {
-	case SLUICE__REQUEST_ACCEPT_MULTI:
-		sluice__accepter_settle(socket, completion);
-		break;
-	case SLUICE__REQUEST_RECEIVE_MULTI:
-		sluice__receiver_settle(socket, completion);
-		break;
-	default:
-		sluice__receive_settle(socket, completion->result);
-	}
-}
-
-void sluice__settle(struct sluice_engine *engine, const struct sluice__completion *completion)
-{
-	struct sluice__request *request = completion->request;
-	struct sluice_socket *socket = request->socket;
-
-	/* What was abandoned at the engine's end is answered to nobody. */
-	if (unlikely(!request->armed))
-		return;
-	if (!completion->more) {
-		request->armed = false;
-		request->cancelling = false;
-		engine->flying--;
-	}
-	if (!socket) {
-		sluice__fetch_settle(engine, completion);
-		return;
-	}
-	if (!completion->more)
-		socket->armed--;
-	if (request == &socket->out)
-		settle_out(socket, completion);
-	else if (request->kind == SLUICE__REQUEST_SEND_ZEROCOPY) {
-		sluice__hold_settle(socket, completion);
-		ready_again(socket);
-	} else
-		settle_in(socket, completion);
-	if (unlikely(socket->state & SLUICE__ENDING))
-		sluice__socket_settle_end(socket);
 }

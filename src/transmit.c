@@ -11,28 +11,6 @@
 
 #define SLICE_NS 200000
 
-void sluice__ready(struct sluice_socket *socket)
-{
-	struct sluice_engine *engine = socket->engine;
-
-	if (socket->state & SLUICE__READY)
-		return;
-	socket->state |= SLUICE__READY;
-	socket->ready_next = NULL;
-	*engine->ready_end = socket;
-	engine->ready_end = &socket->ready_next;
-	engine->ready_count++;
-}
-
-void sluice__transmit_blocked(struct sluice_socket *socket)
-{
-	socket->out.kind = SLUICE__REQUEST_WRITABLE;
-	if (sluice__request_start(socket, &socket->out) == 0)
-		socket->state |= SLUICE__BLOCKED;
-	else
-		sluice__ready(socket); /* out of memory: the next turn tries again */
-}
-
 static void fly(struct sluice_socket *socket, const struct sluice__gather *gather)
 {
 	socket->flight.last = gather->last;
@@ -275,13 +253,6 @@ static void transmit_socket(struct sluice_socket *socket, uint32_t sockets)
 void sluice__transmit_now(struct sluice_socket *socket)
 {
 	transmit_socket(socket, 1);
-}
-
-long sluice__sleeps(void)
-{
-	struct rusage usage;
-
-	return getrusage(RUSAGE_THREAD, &usage) < 0 ? 0 : usage.ru_nvcsw;
 }
 
 /*

@@ -15,7 +15,7 @@ void sluice__reap(struct sluice_engine *engine)
 	do {
 		count = engine->backend->reap(engine, completions, SLUICE__REAP);
 		for (uint32_t i = 0; i < count; i++)
-			sluice__settle(engine, &completions[i]);
+			sluice__complete(engine, &completions[i]);
 		engine->statistics.completions += count;
 	} while (count == SLUICE__REAP);
 }

@@ -90,6 +90,16 @@ static int start_now(const struct begin *begin, start_fn *start)
 	return start(begin->socket, &begin->result->args);
 }
 
+/* A datagram that was truncated is gone from the socket: its End tells how much of it there is. */
+static bool is_refused(const struct sluice_args *args)
+{
+	bool receives = args->last_operation == SLUICE_OPERATION_RECEIVE ||
+			args->last_operation == SLUICE_OPERATION_RECEIVE_FROM;
+
+	return args->error != SLUICE_ERROR_SUCCESS &&
+	       !(receives && args->error == SLUICE_ERROR_MESSAGE_SIZE);
+}
+
 /* error: what was wrong with the arguments. */
 static int begin_close(struct begin *begin, int error, start_fn *start)
 {
@@ -103,7 +113,7 @@ static int begin_close(struct begin *begin, int error, start_fn *start)
 	answer = start_now(begin, start);
 	if (answer == 1)
 		return 0;
-	if (answer == 0 && result->args.error != SLUICE_ERROR_SUCCESS)
+	if (answer == 0 && is_refused(&result->args))
 		answer = -result->args.native_error;
 	if (answer < 0)
 		return refuse(begin, answer);

@@ -65,9 +65,9 @@ static void segments_of(struct sluice_socket *socket, const struct sluice_args *
 	*ret_count = 1;
 }
 
-/* ---- who sent it ---- */
+/* ---- who sent it, and whether all of it fit ---- */
 
-/* What the kernel writes to while a receive that asks for the sender is with the backend. */
+/* What the kernel writes to while a receive that asks for either is with the backend. */
 struct sluice__letter {
 	struct msghdr message;
 	struct sluice__letter *next;
@@ -103,14 +103,18 @@ void sluice__letters_free(struct sluice_engine *engine)
 
 static void ask_for_sender(const struct sluice_args *args, struct msghdr *message)
 {
+	message->msg_flags = 0;
+	if (!is_from(args))
+		return;
 	message->msg_name = args->from_address;
 	message->msg_namelen = args->from_capacity;
-	message->msg_flags = 0;
 }
 
-static void sender_told(struct sluice_args *args, const struct msghdr *message, int64_t result)
+/* A list of more segments than the kernel takes truncates a datagram as well. */
+static void message_received(struct sluice_args *args, const struct msghdr *message, int64_t result)
 {
-	args->from_length = result < 0 ? 0 : message->msg_namelen;
+	if (is_from(args))
+		args->from_length = result < 0 ? 0 : message->msg_namelen;
 	if (result >= 0 && (message->msg_flags & MSG_TRUNC))
 		args->run.extras |= SLUICE__TRUNCATED;
 }
@@ -205,11 +209,9 @@ static int64_t try_receive(struct sluice_socket *socket, struct sluice_args *arg
 	segments_of(socket, args, &segments, &count);
 	message.msg_iov = segments;
 	message.msg_iovlen = count;
-	if (is_from(args))
-		ask_for_sender(args, &message);
+	ask_for_sender(args, &message);
 	result = engine->backend->try_receive(engine, socket, &message, receive_flags(args));
-	if (is_from(args))
-		sender_told(args, &message, result);
+	message_received(args, &message, result);
 	return result;
 }
 
@@ -241,8 +243,8 @@ static void read_letter(struct sluice_socket *socket, struct sluice_args *args, 
 {
 	if (!socket->in.message)
 		return;
-	if (args && is_from(args))
-		sender_told(args, socket->in.message, result);
+	if (args)
+		message_received(args, socket->in.message, result);
 	letter_put(socket->engine, socket->in.message);
 	socket->in.message = NULL;
 }
@@ -263,7 +265,9 @@ static int fill_request(struct sluice_socket *socket, const struct sluice_args *
 	in->kind = SLUICE__REQUEST_RECEIVE;
 	in->flags = receive_flags(args);
 	segments_of(socket, args, &in->segments, &in->segment_count);
-	return is_from(args) ? fill_in_letter(socket, args) : 0;
+	if (is_from(args) || (sluice__refuse(socket) & SLUICE__DATAGRAM))
+		return fill_in_letter(socket, args);
+	return 0;
 }
 
 void sluice__receive_arm(struct sluice_socket *socket)

@@ -141,6 +141,55 @@ Test(c13, c13_begin_receive_from_tells_who_sent)
 	fixture_end(&fixture);
 }
 
+/* Once pending, and once with the datagram there before Begin. */
+Test(c13, c13_a_datagram_that_does_not_fit_is_message_size_in_end)
+{
+	enum sluice_socket_error error;
+	struct fixture fixture;
+	struct sockaddr_in to;
+	struct call call;
+	int sender, fd;
+	char got[8];
+
+	fixture_begin(&fixture);
+	sender = receiver(AF_INET);
+	fd = receiver(AF_INET);
+	to = loopback(port_of(fd));
+	call_init(&call, &fixture, attach(&fixture, fd));
+	for (int way = 0; way < 4; way++) {
+		bool pending = way & 1, from = way & 2;
+
+		if (!pending)
+			cr_assert_eq(sendto(sender, "too much", 8, 0, (struct sockaddr *)&to,
+					    sizeof to),
+				     8);
+		cr_assert_eq(from ? sluice_begin_receive_from(call.socket, got, sizeof got, 0, 4, 0,
+							      NULL, NULL, &call.result)
+				  : sluice_begin_receive(call.socket, got, sizeof got, 0, 4, 0,
+							 &error, NULL, NULL, &call.result),
+			     0);
+		if (pending) {
+			run_idle(&fixture);
+			cr_assert_eq(sendto(sender, "too much", 8, 0, (struct sockaddr *)&to,
+					    sizeof to),
+				     8);
+		}
+		run_until(&fixture, sluice_async_result_is_completed(call.result));
+		cr_assert_eq(sluice_async_result_bytes(call.result), 4);
+		cr_assert_arr_eq(got, "too ", 4);
+		if (from) {
+			cr_assert_eq(sluice_end_receive_from(call.socket, call.result, NULL, NULL),
+				     -EMSGSIZE);
+			continue;
+		}
+		cr_assert_eq(sluice_end_receive(call.socket, call.result, &error), -EMSGSIZE);
+		cr_assert_eq(error, SLUICE_ERROR_MESSAGE_SIZE);
+	}
+	sluice_socket_destroy(call.socket);
+	close(sender);
+	fixture_end(&fixture);
+}
+
 Test(c13, c13_another_family_is_told)
 {
 	struct sockaddr_in6 six = {

@@ -184,6 +184,92 @@ Test(e01, e01_an_empty_datagram_is_received_and_is_no_end)
 	fixture_end(&fixture);
 }
 
+/* ---- datagrams that do not fit ---- */
+
+static void datagram_pair(struct fixture *fixture, struct pair *pair, int kind)
+{
+	if (kind == 0)
+		udp_pair(fixture, pair);
+	else
+		unix_pair(fixture, pair, kind == 1 ? SOCK_DGRAM : SOCK_SEQPACKET);
+}
+
+/* The record is set up; first with the datagram there, then pending. */
+static void assert_truncated(struct fixture *fixture, struct pair *pair, struct operation *receive,
+			     size_t sent, size_t fits)
+{
+	for (int pending = 0; pending < 2; pending++) {
+		if (!pending)
+			write_pattern(pair->peer, sent, 0);
+		cr_assert_eq(start(sluice_receive_async, pair->socket, receive), pending);
+		if (pending) {
+			run_idle(fixture);
+			write_pattern(pair->peer, sent, 0);
+		}
+		run_until(fixture, is_over(receive));
+		assert_ended(receive, SLUICE_ERROR_MESSAGE_SIZE, fits);
+		cr_assert_eq(receive->args.native_error, EMSGSIZE);
+	}
+}
+
+Test(e01, e01_a_datagram_that_does_not_fit_is_message_size_with_what_fits)
+{
+	struct fixture fixture;
+	struct operation receive;
+	struct pair pair;
+	unsigned char bytes[600];
+
+	fixture_begin(&fixture);
+	for (int kind = 0; kind < 3; kind++) {
+		datagram_pair(&fixture, &pair, kind);
+		operation_init(&receive, &fixture);
+		cr_assert_eq(sluice_args_set_receive_buffer(&receive.args, bytes, 600, 0, 100), 0);
+		memset(bytes, 0xee, sizeof bytes);
+		assert_truncated(&fixture, &pair, &receive, 500, 100);
+		cr_assert(pattern_matches(bytes, 100, 0));
+		cr_assert_eq(bytes[100], 0xee);
+
+		/* What fits to the last byte is whole, and so is the next datagram. */
+		for (int pending = 0; pending < 2; pending++) {
+			write_pattern(pair.peer, 100, 3);
+			receive_and_wait(&fixture, pair.socket, bytes, 100, 100);
+			cr_assert(pattern_matches(bytes, 100, 3));
+		}
+		pair_close(&pair);
+	}
+	fixture_end(&fixture);
+}
+
+Test(e01, e01_a_datagram_that_needs_too_many_segments_is_message_size)
+{
+	enum {
+		SEGMENTS = 1200,
+		MOST = 1024
+	};
+	struct fixture fixture;
+	struct operation receive;
+	struct pair pair;
+	unsigned char bytes[SEGMENTS];
+	struct iovec *list = calloc(SEGMENTS, sizeof *list);
+
+	for (size_t i = 0; i < SEGMENTS; i++)
+		list[i] = segment(bytes + i, 1);
+	fixture_begin(&fixture);
+	for (int kind = 0; kind < 3; kind++) {
+		datagram_pair(&fixture, &pair, kind);
+		operation_init(&receive, &fixture);
+		cr_assert_eq(sluice_args_set_buffer_list(&receive.args, list, SEGMENTS), 0);
+		assert_truncated(&fixture, &pair, &receive, SEGMENTS, MOST);
+		cr_assert(pattern_matches(bytes, MOST, 0));
+		write_pattern(pair.peer, MOST, 0);
+		run_start(sluice_receive_async, pair.socket, &receive);
+		assert_ended(&receive, SLUICE_ERROR_SUCCESS, MOST);
+		pair_close(&pair);
+	}
+	free(list);
+	fixture_end(&fixture);
+}
+
 Test(e01, e01_a_receive_without_memory_is_refused)
 {
 	struct fixture fixture;

@@ -115,7 +115,11 @@ int sluice_begin_receive(struct sluice_socket *socket, void *buffer, size_t leng
 			 sluice_async_callback *callback, void *state,
 			 struct sluice_async_result **ret_result);
 
-/* Ends it (Socket.EndReceive). The bytes, 0 at the end of the stream, or -errno. Since 0.1. */
+/*
+ * Ends it (Socket.EndReceive). The bytes, 0 at the end of the stream, or -errno. A datagram larger
+ * than the buffer is -EMSGSIZE; sluice_async_result_bytes returns how much of it was received.
+ * Since 0.1.
+ */
 int64_t sluice_end_receive(struct sluice_socket *socket, struct sluice_async_result *result,
 			   enum sluice_socket_error *error);
 
@@ -130,9 +134,8 @@ int sluice_begin_receive_from(struct sluice_socket *socket, void *buffer, size_t
 
 /*
  * Ends it (Socket.EndReceiveFrom): the sender's address into the *from_length bytes at from, as far
- * as they hold it; *from_length is then its whole length. Both may be NULL. The bytes or -errno; a
- * datagram larger than the room is -EMSGSIZE, and sluice_async_result_bytes tells what came of it.
- * Since 0.1.
+ * as they hold it; *from_length is then its whole length. Both may be NULL. As
+ * sluice_end_receive. Since 0.1.
  */
 int64_t sluice_end_receive_from(struct sluice_socket *socket, struct sluice_async_result *result,
 				struct sockaddr *from, socklen_t *from_length);

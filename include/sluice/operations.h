@@ -66,7 +66,9 @@ int sluice_disconnect_async(struct sluice_socket *socket, struct sluice_args *ar
 /*
  * Receives what there is, one byte at least, into the record's receive buffer or list
  * (Socket.ReceiveAsync). The end of the stream is success with 0 bytes. With no room (a count of
- * 0) it waits until something can be read. Receives of one socket are served in order. Since 0.1.
+ * 0) it waits until something can be read. Receives of one socket are served in order. A datagram
+ * that does not fit into the buffer, or into the first 1,024 segments of the list, ends with
+ * MessageSize and the bytes that fit; the rest is lost. Since 0.1.
  */
 int sluice_receive_async(struct sluice_socket *socket, struct sluice_args *args);
 
@@ -74,10 +76,9 @@ int sluice_receive_async(struct sluice_socket *socket, struct sluice_args *args)
  * Receives one datagram, and who sent it (Socket.ReceiveFromAsync): as receive_async, and the
  * sender's address is written to from_address, from_capacity bytes of memory that stay yours until
  * the operation has ended. from_length is then the address's whole length: more than from_capacity
- * if it was cut, 0 where there is none (a stream, an unbound UNIX socket, an error). A datagram
- * larger than the room for it ends with MessageSize and the bytes that fit; the rest is lost. With
- * no room it waits and takes nothing, no address either. -EINVAL: also no from_address, or no room
- * for one. Since 0.1.
+ * if it was cut, 0 where there is none (a stream, an unbound UNIX socket, an error). With no room it
+ * waits and takes nothing, no address either. -EINVAL: also no from_address, or no room for one.
+ * Since 0.1.
  */
 int sluice_receive_from_async(struct sluice_socket *socket, struct sluice_args *args);
 

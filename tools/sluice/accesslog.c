@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,11 +11,35 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "messages.h"
 #include "text.h"
+#include "writer.h"
 
 #define LINE_MAX_BYTES 4096
 #define LINES_BYTES 65536
+#define WAITING_BYTES (4u << 20) /* of lines that could not be written yet */
+#define STOP_TIMEOUT_MS 1000
 #define BYTES_MARK '\001' /* in a prepared line, where the bytes go */
+
+static void on_dropped(void *token, uint64_t lines)
+{
+	messages_complain("the access log: %" PRIu64
+			  " lines were dropped, because they could not be written",
+			  lines);
+}
+
+/* Without waiting for the reader of a FIFO: until there is one, the FIFO keeps what fits. */
+static int open_file(const char *file)
+{
+	int flags = O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY;
+	int fd = open(file, flags | O_WRONLY | O_NONBLOCK, 0644);
+
+	if (fd < 0 && errno == ENXIO)
+		fd = open(file, flags | O_RDWR | O_NONBLOCK, 0644);
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	return fd;
+}
 
 int accesslog_open(struct accesslog *log, bool wanted, const char *file)
 {
@@ -24,35 +49,29 @@ int accesslog_open(struct accesslog *log, bool wanted, const char *file)
 	log->lines = malloc(LINES_BYTES);
 	if (log->lines == NULL)
 		return -ENOMEM;
-	if (file == NULL)
-		log->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	else
-		log->fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
-	return log->fd >= 0 ? 0 : -errno;
+	log->fd = file == NULL ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3) : open_file(file);
+	if (log->fd < 0)
+		return -errno;
+	log->writer = writer_start(log->fd, WAITING_BYTES, on_dropped, NULL);
+	return log->writer != NULL ? 0 : -ENOMEM;
 }
 
 void accesslog_flush(struct accesslog *log)
 {
-	size_t written = 0;
-
-	while (written < log->length) {
-		ssize_t got = write(log->fd, log->lines + written, log->length - written);
-
-		if (got < 0 && errno != EINTR)
-			break; /* a full disk must not stop the server */
-		if (got > 0)
-			written += (size_t)got;
-	}
+	if (log->length > 0)
+		writer_add(log->writer, log->lines, log->length);
 	log->length = 0;
 }
 
 void accesslog_close(struct accesslog *log)
 {
-	if (log->fd >= 0) {
+	if (log->writer != NULL)
 		accesslog_flush(log);
+	/* A writer that hangs keeps its descriptor. */
+	if (writer_stop(log->writer, STOP_TIMEOUT_MS) && log->fd >= 0)
 		close(log->fd);
-	}
 	free(log->lines);
+	log->writer = NULL;
 	log->fd = -1;
 	log->lines = NULL;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The access log, in the combined format that log analysers know. Lines are collected and written
- * once a second, or when there are many.
+ * once a second, or when there are many, by a thread of their own: where nothing reads them, some
+ * are dropped and counted, and no answer waits.
  */
 #ifndef SLUICE_COMMAND_ACCESSLOG_H
 #define SLUICE_COMMAND_ACCESSLOG_H
@@ -12,6 +13,7 @@
 
 struct accesslog {
 	int fd; /* -1: no log */
+	struct writer *writer;
 	char *lines;
 	size_t length;
 };

@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "command.h"
 #include "listener.h"
+#include "messages.h"
 #include "options.h"
 #include "worker.h"
 
@@ -22,6 +24,12 @@
 #define DESCRIPTORS_BESIDE 16 /* that are neither connections nor cached files, and as many */
 #define DESCRIPTORS_WORKER 16 /* again for each worker */
 #define DAY_S 86400
+#define NS_PER_S 1000000000
+
+/* How long the end may take, apart from --drain, before the process ends with threads that hang. */
+#define GRACE_S 2
+#define TEAR_DOWN_S 5
+#define AT_ONCE_S 1
 
 #define DONE (-1) /* no exit code: help was printed */
 
@@ -98,12 +106,15 @@ struct service {
 	struct listen_address address;
 	struct worker *workers;
 	size_t worker_count; /* that run */
+	int64_t deadline_ns; /* for the end; 0: none yet */
+	unsigned int asked;  /* how often it was to end */
+	bool released;       /* the workers' engines may be gone */
 };
 
 static int fail(const char *what, int error, const char *advice)
 {
-	fprintf(stderr, "sluice: %s: %s%s%s\n", what, strerror(-error),
-		advice[0] != '\0' ? "; " : "", advice);
+	messages_complain("%s: %s%s%s", what, strerror(-error), advice[0] != '\0' ? "; " : "",
+			  advice);
 	return EXIT_FAILED;
 }
 
@@ -233,17 +244,15 @@ static const char *backend_reason(const struct service *service, struct sluice_e
 static void print_start(const struct service *service)
 {
 	struct sluice_engine *engine = service->workers[0].engine;
-	char url[128], directory[PATH_MAX];
+	char url[128], directory[PATH_MAX], workers[32] = "";
 
 	listen_url(&service->address, url, sizeof(url));
 	if (realpath(service->options.directory, directory) == NULL)
 		snprintf(directory, sizeof(directory), "%s", service->options.directory);
-	printf("Serving %s at %s with %s (%s)", directory, url, sluice_engine_backend(engine),
-	       backend_reason(service, engine));
 	if (service->worker_count > 1)
-		printf(", %zu workers", service->worker_count);
-	putchar('\n');
-	fflush(stdout);
+		snprintf(workers, sizeof(workers), ", %zu workers", service->worker_count);
+	messages_say("Serving %s at %s with %s (%s)%s", directory, url,
+		     sluice_engine_backend(engine), backend_reason(service, engine), workers);
 }
 
 static void drain_workers(struct service *service)
@@ -261,20 +270,92 @@ static size_t ended_workers(const struct service *service)
 	return ended;
 }
 
-/* Until all workers have ended, because of a signal or because one failed. */
-static void wait_for_end(struct service *service, const sigset_t *signals)
+static size_t gone_workers(const struct service *service)
 {
-	bool draining = false;
+	size_t gone = 0;
+
+	for (size_t i = 0; i < service->worker_count; i++)
+		gone += atomic_load(&service->workers[i].gone);
+	return gone;
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * NS_PER_S + time.tv_nsec;
+}
+
+/* The end gets no later by being asked for again. */
+static void set_deadline(struct service *service, uint64_t seconds)
+{
+	int64_t deadline = now_ns() + (int64_t)seconds * NS_PER_S;
+
+	if (service->deadline_ns == 0 || deadline < service->deadline_ns)
+		service->deadline_ns = deadline;
+}
+
+/* Asks the workers to end: at first when everything is sent, then at once. */
+static void ask_to_end(struct service *service)
+{
+	set_deadline(service,
+		     service->asked++ == 0 ? service->options.drain_s + GRACE_S : AT_ONCE_S);
+	if (!service->released)
+		drain_workers(service);
+}
+
+/* The next signal; 0: the deadline has come. */
+static int next_signal(const struct service *service, const sigset_t *signals)
+{
+	int64_t left = service->deadline_ns - now_ns();
+	struct timespec time = {.tv_sec = left / NS_PER_S, .tv_nsec = left % NS_PER_S};
 	int signal;
 
-	while (ended_workers(service) < service->worker_count) {
-		if (sigwait(signals, &signal) != 0)
-			continue;
-		if (signal != SIGUSR1 || (!draining && ended_workers(service) > 0)) {
-			drain_workers(service);
-			draining = true;
-		}
+	if (service->deadline_ns == 0)
+		return sigwait(signals, &signal) == 0 ? signal : SIGUSR1;
+	if (left <= 0)
+		return 0;
+	signal = sigtimedwait(signals, NULL, &time);
+	if (signal < 0)
+		return errno == EAGAIN ? 0 : SIGUSR1;
+	return signal;
+}
+
+/* Until the count is that of all workers. False: something hangs, and the deadline has come. */
+static bool wait_for_workers(struct service *service, const sigset_t *signals,
+			     size_t (*count)(const struct service *service))
+{
+	while (count(service) < service->worker_count) {
+		int signal = next_signal(service, signals);
+
+		if (signal == 0)
+			return false;
+		/* SIGUSR1 comes from a worker: one that failed ends the others. */
+		if (signal != SIGUSR1 || (service->asked == 0 && ended_workers(service) > 0))
+			ask_to_end(service);
 	}
+	return true;
+}
+
+/* Ends the process although a thread hangs, which nothing else can end. */
+static void leave(void)
+{
+	messages_complain("ended at once: something did not end in time");
+	messages_stop();
+	_exit(EXIT_OK);
+}
+
+static void wait_for_end(struct service *service, const sigset_t *signals)
+{
+	if (!wait_for_workers(service, signals, ended_workers))
+		leave();
+	for (size_t i = 0; i < service->worker_count; i++)
+		worker_release(&service->workers[i]);
+	service->released = true;
+	set_deadline(service, TEAR_DOWN_S);
+	if (!wait_for_workers(service, signals, gone_workers))
+		leave();
 }
 
 static int join_workers(struct service *service)
@@ -299,7 +380,7 @@ static int run_service(struct service *service, const sigset_t *signals)
 	if (code == EXIT_OK)
 		print_start(service);
 	else
-		drain_workers(service);
+		ask_to_end(service);
 	wait_for_end(service, signals);
 	ended = join_workers(service);
 	return code != EXIT_OK ? code : ended;
@@ -347,6 +428,7 @@ int serve_main(int argc, char **argv)
 	if (code != EXIT_OK)
 		return code == DONE ? EXIT_OK : code;
 	block_signals(&signals);
+	messages_start();
 	share_descriptors(&service);
 	service.server.limits = (struct request_limits){
 		.head_bytes = service.options.max_head,
@@ -359,5 +441,6 @@ int serve_main(int argc, char **argv)
 	mime_free(service.server.mime);
 	if (service.server.root.fd > 0)
 		root_close(&service.server.root);
+	messages_stop();
 	return code;
 }

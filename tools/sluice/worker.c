@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "connection.h"
+#include "messages.h"
 #include "reply.h"
 
 #define REFUSALS_MAX 64 /* connections over the limit that are told so; more are just closed */
@@ -80,9 +81,8 @@ static void complain(struct worker *worker)
 	if (worker->complained != 0 && worker->tick - worker->complained < COMPLAINT_EVERY_S)
 		return;
 	worker->complained = worker->tick;
-	fputs("sluice: out of descriptors: raise the limit with ulimit -n, or lower "
-	      "--max-connections or --cache-entries\n",
-	      stderr);
+	messages_complain("out of descriptors: raise the limit with ulimit -n, or lower "
+			  "--max-connections or --cache-entries");
 }
 
 static void on_accept_error(struct worker *worker, const struct sluice_accepted *accepted)
@@ -246,6 +246,13 @@ static void tear_down(struct worker *worker)
 		close(worker->listen_fd);
 }
 
+/* What has to happen before the process ends has happened. */
+static void say_gone(struct worker *worker)
+{
+	atomic_store(&worker->gone, true);
+	pthread_kill(worker->starter, SIGUSR1);
+}
+
 static void run(struct worker *worker)
 {
 	while (!is_done(worker)) {
@@ -274,6 +281,7 @@ static void *worker_thread(void *argument)
 	while (sem_wait(&worker->released) != 0)
 		;
 	tear_down(worker);
+	say_gone(worker);
 	return NULL;
 }
 
@@ -303,9 +311,13 @@ int worker_start(struct worker *worker, const struct server *server, int listen_
 	return worker->error;
 }
 
-int worker_join(struct worker *worker)
+void worker_release(struct worker *worker)
 {
 	sem_post(&worker->released);
+}
+
+int worker_join(struct worker *worker)
+{
 	pthread_join(worker->thread, NULL);
 	sem_destroy(&worker->started);
 	sem_destroy(&worker->released);

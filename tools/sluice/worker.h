@@ -55,7 +55,8 @@ struct worker {
 	pthread_t starter;
 	int listen_fd;
 	int error;         /* -errno: why it could not start, or why it ended */
-	atomic_bool ended; /* the engine stands still, and is destroyed by the join */
+	atomic_bool ended; /* the engine stands still, and is destroyed after the release */
+	atomic_bool gone;  /* everything is given back, and the thread ends */
 	sem_t started;     /* posted once: it accepts connections, or error tells */
 	sem_t released;    /* posted once: nobody else looks at the engine any more */
 };
@@ -69,11 +70,14 @@ int worker_start(struct worker *worker, const struct server *server, int listen_
 
 /*
  * Stops accepting, and ends when what is being sent is sent, or after the limit; told again, ends
- * at once. Any thread, before the join.
+ * at once. Any thread, before the release.
  */
 void worker_drain(struct worker *worker);
 
-/* Waits for the thread to end. 0, or -errno when it failed. */
+/* Lets a worker that has ended give everything back; SIGUSR1 comes when it is gone. */
+void worker_release(struct worker *worker);
+
+/* Waits for the thread of a worker that is gone. 0, or -errno when it failed. */
 int worker_join(struct worker *worker);
 
 #endif

@@ -19,6 +19,12 @@
 struct sluice_engine;
 struct sluice_socket;
 
+/*
+ * The longest wait that a backend is asked for: a day. A later deadline takes another turn, so no
+ * conversion to milliseconds or to a kernel's absolute time overflows.
+ */
+#define SLUICE__WAIT_MAX_NS (INT64_C(86400) * 1000000000)
+
 enum {
 	SLUICE__REQUEST_NONE,
 	/*
@@ -129,7 +135,7 @@ struct sluice__backend {
 
 	/*
 	 * Hands over what was started and waits until something is there to reap: wait_ns < 0 for ever,
-	 * 0 not at all. 0, or -EINTR after a signal.
+	 * 0 not at all. 0; -EINTR after a signal; -errno: the kernel refuses to wait, for good.
 	 */
 	int (*enter)(struct sluice_engine *engine, int64_t wait_ns);
 	/* Hands over what was started, without waiting. */

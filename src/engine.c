@@ -125,11 +125,13 @@ int sluice_engine_adopt(struct sluice_engine *engine)
 static void *run_turns(void *token)
 {
 	struct sluice_engine *engine = token;
+	int error;
 
 	set_creator(engine, sluice__self());
-	sluice__engine_enter(engine);
-	while (!__atomic_load_n(&engine->stopping, __ATOMIC_ACQUIRE))
-		sluice_engine_run(engine, -1);
+	error = sluice__engine_enter(engine);
+	/* All signals are blocked here, so an error means that the kernel refuses to wait. */
+	while (!__atomic_load_n(&engine->stopping, __ATOMIC_ACQUIRE) && error >= 0)
+		error = sluice_engine_run(engine, -1);
 	sluice__engine_end(engine);
 	return NULL;
 }

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -321,6 +322,9 @@ static void try_todo(struct sluice_engine *engine)
 	}
 }
 
+/* A wait is at most SLUICE__WAIT_MAX_NS, so its milliseconds fit in an int. */
+_Static_assert(SLUICE__WAIT_MAX_NS / 1000000 < INT_MAX, "epoll_wait takes an int");
+
 static int wait_for(struct sluice_engine *engine, struct epoll_event *events, int64_t wait_ns)
 {
 	struct timespec time = {.tv_sec = wait_ns / 1000000000, .tv_nsec = wait_ns % 1000000000};
@@ -329,9 +333,12 @@ static int wait_for(struct sluice_engine *engine, struct epoll_event *events, in
 	if (engine->capabilities & SLUICE_CAPABILITY_EPOLL_NANOSECONDS) {
 		count = epoll_pwait2(engine->poller->fd, events, EVENTS, wait_ns < 0 ? NULL : &time,
 				     NULL);
-		if (count >= 0 || errno != ENOSYS)
-			return count < 0 ? -errno : count;
-		/* Before 5.11. */
+		if (count >= 0 || errno == EINTR)
+			return count < 0 ? -EINTR : count;
+		/*
+		 * ENOSYS before 5.11; filters answer EPERM and others. Whatever it was, epoll_wait
+		 * can do the same, and if that fails, too, its errno is the one to report.
+		 */
 		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_EPOLL_NANOSECONDS;
 	}
 	milliseconds = wait_ns < 0 ? -1 : (int)((wait_ns + 999999) / 1000000);
@@ -358,7 +365,7 @@ static int enter(struct sluice_engine *engine, int64_t wait_ns)
 			dispatch(engine, &events[i]);
 		wait_ns = 0;
 	} while (count == EVENTS);
-	return count == -EINTR ? -EINTR : 0;
+	return count < 0 ? count : 0;
 }
 
 static void submit(struct sluice_engine *engine)
@@ -467,6 +474,18 @@ static void close_poller(struct sluice_engine *engine)
 	engine->poller = NULL;
 }
 
+/* Loses the nanoseconds where the kernel or a filter refuses them. -errno: no wait is possible. */
+static int try_waiting(struct sluice_engine *engine)
+{
+	struct epoll_event events[EVENTS];
+	int count;
+
+	do
+		count = wait_for(engine, events, 0);
+	while (count == -EINTR);
+	return count < 0 ? count : 0;
+}
+
 static int open_poller(struct sluice_engine *engine)
 {
 	uint32_t own = SLUICE_CAPABILITY_SENDFILE | SLUICE_CAPABILITY_CACHE_LOOK |
@@ -485,12 +504,12 @@ static int open_poller(struct sluice_engine *engine)
 		error = -errno;
 	if (!error)
 		error = watch_own(poller, poller->wake_fd, NULL);
-	if (error) {
-		close_poller(engine);
-		return error;
-	}
 	engine->capabilities = own & ~engine->options.disable;
-	return 0;
+	if (!error)
+		error = try_waiting(engine);
+	if (error)
+		close_poller(engine);
+	return error;
 }
 
 static int enable(struct sluice_engine *engine)

@@ -52,7 +52,10 @@ static int64_t wait_time(const struct sluice_engine *engine, uint64_t until_ns)
 		next = until_ns;
 	if (next == UINT64_MAX)
 		return -1;
-	return next > engine->now_ns ? (int64_t)(next - engine->now_ns) : 0;
+	if (next <= engine->now_ns)
+		return 0;
+	next -= engine->now_ns;
+	return next < SLUICE__WAIT_MAX_NS ? (int64_t)next : SLUICE__WAIT_MAX_NS;
 }
 
 static int enter(struct sluice_engine *engine, uint64_t until_ns)

@@ -96,6 +96,43 @@ Test(s05, s05_run_wakes_for_a_timer_and_counts_it)
 	fixture_end(&fixture);
 }
 
+static void *wake_soon(void *engine)
+{
+	usleep(20000);
+	sluice_engine_wake(engine);
+	return NULL;
+}
+
+/* In milliseconds they do not fit in 31 or 32 bits, and as a time from now on not in 63. */
+Test(s05, s05_a_timer_that_is_days_away_is_waited_for_asleep)
+{
+	static const int64_t timeouts[] = {
+		(INT64_C(1) << 31) * MILLISECOND + 1,
+		(INT64_C(1) << 32) * MILLISECOND + 1,
+		(INT64_C(1) << 33) * MILLISECOND + MILLISECOND,
+		INT64_MAX,
+	};
+	struct fixture fixture;
+	struct clock clock;
+
+	fixture_begin(&fixture);
+	for (size_t i = 0; i < sizeof timeouts / sizeof *timeouts; i++) {
+		uint64_t enters = statistics_of(&fixture).enters;
+		pthread_t thread;
+
+		clock_init(&clock);
+		cr_assert_eq(sluice_timer_start(fixture.engine, &clock.timer, timeouts[i]), 0);
+		cr_assert_eq(pthread_create(&thread, NULL, wake_soon, fixture.engine), 0);
+		cr_assert_eq(sluice_engine_run(fixture.engine, -1), 0);
+		pthread_join(thread, NULL);
+		cr_assert_eq(clock.ran, 0, "a timer of %lld ns ran", (long long)timeouts[i]);
+		cr_assert_leq(statistics_of(&fixture).enters - enters, 3,
+			      "the wait for a timer of %lld ns spins", (long long)timeouts[i]);
+		cr_assert_eq(sluice_timer_stop(fixture.engine, &clock.timer), 0);
+	}
+	fixture_end(&fixture);
+}
+
 Test(s05, s05_a_stopped_timer_does_not_run)
 {
 	struct fixture fixture;

@@ -348,6 +348,7 @@ static int scripted_enter(struct sluice_engine *engine, int64_t wait_ns)
 	scripted.enters++;
 	hand_over();
 	cr_assert(!empty || wait_ns >= 0, "the engine waits for what will never come");
+	cr_assert_leq(wait_ns, SLUICE__WAIT_MAX_NS);
 	if (wait_ns < WAIT_NS)
 		wait.tv_nsec = wait_ns;
 	if (empty && wait_ns > 0)

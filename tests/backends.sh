@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# That `sluice serve` keeps to the backend it has, as strace sees it, and that it serves where the
-# ring is blocked. Needs $SLUICE_WITHOUT_URING, the program that blocks it.
+# That `sluice serve` keeps to the backend it has, as strace sees it, and that it serves while system
+# calls are refused. Needs $SLUICE_REFUSING, the program that refuses them.
 . "$(dirname "${BASH_SOURCE[0]}")/serve_common.sh"
 
-: "${SLUICE_WITHOUT_URING:?the path of without_uring}"
+: "${SLUICE_REFUSING:?the path of refusing}"
 real=$SLUICE_COMMAND
 
 head -c 1000 /dev/urandom >"$root/small.bin"
@@ -91,14 +91,32 @@ watch_calls() {
 	fi
 }
 
+# refusing ERRNO CALLS CASE: from now on these calls answer this to the daemon; skips the case if the
+# kernel has no filters.
+refusing() {
+	"$SLUICE_REFUSING" "$1" "$2" true 2>/dev/null
+	if [ $? -eq 77 ]; then
+		skip "$3" 'this kernel has no seccomp filters'
+		return 1
+	fi
+	command_is "'$SLUICE_REFUSING' $1 $2 '$real' \"\$@\""
+}
+
+serves_files() {
+	same /small.bin && same /middle.bin && same /small.bin
+}
+
+# serves_without ERRNO CALLS: the daemon does without these calls.
+serves_without() {
+	refusing "$1" "$2" "a daemon for which $2 answers $1" || return
+	start_server
+	check "it serves if $2 answers $1" serves_files
+	check "and ends well ($2, $1)" stop_server
+}
+
 # blocked ERRNO: the ring answers it; the daemon takes epoll, says so, and serves.
 blocked() {
-	"$SLUICE_WITHOUT_URING" "$1" true 2>/dev/null
-	if [ $? -eq 77 ]; then
-		skip "a daemon whose ring answers $1" 'this kernel has no seccomp filters'
-		return
-	fi
-	command_is "'$SLUICE_WITHOUT_URING' $1 '$real' \"\$@\""
+	refusing "$1" io_uring_setup "a daemon whose ring answers $1" || return
 	backend=auto
 	start_server
 	check "a ring that answers $1 falls back to epoll and says why" \
@@ -123,6 +141,10 @@ probed() {
 	output=$(timeout 20 "$SLUICE_COMMAND" probe 2>&1) && matches 'epoll' "$output"
 }
 
+for error in EPERM ENOSYS; do
+	serves_without "$error" preadv2
+done
+[ "$backend" != epoll ] || serves_without EPERM epoll_pwait2
 watch_calls
 if [ "${SLUICE_BACKEND-}" = uring ]; then
 	unset SLUICE_BACKEND

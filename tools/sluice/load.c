@@ -55,9 +55,27 @@ static int status_of(int error)
 }
 
 /*
- * Reads a small file whole. 0; -EAGAIN where cached and it would have to wait, or where the file
- * system cannot tell (EOPNOTSUPP: overlayfs, tmpfs); -ENODATA for a file that is not as long as it
- * was just now; -errno.
+ * One read. If cached, only what the page cache has; every other answer is -EAGAIN: the file system
+ * may not know (EOPNOTSUPP: overlayfs, tmpfs), or a filter refuses the call (EPERM, ENOSYS), and a
+ * plain read still reports an error of the file itself.
+ */
+static ssize_t read_some(int fd, const struct iovec *segment, uint64_t offset, bool cached)
+{
+	ssize_t got;
+
+	if (cached) {
+		got = preadv2(fd, segment, 1, (off_t)offset, RWF_NOWAIT);
+		return got < 0 ? -EAGAIN : got;
+	}
+	do
+		got = pread(fd, segment->iov_base, segment->iov_len, (off_t)offset);
+	while (got < 0 && errno == EINTR);
+	return got < 0 ? -errno : got;
+}
+
+/*
+ * Reads a small file whole. 0; -EAGAIN if cached and it would have to wait, or if that is unknown;
+ * -ENODATA for a file that is not as long as it was just now; -errno.
  */
 static int read_content(int fd, uint64_t size, bool cached, char **ret_content)
 {
@@ -71,10 +89,8 @@ static int read_content(int fd, uint64_t size, bool cached, char **ret_content)
 	while (length <= size && got > 0) {
 		struct iovec rest = {content + length, size + 1 - length};
 
-		got = preadv2(fd, &rest, 1, (off_t)length, cached ? RWF_NOWAIT : 0);
-		if (got < 0 && errno == EINTR)
-			got = 1;
-		else if (got > 0)
+		got = read_some(fd, &rest, length, cached);
+		if (got > 0)
 			length += (uint64_t)got;
 	}
 	if (got >= 0 && length == size) {
@@ -82,9 +98,7 @@ static int read_content(int fd, uint64_t size, bool cached, char **ret_content)
 		return 0;
 	}
 	free(content);
-	if (got >= 0)
-		return -ENODATA;
-	return cached && errno == EOPNOTSUPP ? -EAGAIN : -errno;
+	return got < 0 ? (int)got : -ENODATA;
 }
 
 /* Takes the descriptor of a regular file over; answers as load_file does. */

@@ -228,9 +228,9 @@ def compare(options, servers, size):
 def verdict(aim, ratio):
     if aim is None:
         return ""
-    if ratio["median"] <= aim:
+    if ratio["high"] <= aim:
         return "met"
-    return "met within the noise" if ratio["low"] <= aim else "missed"
+    return "missed" if ratio["low"] > aim else "cannot tell"
 
 
 def print_result(it):

@@ -76,6 +76,10 @@ CONTRAST = """
 """
 
 FIRST_WORDS = "document.querySelector('h2 + p').textContent"
+SECOND_WORDS = "document.querySelector('h2 + p + p').textContent"
+
+# Elements that the page does not have by itself.
+STRANGE = "[...document.querySelectorAll('img, script, [onerror]')].map(e => e.outerHTML)"
 
 
 class Browser:
@@ -134,7 +138,7 @@ class Browser:
             self.call("Browser.close")
         except (OSError, EOFError, RuntimeError):
             self.process.kill()
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=120)
         shutil.rmtree(self.profile, ignore_errors=True)
 
 
@@ -217,8 +221,11 @@ def main():
         case("there are pictures",
              "" if page.value("document.querySelectorAll('svg').length") >= 16 else "too few")
         words = page.value(FIRST_WORDS)
-        case("the verdict comes first, in words",
+        case("a warning comes first", "" if words.startswith("WARNING: the load") else words)
+        words = page.value(SECOND_WORDS)
+        case("and then the verdict, in words",
              "" if words.startswith("On this machine, for these loads:") else words)
+        case("what a result names is text", page.value(STRANGE))
     finally:
         browser.end()
     print(f"1..{CASES}")

@@ -7,6 +7,10 @@ PEERS = ["sluice", "sluice-epoll", "gather", "send", "libuv", "asio-epoll", "asi
          "ring-naive", "ring", "dotnet-send", "dotnet-list", "a-peer-with-a-very-long-name-"]
 
 
+# If the page did not escape it, a browser would fetch it.
+EVIL = "<img src=//x>\"'&"
+
+
 def metric(base, rounds=10):
     return {"samples_ns": [int(base * (1 + i % 5 / 20)) for i in range(rounds)]}
 
@@ -24,7 +28,7 @@ def peer(place, name, cost, latency):
 
 
 def scenario(name, title, factor, family=None, x=0, latency=False):
-    result = {"name": name, "title": title, "unit": "record", "receiver": "discards",
+    result = {"name": name, "title": title, "unit": EVIL, "receiver": f"x{EVIL}",
               "headline": "cpu" if latency else "wall", "judged": ["wall", "cpu"],
               "peers": [peer(place, peer_name, factor * (1 + place), latency)
                         for place, peer_name in enumerate(PEERS)],
@@ -42,16 +46,17 @@ def main():
                            "sockets", x) for x in (64, 1000, 10000)]
     scenarios += [scenario(f"file-{x}", f"a file of {x} KiB", 100 * x, "file", x)
                   for x in (1, 64, 1024, 65536)]
+    scenarios.append(scenario(f"odd {EVIL}", f"odd {EVIL}", 1000))
     scenarios.append(scenario("echo-64", "a question and its answer", 4000, latency=True))
     print(json.dumps({
         "sluice_bench": 1,
         "conditions": {"date": "2026-01-01T00:00:00Z", "kernel": "6.18.0-rc1-with-a-long-name",
                        "cpu": "A processor with a long name @ 2.00GHz", "cpus": "2",
-                       "backend": "uring", "sluice": "0.1.0",
+                       "backend": "uring", "sluice": "0.1.0", "load_before": "9.5", EVIL: EVIL,
                        "capabilities": "ring " + "single-issuer-defer-taskrun-" * 8},
         "method": {"sittings": 2, "rounds": 5, "slice_ns": 8e6, "nap_us": 0, "against_itself": 0},
         "scenarios": scenarios,
-        "missing": [{"name": "engines", "reason": "one core"}],
+        "missing": [{"name": f"engines {EVIL}", "reason": f"one core {EVIL}"}],
     }))
 
 

@@ -270,28 +270,90 @@ Test(bench_pure, what_has_no_peer_in_common_is_not_compared)
 	free_scenario(&after);
 }
 
-Test(bench_pure, an_aim_is_met_by_the_worst_of_its_metrics)
+/* What write leaves in a file, as a string to be freed. */
+static char *written(const struct result *result, void (*write)(const struct result *, FILE *))
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&text, &size);
+
+	write(result, file);
+	fclose(file);
+	return text;
+}
+
+Test(bench_pure, an_aim_is_met_or_missed_by_whole_intervals_and_by_the_worst_of_its_metrics)
 {
 	static const struct {
 		struct interval wall, cpu;
 		enum outcome outcome;
+		const char *words;
 	} cases[] = {
-		{{0.9, 0.8, 1.0, 0}, {0.9, 0.8, 1.0, 0}, OUTCOME_MET},
-		{{0.9, 0.8, 1.0, 0}, {1.1, 0.9, 1.2, 0}, OUTCOME_WITHIN_NOISE},
-		{{1.1, 1.05, 1.2, 0}, {0.9, 0.8, 1.0, 0}, OUTCOME_MISSED},
+		{{0.9, 0.8, 1.0, 0.95}, {0.9, 0.8, 1.0, 0.95}, OUTCOME_MET, "met"},
+		{{0.9, 0.8, 1.0, 0.95}, {1.1, 0.9, 1.2, 0.95}, OUTCOME_CANNOT_TELL, "cannot tell"},
+		{{0.9, 0.8, 1.0, 0.95}, {0.95, 0.4, 2.9, 0.95}, OUTCOME_CANNOT_TELL, "cannot tell"},
+		{{1.1, 1.05, 1.2, 0.95}, {0.9, 0.8, 1.0, 0.95}, OUTCOME_MISSED, "missed by 0.1"},
+		{{1.1, 1.05, 1.2, 0.95}, {0.95, 0.4, 2.9, 0.95}, OUTCOME_MISSED, "missed by 0.1"},
+		/* Too few rounds for an interval. */
+		{{0.9, 0.9, 0.9, 0}, {0.9, 0.8, 1.0, 0.95}, OUTCOME_CANNOT_TELL, "cannot tell"},
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		const struct result_scenario scenario = {.judged = METRIC_BIT(METRIC_WALL) |
 								   METRIC_BIT(METRIC_CPU)};
 		struct result_peer peer = {.aim = 1};
+		char words[64];
 
 		peer.ratio[METRIC_WALL] = cases[i].wall;
 		peer.ratio[METRIC_CPU] = cases[i].cpu;
 		cr_expect_eq(result_outcome(&scenario, &peer), cases[i].outcome, "%zu", i);
+		words_aim(words, sizeof(words), &scenario, &peer);
+		cr_expect_str_eq(words, cases[i].words, "%zu: %s", i, words);
 		peer.aim = 0;
 		cr_expect_eq(result_outcome(&scenario, &peer), OUTCOME_NO_AIM);
 	}
+}
+
+Test(bench_pure, a_load_beyond_the_cores_before_the_run_is_warned_of)
+{
+	static const struct {
+		const char *load, *cpus;
+		bool warned;
+	} cases[] = {{"0.10", "2", false}, {"2.00", "2", false}, {"2.01", "2", true},
+		     {"31.5", "2", true},  {"", "2", false},     {"9", "", false}};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct result result = {0};
+		char words[WORDS_MAX], *page;
+
+		conditions_add(&result.conditions, "load_before", "%s", cases[i].load);
+		conditions_add(&result.conditions, "cpus", "%s", cases[i].cpus);
+		words_load(words, sizeof(words), &result);
+		cr_expect_eq(strstr(words, "WARNING") != NULL, cases[i].warned, "%zu", i);
+		page = written(&result, html_write);
+		cr_expect_eq(strstr(page, "WARNING") != NULL, cases[i].warned, "%zu", i);
+		free(page);
+	}
+}
+
+Test(bench_pure, a_scenario_that_is_taken_out_leaves_the_others)
+{
+	static const double factors[] = {1, 2, 1};
+	struct result result = {0};
+
+	for (int i = 0; i < 5; i++)
+		make_scenario(result_add_scenario(&result),
+			      (const char *[]){"a", "b", "c", "d", "e"}[i], factors, 0);
+	result_remove_scenario(&result, 1);
+	result_remove_scenario(&result, 3);
+	make_scenario(result_add_scenario(&result), "f", factors, 0);
+	cr_assert_eq(result.scenario_count, 4);
+	cr_expect_not_null(result_find(&result, "a"));
+	cr_expect_null(result_find(&result, "b"));
+	cr_expect_str_eq(result.scenarios[1].name, "c");
+	cr_expect_str_eq(result.scenarios[2].name, "d");
+	cr_expect_str_eq(result.scenarios[3].name, "f");
+	result_free(&result);
 }
 
 Test(bench_pure, words_say_who_is_ahead_and_when_nobody_can_tell)
@@ -369,18 +431,6 @@ Test(bench_pure, times_have_the_unit_that_reads_best)
 	}
 }
 
-/* What write leaves in a file, as a string to be freed. */
-static char *written(const struct result *result, void (*write)(const struct result *, FILE *))
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *file = open_memstream(&text, &size);
-
-	write(result, file);
-	fclose(file);
-	return text;
-}
-
 static void make_result(struct result *result)
 {
 	static const double factors[] = {1, 2, 1.01};
@@ -435,6 +485,43 @@ Test(bench_pure, a_page_escapes_what_it_shows_and_needs_nothing_from_outside)
 	cr_expect_null(strstr(page, "http"));
 	cr_expect_null(strstr(page, "<script"));
 	cr_expect_lt(strstr(page, "The verdict") - page, strstr(page, "<svg") - page);
+	free(page);
+	result_free(&result);
+}
+
+/* Every text that a result has, from whatever file it was read. */
+Test(bench_pure, a_page_escapes_every_text_of_a_result)
+{
+	static const char evil[] = "<\"'&>x y";
+	struct result result;
+	struct result_scenario *scenario;
+	char *page;
+
+	make_result(&result);
+	result.conditions = (struct conditions){0};
+	conditions_add(&result.conditions, evil, "%s", evil);
+	conditions_add(&result.conditions, "date", "%s", evil);
+	conditions_add(&result.conditions, "cpu", "%s", evil);
+	scenario = &result.scenarios[0];
+	snprintf(scenario->name, sizeof(scenario->name), "%s", evil);
+	snprintf(scenario->title, sizeof(scenario->title), "%s", evil);
+	snprintf(scenario->unit, sizeof(scenario->unit), "%s", evil);
+	snprintf(scenario->receiver, sizeof(scenario->receiver), "%s", evil);
+	for (size_t i = 0; i < scenario->peer_count; i++) {
+		struct result_peer *peer = &scenario->peers[i];
+
+		snprintf(peer->name, sizeof(peer->name), "%s", evil);
+		snprintf(peer->title, sizeof(peer->title), "%s", evil);
+		snprintf(peer->note, sizeof(peer->note), "%s", evil);
+	}
+	result_add_missing(&scenario->missing, evil, evil);
+	result_add_missing(&result.missing, evil, evil);
+	page = written(&result, html_write);
+	cr_expect_null(strstr(page, "<\"'"));
+	cr_expect_null(strstr(page, "\"'&"));
+	cr_expect_null(strstr(page, "'&>"));
+	cr_expect(strstr(page, "&lt;&quot;'&amp;&gt;x y"));
+	cr_expect(strstr(page, "<section id=\"_3c_22_27_26_3ex_20y\">"));
 	free(page);
 	result_free(&result);
 }

@@ -33,10 +33,10 @@ static void put_value(const struct result_scenario *scenario, const struct resul
 
 static void put_description(const struct result_scenario *scenario, FILE *file)
 {
-	fprintf(file, "<title id=\"t-%s\">", scenario->name);
+	html_picture_title(file, scenario->name);
 	html_text(file, scenario->title);
-	fprintf(file, ": %s of each peer</title>\n<desc id=\"d-%s\">",
-		words_metric(scenario->headline), scenario->name);
+	fprintf(file, ": %s of each peer</title>\n", words_metric(scenario->headline));
+	html_picture_description(file, scenario->name);
 	for (size_t i = 0; i < scenario->peer_count; i++) {
 		html_text(file, scenario->peers[i].title);
 		fputs(": ", file);
@@ -78,8 +78,7 @@ void html_bars(const struct result_scenario *scenario, FILE *file)
 {
 	double scale = WIDTH * 0.9 / most(scenario);
 
-	fprintf(file, "<svg viewBox=\"0 0 %d %zu\" role=\"img\" aria-labelledby=\"t-%s d-%s\">\n",
-		WIDTH, scenario->peer_count * ROW + 2, scenario->name, scenario->name);
+	html_picture(file, WIDTH, scenario->peer_count * ROW + 2, scenario->name);
 	put_description(scenario, file);
 	for (size_t i = 0; i < scenario->peer_count; i++)
 		put_row(scenario, i, scale, file);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "html.h"
 
+#include <ctype.h>
 #include <err.h>
 #include <math.h>
 #include <stdlib.h>
@@ -30,6 +31,42 @@ void html_text(FILE *file, const char *text)
 	}
 }
 
+void html_id(FILE *file, const char *name)
+{
+	for (; *name; name++) {
+		unsigned char c = (unsigned char)*name;
+
+		if (isalnum(c) || c == '-' || c == '.')
+			fputc(c, file);
+		else
+			fprintf(file, "_%02x", c);
+	}
+}
+
+void html_picture(FILE *file, int width, size_t height, const char *name)
+{
+	fprintf(file, "<svg viewBox=\"0 0 %d %zu\" role=\"img\" aria-labelledby=\"t-", width,
+		height);
+	html_id(file, name);
+	fputs(" d-", file);
+	html_id(file, name);
+	fputs("\">\n", file);
+}
+
+void html_picture_title(FILE *file, const char *name)
+{
+	fputs("<title id=\"t-", file);
+	html_id(file, name);
+	fputs("\">", file);
+}
+
+void html_picture_description(FILE *file, const char *name)
+{
+	fputs("<desc id=\"d-", file);
+	html_id(file, name);
+	fputs("\">", file);
+}
+
 static void put_element(FILE *file, const char *tag, const char *attributes, const char *text)
 {
 	if (*text == '\0')
@@ -44,6 +81,8 @@ static void put_verdict(const struct result *result, FILE *file)
 	char words[WORDS_MAX];
 
 	fputs("<h2>The verdict</h2>\n", file);
+	words_load(words, sizeof(words), result);
+	put_element(file, "p", " class=\"verdict\"", words);
 	words_standing(words, sizeof(words), result);
 	put_element(file, "p", " class=\"verdict\"", words);
 	words_backends(words, sizeof(words), result);
@@ -113,7 +152,7 @@ static void put_family(const struct result *result, const char *family, const ch
 		       const char *x_title, FILE *file)
 {
 	struct html_lines lines = {
-		.id = family,
+		.name = family,
 		.title = title,
 		.description = "A curve for each peer, both axes logarithmic.",
 		.x_title = x_title,
@@ -153,16 +192,16 @@ static void put_latency(const struct result *result, const struct result_scenari
 			FILE *file)
 {
 	static const double percents[] = {50, 90, 99, 99.9, 99.99};
-	char id[64];
+	char name[64];
 	struct html_lines lines = {
-		.id = id,
+		.name = name,
 		.title = scenario->title,
 		.description = "Latency of requests by percentile, from when they were due.",
 		.x_title = "percentile of the requests",
 		.lines = room_for_lines(result),
 	};
 
-	snprintf(id, sizeof(id), "latency-%s", scenario->name);
+	snprintf(name, sizeof(name), "latency-%s", scenario->name);
 	for (size_t i = 0; i < sizeof(percents) / sizeof(percents[0]); i++) {
 		struct html_tick *tick = &lines.ticks[lines.tick_count++];
 
@@ -213,13 +252,18 @@ static void put_comparisons(const struct result *result, FILE *file)
 
 		if (scenario->peer_count == 0)
 			continue;
-		fprintf(file, "<section id=\"%s\">\n", scenario->name);
+		fputs("<section id=\"", file);
+		html_id(file, scenario->name);
+		fputs("\">\n", file);
 		put_element(file, "h3", "", scenario->title);
 		words_scenario(words, sizeof(words), scenario);
 		put_element(file, "p", "", words);
 		words_headline(words, sizeof(words), scenario);
-		fprintf(file, "<p class=\"soft\">%s; receiver %s; whisker: 95 %% interval</p>\n",
-			words, scenario->receiver);
+		fputs("<p class=\"soft\">", file);
+		html_text(file, words);
+		fputs("; receiver ", file);
+		html_text(file, scenario->receiver);
+		fputs("; whisker: 95 % interval</p>\n", file);
 		html_bars(scenario, file);
 		fputs("</section>\n", file);
 	}
@@ -340,13 +384,15 @@ static void put_raw(const struct result *result, FILE *file)
 			continue;
 		fputs("<details><summary>", file);
 		html_text(file, scenario->name);
-		fprintf(file,
-			"</summary>\n<div class=\"table\" tabindex=\"0\" role=\"region\" "
-			"aria-label=\"figures of %s\"><table>\n<tr><th>peer</th>"
-			"<th>time, ns</th><th>CPU time, ns</th><th>p99, ns</th>"
-			"<th>time, ours / its</th><th>CPU, ours / its</th><th>p99, ours / its</th>"
-			"<th>system calls</th><th>aim</th></tr>\n",
-			scenario->name);
+		fputs("</summary>\n<div class=\"table\" tabindex=\"0\" role=\"region\" "
+		      "aria-label=\"figures of ",
+		      file);
+		html_text(file, scenario->name);
+		fputs("\"><table>\n<tr><th>peer</th>"
+		      "<th>time, ns</th><th>CPU time, ns</th><th>p99, ns</th>"
+		      "<th>time, ours / its</th><th>CPU, ours / its</th><th>p99, ours / its</th>"
+		      "<th>system calls</th><th>aim</th></tr>\n",
+		      file);
 		for (size_t j = 0; j < scenario->peer_count; j++)
 			put_raw_peer(scenario, &scenario->peers[j], file);
 		fputs("</table></div>\n", file);

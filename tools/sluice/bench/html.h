@@ -13,8 +13,16 @@
 /* Whether the file took it is for the caller to ask. */
 void html_write(const struct result *result, FILE *file);
 
-/* Text between tags, or in an attribute. */
+/* Text between tags, or in an attribute between double quotes. */
 void html_text(FILE *file, const char *text);
+
+/* A name as a part of an id: what an id must not contain is replaced, different names stay so. */
+void html_id(FILE *file, const char *name);
+
+/* Opens the svg element of a picture, which its title and its description label. */
+void html_picture(FILE *file, int width, size_t height, const char *name);
+void html_picture_title(FILE *file, const char *name);
+void html_picture_description(FILE *file, const char *name);
 
 /* All of a style element. */
 void html_style(FILE *file);
@@ -42,7 +50,7 @@ struct html_tick {
 
 /* A picture with curves. Both axes are logarithmic; y are nanoseconds. */
 struct html_lines {
-	const char *id;
+	const char *name; /* of its ids */
 	const char *title;
 	const char *description;
 	const char *x_title;

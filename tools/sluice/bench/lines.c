@@ -184,9 +184,10 @@ static void put_legend(const struct html_lines *lines, FILE *file)
 
 static void put_description(const struct html_lines *lines, FILE *file)
 {
-	fprintf(file, "<title id=\"t-%s\">", lines->id);
+	html_picture_title(file, lines->name);
 	html_text(file, lines->title);
-	fprintf(file, "</title>\n<desc id=\"d-%s\">", lines->id);
+	fputs("</title>\n", file);
+	html_picture_description(file, lines->name);
 	html_text(file, lines->description);
 	for (size_t i = 0; i < lines->line_count; i++) {
 		const struct html_line *line = &lines->lines[i];
@@ -207,8 +208,7 @@ void html_lines(const struct html_lines *lines, FILE *file)
 {
 	struct frame frame = frame_of(lines);
 
-	fprintf(file, "<svg viewBox=\"0 0 %d %zu\" role=\"img\" aria-labelledby=\"t-%s d-%s\">\n",
-		WIDTH, LEGEND + LEGEND_ROW * legend_rows(lines), lines->id, lines->id);
+	html_picture(file, WIDTH, LEGEND + LEGEND_ROW * legend_rows(lines), lines->name);
 	put_description(lines, file);
 	put_y_axis(&frame, file);
 	put_x_axis(lines, &frame, file);

@@ -118,6 +118,15 @@ const char *metric_name(enum metric metric)
 	return names[metric];
 }
 
+static enum outcome outcome_of(const struct interval *ratio, double aim)
+{
+	if (ratio->confidence < RESULT_CONFIDENCE)
+		return OUTCOME_CANNOT_TELL;
+	return ratio->high <= aim ? OUTCOME_MET
+	       : ratio->low > aim ? OUTCOME_MISSED
+				  : OUTCOME_CANNOT_TELL;
+}
+
 enum outcome result_outcome(const struct result_scenario *scenario, const struct result_peer *peer)
 {
 	enum outcome worst = OUTCOME_MET;
@@ -125,10 +134,7 @@ enum outcome result_outcome(const struct result_scenario *scenario, const struct
 	if (peer->aim <= 0)
 		return OUTCOME_NO_AIM;
 	for (int metric = 0; metric < METRICS; metric++) {
-		const struct interval *ratio = &peer->ratio[metric];
-		enum outcome outcome = ratio->median <= peer->aim ? OUTCOME_MET
-				       : ratio->low <= peer->aim  ? OUTCOME_WITHIN_NOISE
-								  : OUTCOME_MISSED;
+		enum outcome outcome = outcome_of(&peer->ratio[metric], peer->aim);
 
 		if ((scenario->judged & METRIC_BIT(metric)) && outcome > worst)
 			worst = outcome;
@@ -164,16 +170,26 @@ bool result_is_foreign(const struct result_peer *peer)
 	return strncmp(peer->name, ours, strlen(ours)) != 0;
 }
 
+static void free_scenario(struct result_scenario *scenario)
+{
+	for (size_t i = 0; i < scenario->peer_count; i++)
+		free(scenario->peers[i].samples);
+	free(scenario->peers);
+	free(scenario->missing.all);
+}
+
+void result_remove_scenario(struct result *result, size_t index)
+{
+	free_scenario(&result->scenarios[index]);
+	result->scenario_count--;
+	memmove(&result->scenarios[index], &result->scenarios[index + 1],
+		(result->scenario_count - index) * sizeof(*result->scenarios));
+}
+
 void result_free(struct result *result)
 {
-	for (size_t i = 0; i < result->scenario_count; i++) {
-		struct result_scenario *scenario = &result->scenarios[i];
-
-		for (size_t j = 0; j < scenario->peer_count; j++)
-			free(scenario->peers[j].samples);
-		free(scenario->peers);
-		free(scenario->missing.all);
-	}
+	for (size_t i = 0; i < result->scenario_count; i++)
+		free_scenario(&result->scenarios[i]);
 	free(result->scenarios);
 	free(result->missing.all);
 	*result = (struct result){0};

@@ -36,6 +36,9 @@ struct result_point {
 
 #define RESULT_POINTS 24
 
+/* An interval with less says nothing: there were too few rounds. */
+#define RESULT_CONFIDENCE 0.9
+
 struct result_peer {
 	char name[32];
 	char title[64];
@@ -99,6 +102,9 @@ struct result_peer *result_add_peer(struct result_scenario *scenario);
 void result_add_sample(struct result_peer *peer, const struct result_sample *sample);
 void result_add_missing(struct result_missing_list *list, const char *name, const char *reason);
 
+/* Takes out the scenario of that index. */
+void result_remove_scenario(struct result *result, size_t index);
+
 /*
  * Costs and ratios of all peers; those of the same round are compared. Peers that have not as
  * many as ours are taken out.
@@ -108,12 +114,12 @@ void result_evaluate(struct result_scenario *scenario);
 /* "cpu" */
 const char *metric_name(enum metric metric);
 
-/* How an aim is met, by the worst of the metrics it holds for. */
+/* Whether an aim is met, by the worst of the metrics it holds for. */
 enum outcome {
 	OUTCOME_NO_AIM,
-	OUTCOME_MET,
-	OUTCOME_WITHIN_NOISE, /* the lower end of the interval meets it */
-	OUTCOME_MISSED
+	OUTCOME_MET,         /* by the whole interval */
+	OUTCOME_CANNOT_TELL, /* the interval includes the aim, or there are too few rounds */
+	OUTCOME_MISSED       /* by the whole interval */
 };
 
 enum outcome result_outcome(const struct result_scenario *scenario, const struct result_peer *peer);

@@ -31,6 +31,15 @@ static void print_wrapped(const char *text, const char *indent)
 	putchar('\n');
 }
 
+static void print_load(const struct result *result)
+{
+	char words[WORDS_MAX];
+
+	words_load(words, sizeof(words), result);
+	if (*words)
+		print_wrapped(words, "");
+}
+
 void table_print_conditions(const struct result *result)
 {
 	const struct result_method *method = &result->method;
@@ -46,6 +55,7 @@ void table_print_conditions(const struct result *result)
 	if (method->nap_us > 0)
 		printf("%-22s the receiver sleeps for %.0f us after each look\n", "",
 		       method->nap_us);
+	print_load(result);
 	printf("\nFigures are medians, in brackets the interval that holds the true median with 95 %% "
 	       "probability.\nA ratio below 1 says that ours takes less.\n\n");
 }
@@ -173,6 +183,7 @@ void table_print_end(const struct result *result)
 	char words[WORDS_MAX];
 
 	print_missing(result);
+	print_load(result);
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		all[i](words, sizeof(words), result);
 		if (*words)

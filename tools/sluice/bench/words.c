@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What a socket's luck can do, whatever the interval of the rounds says. */
@@ -62,7 +63,7 @@ void words_headline(char *text, size_t size, const struct result_scenario *scena
 int words_order(const struct interval *ratio)
 {
 	/* Too few rounds to tell anything. */
-	if (ratio->confidence < 0.9)
+	if (ratio->confidence < RESULT_CONFIDENCE)
 		return 0;
 	if (ratio->high < 1 && ratio->median < 1 - LEVEL)
 		return -1;
@@ -74,7 +75,7 @@ int words_order(const struct interval *ratio)
 /* An interval that could hide anything that matters. */
 static bool is_noisy(const struct interval *ratio)
 {
-	return ratio->high > 1.2 * ratio->low || ratio->confidence < 0.9;
+	return ratio->high > 1.2 * ratio->low || ratio->confidence < RESULT_CONFIDENCE;
 }
 
 static const struct interval *headline(const struct result_scenario *scenario,
@@ -312,6 +313,19 @@ void words_growth(char *text, size_t size, const struct result *result)
 		append(text, size, ", what caches do included.");
 }
 
+void words_load(char *text, size_t size, const struct result *result)
+{
+	double load = strtod(conditions_value(&result->conditions, "load_before"), NULL);
+	double cpus = strtod(conditions_value(&result->conditions, "cpus"), NULL);
+
+	text[0] = '\0';
+	if (cpus > 0 && load > cpus)
+		append(text, size,
+		       "WARNING: the load before the run was %.1f, more than the %.0f core%s of this "
+		       "machine: other programs disturbed what was measured.",
+		       load, cpus, cpus > 1 ? "s" : "");
+}
+
 void words_aims(char *text, size_t size, const struct result *result)
 {
 	size_t counts[OUTCOME_MISSED + 1] = {0}, aims = 0;
@@ -329,10 +343,10 @@ void words_aims(char *text, size_t size, const struct result *result)
 	}
 	if (aims > 0)
 		append(text, size,
-		       "Of the project's %zu aims measured here, %zu are met, %zu within the noise, "
-		       "and %zu missed.",
-		       aims, counts[OUTCOME_MET], counts[OUTCOME_WITHIN_NOISE],
-		       counts[OUTCOME_MISSED]);
+		       "Of the project's %zu aims measured here, %zu are met and %zu missed; "
+		       "for %zu the noise is too large to tell.",
+		       aims, counts[OUTCOME_MET], counts[OUTCOME_MISSED],
+		       counts[OUTCOME_CANNOT_TELL]);
 }
 
 /* By how much the worst of the metrics misses. */
@@ -357,8 +371,8 @@ void words_aim(char *text, size_t size, const struct result_scenario *scenario,
 	case OUTCOME_MET:
 		append(text, size, "met");
 		break;
-	case OUTCOME_WITHIN_NOISE:
-		append(text, size, "met within the noise");
+	case OUTCOME_CANNOT_TELL:
+		append(text, size, "cannot tell");
 		break;
 	case OUTCOME_MISSED:
 		append(text, size, "missed by %.2g", distance(scenario, peer));

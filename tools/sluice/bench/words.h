@@ -25,10 +25,13 @@ void words_backends(char *text, size_t size, const struct result *result);
 void words_growth(char *text, size_t size, const struct result *result);
 void words_aims(char *text, size_t size, const struct result *result);
 
+/* A warning that the machine was busy before the run, or "". */
+void words_load(char *text, size_t size, const struct result *result);
+
 /* Ours against one other: < 0 ahead, 0 level, > 0 behind. */
 int words_order(const struct interval *ratio);
 
-/* "met", "missed by 0.04" */
+/* "met", "missed by 0.04", "cannot tell" */
 void words_aim(char *text, size_t size, const struct result_scenario *scenario,
 	       const struct result_peer *peer);
 

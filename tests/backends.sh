@@ -130,7 +130,7 @@ blocked() {
 asked_for() {
 	local output code
 
-	output=$(timeout 20 "$SLUICE_COMMAND" serve --port=0 --backend=uring "$root" 2>&1)
+	output=$(timeout "$patience" "$SLUICE_COMMAND" serve --port=0 --backend=uring "$root" 2>&1)
 	code=$?
 	equal 1 "$code" && matches '(--backend=auto|ulimit)' "$output"
 }
@@ -138,7 +138,7 @@ asked_for() {
 probed() {
 	local output
 
-	output=$(timeout 20 "$SLUICE_COMMAND" probe 2>&1) && matches 'epoll' "$output"
+	output=$(timeout "$patience" "$SLUICE_COMMAND" probe 2>&1) && matches 'epoll' "$output"
 }
 
 for error in EPERM ENOSYS; do

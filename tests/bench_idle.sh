@@ -5,6 +5,7 @@ set -u
 
 : "${SLUICE_COMMAND:?the path of the command}"
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/patience.sh"
 build=$(cd "$(dirname "$SLUICE_COMMAND")/.." && pwd)
 cases=0
 work=$(mktemp -d) || exit 1
@@ -24,7 +25,7 @@ check() {
 }
 
 measures() {
-	SLUICE_BENCH_DOTNET=/nowhere timeout 100 "$here/../bench/idle.py" --build="$build" --runs=1 \
+	SLUICE_BENCH_DOTNET=/nowhere timeout "$patience" "$here/../bench/idle.py" --build="$build" --runs=1 \
 		--connections=400 --json="$work/idle.json" sluice sluice-epoll kestrel \
 		>"$work/said" 2>&1 || {
 		cat "$work/said"

@@ -6,6 +6,7 @@ set -u
 
 : "${SLUICE_COMMAND:?the path of the command}"
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/patience.sh"
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
@@ -16,9 +17,9 @@ browser=$(command -v chromium || command -v chromium-browser || command -v googl
 }
 
 if python3 "$here/bench_page_result.py" >"$work/result.json" &&
-	timeout 60 "$SLUICE_COMMAND" bench --from="$work/result.json" --html="$work/page.html" \
+	timeout "$patience" "$SLUICE_COMMAND" bench --from="$work/result.json" --html="$work/page.html" \
 		>"$work/said" 2>&1; then
-	timeout 150 python3 "$here/bench_page.py" "$browser" "$work/page.html"
+	timeout "$patience" python3 "$here/bench_page.py" "$browser" "$work/page.html"
 else
 	sed 's/^/# /' "$work/said"
 	echo 'Bail out! there is no page'

@@ -295,7 +295,7 @@ static void play(uint64_t number, bool owner, bool with_options)
 	struct sender *senders = calloc(THREADS, sizeof *senders);
 
 	check(senders != NULL);
-	alarm(100);
+	alarm(240);
 	scene_begin(&scene, number, with_options);
 	for (unsigned i = 0; i < THREADS; i++) {
 		senders[i].scene = &scene;

@@ -34,7 +34,7 @@ start_serving() {
 # fetch FILE: takes all that a connection brings, up to its end.
 fetch() {
 	exec 3<>"/dev/tcp/127.0.0.1/$port" || return 1
-	timeout 60 cat <&3 >"$1"
+	timeout "$patience" cat <&3 >"$1"
 	exec 3>&-
 }
 
@@ -81,7 +81,7 @@ stops() { # SIGNAL
 tells_both() {
 	local said
 	listen || return 1
-	said=$(timeout 60 "$begin_send_error" 127.0.0.1 "$port") || return 1
+	said=$(timeout "$patience" "$begin_send_error" 127.0.0.1 "$port") || return 1
 	wait "$peer" || return 1
 	printf 'Hello from begin_send_error\n' | cmp - "$work/received" || return 1
 	[ "$said" = $'Success, 28 bytes\nShutdown, no result' ] || {
@@ -93,7 +93,7 @@ tells_both() {
 sends_file() { # FILE
 	local said
 	listen || return 1
-	said=$(timeout 60 "$end_send_file" "$1" 127.0.0.1 "$port") || return 1
+	said=$(timeout "$patience" "$end_send_file" "$1" 127.0.0.1 "$port") || return 1
 	wait "$peer" || return 1
 	cmp "$1" "$work/received" || return 1
 	[ "$said" = "Success, $(stat -c %s "$1") bytes" ] || {

@@ -3,6 +3,7 @@
 set -u
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/patience.sh"
 cases=0
 work=$(mktemp -d) || exit 1
 server=
@@ -33,7 +34,7 @@ plan() {
 
 # wait_for FILE PATTERN: until some line of the file matches; prints it.
 wait_for() {
-	for _ in $(seq 400); do
+	for _ in $(seq $((patience * 20))); do
 		grep -m 1 -E "$2" "$1" 2>/dev/null && return
 		sleep 0.05
 	done
@@ -55,7 +56,7 @@ arrives() {
 	shift
 
 	listen || return 1
-	said=$(timeout 60 "$@" 127.0.0.1 "$port") || return 1
+	said=$(timeout "$patience" "$@" 127.0.0.1 "$port") || return 1
 	wait "$peer" || return 1
 	printf '%s\n' "$text" | cmp - "$work/received" || return 1
 	[ "$said" = "Success, $((${#text} + 1)) bytes" ] || {
@@ -69,7 +70,7 @@ fails() {
 	local code=$1 pattern=$2 said status=0
 	shift 2
 
-	said=$(timeout 60 "$@" 2>&1) || status=$?
+	said=$(timeout "$patience" "$@" 2>&1) || status=$?
 	[ "$status" -eq "$code" ] && [[ $said =~ $pattern ]] || {
 		printf 'exit code %d: %s\n' "$status" "$said"
 		return 1

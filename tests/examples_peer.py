@@ -9,12 +9,12 @@ import sys
 
 port_file, received_file = sys.argv[1:]
 with socket.create_server(('127.0.0.1', 0)) as listener:
-    listener.settimeout(60)
+    listener.settimeout(120)
     with open(port_file, 'w', encoding='ascii') as file:
         file.write('%d\n' % listener.getsockname()[1])
     connection, _ = listener.accept()
 with connection, open(received_file, 'wb') as file:
-    connection.settimeout(60)
+    connection.settimeout(120)
     while True:
         data = connection.recv(65536)
         if not data:

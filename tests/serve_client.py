@@ -6,6 +6,7 @@ import sys
 import time
 
 PORT = int(sys.argv[1])
+PATIENCE = 120
 GET = b"GET /hello.txt HTTP/1.1\r\nHost: h\r\n\r\n"
 LARGE = b"GET /large.bin HTTP/1.1\r\nHost: h\r\n\r\n"
 LARGE_BYTES = 64 << 20
@@ -15,7 +16,7 @@ def connect(receive_bytes=0):
     client = socket.socket()
     if receive_bytes:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-    client.settimeout(20)
+    client.settimeout(PATIENCE)
     client.connect(("127.0.0.1", PORT))
     return client
 
@@ -113,7 +114,7 @@ def too_many(most):
     assert data.startswith(b"HTTP/1.1 503"), data[:100]
     assert b"Retry-After" in data
     clients.pop().close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         again = connect()
         again.sendall(GET)
@@ -138,7 +139,7 @@ def hold():
     client.sendall(LARGE)
     client.recv(1000)
     print("holding", flush=True)
-    time.sleep(30)
+    time.sleep(10 * PATIENCE)
 
 
 globals()[sys.argv[2]](*sys.argv[3:])

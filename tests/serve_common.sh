@@ -12,6 +12,7 @@ root=$work/root
 mkdir "$root"
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/patience.sh"
 
 finish() {
 	[ -z "$server" ] || kill -KILL "$server" 2>/dev/null
@@ -64,7 +65,7 @@ start_server() {
 	"$SLUICE_COMMAND" serve --port=0 --backend="$backend" "$@" "$root" \
 		>"$work/start" 2>"$work/errors" &
 	server=$!
-	for _ in $(seq 200); do
+	for _ in $(seq $((patience * 20))); do
 		url=$(sed -n 's/^Serving .* at \(http:[^ ]*\)\/ with .*/\1/p' "$work/start")
 		[ -z "$url" ] || break
 		kill -0 "$server" 2>/dev/null || break
@@ -94,7 +95,7 @@ stop_server() {
 get() {
 	local path=$1
 	shift
-	curl -sS --path-as-is --max-time 60 "$@" "$url$path"
+	curl -sS --path-as-is --max-time "$patience" "$@" "$url$path"
 }
 
 # status PATH OPTION...: the status alone.
@@ -133,7 +134,7 @@ settled_descriptors() {
 
 # descriptors_fall_to MOST: the server closes what clients have left, in its own time.
 descriptors_fall_to() {
-	for _ in $(seq 300); do
+	for _ in $(seq $((patience * 10))); do
 		[ "$(open_descriptors)" -gt "$1" ] || return 0
 		sleep 0.1
 	done

@@ -12,7 +12,7 @@ count = 0
 
 
 def connect():
-    client = socket.create_connection(("127.0.0.1", PORT), timeout=20)
+    client = socket.create_connection(("127.0.0.1", PORT), timeout=120)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return client
 

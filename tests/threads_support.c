@@ -47,7 +47,7 @@ int run_tests(const struct thread_test *tests, size_t count)
 			printf("ok %zu - %s # SKIP %s\n", number, running, tests[number - 1].skip);
 			continue;
 		}
-		alarm(60);
+		alarm(240);
 		tests[number - 1].run();
 		printf("ok %zu - %s\n", number, running);
 	}

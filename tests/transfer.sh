@@ -164,7 +164,7 @@ check 'with the reason' says 'refused' "$work/sent-errors"
 receives() {
 	local wanted=$1 code=0
 	shift
-	timeout 10 "$SLUICE_COMMAND" receive "$@" || code=$?
+	timeout "$patience" "$SLUICE_COMMAND" receive "$@" || code=$?
 	equal "$wanted" "$code"
 }
 check 'a receiver without a port' receives 2

@@ -63,16 +63,16 @@ check 'a link into nowhere exists, too' sent 4 "$files/dangling" "127.0.0.1:$por
 check 'and nothing is made behind it' equal missing "$([ -e "$work/nowhere" ] || echo missing)"
 
 # Two at once.
-timeout 60 "$SLUICE_COMMAND" receive --output="$root" --port=0 >"$work/second" 2>&1 &
+timeout "$patience" "$SLUICE_COMMAND" receive --output="$root" --port=0 >"$work/second" 2>&1 &
 second=$!
-for _ in $(seq 200); do
+for _ in $(seq $((patience * 20))); do
 	other=$(sed -n '1s/^Receiving into .*:\([0-9]*\) with .*/\1/p' "$work/second")
 	[ -z "$other" ] || break
 	sleep 0.05
 done
-timeout 60 python3 "$here/transfer_raw.py" "$other" hold "$files/trap" >"$work/held" &
+timeout "$patience" python3 "$here/transfer_raw.py" "$other" hold "$files/trap" >"$work/held" &
 holder=$!
-for _ in $(seq 200); do
+for _ in $(seq $((patience * 20))); do
 	grep -q held "$work/held" && break
 	sleep 0.05
 done

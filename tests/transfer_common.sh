@@ -13,7 +13,7 @@ start_receiver() {
 		>"$work/start" 2>"$work/errors" &
 	server=$!
 	port=
-	for _ in $(seq 200); do
+	for _ in $(seq $((patience * 20))); do
 		port=$(sed -n '1s/^Receiving into .*:\([0-9]*\) with .*/\1/p' "$work/start")
 		[ -z "$port" ] || break
 		kill -0 "$server" 2>/dev/null || break
@@ -41,7 +41,7 @@ end_receiver() {
 sent() {
 	local wanted=$1 code=0
 	shift
-	timeout 100 "$SLUICE_COMMAND" send --backend="$backend" "$@" >"$work/sent" 2>"$work/sent-errors" ||
+	timeout "$patience" "$SLUICE_COMMAND" send --backend="$backend" "$@" >"$work/sent" 2>"$work/sent-errors" ||
 		code=$?
 	equal "$wanted" "$code" || {
 		cat "$work/sent" "$work/sent-errors"
@@ -51,7 +51,7 @@ sent() {
 
 # raw CASE [ARGUMENT]: the answers, in one line.
 raw() {
-	timeout 100 python3 "$here/transfer_raw.py" "$port" "$@" | tr '\n' ' '
+	timeout "$patience" python3 "$here/transfer_raw.py" "$port" "$@" | tr '\n' ' '
 }
 
 # same NAME...: these arrived as they were.

@@ -34,7 +34,7 @@ def end(size):
 class Peer:
     def __init__(self, connection):
         self.connection = connection
-        self.connection.settimeout(20)
+        self.connection.settimeout(120)
 
     def send(self, *parts):
         self.connection.sendall(b"".join(parts))
@@ -113,7 +113,7 @@ def hold(port, path):
     peer.show()
     peer.send(data(0, len(contents)), contents[: len(contents) // 2])
     print("held", flush=True)
-    peer.connection.settimeout(60)
+    peer.connection.settimeout(120)
     peer.show()
 
 

@@ -60,9 +60,9 @@ stop_server
 # A receiver that is killed.
 killed() {
 	start_receiver
-	timeout 60 python3 "$here/transfer_raw.py" "$port" hold "$files/other" >"$work/held" &
+	timeout "$patience" python3 "$here/transfer_raw.py" "$port" hold "$files/other" >"$work/held" &
 	local holder=$!
-	for _ in $(seq 200); do
+	for _ in $(seq $((patience * 20))); do
 		[ "$(find "$root" -name '.sluice-*.part' -size 10000000c | wc -l)" -eq 1 ] && break
 		sleep 0.05
 	done
@@ -87,11 +87,14 @@ standing_still() {
 		says 'nothing has moved for too long' "$work/sent-errors"
 }
 check 'a receiver that stands still is given up' standing_still
+connected() { # state 01 in the kernel's table of connections
+	grep -qE "^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:$(printf %04X "$port") 01 " /proc/net/tcp
+}
 goes() {
 	"$SLUICE_COMMAND" send --backend="$backend" "$files/large" "$files/other" "127.0.0.1:$port" \
 		>"$work/sent" 2>"$work/sent-errors" &
 	local sender=$! code=0
-	sleep 0.5
+	await connected
 	kill -KILL "$server"
 	wait "$server" 2>/dev/null
 	server=
@@ -101,9 +104,9 @@ goes() {
 check 'a receiver that goes in the middle is missed' goes
 start_receiver --once
 stopped() {
-	timeout 60 python3 "$here/transfer_raw.py" "$port" hold "$files/other" >"$work/held" &
+	timeout "$patience" python3 "$here/transfer_raw.py" "$port" hold "$files/other" >"$work/held" &
 	local holder=$!
-	for _ in $(seq 200); do
+	for _ in $(seq $((patience * 20))); do
 		grep -q held "$work/held" 2>/dev/null && break
 		sleep 0.05
 	done
@@ -124,7 +127,7 @@ no_room() { # ARGUMENT...: to a receiver whose files may have 3 MiB
 			>"$work/start" 2>"$work/errors"
 	) &
 	server=$!
-	for _ in $(seq 200); do
+	for _ in $(seq $((patience * 20))); do
 		port=$(sed -n '1s/^Receiving into .*:\([0-9]*\) with .*/\1/p' "$work/start")
 		[ -z "$port" ] || break
 		sleep 0.05
@@ -158,9 +161,9 @@ stop_server
 # Receivers that lie.
 answered() { # CASE CODE PATTERN
 	: >"$work/port"
-	timeout 60 python3 "$here/transfer_raw.py" 0 answering "$1" >"$work/port" &
+	timeout "$patience" python3 "$here/transfer_raw.py" 0 answering "$1" >"$work/port" &
 	local receiver=$!
-	for _ in $(seq 200); do
+	for _ in $(seq $((patience * 20))); do
 		[ -s "$work/port" ] && break
 		sleep 0.05
 	done

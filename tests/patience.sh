@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+# Sourced by the tests of the command.
+
+# Seconds that a test waits for what should happen at once. meson.build allows a program longer.
+patience=120
+
+# A launcher in front of Python, like those of pyenv, takes longer than many a test.
+PATH=$(python3 -c 'import os, sys; print(os.path.dirname(sys.executable))'):$PATH
+
+# await COMMAND...: repeats it until it succeeds.
+await() {
+	local end=$((SECONDS + patience))
+
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.05
+	done
+}

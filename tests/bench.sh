@@ -7,6 +7,7 @@ set -u
 : "${SLUICE_COMMAND:?the path of the command}"
 backend=${SLUICE_BACKEND:-uring}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/patience.sh"
 cases=0
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -28,7 +29,7 @@ check() {
 bench() {
 	local code=$1 status=0
 	shift
-	timeout 100 "$SLUICE_COMMAND" bench --backend="$backend" "$@" >"$work/said" 2>&1 || status=$?
+	timeout "$patience" "$SLUICE_COMMAND" bench --backend="$backend" "$@" >"$work/said" 2>&1 || status=$?
 	[ "$status" -eq "$code" ] || {
 		echo "exit code $status"
 		cat "$work/said"
@@ -121,7 +122,7 @@ counted 'and their system calls counted' "$work/http.json" \
 if [ -n "$may_trace" ] && command -v strace >/dev/null; then
 	traced() {
 		# A leak check traces, too.
-		ASAN_OPTIONS=detect_leaks=0 timeout 100 strace -f -e trace=none -e signal=none -o /dev/null "$SLUICE_COMMAND" bench \
+		ASAN_OPTIONS=detect_leaks=0 timeout "$patience" strace -f -e trace=none -e signal=none -o /dev/null "$SLUICE_COMMAND" bench \
 			--backend="$backend" records-1 --sittings=1 --rounds=5 --slice-ms=1 \
 			--peer=send --json="$work/traced.json"
 	}
@@ -146,6 +147,30 @@ check 'unless there are so many' says '^engines-16:|^ +engines-16 +needs 16 core
 check 'a result can be shown again' bench 0 --from="$work/a.json" --html="$work/b.html"
 check 'and where the page is' says "^The report: $work/b.html"
 check 'as the same page' cmp "$work/a.html" "$work/b.html"
+# edited FILE STATEMENTS: the result a.json, changed by statements of Python on the document d.
+edited() {
+	python3 -c '
+import json, sys
+d = json.load(open(sys.argv[1] + "/a.json"))
+s = d["scenarios"]
+exec(sys.argv[3])
+json.dump(d, open(sys.argv[2], "w"))' "$work" "$1" "$2"
+}
+
+edited "$work/renamed.json" 's[0]["name"] = "renamed"'
+edited "$work/more.json" 's.append(dict(s[0], name="another"))'
+edited "$work/lonely.json" 's[0]["peers"] = s[0]["peers"][:1]'
+check 'runs that have nothing in common are no success' bench 1 --from="$work/a.json" \
+	--compare="$work/renamed.json"
+check 'and what is missing is named' says '^ +renamed +MISSING'
+check 'with the number of what was compared' says '0 scenarios compared, 0 slower, 1 missing'
+check 'a scenario that is gone is no success' bench 1 --from="$work/a.json" \
+	--compare="$work/more.json"
+check 'it is named' says '^ +another +MISSING'
+check 'and the others are compared' says '1 scenario compared, 0 slower, 1 missing'
+check 'a scenario without a common peer is no success' bench 1 --from="$work/lonely.json" \
+	--compare="$work/a.json"
+check 'it is named, too' says '^ +records-32 +MISSING: no peer that both runs have'
 check 'with itself compared it is silent' bench 0 --from="$work/a.json" --compare="$work/a.json"
 check 'and says so' says '1 scenario compared, 0 slower'
 
@@ -160,7 +185,13 @@ compares() { # CODE SAYS; somebody else may disturb one run, but not three
 }
 
 check 'a run to compare with' bench 0 "${steady[@]}" --json="$work/before.json"
-check 'the same build once more is silent' compares 0 '1 scenario compared, 0 slower'
+# What a run was not asked for is not missing in it.
+python3 -c '
+import json, sys
+d = json.load(open(sys.argv[1]))
+d["scenarios"].append(dict(d["scenarios"][0], name="records-1"))
+json.dump(d, open(sys.argv[1], "w"))' "$work/before.json"
+check 'the same build once more is silent' compares 0 '1 scenario compared, 0 slower, 0 missing'
 export SLUICE_BENCH_SPIN=10
 check 'a slowdown of 10 % that was built in is found' compares 1 'SLOWER.* 1\.[01][0-9] times'
 unset SLUICE_BENCH_SPIN
@@ -173,15 +204,20 @@ check 'what is missing is listed' bench 0 --list
 check 'with the reason' says "^ +kestrel .*; missing: $no_kestrel"
 check 'a server is measured' bench 0 http-64K --sittings=1 --rounds=5 --slice-ms=2 --peer=kestrel \
 	--json="$work/http.json"
+no_files() {
+	[ -z "$(find "$work" -name 'sluice-bench-*')" ]
+}
 interrupted() {
 	(cd "$work" && exec timeout --signal=INT 0.7 "$SLUICE_COMMAND" bench --backend="$backend" \
 		http-1K --sittings=1000 --peer=sluice-epoll) >/dev/null 2>&1
-	for _ in $(seq 100); do
-		[ -n "$(find "$work" -name 'sluice-bench-*')" ] || return 0
-		sleep 0.1
-	done
+	await no_files && return
 	find "$work"
 	return 1
+}
+interrupted_over() { # FILE
+	timeout --signal=INT 0.7 "$SLUICE_COMMAND" bench --backend="$backend" records-1 \
+		--sittings=1000 --directory="$work" --json="$1" >/dev/null 2>&1
+	[ $? -ne 0 ]
 }
 check 'and a missing one is named, with the reason' says "kestrel +$no_kestrel"
 check 'what is interrupted leaves no files' interrupted
@@ -195,6 +231,24 @@ check 'so are options that exclude each other' bench 2 --quick --full
 check 'a result that is not there is a failure' bench 1 --from="$work/nothing.json"
 echo '{"sluice_bench": 1, "scenarios": [' >"$work/broken.json"
 check 'so is one that is broken' bench 1 --from="$work/broken.json"
+# Measuring a thousand sittings takes longer than this test has.
+check 'a page that cannot be written is noticed first' bench 1 records-1 --sittings=1000 --rounds=1000 \
+	--html=/nowhere/x.html --json="$work/unwritten.json"
+check 'with its name' says '/nowhere/x.html'
+check 'and so is JSON that cannot be written' bench 1 records-1 --sittings=1000 --rounds=1000 \
+	--json=/nowhere/x.json --html="$work/unwritten.html"
+check 'and a result to compare with that is not there' bench 1 records-1 --sittings=1000 \
+	--rounds=1000 --compare=/nowhere/x.json
+short=(records-1 --sittings=1 --rounds=5 --slice-ms=1 --peer=send)
+check 'a page that fails later is a failure' bench 1 "${short[@]}" --html=/dev/full \
+	--json="$work/kept.json"
+check 'and does not lose the JSON' json "$work/kept.json" 'd["scenarios"][0]["name"] == "records-1"'
+check 'JSON that fails later is a failure' bench 1 "${short[@]}" --json=/dev/full \
+	--html="$work/kept.html"
+check 'and does not lose the page' grep -q '</html>' "$work/kept.html"
+echo old >"$work/old.json"
+check 'a run that is interrupted' interrupted_over "$work/old.json"
+check 'leaves the result that was there' grep -q old "$work/old.json"
 check 'so is a file that cannot be written' bench 1 --from="$work/a.json" --html=/nowhere/x.html
 check 'a full device is a failure' bench 1 --from="$work/a.json" --html=/dev/full
 printf '1..%d\n' "$cases"

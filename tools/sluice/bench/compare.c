@@ -149,28 +149,40 @@ static bool print_together(const struct result *before, const struct result *aft
 	return change.verdict == VERDICT_SLOWER;
 }
 
-size_t compare_print(const struct result *before, const struct result *after)
+/* A scenario that both runs have; whether it has become slower. */
+static bool print_changes(const struct result_scenario *was, const struct result_scenario *is)
 {
-	size_t slower = 0, compared = 0;
+	bool is_slower = false;
+
+	for (int metric = 0; metric < METRICS; metric++) {
+		if (((is->judged | METRIC_BIT(is->headline)) & METRIC_BIT(metric)) &&
+		    print_change(was, is, (enum metric)metric))
+			is_slower = true;
+	}
+	return is_slower;
+}
+
+bool compare_print(const struct result *before, const struct result *after)
+{
+	size_t slower = 0, compared = 0, lost = 0;
 
 	printf("Compared with the run of %s:\n", conditions_value(&before->conditions, "date"));
 	print_differences(before, after);
-	for (size_t i = 0; i < after->scenario_count; i++) {
-		const struct result_scenario *is = &after->scenarios[i];
-		const struct result_scenario *was = result_find(before, is->name);
-		bool is_slower = false;
+	for (size_t i = 0; i < before->scenario_count; i++) {
+		const struct result_scenario *was = &before->scenarios[i];
+		const struct result_scenario *is = result_find(after, was->name);
 
-		if (was == NULL || compare_scenario(was, is, is->headline).peers == 0)
+		if (is == NULL || compare_scenario(was, is, is->headline).peers == 0) {
+			printf("  %-20s MISSING: %s\n", was->name,
+			       is == NULL ? "it was measured before"
+					  : "no peer that both runs have");
+			lost++;
 			continue;
-		compared++;
-		for (int metric = 0; metric < METRICS; metric++) {
-			if (((is->judged | METRIC_BIT(is->headline)) & METRIC_BIT(metric)) &&
-			    print_change(was, is, (enum metric)metric))
-				is_slower = true;
 		}
-		slower += is_slower;
+		compared++;
+		slower += print_changes(was, is);
 	}
-	printf("  %zu scenario%s compared, %zu slower.\n", compared, compared == 1 ? "" : "s",
-	       slower);
-	return slower + print_together(before, after);
+	printf("  %zu scenario%s compared, %zu slower, %zu missing.\n", compared,
+	       compared == 1 ? "" : "s", slower, lost);
+	return !print_together(before, after) && slower == 0 && lost == 0 && compared > 0;
 }

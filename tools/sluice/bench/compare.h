@@ -44,8 +44,10 @@ struct change compare_scenario(const struct result_scenario *before,
 /* All scenarios that both have, by their headlines. */
 struct change compare_together(const struct result *before, const struct result *after);
 
-/* Prints what has changed; answers how many scenarios have become slower, all together
- * counting as one. */
-size_t compare_print(const struct result *before, const struct result *after);
+/*
+ * Prints what has changed. True if all that was measured before could be compared, and nothing has
+ * become slower, neither a scenario nor all of them together.
+ */
+bool compare_print(const struct result *before, const struct result *after);
 
 #endif

@@ -3,10 +3,14 @@
  * `sluice bench`: a program of its own, so that what peers need (libuv, a C++ library) is not
  * loaded by the daemon.
  */
+#include <err.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "compare.h"
@@ -75,19 +79,45 @@ static int load_result(const char *path, struct result *result)
 	return error != NULL ? fail(path, error) : EXIT_OK;
 }
 
-static int save(const char *path, const struct result *result,
-		void (*write)(const struct result *result, FILE *file))
+/* A file that is to be written, opened before anything is measured: that may take minutes. */
+struct output {
+	const char *path; /* NULL: none */
+	int fd;
+};
+
+/* What the file held stays until there is something to replace it. */
+static bool output_open(struct output *output, const char *path)
 {
-	FILE *file = fopen(path, "we");
+	*output = (struct output){.path = path, .fd = -1};
+	if (path == NULL)
+		return true;
+	output->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	if (output->fd < 0)
+		fail(path, strerror(errno));
+	return output->fd >= 0;
+}
+
+/* Whether the file took all of it. Closes it. */
+static bool output_write(struct output *output, const struct result *result,
+			 void (*write)(const struct result *result, FILE *file))
+{
+	FILE *file;
 	int failed;
 
+	/* A pipe or a device has nothing that could be cut off. */
+	if (ftruncate(output->fd, 0) != 0 && errno != EINVAL) {
+		fail(output->path, strerror(errno));
+		return false;
+	}
+	file = fdopen(output->fd, "w");
 	if (file == NULL)
-		return fail(path, strerror(errno));
+		err(EXIT_FAILED, "out of memory");
 	write(result, file);
 	failed = ferror(file);
-	if (fclose(file) != 0 || failed)
-		return fail(path, strerror(errno));
-	return EXIT_OK;
+	if (fclose(file) == 0 && !failed)
+		return true;
+	fail(output->path, strerror(errno));
+	return false;
 }
 
 static void note_conditions(const struct settings *settings, struct result *result)
@@ -143,39 +173,62 @@ static void show(const struct result *result)
 		table_print_scenario(&result->scenarios[i]);
 }
 
-static int compare(const char *path, const struct result *result)
+/* Takes out what this run was not asked for: that it is missing in it is no news. */
+static void keep_wanted(const struct settings *settings, struct result *before)
 {
-	struct result before;
-	size_t slower;
-	int code = load_result(path, &before);
-
-	if (code != EXIT_OK)
-		return code;
-	putchar('\n');
-	slower = compare_print(&before, result);
-	result_free(&before);
-	return slower > 0 ? EXIT_FAILED : EXIT_OK;
+	for (size_t i = before->scenario_count; i-- > 0;) {
+		for (size_t j = 0; j < scenario_count; j++) {
+			if (strcmp(scenarios[j].name, before->scenarios[i].name) != 0)
+				continue;
+			if (!settings_want_scenario(settings, &scenarios[j]))
+				result_remove_scenario(before, i);
+			break;
+		}
+	}
 }
 
-static int conclude(const struct settings *settings, const struct result *result)
+struct outputs {
+	struct output json, html;
+};
+
+/* All that a run needs from the file system, before it measures. */
+static int prepare(const struct settings *settings, struct outputs *outputs, struct result *before)
+{
+	bool opened = output_open(&outputs->json, settings->json_path);
+
+	if (!output_open(&outputs->html, settings->html_path) || !opened)
+		return EXIT_FAILED;
+	return settings->compare_path != NULL ? load_result(settings->compare_path, before)
+					      : EXIT_OK;
+}
+
+/* One output that fails does not lose the other. */
+static int conclude(const struct settings *settings, struct outputs *outputs,
+		    const struct result *before, const struct result *result)
 {
 	int code = EXIT_OK;
 
 	table_print_end(result);
-	if (settings->json_path != NULL)
-		code = save(settings->json_path, result, result_write);
-	if (settings->html_path != NULL && code == EXIT_OK)
-		code = save(settings->html_path, result, html_write);
-	if (settings->html_path != NULL && code == EXIT_OK)
-		printf("The report: %s\n", settings->html_path);
-	if (settings->compare_path != NULL && code == EXIT_OK)
-		code = compare(settings->compare_path, result);
+	if (outputs->json.path != NULL && !output_write(&outputs->json, result, result_write))
+		code = EXIT_FAILED;
+	if (outputs->html.path != NULL) {
+		if (output_write(&outputs->html, result, html_write))
+			printf("The report: %s\n", settings->html_path);
+		else
+			code = EXIT_FAILED;
+	}
+	if (settings->compare_path != NULL) {
+		putchar('\n');
+		if (!compare_print(before, result))
+			code = EXIT_FAILED;
+	}
 	return code;
 }
 
 int main(int argc, char **argv)
 {
-	struct result result = {0};
+	struct result result = {0}, before = {0};
+	struct outputs outputs;
 	struct settings settings;
 	int code = settings_parse(&settings, argc, argv);
 
@@ -183,15 +236,19 @@ int main(int argc, char **argv)
 		return code;
 	if (settings.list)
 		return list(&settings);
-	if (settings.from_path != NULL) {
+	code = prepare(&settings, &outputs, &before);
+	if (code == EXIT_OK && settings.from_path != NULL)
 		code = load_result(settings.from_path, &result);
-		if (code != EXIT_OK)
-			return code;
+	if (code != EXIT_OK)
+		return code;
+	if (settings.from_path != NULL) {
 		show(&result);
 	} else {
+		keep_wanted(&settings, &before);
 		measure_all(&settings, &result);
 	}
-	code = conclude(&settings, &result);
+	code = conclude(&settings, &outputs, &before, &result);
+	result_free(&before);
 	result_free(&result);
 	if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_OK)
 		code = fail("standard output", strerror(errno));

@@ -2,13 +2,17 @@
 #include "transfer-progress.h"
 
 #include <inttypes.h>
+#include <locale.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #define SECOND_NS UINT64_C(1000000000)
-#define BAR_LEAST 10 /* columns; with less room there is none */
+#define DRAW_NS (SECOND_NS / 10) /* how often a bar is drawn */
+#define BAR_LEAST 10             /* columns; with less room there is none */
 #define BAR_MOST 40
 #define NAME_LEAST 12
 
@@ -65,34 +69,87 @@ static unsigned per_cent(uint64_t done, uint64_t total)
 	return (unsigned)((double)done * 100 / (double)total);
 }
 
-/* Columns of a name: bytes that begin a character. */
-static size_t columns_of(const char *name)
-{
-	size_t columns = 0;
+/* ---- columns ---- */
 
-	for (; *name != '\0'; name++)
-		columns += ((unsigned char)*name & 0xc0) != 0x80;
+static locale_t unicode;
+
+/* The locale of the process may know nothing but ASCII. */
+static void open_locale(void)
+{
+	unicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	if (unicode == (locale_t)0)
+		unicode = newlocale(LC_CTYPE_MASK, "en_US.UTF-8", (locale_t)0);
+}
+
+/* Columns of a character on a terminal; if it is not known, the most that it can have. */
+static size_t columns_of_code(uint32_t code)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	locale_t before;
+	int columns = -1;
+
+	if (code < 0x80)
+		return 1;
+	pthread_once(&once, open_locale);
+	if (unicode != (locale_t)0) {
+		before = uselocale(unicode);
+		columns = wcwidth((wchar_t)code);
+		uselocale(before);
+	}
+	if (columns >= 0)
+		return (size_t)columns;
+	return code < 0x1100 ? 1 : 2;
+}
+
+/* The character at the head of UTF-8 that may be shown: its bytes and its columns. */
+static size_t step(const char *name, size_t *ret_columns)
+{
+	const unsigned char *at = (const unsigned char *)name;
+	size_t bytes = 1;
+	uint32_t code = at[0];
+
+	if (code >= 0xc0)
+		code &= code < 0xe0 ? 0x1f : code < 0xf0 ? 0xf : 0x7;
+	while ((at[bytes] & 0xc0) == 0x80)
+		code = code << 6 | (at[bytes++] & 0x3f);
+	*ret_columns = columns_of_code(code);
+	return bytes;
+}
+
+size_t progress_columns(const char *name)
+{
+	size_t columns = 0, part;
+
+	for (; *name != '\0'; columns += part)
+		name += step(name, &part);
 	return columns;
 }
 
-/* So many columns of a name, its end replaced by dots where it is longer. Returns the bytes. */
-static size_t fit_name(char *line, const char *name, size_t columns)
+/*
+ * As many columns of a name at the most, its end replaced by dots where it is longer. Returns the
+ * bytes, and the columns that they have: a wide character may leave one over.
+ */
+static size_t fit_name(char *line, const char *name, size_t columns, size_t *ret_columns)
 {
-	size_t length = 0, used = 0;
-	bool whole = columns_of(name) <= columns;
+	bool whole = progress_columns(name) <= columns;
 	size_t most = whole ? columns : columns - 2;
+	size_t length = 0, used = 0, part;
 
 	while (name[length] != '\0') {
-		used += ((unsigned char)name[length] & 0xc0) != 0x80;
-		if (used > most)
+		size_t bytes = step(name + length, &part);
+
+		if (used + part > most)
 			break;
-		line[length] = name[length];
-		length++;
+		memcpy(line + length, name + length, bytes);
+		used += part;
+		length += bytes;
 	}
 	if (!whole) {
 		memcpy(line + length, "..", 2);
 		length += 2;
+		used += 2;
 	}
+	*ret_columns = used;
 	return length;
 }
 
@@ -135,13 +192,13 @@ void progress_line(char ret_line[PROGRESS_LINE], size_t columns, const char *nam
 		return;
 	}
 	room = columns - behind;
-	named = columns_of(name);
+	named = progress_columns(name);
 	if (named > room)
 		named = room;
 	if (total != UINT64_MAX && room >= NAME_LEAST + 1 + BAR_LEAST &&
 	    named > room - 1 - BAR_LEAST)
 		named = room - 1 - BAR_LEAST;
-	length = fit_name(ret_line, name, named);
+	length = fit_name(ret_line, name, named, &named);
 	room -= named;
 	if (total != UINT64_MAX && room >= 1 + BAR_LEAST) {
 		ret_line[length++] = ' ';
@@ -194,8 +251,9 @@ void progress_show(struct progress *progress, uint64_t done, uint64_t now_ns)
 	char line[PROGRESS_LINE];
 
 	take_rate(progress, done, now_ns);
-	if (!progress->on)
+	if (!progress->on || (progress->shown && now_ns - progress->drawn_ns < DRAW_NS))
 		return;
+	progress->drawn_ns = now_ns;
 	progress_line(line, terminal_columns() - 1, progress->name, done, progress->total,
 		      progress->rate);
 	fprintf(stderr, "\r%s\033[K", line);

@@ -28,6 +28,9 @@ uint64_t progress_left(uint64_t done, uint64_t total, uint64_t rate);
 void progress_line(char ret_line[PROGRESS_LINE], size_t columns, const char *name, uint64_t done,
 		   uint64_t total, uint64_t rate);
 
+/* Columns that a name takes on a terminal. */
+size_t progress_columns(const char *name);
+
 /* ---- the meter ---- */
 
 struct progress {
@@ -37,6 +40,7 @@ struct progress {
 	uint64_t total; /* UINT64_MAX: not known */
 	uint64_t from;  /* where it began: what was there before has no rate */
 	uint64_t begun_ns;
+	uint64_t drawn_ns;  /* when the bar was drawn last */
 	uint64_t marked_ns; /* when the rate was taken last */
 	uint64_t marked;    /* and how much was done then */
 	uint64_t rate;      /* bytes a second, smoothed */
@@ -45,6 +49,7 @@ struct progress {
 /* on: whether the standard error is a terminal, unless quiet. */
 void progress_begin(struct progress *progress, bool quiet, const char *name, uint64_t from,
 		    uint64_t total, uint64_t now_ns);
+/* Draws the bar, ten times a second at most: may be called as often as you like. */
 void progress_show(struct progress *progress, uint64_t done, uint64_t now_ns);
 /* Takes the bar away, so that something else may be written. */
 void progress_clear(struct progress *progress);

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `sluice send`: connects to a `sluice receive` and sends it files. */
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <sluice/sluice.h>
 #include <stdio.h>
@@ -12,6 +9,7 @@
 
 #include "command.h"
 #include "options.h"
+#include "send-connect.h"
 #include "send-session.h"
 #include "transfer-address.h"
 #include "transfer-name.h"
@@ -47,78 +45,6 @@ static const struct send_options defaults = {
 	.name = "stdin",
 	.timeout_s = 60,
 };
-
-/* ---- connecting ---- */
-
-static int open_socket(struct sluice_engine *engine, const struct addrinfo *address,
-		       struct sluice_socket **ret_socket)
-{
-	const int yes = 1;
-	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int error;
-
-	if (fd < 0)
-		return -errno;
-	/* Messages leave at once; what belongs together is one send. */
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
-	error = sluice_socket_attach(engine, fd, ret_socket);
-	if (error != 0)
-		close(fd);
-	return error;
-}
-
-static int connect_to(struct sluice_engine *engine, const struct addrinfo *address,
-		      const struct send_options *options, struct sluice_socket **ret_socket)
-{
-	struct sluice_args args = {
-		.remote_address = address->ai_addr,
-		.remote_address_length = address->ai_addrlen,
-		.timeout_ns = (int64_t)options->timeout_s * 1000000000,
-	};
-	int error = open_socket(engine, address, ret_socket);
-
-	if (error != 0)
-		return error;
-	error = sluice_connect_async(*ret_socket, &args);
-	while (error >= 0 && sluice_args_in_progress(&args)) {
-		int result = sluice_engine_run(engine, -1);
-
-		if (result < 0 && result != -EINTR)
-			error = result;
-	}
-	if (error >= 0)
-		error = -args.native_error;
-	if (error != 0)
-		sluice_socket_destroy(*ret_socket);
-	return error;
-}
-
-static int say_unreachable(const char *where, const char *why)
-{
-	fprintf(stderr, "sluice send: %s: %s\n", where, why);
-	return EXIT_NETWORK;
-}
-
-/* One address of the host after another, until one answers. */
-static int connect_host(struct sluice_engine *engine, const char *where,
-			const struct address *address, const struct send_options *options,
-			struct sluice_socket **ret_socket)
-{
-	struct addrinfo hints = {.ai_flags = AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
-	struct addrinfo *found;
-	char service[8];
-	int error;
-
-	snprintf(service, sizeof(service), "%u", address->port);
-	error = getaddrinfo(address->host, service, &hints, &found);
-	if (error != 0)
-		return say_unreachable(where, gai_strerror(error));
-	error = -EADDRNOTAVAIL;
-	for (struct addrinfo *at = found; at != NULL && error != 0; at = at->ai_next)
-		error = connect_to(engine, at, options, ret_socket);
-	freeaddrinfo(found);
-	return error == 0 ? EXIT_OK : say_unreachable(where, strerror(-error));
-}
 
 /* ---- the command line ---- */
 
@@ -212,7 +138,8 @@ int send_main(int argc, char **argv)
 	if (code != EXIT_OK)
 		return code;
 	signal(SIGPIPE, SIG_IGN);
-	code = connect_host(engine, argv[argc - 1], &address, &options, &socket);
+	code = connect_host(engine, argv[argc - 1], &address,
+			    options.timeout_s * UINT64_C(1000000000), &socket);
 	if (code == EXIT_OK)
 		code = send_session(engine, socket, argv + index, (size_t)(argc - 1 - index),
 				    &options);

@@ -86,6 +86,20 @@ check 'a file that exists is refused' sent 4 "$files/there" "$files/behind" "127
 check 'and the sender says why' says 'there: there is such a file already' "$work/sent-errors"
 check 'it stays as it was' equal other "$(cat "$root/there")"
 check 'the next one arrives all the same' same behind
+check 'what is stored already, the same, counts as sent' \
+	sent 0 "$files/behind" "$files/empty" "$files/one" "127.0.0.1:$port"
+check 'and is not sent again' equal 3 "$(grep -c '(already stored)$' "$work/sent")"
+head -c 10000000 /dev/urandom >"$work/behind"
+check 'another one of the same size is refused' sent 4 "$work/behind" "$files/mib" "127.0.0.1:$port"
+check 'without its being sent' equal '' "$(grep 'not sent' "$work/sent-errors")"
+check 'and the file stays' same behind
+check 'also with --restart' sent 4 --restart "$work/behind" "127.0.0.1:$port"
+repeated() { # the same command after it was interrupted in its last file
+	cp "$files/ten" "$files/last" && raw half "$files/last" >"$work/raw" || return
+	sent 0 "$files/one" "$files/mib" "$files/last" "127.0.0.1:$port" && same one mib last &&
+		says 'last, .* of it before$' "$work/sent"
+}
+check 'an interrupted command can be repeated as it is' repeated
 check 'SIGTERM ends it, successfully' stop_server
 
 start_receiver --overwrite
@@ -108,6 +122,7 @@ cp "$files/ten" "$files/once"
 check 'a receiver for one connection' sent 0 "$files/once" "127.0.0.1:$port"
 check 'ends with 0 after it' end_receiver 0
 start_receiver --once
+echo other >"$files/once"
 check 'and where something was refused' sent 4 "$files/once" "127.0.0.1:$port"
 check 'with 1' end_receiver 1
 
@@ -117,6 +132,8 @@ on_terminal() { # FILE...: what a terminal of 70 columns sees
 import fcntl, os, pty, struct, sys, termios
 pid, fd = pty.fork()
 if pid == 0:
+    if os.environ.get("STANDARD_INPUT"):
+        os.dup2(os.open(os.environ["STANDARD_INPUT"], os.O_RDONLY), 0)
     fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 70, 0, 0))
     os.execv(sys.argv[1], sys.argv[1:])
 seen = b""
@@ -134,6 +151,16 @@ PYTHON
 }
 start_receiver
 head -c 100000000 /dev/zero >"$files/bar"
+seldom() { # standard input arrives in many blocks, and the bar is drawn ten times a second
+	local begun=$SECONDS
+	on_terminal --name=often - "127.0.0.1:$port" >"$work/terminal" || return
+	local drawn=$(tr -cd '\r' <"$work/terminal" | wc -c) most=$(((SECONDS - begun + 1) * 10 + 5))
+	[ "$drawn" -le "$most" ] || {
+		echo "drawn $drawn times, $most allowed"
+		return 1
+	}
+}
+STANDARD_INPUT=$files/bar check 'it is drawn ten times a second' seldom
 on_terminal "$files/bar" "127.0.0.1:$port" >"$work/terminal"
 check 'a terminal gets a bar' says $'\r.*\\[#*\\.*\\] +[0-9]+% .*/s [0-9-]+:' "$work/terminal"
 narrow() {

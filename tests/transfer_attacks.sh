@@ -15,19 +15,16 @@ refused() { # NAME: as a bad name, and the connection goes on
 : >"$work/before"
 start_receiver
 outside >"$work/before"
-for name in .. . ../x ../../x /etc/x /x a/b a/../b ./a 'a/' '..\x2fx' '\x01' 'a\nb' '\x1b[2J' '\x7f' .x \
-	.bashrc .sluice-0000000000000000.part; do
-	check "no file is called $name" refused "$name"
-done
+check_each 'no file is called' 'result 2 bye' name .. . ../x ../../x /etc/x /x a/b a/../b ./a 'a/' \
+	'..\x2fx' '\x01' 'a\nb' '\x1b[2J' '\x7f' .x .bashrc .sluice-0000000000000000.part
 check 'a name of 256 bytes is no message' equal 'result 7' "$(raw name "$(printf 'x%.0s' $(seq 256))" | sed 's/ end $//; s/ $//')"
 check 'one of 255 is a name' equal 'have 0 ' "$(raw name "$(printf 'x%.0s' $(seq 255))")"
 check 'nothing came to be outside' diff "$work/before" <(outside)
 check 'nor inside' equal '' "$(ls -A "$root")"
 
-for stream in http zeros magic unknown long empty-name nul huge early-data early-end early-chunk \
-	twice two-offers beyond hole chunk-of-known data-of-unknown answer; do
-	check "a stream that is no such protocol: $stream" equal 'result 7 end ' "$(raw broken "$stream")"
-done
+check_each 'a stream that is no such protocol:' 'result 7 end' broken http zeros magic unknown long \
+	empty-name nul huge early-data early-end early-chunk twice two-offers beyond hole \
+	chunk-of-known data-of-unknown answer
 check 'another version is told ours' equal 'hello end ' "$(raw version 2)"
 check 'nothing came to be' equal '' "$(ls -A "$root")"
 

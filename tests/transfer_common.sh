@@ -6,10 +6,25 @@
 files=$work/files
 mkdir "$files"
 
+# What stands in front of a receiver, and of a sender: a helper that lets calls fail.
+receiver_front=()
+sender_front=()
+
+# denied CALL=ERRNO...: sets $front; fails if calls cannot be denied here.
+denied() {
+	"$SLUICE_DENY" "$@" -- true && front=("$SLUICE_DENY" "$@" --)
+}
+
+# preloaded FAULT,...: sets $front.
+preloaded() {
+	front=(env LD_PRELOAD="$SLUICE_TRANSFER_PRELOAD" TRANSFER_FAULTS="$1"
+		ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0:detect_leaks=0")
+}
+
 # start_receiver OPTION...: sets $server and $port.
 start_receiver() {
 	: >"$work/start"
-	"$SLUICE_COMMAND" receive --backend="$backend" --output="$root" "$@" 0 \
+	"${receiver_front[@]}" "$SLUICE_COMMAND" receive --backend="$backend" --output="$root" "$@" 0 \
 		>"$work/start" 2>"$work/errors" &
 	server=$!
 	port=
@@ -41,8 +56,8 @@ end_receiver() {
 sent() {
 	local wanted=$1 code=0
 	shift
-	timeout "$patience" "$SLUICE_COMMAND" send --backend="$backend" "$@" >"$work/sent" 2>"$work/sent-errors" ||
-		code=$?
+	timeout "$patience" "${sender_front[@]}" "$SLUICE_COMMAND" send --backend="$backend" "$@" \
+		>"$work/sent" 2>"$work/sent-errors" || code=$?
 	equal "$wanted" "$code" || {
 		cat "$work/sent" "$work/sent-errors"
 		return 1
@@ -52,6 +67,22 @@ sent() {
 # raw CASE [ARGUMENT]: the answers, in one line.
 raw() {
 	timeout "$patience" python3 "$here/transfer_raw.py" "$port" "$@" | tr '\n' ' '
+}
+
+# raw_each CASE ARGUMENT...: the answers to each, in a line of its own.
+raw_each() {
+	timeout "$patience" python3 "$here/transfer_raw.py" "$port" "$@"
+}
+
+# check_each NAME WANTED CASE ARGUMENT...: a case for each argument.
+check_each() {
+	local name=$1 wanted=$2 case=$3 i=0 answers
+	shift 3
+	readarray -t answers < <(raw_each "$case" "$@")
+	for argument; do
+		check "$name $argument" equal "$wanted" "${answers[i]-nothing}"
+		i=$((i + 1))
+	done
 }
 
 # same NAME...: these arrived as they were.

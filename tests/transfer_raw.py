@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Hand-made ends of docs/transfer.md for transfer*.sh: what no honest sender or receiver does.
 
-  transfer_raw.py PORT CASE [ARGUMENT]   prints the receiver's answers, one word each
+  transfer_raw.py PORT CASE [ARGUMENT]...   prints the receiver's answers, one word each; with several
+                                            arguments those of each in a line
 """
+import contextlib
+import io
 import socket
 import struct
 import sys
+import time
 
 HELLO, FILE, HAVE, DATA, CHUNK, END, RESULT, WAIT, BYE = range(1, 10)
 UNKNOWN = 2**64 - 1
@@ -182,6 +186,36 @@ def silent(port, text):
     connect(port).show()
 
 
+def waiting(port, text):
+    """Says WAIT and nothing else, until the receiver has enough of it."""
+    peer = greeted(port)
+    peer.connection.settimeout(0.1)
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            peer.send(message(WAIT))
+            if not peer.connection.recv(4096):
+                break
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            break
+    else:
+        print("for ever")
+        return
+    print("end")
+
+
+def flood(port, text):
+    """Offers so many files that are refused."""
+    peer = greeted(port)
+    for _ in range(int(text)):
+        peer.send(offer(b"../\x1b[31mflood", 3))
+        assert peer.answer()[0] == RESULT
+    peer.send(message(BYE))
+    peer.show()
+
+
 # ---- receivers ----
 
 
@@ -195,6 +229,12 @@ def answering(port, text):
     if text in ("version", "close"):
         return
     peer.answer()
+    if text == "wait":
+        with contextlib.suppress(ConnectionError):
+            for _ in range(600):
+                peer.send(message(WAIT))
+                time.sleep(0.1)
+        return
     if text == "nonsense":
         peer.send(b"nonsense" * 10)
         return
@@ -207,4 +247,15 @@ def answering(port, text):
     peer.send(message(BYE))
 
 
-globals()[sys.argv[2]](int(sys.argv[1]), sys.argv[3] if len(sys.argv) > 3 else "")
+def main(port, case, texts):
+    if len(texts) < 2:
+        globals()[case](port, texts[0] if texts else "")
+        return
+    for text in texts:
+        answers = io.StringIO()
+        with contextlib.redirect_stdout(answers):
+            globals()[case](port, text)
+        print(" ".join(answers.getvalue().split()), flush=True)
+
+
+main(int(sys.argv[1]), sys.argv[2], sys.argv[3:])

@@ -148,6 +148,7 @@ too_much_input() {
 }
 check 'standard input that grows too large too' too_much_input
 check 'of neither a file came to be' equal '' "$(ls "$root")"
+check 'nor is a part left' equal 0 "$(parts)"
 stop_server
 
 # Checksums.

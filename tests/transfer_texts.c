@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "transfer-address.h"
+#include "transfer-log.h"
 #include "transfer-name.h"
 #include "transfer-progress.h"
 
@@ -89,6 +90,46 @@ Test(transfer_name, what_a_terminal_minds_is_shown_as_numbers)
 	cr_assert_str_eq(shown, "\\x1b");
 	name_show("abcdefghijk", shown, 8);
 	cr_assert_str_eq(shown, "abcdefg");
+}
+
+Test(transfer_name, portable_names_need_no_trial)
+{
+	static const char *const portable[] = {"a", "disk.img", "a-b_c.tar.gz", "0"};
+	static const char *const others[] = {"",   "a b", "a?",      "\xc3\xa4", ".a",   "a.",
+					     "-a", "con", "NUL.txt", "a:b",      "Com1", "a*"};
+	char longer[128];
+
+	for (size_t i = 0; i < COUNT(portable); i++)
+		cr_assert(name_is_portable(portable[i]), "%s", portable[i]);
+	for (size_t i = 0; i < COUNT(others); i++)
+		cr_assert(!name_is_portable(others[i]), "%s", others[i]);
+	memset(longer, 'x', sizeof(longer));
+	longer[100] = '\0';
+	cr_assert(!name_is_portable(longer));
+}
+
+/* ---- messages ---- */
+
+Test(transfer_log, a_burst_is_printed_and_then_one_a_second)
+{
+	const uint64_t second = UINT64_C(1000000000), begin = 1000 * second;
+	struct log_limit limit = {0};
+	uint64_t suppressed, printed = 0, counted = 0;
+
+	for (int i = 0; i < LOG_BURST; i++)
+		cr_assert(log_limit_take(&limit, begin, &suppressed));
+	cr_assert(!log_limit_take(&limit, begin, &suppressed));
+	for (uint64_t i = 1; i <= 10000; i++) {
+		if (!log_limit_take(&limit, begin + i * second / 1000, &suppressed))
+			continue;
+		printed++;
+		counted += suppressed;
+	}
+	cr_assert_eq(printed, 10);
+	cr_assert_eq(counted + limit.suppressed, 1 + 10000 - 10);
+	/* After a pause there is a burst again. */
+	for (int i = 0; i < LOG_BURST; i++)
+		cr_assert(log_limit_take(&limit, begin + 1000 * second, &suppressed));
 }
 
 /* ---- addresses ---- */
@@ -243,4 +284,28 @@ Test(transfer_progress, a_long_name_ends_with_dots)
 	progress_line(line, 70, name, 50 << 20, 100 << 20, 10 << 20);
 	cr_assert_leq(columns_of(line), 70);
 	cr_assert(strstr(line, "\xc3\xa4.. ["), "%s", line);
+}
+
+Test(transfer_progress, wide_characters_take_two_columns)
+{
+	/* Two wide characters, one with a mark that takes no column, one of two, ASCII. */
+	static const char text[] = "\xe6\x97\xa5\xe6\x9c\xac"
+				   "e\xcc\x81"
+				   "\xf0\x9f\x98\x80"
+				   "x";
+	char name[256] = "", line[PROGRESS_LINE];
+
+	/* Without a locale that knows marks they count one. */
+	cr_assert(progress_columns(text) == 8 || progress_columns(text) == 9);
+	for (int i = 0; i < 60; i++)
+		strcat(name, "\xe6\x97\xa5");
+	cr_assert_eq(progress_columns(name), 120);
+	for (size_t columns = 0; columns < 200; columns++) {
+		progress_line(line, columns, name, 50 << 20, 100 << 20, 10 << 20);
+		cr_assert_leq(progress_columns(line), columns, "%zu: %s", columns, line);
+		progress_line(line, columns, name, 50 << 20, UINT64_MAX, 10 << 20);
+		cr_assert_leq(progress_columns(line), columns, "%zu: %s", columns, line);
+	}
+	progress_line(line, 70, name, 50 << 20, 100 << 20, 10 << 20);
+	cr_assert(strstr(line, "\xe6\x97\xa5.. ["), "%s", line);
 }

@@ -8,21 +8,26 @@
 #include "command.h"
 #include "transfer-channel.h"
 #include "transfer-hash.h"
+#include "transfer-log.h"
 #include "transfer-name.h"
 #include "transfer-progress.h"
+#include "transfer-work.h"
 #include "transfer.h"
 
 #define DISCARD_NS UINT64_C(10000000000) /* how long a sender may take to see that it was refused */
 #define GRACE_NS UINT64_C(5000000000)
+#define RECEIVE "sluice receive"
 
 enum phase {
-	GREETING, /* HELLO is to come */
-	IDLE,     /* FILE or BYE */
-	HASHING,  /* what is held is being read */
-	OFFERED,  /* HAVE was sent: DATA, CHUNK or END */
-	BODY,     /* raw bytes, then END */
-	DISCARD,  /* RESULT was sent: the rest of the body is thrown away, to its END */
-	OVER      /* BYE */
+	GREETING,  /* HELLO is to come */
+	IDLE,      /* FILE or BYE */
+	OPENING,   /* the worker opens the file that was offered */
+	HASHING,   /* what is held is being read */
+	OFFERED,   /* HAVE was sent: DATA, CHUNK or END */
+	BODY,      /* raw bytes, then END */
+	FINISHING, /* the worker gives the file its name; FILE or BYE may come meanwhile */
+	DISCARD,   /* RESULT was sent: the rest of the body is thrown away, to its END */
+	OVER       /* BYE */
 };
 
 struct session {
@@ -30,12 +35,18 @@ struct session {
 	const struct store *store;
 	const struct receive_options *options;
 	enum phase phase;
-	struct wire_message file; /* the one that is coming */
+	struct wire_message file; /* the one that is being received */
+	struct wire_message next; /* what came while it was finished; type 0: nothing */
 	struct incoming incoming;
 	struct hash *hash;
 	struct hasher hasher;
+	struct work work;
+	enum wire_code work_code; /* the worker's, until it is over */
+	int work_error;
+	unsigned char digest[WIRE_DIGEST];
 	struct progress progress;
 	uint64_t begun_ns;
+	uint64_t spent_ns;
 	uint64_t discarding_ns;
 	uint64_t from; /* bytes of the file that an earlier transfer had brought */
 	char shown[TRANSFER_SHOWN];
@@ -46,44 +57,80 @@ struct session {
 
 static void complain(const char *shown, const char *what, int error)
 {
-	fprintf(stderr, "sluice receive: %s: %s%s%s\n", shown, what, error != 0 ? ": " : "",
-		error != 0 ? strerror(error) : "");
+	log_message(RECEIVE, "%s: %s%s%s", shown, what, error != 0 ? ": " : "",
+		    error != 0 ? strerror(error) : "");
 }
 
 /* Answers that the file was not stored; what was sent of it goes to nowhere. */
 static void refuse(struct session *session, enum wire_code code, int error)
 {
+	bool body = session->phase == OFFERED || session->phase == BODY;
+
 	progress_clear(&session->progress);
 	complain(session->shown, wire_code_text(code), error);
 	channel_send_result(&session->channel, code, error != 0 ? strerror(error) : "");
 	session->code = code == WIRE_MISMATCH ? EXIT_MISMATCH : EXIT_FAILED;
-	store_leave(session->store, &session->incoming, code != WIRE_MISMATCH);
-	session->phase = session->phase == OFFERED || session->phase == BODY ? DISCARD : IDLE;
+	store_leave(session->store, &session->incoming, false);
+	session->phase = body ? DISCARD : IDLE;
 	session->discarding_ns = clock_ns();
+}
+
+static void run_finish(void *token)
+{
+	struct session *session = token;
+
+	session->work_code = store_finish(session->store, &session->incoming, &session->file,
+					  session->digest, &session->work_error);
+}
+
+/* The worker is done with the file. */
+static void end_finishing(struct session *session)
+{
+	const struct transfer_figures figures = {
+		.bytes = session->incoming.held,
+		.from = session->from,
+		.spent_ns = session->spent_ns,
+	};
+	const char *warning = session->incoming.warning;
+
+	session->phase = IDLE;
+	if (session->work_code != WIRE_OK) {
+		refuse(session, session->work_code, session->work_error);
+		return;
+	}
+	channel_send_result(&session->channel, WIRE_OK, warning);
+	if (warning[0] != '\0')
+		log_message(RECEIVE, "%s: warning: %s", session->shown, warning);
+	transfer_report("received", session->shown, &figures, "");
+}
+
+/* A file that was compared with the one of its name. */
+static void end_compared(struct session *session)
+{
+	session->phase = IDLE;
+	log_message(RECEIVE, "%s: already stored", session->shown);
+	channel_send_result(&session->channel, WIRE_OK, "already stored");
+	store_leave(session->store, &session->incoming, true);
 }
 
 static void finish(struct session *session, const struct wire_message *end)
 {
-	struct incoming *incoming = &session->incoming;
-	unsigned char digest[WIRE_DIGEST];
-	enum wire_code code = WIRE_OK;
-	uint64_t now = clock_ns();
-	int error = 0;
+	bool same;
 
-	hash_digest(session->hash, digest);
-	if (end->size != incoming->held || memcmp(digest, end->digest, WIRE_DIGEST) != 0)
-		code = WIRE_MISMATCH;
-	else
-		code = store_finish(session->store, incoming, &session->file, &error);
+	session->spent_ns = clock_ns() - session->begun_ns;
+	hash_digest(session->hash, session->digest);
+	same = end->size == session->incoming.held &&
+	       memcmp(session->digest, end->digest, WIRE_DIGEST) == 0;
 	session->phase = IDLE;
-	if (code != WIRE_OK) {
-		refuse(session, code, error);
-		return;
-	}
 	progress_clear(&session->progress);
-	channel_send_result(&session->channel, WIRE_OK, "");
-	transfer_report("received", session->shown, end->size, session->from,
-			now - session->begun_ns);
+	if (!same) {
+		refuse(session, session->incoming.stored ? WIRE_EXISTS : WIRE_MISMATCH, 0);
+	} else if (session->incoming.stored) {
+		end_compared(session);
+	} else {
+		session->phase = FINISHING;
+		work_start(&session->work, session->channel.engine, run_finish, session);
+	}
 }
 
 /* ---- one file begins ---- */
@@ -102,43 +149,64 @@ static bool is_too_large(const struct session *session, uint64_t size)
 	return session->options->max_size > 0 && size > session->options->max_size;
 }
 
-static int begin(struct session *session, const struct wire_message *file)
+static void run_open(void *token)
 {
-	enum wire_code code = WIRE_NO_ROOM;
-	int error = EFBIG;
+	struct session *session = token;
 
+	session->work_code = store_begin(session->store, &session->file, &session->incoming,
+					 &session->work_error);
+}
+
+static void begin(struct session *session, const struct wire_message *file)
+{
 	session->file = *file;
 	session->incoming.fd = -1;
 	session->from = 0;
 	name_show(file->text, session->shown, sizeof(session->shown));
-	if (file->size == WIRE_SIZE_UNKNOWN || !is_too_large(session, file->size))
-		code = store_begin(session->store, file, &session->incoming, &error);
-	if (code != WIRE_OK) {
-		refuse(session, code, error);
-		return 0;
+	if (file->size != WIRE_SIZE_UNKNOWN && is_too_large(session, file->size)) {
+		refuse(session, WIRE_NO_ROOM, EFBIG);
+		return;
 	}
+	session->phase = OPENING;
+	work_start(&session->work, session->channel.engine, run_open, session);
+}
+
+/* The worker has opened the file, or could not. */
+static void end_opening(struct session *session)
+{
+	int error;
+
+	session->phase = IDLE;
+	if (session->work_code != WIRE_OK) {
+		refuse(session, session->work_code, session->work_error);
+		return;
+	}
+	/* The sender has to read as much, before it answers. */
+	channel_set_patience(&session->channel, session->incoming.held);
 	hash_reset(session->hash);
 	if (session->incoming.held == 0) {
 		offer(session);
-		return 0;
+		return;
 	}
 	session->phase = HASHING;
-	return hasher_start(&session->hasher, session->channel.engine, session->hash,
-			    session->incoming.fd, 0, session->incoming.held);
-}
-
-/* What was held has been read, in a thread. */
-static int end_hashing(struct session *session)
-{
-	int error = hasher_join(&session->hasher);
-
+	error = hasher_start(&session->hasher, session->channel.engine, session->hash,
+			     session->incoming.fd, 0, session->incoming.held);
 	if (error != 0) {
 		session->phase = IDLE;
 		refuse(session, WIRE_FAILED, -error);
-		return 0;
 	}
-	offer(session);
-	return 0;
+}
+
+/* What was held has been read, in a thread. */
+static void end_hashing(struct session *session)
+{
+	int error = hasher_join(&session->hasher);
+
+	session->phase = IDLE;
+	if (error != 0)
+		refuse(session, WIRE_FAILED, -error);
+	else
+		offer(session);
 }
 
 static void begin_body(struct session *session)
@@ -161,7 +229,9 @@ static int begin_data(struct session *session, const struct wire_message *data)
 		return -EPROTO;
 	session->channel.raw_left = data->count;
 	if (data->offset != session->incoming.held) {
-		code = store_restart(&session->incoming, &error);
+		code = session->incoming.stored
+			       ? WIRE_EXISTS
+			       : store_restart(session->store, &session->incoming, &error);
 		hash_reset(session->hash);
 	}
 	begin_body(session);
@@ -192,7 +262,7 @@ static int on_raw(struct channel *channel, const void *bytes, size_t length)
 
 	if (session->phase != BODY)
 		return 0;
-	code = store_write(&session->incoming, bytes, length, &error);
+	code = store_write(session->store, &session->incoming, bytes, length, &error);
 	if (code == WIRE_OK)
 		hash_add(session->hash, bytes, length);
 	else
@@ -230,7 +300,7 @@ static bool is_expected(enum phase phase, enum wire_type type)
 		return phase == GREETING;
 	case WIRE_FILE:
 	case WIRE_BYE:
-		return phase == IDLE;
+		return phase == IDLE || phase == FINISHING;
 	case WIRE_DATA:
 		return phase == OFFERED;
 	case WIRE_CHUNK:
@@ -243,17 +313,15 @@ static bool is_expected(enum phase phase, enum wire_type type)
 	}
 }
 
-static int on_message(struct channel *channel, const struct wire_message *message)
+/* A message that its phase allows. */
+static int handle(struct session *session, const struct wire_message *message)
 {
-	struct session *session = channel->owner;
-
-	if (!is_expected(session->phase, message->type))
-		return -EPROTO;
 	switch (message->type) {
 	case WIRE_HELLO:
 		return greet(session, message);
 	case WIRE_FILE:
-		return begin(session, message);
+		begin(session, message);
+		return 0;
 	case WIRE_DATA:
 		return begin_data(session, message);
 	case WIRE_CHUNK:
@@ -261,7 +329,7 @@ static int on_message(struct channel *channel, const struct wire_message *messag
 	case WIRE_END:
 		return end_file(session, message);
 	case WIRE_BYE:
-		channel_send_type(channel, WIRE_BYE);
+		channel_send_type(&session->channel, WIRE_BYE);
 		session->phase = OVER;
 		return 0;
 	default:
@@ -269,17 +337,62 @@ static int on_message(struct channel *channel, const struct wire_message *messag
 	}
 }
 
+static int on_message(struct channel *channel, const struct wire_message *message)
+{
+	struct session *session = channel->owner;
+
+	if (!is_expected(session->phase, message->type))
+		return -EPROTO;
+	if (session->phase != FINISHING || message->type == WIRE_WAIT)
+		return handle(session, message);
+	/* The next offer: it is taken when the file before has its answer. */
+	if (session->next.type != 0)
+		return -EPROTO;
+	session->next = *message;
+	return 0;
+}
+
 /* ---- the connection ---- */
+
+/* What a thread was doing is over. */
+static int after_work(struct session *session)
+{
+	struct wire_message next = session->next;
+
+	switch (session->phase) {
+	case OPENING:
+		end_opening(session);
+		return 0;
+	case HASHING:
+		end_hashing(session);
+		return 0;
+	default:
+		end_finishing(session);
+		session->next.type = 0;
+		return next.type != 0 ? handle(session, &next) : 0;
+	}
+}
+
+static bool is_working(struct session *session)
+{
+	if (session->phase == HASHING)
+		return !hasher_is_over(&session->hasher);
+	return !work_is_over(&session->work);
+}
 
 static int turn(struct session *session)
 {
-	int error = channel_turn(&session->channel);
+	bool threaded = session->phase == OPENING || session->phase == HASHING ||
+			session->phase == FINISHING;
+	int error;
 
+	/* A job that is over before the turn need not wait for it. */
+	if (threaded && !is_working(session))
+		return after_work(session);
+	error = channel_turn(&session->channel);
 	if (error != 0)
 		return error;
-	if (session->phase == HASHING && hasher_is_over(&session->hasher))
-		return end_hashing(session);
-	if (session->phase == HASHING)
+	if (threaded)
 		channel_keep(&session->channel);
 	if (session->phase == BODY)
 		progress_show(&session->progress, session->incoming.held, clock_ns());
@@ -306,16 +419,16 @@ static int run(struct session *session, const volatile sig_atomic_t *stopping)
 /* Says what broke the connection, to both of its ends. Returns how long the other one may listen. */
 static uint64_t broke(struct session *session, int error)
 {
-	bool within = session->phase == HASHING || session->phase == OFFERED ||
-		      session->phase == BODY;
+	bool within = session->phase == OPENING || session->phase == HASHING ||
+		      session->phase == OFFERED || session->phase == BODY;
 
 	progress_clear(&session->progress);
 	if (session->phase == GREETING && error == -EPIPE) {
-		fputs("sluice receive: a connection came and went\n", stderr);
+		log_message(RECEIVE, "a connection was closed before it said anything");
 	} else if (within) {
 		complain(session->shown, transfer_error_text(error), 0);
 	} else {
-		fprintf(stderr, "sluice receive: %s\n", transfer_error_text(error));
+		log_message(RECEIVE, "%s", transfer_error_text(error));
 	}
 	if (session->code == EXIT_OK)
 		session->code = EXIT_NETWORK;
@@ -346,6 +459,9 @@ static void end(struct session *session, int error)
 {
 	uint64_t grace_ns = GRACE_NS;
 
+	work_stop(&session->work);
+	if (session->phase == FINISHING)
+		end_finishing(session);
 	if (error != 0)
 		grace_ns = broke(session, error);
 	hasher_stop(&session->hasher);
@@ -366,19 +482,20 @@ int receive_session(struct sluice_engine *engine, struct sluice_socket *socket,
 	static struct session session;
 	int error = -ENOMEM;
 
-	memset(&session, 0, sizeof(session));
+	session = (struct session){.work = WORK_INITIAL};
 	session.store = store;
 	session.options = options;
 	session.incoming.fd = -1;
 	session.channel.owner = &session;
 	session.channel.on_message = on_message;
 	session.channel.on_raw = on_raw;
+	session.channel.pause_ns = options->max_pause_s * UINT64_C(1000000000);
 	session.hash = hash_new();
 	if (session.hash != NULL)
 		error = channel_open(&session.channel, engine, socket,
 				     options->timeout_s * UINT64_C(1000000000));
 	if (error != 0) {
-		fprintf(stderr, "sluice receive: %s\n", transfer_error_text(error));
+		log_message(RECEIVE, "%s", transfer_error_text(error));
 		hash_free(session.hash);
 		sluice_socket_destroy(socket);
 		return EXIT_NETWORK;

@@ -19,7 +19,8 @@ struct receive_options {
 	uint64_t port; /* 65536: not given */
 	uint64_t backend;
 	uint64_t timeout_s;
-	uint64_t max_size; /* of a file; 0: none */
+	uint64_t max_size;    /* of a file; 0: none */
+	uint64_t max_pause_s; /* 0: a default */
 	bool once;
 	bool overwrite;
 	bool dotfiles;

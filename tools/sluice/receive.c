@@ -6,6 +6,7 @@
 #include <sluice/sluice.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -13,12 +14,14 @@
 #include "options.h"
 #include "receive-session.h"
 #include "transfer-address.h"
+#include "transfer-log.h"
 #include "transfer.h"
 
 #define DAY_S 86400
 #define NO_PORT 65536
 #define BUFFER_BYTES (256 << 10)
 #define BUFFERS 16
+#define ACCEPT_PAUSE_NS 200000000
 
 #define MEMBER(name) offsetof(struct receive_options, name)
 
@@ -39,6 +42,8 @@ static const struct option_spec specs[] = {
 	 OPTION_FLAG, 0},
 	{"timeout", "SECONDS", "in which nothing comes, then it is broken off [60]",
 	 MEMBER(timeout_s), 1, DAY_S, OPTION_NUMBER, 0},
+	{"max-pause", "SECONDS", "drop a sender that only says WAIT for this long [8 timeouts]",
+	 MEMBER(max_pause_s), 1, 100 * DAY_S, OPTION_NUMBER, 0},
 	{"backend", "NAME", "auto, uring or epoll [auto]", MEMBER(backend), 0, 0, OPTION_BACKEND,
 	 0},
 	{"quiet", NULL, "no progress bar", MEMBER(quiet), 0, 0, OPTION_FLAG, 'q'},
@@ -66,6 +71,7 @@ struct receiver {
 	struct sluice_engine *engine;
 	struct sluice_socket *listener;
 	struct listen_address address;
+	struct sluice_args accept;
 };
 
 static struct sluice_engine *signalled;
@@ -148,46 +154,67 @@ static void print_start(const struct receiver *receiver)
 	fflush(stdout);
 }
 
-/* The next connection, or NULL when it is time to end. */
-static struct sluice_socket *accept_next(struct receiver *receiver, int *ret_code)
+/* Errors that no later accept can overcome; every other one may pass. */
+static bool is_fatal(const struct receiver *receiver, int error)
 {
-	struct sluice_args args = {0};
-	int answer = sluice_accept_async(receiver->listener, &args);
+	/* The engine failed, not the accept. */
+	if (sluice_args_in_progress(&receiver->accept))
+		return true;
+	return error == -EBADF || error == -EINVAL || error == -ENOTSOCK || error == -EFAULT;
+}
 
-	if (answer < 0) {
-		*ret_code = fail("cannot accept", answer);
-		return NULL;
-	}
-	while (sluice_args_in_progress(&args)) {
+/* One accept. 0 and the connection; -ECANCELED: it is time to end; -errno. */
+static int accept_one(struct receiver *receiver, struct sluice_socket **ret_socket)
+{
+	struct sluice_args *args = &receiver->accept;
+	int error = sluice_accept_async(receiver->listener, args);
+
+	while (error >= 0 && sluice_args_in_progress(args)) {
 		if (stopping)
-			sluice_cancel(receiver->listener, &args);
-		answer = sluice_engine_run(receiver->engine, -1);
-		if (answer < 0 && answer != -EINTR)
-			break;
+			sluice_cancel(receiver->listener, args);
+		error = sluice_engine_run(receiver->engine, -1);
+		if (error == -EINTR)
+			error = 0;
 	}
-	if (args.error == SLUICE_ERROR_SUCCESS)
-		return args.accept_socket;
+	if (error >= 0)
+		error = -args->native_error;
+	if (stopping && error != 0)
+		return -ECANCELED;
+	*ret_socket = args->accept_socket;
+	args->accept_socket = NULL;
+	return error;
+}
+
+/* Out of descriptors or memory, or a network that is down: it may be over soon. */
+static void pause_accepting(struct receiver *receiver, int error)
+{
+	const struct timespec moment = {.tv_nsec = ACCEPT_PAUSE_NS};
+
+	log_message("sluice receive", "cannot accept: %s", strerror(-error));
 	if (!stopping)
-		*ret_code = fail("cannot accept", -args.native_error);
-	return NULL;
+		nanosleep(&moment, NULL);
 }
 
 static int serve(struct receiver *receiver)
 {
-	int code = EXIT_OK;
-
 	while (!stopping) {
-		struct sluice_socket *socket = accept_next(receiver, &code);
-		int outcome;
+		struct sluice_socket *socket = NULL;
+		int outcome = accept_one(receiver, &socket);
 
-		if (socket == NULL)
+		if (outcome == -ECANCELED)
 			break;
+		if (is_fatal(receiver, outcome))
+			return fail("cannot accept", outcome);
+		if (outcome != 0) {
+			pause_accepting(receiver, outcome);
+			continue;
+		}
 		outcome = receive_session(receiver->engine, socket, &receiver->store,
 					  &receiver->options, &stopping);
 		if (receiver->options.once)
 			return outcome;
 	}
-	return code;
+	return EXIT_OK;
 }
 
 static void catch_signals(struct receiver *receiver)
@@ -252,6 +279,7 @@ static int run(struct receiver *receiver)
 		print_start(receiver);
 		code = serve(receiver);
 	}
+	log_end("sluice receive");
 	let_signals_go();
 	sluice_engine_destroy(receiver->engine);
 	return code;

@@ -13,15 +13,51 @@
 #define SMALL (1 << 20)             /* hashed before they are sent, and all in one send */
 #define AHEAD (UINT64_C(256) << 20) /* how far the checksum may be ahead of the sending */
 
+/* ---- in other threads ---- */
+
+void sending_work(struct sending *sending, work_fn *job, void *token)
+{
+	int error = 0;
+
+	work_start(&sending->work, sending->channel.engine, job, token);
+	while (error == 0 && !work_is_over(&sending->work)) {
+		error = channel_turn(&sending->channel);
+		channel_keep(&sending->channel);
+	}
+	work_wait(&sending->work);
+}
+
+struct hash_job {
+	struct hash *hash;
+	const struct sending_file *file;
+	int error;
+};
+
+static void run_hash(void *token)
+{
+	struct hash_job *job = token;
+
+	job->error = hash_add_file(job->hash, job->file->fd, job->file->from, job->file->size);
+}
+
+/* The file could not be read: no fault of the connection. */
+static int fail_file(struct sending_file *file, int error)
+{
+	file->failed = error != 0;
+	return error;
+}
+
 /* ---- from where on ---- */
 
 /* The beginning of the file, added to the hash by a thread while the connection is kept. */
-static int hash_beginning(struct sending *sending, const struct sending_file *file, uint64_t length)
+static int hash_beginning(struct sending *sending, struct sending_file *file, uint64_t length)
 {
 	struct channel *channel = &sending->channel;
 	int error =
 		hasher_start(&sending->hasher, channel->engine, sending->hash, file->fd, 0, length);
 
+	if (error != 0)
+		return fail_file(file, error);
 	while (error == 0 && !hasher_is_over(&sending->hasher)) {
 		error = channel_turn(channel);
 		channel_keep(channel);
@@ -30,24 +66,24 @@ static int hash_beginning(struct sending *sending, const struct sending_file *fi
 		hasher_stop(&sending->hasher);
 		return error;
 	}
-	return hasher_join(&sending->hasher);
+	return fail_file(file, hasher_join(&sending->hasher));
 }
 
 int sending_resume(struct sending *sending, struct sending_file *file,
 		   const struct wire_message *have)
 {
+	bool stored = have->offset == file->size;
 	unsigned char digest[WIRE_DIGEST];
 	int error;
 
-	if (have->offset == 0 || sending->options->restart)
+	if (have->offset == 0 || (sending->options->restart && !stored))
 		return 0;
 	error = hash_beginning(sending, file, have->offset);
-	if (error != 0) {
-		file->failed = true;
+	if (error != 0)
 		return error;
-	}
 	hash_digest(sending->hash, digest);
-	if (memcmp(digest, have->digest, WIRE_DIGEST) == 0)
+	/* What is stored under its name cannot be sent again: the receiver says if it is another. */
+	if (stored || memcmp(digest, have->digest, WIRE_DIGEST) == 0)
 		file->from = have->offset;
 	else
 		hash_reset(sending->hash); /* another file, or a broken one */
@@ -164,6 +200,20 @@ static int watch_body(struct sending *sending, struct sending_file *file, uint64
 	return error;
 }
 
+/* Whether the file broke the body or the network did: one send reports the errors of both. */
+static int body_error(struct sending *sending, struct sending_file *file, int error)
+{
+	if (error != 0 && sending->hasher.started && hasher_is_over(&sending->hasher)) {
+		int read_error = hasher_join(&sending->hasher);
+
+		if (read_error != 0)
+			return fail_file(file, read_error);
+	}
+	if (error != 0 && !transfer_is_network_error(error))
+		return fail_file(file, error);
+	return error;
+}
+
 /* Where all of it has gone meanwhile an END brings the receiver to the next file. */
 static int refused_body(struct sending *sending, struct sending_file *file)
 {
@@ -186,11 +236,10 @@ static int send_large(struct sending *sending, struct sending_file *file)
 	if (error == 0)
 		error = watch_body(sending, file, sent_before);
 	if (error != 0)
-		return error;
+		return body_error(sending, file, error);
 	if (was_refused(sending))
 		return refused_body(sending, file);
-	error = hasher_join(&sending->hasher);
-	file->failed = error != 0;
+	error = fail_file(file, hasher_join(&sending->hasher));
 	if (error == 0)
 		send_end(sending, file, file->size);
 	return error;
@@ -198,14 +247,16 @@ static int send_large(struct sending *sending, struct sending_file *file)
 
 static int send_small(struct sending *sending, struct sending_file *file)
 {
-	int error = hash_add_file(sending->hash, file->fd, file->from, file->size);
+	struct hash_job job = {.hash = sending->hash, .file = file};
+	int error;
 
-	file->failed = error != 0;
+	sending_work(sending, run_hash, &job);
+	error = fail_file(file, job.error);
 	if (error == 0)
 		error = start_body(sending, file, true);
 	while (error == 0 && sluice_args_in_progress(&sending->body))
 		error = channel_turn(&sending->channel);
-	return error;
+	return body_error(sending, file, error);
 }
 
 /* ---- standard input ---- */
@@ -284,8 +335,7 @@ static int send_stream(struct sending *sending, struct sending_file *file)
 	}
 	if (error != 0)
 		return error;
-	error = source_stop(&sending->source);
-	file->failed = error != 0;
+	error = fail_file(file, source_stop(&sending->source));
 	/* Also where it was refused: the receiver waits for it. */
 	if (error == 0)
 		send_end(sending, file, sent);
@@ -305,12 +355,12 @@ int sending_body(struct sending *sending, struct sending_file *file)
 		error = send_small(sending, file);
 	else
 		error = send_large(sending, file);
-	file->failed |= error == -ENODATA;
 	return error;
 }
 
 void sending_stop(struct sending *sending)
 {
+	work_stop(&sending->work);
 	hasher_stop(&sending->hasher);
 	if (sending->channel.socket != NULL)
 		sluice_socket_close(sending->channel.socket);

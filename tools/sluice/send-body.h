@@ -10,6 +10,7 @@
 #include "transfer-hash.h"
 #include "transfer-progress.h"
 #include "transfer-source.h"
+#include "transfer-work.h"
 
 #define SENDING_ANSWERS 4
 
@@ -27,7 +28,7 @@ struct sending_file {
 	uint64_t sent_size; /* of all of it, known at the end */
 	uint64_t begun_ns;
 	bool refused; /* by the receiver, who said why */
-	bool failed;  /* reading it did */
+	bool failed;  /* reading it did, with the error that is returned */
 };
 
 struct sending_chunk {
@@ -43,6 +44,7 @@ struct sending {
 	const struct send_options *options;
 	struct hash *hash;
 	struct hasher hasher;
+	struct work work;
 	struct progress progress;
 	struct wire_message answers[SENDING_ANSWERS];
 	size_t answer_count;
@@ -54,6 +56,9 @@ struct sending {
 	struct sending_chunk chunks[SOURCE_BLOCKS];
 	int code;
 };
+
+/* Runs a job that may block in another thread, and keeps the connection meanwhile. */
+void sending_work(struct sending *sending, work_fn *job, void *token);
 
 /* From where on: sets file->from, and the hash holds what is before it. 0 or -errno. */
 int sending_resume(struct sending *sending, struct sending_file *file,

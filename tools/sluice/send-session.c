@@ -44,32 +44,44 @@ static void note(struct sending *sending, int code)
 static int open_regular(const char *path, struct stat *status)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int error = 0;
 
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, status) == 0 && S_ISREG(status->st_mode))
+	if (fstat(fd, status) != 0)
+		error = -errno;
+	else if (!S_ISREG(status->st_mode))
+		error = S_ISDIR(status->st_mode) ? -EISDIR : -EINVAL;
+	if (error == 0)
 		return fd;
 	close(fd);
-	return S_ISDIR(status->st_mode) ? -EISDIR : -EINVAL;
+	return error;
 }
 
-static int open_source(struct sending_file *file, const char *path)
+static void run_open(void *token)
 {
+	struct sending_file *file = token;
 	struct stat status;
 
-	if (strcmp(path, "-") == 0) {
-		file->fd = STDIN_FILENO;
-		file->size = WIRE_SIZE_UNKNOWN;
-		return 0;
-	}
-	file->fd = open_regular(path, &status);
+	file->fd = open_regular(file->path, &status);
 	if (file->fd < 0)
-		return file->fd;
+		return;
 	file->size = (uint64_t)status.st_size;
 	file->mode = status.st_mode & 0777;
 	file->modified_s = status.st_mtim.tv_sec;
 	file->modified_ns = (uint32_t)status.st_mtim.tv_nsec;
-	return 0;
+}
+
+/* 0 or -errno. */
+static int open_source(struct sending *sending, struct sending_file *file)
+{
+	if (strcmp(file->path, "-") == 0) {
+		file->fd = STDIN_FILENO;
+		file->size = WIRE_SIZE_UNKNOWN;
+		return 0;
+	}
+	sending_work(sending, run_open, file);
+	return file->fd < 0 ? file->fd : 0;
 }
 
 void sending_file_close(struct sending_file *file)
@@ -110,7 +122,7 @@ static bool offer_next(struct sending *sending, struct queue *queue, struct send
 			continue;
 		}
 		snprintf(file->name, sizeof(file->name), "%s", name);
-		error = open_source(file, path);
+		error = open_source(sending, file);
 		if (error == 0) {
 			tell_file(sending, file);
 			return true;
@@ -205,10 +217,13 @@ static bool is_last(uint32_t code)
 
 static int take_result(struct sending *sending, struct sending_file *file)
 {
+	struct transfer_figures figures = {.bytes = file->sent_size, .from = file->from};
+	char shown[TRANSFER_SHOWN], text[4 * WIRE_TEXT_MAX];
 	struct wire_message result;
-	char shown[TRANSFER_SHOWN];
-	int error = await_answer(sending, &result);
+	int error;
 
+	channel_set_patience(&sending->channel, file->sent_size);
+	error = await_answer(sending, &result);
 	progress_clear(&sending->progress);
 	if (error != 0)
 		return error;
@@ -219,7 +234,9 @@ static int take_result(struct sending *sending, struct sending_file *file)
 		return is_last(result.code) ? -EPIPE : 0;
 	}
 	name_show(file->path, shown, sizeof(shown));
-	transfer_report("sent", shown, file->sent_size, file->from, clock_ns() - file->begun_ns);
+	name_show(result.text, text, sizeof(text));
+	figures.spent_ns = clock_ns() - file->begun_ns;
+	transfer_report("sent", shown, &figures, text);
 	return 0;
 }
 
@@ -229,8 +246,10 @@ static int take_result(struct sending *sending, struct sending_file *file)
 static int take_offer(struct sending *sending, struct sending_file *file)
 {
 	struct wire_message answer;
-	int error = await_answer(sending, &answer);
+	int error;
 
+	channel_set_patience(&sending->channel, file->size == WIRE_SIZE_UNKNOWN ? 0 : file->size);
+	error = await_answer(sending, &answer);
 	if (error != 0)
 		return error;
 	if (answer.type == WIRE_RESULT && answer.code != WIRE_OK) {
@@ -295,6 +314,8 @@ static void broke(struct sending *sending, const struct sending_file *file, int 
 	progress_clear(&sending->progress);
 	if (file->path == NULL)
 		fprintf(stderr, "sluice send: %s\n", transfer_error_text(error));
+	else if (file->failed && error != -ENODATA)
+		complain(file->path, strerror(-error));
 	else if (!file->refused)
 		complain(file->path, transfer_error_text(error));
 	note(sending, file->failed ? EXIT_FAILED : EXIT_NETWORK);
@@ -310,7 +331,7 @@ int send_session(struct sluice_engine *engine, struct sluice_socket *socket, cha
 	struct sending_file file = {.fd = -1};
 	int error = -ENOMEM;
 
-	memset(&sending, 0, sizeof(sending));
+	sending = (struct sending){.work = WORK_INITIAL};
 	sending.options = options;
 	sending.channel.owner = &sending;
 	sending.channel.on_message = on_message;

@@ -2,10 +2,14 @@
 #include "transfer-channel.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
-#define KEEP_NS UINT64_C(5000000000)
+#define KEEP_NS UINT64_C(333000000) /* a third of the smallest timeout */
+#define PATIENCE 8                  /* timeouts that a peer may spend with WAIT alone */
+#define PATIENCE_RATE (16 << 20)    /* and this many bytes a second that it has to read */
 
 uint64_t clock_ns(void)
 {
@@ -28,6 +32,7 @@ static int take_raw(struct channel *channel, const char **bytes, size_t *length)
 	size_t part = *length < channel->raw_left ? *length : (size_t)channel->raw_left;
 	int error = channel->on_raw(channel, *bytes, part);
 
+	channel->heard_ns = channel->moved_ns;
 	channel->raw_left -= part;
 	*bytes += part;
 	*length -= part;
@@ -45,6 +50,8 @@ static int take_message(struct channel *channel, const char **bytes, size_t *len
 	case WIRE_MESSAGE:
 		*bytes += used;
 		*length -= used;
+		if (message.type != WIRE_WAIT)
+			channel->heard_ns = channel->moved_ns;
 		return channel->on_message(channel, &message);
 	case WIRE_WRONG:
 		return -EPROTO;
@@ -84,8 +91,8 @@ static void on_received(struct sluice_socket *socket, const struct sluice_receiv
 		sluice_buffer_release(channel->engine, received->buffer);
 	if (received->terminal) {
 		if (received->error != SLUICE_ERROR_SUCCESS)
-			break_with(channel,
-				   received->native_error != 0 ? -received->native_error : -EIO);
+			break_with(channel, received->native_error != 0 ? -received->native_error
+									: -ECONNRESET);
 		channel->ended = true;
 		channel->receiving = false;
 	}
@@ -103,7 +110,10 @@ int channel_open(struct channel *channel, struct sluice_engine *engine,
 
 	channel->engine = engine;
 	channel->timeout_ns = timeout_ns;
-	channel->moved_ns = channel->waited_ns = clock_ns();
+	channel->moved_ns = channel->heard_ns = channel->waited_ns = clock_ns();
+	if (channel->pause_ns == 0)
+		channel->pause_ns = PATIENCE * timeout_ns;
+	channel_set_patience(channel, 0);
 	error = sluice_receive_start(socket, &options);
 	if (error != 0)
 		return error;
@@ -175,7 +185,7 @@ void channel_keep(struct channel *channel)
 {
 	uint64_t now = clock_ns();
 
-	channel->moved_ns = now;
+	channel->moved_ns = channel->heard_ns = now;
 	if (now - channel->waited_ns < KEEP_NS || free_record(channel) == NULL)
 		return;
 	channel->waited_ns = now;
@@ -192,15 +202,35 @@ uint64_t channel_sent(const struct channel *channel)
 
 /* ---- turns ---- */
 
-static bool is_overdue(struct channel *channel)
+/* Bytes that the peer has not acknowledged yet; they go on while the send buffer drains. */
+static int unacknowledged(const struct channel *channel)
+{
+	int bytes = 0;
+
+	if (ioctl(sluice_socket_fd(channel->socket), SIOCOUTQ, &bytes) != 0)
+		return 0;
+	return bytes;
+}
+
+void channel_set_patience(struct channel *channel, uint64_t bytes)
+{
+	channel->patience_ns = channel->pause_ns + (uint64_t)((double)bytes / PATIENCE_RATE * 1e9);
+	channel->heard_ns = clock_ns();
+}
+
+/* 0; -ETIMEDOUT: nothing moved; -ETIME: nothing but WAIT came. */
+static int check_time(struct channel *channel)
 {
 	uint64_t now = clock_ns(), sent = channel_sent(channel);
+	int waiting = unacknowledged(channel);
 
-	if (sent != channel->sent) {
-		channel->sent = sent;
-		channel->moved_ns = now;
-	}
-	return now - channel->moved_ns > channel->timeout_ns;
+	if (sent != channel->sent || waiting < channel->waiting)
+		channel->moved_ns = channel->heard_ns = now;
+	channel->sent = sent;
+	channel->waiting = waiting;
+	if (now - channel->moved_ns > channel->timeout_ns)
+		return -ETIMEDOUT;
+	return now - channel->heard_ns > channel->patience_ns ? -ETIME : 0;
 }
 
 int channel_turn(struct channel *channel)
@@ -213,7 +243,7 @@ int channel_turn(struct channel *channel)
 		return channel->error;
 	if (channel->ended)
 		return -EPIPE;
-	return is_overdue(channel) ? -ETIMEDOUT : 0;
+	return check_time(channel);
 }
 
 static bool is_pending(const struct channel *channel)

@@ -38,9 +38,13 @@ struct channel {
 	bool ended;        /* nothing more will come */
 	bool receiving;    /* the terminal call is still to come */
 	uint64_t timeout_ns;
-	uint64_t moved_ns;  /* when bytes went or came last */
-	uint64_t waited_ns; /* when a WAIT was sent last */
-	uint64_t sent;      /* bytes that had gone then */
+	uint64_t pause_ns;    /* set by the owner before the channel opens; 0: a default */
+	uint64_t patience_ns; /* how long the peer may send WAIT and nothing else */
+	uint64_t moved_ns;    /* when bytes went or came last */
+	uint64_t heard_ns;    /* the same without WAIT */
+	uint64_t waited_ns;   /* when a WAIT was sent last */
+	uint64_t sent;        /* bytes that had gone then */
+	int waiting;          /* bytes that were not acknowledged then */
 	struct channel_record records[CHANNEL_RECORDS];
 	struct sluice_args last;
 };
@@ -56,14 +60,20 @@ void channel_send(struct channel *channel, const struct wire_message *message);
 void channel_send_type(struct channel *channel, enum wire_type type);
 void channel_send_result(struct channel *channel, enum wire_code code, const char *text);
 
-/* Tells the other end, every few seconds, that this one is still at work. */
+/*
+ * Tells the other end, three times a second, that this one is still at work: often enough for the
+ * shortest timeout that the other end can have.
+ */
 void channel_keep(struct channel *channel);
 
 /*
  * One turn of the engine, a tenth of a second at most. 0; -errno: the channel is broken; -ETIMEDOUT:
- * nothing moved for too long; -EPIPE: it has ended.
+ * nothing moved for too long; -ETIME: nothing but WAIT came for too long; -EPIPE: it has ended.
  */
 int channel_turn(struct channel *channel);
+
+/* From now on the peer may be silent, but for WAIT, as long as it takes to read so many bytes. */
+void channel_set_patience(struct channel *channel, uint64_t bytes);
 
 /* Bytes that the kernel took, since the connection began. */
 uint64_t channel_sent(const struct channel *channel);

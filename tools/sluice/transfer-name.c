@@ -4,8 +4,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "transfer-wire.h"
+
+#define PORTABLE_MAX 64
 
 static bool is_control(unsigned char byte)
 {
@@ -23,6 +26,30 @@ bool name_is_safe(const char *name, size_t length, bool dotfiles)
 	if (name[0] != '.')
 		return true;
 	return dotfiles && !(length == 1) && !(length == 2 && name[1] == '.');
+}
+
+static bool is_alphanumeric(char byte)
+{
+	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+	       (byte >= '0' && byte <= '9');
+}
+
+bool name_is_portable(const char *name)
+{
+	static const char *const devices[] = {"con", "prn", "aux", "nul", "com", "lpt"};
+	size_t length = strlen(name);
+
+	if (length == 0 || length > PORTABLE_MAX || !is_alphanumeric(name[length - 1]))
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		if (!is_alphanumeric(name[i]) && (i == 0 || strchr("._-", name[i]) == NULL))
+			return false;
+	}
+	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
+		if (strncasecmp(name, devices[i], 3) == 0)
+			return false;
+	}
+	return true;
 }
 
 const char *name_of_path(const char *path)

@@ -12,6 +12,12 @@
  */
 bool name_is_safe(const char *name, size_t length, bool dotfiles);
 
+/*
+ * Whether every file system takes it: ASCII letters and digits, and dots, hyphens and underscores
+ * inside, not longer than 64 bytes and not a device of DOS.
+ */
+bool name_is_portable(const char *name);
+
 /* What follows the last slash; "" where a path ends with one. */
 const char *name_of_path(const char *path);
 

@@ -2,11 +2,26 @@
 #include "transfer-source.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sluice/engine.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "transfer-hash.h"
+
+/* A descriptor that another process made non-blocking: waits until there is something to read. */
+static ssize_t read_or_wait(int fd, char *block)
+{
+	ssize_t got = read(fd, block, SOURCE_BLOCK);
+
+	if (got < 0 && errno == EAGAIN) {
+		struct pollfd readable = {.fd = fd, .events = POLLIN};
+
+		if (poll(&readable, 1, -1) >= 0)
+			errno = EINTR;
+	}
+	return got;
+}
 
 /* Only the read may be cancelled: nothing is held in it. */
 static ssize_t read_block(const struct source *source, char *block)
@@ -15,7 +30,7 @@ static ssize_t read_block(const struct source *source, char *block)
 
 	do {
 		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
-		got = read(source->fd, block, SOURCE_BLOCK);
+		got = read_or_wait(source->fd, block);
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	} while (got < 0 && errno == EINTR);
 	return got;

@@ -18,6 +18,8 @@ const char *transfer_error_text(int error)
 		return "the other end does not speak this protocol";
 	case -ETIMEDOUT:
 		return "nothing has moved for too long";
+	case -ETIME:
+		return "the other end has sent nothing but WAIT for too long";
 	case -ENODATA:
 		return "the file became shorter while it was sent";
 	case -EPROTONOSUPPORT:
@@ -29,20 +31,54 @@ const char *transfer_error_text(int error)
 	}
 }
 
-void transfer_report(const char *verb, const char *shown, uint64_t bytes, uint64_t from,
-		     uint64_t spent_ns)
+bool transfer_is_network_error(int error)
+{
+	switch (error) {
+	case -EPIPE:
+	case -ECONNRESET:
+	case -ECONNABORTED:
+	case -ECONNREFUSED:
+	case -ENOTCONN:
+	case -ESHUTDOWN:
+	case -ETIMEDOUT:
+	case -ETIME:
+	case -EPROTO:
+	case -EPROTONOSUPPORT:
+	case -ECANCELED:
+	case -EHOSTUNREACH:
+	case -EHOSTDOWN:
+	case -ENETUNREACH:
+	case -ENETDOWN:
+	case -ENETRESET:
+	case -ENONET:
+	case -ENOPROTOOPT:
+	case -EMSGSIZE:
+	case -EPERM: /* a firewall's */
+	case -ENOBUFS:
+	case -ENOMEM:
+	case -EAGAIN:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void transfer_report(const char *verb, const char *shown, const struct transfer_figures *figures,
+		     const char *note)
 {
 	char size[PROGRESS_TEXT], rate[PROGRESS_TEXT];
+	uint64_t sent = figures->bytes - figures->from;
+	double seconds = (double)figures->spent_ns / 1e9;
 
-	progress_size(bytes, size);
-	progress_size(spent_ns == 0 ? 0
-				    : (uint64_t)((double)(bytes - from) * 1e9 / (double)spent_ns),
-		      rate);
-	printf("%s %s, %s in %.1f s (%s/s)", verb, shown, size, (double)spent_ns / 1e9, rate);
-	if (from > 0) {
-		progress_size(from, size);
+	progress_size(figures->bytes, size);
+	progress_size(seconds > 0 ? (uint64_t)((double)sent / seconds) : 0, rate);
+	printf("%s %s, %s in %.1f s (%s/s)", verb, shown, size, seconds, rate);
+	if (figures->from > 0) {
+		progress_size(figures->from, size);
 		printf(", %s of it before", size);
 	}
+	if (note[0] != '\0')
+		printf(" (%s)", note);
 	putchar('\n');
 	fflush(stdout);
 }

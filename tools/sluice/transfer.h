@@ -3,6 +3,7 @@
 #ifndef SLUICE_COMMAND_TRANSFER_H
 #define SLUICE_COMMAND_TRANSFER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -16,8 +17,17 @@ enum {
 /* What an errno of the network means, for people. */
 const char *transfer_error_text(int error);
 
-/* "received name, 1.2 MiB in 0.3 s (4.0 MiB/s)" on the standard output. */
-void transfer_report(const char *verb, const char *shown, uint64_t bytes, uint64_t from,
-		     uint64_t spent_ns);
+/* Whether a send that failed with this -errno failed in the network, not in the file. */
+bool transfer_is_network_error(int error);
+
+struct transfer_figures {
+	uint64_t bytes;    /* of the whole file */
+	uint64_t from;     /* of them sent by an earlier transfer */
+	uint64_t spent_ns; /* for the others */
+};
+
+/* "received name, 1.2 MiB in 0.3 s (4.0 MiB/s) (note)" on the standard output; "" is no note. */
+void transfer_report(const char *verb, const char *shown, const struct transfer_figures *figures,
+		     const char *note);
 
 #endif

@@ -42,6 +42,12 @@ static const struct sluice__capability capabilities[] = {
 	 "datagrams of one size leave in one send, which the kernel cuts up (4.18)"},
 	{SLUICE_CAPABILITY_SUBMISSION_THREAD, "submission-thread",
 	 "a thread of the kernel's takes what is submitted, for engines that ask for it (5.11)"},
+	{SLUICE_CAPABILITY_EXT_ARG, "ext-arg",
+	 "a wait carries its own time-out, instead of an entry for it (5.11)"},
+	{SLUICE_CAPABILITY_MULTISHOT_POLL, "multishot-poll",
+	 "one entry reports every wake-up by another thread (5.13)"},
+	{SLUICE_CAPABILITY_NO_IOWAIT, "no-iowait",
+	 "an idle engine does not count as waiting for input or output (6.15)"},
 };
 
 #define COUNT (sizeof capabilities / sizeof *capabilities)

@@ -26,6 +26,14 @@
 #define IORING_NOTIF_USAGE_ZC_COPIED (1U << 31) /* 6.2, in the notification's result */
 #endif
 
+/* A wait that does not count as one for input or output: neither in iowait nor in pressure/io. */
+#ifndef IORING_ENTER_NO_IOWAIT
+#define IORING_ENTER_NO_IOWAIT (1U << 7) /* 6.15 */
+#endif
+#ifndef IORING_FEAT_NO_IOWAIT
+#define IORING_FEAT_NO_IOWAIT (1U << 17) /* 6.15 */
+#endif
+
 /* A multishot receive that ends after so many bytes; older kernels answer -EINVAL. About 6.16. */
 static inline void sluice__sqe_limit_receive(struct io_uring_sqe *sqe, uint32_t bytes)
 {

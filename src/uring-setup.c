@@ -106,6 +106,18 @@ static uint32_t agreed(unsigned int setup, uint32_t allowed)
 	return used | (allowed & ~all);
 }
 
+/* What the kernel says of itself. */
+static uint32_t features_lack(const struct io_uring *ring)
+{
+	uint32_t lacks = 0;
+
+	if (!(ring->features & IORING_FEAT_EXT_ARG))
+		lacks |= SLUICE_CAPABILITY_EXT_ARG;
+	if (!(ring->features & IORING_FEAT_NO_IOWAIT))
+		lacks |= SLUICE_CAPABILITY_NO_IOWAIT;
+	return lacks;
+}
+
 /* A filter may let the ring be made and still forbid what it needs later: any question will do. */
 static int can_register(struct sluice__uring *uring)
 {
@@ -180,7 +192,10 @@ static int make_ring(struct sluice_engine *engine, struct sluice__uring *uring)
 	if (error)
 		return error;
 	engine->options.ring_entries = uring->ring.sq.ring_entries;
-	engine->capabilities = agreed(uring->setup, allowed) & ~sluice__uring_zerocopy_lacks(uring);
+	engine->capabilities = agreed(uring->setup, allowed) & ~features_lack(&uring->ring) &
+			       ~sluice__uring_zerocopy_lacks(uring);
+	if (engine->capabilities & SLUICE_CAPABILITY_NO_IOWAIT)
+		uring->wait_flags = IORING_ENTER_NO_IOWAIT;
 	return 0;
 }
 
@@ -229,8 +244,10 @@ int sluice__uring_enable(struct sluice_engine *engine)
 	if (syscall(__NR_io_uring_register, uring->ring.ring_fd, SLUICE__REGISTER_ENABLE_RINGS,
 		    NULL, 0) < 0)
 		return -errno;
-	if ((engine->options.disable & SLUICE_CAPABILITY_REGISTERED_RING) ||
-	    io_uring_register_ring_fd(&uring->ring) != 1)
+	if (!(engine->options.disable & SLUICE_CAPABILITY_REGISTERED_RING) &&
+	    io_uring_register_ring_fd(&uring->ring) == 1)
+		uring->enter_flags = IORING_ENTER_REGISTERED_RING;
+	else
 		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_REGISTERED_RING;
 	io_uring_register_iowq_max_workers(&uring->ring, workers);
 	uring->enabled = true;

@@ -63,10 +63,6 @@ void sluice__uring_thread_submit(struct sluice_engine *engine)
 int sluice__uring_thread_enter(struct sluice_engine *engine, int64_t wait_ns)
 {
 	struct io_uring *ring = &engine->uring->ring;
-	struct __kernel_timespec time = {.tv_sec = wait_ns / 1000000000,
-					 .tv_nsec = wait_ns % 1000000000};
-	struct io_uring_cqe *cqe;
-	int result;
 
 	if (is_overflowing(ring)) {
 		engine->statistics.enters++;
@@ -77,9 +73,7 @@ int sluice__uring_thread_enter(struct sluice_engine *engine, int64_t wait_ns)
 		hand_over(engine);
 		return 0;
 	}
-	engine->statistics.enters++;
-	result = io_uring_submit_and_wait_timeout(ring, &cqe, 1, wait_ns < 0 ? NULL : &time, NULL);
-	return result == -EINTR ? -EINTR : 0;
+	return sluice__uring_wait(engine, wait_ns);
 }
 
 struct io_uring_sqe *sluice__uring_thread_entry(struct sluice_engine *engine)

@@ -18,12 +18,6 @@
 #include "engine.h"
 #include "workers.h"
 
-/* user_data: a request, the same with PART for one of several entries, or one of ours. */
-#define PART ((uint64_t)1)
-#define OURS_WAKE ((uint64_t)8)
-#define OURS_IGNORED ((uint64_t)16)
-#define OURS_TIMEOUT ((uint64_t)24)
-
 #define FETCH_STEP (128u << 10) /* a read at the end of each brings it in */
 
 static struct io_uring_sqe *entry(struct sluice_engine *engine)
@@ -36,8 +30,7 @@ static struct io_uring_sqe *entry(struct sluice_engine *engine)
 	if (uring->thread)
 		return sluice__uring_thread_entry(engine);
 	/* Full: what stands in it goes now. */
-	engine->statistics.enters++;
-	io_uring_submit(&uring->ring);
+	sluice__uring_submit(engine);
 	return io_uring_get_sqe(&uring->ring);
 }
 
@@ -133,7 +126,7 @@ static int start_fetch(struct sluice_engine *engine, struct sluice__request *req
 		return -EAGAIN;
 	io_uring_prep_fadvise(sqe, request->fd, request->offset,
 			      sluice__length(2 * request->length), POSIX_FADV_WILLNEED);
-	io_uring_sqe_set_data64(sqe, (uintptr_t)request | PART);
+	io_uring_sqe_set_data64(sqe, (uintptr_t)request | SLUICE__PART);
 	request->pending = 1;
 	while (at < end) {
 		at += end - at < FETCH_STEP ? end - at : FETCH_STEP;
@@ -143,7 +136,7 @@ static int start_fetch(struct sluice_engine *engine, struct sluice__request *req
 		sqe->flags |= IOSQE_IO_LINK;
 		sqe = io_uring_get_sqe(&engine->uring->ring);
 		io_uring_prep_read(sqe, request->fd, &nothing, 1, at - 1);
-		io_uring_sqe_set_data64(sqe, (uintptr_t)request | PART);
+		io_uring_sqe_set_data64(sqe, (uintptr_t)request | SLUICE__PART);
 		request->pending++;
 	}
 	return 0;
@@ -165,7 +158,7 @@ static int start(struct sluice_engine *engine, struct sluice__request *request)
 		return -EAGAIN;
 	switch (request->kind) {
 	case SLUICE__REQUEST_MESSAGES:
-		sluice__uring_chain(uring, sqe, request, (uintptr_t)request | PART);
+		sluice__uring_chain(uring, sqe, request, (uintptr_t)request | SLUICE__PART);
 		return 0;
 	case SLUICE__REQUEST_SEND:
 		prepare_send(uring, sqe, request);
@@ -202,7 +195,7 @@ static void cancel(struct sluice_engine *engine, struct sluice__request *request
 	if (!sqe)
 		return;
 	io_uring_prep_cancel(sqe, request, 0);
-	io_uring_sqe_set_data64(sqe, OURS_IGNORED);
+	io_uring_sqe_set_data64(sqe, SLUICE__OURS_IGNORED);
 }
 
 static void forget(struct sluice_engine *engine, struct sluice_socket *socket)
@@ -213,57 +206,19 @@ static void forget(struct sluice_engine *engine, struct sluice_socket *socket)
 
 /* ---- in and out of the kernel ---- */
 
-static bool kernel_has_news(struct sluice__uring *uring)
-{
-	return __atomic_load_n(uring->ring.sq.kflags, __ATOMIC_RELAXED) &
-	       (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN);
-}
-
-/* Without the flag nothing tells whether work waits in the kernel. */
-static bool must_ask(struct sluice__uring *uring)
-{
-	return kernel_has_news(uring) || !(uring->setup & IORING_SETUP_TASKRUN_FLAG);
-}
-
 static int enter(struct sluice_engine *engine, int64_t wait_ns)
 {
-	struct sluice__uring *uring = engine->uring;
-	struct __kernel_timespec time = {.tv_sec = wait_ns / 1000000000,
-					 .tv_nsec = wait_ns % 1000000000};
-	struct io_uring_cqe *cqe;
-	unsigned int given;
-	int result;
-
-	if (uring->thread)
+	if (engine->uring->thread)
 		return sluice__uring_thread_enter(engine, wait_ns);
-	given = io_uring_sq_ready(&uring->ring);
-	if (wait_ns == 0) {
-		if (!given && !must_ask(uring))
-			return 0;
-		engine->statistics.enters++;
-		io_uring_submit_and_get_events(&uring->ring);
-		return 0;
-	}
-	if (!given && io_uring_cq_ready(&uring->ring))
-		return 0;
-	engine->statistics.enters++;
-	result = io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, wait_ns < 0 ? NULL : &time,
-						  NULL);
-	return result == -EINTR ? -EINTR : 0;
+	return sluice__uring_enter(engine, wait_ns);
 }
 
 static void submit(struct sluice_engine *engine)
 {
-	struct sluice__uring *uring = engine->uring;
-
-	if (uring->thread) {
+	if (engine->uring->thread)
 		sluice__uring_thread_submit(engine);
-		return;
-	}
-	if (!io_uring_sq_ready(&uring->ring))
-		return;
-	engine->statistics.enters++;
-	io_uring_submit(&uring->ring);
+	else
+		sluice__uring_submit(engine);
 }
 
 static void arm_wake(struct sluice_engine *engine)
@@ -272,8 +227,28 @@ static void arm_wake(struct sluice_engine *engine)
 
 	if (!sqe)
 		return;
-	io_uring_prep_poll_multishot(sqe, engine->uring->wake_fd, POLLIN);
-	io_uring_sqe_set_data64(sqe, OURS_WAKE);
+	if (engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_POLL)
+		io_uring_prep_poll_multishot(sqe, engine->uring->wake_fd, POLLIN);
+	else
+		io_uring_prep_poll_add(sqe, engine->uring->wake_fd, POLLIN);
+	io_uring_sqe_set_data64(sqe, SLUICE__OURS_WAKE);
+}
+
+/* A single poll completes at once while the descriptor has a count. */
+static void wake_polled(struct sluice_engine *engine, const struct io_uring_cqe *cqe)
+{
+	uint64_t count;
+	ssize_t got;
+
+	if (cqe->flags & IORING_CQE_F_MORE)
+		return;
+	if (cqe->res == -EINVAL)
+		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_MULTISHOT_POLL;
+	if (!(engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_POLL)) {
+		got = read(engine->uring->wake_fd, &count, sizeof count);
+		(void)got;
+	}
+	arm_wake(engine);
 }
 
 static void wake(struct sluice_engine *engine)
@@ -343,17 +318,17 @@ static bool translate(struct sluice_engine *engine, const struct io_uring_cqe *c
 		      struct sluice__completion *completion)
 {
 	struct sluice__request *request =
-		(struct sluice__request *)(uintptr_t)(cqe->user_data & ~PART);
+		(struct sluice__request *)(uintptr_t)(cqe->user_data & ~SLUICE__PART);
 
-	if (cqe->user_data <= OURS_TIMEOUT) {
-		if (cqe->user_data == OURS_WAKE && !(cqe->flags & IORING_CQE_F_MORE))
-			arm_wake(engine);
-		if (cqe->user_data == OURS_TIMEOUT)
+	if (cqe->user_data <= SLUICE__OURS_TIMEOUT) {
+		if (cqe->user_data == SLUICE__OURS_WAKE)
+			wake_polled(engine, cqe);
+		if (cqe->user_data == SLUICE__OURS_TIMEOUT)
 			engine->uring->timeout_armed = false;
 		return false;
 	}
 	completion->request = request;
-	if (cqe->user_data & PART)
+	if (cqe->user_data & SLUICE__PART)
 		return translate_part(completion, cqe->res);
 	completion->result = cqe->res;
 	completion->more = cqe->flags & IORING_CQE_F_MORE;
@@ -443,8 +418,8 @@ static void arm_timeout(struct sluice_engine *engine, uint64_t at_ns)
 		sqe = entry(engine);
 		if (!sqe)
 			return;
-		io_uring_prep_timeout_remove(sqe, OURS_TIMEOUT, 0);
-		io_uring_sqe_set_data64(sqe, OURS_IGNORED);
+		io_uring_prep_timeout_remove(sqe, SLUICE__OURS_TIMEOUT, 0);
+		io_uring_sqe_set_data64(sqe, SLUICE__OURS_IGNORED);
 	}
 	sqe = entry(engine);
 	if (!sqe)
@@ -452,7 +427,7 @@ static void arm_timeout(struct sluice_engine *engine, uint64_t at_ns)
 	uring->timeout.tv_sec = (int64_t)(at_ns / 1000000000);
 	uring->timeout.tv_nsec = (long long)(at_ns % 1000000000);
 	io_uring_prep_timeout(sqe, &uring->timeout, 0, IORING_TIMEOUT_ABS);
-	io_uring_sqe_set_data64(sqe, OURS_TIMEOUT);
+	io_uring_sqe_set_data64(sqe, SLUICE__OURS_TIMEOUT);
 	uring->timeout_armed = true;
 	uring->timeout_at = at_ns;
 }
@@ -470,7 +445,7 @@ static void listen_on(struct sluice_engine *engine, uint64_t next_ns, bool ready
 	io_uring_cq_eventfd_toggle(&uring->ring, true);
 	/* What came in between was not told. The exchange is the barrier between store and look. */
 	__atomic_exchange_n(&barrier, 1, __ATOMIC_SEQ_CST);
-	if (ready || io_uring_cq_ready(&uring->ring) || kernel_has_news(uring))
+	if (ready || io_uring_cq_ready(&uring->ring) || sluice__uring_has_news(uring))
 		written = write(uring->notify_fd, &one, sizeof one);
 	(void)written;
 }

@@ -24,8 +24,11 @@ struct sluice__uring_thread {
 
 struct sluice__uring {
 	struct io_uring ring;
-	unsigned int setup;      /* IORING_SETUP_* that the kernel agreed to */
-	struct msghdr *messages; /* one an entry: it must live until the entry is submitted */
+	unsigned int setup;            /* IORING_SETUP_* that the kernel agreed to */
+	unsigned int enter_flags;      /* IORING_ENTER_* of every call */
+	unsigned int wait_flags;       /* and of those that wait */
+	struct __kernel_timespec wait; /* of the entry that limits one, before 5.11 */
+	struct msghdr *messages;       /* one an entry: it must live until the entry is submitted */
 	struct io_uring_buf_ring *buffer_ring;
 	unsigned int buffer_ring_entries;
 	int wake_fd;   /* polled by the ring: other threads wake a sleeper by it */
@@ -42,6 +45,26 @@ struct sluice__uring {
 /* uring-setup.c: as much of what the options allow as the kernel agrees to. 0 or -errno. */
 int sluice__uring_setup(struct sluice_engine *engine, struct sluice__uring *uring);
 int sluice__uring_enable(struct sluice_engine *engine);
+
+/* user_data: a request, the same with PART for one of several entries, or one of ours. */
+#define SLUICE__PART ((uint64_t)1)
+#define SLUICE__OURS_WAKE ((uint64_t)8)
+#define SLUICE__OURS_IGNORED ((uint64_t)16)
+#define SLUICE__OURS_TIMEOUT ((uint64_t)24)
+
+/* uring-enter.c: io_uring_enter(2), and nothing else makes that call but for a submission thread. */
+/* Submits, without waiting; 0 or -errno. */
+int sluice__uring_submit(struct sluice_engine *engine);
+/* Submits, and waits as backend.h says. */
+int sluice__uring_enter(struct sluice_engine *engine, int64_t wait_ns);
+/* Submits and waits for one completion: wait_ns < 0 for ever. 0, -EINTR, or an error that stays. */
+int sluice__uring_wait(struct sluice_engine *engine, int64_t wait_ns);
+/* Whether the kernel has completions that are not in the ring yet. */
+static inline bool sluice__uring_has_news(const struct sluice__uring *uring)
+{
+	return __atomic_load_n(uring->ring.sq.kflags, __ATOMIC_RELAXED) &
+	       (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN);
+}
 
 /* The message of an entry, empty. */
 struct msghdr *sluice__uring_message(struct sluice__uring *uring, const struct io_uring_sqe *sqe);

@@ -71,6 +71,27 @@ traced() {
 	check 'and ends well' stop_server
 }
 
+# Every call of io_uring_enter that may wait says that it is no wait for input or output. strace
+# knows the flag by its name or as 0x80.
+waits_are_idle() {
+	if grep -E 'io_uring_enter\([0-9]+, [0-9]+, [1-9]' "$work/trace" |
+		grep -vE 'IORING_ENTER_NO_IOWAIT|0x[0-9a-f]*[89a-f][0-9a-f]' | head -n 5 | grep .; then
+		return 1
+	fi
+	grep -qE 'io_uring_enter\([0-9]+, [0-9]+, [1-9]' "$work/trace" || {
+		echo 'the trace shows no wait'
+		return 1
+	}
+}
+
+watch_waits() {
+	if grep -qE '^ *no-iowait +used' <<<"$("$real" probe)"; then
+		check 'an idle daemon does not count as waiting for input or output' waits_are_idle
+	else
+		skip 'whether an idle daemon counts as waiting' 'this kernel lacks no-iowait'
+	fi
+}
+
 watch_calls() {
 	if ! can_trace; then
 		skip 'the system calls of a daemon' 'strace is missing, or may not trace'
@@ -78,7 +99,10 @@ watch_calls() {
 	fi
 	traced
 	case $backend in
-	uring) check 'with the ring, not one epoll call' none epoll_ io_uring_enter ;;
+	uring)
+		check 'with the ring, not one epoll call' none epoll_ io_uring_enter
+		watch_waits
+		;;
 	epoll) check 'with epoll, not one io_uring call' none io_uring_ 'epoll_p?wait' ;;
 	esac
 	if [ "$backend" = epoll ]; then

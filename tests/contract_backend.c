@@ -19,7 +19,7 @@
 #include "measure.h"
 #include "streams.h"
 
-#define CAPABILITY_LAST SLUICE_CAPABILITY_SUBMISSION_THREAD
+#define CAPABILITY_LAST SLUICE_CAPABILITY_NO_IOWAIT
 
 static struct sluice_options options_of(uint32_t backend, uint32_t disable)
 {

@@ -52,7 +52,11 @@ enum {
 		1 << 16,                     /* "registered-lists": of many segments of them */
 	SLUICE_CAPABILITY_UDP_GSO = 1 << 17, /* "udp-gso": datagrams of one size in one send */
 	SLUICE_CAPABILITY_SUBMISSION_THREAD =
-		1 << 18 /* "submission-thread": a thread of the kernel's takes submissions */
+		1 << 18, /* "submission-thread": a thread of the kernel's takes submissions */
+	SLUICE_CAPABILITY_EXT_ARG = 1 << 19, /* "ext-arg": a wait has a time-out of its own */
+	SLUICE_CAPABILITY_MULTISHOT_POLL = 1
+					   << 20, /* "multishot-poll": one entry for all wake-ups */
+	SLUICE_CAPABILITY_NO_IOWAIT = 1 << 21     /* "no-iowait": idle waits are not iowait */
 };
 
 /* Which way queued memory takes on the ring backend. */
@@ -160,7 +164,10 @@ int sluice_engine_create(struct sluice_engine **ret_engine, const struct sluice_
  * kernel once, settles what completed and runs handlers. timeout_ns < 0 waits until something
  * happens or a wake, 0 does not wait.
  * Returns the handlers called (records, events, timers, posts), 0 after a wake or the time-out;
- * -EINTR after a signal; -EPERM from another thread; -EDEADLK from a handler. Since 0.1.
+ * -EINTR when a signal interrupted the wait; -EPERM from another thread; -EDEADLK from a handler;
+ * another -errno when the kernel refuses to wait for good (a seccomp filter that was installed after
+ * create, say): no further run will do better. A signal that arrives while run does not wait is not
+ * reported: a signal handler whose effect must not be missed calls sluice_engine_wake. Since 0.1.
  */
 int sluice_engine_run(struct sluice_engine *engine, int64_t timeout_ns);
 

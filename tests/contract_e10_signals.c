@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/* e10: a signal ends the wait of sluice_engine_run, whatever else the turn did. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "measure.h"
+#include "support.h"
+
+#define FAR (3600 * SECOND)
+#define LOOKS_ASLEEP 3 /* in a row */
+
+/* Sends one signal to the thread that runs the engine once that thread sleeps in the kernel. */
+struct interrupter {
+	pthread_t thread;
+	pthread_t target;
+	pid_t target_id;
+	struct sluice_engine *engine;
+	bool running;  /* atomic: the next thing that the target sleeps in is the wait */
+	bool returned; /* atomic */
+	bool woke;     /* the signal had no effect */
+};
+
+static void on_signal(int number)
+{
+	(void)number;
+}
+
+static void handle_signals(void)
+{
+	struct sigaction action;
+
+	memset(&action, 0, sizeof action);
+	action.sa_handler = on_signal;
+	cr_assert_eq(sigaction(SIGUSR1, &action, NULL), 0);
+}
+
+static char state_of(pid_t thread)
+{
+	char path[64], line[256], state = '?';
+	const char *end;
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)thread);
+	file = fopen(path, "r");
+	if (!file)
+		return state;
+	if (fgets(line, sizeof line, file) && (end = strrchr(line, ')')) && end[1])
+		state = end[2];
+	fclose(file);
+	return state;
+}
+
+static void rest(void)
+{
+	const struct timespec pause = {0, MILLISECOND};
+
+	nanosleep(&pause, NULL);
+}
+
+static void *interrupter_main(void *token)
+{
+	struct interrupter *interrupter = token;
+	int64_t deadline;
+	int asleep = 0;
+
+	while (!__atomic_load_n(&interrupter->running, __ATOMIC_ACQUIRE))
+		rest();
+	while (asleep < LOOKS_ASLEEP) {
+		asleep = state_of(interrupter->target_id) == 'S' ? asleep + 1 : 0;
+		rest();
+	}
+	pthread_kill(interrupter->target, SIGUSR1);
+	deadline = now_ns() + GUARD_NS;
+	while (!__atomic_load_n(&interrupter->returned, __ATOMIC_ACQUIRE)) {
+		if (now_ns() > deadline) {
+			interrupter->woke = true;
+			sluice_engine_wake(interrupter->engine);
+		}
+		rest();
+	}
+	return NULL;
+}
+
+/* What run returns when one signal meets it in its wait. */
+static int run_interrupted(struct sluice_engine *engine, int64_t timeout_ns)
+{
+	struct interrupter interrupter = {
+		.target = pthread_self(), .target_id = gettid(), .engine = engine};
+	sigset_t signals;
+	int result;
+
+	handle_signals();
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	cr_assert_eq(pthread_create(&interrupter.thread, NULL, interrupter_main, &interrupter), 0);
+	pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+	__atomic_store_n(&interrupter.running, true, __ATOMIC_RELEASE);
+	result = sluice_engine_run(engine, timeout_ns);
+	__atomic_store_n(&interrupter.returned, true, __ATOMIC_RELEASE);
+	pthread_join(interrupter.thread, NULL);
+	cr_assert_not(interrupter.woke, "a signal did not end the wait");
+	return result;
+}
+
+Test(e10, e10_a_signal_ends_the_wait_of_the_first_turn)
+{
+	struct fixture fixture;
+
+	fixture_begin(&fixture);
+	cr_assert_eq(run_interrupted(fixture.engine, -1), -EINTR);
+	fixture_end(&fixture);
+}
+
+Test(e10, e10_a_signal_ends_the_wait_of_a_turn_that_has_nothing_to_submit)
+{
+	struct fixture fixture;
+
+	fixture_begin(&fixture);
+	run_idle(&fixture);
+	cr_assert_eq(run_interrupted(fixture.engine, -1), -EINTR);
+	cr_assert_eq(run_interrupted(fixture.engine, FAR), -EINTR);
+	fixture_end(&fixture);
+}
+
+/* A receive waits for its bytes: its request is handed over by the turn that the signal meets. */
+static void assert_interrupted_while_receiving(int64_t timeout_ns)
+{
+	struct operation operation;
+	struct fixture fixture;
+	struct pair pair;
+	char bytes[8];
+
+	fixture_begin(&fixture);
+	run_idle(&fixture);
+	unix_pair(&fixture, &pair, SOCK_STREAM);
+	operation_init(&operation, &fixture);
+	cr_assert_eq(start_receive(pair.socket, &operation, bytes, sizeof bytes), 1);
+	cr_assert_eq(run_interrupted(fixture.engine, timeout_ns), -EINTR);
+	cr_assert_not(is_over(&operation));
+	write_pattern(pair.peer, sizeof bytes, 0);
+	run_until(&fixture, is_over(&operation));
+	assert_ended(&operation, SLUICE_ERROR_SUCCESS, sizeof bytes);
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+Test(e10, e10_a_signal_ends_the_wait_of_a_turn_that_submitted)
+{
+	assert_interrupted_while_receiving(-1);
+}
+
+Test(e10, e10_a_signal_ends_the_limited_wait_of_a_turn_that_submitted)
+{
+	assert_interrupted_while_receiving(FAR);
+}
+
+static void expired(struct sluice_engine *engine, struct sluice_timer *timer)
+{
+	(void)engine;
+	++*(int *)timer->token;
+}
+
+Test(e10, e10_a_signal_ends_the_wait_for_a_timer)
+{
+	struct fixture fixture;
+	int expirations = 0;
+	struct sluice_timer timer = {.expired = expired, .token = &expirations};
+
+	fixture_begin(&fixture);
+	cr_assert_eq(sluice_timer_start(fixture.engine, &timer, FAR), 0);
+	cr_assert_eq(run_interrupted(fixture.engine, -1), -EINTR);
+	cr_assert_eq(expirations, 0);
+	cr_assert_eq(sluice_timer_stop(fixture.engine, &timer), 0);
+	fixture_end(&fixture);
+}
+
+/* The time of a wait that submitted something is over: that is no signal. */
+Test(e10, e10_a_wait_that_submitted_and_ran_out_of_time_is_not_interrupted)
+{
+	struct operation operation;
+	struct fixture fixture;
+	struct pair pair;
+	char bytes[8];
+
+	fixture_begin(&fixture);
+	run_idle(&fixture);
+	unix_pair(&fixture, &pair, SOCK_STREAM);
+	operation_init(&operation, &fixture);
+	for (int i = 0; i < 20; i++) {
+		cr_assert_eq(start_receive(pair.socket, &operation, bytes, sizeof bytes), 1);
+		cr_assert_eq(sluice_engine_run(fixture.engine, MILLISECOND), 0);
+		cr_assert_eq(sluice_cancel(pair.socket, &operation.args), 0);
+		run_until(&fixture, is_over(&operation));
+	}
+	pair_close(&pair);
+	fixture_end(&fixture);
+}

@@ -48,6 +48,8 @@ static const struct sluice__capability capabilities[] = {
 	 "one entry reports every wake-up by another thread (5.13)"},
 	{SLUICE_CAPABILITY_NO_IOWAIT, "no-iowait",
 	 "an idle engine does not count as waiting for input or output (6.15)"},
+	{SLUICE_CAPABILITY_EVENT_REPEATS, "event-repeats",
+	 "a foreign loop's eventfd is signalled by every completion (lost in 6.12.115 to .118)"},
 };
 
 #define COUNT (sizeof capabilities / sizeof *capabilities)

@@ -226,12 +226,20 @@ int sluice__uring_setup(struct sluice_engine *engine, struct sluice__uring *urin
 	if (uring->wake_fd < 0)
 		return -errno;
 	error = make_ring(engine, uring);
+	if (error) {
+		close(uring->wake_fd);
+		return error;
+	}
+	error = sluice__uring_open_event(uring);
 	if (!error && !make_room(engine, uring)) {
-		io_uring_queue_exit(&uring->ring);
+		close(uring->event_fd);
 		error = -ENOMEM;
 	}
-	if (error)
+	if (error) {
+		io_uring_queue_exit(&uring->ring);
+		sluice__ring_closed();
 		close(uring->wake_fd);
+	}
 	return error;
 }
 

@@ -376,25 +376,19 @@ static uint32_t reap(struct sluice_engine *engine, struct sluice__completion *co
 
 /*
  * A ring with deferred task work polls readable but wakes nobody who is blocked on it; a registered
- * eventfd does.
+ * eventfd does. It is registered from the beginning (uring-setup.c), but quiet until it is asked for.
  */
 static int descriptor(struct sluice_engine *engine)
 {
+	uint32_t bits = SLUICE_CAPABILITY_DEFER_TASKRUN | SLUICE_CAPABILITY_EVENT_REPEATS;
 	struct sluice__uring *uring = engine->uring;
-	int fd, error;
 
 	if (uring->notify_fd >= 0)
 		return uring->notify_fd;
-	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (fd < 0)
-		return -errno;
-	error = io_uring_register_eventfd(&uring->ring, fd);
-	if (error) {
-		close(fd);
-		return error;
-	}
-	__atomic_store_n(&uring->notify_fd, fd, __ATOMIC_RELEASE);
-	return fd;
+	if ((engine->capabilities & bits) == bits && !sluice__uring_event_repeats(uring))
+		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_EVENT_REPEATS;
+	__atomic_store_n(&uring->notify_fd, uring->event_fd, __ATOMIC_RELEASE);
+	return uring->event_fd;
 }
 
 static void quiet(struct sluice_engine *engine)
@@ -434,6 +428,7 @@ static void arm_timeout(struct sluice_engine *engine, uint64_t at_ns)
 
 static void listen_on(struct sluice_engine *engine, uint64_t next_ns, bool ready)
 {
+	uint32_t bits = SLUICE_CAPABILITY_DEFER_TASKRUN | SLUICE_CAPABILITY_EVENT_REPEATS;
 	struct sluice__uring *uring = engine->uring;
 	uint64_t one = 1;
 	ssize_t written = 0;
@@ -442,6 +437,8 @@ static void listen_on(struct sluice_engine *engine, uint64_t next_ns, bool ready
 	if (next_ns != UINT64_MAX)
 		arm_timeout(engine, next_ns ? next_ns : 1);
 	submit(engine);
+	if ((engine->capabilities & bits) == SLUICE_CAPABILITY_DEFER_TASKRUN)
+		sluice__uring_renew_event(uring);
 	io_uring_cq_eventfd_toggle(&uring->ring, true);
 	/* What came in between was not told. The exchange is the barrier between store and look. */
 	__atomic_exchange_n(&barrier, 1, __ATOMIC_SEQ_CST);
@@ -488,8 +485,7 @@ static void close_ring(struct sluice_engine *engine)
 	sluice__ring_closed();
 	sluice__uring_buffers_close(uring);
 	close(uring->wake_fd);
-	if (uring->notify_fd >= 0)
-		close(uring->notify_fd);
+	close(uring->event_fd);
 	free(uring->messages);
 	free(uring->thread);
 	free(uring);

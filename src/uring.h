@@ -32,7 +32,8 @@ struct sluice__uring {
 	struct io_uring_buf_ring *buffer_ring;
 	unsigned int buffer_ring_entries;
 	int wake_fd;   /* polled by the ring: other threads wake a sleeper by it */
-	int notify_fd; /* signalled by the ring, for a foreign loop; -1 until asked for */
+	int event_fd;  /* registered: the ring signals completions by it while it is not quiet */
+	int notify_fd; /* the same, once a foreign loop has asked for it; -1 before */
 	bool enabled;
 	struct sluice__workers *workers; /* where the ring does not fetch */
 	bool timeout_armed;              /* for the foreign loop */
@@ -97,6 +98,14 @@ void sluice__uring_thread_submit(struct sluice_engine *engine);
 int sluice__uring_thread_enter(struct sluice_engine *engine, int64_t wait_ns);
 /* Returns when everything that was submitted has been taken. */
 void sluice__uring_thread_drain(struct sluice_engine *engine);
+
+/* uring-event.c: the registered eventfd, for a foreign loop */
+/* Makes and registers it, quiet. While the ring is disabled. 0 or -errno. */
+int sluice__uring_open_event(struct sluice__uring *uring);
+/* Registers it again, so that the kernel signals the next completion. */
+void sluice__uring_renew_event(struct sluice__uring *uring);
+/* Whether the kernel signals more than one completion, found by trying. With deferred task work. */
+bool sluice__uring_event_repeats(struct sluice__uring *uring);
 
 /* uring-messages.c: the entries of MESSAGES, from sqe on; request->pending says how many. */
 void sluice__uring_chain(struct sluice__uring *uring, struct io_uring_sqe *sqe,

@@ -626,6 +626,35 @@ Test(s06, s06_the_descriptor_wakes_for_what_was_pending_before_it_was_asked_for)
 	in_both_modes(woken_for_what_was_pending_before);
 }
 
+/* Some kernels signal a registered eventfd only once. */
+static void woken_for_one_after_another(uint32_t mode)
+{
+	struct loop loop;
+	struct pair pair;
+	struct operation operation;
+	struct later later = {.act = peer_writes, .loop = &loop, .pair = &pair};
+	char bytes[10];
+
+	loop_begin(&loop, mode);
+	tcp_pair(&loop.fixture, &pair, 0);
+	operation_init(&operation, &loop.fixture);
+	for (int round = 0; round < 5; round++) {
+		cr_assert_eq(start_receive(pair.socket, &operation, bytes, sizeof bytes), 1);
+		loop_kick(&loop);
+		assert_quiet(&loop);
+		later_start(&later);
+		loop_until(&loop, is_over(&operation));
+		later_join(&later, 5);
+	}
+	pair_close(&pair);
+	loop_end(&loop);
+}
+
+Test(s06, s06_the_descriptor_wakes_for_one_completion_after_another)
+{
+	in_both_modes(woken_for_one_after_another);
+}
+
 static void *ask_elsewhere(void *token)
 {
 	return (void *)(intptr_t)sluice_engine_fd(token);

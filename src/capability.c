@@ -67,3 +67,22 @@ const char *sluice_capability_name(uint32_t bit)
 	}
 	return NULL;
 }
+
+uint32_t sluice__capabilities_usable(uint32_t bits)
+{
+	static const struct {
+		uint32_t needed, by;
+	} needs[] = {
+		{SLUICE_CAPABILITY_SINGLE_ISSUER, SLUICE_CAPABILITY_DEFER_TASKRUN},
+		{SLUICE_CAPABILITY_BUFFER_RING, SLUICE_CAPABILITY_MULTISHOT_RECEIVE},
+		{SLUICE_CAPABILITY_MULTISHOT_RECEIVE, SLUICE_CAPABILITY_MULTISHOT_LIMIT},
+		{SLUICE_CAPABILITY_ZEROCOPY, SLUICE_CAPABILITY_REGISTERED_MEMORY},
+		{SLUICE_CAPABILITY_REGISTERED_MEMORY, SLUICE_CAPABILITY_REGISTERED_LISTS},
+	};
+
+	for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
+		if (!(bits & needs[i].needed))
+			bits &= ~needs[i].by;
+	}
+	return bits;
+}

@@ -14,4 +14,7 @@ struct sluice__capability {
 /* In the order of the bits. NULL past the last. */
 const struct sluice__capability *sluice__capability(uint32_t index);
 
+/* Those of the bits that are of use: without the others that they build on, some are not. */
+uint32_t sluice__capabilities_usable(uint32_t bits);
+
 #endif

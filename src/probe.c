@@ -5,13 +5,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <sluice/operations.h>
 
 #include "capability.h"
 #include "engine.h"
@@ -101,6 +105,82 @@ static void try_accepting(struct sluice_engine *engine, bool *happened)
 	sluice_socket_destroy(listener);
 }
 
+/* ---- sending ---- */
+
+#define PAGE 4096u
+
+/* What lives until the engine ends. */
+struct trial {
+	bool received, accepted;
+	struct sluice_args sends[3];
+	char *memory; /* two pages */
+};
+
+/* A connected TCP pair: zero copy is for that alone. */
+static bool tcp_pair(int pair[2])
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof address;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	pair[1] = -1;
+	if (listener >= 0 && pair[0] >= 0 &&
+	    bind(listener, (struct sockaddr *)&address, length) == 0 && listen(listener, 1) == 0 &&
+	    getsockname(listener, (struct sockaddr *)&address, &length) == 0 &&
+	    connect(pair[0], (struct sockaddr *)&address, length) == 0)
+		pair[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	if (listener >= 0)
+		close(listener);
+	if (pair[1] < 0 && pair[0] >= 0)
+		close(pair[0]);
+	return pair[1] >= 0;
+}
+
+static void send_one(struct sluice_socket *socket, struct sluice_args *args,
+		     const struct iovec *segments, uint32_t count)
+{
+	uint64_t end = sluice__now() + PATIENCE_NS;
+
+	sluice_args_set_buffer_list(args, segments, count);
+	if (sluice_send_async(socket, args) < 0)
+		return;
+	while (sluice_args_in_progress(args) && sluice__now() < end)
+		sluice_engine_run(sluice_socket_engine(socket), PATIENCE_NS / 10);
+}
+
+/*
+ * One send by zero copy, one from registered memory, one of two parts of it: each is found missing
+ * if the kernel refuses it. Only on an engine that sends everything by zero copy.
+ */
+static void try_sending(struct sluice_engine *engine, struct trial *trial)
+{
+	struct sluice_socket *socket;
+	struct iovec segments[2];
+	int pair[2];
+
+	trial->memory = aligned_alloc(PAGE, 2 * PAGE);
+	if (!trial->memory || !tcp_pair(pair))
+		return;
+	memset(trial->memory, 0, 2 * PAGE);
+	segments[0] = (struct iovec){trial->memory, PAGE / 2};
+	segments[1] = (struct iovec){trial->memory + PAGE, PAGE / 2};
+	if (sluice_socket_attach(engine, pair[0], &socket) == 0) {
+		send_one(socket, &trial->sends[0], segments, 1);
+		if (sluice_engine_register_memory(engine, trial->memory, 2 * PAGE) == 0) {
+			send_one(socket, &trial->sends[1], segments, 1);
+			send_one(socket, &trial->sends[2], segments, 2);
+		}
+		sluice_socket_destroy(socket);
+	} else {
+		close(pair[0]);
+	}
+	close(pair[1]);
+}
+
+/* ---- engines ---- */
+
 /* A closed ring's memory counts against RLIMIT_MEMLOCK for a few milliseconds more. */
 static int make_patiently(struct sluice_engine **ret_engine, const struct sluice_options *options,
 			  const struct sluice__backend *backend)
@@ -121,8 +201,8 @@ static int make_patiently(struct sluice_engine **ret_engine, const struct sluice
 static int try_backend(const struct sluice_options *options, const struct sluice__backend *backend,
 		       struct sluice_probe *probe, uint32_t *ret_capabilities)
 {
+	struct trial trial = {0};
 	struct sluice_engine *engine;
-	bool received = false, accepted = false; /* told until the engine ends */
 	int error = make_patiently(&engine, options, backend);
 
 	*ret_capabilities = 0;
@@ -130,9 +210,12 @@ static int try_backend(const struct sluice_options *options, const struct sluice
 		return error;
 	error = sluice_engine_flush(engine);
 	if (!error) {
-		try_receiving(engine, &received);
-		try_accepting(engine, &accepted);
-		*ret_capabilities = engine->capabilities;
+		try_receiving(engine, &trial.received);
+		try_accepting(engine, &trial.accepted);
+		if (options->transmit_way == SLUICE_TRANSMIT_WAY_ZEROCOPY)
+			try_sending(engine, &trial);
+		sluice_engine_fd(engine); /* tries its eventfd */
+		*ret_capabilities = sluice__capabilities_usable(engine->capabilities);
 		if (probe) {
 			probe->backend = engine->backend->id;
 			memcpy(probe->backend_reason, engine->reason, sizeof probe->backend_reason);
@@ -141,6 +224,7 @@ static int try_backend(const struct sluice_options *options, const struct sluice
 		}
 	}
 	sluice_engine_destroy(engine);
+	free(trial.memory);
 	return error;
 }
 
@@ -210,17 +294,24 @@ int sluice_probe(struct sluice_probe *probe)
 		return -EINVAL;
 	memset(&own, 0, sizeof own);
 	sluice_options_init(&options, sizeof options);
-	options.ignore_environment = 1;
-	ring_error = try_backend(&options, &sluice__uring, NULL, &ring);
-	if (!ring_error)
-		ring |= try_cooperative(&options) | try_thread(&options);
-	error = try_backend(&options, &sluice__epoll, NULL, &epoll);
-	options.ignore_environment = 0;
-	if (!error)
-		error = try_backend(&options, NULL, &own, &used);
+	/* First, as long as no ring of ours is charged to RLIMIT_MEMLOCK. */
+	error = try_backend(&options, NULL, &own, &used);
 	if (error)
 		return error;
-	fill_in_capabilities(&own, ring | epoll, used, ring_error);
+	options.ignore_environment = 1;
+	options.transmit_way = SLUICE_TRANSMIT_WAY_ZEROCOPY;
+	ring_error = try_backend(&options, &sluice__uring, NULL, &ring);
+	options.transmit_way = SLUICE_TRANSMIT_WAY_AUTO;
+	if (!ring_error) {
+		/* The default engine has not sent by zero copy. */
+		if (own.backend == SLUICE_BACKEND_URING)
+			used &= ring;
+		ring |= try_cooperative(&options) | try_thread(&options);
+	}
+	error = try_backend(&options, &sluice__epoll, NULL, &epoll);
+	if (error)
+		return error;
+	fill_in_capabilities(&own, ring | epoll | used, used, ring_error);
 	fill_in_limits(&own);
 	own.size = probe->size;
 	memcpy(probe, &own, probe->size < sizeof own ? probe->size : sizeof own);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "capability.h"
 #include "engine.h"
 
 /* Copies what both sides know, and leaves the caller's size as it was. */
@@ -35,7 +36,7 @@ int sluice_engine_statistics(struct sluice_engine *engine,
 		return -EINVAL;
 	sum = engine->statistics;
 	sum.backend = engine->backend->id;
-	sum.capabilities = engine->capabilities;
+	sum.capabilities = sluice__capabilities_usable(engine->capabilities);
 	sum.records_completed += sum.records_eager;
 	add_sockets(engine, &sum);
 	return copy(statistics, statistics->size, &sum, sizeof sum);

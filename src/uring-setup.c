@@ -193,7 +193,8 @@ static int make_ring(struct sluice_engine *engine, struct sluice__uring *uring)
 		return error;
 	engine->options.ring_entries = uring->ring.sq.ring_entries;
 	engine->capabilities = agreed(uring->setup, allowed) & ~features_lack(&uring->ring) &
-			       ~sluice__uring_zerocopy_lacks(uring);
+			       ~sluice__uring_zerocopy_lacks(uring) &
+			       ~(uint32_t)SLUICE_CAPABILITY_EPOLL_NANOSECONDS;
 	if (engine->capabilities & SLUICE_CAPABILITY_NO_IOWAIT)
 		uring->wait_flags = IORING_ENTER_NO_IOWAIT;
 	return 0;

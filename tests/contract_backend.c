@@ -404,6 +404,47 @@ Test(backend, backend_the_probe_names_every_capability_and_heeds_the_environment
 	cr_assert_eq(sluice_probe(&probe), -EINVAL);
 }
 
+static uint32_t used_by_probe(void)
+{
+	struct sluice_probe probe = {.size = sizeof probe};
+	uint32_t used = 0;
+
+	cr_assert_eq(sluice_probe(&probe), 0);
+	for (uint32_t i = 0; i < probe.capability_count; i++) {
+		if (probe.capabilities[i].used)
+			used |= probe.capabilities[i].bit;
+	}
+	return used;
+}
+
+/* If FIRST is taken away, what builds on it is of no use. */
+static void assert_nothing_builds_on(const char *first, uint32_t all)
+{
+	setenv("SLUICE_DISABLE", first, 1);
+	cr_assert_eq(used_by_probe() & all, 0, "used without %s", first);
+	unsetenv("SLUICE_DISABLE");
+}
+
+Test(backend, backend_the_probe_reports_what_an_engine_uses)
+{
+	struct fixture fixture;
+	uint32_t used = used_by_probe();
+
+	if (backend_of_environment() == SLUICE_BACKEND_URING)
+		cr_assert_not(used & SLUICE_CAPABILITY_EPOLL_NANOSECONDS,
+			      "the ring has no use for it");
+	fixture_begin(&fixture);
+	assert_serves(&fixture);
+	cr_assert(sluice_engine_fd(fixture.engine) >= 0);
+	cr_assert_eq(used & ~statistics_of(&fixture).capabilities, 0, "an engine uses less");
+	fixture_end(&fixture);
+	assert_nothing_builds_on("buffer-ring", SLUICE_CAPABILITY_MULTISHOT_RECEIVE |
+							SLUICE_CAPABILITY_MULTISHOT_LIMIT);
+	assert_nothing_builds_on("zerocopy", SLUICE_CAPABILITY_REGISTERED_MEMORY |
+						     SLUICE_CAPABILITY_REGISTERED_LISTS);
+	assert_nothing_builds_on("single-issuer", SLUICE_CAPABILITY_DEFER_TASKRUN);
+}
+
 Test(backend, backend_an_older_program_gets_as_much_of_the_probe_as_it_knows)
 {
 	struct sluice_probe probe;

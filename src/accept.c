@@ -273,7 +273,7 @@ int sluice_accept_start(struct sluice_socket *listener, const struct sluice_acce
 		return -EBADF;
 	if (!sluice__listens(listener))
 		return -EINVAL;
-	if (listener->receives.head)
+	if (sluice__receives_pending(listener))
 		return -EBUSY;
 	error = install(listener, options);
 	if (error)

@@ -64,8 +64,8 @@ static int try_datagram(struct sluice_socket *socket, struct sluice_args *args)
 	int64_t taken;
 
 	if (args->run.extras & SLUICE__TO) {
-		message.msg_name = (void *)(uintptr_t)args->remote_address;
-		message.msg_namelen = args->remote_address_length;
+		message.msg_name = sluice__record_address(args);
+		message.msg_namelen = sluice__record_address_length(args);
 	}
 	taken = engine->backend->try_send(engine, socket, &message, 0);
 	engine->statistics.inline_sends++;
@@ -183,6 +183,7 @@ static int queue_connect(struct sluice_socket *socket, struct sluice_args *args)
 {
 	/* What is started behind it is accepted, and has a remote when its turn comes. */
 	sluice__refuse_clear(socket, SLUICE__UNCONNECTED);
+	sluice__connect_withdraw(socket);
 	args->run.extras |= SLUICE__DISCONNECT;
 	push(socket, args);
 	return 1;
@@ -193,6 +194,8 @@ static int begin(struct sluice_socket *socket, struct sluice_args *args, bool ma
 	struct sluice_engine *engine = socket->engine;
 
 	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED)) {
+		if (args->last_operation == SLUICE_OPERATION_CONNECT)
+			sluice__connect_withdraw(socket);
 		sluice__finish(engine, args, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, 0);
 		return 1;
 	}

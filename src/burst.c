@@ -46,8 +46,8 @@ static void address(const struct sluice_args *args, struct msghdr *header)
 {
 	bool own = args->run.extras & SLUICE__TO;
 
-	header->msg_name = own ? (void *)(uintptr_t)args->remote_address : NULL;
-	header->msg_namelen = own ? args->remote_address_length : 0;
+	header->msg_name = own ? sluice__record_address(args) : NULL;
+	header->msg_namelen = own ? sluice__record_address_length(args) : 0;
 }
 
 bool sluice__burst_single(const struct sluice_args *args, struct iovec *segments,
@@ -71,9 +71,9 @@ static bool same_destination(const struct msghdr *header, const struct sluice_ar
 {
 	if (!(args->run.extras & SLUICE__TO))
 		return !header->msg_name;
-	return header->msg_namelen == args->remote_address_length && header->msg_name &&
-	       (header->msg_name == (const void *)args->remote_address ||
-		memcmp(header->msg_name, args->remote_address, header->msg_namelen) == 0);
+	return header->msg_namelen == sluice__record_address_length(args) && header->msg_name &&
+	       (header->msg_name == sluice__record_address(args) ||
+		memcmp(header->msg_name, sluice__record_address(args), header->msg_namelen) == 0);
 }
 
 /* Whether the record may stand behind what the message holds already. */
@@ -163,8 +163,8 @@ static struct sluice_args *join_plain(struct sluice__burst *burst, struct sluice
 						 SLUICE__BURST_SEGMENTS - header->msg_iovlen)));
 	for (left = room; left && args && args->run.extras == extras && args->run.total == size;
 	     left--) {
-		if (extras && (args->remote_address != header->msg_name ||
-			       args->remote_address_length != header->msg_namelen))
+		if (extras && (sluice__record_address(args) != header->msg_name ||
+			       sluice__record_address_length(args) != header->msg_namelen))
 			break;
 		segment->iov_base = (void *)(uintptr_t)args->run.base;
 		segment->iov_len = size;

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "contract.h"
 #include "engine.h"
 
 /* How much unread data a close takes off, so that the kernel sends FIN and not RST. */
@@ -347,10 +348,13 @@ int sluice_socket_shutdown(struct sluice_socket *socket, int how)
 		return error;
 	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
 		return -EINVAL;
-	if (sluice__refuse(socket) & (SLUICE__UNCONNECTED | SLUICE__LISTENING | SLUICE__CONNECTING))
+	if ((sluice__refuse(socket) & (SLUICE__LISTENING | SLUICE__CONNECTING)) ||
+	    !sluice__has_peer(socket))
 		return -ENOTCONN;
-	if (how != SHUT_WR)
+	if (how != SHUT_WR) {
 		wants |= SLUICE__WANT_SHUT_RECEIVE;
+		sluice__refuse_set(socket, SLUICE__SHUT_RECEIVE);
+	}
 	if (how != SHUT_RD) {
 		wants |= SLUICE__WANT_SHUT_SEND;
 		sluice__refuse_set(socket, SLUICE__SHUT_SEND);

@@ -10,7 +10,8 @@
 
 static int try_connect(struct sluice_socket *socket, const struct sluice_args *args)
 {
-	if (connect(socket->fd, args->remote_address, args->remote_address_length) == 0)
+	if (connect(socket->fd, sluice__record_address(args),
+		    sluice__record_address_length(args)) == 0)
 		return 0;
 	return errno;
 }
@@ -40,24 +41,55 @@ static void wait_for_answer(struct sluice_socket *socket, int error_number)
 		sluice__linger_arm(socket, RETRY_NS);
 }
 
+/* What was started behind it goes on, unless it waits for another connect. */
+static void over(struct sluice_socket *socket, bool connected)
+{
+	if (connected)
+		sluice__refuse_clear(socket, SLUICE__UNCONNECTED);
+	sluice__connect_withdraw(socket);
+	if (socket->queue.list.head && !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED)))
+		sluice__ready(socket);
+	sluice__receive_arm(socket);
+	sluice__receiver_begin(socket);
+}
+
+static void abort_behind(struct sluice_socket *socket, int32_t error, int32_t native)
+{
+	sluice__settle_abort(socket, error, native, error, native);
+	sluice__receive_abort(socket, error, native);
+	sluice__receiver_end(socket, error, native);
+}
+
+/* Other threads may have found it announced, and started something behind it. */
+static int answered_at_once(struct sluice_socket *socket, struct sluice_args *args, bool may_finish,
+			    int error_number)
+{
+	bool datagram = sluice__refuse(socket) & SLUICE__DATAGRAM;
+	int answer = sluice__end_at_once(socket->engine, args, may_finish,
+					 sluice_socket_error_from_errno(error_number), error_number,
+					 0);
+
+	/* Datagrams stand each for itself; what is connected stays connected. */
+	if (error_number && !datagram && (sluice__refuse(socket) & SLUICE__UNCONNECTED))
+		abort_behind(socket, SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
+	over(socket, error_number == 0);
+	return answer;
+}
+
 int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
 {
 	struct sluice_engine *engine = socket->engine;
 	int error_number;
 
-	if (socket->connecting)
+	if (socket->connecting) {
+		sluice__connect_withdraw(socket);
 		return sluice__end_at_once(engine, args, may_finish,
 					   SLUICE_ERROR_ALREADY_IN_PROGRESS, EALREADY, 0);
-	error_number = try_connect(socket, args);
-	if (error_number != EINPROGRESS && error_number != EAGAIN && error_number != EINTR) {
-		if (error_number == 0)
-			sluice__refuse_clear(socket, SLUICE__UNCONNECTED);
-		return sluice__end_at_once(engine, args, may_finish,
-					   sluice_socket_error_from_errno(error_number),
-					   error_number, 0);
 	}
+	error_number = try_connect(socket, args);
+	if (error_number != EINPROGRESS && error_number != EAGAIN && error_number != EINTR)
+		return answered_at_once(socket, args, may_finish, error_number);
 	socket->connecting = args;
-	sluice__refuse_set(socket, SLUICE__CONNECTING);
 	if (args->run.extras & SLUICE__DEADLINE)
 		sluice__deadline_arm(socket, args);
 	wait_for_answer(socket, error_number);
@@ -69,11 +101,8 @@ static void succeeded(struct sluice_socket *socket)
 	struct sluice_args *args = socket->connecting;
 
 	socket->connecting = NULL;
-	sluice__refuse_clear(socket, SLUICE__CONNECTING | SLUICE__UNCONNECTED);
 	sluice__finish(socket->engine, args, SLUICE_ERROR_SUCCESS, 0, 0);
-	if (socket->queue.list.head)
-		sluice__ready(socket);
-	sluice__receive_arm(socket);
+	over(socket, true);
 }
 
 static void failed(struct sluice_socket *socket, int32_t error, int32_t native, int32_t rest_error,
@@ -84,10 +113,9 @@ static void failed(struct sluice_socket *socket, int32_t error, int32_t native, 
 	socket->connecting = NULL;
 	sluice__socket_reset(socket); /* the next connect(2) would be answered for this one */
 	sluice__wheel_disarm(&socket->engine->deadlines, &socket->linger);
-	sluice__refuse_clear(socket, SLUICE__CONNECTING);
+	sluice__connect_withdraw(socket);
 	sluice__finish(socket->engine, args, error, native, 0);
-	sluice__settle_abort(socket, rest_error, rest_native, rest_error, rest_native);
-	sluice__receive_abort(socket, rest_error, rest_native);
+	abort_behind(socket, rest_error, rest_native);
 }
 
 void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_t native)

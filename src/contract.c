@@ -89,6 +89,44 @@ static bool may_try(const struct sluice_engine *engine, const struct sluice_args
 	return (args->flags & SLUICE_FLAG_EAGER) || !engine->busy;
 }
 
+/* A changed member has no effect on the operation that was started. */
+static void keep(struct sluice_args *args, uint32_t operation, uint32_t extras)
+{
+	if ((extras & SLUICE__TO) || operation == SLUICE_OPERATION_CONNECT)
+		sluice__record_keep_address(args, args->remote_address,
+					    args->remote_address_length);
+	else if (operation == SLUICE_OPERATION_RECEIVE_FROM)
+		sluice__record_keep_address(args, args->from_address, args->from_capacity);
+	if (extras & SLUICE__DEADLINE)
+		sluice__record_keep_timeout(args, args->timeout_ns);
+}
+
+static bool receives(uint32_t operation)
+{
+	return operation == SLUICE_OPERATION_ACCEPT || operation == SLUICE_OPERATION_RECEIVE ||
+	       operation == SLUICE_OPERATION_RECEIVE_FROM;
+}
+
+/*
+ * What later starts are refused or accepted by is set in the calling thread: they may come from
+ * there before the engine has seen this one.
+ */
+static void announce(struct sluice_socket *socket, uint32_t operation)
+{
+	if (operation == SLUICE_OPERATION_CONNECT)
+		sluice__connect_announce(socket);
+	else if (receives(operation))
+		__atomic_fetch_add(&socket->receives_foreign, 1, __ATOMIC_RELEASE);
+}
+
+static void withdraw(struct sluice_socket *socket, uint32_t operation)
+{
+	if (operation == SLUICE_OPERATION_CONNECT)
+		sluice__connect_withdraw(socket);
+	else if (receives(operation))
+		__atomic_fetch_sub(&socket->receives_foreign, 1, __ATOMIC_RELEASE);
+}
+
 /* The record leaves the caller's thread. */
 static int start_foreign(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation,
 			 uint32_t extras, uint64_t memory)
@@ -105,17 +143,22 @@ static int start_foreign(struct sluice_socket *socket, struct sluice_args *args,
 		extras |= SLUICE__OF_THREAD;
 	}
 	__atomic_fetch_add(&socket->foreign_bytes, memory, __ATOMIC_RELAXED);
+	announce(socket, operation);
+	keep(args, operation, extras);
 	args->run.extras |= extras | SLUICE__FOREIGN;
 	sluice__record_accept(args, socket, operation);
 	if (sluice__mailbox_push(socket->engine, args))
 		return 1;
 	/* The engine has just ended: refused, the record as it was. */
+	withdraw(socket, operation);
 	args->error = error;
 	args->native_error = native_error;
 	args->bytes_transferred = bytes;
 	args->last_operation = last_operation;
 	args->run.extras &= SLUICE__LIST;
 	args->rare.thread = 0;
+	if (operation != SLUICE_OPERATION_SEND_PACKETS)
+		sluice__record_keep_address(args, NULL, 0);
 	sluice__record_release(args);
 	return -EBADF;
 }
@@ -145,8 +188,11 @@ int sluice__start(struct sluice_socket *socket, struct sluice_args *args, uint32
 		sluice__trace_call(socket, args, operation, extras);
 	if (!owner)
 		return start_foreign(socket, args, operation, extras, memory);
+	keep(args, operation, extras);
 	args->run.extras |= extras;
 	sluice__record_accept(args, socket, operation);
+	if (operation == SLUICE_OPERATION_CONNECT)
+		sluice__connect_announce(socket);
 	if (sluice__left_outside(engine)) {
 		sluice__mailbox_take(engine);
 		sluice__attention_take(engine);

@@ -32,6 +32,8 @@ static int start_connect(struct sluice_socket *socket, struct sluice_args *args)
 	/* A datagram socket may change its remote; a second connect under way is told so later. */
 	if (!(refuse & (SLUICE__CONNECTING | SLUICE__DATAGRAM)) && sluice__has_peer(socket))
 		return -EISCONN;
+	if ((refuse & SLUICE__CONNECTING) > SLUICE__CONNECTING / 2)
+		return -ENOBUFS; /* thousands are started and not over */
 	return sluice__start(socket, args, SLUICE_OPERATION_CONNECT, 0, 0);
 }
 
@@ -46,6 +48,8 @@ static int start_accept(struct sluice_socket *socket, struct sluice_args *args)
 		return error;
 	if (!sluice__listens(socket))
 		return -EINVAL;
+	if (__atomic_load_n(&socket->accepter, __ATOMIC_RELAXED))
+		return -EBUSY;
 	return sluice__start(socket, args, SLUICE_OPERATION_ACCEPT, 0, 0);
 }
 

@@ -7,7 +7,7 @@ void sluice__deadline_arm(struct sluice_socket *socket, struct sluice_args *args
 	struct sluice_engine *engine = socket->engine;
 
 	sluice__wheel_arm(&engine->deadlines, sluice__record_timer(args),
-			  sluice__now() + (uint64_t)args->timeout_ns, SLUICE__NODE_RECORD);
+			  sluice__now() + sluice__record_timeout(args), SLUICE__NODE_RECORD);
 }
 
 void sluice__linger_arm(struct sluice_socket *socket, int64_t ns)

@@ -13,6 +13,16 @@ static uint64_t memory(const struct sluice_args *args)
 	return sluice__sendq_memory(args);
 }
 
+/* Not a send. One that receives is in the socket's list, or over, before it counts no longer. */
+static void begin_other(struct sluice_socket *socket, struct sluice_args *args)
+{
+	uint32_t operation = args->last_operation;
+
+	sluice__begin(socket, args, false);
+	if (operation != SLUICE_OPERATION_CONNECT && operation != SLUICE_OPERATION_DISCONNECT)
+		__atomic_fetch_sub(&socket->receives_foreign, 1, __ATOMIC_RELEASE);
+}
+
 /* Newest first as it was taken; begun oldest first. */
 static void begin_all(struct sluice_args *args)
 {
@@ -31,7 +41,10 @@ static void begin_all(struct sluice_args *args)
 
 		oldest->run.extras &= ~(uint32_t)SLUICE__FOREIGN;
 		__atomic_fetch_sub(&socket->foreign_bytes, memory(oldest), __ATOMIC_RELAXED);
-		sluice__begin(socket, oldest, false);
+		if (oldest->last_operation < SLUICE_OPERATION_SEND)
+			begin_other(socket, oldest);
+		else
+			sluice__begin(socket, oldest, false);
 		oldest = next;
 	}
 }

@@ -106,8 +106,8 @@ static void ask_for_sender(const struct sluice_args *args, struct msghdr *messag
 	message->msg_flags = 0;
 	if (!is_from(args))
 		return;
-	message->msg_name = args->from_address;
-	message->msg_namelen = args->from_capacity;
+	message->msg_name = sluice__record_address(args);
+	message->msg_namelen = sluice__record_address_length(args);
 }
 
 /* A list of more segments than the kernel takes truncates a datagram as well. */
@@ -220,8 +220,15 @@ static int64_t try_receive(struct sluice_socket *socket, struct sluice_args *arg
 static void push(struct sluice_socket *socket, struct sluice_args *args)
 {
 	sluice__list_push(&socket->receives, args);
+	__atomic_store_n(&socket->receives_listed, socket->receives_listed + 1, __ATOMIC_RELEASE);
 	if (args->run.extras & SLUICE__DEADLINE)
 		sluice__deadline_arm(socket, args);
+}
+
+static void take_off(struct sluice_socket *socket, struct sluice_args *args)
+{
+	sluice__list_remove(&socket->receives, args);
+	__atomic_store_n(&socket->receives_listed, socket->receives_listed - 1, __ATOMIC_RELEASE);
 }
 
 static int fill_in_letter(struct sluice_socket *socket, const struct sluice_args *args)
@@ -312,7 +319,7 @@ void sluice__receive_give_up(struct sluice_socket *socket, struct sluice_args *a
 		sluice__request_cancel(socket, &socket->in);
 		return;
 	}
-	sluice__list_remove(&socket->receives, args);
+	take_off(socket, args);
 	sluice__finish_given_up(&socket->engine->done, args);
 }
 
@@ -338,7 +345,7 @@ void sluice__receive_settle(struct sluice_socket *socket, int32_t result)
 	if (result == -ECANCELED) {
 		sluice__receive_give_up_marked(socket);
 	} else if (args && result != -EAGAIN && result != -EINTR) {
-		sluice__list_remove(&socket->receives, args);
+		take_off(socket, args);
 		end_record(socket, args, result, false);
 	}
 	if (!(socket->state & (SLUICE__ENDING | SLUICE__ENDED))) {
@@ -352,7 +359,7 @@ void sluice__receive_abort(struct sluice_socket *socket, int32_t error, int32_t 
 	struct sluice_args *args;
 
 	while ((args = socket->receives.head)) {
-		sluice__list_remove(&socket->receives, args);
+		take_off(socket, args);
 		sluice__finish(socket->engine, args, error, native, 0);
 	}
 }

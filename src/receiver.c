@@ -366,7 +366,7 @@ int sluice_receive_start(struct sluice_socket *socket, const struct sluice_recei
 	error = check_stream(socket);
 	if (error)
 		return error;
-	if (socket->receives.head)
+	if (sluice__receives_pending(socket))
 		return -EBUSY;
 	error = install(socket, options);
 	if (error)

@@ -116,9 +116,41 @@ static inline void sluice__record_result(struct sluice_args *args, int32_t error
 	args->run.extras |= SLUICE__RESULT | SLUICE__DONE;
 }
 
+/*
+ * Members of the caller's that the engine needs after the start, as they were then: the address of a
+ * send_to, a connect or a receive_from, in places that only packets and the lists of streams need.
+ */
+static inline void sluice__record_keep_address(struct sluice_args *args, const void *address,
+					       socklen_t length)
+{
+	args->rare.side = (void *)(uintptr_t)address;
+	args->rare.segment_index = length;
+}
+
+static inline void *sluice__record_address(const struct sluice_args *args)
+{
+	return args->rare.side;
+}
+
+static inline socklen_t sluice__record_address_length(const struct sluice_args *args)
+{
+	return args->rare.segment_index;
+}
+
 static inline struct sluice__wheel_node *sluice__record_timer(struct sluice_args *args)
 {
 	return (struct sluice__wheel_node *)(void *)args->rare.timer;
+}
+
+/* The time-out, until the deadline is armed. */
+static inline void sluice__record_keep_timeout(struct sluice_args *args, int64_t timeout_ns)
+{
+	sluice__record_timer(args)->expires_ns = (uint64_t)timeout_ns;
+}
+
+static inline uint64_t sluice__record_timeout(struct sluice_args *args)
+{
+	return sluice__record_timer(args)->expires_ns;
 }
 
 static inline struct sluice_args *sluice__record_of_timer(struct sluice__wheel_node *node)

@@ -17,10 +17,9 @@ void sluice__record_strip(struct sluice_engine *engine, struct sluice_args *args
 
 	if (extras & SLUICE__DEADLINE)
 		sluice__wheel_disarm(&engine->deadlines, sluice__record_timer(args));
-	if (extras & SLUICE__PACKETS) {
+	if (extras & SLUICE__PACKETS)
 		sluice__packets_close(engine, args->rare.side);
-		args->rare.side = NULL;
-	}
+	args->rare.side = NULL;
 	args->error = SLUICE_ERROR_SUCCESS;
 	args->native_error = 0;
 	args->bytes_transferred = args->run.total;

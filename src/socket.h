@@ -23,7 +23,6 @@ struct sluice__receiver;
 enum {
 	SLUICE__CLOSED = 1 << 0,      /* by close, destroy, detach or the engine's end: -EBADF */
 	SLUICE__UNCONNECTED = 1 << 1, /* believed so: the kernel is asked again */
-	SLUICE__CONNECTING = 1 << 2,  /* starts wait behind it */
 	SLUICE__LISTENING = 1 << 3,
 	SLUICE__DATAGRAM = 1 << 4,     /* also seqpacket: every record stands for itself */
 	SLUICE__SHUT_SEND = 1 << 5,    /* by us: sends end with Shutdown */
@@ -31,6 +30,12 @@ enum {
 	SLUICE__SHUT_RECEIVE = 1 << 7,
 	SLUICE__NOT_TCP = 1 << 8, /* a stream, but nothing with a cork or an urgent byte */
 	SLUICE__TRACED = 1 << 9,  /* the engine has a trace: starts go where it is told */
+	/*
+	 * A count: connects that were started and are not over, those in the mailbox included. Not
+	 * 0: starts are accepted and wait.
+	 */
+	SLUICE__CONNECT_ONE = 1 << 16,
+	SLUICE__CONNECTING = 0x7fff << 16,
 	SLUICE__SLOW_STREAM = SLUICE__CLOSED | SLUICE__UNCONNECTED | SLUICE__CONNECTING |
 			      SLUICE__LISTENING | SLUICE__DATAGRAM | SLUICE__SHUT_SEND |
 			      SLUICE__DISCONNECTED | SLUICE__TRACED
@@ -108,6 +113,8 @@ struct sluice_socket {
 	/* Receiving, or accepting. */
 	struct sluice__request in;
 	struct sluice__list receives;      /* records that receive or accept */
+	uint32_t receives_listed;          /* atomic: in that list */
+	uint32_t receives_foreign;         /* atomic: on their way there from other threads */
 	struct sluice__receiver *receiver; /* receive_start; atomic until taken over */
 	struct sluice__accepter *accepter; /* accept_start */
 	struct iovec receive_segment;
@@ -161,6 +168,25 @@ static inline void sluice__refuse_set(struct sluice_socket *socket, uint32_t bit
 static inline void sluice__refuse_clear(struct sluice_socket *socket, uint32_t bits)
 {
 	__atomic_fetch_and(&socket->refuse, ~bits, __ATOMIC_RELEASE);
+}
+
+/* A connect begins; this is undone when it is over, or if it is refused. */
+static inline void sluice__connect_announce(struct sluice_socket *socket)
+{
+	__atomic_fetch_add(&socket->refuse, SLUICE__CONNECT_ONE, __ATOMIC_RELEASE);
+}
+
+static inline void sluice__connect_withdraw(struct sluice_socket *socket)
+{
+	__atomic_fetch_sub(&socket->refuse, SLUICE__CONNECT_ONE, __ATOMIC_RELEASE);
+}
+
+/* Whether any record receives or accepts, as far as its start has returned. Any thread. */
+static inline bool sluice__receives_pending(const struct sluice_socket *socket)
+{
+	/* In this order: the engine lists a record before it stops counting it as foreign. */
+	return __atomic_load_n(&socket->receives_foreign, __ATOMIC_ACQUIRE) ||
+	       __atomic_load_n(&socket->receives_listed, __ATOMIC_ACQUIRE);
 }
 
 /* socket.c: makes the handle; fd is taken over only with 0. */

@@ -60,8 +60,8 @@ static void queue(const struct datagram *datagrams, size_t count)
 		args->run.extras = datagrams[i].extras;
 		if (datagrams[i].to) {
 			args->run.extras |= SLUICE__TO;
-			args->remote_address = (struct sockaddr *)&addresses[datagrams[i].to - 1];
-			args->remote_address_length = sizeof addresses[0];
+			sluice__record_keep_address(args, &addresses[datagrams[i].to - 1],
+						    sizeof addresses[0]);
 		}
 		args->run.next = i + 1 < count ? &records[i + 1] : NULL;
 	}
@@ -104,8 +104,8 @@ static void assert_sound(void)
 		for (size_t k = 0; k < header->msg_iovlen; k++)
 			given += header->msg_iov[k].iov_len;
 		for (uint32_t k = 0; k < message->records; k++, args = args->run.next) {
-			const void *name = args->run.extras & SLUICE__TO ? args->remote_address
-									 : NULL;
+			const void *name =
+				args->run.extras & SLUICE__TO ? sluice__record_address(args) : NULL;
 
 			if (k == 0)
 				cr_assert_eq(header->msg_name, name);
@@ -185,7 +185,7 @@ Test(burst, addresses_are_compared_by_what_they_say)
 	addresses[1] = addresses[0];
 	plan();
 	assert_messages((uint32_t[]){2}, 1);
-	records[1].remote_address_length--;
+	sluice__record_keep_address(&records[1], &addresses[1], sizeof addresses[1] - 1);
 	plan();
 	assert_messages((uint32_t[]){1, 1}, 2);
 }
@@ -376,7 +376,7 @@ static bool model_joins(uint32_t begin, uint32_t at, uint32_t gso_bytes)
 			return false;
 		if ((records[i].run.extras ^ records[begin].run.extras) & SLUICE__TO)
 			return false;
-		if (records[i].remote_address != records[begin].remote_address)
+		if (sluice__record_address(&records[i]) != sluice__record_address(&records[begin]))
 			return false;
 	}
 	return size && size <= gso_bytes && records[at].run.total &&

@@ -160,6 +160,50 @@ Test(a01, a01_plain_members_changed_in_progress_have_no_effect)
 	fixture_end(&fixture);
 }
 
+Test(a01, a01_a_datagram_in_progress_goes_to_the_address_that_its_start_named)
+{
+	struct fixture fixture;
+	struct sluice_socket *socket_;
+	struct operation sends[3];
+	struct sockaddr_in addresses[2];
+	int receivers[2];
+	char bytes[8];
+
+	fixture_begin(&fixture);
+	for (size_t i = 0; i < 2; i++) {
+		addresses[i] = loopback(0);
+		receivers[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		cr_assert_eq(bind(receivers[i], (struct sockaddr *)&addresses[i],
+				  sizeof addresses[i]),
+			     0);
+		addresses[i] = loopback(port_of(receivers[i]));
+	}
+	socket_ = attach(&fixture, socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+
+	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	for (size_t i = 0; i < 3; i++) {
+		operation_init(&sends[i], &fixture);
+		sends[i].args.remote_address = (struct sockaddr *)&addresses[0];
+		sends[i].args.remote_address_length = sizeof addresses[0];
+		cr_assert_eq(sluice_args_set_buffer(&sends[i].args, "hello", 5, 0, 5), 0);
+		cr_assert_eq(start(sluice_send_to_async, socket_, &sends[i]), 1);
+		sends[i].args.remote_address = (struct sockaddr *)&addresses[1];
+		sends[i].args.remote_address_length = 1;
+	}
+	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
+	run_until(&fixture, are_over(sends, 3));
+	for (size_t i = 0; i < 3; i++) {
+		assert_ended(&sends[i], SLUICE_ERROR_SUCCESS, 5);
+		cr_assert_eq(recv(receivers[0], bytes, sizeof bytes, MSG_DONTWAIT), 5);
+	}
+	assert_nothing_to_read(receivers[1]);
+
+	sluice_socket_destroy(socket_);
+	for (size_t i = 0; i < 2; i++)
+		close(receivers[i]);
+	fixture_end(&fixture);
+}
+
 Test(a01, a01_no_record_is_an_invalid_argument)
 {
 	struct fixture fixture;

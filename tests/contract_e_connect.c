@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Connecting: well, badly, not yet; and what waits for it. */
-#include "support.h"
+#include "streams.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -88,6 +88,56 @@ Test(e01, e01_connect)
 	fixture_begin(&fixture);
 	socket = attach(&fixture, new_tcp(0));
 	assert_connects(&fixture, socket);
+	sluice_socket_destroy(socket);
+	fixture_end(&fixture);
+}
+
+Test(e01, e01_receive_start_behind_a_connect_begins_with_the_connection)
+{
+	struct fixture fixture;
+	struct consumer consumer;
+	struct operation connect;
+	struct sluice_socket *socket;
+	int listener = listen_tcp(0), peer;
+	struct sockaddr_in address = loopback(port_of(listener));
+
+	fixture_begin(&fixture);
+	socket = attach(&fixture, new_tcp(0));
+	operation_init(&connect, &fixture);
+	consumer_init(&consumer, &fixture, socket);
+	cr_assert_geq(start_connect(socket, &connect, &address), 0);
+	cr_assert_eq(start_consuming(&consumer), 0);
+	peer = accept(listener, NULL, NULL);
+	write_pattern(peer, 1000, 0);
+	run_until(&fixture, consumer.bytes == 1000);
+	assert_ended(&connect, SLUICE_ERROR_SUCCESS, 0);
+
+	close(peer);
+	run_until(&fixture, consumer.terminals == 1);
+	assert_terminal(&consumer, SLUICE_ERROR_SUCCESS);
+	sluice_socket_destroy(socket);
+	fixture_end(&fixture);
+	close(listener);
+}
+
+Test(e01, e01_receive_start_behind_a_connect_that_fails_ends_with_not_connected)
+{
+	struct fixture fixture;
+	struct consumer consumer;
+	struct operation connect;
+	struct sluice_socket *socket;
+	struct sockaddr_in address = nobody();
+
+	fixture_begin(&fixture);
+	socket = attach(&fixture, new_tcp(0));
+	operation_init(&connect, &fixture);
+	consumer_init(&consumer, &fixture, socket);
+	if (start_connect(socket, &connect, &address) == 1) {
+		cr_assert_eq(start_consuming(&consumer), 0);
+		run_until(&fixture, consumer.terminals == 1);
+		assert_terminal(&consumer, SLUICE_ERROR_NOT_CONNECTED);
+	}
+	run_until(&fixture, is_over(&connect));
 	sluice_socket_destroy(socket);
 	fixture_end(&fixture);
 }

@@ -131,6 +131,31 @@ Test(e01, e01_receive_from_tells_the_sender_of_what_has_come)
 	}
 }
 
+Test(a01, a01_a_pending_receive_from_writes_the_address_where_its_start_said)
+{
+	struct scene scene;
+	struct letter letters[2];
+	struct sockaddr_storage elsewhere;
+
+	scene_begin(&scene, AF_INET);
+	memset(&elsewhere, 0xee, sizeof elsewhere);
+	for (size_t i = 0; i < 2; i++) {
+		letter_init(&letters[i], &scene.fixture, 2000);
+		cr_assert_eq(start_from(&scene, &letters[i]), 1);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		letters[i].operation.args.from_address = (struct sockaddr *)&elsewhere;
+		letters[i].operation.args.from_capacity = 1;
+		post(&scene, 1000, 3);
+	}
+	run_until(&scene.fixture, is_over(&letters[0].operation) && is_over(&letters[1].operation));
+	for (size_t i = 0; i < 2; i++)
+		assert_letter(&scene, &letters[i], SLUICE_ERROR_SUCCESS, 1000, 3);
+	for (size_t i = 0; i < sizeof elsewhere; i++)
+		cr_assert_eq(((unsigned char *)&elsewhere)[i], 0xee);
+	scene_end(&scene);
+}
+
 Test(e01, e01_receive_from_waits_for_what_comes)
 {
 	struct scene scene;

@@ -129,7 +129,7 @@ struct sluice_args {
 	} run;
 
 	/* Set by you, for some operations. */
-	const struct sockaddr *remote_address; /* send_to, connect; yours to keep until the end */
+	const struct sockaddr *remote_address; /* send_to, connect; unchanged until the end */
 	struct sockaddr *from_address;         /* receive_from: where to put the sender's address */
 	socklen_t remote_address_length;
 	socklen_t from_capacity;          /* room at from_address */

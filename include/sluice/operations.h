@@ -44,14 +44,16 @@ int sluice_send_to_async(struct sluice_socket *socket, struct sluice_args *args)
 int sluice_send_packets_async(struct sluice_socket *socket, struct sluice_args *args);
 
 /*
- * Connects to remote_address (Socket.ConnectAsync). Sends and receives that are started meanwhile
- * wait for it. -EISCONN: connected already, or disconnected without reuse. Since 0.1.
+ * Connects to remote_address (Socket.ConnectAsync). Sends and receives that are started after it,
+ * from any thread, wait for it, and end with NotConnected if it fails. -EISCONN: connected already,
+ * or disconnected without reuse. -ENOBUFS: thousands of connects are in progress. Since 0.1.
  */
 int sluice_connect_async(struct sluice_socket *socket, struct sluice_args *args);
 
 /*
  * Accepts one connection (Socket.AcceptAsync); accept_socket is then a new socket of the
- * listener's engine, yours to destroy. -EINVAL: the socket does not listen. Since 0.1.
+ * listener's engine, yours to destroy. -EINVAL: the socket does not listen. -EBUSY: also while
+ * sluice_accept_start delivers connections. Since 0.1.
  */
 int sluice_accept_async(struct sluice_socket *socket, struct sluice_args *args);
 
@@ -68,7 +70,8 @@ int sluice_disconnect_async(struct sluice_socket *socket, struct sluice_args *ar
  * (Socket.ReceiveAsync). The end of the stream is success with 0 bytes. With no room (a count of
  * 0) it waits until something can be read. Receives of one socket are served in order. A datagram
  * that does not fit into the buffer, or into the first 1,024 segments of the list, ends with
- * MessageSize and the bytes that fit; the rest is lost. Since 0.1.
+ * MessageSize and the bytes that fit; the rest is lost. -EBUSY: also while sluice_receive_start
+ * delivers bytes. Since 0.1.
  */
 int sluice_receive_async(struct sluice_socket *socket, struct sluice_args *args);
 

@@ -22,7 +22,7 @@ struct begin {
 	enum sluice_socket_error *error; /* the caller's, or NULL */
 	struct sluice_async_result **ret_result;
 
-	struct sluice_async_result *result;
+	struct sluice__result *result;
 	bool alone; /* no other Begin of this socket goes on */
 };
 
@@ -103,13 +103,13 @@ static bool is_refused(const struct sluice_args *args)
 /* error: what was wrong with the arguments. */
 static int begin_close(struct begin *begin, int error, start_fn *start)
 {
-	struct sluice_async_result *result = begin->result;
+	struct sluice__result *result = begin->result;
 	int answer;
 
 	if (error)
 		return refuse_at_once(begin, error);
 	/* Once it has been started it may be over, ended and the caller's variables gone. */
-	tell(begin, result, 0);
+	tell(begin, sluice__handle_of(result), 0);
 	answer = start_now(begin, start);
 	if (answer == 1)
 		return 0;
@@ -121,7 +121,7 @@ static int begin_close(struct begin *begin, int error, start_fn *start)
 	return 0;
 }
 
-static int set_address(struct sluice_async_result *result, const struct sockaddr *remote,
+static int set_address(struct sluice__result *result, const struct sockaddr *remote,
 		       socklen_t length)
 {
 	if (length < sizeof remote->sa_family || length > sizeof result->with.address)
@@ -183,8 +183,8 @@ int sluice_begin_send_to(struct sluice_socket *socket, const void *buffer, size_
 }
 
 /* What there is of before, the file and after; those that are NULL count nothing. */
-static int set_file(struct sluice_async_result *result, const char *path,
-		    const struct iovec *before, const struct iovec *after)
+static int set_file(struct sluice__result *result, const char *path, const struct iovec *before,
+		    const struct iovec *after)
 {
 	struct sluice_packet *packets = result->with.packets;
 

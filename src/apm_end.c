@@ -17,7 +17,7 @@ struct outcome {
 	socklen_t *from_length;
 };
 
-static bool is_done(const struct sluice_async_result *result)
+static bool is_done(const struct sluice__result *result)
 {
 	return __atomic_load_n(&result->word, __ATOMIC_ACQUIRE) & SLUICE__ASYNC_DONE;
 }
@@ -36,14 +36,14 @@ static bool is_closed(const struct sluice_socket *socket)
 /* ---- waiting ---- */
 
 /* The calling thread is inside: neither result nor socket goes. Under the lock. */
-static void enter(struct sluice_async_result *result)
+static void enter(struct sluice__result *result)
 {
 	result->waiting++;
 	result->socket->apm->users++;
 	result->socket->engine->handlers.users++;
 }
 
-static void leave(struct sluice_async_result *result)
+static void leave(struct sluice__result *result)
 {
 	struct sluice_socket *socket = result->socket;
 
@@ -53,7 +53,7 @@ static void leave(struct sluice_async_result *result)
 }
 
 /* 0, -ETIMEDOUT, -EBADF lost. The caller is inside. */
-static int sleep_until(struct sluice_async_result *result, uint64_t deadline_ns)
+static int sleep_until(struct sluice__result *result, uint64_t deadline_ns)
 {
 	struct sluice_engine *engine = result->socket->engine;
 
@@ -81,16 +81,15 @@ static uint64_t deadline(int64_t timeout_ns)
 	return now + (uint64_t)timeout_ns;
 }
 
-int sluice_async_result_wait(struct sluice_async_result *result, int64_t timeout_ns)
+/* Whoever has the right to wait has not ended it. */
+static int wait_for(const struct sluice_async_result *handle, struct sluice__result *result,
+		    int64_t timeout_ns)
 {
-	struct sluice_engine *engine;
+	struct sluice_engine *engine = result->socket->engine;
 	int error;
 
-	if (!result)
-		return -EINVAL;
 	if (is_done(result))
 		return 0;
-	engine = result->socket->engine;
 	if (is_lost(engine))
 		return -EBADF;
 	if (timeout_ns == 0)
@@ -98,8 +97,12 @@ int sluice_async_result_wait(struct sluice_async_result *result, int64_t timeout
 	if (sluice__is_owner(engine))
 		return -EDEADLK;
 	sluice__handlers_lock(&engine->handlers);
-	enter(result);
+	error = sluice__handle_find(handle, result->socket, &result);
+	if (!error)
+		enter(result);
 	sluice__handlers_unlock(&engine->handlers);
+	if (error)
+		return error == -EALREADY ? 0 : error;
 	error = sleep_until(result, deadline(timeout_ns));
 	sluice__handlers_lock(&engine->handlers);
 	leave(result);
@@ -107,10 +110,21 @@ int sluice_async_result_wait(struct sluice_async_result *result, int64_t timeout
 	return error;
 }
 
+int sluice_async_result_wait(struct sluice_async_result *handle, int64_t timeout_ns)
+{
+	struct sluice__result *result;
+	int error = sluice__handle_find(handle, NULL, &result);
+
+	/* What was ended is over. */
+	if (error)
+		return error == -EALREADY ? 0 : error;
+	return wait_for(handle, result, timeout_ns);
+}
+
 /* ---- ending ---- */
 
 /* May be ended: claims it, so that nobody ends it twice. Under the lock. */
-static int claim(struct sluice_async_result *result, uint32_t operation)
+static int claim(struct sluice__result *result, uint32_t operation)
 {
 	if (result->operation != operation)
 		return -EINVAL;
@@ -122,7 +136,7 @@ static int claim(struct sluice_async_result *result, uint32_t operation)
 	return 0;
 }
 
-static void collect(const struct sluice_async_result *result, struct outcome *outcome)
+static void collect(const struct sluice__result *result, struct outcome *outcome)
 {
 	outcome->bytes = (int64_t)result->args.bytes_transferred;
 	outcome->error = result->args.error;
@@ -137,12 +151,15 @@ static void collect(const struct sluice_async_result *result, struct outcome *ou
 	*outcome->from_length = result->args.from_length;
 }
 
-static int end_locked(struct sluice_async_result *result, uint32_t operation,
-		      struct outcome *outcome)
+static int end_locked(struct sluice_socket *socket, const struct sluice_async_result *handle,
+		      uint32_t operation, struct outcome *outcome)
 {
-	struct sluice__handlers *handlers = &result->socket->engine->handlers;
-	int error = claim(result, operation);
+	struct sluice__handlers *handlers = &socket->engine->handlers;
+	struct sluice__result *result;
+	int error = sluice__handle_find(handle, socket, &result);
 
+	if (!error)
+		error = claim(result, operation);
 	if (error)
 		return error;
 	enter(result);
@@ -151,7 +168,7 @@ static int end_locked(struct sluice_async_result *result, uint32_t operation,
 		error = sleep_until(result, UINT64_MAX);
 		sluice__handlers_lock(handlers);
 	}
-	if (!error && is_closed(result->socket))
+	if (!error && is_closed(socket))
 		error = -EBADF;
 	if (error)
 		result->ended = false; /* what it holds goes with the socket */
@@ -162,28 +179,28 @@ static int end_locked(struct sluice_async_result *result, uint32_t operation,
 }
 
 /* After a close. Leaves no sooner than the operation does, wherever it may wait for that. */
-static int end_closed(struct sluice_socket *socket, struct sluice_async_result *result)
+static int end_closed(const struct sluice_socket *socket, const struct sluice_async_result *handle)
 {
-	if (!is_lost(socket->engine) && sluice__apm_owns(socket, result))
-		sluice_async_result_wait(result, -1);
+	struct sluice__result *result;
+
+	if (!is_lost(socket->engine) && sluice__handle_find(handle, socket, &result) == 0)
+		wait_for(handle, result, -1);
 	return -EBADF;
 }
 
-static int end(struct sluice_socket *socket, struct sluice_async_result *result, uint32_t operation,
-	       struct outcome *outcome)
+static int end(struct sluice_socket *socket, const struct sluice_async_result *handle,
+	       uint32_t operation, struct outcome *outcome)
 {
 	struct sluice__handlers *handlers;
 	int error;
 
-	if (!socket || !result)
+	if (!socket || !handle)
 		return -EINVAL;
 	if (is_closed(socket))
-		return end_closed(socket, result);
-	if (!sluice__apm_owns(socket, result))
-		return -EINVAL;
+		return end_closed(socket, handle);
 	handlers = &socket->engine->handlers;
 	sluice__handlers_lock(handlers);
-	error = end_locked(result, operation, outcome);
+	error = end_locked(socket, handle, operation, outcome);
 	sluice__handlers_unlock(handlers);
 	if (!error && outcome->error != SLUICE_ERROR_SUCCESS)
 		error = -outcome->native_error;
@@ -266,31 +283,46 @@ int sluice_end_disconnect(struct sluice_socket *socket, struct sluice_async_resu
 
 /* ---- what else can be asked of a result ---- */
 
-void *sluice_async_result_state(struct sluice_async_result *result)
+void *sluice_async_result_state(struct sluice_async_result *handle)
 {
-	return result ? result->state : NULL;
+	struct sluice__result *result;
+
+	return sluice__handle_find(handle, NULL, &result) ? NULL : result->state;
 }
 
-struct sluice_socket *sluice_async_result_socket(struct sluice_async_result *result)
+struct sluice_socket *sluice_async_result_socket(struct sluice_async_result *handle)
 {
-	return result ? result->socket : NULL;
+	struct sluice__result *result;
+
+	return sluice__handle_find(handle, NULL, &result) ? NULL : result->socket;
 }
 
-int sluice_async_result_is_completed(struct sluice_async_result *result)
+int sluice_async_result_is_completed(struct sluice_async_result *handle)
 {
-	return result ? is_done(result) : -EINVAL;
+	struct sluice__result *result;
+	int error = sluice__handle_find(handle, NULL, &result);
+
+	if (error)
+		return error == -EALREADY ? 1 : error;
+	return is_done(result);
 }
 
-int sluice_async_result_completed_synchronously(struct sluice_async_result *result)
+int sluice_async_result_completed_synchronously(struct sluice_async_result *handle)
 {
-	if (!result)
-		return -EINVAL;
+	struct sluice__result *result;
+	int error = sluice__handle_find(handle, NULL, &result);
+
+	if (error)
+		return error;
 	return is_done(result) && result->synchronously;
 }
 
-int64_t sluice_async_result_bytes(struct sluice_async_result *result)
+int64_t sluice_async_result_bytes(struct sluice_async_result *handle)
 {
-	if (!result)
-		return -EINVAL;
+	struct sluice__result *result;
+	int error = sluice__handle_find(handle, NULL, &result);
+
+	if (error)
+		return error;
 	return is_done(result) ? (int64_t)result->args.bytes_transferred : -EAGAIN;
 }

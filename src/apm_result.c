@@ -32,8 +32,13 @@ static int make_results(struct sluice_socket *socket)
 		return -ENOMEM;
 	slab->next = last;
 	slab->count = count;
-	for (uint32_t i = count; i-- > 0;) {
+	for (uint32_t i = 0; i < count; i++)
 		slab->results[i].socket = socket;
+	if (sluice__handles_make(slab->results, count) < 0) {
+		free(slab);
+		return -ENOMEM;
+	}
+	for (uint32_t i = count; i-- > 0;) {
 		slab->results[i].next = apm->fresh;
 		apm->fresh = &slab->results[i];
 	}
@@ -55,9 +60,9 @@ static int make_apm(struct sluice_socket *socket)
 }
 
 /* One that was never used, else the one that has rested longest. */
-static struct sluice_async_result *pop(struct sluice__apm *apm)
+static struct sluice__result *pop(struct sluice__apm *apm)
 {
-	struct sluice_async_result *result = apm->fresh;
+	struct sluice__result *result = apm->fresh;
 
 	if (result) {
 		apm->fresh = result->next;
@@ -80,8 +85,7 @@ static int make_room(struct sluice_socket *socket)
 	return make_results(socket);
 }
 
-static int take(struct sluice_socket *socket, bool callback,
-		struct sluice_async_result **ret_result)
+static int take(struct sluice_socket *socket, bool callback, struct sluice__result **ret_result)
 {
 	int error;
 
@@ -96,7 +100,7 @@ static int take(struct sluice_socket *socket, bool callback,
 	return error;
 }
 
-static void prepare(struct sluice_async_result *result, uint32_t operation,
+static void prepare(struct sluice__result *result, uint32_t operation,
 		    sluice_async_callback *callback, void *state)
 {
 	sluice_args_init(&result->args);
@@ -107,11 +111,12 @@ static void prepare(struct sluice_async_result *result, uint32_t operation,
 	result->ended = false;
 	result->synchronously = false;
 	__atomic_store_n(&result->word, SLUICE__ASYNC_PENDING, __ATOMIC_RELAXED);
+	__atomic_store_n(&result->slot->generation, result->slot->generation + 1, __ATOMIC_RELEASE);
 }
 
 int sluice__apm_take(struct sluice_socket *socket, uint32_t operation,
 		     sluice_async_callback *callback, void *state,
-		     struct sluice_async_result **ret_result, bool *ret_alone)
+		     struct sluice__result **ret_result, bool *ret_alone)
 {
 	struct sluice__handlers *handlers = handlers_of(socket);
 	int error;
@@ -126,7 +131,7 @@ int sluice__apm_take(struct sluice_socket *socket, uint32_t operation,
 	return error;
 }
 
-void sluice__apm_untake(struct sluice_async_result *result)
+void sluice__apm_untake(struct sluice__result *result)
 {
 	struct sluice_socket *socket = result->socket;
 	struct sluice__apm *apm = socket->apm;
@@ -139,7 +144,7 @@ void sluice__apm_untake(struct sluice_async_result *result)
 	sluice__handlers_unlock(handlers_of(socket));
 }
 
-void sluice__apm_retire(struct sluice_async_result *result)
+void sluice__apm_retire(struct sluice__result *result)
 {
 	struct sluice__apm *apm = result->socket->apm;
 
@@ -151,26 +156,9 @@ void sluice__apm_retire(struct sluice_async_result *result)
 	apm->rest_count++;
 }
 
-bool sluice__apm_owns(const struct sluice_socket *socket, const struct sluice_async_result *result)
-{
-	const struct sluice__apm *apm = __atomic_load_n(&socket->apm, __ATOMIC_ACQUIRE);
-	const struct sluice__results *slab;
-
-	if (!apm)
-		return false;
-	slab = __atomic_load_n(&apm->slabs, __ATOMIC_ACQUIRE);
-	for (; slab; slab = slab->next) {
-		uintptr_t at = (uintptr_t)result - (uintptr_t)slab->results;
-
-		if (at < slab->count * sizeof *result)
-			return at % sizeof *result == 0;
-	}
-	return false;
-}
-
 /* ---- over ---- */
 
-void sluice__apm_finish(struct sluice_async_result *result, bool synchronously)
+void sluice__apm_finish(struct sluice__result *result, bool synchronously)
 {
 	struct sluice_socket *socket = result->socket;
 	struct sluice__handlers *handlers = handlers_of(socket);
@@ -189,7 +177,7 @@ void sluice__apm_finish(struct sluice_async_result *result, bool synchronously)
 
 void sluice__apm_completed(struct sluice_socket *socket, struct sluice_args *args)
 {
-	sluice__apm_finish((struct sluice_async_result *)(void *)args, false);
+	sluice__apm_finish((struct sluice__result *)(void *)args, false);
 }
 
 /* ---- the end of a socket, and of an owner ---- */
@@ -219,7 +207,7 @@ bool sluice__apm_is_quiet(const struct sluice_socket *socket)
 }
 
 /* A connection that no End has asked for. */
-static void drop_accepted(const struct sluice_async_result *result)
+static void drop_accepted(const struct sluice__result *result)
 {
 	struct sluice_socket *accepted = result->args.accept_socket;
 
@@ -239,6 +227,7 @@ void sluice__apm_free(struct sluice_socket *socket)
 		for (uint32_t i = 0; i < slab->count && !sluice__dead(socket->engine); i++)
 			drop_accepted(&slab->results[i]);
 		apm->slabs = slab->next;
+		sluice__handles_free(slab->results, slab->count);
 		free(slab);
 	}
 	free(apm);

@@ -178,7 +178,7 @@ static void let_go(struct sluice__handlers *handlers, struct sluice__handler *ha
 	make_ready(handlers, apm);
 }
 
-void sluice__handlers_call(struct sluice_async_result *result)
+void sluice__handlers_call(struct sluice__result *result)
 {
 	struct sluice_socket *socket = result->socket;
 	struct sluice__handlers *handlers = &socket->engine->handlers;
@@ -269,7 +269,7 @@ static void watch(struct sluice__handlers *handlers)
 static void run_callback(struct sluice__handler *handler, struct sluice__apm *apm)
 {
 	struct sluice__handlers *handlers = &handler->engine->handlers;
-	struct sluice_async_result *result = apm->callbacks;
+	struct sluice__result *result = apm->callbacks;
 	struct sluice_socket *socket = result->socket;
 
 	apm->callbacks = result->next;
@@ -282,7 +282,7 @@ static void run_callback(struct sluice__handler *handler, struct sluice__apm *ap
 		apm->callbacks_end = &apm->callbacks;
 	summon(handler->engine);
 	sluice__handlers_unlock(handlers);
-	result->callback(result);
+	result->callback(sluice__handle_of(result));
 	sluice__handlers_lock(handlers);
 	let_go(handlers, handler);
 	handler->apm = NULL;

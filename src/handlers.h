@@ -17,7 +17,7 @@
 #include <sys/types.h>
 
 struct sluice__apm;
-struct sluice_async_result;
+struct sluice__result;
 struct sluice_engine;
 
 /* One thread. */
@@ -63,7 +63,7 @@ void sluice__handlers_unlock(struct sluice__handlers *handlers);
 /* There is one thread at least, if need be started now. 0 or -errno. Under the lock. */
 int sluice__handlers_have(struct sluice_engine *engine);
 /* The result's callback is to run. Under the lock. */
-void sluice__handlers_call(struct sluice_async_result *result);
+void sluice__handlers_call(struct sluice__result *result);
 /* The calling thread is about to sleep: where it is a handler, others may go on. Without locks. */
 void sluice__handlers_sleep(void);
 /* Whether the calling thread is one of this engine's. */

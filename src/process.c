@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "apm.h"
 #include "engine.h"
 
 static pthread_mutex_t engines_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -30,10 +31,12 @@ void sluice__process_unlock(void)
 static void before_fork(void)
 {
 	pthread_mutex_lock(&engines_lock);
+	sluice__handles_lock();
 }
 
 static void after_fork(void)
 {
+	sluice__handles_unlock();
 	pthread_mutex_unlock(&engines_lock);
 }
 
@@ -46,7 +49,7 @@ static void in_child(void)
 		pthread_mutex_init(&engine->lock, NULL);
 		pthread_mutex_init(&engine->handlers.lock, NULL);
 	}
-	pthread_mutex_unlock(&engines_lock);
+	after_fork();
 }
 
 static void owner_exits(void *token)

@@ -146,7 +146,7 @@ Test(c07, c07_second_end_is_refused_while_the_first_waits)
 	fixture_end(&fixture);
 }
 
-Test(c07, c07_sixteen_rest_before_a_result_is_used_again)
+Test(c07, c07_an_ended_result_is_recognised_for_good)
 {
 	struct fixture fixture;
 	struct pair pair;
@@ -156,22 +156,72 @@ Test(c07, c07_sixteen_rest_before_a_result_is_used_again)
 	fixture_begin(&fixture);
 	tcp_pair(&fixture, &pair, 0);
 	call_init(&call, &fixture, pair.socket);
-	/* Never ended: they leave few to the others. */
-	for (int i = 0; i < 24; i++)
-		cr_assert_eq(sluice_begin_send(pair.socket, "x", 1, 0, 1, 0, NULL, NULL, NULL,
-					       &call.result),
-			     0);
 	for (int i = 0; i < MANY; i++) {
 		cr_assert_eq(sluice_begin_send(pair.socket, "x", 1, 0, 1, 0, NULL, NULL, NULL,
 					       &call.result),
 			     0);
-		for (int j = i > 16 ? i - 16 : 0; j < i; j++) {
+		for (int j = 0; j < i; j++) {
 			cr_assert_neq(call.result, ended[j]);
 			cr_assert_eq(sluice_end_send(pair.socket, ended[j], NULL), -EALREADY);
+			cr_assert_eq(sluice_async_result_is_completed(ended[j]), 1);
+			cr_assert_eq(sluice_async_result_wait(ended[j], -1), 0);
 		}
 		cr_assert_eq(end_of_begun(&call), 1);
 		ended[i] = call.result;
 	}
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+/* Its memory may serve another socket, and its number be looked up all the same. */
+Test(c07, c07_a_result_of_a_socket_that_is_gone_is_never_another_ones)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct call call;
+	struct sluice_async_result *gone[2] = {NULL, NULL};
+
+	fixture_begin(&fixture);
+	for (int round = 0; round < 10; round++) {
+		tcp_pair(&fixture, &pair, 0);
+		call_init(&call, &fixture, pair.socket);
+		cr_assert_eq(sluice_begin_send(pair.socket, "x", 1, 0, 1, 0, NULL, NULL, NULL,
+					       &call.result),
+			     0);
+		for (size_t i = 0; i < 2 && gone[i]; i++) {
+			cr_assert_eq(sluice_end_send(pair.socket, gone[i], NULL), -EINVAL);
+			cr_assert_eq(sluice_async_result_wait(gone[i], 0), -EINVAL);
+			cr_assert_eq(sluice_async_result_bytes(gone[i]), -EINVAL);
+			cr_assert_null(sluice_async_result_socket(gone[i]));
+		}
+		gone[round % 2] = call.result;
+		if (round % 2)
+			cr_assert_eq(end_of_begun(&call), 1);
+		pair_close(&pair);
+		run_idle(&fixture);
+	}
+	fixture_end(&fixture);
+}
+
+Test(c07, c07_what_no_begin_handed_out_is_refused)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct call call;
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	call_init(&call, &fixture, pair.socket);
+	cr_assert_eq(
+		sluice_begin_send(pair.socket, "x", 1, 0, 1, 0, NULL, NULL, NULL, &call.result), 0);
+	for (unsigned int bit = 0; bit < 64; bit++) {
+		struct sluice_async_result *wrong =
+			(struct sluice_async_result *)((uintptr_t)call.result ^ (uintptr_t)1
+											<< bit);
+
+		cr_assert_eq(sluice_end_send(pair.socket, wrong, NULL), -EINVAL, "bit %u", bit);
+	}
+	cr_assert_eq(end_of_begun(&call), 1);
 	pair_close(&pair);
 	fixture_end(&fixture);
 }

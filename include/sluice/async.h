@@ -27,9 +27,11 @@
  * up to SLUICE_INLINE_SEGMENTS segments; a longer one stays like the bytes.
  *
  * Results are the socket's, pooled with it: no allocation once as many exist as are out at once and
- * 16 more. A result stays recognisable after its End at least until 16 others were ended on its
- * socket. Those never ended go with their socket. Any thread may Begin, End and wait; from a thread
- * that is not the engine's a Begin is queued.
+ * 16 more. Those never ended go with their socket. The pointer that Begin hands out is a number, not
+ * an address, and no two operations of the process get the same one: a result that was ended is
+ * recognised for good (-EALREADY; is_completed is 1, wait is 0), and so is one whose socket was
+ * destroyed (-EINVAL, NULL). Any thread may Begin, End and wait; from a thread that is not the
+ * engine's a Begin is queued.
  */
 #ifndef SLUICE_ASYNC_H
 #define SLUICE_ASYNC_H
@@ -197,8 +199,8 @@ int sluice_async_result_completed_synchronously(struct sluice_async_result *resu
 
 /*
  * Bytes that the operation moved, also where it failed: so much of it the stream now holds. To be
- * asked between the operation's end and its End. Any thread. -EINVAL for NULL, -EAGAIN while it goes
- * on. Since 0.1.
+ * asked between the operation's end and its End; afterwards -EALREADY may be the answer. Any thread.
+ * -EINVAL for NULL, -EAGAIN while it goes on. Since 0.1.
  */
 int64_t sluice_async_result_bytes(struct sluice_async_result *result);
 

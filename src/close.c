@@ -7,12 +7,16 @@
  *   4. the peer gets RST if sends were given up, else FIN
  *   5. buffers that the kernel still sends from are waited for; too long, and the connection is
  *      reset, which frees them
- *   6. the descriptor is closed
- *   7. once destroyed, the memory goes when the last handler has run
+ *   6. the peer's acknowledgements are waited for, for a while, and what it sends is discarded
+ *   7. the descriptor is closed
+ *   8. once destroyed, the memory goes when the last handler has run
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,15 +34,27 @@ void sluice__socket_reset(struct sluice_socket *socket)
 	connect(socket->fd, &nobody, sizeof nobody);
 }
 
-/* close(2) with data unread sends RST and destroys what the peer has not fetched yet. */
-static void drain(struct sluice_socket *socket)
+/*
+ * close(2) with data unread sends RST and destroys what the peer has not fetched yet. The bytes
+ * discarded. Notes when nothing more will come.
+ */
+static uint64_t drain(struct sluice_socket *socket)
 {
 	char nothing[DRAIN_BYTES];
+	uint64_t bytes = 0;
 
 	for (int i = 0; i < DRAIN_ROUNDS; i++) {
-		if (recv(socket->fd, nothing, sizeof nothing, MSG_DONTWAIT) <= 0)
-			return;
+		ssize_t got = recv(socket->fd, nothing, sizeof nothing, MSG_DONTWAIT);
+
+		if (got < 0 && errno != EAGAIN && errno != EINTR)
+			socket->state |= SLUICE__RESET_SEEN;
+		if (got == 0)
+			socket->state |= SLUICE__END_SEEN;
+		if (got <= 0)
+			break;
+		bytes += (uint64_t)got;
 	}
+	return bytes;
 }
 
 static bool is_stream(const struct sluice_socket *socket)
@@ -65,7 +81,11 @@ static void say_goodbye(struct sluice_socket *socket, bool lost)
 	/* Not left to close(2): a duplicate of the descriptor may live. */
 	if (!(refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED)))
 		shutdown(socket->fd, SHUT_WR);
-	if (is_tcp(socket) && !(socket->state & (SLUICE__END_SEEN | SLUICE__RESET_SEEN)))
+	/* Here nothing more arrives behind that, and data unread would be a reset all the same. */
+	if (socket->family == AF_UNIX)
+		shutdown(socket->fd, SHUT_RD);
+	if ((is_tcp(socket) || socket->family == AF_UNIX) &&
+	    !(socket->state & (SLUICE__END_SEEN | SLUICE__RESET_SEEN)))
 		drain(socket);
 }
 
@@ -105,6 +125,74 @@ static void close_descriptor(struct sluice_socket *socket)
 	__atomic_store_n(&socket->fd, -1, __ATOMIC_RELAXED);
 	close(fd);
 	sluice__descriptor_freed(socket->engine);
+	sluice__close_release(socket->engine, socket);
+	if (__atomic_load_n(&socket->closed, __ATOMIC_ACQUIRE))
+		sluice__event(socket, SLUICE__EVENT_CLOSED);
+}
+
+/* ---- lingering: the peer has not acknowledged everything ---- */
+
+/*
+ * Data that arrives behind a close(2) is answered with RST, and the kernel drops what it still had to
+ * send. So the descriptor stays open, and what arrives is discarded, until the peer has acknowledged
+ * everything or has ended itself.
+ */
+#define LINGER_BYTES (UINT64_C(64) << 20)
+#define LINGER_FIRST_LOOK_NS 1000000
+#define LINGER_LAST_LOOK_NS 64000000
+
+/* Bytes on their way to the peer, and the FIN behind them. */
+static bool is_acknowledged(const struct sluice_socket *socket)
+{
+	int bytes = 0;
+
+	return ioctl(socket->fd, SIOCOUTQ, &bytes) < 0 || bytes <= 1;
+}
+
+static bool may_linger(const struct sluice_socket *socket)
+{
+	return is_tcp(socket) && socket->engine->options.close_linger_ns != 0 &&
+	       !sluice__dead(socket->engine) &&
+	       !(socket->state &
+		 (SLUICE__CUT | SLUICE__LOST | SLUICE__END_SEEN | SLUICE__RESET_SEEN)) &&
+	       !(sluice__refuse(socket) & SLUICE__UNCONNECTED) && !is_acknowledged(socket);
+}
+
+/* Nothing tells of an acknowledgement: it is looked for, less and less often. */
+static void look_later(struct sluice_socket *socket)
+{
+	if (socket->lingering.look_ns < LINGER_LAST_LOOK_NS)
+		socket->lingering.look_ns *= 2;
+	sluice__linger_arm(socket, socket->lingering.look_ns);
+}
+
+static bool wait_for_more(struct sluice_socket *socket)
+{
+	socket->in.kind = SLUICE__REQUEST_READABLE;
+	socket->in.message = NULL;
+	return sluice__request_start(socket, &socket->in) == 0;
+}
+
+static bool begin_to_linger(struct sluice_socket *socket)
+{
+	int64_t linger_ns = socket->engine->options.close_linger_ns;
+
+	if (!wait_for_more(socket))
+		return false;
+	socket->state |= SLUICE__LINGERING;
+	socket->lingering.bytes = 0;
+	socket->lingering.look_ns = LINGER_FIRST_LOOK_NS;
+	socket->graceful_ns = linger_ns < 0 ? INT64_MAX : (int64_t)sluice__now() + linger_ns;
+	sluice__linger_arm(socket, LINGER_FIRST_LOOK_NS);
+	return true;
+}
+
+static bool has_lingered(struct sluice_socket *socket)
+{
+	socket->lingering.bytes += drain(socket);
+	return (socket->state & (SLUICE__END_SEEN | SLUICE__RESET_SEEN)) ||
+	       is_acknowledged(socket) || socket->lingering.bytes >= LINGER_BYTES ||
+	       (int64_t)sluice__now() >= socket->graceful_ns || sluice__dead(socket->engine);
 }
 
 /* Nothing that the kernel has of the stream is sent any more: it lets the buffers go. */
@@ -130,12 +218,12 @@ static void part(struct sluice_socket *socket)
 {
 	bool lost = socket->queue.list.head != NULL;
 
-	if (socket->armed == 0)
-		socket->state |= SLUICE__ENDED;
 	socket->state |= SLUICE__PARTED;
 	socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__IN_FLIGHT);
 	sluice__wheel_disarm(&socket->engine->deadlines, &socket->linger);
 	abort_pending(socket);
+	if (lost)
+		socket->state |= SLUICE__LOST;
 	say_goodbye(socket, lost);
 	if (socket->armed)
 		wait_for_buffers(socket);
@@ -143,15 +231,27 @@ static void part(struct sluice_socket *socket)
 
 static void finish_end(struct sluice_socket *socket)
 {
-	/* What the peer sent meanwhile. */
-	if (!(socket->state & SLUICE__ENDED) && !(socket->state & SLUICE__CUT) && is_tcp(socket))
-		drain(socket);
 	socket->state |= SLUICE__ENDED;
-	socket->state &= ~(uint32_t)SLUICE__ENDING;
+	socket->state &= ~(uint32_t)(SLUICE__ENDING | SLUICE__LINGERING);
 	sluice__wheel_disarm(&socket->engine->deadlines, &socket->linger);
 	close_descriptor(socket);
 	if (socket->state & SLUICE__DESTROYED)
 		sluice__socket_bury(socket);
+}
+
+/* Nothing of it is with the backend. */
+static void linger_or_finish(struct sluice_socket *socket)
+{
+	bool waits;
+
+	assert(socket->state & SLUICE__PARTED);
+	assert(!socket->queue.list.head && !socket->receives.head);
+	if (socket->state & SLUICE__LINGERING)
+		waits = !has_lingered(socket) && wait_for_more(socket);
+	else
+		waits = may_linger(socket) && begin_to_linger(socket);
+	if (!waits)
+		finish_end(socket);
 }
 
 void sluice__socket_settle_end(struct sluice_socket *socket)
@@ -160,8 +260,13 @@ void sluice__socket_settle_end(struct sluice_socket *socket)
 		return;
 	if (!(socket->state & SLUICE__PARTED))
 		part(socket);
+	else if (is_tcp(socket) &&
+		 !(socket->state & (SLUICE__CUT | SLUICE__LOST | SLUICE__LINGERING)))
+		drain(socket); /* what the peer sent while its buffers were waited for */
 	if (socket->armed == 0)
-		finish_end(socket);
+		linger_or_finish(socket);
+	if (!(socket->state & SLUICE__ENDED))
+		sluice__close_release(socket->engine, socket);
 }
 
 /*
@@ -172,6 +277,10 @@ void sluice__socket_settle_end(struct sluice_socket *socket)
 
 static void hurry(struct sluice_socket *socket)
 {
+	if (socket->state & SLUICE__LINGERING) {
+		sluice__request_cancel(socket, &socket->in);
+		return;
+	}
 	if (!(socket->state & SLUICE__CUT))
 		cut(socket);
 	if (!sluice__wheel_is_armed(&socket->linger))
@@ -180,6 +289,13 @@ static void hurry(struct sluice_socket *socket)
 
 void sluice__socket_linger_over(struct sluice_socket *socket)
 {
+	if (socket->state & SLUICE__LINGERING) {
+		if (has_lingered(socket))
+			sluice__request_cancel(socket, &socket->in);
+		else
+			look_later(socket);
+		return;
+	}
 	if (!(socket->state & SLUICE__CUT)) {
 		cut(socket);
 		return;
@@ -315,7 +431,7 @@ int sluice_socket_close(struct sluice_socket *socket)
 	if (sluice__dead(socket->engine))
 		return 0;
 	sluice__refuse_set(socket, SLUICE__CLOSED);
-	sluice__attention_want_now(socket, SLUICE__WANT_CLOSE);
+	sluice__close_want(socket, SLUICE__WANT_CLOSE);
 	return 0;
 }
 
@@ -324,7 +440,7 @@ void sluice_socket_destroy(struct sluice_socket *socket)
 	if (!socket || (sluice__dead(socket->engine) & ~(uint32_t)SLUICE__DEAD_ENDING))
 		return;
 	sluice__refuse_set(socket, SLUICE__CLOSED);
-	sluice__attention_want_now(socket, SLUICE__WANT_DESTROY);
+	sluice__close_want(socket, SLUICE__WANT_DESTROY);
 }
 
 int sluice_socket_close_gracefully(struct sluice_socket *socket, int64_t timeout_ns)

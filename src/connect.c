@@ -124,7 +124,7 @@ void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_
 		return;
 	sluice__request_cancel(socket, &socket->out);
 	/* Closing ends what waits as it ends everything else. */
-	if (socket->state & SLUICE__ENDED)
+	if (socket->state & SLUICE__PARTED)
 		failed(socket, error, native, error, native);
 	else
 		failed(socket, error, native, SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);

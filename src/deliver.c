@@ -4,6 +4,7 @@
  * its handler is called, and not touched again: the handler may free it.
  */
 #include <limits.h>
+#include <stdlib.h>
 
 #include "engine.h"
 #include "trace.h"
@@ -89,6 +90,18 @@ static int deliver_records(struct sluice_engine *engine, int budget)
 	return handlers;
 }
 
+static int deliver_closed(struct sluice_socket *socket)
+{
+	struct sluice__closed *closed =
+		__atomic_exchange_n(&socket->closed, NULL, __ATOMIC_ACQUIRE);
+
+	if (!closed)
+		return 0;
+	closed->function(socket, closed->token);
+	free(closed);
+	return 1;
+}
+
 static int deliver_events_of(struct sluice_socket *socket, uint32_t events, int budget)
 {
 	int handlers = 0;
@@ -101,6 +114,8 @@ static int deliver_events_of(struct sluice_socket *socket, uint32_t events, int 
 		handlers += sluice__accepter_deliver(socket, budget - handlers);
 	if (events & SLUICE__EVENT_RECEIVED)
 		handlers += sluice__receiver_deliver(socket, budget - handlers);
+	if (events & SLUICE__EVENT_CLOSED)
+		handlers += deliver_closed(socket);
 	return handlers;
 }
 

@@ -129,9 +129,11 @@ static void *run_turns(void *token)
 
 	set_creator(engine, sluice__self());
 	error = sluice__engine_enter(engine);
-	/* All signals are blocked here, so an error means that the kernel refuses to wait. */
-	while (!__atomic_load_n(&engine->stopping, __ATOMIC_ACQUIRE) && error >= 0)
+	/* A stop and a continuation interrupt the wait although all signals are blocked. */
+	while (!__atomic_load_n(&engine->stopping, __ATOMIC_ACQUIRE) &&
+	       (error >= 0 || error == -EINTR))
 		error = sluice_engine_run(engine, -1);
+	sluice__turns_end(engine);
 	sluice__engine_end(engine);
 	return NULL;
 }
@@ -149,11 +151,13 @@ int sluice_engine_start(struct sluice_engine *engine)
 		return -EBUSY;
 	set_creator(engine, 0);
 	engine->started = true;
+	sluice__turns_begin(engine);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(&engine->thread, NULL, run_turns, engine);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error) {
+		sluice__turns_end(engine);
 		engine->started = false;
 		set_creator(engine, sluice__self());
 	}

@@ -31,6 +31,7 @@ enum {
 	SLUICE__NODE_LINGER
 };
 
+struct sluice__close_waiter;
 struct sluice__letter;
 struct sluice__note;
 struct sluice__pipe;
@@ -139,6 +140,9 @@ struct sluice_engine {
 	struct sluice__handlers handlers;
 	struct sluice__note *notes; /* of threads whose exit ends what they started */
 	pthread_t thread;           /* with engine_start */
+	struct sluice__close_waiter *close_waiters; /* under lock */
+	uint32_t close_waiting;                     /* atomic: how many */
+	uint32_t in_turn; /* atomic: the thread runs turns, and is in no handler */
 	bool started;
 	bool stopping;                         /* atomic */
 	sluice__owner_exited_fn *owner_exited; /* atomic; set with the first Begin */
@@ -223,6 +227,13 @@ void sluice__mailbox_take(struct sluice_engine *engine);
 void sluice__attention_take(struct sluice_engine *engine);
 /* On the engine's own thread there is nothing to wait for. */
 void sluice__attention_want_now(struct sluice_socket *socket, uint32_t wants);
+
+/* What close and destroy want of a socket. From other threads it may wait. */
+void sluice__close_want(struct sluice_socket *socket, uint32_t wants);
+/* The socket's descriptor is closed, or will not be in this turn; NULL: whichever is waited for. */
+void sluice__close_release(struct sluice_engine *engine, const struct sluice_socket *socket);
+void sluice__turns_begin(struct sluice_engine *engine);
+void sluice__turns_end(struct sluice_engine *engine);
 
 static inline bool sluice__left_outside(const struct sluice_engine *engine)
 {

@@ -31,6 +31,7 @@ static const struct sluice_options defaults = {
 	.zerocopy_linger_ns = 2000000000,
 	.submission_thread_cpu = -1,
 	.submission_thread_idle_ns = MILLISECOND,
+	.close_linger_ns = 5000 * MILLISECOND,
 };
 
 int sluice_options_init(struct sluice_options *options, size_t size)

@@ -64,6 +64,7 @@ static void owner_exits(void *token)
 		__atomic_fetch_or(&engine->dead, SLUICE__DEAD_LOST, __ATOMIC_RELAXED);
 		__atomic_store_n(&engine->owner, 0, __ATOMIC_RELEASE);
 		engine->creator = 0;
+		__atomic_store_n(&engine->in_turn, 0, __ATOMIC_RELAXED);
 		owner_exited = __atomic_load_n(&engine->owner_exited, __ATOMIC_ACQUIRE);
 		if (owner_exited)
 			owner_exited(engine);

@@ -231,6 +231,7 @@ void sluice__socket_free(struct sluice_socket *socket)
 	sluice__accepter_free(socket);
 	sluice__receiver_free(socket);
 	sluice__apm_free(socket);
+	free(__atomic_exchange_n(&socket->closed, NULL, __ATOMIC_ACQUIRE));
 	unlist(engine, socket);
 	give_memory(engine, socket);
 }
@@ -348,6 +349,25 @@ int sluice_socket_set_drained(struct sluice_socket *socket, sluice_drained_fn *d
 		return -EINVAL;
 	socket->drained = drained;
 	socket->drained_token = token;
+	return 0;
+}
+
+int sluice_socket_set_closed(struct sluice_socket *socket, sluice_closed_fn *closed, void *token)
+{
+	struct sluice__closed *fresh = NULL;
+
+	if (!socket)
+		return -EINVAL;
+	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+		return -EBADF;
+	if (closed) {
+		fresh = malloc(sizeof *fresh);
+		if (!fresh)
+			return -ENOMEM;
+		fresh->function = closed;
+		fresh->token = token;
+	}
+	free(__atomic_exchange_n(&socket->closed, fresh, __ATOMIC_ACQ_REL));
 	return 0;
 }
 

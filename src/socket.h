@@ -16,6 +16,12 @@ struct sluice__apm;
 struct sluice__hold;
 struct sluice__receiver;
 
+/* What runs when the descriptor has been closed. */
+struct sluice__closed {
+	sluice_closed_fn *function;
+	void *token;
+};
+
 /*
  * refuse: why a start leaves the fast path, readable by any thread. 0: a connected stream, on which
  * nothing has happened yet. Written by the owner, and by whoever closes.
@@ -64,7 +70,9 @@ enum {
 	SLUICE__HOLDING = 1 << 22,  /* holds is not empty: the kernel has buffers of ours */
 	SLUICE__PARTED = 1 << 23,   /* ENDING, and only its buffers are waited for */
 	SLUICE__CUT = 1 << 24,      /* and its connection was reset for that */
-	SLUICE__RETRYING = 1 << 25  /* BLOCKED for a while: there is nothing to wait for */
+	SLUICE__RETRYING = 1 << 25, /* BLOCKED for a while: there is nothing to wait for */
+	SLUICE__LOST = 1 << 26,     /* PARTED, and sends were given up */
+	SLUICE__LINGERING = 1 << 27 /* PARTED, and the peer has not acknowledged everything */
 };
 
 /* attention: what other threads, or a handler, want done with the socket in the next turn. */
@@ -87,7 +95,8 @@ enum {
 	SLUICE__EVENT_DRAINED = 1 << 0,
 	SLUICE__EVENT_ACCEPTED = 1 << 1,
 	SLUICE__EVENT_RECEIVED = 1 << 2,
-	SLUICE__EVENT_QUEUED = 1 << 3 /* stands in the list */
+	SLUICE__EVENT_QUEUED = 1 << 3, /* stands in the list */
+	SLUICE__EVENT_CLOSED = 1 << 4
 };
 
 struct sluice_socket {
@@ -117,7 +126,13 @@ struct sluice_socket {
 	uint32_t receives_foreign;         /* atomic: on their way there from other threads */
 	struct sluice__receiver *receiver; /* receive_start; atomic until taken over */
 	struct sluice__accepter *accepter; /* accept_start */
-	struct iovec receive_segment;
+	union {
+		struct iovec receive_segment;
+		struct {                 /* LINGERING */
+			uint64_t bytes;  /* discarded */
+			int64_t look_ns; /* between two looks */
+		} lingering;
+	};
 	uint64_t bytes_received;
 
 	struct sluice_args *connecting;
@@ -129,17 +144,20 @@ struct sluice_socket {
 	sluice_drained_fn *drained;
 	void *drained_token;
 	void *user_data;
-	int64_t graceful_ns; /* the bound that close_gracefully was given */
+	int64_t graceful_ns; /* the bound that close_gracefully was given; LINGERING: until then */
 
 	struct sluice__wheel_node linger; /* close_gracefully, a retry */
 	uint32_t attention;               /* atomic */
 	uint32_t events;
 	struct sluice_socket *attention_next;
 	struct sluice_socket *event_next; /* also: in the pool */
-	struct sluice_socket *dead_next;
 	struct sluice_socket *fetch_next; /* in line for a window */
-	struct sluice_socket *accepted_next;
-	struct sluice_socket *next; /* of all sockets of the engine */
+	union {
+		struct sluice_socket *accepted_next; /* not yet delivered */
+		struct sluice_socket *dead_next;
+	};
+	struct sluice__closed *closed; /* atomic: of set_closed */
+	struct sluice_socket *next;    /* of all sockets of the engine */
 	struct sluice_socket **link;
 	uint64_t dead_at; /* records delivered when the memory may go */
 	union {

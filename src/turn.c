@@ -178,12 +178,20 @@ int sluice_engine_run(struct sluice_engine *engine, int64_t timeout_ns)
 	if (engine->foreign)
 		engine->backend->quiet(engine);
 	do {
+		sluice__turns_begin(engine);
 		error = turn_past_rings(engine, until_ns);
+		if (sluice__deliverable(engine))
+			sluice__turns_end(engine);
 		handlers = sluice__deliver(engine);
 		woken = __atomic_load_n(&engine->woken, __ATOMIC_RELAXED) &&
 			__atomic_exchange_n(&engine->woken, 0, __ATOMIC_ACQ_REL);
 	} while (!handlers && !woken && !error && engine->now_ns < until_ns &&
 		 !__atomic_load_n(&engine->stopping, __ATOMIC_RELAXED));
+	/* A thread of the engine's own comes back at once. */
+	if (engine->started)
+		sluice__turns_begin(engine);
+	else
+		sluice__turns_end(engine);
 	if (engine->foreign)
 		sluice__listen_again(engine);
 	if (handlers || woken)

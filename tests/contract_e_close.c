@@ -325,6 +325,260 @@ Test(e03, e03_a_datagram_socket_closes)
 	fixture_end(&fixture);
 }
 
+/* ---- while the peer keeps sending ---- */
+
+#define PIECE ((size_t)4096)
+
+/*
+ * Sends until the kernel takes no more, and lets the peer read until what was started is a Success:
+ * the buffers of both ends are nearly full. The bytes that are left there.
+ */
+static uint64_t fill(struct fixture *fixture, struct pair *pair, uint64_t *ret_read)
+{
+	unsigned char *bytes = pattern_new(PIECE + 251, 0);
+	struct operation *operations = operations_new(fixture, 4096);
+	uint64_t sent = 0;
+	size_t i = 0;
+
+	*ret_read = 0;
+	do {
+		cr_assert_lt(i, 4096);
+		cr_assert_geq(start_send(pair->socket, &operations[i], bytes + sent % 251, PIECE),
+			      0);
+		sent += PIECE;
+	} while (is_over(&operations[i++]));
+	while (fixture->pending) {
+		read_pattern(pair->peer, PIECE, *ret_read);
+		*ret_read += PIECE;
+		run_for(fixture, MILLISECOND);
+	}
+	free(operations);
+	free(bytes);
+	return sent - *ret_read;
+}
+
+static void keep_sending(int peer)
+{
+	static const char bytes[16384];
+
+	send(peer, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void close_while_the_peer_sends(bool gracefully)
+{
+	struct fixture fixture;
+	struct pair pair;
+	uint64_t left, position;
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, SMALL);
+	left = fill(&fixture, &pair, &position);
+	cr_assert_gt(left, PIECE);
+	keep_sending(pair.peer);
+	if (gracefully)
+		cr_assert_eq(sluice_socket_close_gracefully(pair.socket, SECOND), 0);
+	else
+		close_without_handlers(&fixture, pair.socket);
+	for (; left; left -= PIECE, position += PIECE) {
+		run_for(&fixture, MILLISECOND);
+		keep_sending(pair.peer);
+		run_for(&fixture, MILLISECOND);
+		read_pattern(pair.peer, PIECE, position);
+	}
+	assert_end_of_stream(pair.peer);
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+Test(e03, e03_close_loses_nothing_while_the_peer_keeps_sending)
+{
+	close_while_the_peer_sends(false);
+}
+
+Test(e03, e03_a_graceful_close_loses_nothing_while_the_peer_keeps_sending)
+{
+	close_while_the_peer_sends(true);
+}
+
+Test(e03, e03_a_unix_peer_gets_everything_and_the_end_in_spite_of_what_it_sent)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct operation send_;
+
+	fixture_begin(&fixture);
+	unix_pair(&fixture, &pair, SOCK_STREAM);
+	operation_init(&send_, &fixture);
+	cr_assert_eq(start_send(pair.socket, &send_, "\0\1\2", 3), 0);
+	keep_sending(pair.peer);
+	close_without_handlers(&fixture, pair.socket);
+	run_idle(&fixture);
+	read_pattern(pair.peer, 3, 0);
+	assert_end_of_stream(pair.peer);
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+/* ---- the closed handler ---- */
+
+struct watched {
+	int calls;
+	bool bind_failed;
+	struct sockaddr_in address; /* to bind again; no port: nothing */
+	int type;
+};
+
+static bool binds(const struct sockaddr_in *address, int type)
+{
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+	int answer = bind(fd, (const struct sockaddr *)address, sizeof *address);
+
+	close(fd);
+	return answer == 0;
+}
+
+static void on_closed(struct sluice_socket *socket, void *token)
+{
+	struct watched *watched = token;
+
+	cr_assert_eq(sluice_socket_fd(socket), -EBADF);
+	watched->calls++;
+	if (watched->address.sin_port)
+		watched->bind_failed = !binds(&watched->address, watched->type);
+}
+
+static struct sluice_socket *attach_bound(struct fixture *fixture, struct watched *watched,
+					  int type)
+{
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+	struct sluice_socket *socket_;
+
+	*watched = (struct watched){.address = loopback(0), .type = type};
+	cr_assert_eq(bind(fd, (struct sockaddr *)&watched->address, sizeof watched->address), 0);
+	watched->address = loopback(port_of(fd));
+	if (type == SOCK_STREAM)
+		cr_assert_eq(listen(fd, 1), 0);
+	socket_ = attach(fixture, fd);
+	cr_assert_eq(sluice_socket_set_closed(socket_, on_closed, watched), 0);
+	return socket_;
+}
+
+Test(e03, e03_the_closed_handler_runs_once_and_the_port_is_free)
+{
+	struct fixture fixture;
+	struct sluice_socket *sockets[2];
+	struct watched watched[2];
+	struct operation accept_;
+
+	fixture_begin(&fixture);
+	for (int destroys = 0; destroys < 2; destroys++) {
+		sockets[0] = attach_bound(&fixture, &watched[0], SOCK_STREAM);
+		sockets[1] = attach_bound(&fixture, &watched[1], SOCK_DGRAM);
+		operation_init(&accept_, &fixture);
+		cr_assert_eq(start(sluice_accept_async, sockets[0], &accept_), 1);
+		run_idle(&fixture);
+		for (int i = 0; i < 2; i++) {
+			if (!destroys)
+				close_without_handlers(&fixture, sockets[i]);
+			cr_assert_eq(watched[i].calls, 0);
+			sluice_socket_destroy(sockets[i]);
+		}
+		run_until(&fixture, watched[0].calls && watched[1].calls && is_over(&accept_));
+		run_idle(&fixture);
+		for (int i = 0; i < 2; i++) {
+			cr_assert_eq(watched[i].calls, 1);
+			cr_assert(!watched[i].bind_failed);
+		}
+	}
+	fixture_end(&fixture);
+}
+
+Test(e03, e03_an_idle_socket_is_closed_before_the_call_returns)
+{
+	struct fixture fixture;
+	struct sluice_socket *socket_;
+	struct watched watched;
+
+	fixture_begin(&fixture);
+	for (int destroys = 0; destroys < 2; destroys++) {
+		socket_ = attach_bound(&fixture, &watched, destroys ? SOCK_DGRAM : SOCK_STREAM);
+		run_idle(&fixture);
+		if (!destroys)
+			close_without_handlers(&fixture, socket_);
+		else
+			sluice_socket_destroy(socket_);
+		cr_assert(binds(&watched.address, watched.type));
+		if (!destroys)
+			sluice_socket_destroy(socket_);
+	}
+	fixture_end(&fixture);
+}
+
+Test(e03, e03_the_closed_handler_can_be_taken_off_and_not_set_after_a_close)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct watched watched = {0};
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	cr_assert_eq(sluice_socket_set_closed(NULL, on_closed, NULL), -EINVAL);
+	cr_assert_eq(sluice_socket_set_closed(pair.socket, on_closed, NULL), 0);
+	cr_assert_eq(sluice_socket_set_closed(pair.socket, on_closed, &watched), 0);
+	cr_assert_eq(sluice_socket_set_closed(pair.socket, NULL, NULL), 0);
+	close_without_handlers(&fixture, pair.socket);
+	cr_assert_eq(sluice_socket_set_closed(pair.socket, on_closed, &watched), -EBADF);
+	run_idle(&fixture);
+	cr_assert_eq(watched.calls, 0);
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+/* ---- lingering has its bounds ---- */
+
+static void close_before_a_peer_that_reads_nothing(int64_t linger_ns, bool destroys_engine)
+{
+	struct sluice_options options;
+	struct fixture fixture;
+	struct pair pair;
+	struct watched watched = {0};
+	uint64_t position;
+
+	sluice_options_init(&options, sizeof options);
+	options.close_linger_ns = linger_ns;
+	fixture_begin_with(&fixture, &options);
+	tcp_pair(&fixture, &pair, SMALL);
+	cr_assert_gt(fill(&fixture, &pair, &position), PIECE);
+	cr_assert_eq(sluice_socket_set_closed(pair.socket, on_closed, &watched), 0);
+	close_without_handlers(&fixture, pair.socket);
+	if (linger_ns == 0)
+		run_idle(&fixture);
+	else if (destroys_engine)
+		cr_assert_eq(watched.calls, 0);
+	else
+		run_until(&fixture, watched.calls);
+	if (!destroys_engine)
+		cr_assert_eq(watched.calls, 1);
+	pair_close(&pair);
+	fixture_end(&fixture);
+	cr_assert_eq(watched.calls, 1);
+}
+
+Test(e03, e03_a_close_lingers_no_longer_than_it_is_told)
+{
+	close_before_a_peer_that_reads_nothing(50 * MILLISECOND, false);
+}
+
+Test(e03, e03_a_close_that_is_told_not_to_linger_closes_at_once)
+{
+	close_before_a_peer_that_reads_nothing(0, false);
+}
+
+Test(e09, e09_the_engine_s_end_waits_for_no_peer)
+{
+	close_before_a_peer_that_reads_nothing(-1, true);
+}
+
 /* ---- close_gracefully ---- */
 
 Test(e03, e03_a_graceful_close_comes_after_the_last_byte)

@@ -3,6 +3,7 @@
 #include "threads_support.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,11 +258,147 @@ static void e08_sockets_destroyed_by_the_threads_that_use_them(void)
 	}
 }
 
+/* ---- ports ---- */
+
+struct port_holder {
+	sem_t closed;
+};
+
+static void on_closed(struct sluice_socket *socket_, void *token)
+{
+	sem_post(&((struct port_holder *)token)->closed);
+}
+
+static void on_accepted(struct sluice_socket *listener, const struct sluice_accepted *accepted,
+			void *token)
+{
+	check(!accepted->socket);
+}
+
+/* A bound socket of this type, a stream's accepting; the address is filled in. */
+static struct sluice_socket *hold_port(struct sluice_engine *engine, int type,
+				       struct port_holder *holder, struct sockaddr_in *address)
+{
+	struct sluice_accept_options options = {
+		.size = sizeof options, .on_accepted = on_accepted, .token = holder};
+	socklen_t length = sizeof *address;
+	struct sluice_socket *socket_;
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+	*address = (struct sockaddr_in){.sin_family = AF_INET,
+					.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	check(bind(fd, (struct sockaddr *)address, sizeof *address) == 0);
+	check(getsockname(fd, (struct sockaddr *)address, &length) == 0);
+	if (type == SOCK_STREAM)
+		check(listen(fd, 1) == 0);
+	socket_ = attach(engine, fd);
+	check(sluice_socket_set_closed(socket_, on_closed, holder) == 0);
+	if (type == SOCK_STREAM)
+		check(sluice_accept_start(socket_, &options) == 0);
+	return socket_;
+}
+
+/* So long the call waits for the engine's thread, at most. */
+#define CLOSE_WAITS (SECOND)
+
+/* An engine of its own: no handler has run in it, in which the call would not wait. */
+static void free_port(int type)
+{
+	struct sluice_engine *engine = engine_new();
+	struct port_holder holder;
+	struct sockaddr_in address;
+	struct sluice_socket *socket_;
+	int64_t begun;
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+	check(sluice_engine_start(engine) == 0);
+	sem_init(&holder.closed, 0, 0);
+	socket_ = hold_port(engine, type, &holder, &address);
+	usleep(1000); /* long enough, as a rule, for the kernel to have the accept */
+	begun = now_ns();
+	sluice_socket_destroy(socket_);
+	if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
+		check(errno == EADDRINUSE && now_ns() - begun >= CLOSE_WAITS);
+	close(fd);
+	wait_for(&holder.closed);
+	check(sluice_engine_destroy(engine) == 0);
+}
+
+static void e03_a_close_from_another_thread_frees_the_port_before_it_returns(void)
+{
+	for (int i = 0; i < 50; i++)
+		free_port(i % 2 ? SOCK_DGRAM : SOCK_STREAM);
+}
+
+/* The handler waits for the thread that closes. */
+struct waits_for_closer {
+	struct sluice_socket *socket;
+	pthread_t closer;
+	sem_t over;
+};
+
+static void *destroy_socket(void *token)
+{
+	sluice_socket_destroy(token);
+	return NULL;
+}
+
+static void close_from_a_thread(struct sluice_engine *engine, void *token)
+{
+	struct waits_for_closer *waits = token;
+
+	thread_start(&waits->closer, destroy_socket, waits->socket);
+	thread_join(waits->closer);
+	sem_post(&waits->over);
+}
+
+static void e03_a_handler_may_wait_for_a_thread_that_closes(void)
+{
+	struct sluice_engine *engine = engine_new();
+	struct waits_for_closer waits;
+	struct port_holder holder;
+	struct sockaddr_in address;
+
+	check(sluice_engine_start(engine) == 0);
+	sem_init(&waits.over, 0, 0);
+	sem_init(&holder.closed, 0, 0);
+	waits.socket = hold_port(engine, SOCK_DGRAM, &holder, &address);
+	check(sluice_post(engine, close_from_a_thread, &waits) == 0);
+	wait_for(&waits.over);
+	wait_for(&holder.closed);
+	check(sluice_engine_destroy(engine) == 0);
+}
+
+/* Nobody runs the engine: the call waits for nothing. */
+static void e03_a_close_returns_though_nobody_runs_the_engine(void)
+{
+	struct sluice_engine *engine = engine_new();
+	struct port_holder holder;
+	struct sockaddr_in address;
+	struct sluice_socket *socket_;
+	pthread_t closer;
+
+	sem_init(&holder.closed, 0, 0);
+	check(sluice_engine_run(engine, 0) >= 0);
+	socket_ = hold_port(engine, SOCK_DGRAM, &holder, &address);
+	thread_start(&closer, destroy_socket, socket_);
+	thread_join(closer);
+	check(sluice_engine_run(engine, 0) == 1);
+	wait_for(&holder.closed);
+	check(sluice_engine_destroy(engine) == 0);
+}
+
 int main(void)
 {
 	static const struct thread_test tests[] = {
 		{"e03_sends_racing_close", e03_sends_racing_close},
 		{"e03_sends_racing_a_graceful_close", e03_sends_racing_a_graceful_close},
+		{"e03_a_close_from_another_thread_frees_the_port_before_it_returns",
+		 e03_a_close_from_another_thread_frees_the_port_before_it_returns},
+		{"e03_a_handler_may_wait_for_a_thread_that_closes",
+		 e03_a_handler_may_wait_for_a_thread_that_closes},
+		{"e03_a_close_returns_though_nobody_runs_the_engine",
+		 e03_a_close_returns_though_nobody_runs_the_engine},
 		{"e04_sends_racing_shutdown", e04_sends_racing_shutdown},
 		{"e08_sockets_destroyed_by_the_threads_that_use_them",
 		 e08_sockets_destroyed_by_the_threads_that_use_them},

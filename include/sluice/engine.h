@@ -144,6 +144,14 @@ struct sluice_options {
 	uint32_t submission_thread;
 	int32_t submission_thread_cpu;     /* the processor it runs on; -1: any; -1 */
 	int64_t submission_thread_idle_ns; /* it sleeps after so long; whole ms, rounded up; 1 ms */
+	/*
+	 * How long a closed TCP socket keeps its descriptor, and discards what arrives (64 MiB at
+	 * most), while the peer has not acknowledged everything that was sent: closed sooner, the
+	 * kernel answers data from the peer with RST and drops the rest. It ends when everything is
+	 * acknowledged or the peer ends the stream. 0: not at all; <0: without a bound of time; 5 s.
+	 * sluice_engine_destroy: 0.
+	 */
+	int64_t close_linger_ns;
 };
 
 /*

@@ -16,6 +16,9 @@ struct sluice_socket;
 /* Runs once, in the engine's thread, when the queue falls to low after it rose above high. */
 typedef void sluice_drained_fn(struct sluice_socket *socket, void *token);
 
+/* Runs once, in the engine's thread, when the socket's descriptor has been closed. */
+typedef void sluice_closed_fn(struct sluice_socket *socket, void *token);
+
 /*
  * Takes the descriptor over: makes it non-blocking and close-on-exec, and closes it in the end.
  * Connected or not, listening or not: the library looks. Any thread.
@@ -26,14 +29,21 @@ int sluice_socket_attach(struct sluice_engine *engine, int fd, struct sluice_soc
 /*
  * Ends the socket: what is pending completes with OperationAborted, later, through its handlers;
  * the handle stays valid and answers -EBADF. If sends were given up the peer gets RST, otherwise
- * FIN after everything that the kernel holds. Any thread. 0, also twice; -EINVAL for NULL.
+ * FIN after everything that the kernel holds; what the peer sends meanwhile is discarded
+ * (options.close_linger_ns).
+ *
+ * The descriptor is closed, and the port free, as follows. On the engine's thread: before the
+ * return if nothing is pending, else in a later turn. From another thread: a listener, a datagram
+ * socket or an unconnected one before the return, if the engine's thread is in sluice_engine_run
+ * and runs no handler meanwhile; it is waited for, a second at most. In all other cases a later turn
+ * closes it, and sluice_socket_set_closed tells when. Any thread. 0, also twice; -EINVAL for NULL.
  * Since 0.1.
  */
 int sluice_socket_close(struct sluice_socket *socket);
 
 /*
- * Closes it if need be. The handle is gone for the caller at once; its memory lives until its last
- * handler ran. Any thread. NULL is allowed. Since 0.1.
+ * Closes it if need be, as sluice_socket_close does. The handle is gone for the caller at once; its
+ * memory lives until its last handler ran. Any thread. NULL is allowed. Since 0.1.
  */
 void sluice_socket_destroy(struct sluice_socket *socket);
 
@@ -64,7 +74,7 @@ int sluice_socket_detach(struct sluice_socket *socket);
 
 /*
  * Closes after the last queued byte, or after timeout_ns as sluice_socket_close does (< 0: no
- * bound). New sends are refused with -EBADF from the return on. Any thread. 0; -EBADF closed;
+ * bound); that the peer has acknowledged the last byte is waited for as there. New sends are refused with -EBADF from the return on. Any thread. 0; -EBADF closed;
  * -EINVAL. Since 0.1.
  */
 int sluice_socket_close_gracefully(struct sluice_socket *socket, int64_t timeout_ns);
@@ -82,6 +92,13 @@ struct sluice_engine *sluice_socket_engine(const struct sluice_socket *socket);
 /* What runs when the queue has drained; NULL for none. The engine's thread. 0. Since 0.1. */
 int sluice_socket_set_drained(struct sluice_socket *socket, sluice_drained_fn *drained,
 			      void *token);
+
+/*
+ * What runs when the descriptor has been closed, and its port is free, by whatever call the socket
+ * ended; NULL for none. The handle is valid inside, also after a destroy. Detach does not call it. Any thread, before the close. 0; -EINVAL; -EBADF closed; -ENOMEM.
+ * Since 0.1.
+ */
+int sluice_socket_set_closed(struct sluice_socket *socket, sluice_closed_fn *closed, void *token);
 
 /*
  * The drained handler runs when queued bytes have risen above high and fall to low again. A send

@@ -171,6 +171,11 @@ struct sluice__backend {
 				 int file, uint64_t offset, uint64_t count, bool piped);
 	int64_t (*try_receive)(struct sluice_engine *engine, struct sluice_socket *socket,
 			       struct msghdr *message, uint32_t flags);
+
+	/* About a connected stream. Whether its peer is on this machine, as far as addresses show. */
+	bool (*is_local)(const struct sluice_socket *socket);
+	/* Bytes that the peer's window would take now, beyond what it has not acknowledged. */
+	uint64_t (*window)(const struct sluice_socket *socket);
 };
 
 extern const struct sluice__backend sluice__uring;
@@ -185,6 +190,9 @@ int64_t sluice__direct_send_file(struct sluice_engine *engine, struct sluice_soc
 				 int file, uint64_t offset, uint64_t count, bool piped);
 int64_t sluice__direct_receive(struct sluice_engine *engine, struct sluice_socket *socket,
 			       struct msghdr *message, uint32_t flags);
+
+bool sluice__direct_is_local(const struct sluice_socket *socket);
+uint64_t sluice__direct_window(const struct sluice_socket *socket);
 
 /* Bytes that the socket's send buffer would take now. */
 uint64_t sluice__direct_room(const struct sluice_socket *socket);

@@ -231,6 +231,7 @@ static void part(struct sluice_socket *socket)
 
 static void finish_end(struct sluice_socket *socket)
 {
+	sluice__zerocopy_end(&socket->zerocopy, &socket->engine->zerocopy_prior);
 	socket->state |= SLUICE__ENDED;
 	socket->state &= ~(uint32_t)(SLUICE__ENDING | SLUICE__LINGERING);
 	sluice__wheel_disarm(&socket->engine->deadlines, &socket->linger);
@@ -385,6 +386,8 @@ static int renew(struct sluice_socket *socket)
 		return error;
 	}
 	close(fresh);
+	/* The next connection may lead to another machine. */
+	sluice__zerocopy_end(&socket->zerocopy, &engine->zerocopy_prior);
 	return 0;
 }
 

@@ -2,6 +2,9 @@
 /* The non-blocking attempts on a socket, as the kernel answers them. */
 #include <errno.h>
 #include <linux/sock_diag.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -66,3 +69,67 @@ uint64_t sluice__direct_room(const struct sluice_socket *socket)
 	most = memory[SK_MEMINFO_SNDBUF];
 	return queued < most ? (uint64_t)(most - queued) * 4 / 5 : 0;
 }
+
+/* ---- the peer ---- */
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+static bool is_loopback(const union address *address)
+{
+	const uint8_t *bytes = address->v6.sin6_addr.s6_addr;
+
+	if (address->any.sa_family == AF_INET)
+		return ntohl(address->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	return IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr) ||
+	       (IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr) && bytes[12] == IN_LOOPBACKNET);
+}
+
+static bool are_equal(const union address *one, const union address *other)
+{
+	if (one->any.sa_family == AF_INET)
+		return one->v4.sin_addr.s_addr == other->v4.sin_addr.s_addr;
+	return IN6_ARE_ADDR_EQUAL(&one->v6.sin6_addr, &other->v6.sin6_addr);
+}
+
+/* A connection to one of the machine's own addresses comes from that address, unless it was bound. */
+bool sluice__direct_is_local(const struct sluice_socket *socket)
+{
+	union address own, peer;
+	socklen_t own_length = sizeof own, peer_length = sizeof peer;
+
+	if (socket->family == AF_UNIX)
+		return true;
+	if (socket->family != AF_INET && socket->family != AF_INET6)
+		return false;
+	if (getsockname(socket->fd, &own.any, &own_length) < 0 ||
+	    getpeername(socket->fd, &peer.any, &peer_length) < 0)
+		return false;
+	return is_loopback(&own) || is_loopback(&peer) || are_equal(&own, &peer);
+}
+
+/* A kernel or a header before 5.4 does not have the window: then nothing is known to fit. */
+#ifdef SLUICE_HAVE_SND_WND
+uint64_t sluice__direct_window(const struct sluice_socket *socket)
+{
+	struct tcp_info info = {0};
+	socklen_t length = sizeof info;
+	uint64_t pending;
+
+	if (getsockopt(socket->fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+		return 0;
+	/* The acknowledgement of a SYN counts as a byte, hence one more. */
+	pending = info.tcpi_notsent_bytes + info.tcpi_bytes_sent - info.tcpi_bytes_retrans -
+		  info.tcpi_bytes_acked + 1;
+	return info.tcpi_snd_wnd > pending ? info.tcpi_snd_wnd - pending : 0;
+}
+#else
+uint64_t sluice__direct_window(const struct sluice_socket *socket)
+{
+	(void)socket;
+	return 0;
+}
+#endif

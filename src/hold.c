@@ -97,12 +97,23 @@ static uint32_t mode_of(const struct sluice_engine *engine)
 	return is_forced(engine) ? SLUICE_ZEROCOPY_ALWAYS : engine->options.zerocopy;
 }
 
-static bool wants(struct sluice_socket *socket)
+/* The kernel is asked about the peer once for each connection, and only if a trial would be made. */
+static void begin_trials(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 
-	sluice__zerocopy_begin(&socket->zerocopy, &engine->zerocopy_prior);
-	if (sluice__zerocopy_wants(&socket->zerocopy, mode_of(engine)))
+	if (socket->zerocopy.phase == SLUICE__ZEROCOPY_FRESH)
+		sluice__zerocopy_begin(&socket->zerocopy, &engine->zerocopy_prior,
+				       engine->backend->is_local(socket));
+}
+
+static bool wants(struct sluice_socket *socket, bool behind)
+{
+	uint32_t mode = mode_of(socket->engine);
+
+	if (behind && mode == SLUICE_ZEROCOPY_AUTO)
+		begin_trials(socket);
+	if (sluice__zerocopy_wants(&socket->zerocopy, mode, behind))
 		return true;
 	sluice__zerocopy_passed(&socket->zerocopy);
 	return false;
@@ -116,12 +127,12 @@ bool sluice__hold_considers(struct sluice_socket *socket, uint64_t bytes)
 	if (bytes > socket->engine->options.gather_bytes &&
 	    mode_of(socket->engine) == SLUICE_ZEROCOPY_AUTO)
 		return false;
-	return wants(socket);
+	return wants(socket, false);
 }
 
 /*
  * A record that is cancelled, overdue or shut down half-sent would have to wait for a peer that does
- * not read. So where nobody asked for it, only what leaves whole goes by zero copy.
+ * not read. So unless ALWAYS was asked for, only what leaves whole goes by zero copy.
  */
 static bool gives_back(const struct sluice_socket *socket, const struct sluice__gather *gathered)
 {
@@ -138,6 +149,13 @@ static bool gives_back(const struct sluice_socket *socket, const struct sluice__
 	return bytes == gathered->bytes;
 }
 
+/* Taken at once, and acknowledged by the peer's kernel whether its program reads or not. */
+static bool leaves_whole(const struct sluice_socket *socket, const struct sluice__gather *gathered)
+{
+	return gives_back(socket, gathered) && gathered->bytes <= sluice__direct_room(socket) &&
+	       gathered->bytes <= socket->engine->backend->window(socket);
+}
+
 bool sluice__hold_fits(struct sluice_socket *socket, const struct sluice__gather *gathered)
 {
 	struct sluice_engine *engine = socket->engine;
@@ -152,10 +170,9 @@ bool sluice__hold_fits(struct sluice_socket *socket, const struct sluice__gather
 	if (!is_possible(socket) || (gathered->flags & ~(uint32_t)MSG_MORE))
 		return false;
 	facts.registered = sluice__region_of(engine, gathered->segments, gathered->count) > 0;
-	if (!sluice__zerocopy_fits(&facts) || !wants(socket))
+	if (!sluice__zerocopy_fits(&facts) || !wants(socket, gathered->last->run.next != NULL))
 		return false;
-	return facts.mode != SLUICE_ZEROCOPY_AUTO ||
-	       (gives_back(socket, gathered) && gathered->bytes <= sluice__direct_room(socket));
+	return facts.mode != SLUICE_ZEROCOPY_AUTO || leaves_whole(socket, gathered);
 }
 
 /* ---- on the way ---- */

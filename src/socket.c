@@ -302,6 +302,7 @@ int sluice_socket_detach(struct sluice_socket *socket)
 		return -EBUSY;
 	sluice__refuse_set(socket, SLUICE__CLOSED);
 	sluice__wheel_disarm(&engine->deadlines, &socket->linger);
+	sluice__zerocopy_end(&socket->zerocopy, &engine->zerocopy_prior);
 	engine->backend->forget(engine, socket);
 	fd = socket->fd;
 	socket->fd = -1;

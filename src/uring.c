@@ -517,4 +517,6 @@ const struct sluice__backend sluice__uring = {
 	.try_send_messages = sluice__direct_send_messages,
 	.try_send_file = sluice__direct_send_file,
 	.try_receive = sluice__direct_receive,
+	.is_local = sluice__direct_is_local,
+	.window = sluice__direct_window,
 };

@@ -26,10 +26,15 @@ static void rest(struct sluice__zerocopy *zerocopy)
 		zerocopy->rests++;
 }
 
-void sluice__zerocopy_begin(struct sluice__zerocopy *zerocopy, struct sluice__zerocopy_prior *prior)
+void sluice__zerocopy_begin(struct sluice__zerocopy *zerocopy, struct sluice__zerocopy_prior *prior,
+			    bool local)
 {
 	if (zerocopy->phase != SLUICE__ZEROCOPY_FRESH)
 		return;
+	if (local) {
+		zerocopy->phase = SLUICE__ZEROCOPY_LOCAL;
+		return;
+	}
 	if (prior->streak >= SLUICE__ZEROCOPY_PRIOR_STREAK &&
 	    ++prior->skipped < SLUICE__ZEROCOPY_PRIOR_SKIP) {
 		rest(zerocopy);
@@ -78,6 +83,12 @@ static uint8_t patience(const struct sluice__zerocopy *zerocopy)
 	}
 }
 
+static void count_useless(struct sluice__zerocopy_prior *prior)
+{
+	if (prior->streak < UINT16_MAX)
+		prior->streak++;
+}
+
 bool sluice__zerocopy_learned(struct sluice__zerocopy *zerocopy,
 			      struct sluice__zerocopy_prior *prior, bool of_use)
 {
@@ -94,8 +105,8 @@ bool sluice__zerocopy_learned(struct sluice__zerocopy *zerocopy,
 	}
 	if (++zerocopy->bad < patience(zerocopy))
 		return false;
-	if (zerocopy->phase == SLUICE__ZEROCOPY_TRYING && prior->streak < UINT16_MAX)
-		prior->streak++;
+	if (zerocopy->phase == SLUICE__ZEROCOPY_TRYING)
+		count_useless(prior);
 	rest(zerocopy);
 	return true;
 }
@@ -111,4 +122,11 @@ bool sluice__zerocopy_failed(struct sluice__zerocopy *zerocopy, bool for_good)
 		zerocopy->left = 0;
 	}
 	return true;
+}
+
+void sluice__zerocopy_end(struct sluice__zerocopy *zerocopy, struct sluice__zerocopy_prior *prior)
+{
+	if (zerocopy->phase == SLUICE__ZEROCOPY_TRYING && zerocopy->bad)
+		count_useless(prior);
+	*zerocopy = (struct sluice__zerocopy){0};
 }

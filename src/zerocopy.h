@@ -2,21 +2,24 @@
 /*
  * Whether the next transmission of a socket goes by zero copy. Pure: facts in, a decision out.
  *
- * By zero copy the kernel sends from the caller's pages, and the record ends only when it has let
- * them go: about when the peer has acknowledged. That is worth it where copying is what costs, and a
- * loss where the kernel copies all the same (loopback, always) or where the caller waits for the end
- * of one record before it starts the next. So a socket tries it, looks at what came of it, and rests
- * where it was no use:
+ * By zero copy the kernel sends from the caller's pages, and the record ends only when the kernel has
+ * released them: about when the peer has acknowledged, which a delayed acknowledgement puts off by
+ * 40 ms and more. That is a gain if copying is what costs. It is a loss if the kernel copies all the
+ * same, as it always does for a connection to this machine, and if the caller waits for the end of one
+ * record before it starts the next. So a trial is made only with a transmission that has more queued
+ * behind it. The socket looks at what came of its trials, and rests if they were of no use:
  *
  *   FRESH --the first--> TRYING --one was of use--> WORKING
- *                          |                           |
- *                     four were not               eight in a row were not
- *                          v                           |
- *                       RESTING <----------------------+
- *                        |   ^
+ *     |                    |                           |
+ *     | the peer      four were not               eight in a row were not
+ *     | is local           v                           |
+ *     v                 RESTING <----------------------+
+ *   LOCAL                |   ^
  *            4,096 large |   | it was not: twice as long
  *                        v   |
  *                      RETRYING --it was of use--> WORKING
+ *
+ * The mode ALWAYS heeds none of this but a refusal by the kernel.
  */
 #ifndef SLUICE_SRC_ZEROCOPY_H
 #define SLUICE_SRC_ZEROCOPY_H
@@ -31,7 +34,8 @@ enum {
 	SLUICE__ZEROCOPY_WORKING,
 	SLUICE__ZEROCOPY_RESTING,
 	SLUICE__ZEROCOPY_RETRYING,
-	SLUICE__ZEROCOPY_NEVER /* this socket cannot */
+	SLUICE__ZEROCOPY_LOCAL, /* the peer is on this machine: the kernel would copy */
+	SLUICE__ZEROCOPY_NEVER  /* this socket cannot */
 };
 
 enum {
@@ -56,7 +60,7 @@ struct sluice__zerocopy {
 
 /* What the sockets of an engine have learned: connections that live short would try for ever. */
 struct sluice__zerocopy_prior {
-	uint16_t streak;  /* fresh sockets in a row that came to rest */
+	uint16_t streak;  /* fresh sockets in a row that came to rest, or ended without use */
 	uint16_t skipped; /* since then, without a trial */
 };
 
@@ -79,18 +83,25 @@ static inline uint64_t sluice__zerocopy_threshold(uint64_t threshold, bool regis
 /* Whether a transmission is of the kind; nothing about what the socket has learned. */
 bool sluice__zerocopy_fits(const struct sluice__zerocopy_facts *facts);
 
-/* Whether the socket is for it, whatever it learned where the mode is ALWAYS. */
-static inline bool sluice__zerocopy_wants(const struct sluice__zerocopy *zerocopy, uint32_t mode)
+/*
+ * Whether the socket is for it, whatever it learned if the mode is ALWAYS. `behind`: more is queued
+ * behind the transmission; without it nothing is tried, because the caller may be waiting for its end.
+ */
+static inline bool sluice__zerocopy_wants(const struct sluice__zerocopy *zerocopy, uint32_t mode,
+					  bool behind)
 {
 	if (zerocopy->left || zerocopy->phase == SLUICE__ZEROCOPY_NEVER)
 		return false;
 	return mode == SLUICE_ZEROCOPY_ALWAYS || zerocopy->phase == SLUICE__ZEROCOPY_WORKING ||
-	       zerocopy->trials > 0;
+	       (behind && zerocopy->trials > 0);
 }
 
-/* The first large transmission: FRESH becomes TRYING, or RESTING where others learned so. */
-void sluice__zerocopy_begin(struct sluice__zerocopy *zerocopy,
-			    struct sluice__zerocopy_prior *prior);
+/*
+ * The first large transmission with more behind it: FRESH becomes LOCAL; TRYING; or RESTING, because
+ * others learned so.
+ */
+void sluice__zerocopy_begin(struct sluice__zerocopy *zerocopy, struct sluice__zerocopy_prior *prior,
+			    bool local);
 
 /* A large transmission was copied, because the socket was not for anything else. */
 void sluice__zerocopy_passed(struct sluice__zerocopy *zerocopy);
@@ -104,5 +115,7 @@ bool sluice__zerocopy_learned(struct sluice__zerocopy *zerocopy,
 			      struct sluice__zerocopy_prior *prior, bool of_use);
 /* The kernel refused it, for good or for want of memory. True: rests, or never tries again. */
 bool sluice__zerocopy_failed(struct sluice__zerocopy *zerocopy, bool for_good);
+/* The connection is over: trials that were of no use count as if the socket had come to rest. */
+void sluice__zerocopy_end(struct sluice__zerocopy *zerocopy, struct sluice__zerocopy_prior *prior);
 
 #endif

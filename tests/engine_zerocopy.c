@@ -6,9 +6,12 @@
  */
 #include "scripted.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define PATTERN 1000000
@@ -44,11 +47,12 @@ static void begin(struct pair *pair)
 	begin_with(&options, pair);
 }
 
-/* What is of use does. */
+/* What is of use does; each large record is a transmission of its own. */
 static void begin_auto(struct pair *pair)
 {
 	struct sluice_options options = options_of(SLUICE_TRANSMIT_WAY_AUTO, SLUICE_ZEROCOPY_AUTO);
 
+	options.gather_bytes = LARGE;
 	begin_with(&options, pair);
 }
 
@@ -221,11 +225,13 @@ Test(b11, b11_handlers_run_in_order_however_the_buffers_come_free)
 
 Test(b11, b11_what_is_copied_behind_waits_for_its_turn_but_not_inside_its_start)
 {
+	struct sluice_options options =
+		options_of(SLUICE_TRANSMIT_WAY_AUTO, SLUICE_ZEROCOPY_ALWAYS);
 	struct operation large, small, eager;
 	struct pair pair;
 	uint32_t index;
 
-	begin_auto(&pair);
+	begin_with(&options, &pair);
 	index = taken(pair.socket, &large, 0, LARGE);
 	operation_init(&small, &fixture);
 	small.args.flags = SLUICE_FLAG_BATCHED;
@@ -867,26 +873,35 @@ Test(e09, e09_a_notification_that_comes_during_destroy_ends_its_record)
 
 /* ---- the policy ---- */
 
-/* Sends one large record; whether it went by zero copy. What the kernel says is the caller's word. */
+/*
+ * Sends one large record with a small one queued behind it; whether the large one went by zero copy.
+ * What the kernel says is the caller's word.
+ */
 static bool send_large(struct pair *pair, bool copied)
 {
-	static size_t position;
-	struct operation operation;
+	size_t position = scripted.streams[sluice_socket_fd(pair->socket)].length % 251;
 	uint32_t before = scripted.request_count, index;
+	struct operation operation, behind;
+	bool went;
 
 	operation_init(&operation, &fixture);
-	position = scripted.streams[pair->socket->fd].length % 251;
-	if (start_send(pair->socket, &operation, pattern + position, LARGE) == 0)
-		return false;
+	operation_init(&behind, &fixture);
+	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	cr_assert_eq(start_send(pair->socket, &operation, pattern + position, LARGE), 1);
+	cr_assert_eq(start_send(pair->socket, &behind, pattern + position + LARGE, 10), 1);
+	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
 	run();
-	cr_assert_eq(scripted.request_count, before + 1);
-	index = flying();
-	scripted_tell(index, LARGE);
-	run();
-	scripted_free(index, copied);
-	run();
+	went = scripted.request_count > before;
+	if (went) {
+		index = flying();
+		scripted_tell(index, LARGE);
+		run();
+		scripted_free(index, copied);
+		run();
+	}
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, LARGE);
-	return true;
+	assert_ended(&behind, SLUICE_ERROR_SUCCESS, 10);
+	return went;
 }
 
 Test(zerocopy, on_a_kernel_that_copies_four_sends_find_out)
@@ -904,11 +919,31 @@ Test(zerocopy, on_a_kernel_that_copies_four_sends_find_out)
 	cr_assert_eq(statistics().zerocopy_copied, 4);
 	cr_assert_eq(statistics().zerocopy_rests, 1);
 	cr_assert_eq(statistics().zerocopy_pending, 0);
+	cr_assert_eq(scripted.asked_local, 1);
 	end(&pair);
 }
 
-/* A sender that waits for each record gains nothing from a record that takes a round trip to end. */
-Test(zerocopy, a_sender_that_waits_for_each_record_is_served_by_copying)
+/* A sender that waits for each record would lose a round trip on each. */
+Test(zerocopy, a_send_alone_does_not_wait_for_the_peer)
+{
+	struct operation operation;
+	struct pair pair;
+
+	begin_auto(&pair);
+	operation_init(&operation, &fixture);
+	for (int i = 0; i < 100; i++)
+		cr_assert_eq(start_send(pair.socket, &operation, pattern, LARGE), 0);
+	operation.args.flags = SLUICE_FLAG_BATCHED;
+	cr_assert_eq(start_send(pair.socket, &operation, pattern, LARGE), 1);
+	run();
+	assert_ended(&operation, SLUICE_ERROR_SUCCESS, LARGE);
+	cr_assert_eq(scripted.request_count, 0);
+	cr_assert_eq(scripted.asked_local, 0);
+	cr_assert_eq(learned(pair.socket), SLUICE_ZEROCOPY_LEARNED_NOTHING);
+	end(&pair);
+}
+
+Test(zerocopy, a_sender_that_waits_for_each_queue_is_served_by_copying)
 {
 	struct pair pair;
 	int went = 0;
@@ -922,6 +957,35 @@ Test(zerocopy, a_sender_that_waits_for_each_record_is_served_by_copying)
 	end(&pair);
 }
 
+Test(zerocopy, nothing_goes_to_this_machine)
+{
+	struct pair pair;
+
+	begin_auto(&pair);
+	scripted.is_local = true;
+	for (int i = 0; i < 100; i++)
+		cr_assert_not(send_large(&pair, true));
+	cr_assert_eq(scripted.asked_local, 1, "it is asked once for each connection");
+	cr_assert_eq(learned(pair.socket), SLUICE_ZEROCOPY_LEARNED_USELESS);
+	end(&pair);
+}
+
+Test(zerocopy, connections_that_send_once_teach_those_behind_them)
+{
+	struct pair pair, next;
+	int went = 0;
+
+	begin_auto(&pair);
+	for (int i = 0; i < 50; i++) {
+		tcp_pair(&fixture, &next, 0);
+		went += send_large(&next, true);
+		pair_close(&next);
+		run();
+	}
+	cr_assert_eq(went, SLUICE__ZEROCOPY_PRIOR_STREAK + 1);
+	end(&pair);
+}
+
 Test(zerocopy, a_sender_that_keeps_the_queue_filled_stays_with_it)
 {
 	enum {
@@ -931,16 +995,18 @@ Test(zerocopy, a_sender_that_keeps_the_queue_filled_stays_with_it)
 	struct pair pair;
 
 	begin_auto(&pair);
-	operation_init(&operations[0], &fixture);
-	cr_assert_eq(start_send(pair.socket, &operations[0], pattern, LARGE), 1);
+	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	for (int i = 0; i < SENDS + 1; i++) {
+		operation_init(&operations[i], &fixture);
+		cr_assert_eq(start_send(pair.socket, &operations[i], pattern, LARGE), 1);
+	}
+	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
 	for (int i = 0; i < SENDS; i++) {
 		uint32_t index;
 
 		run();
 		index = flying();
 		cr_assert_eq(scripted.requests[index].bytes, LARGE, "send %d", i);
-		operation_init(&operations[i + 1], &fixture);
-		cr_assert_eq(start_send(pair.socket, &operations[i + 1], pattern, LARGE), 1);
 		scripted_tell(index, LARGE);
 		scripted_free(index, false);
 		run();
@@ -951,6 +1017,29 @@ Test(zerocopy, a_sender_that_keeps_the_queue_filled_stays_with_it)
 	run();
 	cr_assert(are_over(operations, SENDS + 1));
 	end(&pair);
+}
+
+/* The socket finds zero copy of use, and goes on with it. */
+static void train(struct pair *pair)
+{
+	struct operation operations[2];
+	uint32_t index;
+
+	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	for (int i = 0; i < 2; i++) {
+		operation_init(&operations[i], &fixture);
+		cr_assert_eq(start_send(pair->socket, &operations[i], pattern, LARGE), 1);
+	}
+	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
+	index = flying();
+	scripted_tell(index, LARGE);
+	scripted_free(index, false);
+	run();
+	run();
+	scripted_answer(flying(), LARGE);
+	run();
+	cr_assert(are_over(operations, 2));
+	cr_assert_eq(learned(pair->socket), SLUICE_ZEROCOPY_LEARNED_USEFUL);
 }
 
 static bool goes(struct pair *pair, struct operation *operation, size_t length)
@@ -974,10 +1063,11 @@ static bool goes(struct pair *pair, struct operation *operation, size_t length)
 Test(zerocopy, by_itself_it_takes_only_what_can_be_given_back)
 {
 	struct operation operation;
-	struct pair pair, small;
+	struct pair pair;
+	int small = SMALL;
 
 	begin_auto(&pair);
-	tcp_pair(&fixture, &small, SMALL);
+	train(&pair);
 	operation_init(&operation, &fixture);
 	cr_assert(goes(&pair, &operation, 32768));
 	cr_assert_not(goes(&pair, &operation, 32767));
@@ -987,9 +1077,15 @@ Test(zerocopy, by_itself_it_takes_only_what_can_be_given_back)
 	operation.args.flags = SLUICE_FLAG_OUT_OF_BAND;
 	cr_assert_not(goes(&pair, &operation, LARGE), "an urgent byte");
 	operation.args.flags = 0;
-	cr_assert_not(goes(&small, &operation, LARGE), "more than the socket has room for");
+	scripted.window = LARGE - 1;
+	cr_assert_not(goes(&pair, &operation, LARGE), "more than the peer's window takes");
+	scripted.window = LARGE;
+	cr_assert(goes(&pair, &operation, LARGE));
+	cr_assert_eq(setsockopt(sluice_socket_fd(pair.socket), SOL_SOCKET, SO_SNDBUF, &small,
+				sizeof small),
+		     0);
+	cr_assert_not(goes(&pair, &operation, LARGE), "more than the socket has room for");
 	cr_assert(is_over(&operation));
-	pair_close(&small);
 	end(&pair);
 }
 
@@ -1018,6 +1114,7 @@ Test(zerocopy, always_takes_parts_deadlines_and_what_the_kernel_copies)
 	struct operation operation;
 	struct pair pair;
 
+	options.gather_bytes = LARGE;
 	begin_with(&options, &pair);
 	for (int i = 0; i < 50; i++)
 		cr_assert(send_large(&pair, true));
@@ -1041,6 +1138,75 @@ Test(zerocopy, unix_sockets_are_not_asked)
 	operation_init(&operation, &fixture);
 	cr_assert_not(goes(&pair, &operation, LARGE));
 	end(&pair);
+}
+
+/* ---- what the kernel says of the peer ---- */
+
+static bool is_local(int fd, int family)
+{
+	struct sluice_socket socket = {.fd = fd, .family = (uint8_t)family};
+
+	return sluice__direct_is_local(&socket);
+}
+
+Test(zerocopy, a_peer_on_this_machine_is_known_by_its_address)
+{
+	struct sockaddr_in address = loopback(0), away = loopback(9);
+	struct sockaddr_in6 mapped = {.sin6_family = AF_INET6};
+	int listener = listen_tcp(0), client = new_tcp(0), six, datagram, both[2];
+
+	address = loopback(port_of(listener));
+	cr_assert_eq(connect(client, (struct sockaddr *)&address, sizeof address), 0);
+	cr_assert(is_local(client, AF_INET));
+	close(client);
+	mapped.sin6_port = address.sin_port;
+	inet_pton(AF_INET6, "::ffff:127.0.0.1", &mapped.sin6_addr);
+	six = socket(AF_INET6, SOCK_STREAM, 0);
+	if (six >= 0 && connect(six, (struct sockaddr *)&mapped, sizeof mapped) == 0)
+		cr_assert(is_local(six, AF_INET6));
+	close(six);
+	close(listener);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, both), 0);
+	cr_assert(is_local(both[0], AF_UNIX));
+	close(both[0]);
+	close(both[1]);
+	/* An address for documentation: nothing is sent, but a route is needed. */
+	inet_pton(AF_INET, "192.0.2.1", &away.sin_addr);
+	datagram = socket(AF_INET, SOCK_DGRAM, 0);
+	if (connect(datagram, (struct sockaddr *)&away, sizeof away) == 0)
+		cr_assert_not(is_local(datagram, AF_INET));
+	close(datagram);
+}
+
+/* The peer's kernel acknowledges so much, though nobody reads; and it is less than a buffer takes. */
+Test(zerocopy, the_window_is_what_the_peer_takes_without_reading)
+{
+	struct sluice_socket socket = {.family = AF_INET};
+	struct sockaddr_in address;
+	int listener = listen_tcp(4096), peer, pending = 1;
+	int64_t deadline = now_ns() + GUARD_NS;
+	uint64_t window;
+
+	address = loopback(port_of(listener));
+	socket.fd = new_tcp(1 << 20);
+	cr_assert_eq(connect(socket.fd, (struct sockaddr *)&address, sizeof address), 0);
+	peer = accept(listener, NULL, NULL);
+	window = sluice__direct_window(&socket);
+	if (window == 0)
+		cr_skip("the kernel does not say the peer's window");
+	cr_assert_lt(window, 65536);
+	pattern_fill(pattern, sizeof pattern, 0);
+	cr_assert_eq(send(socket.fd, pattern, window, MSG_DONTWAIT), (ssize_t)window);
+	while (pending) {
+		cr_assert_eq(ioctl(socket.fd, SIOCOUTQ, &pending), 0);
+		cr_assert(now_ns() < deadline, "%d of %zu bytes wait for the reader", pending,
+			  (size_t)window);
+		usleep(1000);
+	}
+	cr_assert_lt(sluice__direct_window(&socket), window);
+	close(socket.fd);
+	close(peer);
+	close(listener);
 }
 
 /* ---- registered memory ---- */
@@ -1139,6 +1305,7 @@ Test(memory, registered_memory_is_worth_it_sooner)
 	struct pair pair;
 
 	begin_auto(&pair);
+	train(&pair);
 	operation_init(&operation, &fixture);
 	cr_assert_not(goes(&pair, &operation, 8192));
 	cr_assert_eq(sluice_engine_register_memory(fixture.engine, pattern, sizeof pattern), 0);

@@ -481,13 +481,27 @@ static int64_t scripted_try_receive(struct sluice_engine *engine, struct sluice_
 	return -EAGAIN;
 }
 
+static bool scripted_is_local(const struct sluice_socket *socket)
+{
+	(void)socket;
+	scripted.asked_local++;
+	return scripted.is_local;
+}
+
+static uint64_t scripted_window(const struct sluice_socket *socket)
+{
+	(void)socket;
+	return scripted.window;
+}
+
 #define OPERATIONS                                                                                \
 	.open = scripted_open_backend, .enable = scripted_enable, .close = scripted_close,        \
 	.start = scripted_start, .cancel = scripted_cancel, .forget = scripted_forget,            \
 	.enter = scripted_enter, .submit = scripted_submit, .reap = scripted_reap,                \
 	.wake = scripted_wake, .descriptor = scripted_descriptor, .try_send = scripted_try_send,  \
 	.try_send_messages = scripted_try_send_messages, .try_send_file = scripted_try_send_file, \
-	.try_receive = scripted_try_receive
+	.try_receive = scripted_try_receive, .is_local = scripted_is_local,                       \
+	.window = scripted_window
 
 static const struct sluice__backend sending = {
 	.name = "scripted ring",
@@ -505,6 +519,7 @@ void scripted_begin_with(struct fixture *fixture, bool sends, struct sluice_opti
 	memset(&scripted, 0, sizeof scripted);
 	scripted.attempt_answer = SCRIPTED_ALL;
 	scripted.cancel_answer = SCRIPTED_LATER;
+	scripted.window = UINT64_MAX;
 	memset(fixture, 0, sizeof *fixture);
 	fixture->descriptors = count_descriptors();
 	options->ignore_environment = 1;

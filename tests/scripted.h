@@ -69,6 +69,9 @@ struct scripted {
 	struct iovec regions[SLUICE__REGIONS]; /* registered */
 	int register_answer;
 	bool loses_notifications; /* the engine may end without them */
+	bool is_local;            /* the peers are on this machine */
+	uint32_t asked_local;     /* how often that was asked */
+	uint64_t window;          /* of the peers */
 
 	uint32_t enters, submits, forgets;
 	uint32_t bursts; /* attempts of several messages; each of them counts as one attempt, too */

@@ -56,15 +56,18 @@ Test(zerocopy, only_what_is_large_and_in_large_pieces_fits)
 	}
 }
 
-/* A kernel that answers each send before the next: how many of them went by zero copy. */
+/*
+ * A kernel that answers each send before the next, though more is queued behind each: how many of
+ * them went by zero copy.
+ */
 static uint32_t send_many(struct sluice__zerocopy *zerocopy, struct sluice__zerocopy_prior *prior,
 			  uint32_t sends, uint32_t mode, bool of_use)
 {
 	uint32_t tried = 0;
 
 	for (uint32_t i = 0; i < sends; i++) {
-		sluice__zerocopy_begin(zerocopy, prior);
-		if (!sluice__zerocopy_wants(zerocopy, mode)) {
+		sluice__zerocopy_begin(zerocopy, prior, false);
+		if (!sluice__zerocopy_wants(zerocopy, mode, true)) {
 			sluice__zerocopy_passed(zerocopy);
 			continue;
 		}
@@ -137,9 +140,9 @@ Test(zerocopy, before_anything_is_known_no_more_than_four_are_on_their_way)
 	struct sluice__zerocopy zerocopy = {0};
 	uint32_t sent = 0;
 
-	sluice__zerocopy_begin(&zerocopy, &prior);
+	sluice__zerocopy_begin(&zerocopy, &prior, false);
 	for (int i = 0; i < 100; i++) {
-		if (!sluice__zerocopy_wants(&zerocopy, AUTO)) {
+		if (!sluice__zerocopy_wants(&zerocopy, AUTO, true)) {
 			sluice__zerocopy_passed(&zerocopy);
 			continue;
 		}
@@ -148,9 +151,10 @@ Test(zerocopy, before_anything_is_known_no_more_than_four_are_on_their_way)
 	}
 	cr_assert_eq(sent, SLUICE__ZEROCOPY_TRIALS);
 	sluice__zerocopy_unsent(&zerocopy);
-	cr_assert(sluice__zerocopy_wants(&zerocopy, AUTO), "a trial that told nothing counted");
+	cr_assert(sluice__zerocopy_wants(&zerocopy, AUTO, true),
+		  "a trial that told nothing counted");
 	sluice__zerocopy_sent(&zerocopy);
-	cr_assert_not(sluice__zerocopy_wants(&zerocopy, AUTO));
+	cr_assert_not(sluice__zerocopy_wants(&zerocopy, AUTO, true));
 	for (int i = 0; i < SLUICE__ZEROCOPY_TRIALS - 1; i++)
 		cr_assert_not(sluice__zerocopy_learned(&zerocopy, &prior, false));
 	cr_assert(sluice__zerocopy_learned(&zerocopy, &prior, false));
@@ -179,22 +183,24 @@ Test(zerocopy, what_is_impossible_is_not_tried_again)
 	struct sluice__zerocopy_prior prior = {0};
 	struct sluice__zerocopy zerocopy = {0};
 
-	sluice__zerocopy_begin(&zerocopy, &prior);
+	sluice__zerocopy_begin(&zerocopy, &prior, false);
 	sluice__zerocopy_sent(&zerocopy);
 	cr_assert(sluice__zerocopy_failed(&zerocopy, true));
 	cr_assert_eq(send_many(&zerocopy, &prior, 1000000, AUTO, true), 0);
 	cr_assert_eq(zerocopy.phase, SLUICE__ZEROCOPY_NEVER);
 }
 
-/* Connections that live for one send each. */
-static uint32_t short_lives(struct sluice__zerocopy_prior *prior, uint32_t sockets, bool of_use)
+/* Connections that live for so many sends each. */
+static uint32_t short_lives(struct sluice__zerocopy_prior *prior, uint32_t sockets, uint32_t sends,
+			    bool of_use)
 {
 	uint32_t tried = 0;
 
 	for (uint32_t i = 0; i < sockets; i++) {
 		struct sluice__zerocopy zerocopy = {0};
 
-		tried += send_many(&zerocopy, prior, 10, AUTO, of_use);
+		tried += send_many(&zerocopy, prior, sends, AUTO, of_use);
+		sluice__zerocopy_end(&zerocopy, prior);
 	}
 	return tried;
 }
@@ -204,14 +210,55 @@ Test(zerocopy, sockets_learn_from_those_before_them)
 	struct sluice__zerocopy_prior prior = {0};
 	uint32_t tried;
 
-	cr_assert_eq(short_lives(&prior, SLUICE__ZEROCOPY_PRIOR_STREAK, false),
+	cr_assert_eq(short_lives(&prior, SLUICE__ZEROCOPY_PRIOR_STREAK, 10, false),
 		     SLUICE__ZEROCOPY_PRIOR_STREAK * SLUICE__ZEROCOPY_TRIALS);
-	tried = short_lives(&prior, 10 * SLUICE__ZEROCOPY_PRIOR_SKIP, false);
+	tried = short_lives(&prior, 10 * SLUICE__ZEROCOPY_PRIOR_SKIP, 10, false);
 	cr_assert_eq(tried, 10 * SLUICE__ZEROCOPY_TRIALS);
 	/* One that is of use, and all try again. */
-	short_lives(&prior, SLUICE__ZEROCOPY_PRIOR_SKIP, true);
+	short_lives(&prior, SLUICE__ZEROCOPY_PRIOR_SKIP, 10, true);
 	cr_assert_eq(prior.streak, 0);
-	cr_assert_eq(short_lives(&prior, 5, true), 50);
+	cr_assert_eq(short_lives(&prior, 5, 10, true), 50);
+}
+
+Test(zerocopy, sockets_that_end_after_one_send_teach_those_behind_them)
+{
+	struct sluice__zerocopy_prior prior = {0};
+
+	cr_assert_eq(short_lives(&prior, SLUICE__ZEROCOPY_PRIOR_STREAK, 1, false),
+		     SLUICE__ZEROCOPY_PRIOR_STREAK);
+	cr_assert_eq(short_lives(&prior, 10 * SLUICE__ZEROCOPY_PRIOR_SKIP, 1, false), 10);
+	short_lives(&prior, SLUICE__ZEROCOPY_PRIOR_SKIP, 1, true);
+	cr_assert_eq(prior.streak, 0);
+	cr_assert_eq(short_lives(&prior, 5, 1, true), 5);
+}
+
+Test(zerocopy, what_is_sent_alone_is_not_tried)
+{
+	struct sluice__zerocopy_prior prior = {0};
+	struct sluice__zerocopy zerocopy = {0};
+
+	cr_assert_not(sluice__zerocopy_wants(&zerocopy, AUTO, false));
+	cr_assert(sluice__zerocopy_wants(&zerocopy, ALWAYS, false));
+	sluice__zerocopy_begin(&zerocopy, &prior, false);
+	cr_assert_not(sluice__zerocopy_wants(&zerocopy, AUTO, false));
+	cr_assert(sluice__zerocopy_wants(&zerocopy, AUTO, true));
+	send_many(&zerocopy, &prior, 1, AUTO, true);
+	cr_assert_eq(zerocopy.phase, SLUICE__ZEROCOPY_WORKING);
+	cr_assert(sluice__zerocopy_wants(&zerocopy, AUTO, false));
+}
+
+Test(zerocopy, nothing_goes_to_this_machine_by_itself)
+{
+	struct sluice__zerocopy_prior prior = {0};
+	struct sluice__zerocopy zerocopy = {0};
+
+	sluice__zerocopy_begin(&zerocopy, &prior, true);
+	cr_assert_eq(zerocopy.phase, SLUICE__ZEROCOPY_LOCAL);
+	cr_assert_eq(send_many(&zerocopy, &prior, 1000000, AUTO, false), 0);
+	cr_assert(sluice__zerocopy_wants(&zerocopy, ALWAYS, false));
+	sluice__zerocopy_end(&zerocopy, &prior);
+	cr_assert_eq(prior.streak, 0, "it says nothing of other connections");
+	cr_assert_eq(zerocopy.phase, SLUICE__ZEROCOPY_FRESH);
 }
 
 Test(zerocopy, the_streak_does_not_run_over)

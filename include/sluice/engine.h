@@ -74,12 +74,15 @@ enum {
  * kernel needs its buffer no longer: about when the peer has acknowledged, and a peer that does not
  * read keeps it from ending. epoll always copies.
  *
- * AUTO takes only records whole and without a deadline, when the socket has room for all of them:
- * no cancel, deadline or shutdown ever waits for a buffer. ALWAYS also takes records in parts; one
- * that is given up half-sent then ends only when its buffer is free.
+ * AUTO takes only records whole and without a deadline, when the socket's buffer and the peer's
+ * window have room for all of them: no cancel, deadline or shutdown waits for a buffer, and no record
+ * for a peer that does not read. It never takes a connection to this machine itself, where the kernel
+ * copies all the same. It tries a connection only while more is queued behind, and goes on with what
+ * is sent alone only if that was of use. ALWAYS also takes records in parts; one that is given up
+ * half-sent then ends only when its buffer is free.
  */
 enum {
-	SLUICE_ZEROCOPY_AUTO, /* tried on each socket, used where it is seen to be of use */
+	SLUICE_ZEROCOPY_AUTO, /* tried on each remote connection, used if it is seen to be of use */
 	SLUICE_ZEROCOPY_OFF,
 	SLUICE_ZEROCOPY_ALWAYS /* whenever it is large enough, whatever was seen */
 };

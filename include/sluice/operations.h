@@ -22,8 +22,9 @@ extern "C" {
 
 /*
  * Sends the record's buffer or list (Socket.SendAsync). On a stream, success means that the kernel
- * took every byte and needs the buffer no longer, not that the peer has them: large sends may go by
- * zero copy, and end when the kernel lets the buffer go (options.zerocopy). Sends on one socket leave whole and in the order in which they were started.
+ * took every byte and needs the buffer no longer, not that the peer has them: large sends to other
+ * machines may go by zero copy, and end when the kernel releases the buffer (options.zerocopy). Sends
+ * on one socket never interleave, and leave in the order in which they were started.
  * -ENOTCONN: never connected (a datagram socket without a remote: -EDESTADDRREQ). Since 0.1.
  */
 int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args);

@@ -57,9 +57,10 @@ struct sluice_engine_statistics {
 };
 
 enum {
-	SLUICE_ZEROCOPY_LEARNED_NOTHING, /* nothing was large enough yet, or the first are on their way */
+	SLUICE_ZEROCOPY_LEARNED_NOTHING, /* nothing was tried yet, or the first are on their way */
 	SLUICE_ZEROCOPY_LEARNED_USEFUL,
-	SLUICE_ZEROCOPY_LEARNED_USELESS, /* the kernel copies, or the caller waits: seldom tried again */
+	SLUICE_ZEROCOPY_LEARNED_USELESS, /* the kernel copies, or the caller waits: seldom tried again;
+					    a connection to this machine: never tried */
 	SLUICE_ZEROCOPY_LEARNED_IMPOSSIBLE /* the kernel does not do it on this socket */
 };
 

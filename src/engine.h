@@ -16,6 +16,7 @@
 #include "burst.h"
 #include "handlers.h"
 #include "record.h"
+#include "refusal.h"
 #include "socket.h"
 #include "splice.h"
 #include "wheel.h"
@@ -117,6 +118,7 @@ struct sluice_engine {
 	bool sigpipe_pending; /* one was, before */
 	bool sigpipe_raised;  /* by what we sent */
 	struct sluice__pipe pipe;
+	struct sluice__refusals refusals;
 	char *scratch;                        /* for files that are read slice by slice */
 	uint32_t slices;                      /* of files, in this turn */
 	long sleeps;                          /* of the thread, before the first of them */
@@ -425,6 +427,11 @@ void sluice__packets_reset(struct sluice__packets *packets);
 /* Which way a part that is a file goes: SLUICE__PLAN_SENDFILE, _READ, _SPLICE. */
 int sluice__file_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
 		     const struct sluice__part *part);
+/* The same for the engine's thread, which knows what was refused before. */
+int sluice__file_way_now(struct sluice_engine *engine, const struct sluice__packets *packets,
+			 struct sluice__part *part);
+/* It cannot be sent by reference, but can be read. */
+void sluice__file_refused(struct sluice_engine *engine, struct sluice__part *part);
 /* A file that the caller vouches for, instead of a look. */
 void sluice__part_vouch(struct sluice__part *part, const struct sluice_packet *packet);
 int sluice__file_status(int fd, struct stat *status); /* 0, or -1 and errno */

@@ -71,23 +71,27 @@ void sluice__file_abandon(struct sluice_socket *socket)
 
 /* ---- one slice ---- */
 
-static int64_t send_by_reading(struct sluice_socket *socket, int fd, uint64_t offset,
-			       uint64_t count, bool more)
+static int64_t send_by_reading(struct sluice_socket *socket, struct sluice__packets *packets,
+			       uint64_t count)
 {
+	const struct sluice__part *part = sluice__packets_part(packets);
 	struct sluice_engine *engine = socket->engine;
 	struct iovec segment;
 	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
 	ssize_t got;
+	bool more;
 
 	if (!engine->scratch)
 		engine->scratch = sluice__allocate(engine, SCRATCH);
 	if (!engine->scratch)
 		return -ENOMEM;
-	got = pread(fd, engine->scratch, count < SCRATCH ? count : SCRATCH, (off_t)offset);
+	got = pread(part->fd, engine->scratch, count < SCRATCH ? count : SCRATCH,
+		    (off_t)(part->offset + packets->at));
 	if (got <= 0)
 		return got < 0 ? -errno : 0;
 	segment.iov_base = engine->scratch;
 	segment.iov_len = (size_t)got;
+	more = packets->at + segment.iov_len < part->count || packets->index + 1 < packets->count;
 	engine->statistics.inline_sends++;
 	return engine->backend->try_send(engine, socket, &message, more ? MSG_MORE : 0);
 }
@@ -109,18 +113,35 @@ int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset,
 static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *packets,
 			  uint64_t offset, uint64_t count)
 {
-	const struct sluice__part *part = sluice__packets_part(packets);
+	struct sluice__part *part = sluice__packets_part(packets);
 	struct sluice_engine *engine = socket->engine;
-	bool more = packets->at + count < part->count || packets->index + 1 < packets->count;
-	int way = sluice__file_way(engine, packets, part);
+	int way = sluice__file_way_now(engine, packets, part);
 
 	if (engine->slices++ == 0) {
 		engine->sleeps = sluice__sleeps();
 		engine->slices_ns = sluice__now();
 	}
 	if (way == SLUICE__PLAN_READ)
-		return send_by_reading(socket, part->fd, offset, count, more);
+		return send_by_reading(socket, packets, count);
 	return sluice__file_send(socket, part->fd, offset, count, way == SLUICE__PLAN_SPLICE);
+}
+
+/*
+ * The file cannot be sent by reference; perhaps its file system does not do it, or a sandbox. What is
+ * wrong with the socket or with the file itself shows again now.
+ */
+static int64_t send_refused(struct sluice_socket *socket, uint64_t count, int64_t refusal)
+{
+	struct sluice__packets *packets = socket->queue.list.head->rare.side;
+	struct sluice__part *part = sluice__packets_part(packets);
+	int64_t taken;
+
+	if (sluice__file_way_now(socket->engine, packets, part) == SLUICE__PLAN_READ)
+		return refusal;
+	taken = send_by_reading(socket, packets, count);
+	if (taken > 0)
+		sluice__file_refused(socket->engine, part);
+	return taken;
 }
 
 /*
@@ -208,7 +229,7 @@ static void finish(struct sluice_socket *socket, struct sluice_args *args)
 /* The part that is being sent has just gone whole. */
 static void count_way(struct sluice_engine *engine, struct sluice__packets *packets)
 {
-	switch (sluice__file_way(engine, packets, sluice__packets_part(packets))) {
+	switch (sluice__file_way_now(engine, packets, sluice__packets_part(packets))) {
 	case SLUICE__PLAN_READ:
 		/* Small files are read, and counted, in the thread that starts. */
 		__atomic_fetch_add(&engine->statistics.files_read, 1, __ATOMIC_RELAXED);
@@ -285,7 +306,7 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 	struct sluice__packets *packets = socket->queue.list.head->rare.side;
-	const struct sluice__part *part = sluice__packets_part(packets);
+	struct sluice__part *part = sluice__packets_part(packets);
 	uint64_t offset = part->offset + packets->at;
 	uint64_t count = part->count - packets->at;
 
@@ -301,6 +322,8 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 	}
 	if (packets->cold && count > COLD_SLICE && others_are_served(engine))
 		count = COLD_SLICE;
+	if (count > SCRATCH && sluice__file_way_now(engine, packets, part) == SLUICE__PLAN_READ)
+		count = SCRATCH;
 	cork(socket, socket->queue.list.head);
 	return sluice__file_tried(socket, count,
 				  send_slice_watched(socket, packets, offset, count));
@@ -308,6 +331,8 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 
 bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t taken)
 {
+	if (unlikely(taken < 0) && sluice__refusal_is((int)-taken))
+		taken = send_refused(socket, count, taken);
 	if (taken == -EAGAIN) {
 		sluice__transmit_blocked(socket);
 		return false;

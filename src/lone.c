@@ -30,6 +30,7 @@ static int measure(const struct sluice_packet *packet, struct sluice__part *part
 		.offset = offset,
 		.count = count ? count : size - offset,
 		.identity = sluice__fetch_identity(&status),
+		.device = (uint64_t)status.st_dev,
 	};
 	return 0;
 }
@@ -118,7 +119,7 @@ int sluice__lone_start(struct sluice_socket *socket, struct sluice_args *args)
 	if (!packets)
 		return -ENOMEM;
 	sluice__packets_reset(packets);
-	way = sluice__file_way(engine, packets, &part);
+	way = sluice__file_way_now(engine, packets, &part);
 	if (unlikely(way == SLUICE__PLAN_READ)) {
 		sluice__packets_give(engine, packets);
 		return SLUICE__ELSEWHERE;

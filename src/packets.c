@@ -163,6 +163,7 @@ static int look(int fd, struct sluice__part *part, const struct sluice_packet *p
 	part->fd = fd;
 	part->offset = offset;
 	part->identity = sluice__fetch_identity(&status);
+	part->device = (uint64_t)status.st_dev;
 	/* Past its end: not refused, it ends alone, in its turn. */
 	part->beyond = offset > size || count > size - offset;
 	part->count = count || part->beyond ? count : size - offset;
@@ -272,4 +273,28 @@ int sluice__file_way(const struct sluice_engine *engine, const struct sluice__pa
 	};
 
 	return sluice__plan_file(&facts);
+}
+
+/* The caller may have vouched for the file, so that nothing has looked at it. 0: not known. */
+static uint64_t device_of(struct sluice__part *part)
+{
+	struct stat status;
+
+	if (!part->device && sluice__file_status(part->fd, &status) == 0)
+		part->device = (uint64_t)status.st_dev;
+	return part->device;
+}
+
+int sluice__file_way_now(struct sluice_engine *engine, const struct sluice__packets *packets,
+			 struct sluice__part *part)
+{
+	if (unlikely(engine->refusals.count) &&
+	    sluice__refusal_knows(&engine->refusals, device_of(part)))
+		return SLUICE__PLAN_READ;
+	return sluice__file_way(engine, packets, part);
+}
+
+void sluice__file_refused(struct sluice_engine *engine, struct sluice__part *part)
+{
+	sluice__refusal_remember(&engine->refusals, device_of(part));
 }

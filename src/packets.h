@@ -28,6 +28,7 @@ struct sluice__part {
 	uint64_t offset;  /* _FILE */
 	uint64_t count;
 	uint64_t identity; /* _FILE: which file, for the memory of looks; 0 unknown */
+	uint64_t device;   /* _FILE: its file system; 0 not known yet */
 };
 
 #define SLUICE__PARTS_INLINE 4

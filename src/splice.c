@@ -29,7 +29,7 @@ static bool make(struct sluice__pipe *pipe)
 {
 	if (pipe->open)
 		return true;
-	if (pipe->useless || pipe2(pipe->ends, O_CLOEXEC | O_NONBLOCK) < 0)
+	if (pipe2(pipe->ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return false;
 	pipe->open = true;
 	pipe->useless = fcntl(pipe->ends[1], F_SETPIPE_SZ, PIPE_BYTES) < 0;
@@ -46,19 +46,21 @@ int64_t sluice__splice_send(struct sluice_engine *engine, struct sluice_socket *
 	uint64_t sum = 0;
 	int error = 0;
 
-	if (sluice__direct_room(socket) < count || !make(pipe))
+	if (pipe->useless || sluice__direct_room(socket) < count || !make(pipe))
 		return -ENOBUFS;
 	while (sum < count) {
 		ssize_t held, taken;
 
 		held = splice(file, &at, pipe->ends[1], NULL, count - sum, SPLICE_F_NONBLOCK);
-		if (held <= 0)
+		if (held <= 0) {
+			pipe->useless |= held < 0 && (errno == ENOSYS || errno == EPERM);
 			return sum ? (int64_t)sum : -ENOBUFS; /* sendfile says what is wrong */
+		}
 		taken = splice(pipe->ends[0], NULL, socket->fd, NULL, (size_t)held,
 			       SPLICE_F_NONBLOCK |
 				       (sum + (uint64_t)held < count ? SPLICE_F_MORE : 0u));
 		if (taken < 0)
-			error = -errno;
+			error = sluice__refusal_is(errno) ? -ENOBUFS : -errno;
 		else
 			sum += (uint64_t)taken;
 		if (taken < held) {

@@ -12,7 +12,7 @@ struct sluice_socket;
 struct sluice__pipe {
 	int ends[2];
 	bool open;
-	bool useless; /* this user may not have a large one */
+	bool useless; /* this user may not have a large one, or may not call splice(2) */
 };
 
 /* Bytes, or -errno; -ENOBUFS: it has to go by sendfile(2). The engine's thread. */

@@ -90,7 +90,7 @@ enum {
 /* Which way files take. */
 enum {
 	SLUICE_FILE_WAY_AUTO, /* small: read; large: a pipe; others: sendfile; cold: fetched first */
-	SLUICE_FILE_WAY_SENDFILE, /* always sendfile */
+	SLUICE_FILE_WAY_SENDFILE, /* always sendfile; read if the file system refuses it */
 	SLUICE_FILE_WAY_READ,     /* always read into memory and send */
 	SLUICE_FILE_WAY_SPLICE    /* through a pipe of 1 MiB, as far as the socket has room */
 };

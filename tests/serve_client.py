@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Clients with a sense of time. Exits with 0 when the server did what it should."""
 
+import select
 import socket
 import sys
 import time
@@ -79,21 +80,29 @@ def slow_body(least, most):
 
 
 def no_reader(least, most):
+    """Reads nothing, and is reset, not too early and in the end."""
     client = connect(4096)
     client.sendall(LARGE)
-    time.sleep(float(most))
+    start = time.monotonic()
+    waiting = select.poll()
+    waiting.register(client, 0)
+    assert waiting.poll(1000 * float(most)), "it is still connected"
+    took = time.monotonic() - start
+    assert took >= float(least), "it took %.2f s" % took
     data = read_end(client)
     assert len(data) < LARGE_BYTES, "all of it came"
 
 
-def slow_reader():
+def slow_reader(seconds, receive_bytes, piece_bytes):
     """Takes a little often enough: longer in all than the time-out, and gets everything."""
-    client = connect(65536)
+    client = connect(int(receive_bytes))
     client.sendall(LARGE)
     got = 0
     start = time.monotonic()
-    while time.monotonic() - start < 4:
-        got += len(client.recv(100000))
+    while time.monotonic() - start < float(seconds):
+        more = client.recv(int(piece_bytes))
+        assert more, "it ended after %d bytes" % got
+        got += len(more)
         time.sleep(0.1)
     head_and_rest = LARGE_BYTES
     while got < head_and_rest:

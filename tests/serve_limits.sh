@@ -29,11 +29,16 @@ timed 'a connection without a request ends' silent 0.9 "$patience"
 timed 'half a request is told 408' slow_head 0.9 "$patience"
 timed 'a request that trickles in is told 408' trickle 0.9 "$patience"
 timed 'a body that does not come ends the connection' slow_body 0.9 "$patience"
-timed 'a client that reads nothing is given up' no_reader 0.9 8
-timed 'a client that reads slowly gets all' slow_reader
+timed 'a client that reads nothing is given up' no_reader 0.9 "$patience"
+timed 'a client that reads slowly gets all' slow_reader 4 65536 100000
 for i in $(seq "$timed_count"); do
 	check "${timed_names[$i]}" ended "$i"
 done
+check 'ends' stop_server
+
+# The kernel accepts megabytes ahead of such a reader, and then nothing for longer than the time-out.
+start_server --write-timeout=2
+check 'a client that reads very slowly, and steadily, gets all' client slow_reader 7 16384 5000
 check 'ends' stop_server
 
 start_server --max-connections=3

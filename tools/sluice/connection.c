@@ -4,6 +4,7 @@
 #include <sluice/sluice.h>
 #include <stdlib.h>
 
+#include "acknowledged.h"
 #include "answer.h"
 #include "reply.h"
 #include "worker.h"
@@ -379,13 +380,23 @@ void connection_begin(struct worker *worker, struct sluice_socket *socket, bool 
 /* A slow reader may take as long as it likes, as long as it takes something. */
 static bool made_progress(struct connection *connection)
 {
-	struct sluice_socket_statistics statistics = {.size = sizeof(statistics)};
-	uint64_t before = connection->sent;
+	uint64_t before = connection->taken;
 
-	if (sluice_socket_statistics(connection->socket, &statistics) != 0)
+	return acknowledged_bytes(sluice_socket_fd(connection->socket), &connection->taken) &&
+	       connection->taken != before;
+}
+
+/*
+ * Asked at each tick, so that the time counts from the last second in which the client took something,
+ * and not from the last time that somebody looked.
+ */
+static bool is_still_taking(struct connection *connection)
+{
+	if (connection->phase != CONNECTION_WRITE || !made_progress(connection))
 		return false;
-	connection->sent = statistics.bytes_sent;
-	return connection->sent != before;
+	connection->deadline =
+		connection->worker->tick + phase_seconds(connection, CONNECTION_WRITE);
+	return true;
 }
 
 static void expire(struct connection *connection)
@@ -399,11 +410,6 @@ static void expire(struct connection *connection)
 		close_after_this(connection, true);
 		settle(connection);
 		return;
-	case CONNECTION_WRITE:
-		if (!made_progress(connection))
-			break;
-		enter_phase(connection, CONNECTION_WRITE);
-		return;
 	default:
 		break;
 	}
@@ -412,7 +418,7 @@ static void expire(struct connection *connection)
 
 void connection_check(struct connection *connection)
 {
-	if (connection->worker->tick >= connection->deadline)
+	if (!is_still_taking(connection) && connection->worker->tick >= connection->deadline)
 		expire(connection);
 }
 

@@ -40,7 +40,7 @@ struct connection {
 	struct found found;  /* what the request at the front of the input waited for */
 	uint64_t body_left;  /* bytes of a body that is thrown away */
 	uint64_t deadline;   /* tick */
-	uint64_t sent;       /* bytes, when the deadline was set while writing */
+	uint64_t taken;      /* bytes that the client had acknowledged when it was last asked */
 	uint32_t replies;    /* on their way */
 	uint8_t phase;
 	bool receiving;  /* the engine's last call is to come */

@@ -246,6 +246,21 @@ start_server
 check 'a port in use' exits 1 'choose another with --port' serve --port="$port" "$root"
 check 'a port in use, with workers' exits 1 'choose another' serve --workers=2 --port="$port" "$root"
 check 'ends' stop_server
+# What was killed may hold its port for a moment.
+held_port() { # prints the port, and holds it a little longer than its caller needs to start
+	exec python3 -c 'import socket, time
+held = socket.create_server(("127.0.0.1", 0))
+print(held.getsockname()[1], flush=True)
+time.sleep(0.3)'
+}
+read -r held < <(held_port)
+start_server --port="$held"
+check 'a port that is free in a moment is waited for' equal "$held" "$port"
+check 'ends' stop_server
+read -r held < <(held_port)
+start_server --port="$held" --workers=2
+check 'the same, by two workers' equal "$held" "$port"
+check 'ends' stop_server
 check 'the probe' exits 0 'backend: (uring|epoll)' probe
 check 'the probe in JSON' eval '"$SLUICE_COMMAND" probe --json | python3 -m json.tool'
 

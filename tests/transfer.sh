@@ -194,6 +194,16 @@ receives() {
 	timeout "$patience" "$SLUICE_COMMAND" receive "$@" || code=$?
 	equal "$wanted" "$code"
 }
+held=$(mktemp "$work/held.XXXX")
+python3 -c 'import socket, time
+held = socket.create_server(("127.0.0.1", 0))
+print(held.getsockname()[1], flush=True)
+time.sleep(60)' >"$held" &
+holder=$!
+for _ in $(seq 200); do [ -s "$held" ] && break; sleep 0.05; done
+check 'a port in use' eval "receives 1 --bind=127.0.0.1 --output='$root' '$(cat "$held")' 2>'$work/errors'"
+check 'with its address' says "127\.0\.0\.1:$(cat "$held"): Address already in use" "$work/errors"
+kill "$holder"
 check 'a receiver without a port' receives 2
 check 'a receiver with a port that is none' receives 2 many
 check 'a receiver with two ports' receives 2 1 2

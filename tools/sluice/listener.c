@@ -8,9 +8,12 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BACKLOG 4096 /* the kernel takes it down to net.core.somaxconn */
+#define RETRIES 40   /* of a port that is in use */
+#define RETRY_NS 50000000
 
 const char *listen_resolve(const char *host, uint16_t port, struct listen_address *ret_address)
 {
@@ -96,7 +99,7 @@ static int check_free(const struct listen_address *address)
 	return 0;
 }
 
-int listen_open(struct listen_address *address, int *ret_fds, size_t count)
+static int open_all(struct listen_address *address, int *ret_fds, size_t count)
 {
 	int error = count > 1 ? check_free(address) : 0;
 
@@ -110,6 +113,31 @@ int listen_open(struct listen_address *address, int *ret_fds, size_t count)
 		break;
 	}
 	return error;
+}
+
+/* The kernel takes a ring, and the sockets in it, apart after its process has ended. */
+int listen_open(struct listen_address *address, int *ret_fds, size_t count)
+{
+	const struct timespec pause = {.tv_nsec = RETRY_NS};
+	const struct listen_address asked = *address;
+	int error = open_all(address, ret_fds, count);
+
+	for (int i = 0; i < RETRIES && error == -EADDRINUSE; i++) {
+		nanosleep(&pause, NULL);
+		*address = asked;
+		error = open_all(address, ret_fds, count);
+	}
+	return error;
+}
+
+void listen_text(const struct listen_address *address, char *ret_text, size_t size)
+{
+	char host[NI_MAXHOST] = "?", service[NI_MAXSERV] = "?";
+	bool is_v6 = address->address.ss_family == AF_INET6;
+
+	getnameinfo((const struct sockaddr *)&address->address, address->length, host, sizeof(host),
+		    service, sizeof(service), NI_NUMERICHOST | NI_NUMERICSERV);
+	snprintf(ret_text, size, is_v6 ? "[%s]:%s" : "%s:%s", host, service);
 }
 
 void listen_url(const struct listen_address *address, char *ret_url, size_t size)

@@ -17,9 +17,13 @@ const char *listen_resolve(const char *host, uint16_t port, struct listen_addres
 
 /*
  * Opens count descriptors that listen at the address. Port 0 becomes the one that the kernel chose.
+ * If the port is in use, tries for two seconds: a process that was killed may hold it a moment longer.
  * 0, or -errno and no descriptor is open.
  */
 int listen_open(struct listen_address *address, int *ret_fds, size_t count);
+
+/* "127.0.0.1:8080", "[::1]:8080". */
+void listen_text(const struct listen_address *address, char *ret_text, size_t size);
 
 /* "http://127.0.0.1:8080/"; where it listens at every address, at this machine's own. */
 void listen_url(const struct listen_address *address, char *ret_url, size_t size);

@@ -120,6 +120,15 @@ static int open_any(struct receiver *receiver, int *ret_fd)
 	return listen_open(&receiver->address, ret_fd, 1);
 }
 
+static int cannot_listen(const struct receiver *receiver, int error)
+{
+	char at[300], what[320];
+
+	listen_text(&receiver->address, at, sizeof(at));
+	snprintf(what, sizeof(what), "cannot listen at %s", at);
+	return fail(what, error);
+}
+
 static int open_listener(struct receiver *receiver)
 {
 	const char *bind = receiver->options.bind;
@@ -138,7 +147,7 @@ static int open_listener(struct receiver *receiver)
 		if (error != 0)
 			close(fd);
 	}
-	return error == 0 ? EXIT_OK : fail("cannot listen", error);
+	return error == 0 ? EXIT_OK : cannot_listen(receiver, error);
 }
 
 static void print_start(const struct receiver *receiver)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# `sluice send` and `sluice receive` on file systems and networks that lack something, or fail.
+# `sluice send` and `sluice receive` on file systems that lack something, or fail.
 . "$(dirname "${BASH_SOURCE[0]}")/transfer_common.sh"
 
 head -c 3000000 /dev/urandom >"$files/f"
@@ -26,7 +26,11 @@ stored_without() {
 		equal '' "$(grep warning "$work/errors")"
 	fi || return
 	cp "$files/g" "$work/f"
-	sent 4 "$work/f" "127.0.0.1:$port" && same f && equal 0 "$(parts)" || return
+	sent 4 "$work/f" "127.0.0.1:$port" && same f && equal 0 "$(parts)"
+}
+
+# After stored_without: an interrupted transfer is resumed there.
+resumed() {
 	raw half "$files/g" >"$work/raw"
 	sent 0 "$files/g" "127.0.0.1:$port" && same g && equal 0 "$(parts)" &&
 		says 'of it before' "$work/sent"
@@ -38,6 +42,11 @@ check_denied() {
 	shift 2
 	if denied "$@" >"$work/denied" 2>&1; then
 		check "$name, with $*" stored_without "$warning"
+		case $1 in
+		flock=ENOLCK | *=EPERM)
+			check 'and an interrupted transfer is resumed' resumed
+			;;
+		esac
 		stop_server
 	else
 		skip "$name, with $*" 'seccomp filters are not allowed'
@@ -45,11 +54,11 @@ check_denied() {
 }
 
 for error in EPERM EOPNOTSUPP ENOSYS; do
-	check_denied 'a file is stored without permissions' 'permissions not set' fchmod=$error
-	check_denied 'a file is stored without locks' 'no lock' flock=$error
 	check_denied 'a file is stored where nothing can be renamed without replacing' '' \
 		renameat2=EINVAL linkat=$error
 done
+check_denied 'a file is stored without permissions' 'permissions not set' fchmod=EPERM
+check_denied 'a file is stored without locks' 'no lock' flock=EOPNOTSUPP
 check_denied 'a file is stored without links' '' renameat2=ENOSYS
 check_denied 'a file is stored without a lock manager' 'no lock' flock=ENOLCK
 check_denied 'a file is stored without times' 'time not set' utimensat=EPERM
@@ -103,6 +112,7 @@ done
 
 preloaded owner
 check 'a file is stored where new files belong to somebody else' stored_without ''
+check 'and an interrupted transfer is resumed' resumed
 stop_server
 
 # Names that the file system does not take.
@@ -136,117 +146,5 @@ check 'nor one that cannot be written back' lost fsync --sync
 stop_server
 check 'nor one whose name cannot be' lost sync-name --sync
 stop_server
-receiver_front=()
-
-# A sender whose source fails.
-fresh
-start_receiver --bind=127.0.0.1
-head -c 10000000 /dev/urandom >"$files/broken"
-preloaded read
-sender_front=("${front[@]}")
-check 'an error of the source is no error of the network' sent 1 "$files/broken" "127.0.0.1:$port"
-sender_front=()
-check 'and names the file' says '/broken: Input/output error' "$work/sent-errors"
-nonblocking() {
-	python3 - "$SLUICE_COMMAND" send --backend="$backend" --name=nonblocking - "127.0.0.1:$port" <<'PYTHON'
-import os, subprocess, sys, time
-readable, writable = os.pipe()
-os.set_blocking(readable, False)
-sender = subprocess.Popen(sys.argv[1:], stdin=readable)
-for part in (b"one ", b"two ", b"three"):
-    time.sleep(0.3)
-    os.write(writable, part)
-os.close(writable)
-sys.exit(sender.wait())
-PYTHON
-}
-check 'a standard input that does not block is waited for' nonblocking
-check 'and arrives' equal 'one two three' "$(cat "$root/nonblocking")"
-
-# A host with two addresses, of which the first does not answer.
-cat >"$work/deaf.py" <<'PYTHON'
-import socket, sys, time
-listener = socket.socket()
-listener.bind(("127.0.0.2", int(sys.argv[1])))
-listener.listen(0)
-kept = []
-for _ in range(9):
-    client = socket.socket()
-    client.settimeout(1)
-    kept.append(client)
-    try:
-        client.connect(listener.getsockname())
-    except TimeoutError:
-        print("deaf", flush=True)
-        time.sleep(200)
-print("answers", flush=True)
-PYTHON
-preloaded two
-sender_front=("${front[@]}")
-check 'the second address is used if the first one refuses' sent 0 "$files/f" "two:$port"
-: >"$work/deaf"
-python3 "$work/deaf.py" "$port" >"$work/deaf" 2>&1 &
-deaf=$!
-for _ in $(seq 600); do
-	[ -s "$work/deaf" ] && break
-	sleep 0.1
-done
-if grep -qx deaf "$work/deaf"; then
-	check 'and soon if the first one does not answer' \
-		sent 0 --timeout=1000 "$files/g" "two:$port"
-	check 'over which the file arrives' same g
-else
-	skip 'and soon if the first one does not answer' 'a full backlog answers here'
-fi
-kill "$deaf" 2>/dev/null
-wait "$deaf" 2>/dev/null
-sender_front=()
-stop_server
-
-# Errors of accept.
-out_of_descriptors() {
-	start_receiver
-	local most=0
-	while [ -e "/proc/$server/fd/$most" ]; do
-		most=$((most + 1))
-	done
-	prlimit --pid "$server" --nofile="$most:" || return
-	(
-		exec 3<>"/dev/tcp/127.0.0.1/$port"
-		for _ in $(seq 200); do
-			grep -q 'cannot accept' "$work/errors" && break
-			sleep 0.05
-		done
-	)
-	says 'cannot accept: Too many open files' "$work/errors" || return
-	prlimit --pid "$server" --nofile=1000: || return
-	sent 0 "$files/f" "127.0.0.1:$port"
-}
-if prlimit --pid $$ --nofile >/dev/null 2>&1; then
-	check 'a receiver without descriptors waits for some' out_of_descriptors
-	check 'and still ends successfully' stop_server
-else
-	skip 'a receiver without descriptors waits for some' 'no prlimit'
-fi
-stays() { # accept fails, again and again
-	receiver_front=("${front[@]}")
-	start_receiver
-	receiver_front=()
-	(
-		exec 3<>"/dev/tcp/127.0.0.1/$port"
-		sleep 0.5
-	)
-	stop_server
-}
-if [ "$backend" = epoll ]; then
-	for error in ECONNABORTED ENETDOWN EPERM; do
-		if denied accept4=$error >"$work/denied" 2>&1; then
-			check "an accept that fails with $error does not end it" stays
-		else
-			skip "an accept that fails with $error does not end it" \
-				'seccomp filters are not allowed'
-		fi
-	done
-fi
 
 plan

@@ -212,11 +212,11 @@ static void deliver_error(struct sluice_socket *listener, struct sluice__accepte
 	on_accepted(listener, &accepted, token);
 }
 
-int sluice__accepter_deliver(struct sluice_socket *listener, int budget)
+void sluice__accepter_deliver(struct sluice_socket *listener)
 {
-	int handlers = 0;
+	struct sluice_engine *engine = listener->engine;
 
-	while (listener->accepter && handlers < budget) {
+	while (listener->accepter && sluice__within_budget(engine)) {
 		struct sluice__accepter *accepter = listener->accepter;
 
 		if (accepter->first)
@@ -225,11 +225,10 @@ int sluice__accepter_deliver(struct sluice_socket *listener, int budget)
 			deliver_error(listener, accepter);
 		else
 			break;
-		handlers++;
+		engine->statistics.handlers++;
 	}
 	if (listener->accepter && (listener->accepter->first || listener->accepter->error_due))
 		sluice__event(listener, SLUICE__EVENT_ACCEPTED);
-	return handlers;
 }
 
 void sluice__accepter_free(struct sluice_socket *socket)

@@ -125,6 +125,7 @@ static int send_plain_datagram(struct sluice_socket *socket, struct sluice_args 
 	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND);
 	if (!socket->engine->busy)
 		return sluice__begin(socket, args, true);
+	socket->engine->statistics.records_started++;
 	sluice__sendq_push(&socket->queue, args);
 	sluice__sendq_count(&socket->queue, socket->queue.bytes + args->run.total);
 	if (!(socket->state & (SLUICE__READY | SLUICE__IN_FLIGHT | SLUICE__BLOCKED)))
@@ -169,6 +170,7 @@ int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)
 	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND);
 	if (!engine->busy)
 		return sluice__begin(socket, args, true);
+	engine->statistics.records_started++;
 	sluice__sendq_count(&socket->queue, bytes);
 	if (sluice__sendq_push_plain(&socket->queue, args))
 		return 1; /* a socket with a draft is ready */

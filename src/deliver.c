@@ -9,6 +9,13 @@
 #include "engine.h"
 #include "trace.h"
 
+#define WAITS 16 /* turns full of records before events and posts have a share all the same */
+
+static uint64_t least(uint64_t budget)
+{
+	return budget / 16 + 1;
+}
+
 bool sluice__deliverable_records(const struct sluice_engine *engine)
 {
 	return engine->done.first || engine->events || engine->posts_taken ||
@@ -90,44 +97,40 @@ static int deliver_records(struct sluice_engine *engine, int budget)
 	return handlers;
 }
 
-static int deliver_closed(struct sluice_socket *socket)
+static void deliver_closed(struct sluice_socket *socket)
 {
 	struct sluice__closed *closed =
 		__atomic_exchange_n(&socket->closed, NULL, __ATOMIC_ACQUIRE);
 
 	if (!closed)
-		return 0;
+		return;
+	socket->engine->statistics.handlers++;
 	closed->function(socket, closed->token);
 	free(closed);
-	return 1;
 }
 
-static int deliver_events_of(struct sluice_socket *socket, uint32_t events, int budget)
+static void deliver_events_of(struct sluice_socket *socket, uint32_t events)
 {
-	int handlers = 0;
-
 	if (events & SLUICE__EVENT_DRAINED && socket->drained) {
+		socket->engine->statistics.handlers++;
 		socket->drained(socket, socket->drained_token);
-		handlers++;
 	}
 	if (events & SLUICE__EVENT_ACCEPTED)
-		handlers += sluice__accepter_deliver(socket, budget - handlers);
+		sluice__accepter_deliver(socket);
 	if (events & SLUICE__EVENT_RECEIVED)
-		handlers += sluice__receiver_deliver(socket, budget - handlers);
+		sluice__receiver_deliver(socket);
 	if (events & SLUICE__EVENT_CLOSED)
-		handlers += deliver_closed(socket);
-	return handlers;
+		deliver_closed(socket);
 }
 
 /* The sockets that stand in the list now, each once: what comes back has its turn next time. */
-static int deliver_events(struct sluice_engine *engine, int budget)
+static void deliver_events(struct sluice_engine *engine)
 {
 	struct sluice_socket *last =
 		(struct sluice_socket *)((char *)engine->events_end -
 					 offsetof(struct sluice_socket, event_next));
-	int handlers = 0;
 
-	while (engine->events && handlers < budget) {
+	while (engine->events && sluice__within_budget(engine)) {
 		struct sluice_socket *socket = engine->events;
 		uint32_t events = socket->events;
 
@@ -135,11 +138,10 @@ static int deliver_events(struct sluice_engine *engine, int budget)
 		if (!engine->events)
 			engine->events_end = &engine->events;
 		socket->events = 0;
-		handlers += deliver_events_of(socket, events, budget - handlers);
+		deliver_events_of(socket, events);
 		if (socket == last)
 			break;
 	}
-	return handlers;
 }
 
 static int deliver_timers(struct sluice_engine *engine, int budget)
@@ -159,26 +161,61 @@ static int deliver_timers(struct sluice_engine *engine, int budget)
 	return handlers;
 }
 
+/*
+ * Events and posts get what the records left of the budget. Handlers of records free what was
+ * started, those of events and posts start more: what they start counts as well, a fraction of a
+ * handler, and while more records have ended than a turn delivers they wait, for a number of turns.
+ */
+static uint64_t left_by_records(struct sluice_engine *engine, uint64_t budget, uint64_t used)
+{
+	if (used < budget) {
+		engine->budget_waits = 0;
+		return budget - used;
+	}
+	if (++engine->budget_waits < WAITS)
+		return 0;
+	engine->budget_waits = 0;
+	return least(budget);
+}
+
+static void deliver_rest(struct sluice_engine *engine, uint64_t left, uint64_t budget)
+{
+	uint64_t before = sluice__budget_used(engine);
+
+	if (left == 0)
+		return;
+	engine->budget_end = before + left * SLUICE__STARTS_A_HANDLER;
+	if (engine->events)
+		deliver_events(engine);
+	if (!engine->posts_taken)
+		return;
+	/* However many events there were. */
+	before = sluice__budget_used(engine) + least(budget) * SLUICE__STARTS_A_HANDLER;
+	if (engine->budget_end < before)
+		engine->budget_end = before;
+	sluice__posts_deliver(engine);
+}
+
 int sluice__deliver(struct sluice_engine *engine)
 {
 	int budget = engine->options.handler_budget ? (int)engine->options.handler_budget : INT_MAX;
-	int handlers;
+	uint64_t before = engine->statistics.handlers;
+	int records;
 
 	if (unlikely(engine->trace))
 		sluice__trace_turn(engine);
 	engine->delivering = true;
 	engine->busy++;
-	handlers = deliver_records(engine, budget);
-	if (engine->events)
-		handlers += deliver_events(engine, budget);
+	records = deliver_records(engine, budget);
+	engine->statistics.handlers += (uint64_t)records;
 	if (sluice__wheel_next(&engine->timers) <= engine->now_ns)
-		handlers += deliver_timers(engine, budget);
-	if (engine->posts_taken)
-		handlers += sluice__posts_deliver(engine, budget);
+		engine->statistics.handlers += (uint64_t)deliver_timers(engine, budget);
+	if (engine->events || engine->posts_taken)
+		deliver_rest(engine, left_by_records(engine, (uint64_t)budget, (uint64_t)records),
+			     (uint64_t)budget);
 	engine->busy--;
 	engine->delivering = false;
-	engine->statistics.handlers += (uint64_t)handlers;
 	if (unlikely(engine->dead_sockets))
 		sluice__sockets_free_dead(engine);
-	return handlers;
+	return (int)(engine->statistics.handlers - before);
 }

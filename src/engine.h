@@ -90,6 +90,8 @@ struct sluice_engine {
 	struct sluice__wheel timers;
 	uint64_t now_ns;
 
+	uint64_t budget_end;          /* of sluice__budget_used, where events and posts stop */
+	uint32_t budget_waits;        /* turns in which the records left nothing to them */
 	struct sluice_socket *events; /* sockets with handlers of their own to run */
 	struct sluice_socket **events_end;
 	struct sluice_socket *dead_sockets;
@@ -269,6 +271,21 @@ void sluice__ready(struct sluice_socket *socket);
 void sluice__transmit_blocked(struct sluice_socket *socket);
 void sluice__event(struct sluice_socket *socket, uint32_t event);
 
+/* So many operations that the handler of an event or a post starts count as a handler. */
+#define SLUICE__STARTS_A_HANDLER 16
+
+static inline uint64_t sluice__budget_used(const struct sluice_engine *engine)
+{
+	return engine->statistics.handlers * SLUICE__STARTS_A_HANDLER +
+	       engine->statistics.records_started;
+}
+
+/* Whether one more handler of an event or a post may be called in this turn. */
+static inline bool sluice__within_budget(const struct sluice_engine *engine)
+{
+	return sluice__budget_used(engine) < engine->budget_end;
+}
+
 /* transmit.c */
 void sluice__transmit(struct sluice_engine *engine);
 void sluice__transmit_now(struct sluice_socket *socket); /* one socket, outside of its turn */
@@ -390,7 +407,7 @@ void sluice__accepter_begin(struct sluice_socket *socket);
 void sluice__accepter_stop(struct sluice_socket *socket);
 void sluice__accepter_settle(struct sluice_socket *socket,
 			     const struct sluice__completion *completion);
-int sluice__accepter_deliver(struct sluice_socket *socket, int budget);
+void sluice__accepter_deliver(struct sluice_socket *socket);
 void sluice__accepter_end(struct sluice_socket *socket, int32_t error, int32_t native);
 void sluice__accepter_retry(struct sluice_socket *socket);
 void sluice__accepter_free(struct sluice_socket *socket);
@@ -400,7 +417,7 @@ void sluice__receiver_begin(struct sluice_socket *socket);
 void sluice__receiver_stop(struct sluice_socket *socket);
 void sluice__receiver_settle(struct sluice_socket *socket,
 			     const struct sluice__completion *completion);
-int sluice__receiver_deliver(struct sluice_socket *socket, int budget);
+void sluice__receiver_deliver(struct sluice_socket *socket);
 void sluice__receiver_end(struct sluice_socket *socket, int32_t error, int32_t native);
 void sluice__receiver_resume_paused(struct sluice_engine *engine);
 void sluice__receiver_free(struct sluice_socket *socket);
@@ -485,7 +502,7 @@ struct sluice__post *sluice__post_make(void (*function)(struct sluice_engine *en
 				       void *token); /* NULL without memory */
 void sluice__post_push(struct sluice_engine *engine, struct sluice__post *post);
 void sluice__posts_take(struct sluice_engine *engine);
-int sluice__posts_deliver(struct sluice_engine *engine, int budget);
+void sluice__posts_deliver(struct sluice_engine *engine);
 void sluice__posts_drop(struct sluice_engine *engine);
 
 /* process.c: fork, and owners that exit */

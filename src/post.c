@@ -70,20 +70,17 @@ void sluice__posts_take(struct sluice_engine *engine)
 	*end = oldest;
 }
 
-int sluice__posts_deliver(struct sluice_engine *engine, int budget)
+void sluice__posts_deliver(struct sluice_engine *engine)
 {
-	int handlers = 0;
-
-	while (engine->posts_taken && handlers < budget) {
+	while (engine->posts_taken && sluice__within_budget(engine)) {
 		struct sluice__post *post = engine->posts_taken;
 
 		engine->posts_taken = post->next;
 		engine->statistics.posts++;
 		post->function(engine, post->token);
 		free(post);
-		handlers++;
+		engine->statistics.handlers++;
 	}
-	return handlers;
 }
 
 void sluice__posts_drop(struct sluice_engine *engine)

@@ -300,11 +300,11 @@ static void slow_down(struct sluice_socket *socket)
 	arm(socket);
 }
 
-int sluice__receiver_deliver(struct sluice_socket *socket, int budget)
+void sluice__receiver_deliver(struct sluice_socket *socket)
 {
-	int handlers = 0;
+	struct sluice_engine *engine = socket->engine;
 
-	while (socket->receiver && handlers < budget) {
+	while (socket->receiver && sluice__within_budget(engine)) {
 		struct sluice__receiver *receiver = socket->receiver;
 
 		/* Nothing that was taken from the kernel may keep the end from being told. */
@@ -314,12 +314,10 @@ int sluice__receiver_deliver(struct sluice_socket *socket, int budget)
 			deliver_end(socket, receiver);
 		else
 			break;
-		handlers++;
+		engine->statistics.handlers++;
 	}
-	if (!socket->receiver)
-		return handlers;
-	slow_down(socket);
-	return handlers;
+	if (socket->receiver)
+		slow_down(socket);
 }
 
 /* ---- the public calls ---- */

@@ -256,6 +256,118 @@ Test(e07, e07_the_handler_budget_leaves_the_rest_to_the_next_turn)
 	fixture_end(&fixture);
 }
 
+enum {
+	FAN_BUDGET = 8,
+	FAN_SOCKETS = 32,
+	FAN_ROUNDS = 200,
+	FAN_MOST = 400 /* in progress: what one turn may start, and what was left of others */
+};
+
+struct fan_out {
+	struct fixture *fixture;
+	struct pair pairs[FAN_SOCKETS];
+	struct operation *operations;
+	uint64_t started;
+	uint64_t most;
+};
+
+static void fan_out(struct sluice_engine *engine, void *token)
+{
+	struct fan_out *all = token;
+
+	for (int i = 0; i < FAN_SOCKETS; i++)
+		cr_assert_eq(start_send(all->pairs[i].socket, &all->operations[all->started++], "x",
+					1),
+			     1);
+	if (all->fixture->pending > all->most)
+		all->most = all->fixture->pending;
+}
+
+/* One handler starts more than one turn's budget delivers: the next such handler waits for that. */
+Test(e07, e07_a_fan_out_does_not_start_more_than_is_delivered)
+{
+	struct fan_out all = {.started = 0};
+	struct sluice_options options;
+	struct fixture fixture;
+
+	cr_assert_eq(sluice_options_init(&options, sizeof options), 0);
+	options.handler_budget = FAN_BUDGET;
+	fixture_begin_with(&fixture, &options);
+	all.fixture = &fixture;
+	all.operations = operations_new(&fixture, FAN_SOCKETS * FAN_ROUNDS);
+	for (int i = 0; i < FAN_SOCKETS; i++)
+		unix_pair(&fixture, &all.pairs[i], SOCK_STREAM);
+	for (int i = 0; i < FAN_ROUNDS; i++)
+		cr_assert_eq(sluice_post(fixture.engine, fan_out, &all), 0);
+	run_until(&fixture, all.started == FAN_SOCKETS * FAN_ROUNDS);
+	run_until(&fixture, fixture.pending == 0);
+	cr_assert_leq(all.most, FAN_MOST, "%llu sends were in progress",
+		      (unsigned long long)all.most);
+	for (int i = 0; i < FAN_SOCKETS; i++)
+		pair_close(&all.pairs[i]);
+	free(all.operations);
+	fixture_end(&fixture);
+}
+
+/* Records end in every turn, more than the budget; a post has its turn all the same. */
+struct busy_socket {
+	struct sluice_socket *socket;
+	bool stop;
+};
+
+static void send_again(struct operation *operation)
+{
+	const struct busy_socket *busy = operation->token;
+
+	if (!busy->stop)
+		cr_assert_geq(start(sluice_send_async, busy->socket, operation), 0);
+}
+
+static void stop_busy(struct sluice_engine *engine, void *token)
+{
+	struct busy_socket *busy = token;
+
+	busy->stop = true;
+}
+
+Test(e07, e07_records_that_use_the_whole_budget_do_not_starve_posts)
+{
+	enum {
+		SENDS = 10
+	};
+	struct sluice_options options;
+	struct fixture fixture;
+	struct operation *operations;
+	struct busy_socket busy = {.stop = false};
+	struct reader reader;
+	struct pair pair;
+
+	cr_assert_eq(sluice_options_init(&options, sizeof options), 0);
+	options.handler_budget = 3;
+	fixture_begin_with(&fixture, &options);
+	tcp_pair(&fixture, &pair, 0);
+	busy.socket = pair.socket;
+	operations = operations_new(&fixture, SENDS);
+	reader_start(&reader, pair.peer, 0);
+	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	for (int i = 0; i < SENDS; i++) {
+		operations[i].then = send_again;
+		operations[i].token = &busy;
+		cr_assert_eq(start_send(pair.socket, &operations[i], "", 1), 1);
+	}
+	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
+	for (int i = 0; i < 20; i++)
+		run_turn(&fixture, now_ns() + GUARD_NS, "a send");
+	cr_assert_eq(sluice_post(fixture.engine, stop_busy, &busy), 0);
+	run_until(&fixture, fixture.pending == 0);
+	cr_assert(busy.stop);
+	sluice_socket_destroy(pair.socket);
+	pthread_join(reader.thread, NULL);
+	close(pair.peer);
+	free(operations);
+	fixture_end(&fixture);
+}
+
 struct posts {
 	int order[100];
 	int count;

@@ -97,11 +97,18 @@ enum {
 
 /* Fill in with sluice_options_init, then change what you like. */
 struct sluice_options {
-	size_t size;                /* of this structure, as you know it */
-	uint32_t backend;           /* SLUICE_BACKEND_* */
-	uint32_t disable;           /* SLUICE_CAPABILITY_* not to be used */
-	uint32_t ring_entries;      /* submission entries; 512. Halved until the kernel agrees */
-	uint32_t handler_budget;    /* handlers a turn, 0: no bound; 4,096 */
+	size_t size;           /* of this structure, as you know it */
+	uint32_t backend;      /* SLUICE_BACKEND_* */
+	uint32_t disable;      /* SLUICE_CAPABILITY_* not to be used */
+	uint32_t ring_entries; /* submission entries; 512. Halved until the kernel agrees */
+	/*
+	 * Handlers called in a turn, 0: no bound; 4,096. Records that have ended come first. Events
+	 * of sockets and posts share what the records leave, and 16 operations that they start count
+	 * as a handler: a broadcast to many sockets does not queue faster than its records end. While
+	 * records use all of it, events and posts wait, for 16 turns at most. Due timers are not
+	 * counted; as many may be called in addition.
+	 */
+	uint32_t handler_budget;
 	uint64_t gather_bytes;      /* most memory in one transmission; 1 MiB */
 	uint64_t queue_limit_bytes; /* a new socket's hard limit, 0: none; 0 */
 	uint32_t transmit_way;      /* SLUICE_TRANSMIT_WAY_* */

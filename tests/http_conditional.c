@@ -10,7 +10,8 @@
 #define AFTER "Sun, 06 Nov 1994 08:49:38 GMT"
 
 static const int64_t now = 1700000000;
-static const struct validators validators = {.etag = {"\"a-1\"", 5}, .modified = 784111777};
+static const struct validators validators = {
+	.etag = {"\"a-1\"", 5}, .dated = true, .modified = 784111777};
 
 static struct span span_or_none(const char *text)
 {

@@ -143,7 +143,7 @@ Test(http_request, a_host_may_be_any_registered_name)
 /* How the conditions of these header lines judge a file with the tag "a". */
 static enum verdict judge(const char *lines)
 {
-	static const struct validators validators = {{"\"a\"", 3}, 784111777};
+	static const struct validators validators = {{"\"a\"", 3}, true, 784111777, 0};
 	char text[512];
 
 	snprintf(text, sizeof(text), "GET / HTTP/1.1\r\n" HOST "%s\r\n", lines);

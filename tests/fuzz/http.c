@@ -68,7 +68,7 @@ static void read_target(struct span text)
 
 static void read_conditions(const struct request *request)
 {
-	static const struct validators validators = {{"\"a\"", 3}, 784111777};
+	static const struct validators validators = {{"\"a\"", 3}, true, 784111777, 784111778};
 
 	conditions_judge(&request->conditions, &validators, 1700000000);
 	conditions_allow_range(&request->conditions, &validators, 1700000000);

@@ -217,7 +217,9 @@ static void answer_file(struct answer *answer, struct cache_entry *entry)
 	const struct request *request = answer->request;
 	struct validators validators = {
 		.etag = {entry->etag, entry->etag_length},
+		.dated = entry->last_modified_length > 0,
 		.modified = entry->facts.modified_ns / 1000000000,
+		.changed = entry->facts.changed_ns / 1000000000,
 	};
 
 	switch (conditions_judge(&request->conditions, &validators,

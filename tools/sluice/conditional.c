@@ -87,15 +87,20 @@ static bool list_names(struct span lines, struct span name, struct span etag, bo
 	return false;
 }
 
-/* Whether the file changed after the date; a header that is no date answers otherwise. */
+/*
+ * Whether the file changed after the date; a header that is no date answers otherwise. A file that
+ * is replaced by one with an older date has changed although its date has not passed: only the date
+ * that was sent with it, or one behind both, means this file.
+ */
 static bool modified_after(struct span date, const struct validators *validators, int64_t now,
 			   bool otherwise)
 {
 	int64_t seconds;
 
-	if (!httpdate_parse(span_trim(date), now, &seconds))
+	if (!validators->dated || !httpdate_parse(span_trim(date), now, &seconds))
 		return otherwise;
-	return validators->modified > seconds;
+	return seconds != validators->modified &&
+	       (seconds < validators->modified || seconds <= validators->changed);
 }
 
 enum verdict conditions_judge(const struct conditions *conditions,
@@ -122,7 +127,8 @@ enum verdict conditions_judge(const struct conditions *conditions,
 
 /*
  * If-Range compares strongly: the very tag, or the very date. An earlier or a later date is another
- * version of the file, and the whole is sent.
+ * version of the file, and the whole is sent; so it is if the file came there after its date, since
+ * the one before may have had the same.
  */
 bool conditions_allow_range(const struct conditions *conditions,
 			    const struct validators *validators, int64_t now)
@@ -135,5 +141,6 @@ bool conditions_allow_range(const struct conditions *conditions,
 	value = span_trim(value);
 	if (span_equals(value, validators->etag))
 		return true;
-	return httpdate_parse(value, now, &seconds) && seconds == validators->modified;
+	return validators->dated && validators->changed <= validators->modified &&
+	       httpdate_parse(value, now, &seconds) && seconds == validators->modified;
 }

@@ -20,10 +20,12 @@ struct conditions {
 	struct span if_range;
 };
 
-/* What a file has to show. */
+/* What a file has to show. Times are seconds since 1970. */
 struct validators {
 	struct span etag; /* strong, with its quotes */
-	int64_t modified; /* seconds since 1970 */
+	bool dated;       /* there is a date that can be trusted */
+	int64_t modified; /* which is sent as Last-Modified */
+	int64_t changed;  /* when the file last became what it is, for example by a rename */
 };
 
 enum verdict {
@@ -32,7 +34,10 @@ enum verdict {
 	VERDICT_PRECONDITION_FAILED, /* 412 */
 };
 
-/* The verdict on a GET or HEAD, in the order of precedence of RFC 9110, 13.2.2. */
+/*
+ * The verdict on a GET or HEAD, in the order of precedence of RFC 9110, 13.2.2. Dates are ignored
+ * for a file that has none.
+ */
 enum verdict conditions_judge(const struct conditions *conditions,
 			      const struct validators *validators, int64_t now);
 

@@ -141,3 +141,50 @@ descriptors_fall_to() {
 	ls -l "/proc/$server/fd"
 	return 1
 }
+
+# until_it SECONDS COMMAND...: repeats it until it succeeds.
+until_it() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.2
+	done
+}
+
+# gives TEXT PATH: the body is the text.
+gives() {
+	equal "$1" "$(get "$2")"
+}
+
+# ends SECONDS SIGNAL...: the server ends with 0 when it gets the signals, in this time.
+ends() {
+	local most=$1 pid=$server
+	shift
+	for signal; do
+		kill -"$signal" "$pid"
+		sleep 0.2
+	done
+	timeout "$most" tail --pid="$pid" -f /dev/null || {
+		echo "it did not end in $most s"
+		kill -KILL "$pid"
+		server=
+		return 1
+	}
+	server=
+	wait "$pid"
+}
+
+# preloaded FILE VARIABLES: a command that is $SLUICE_COMMAND with serve_preload, see there.
+preloaded() {
+	: "${SLUICE_SERVE_PRELOAD:?the path of serve_preload}"
+	printf '#!/bin/sh\nexec env %s %s LD_PRELOAD=%q %q "$@"\n' "$2" \
+		'ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0' \
+		"$SLUICE_SERVE_PRELOAD" "$real" >"$1"
+	chmod +x "$1"
+}
+
+# without_openat2: makes $work/without_openat2 of $real.
+without_openat2() {
+	preloaded "$work/without_openat2" SERVE_NO_OPENAT2=1
+}

@@ -5,9 +5,11 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "hash.h"
 #include "loader.h"
 #include "resolve.h"
 #include "response.h"
+#include "version.h"
 
 struct filecache {
 	struct filecache_options options;
@@ -16,6 +18,9 @@ struct filecache {
 	size_t bucket_mask;
 	size_t count;
 	struct link by_age; /* the oldest first */
+	struct link by_check;
+	struct link jobs;
+	bool stopped;
 	uint64_t seed;
 	uint64_t identities; /* given so far */
 	uint64_t tick;
@@ -27,11 +32,16 @@ struct filecache {
 
 struct cache_job {
 	struct load_job job;
+	struct link link; /* in the cache's list */
 	struct filecache *cache;
 	struct cache_entry *entry;
+	char path[];
 };
 
+#define INTERVALS_KEPT 4 /* of revalidation, without a request */
+
 static void finish_look(struct load_job *load);
+static void drop_look(struct load_job *load);
 
 struct filecache *filecache_create(struct sluice_engine *engine,
 				   const struct filecache_options *options)
@@ -47,11 +57,13 @@ struct filecache *filecache_create(struct sluice_engine *engine,
 	cache->bucket_mask = buckets - 1;
 	cache->date_offset = response_date_offset(200);
 	list_init(&cache->by_age);
+	list_init(&cache->by_check);
+	list_init(&cache->jobs);
 	/* Nobody can choose paths that meet in one bucket. */
 	if (getrandom(&cache->seed, sizeof(cache->seed), GRND_NONBLOCK) < 0)
 		cache->seed = (uint64_t)(uintptr_t)cache;
 	cache->buckets = calloc(buckets, sizeof(struct cache_entry *));
-	cache->loader = loader_create(engine, finish_look);
+	cache->loader = loader_create(engine, options->lookup_threads, finish_look, drop_look);
 	if (cache->buckets == NULL || cache->loader == NULL) {
 		filecache_destroy(cache);
 		return NULL;
@@ -146,22 +158,6 @@ static struct block *block_create(const struct filecache *cache, const struct ca
 
 /* Entries */
 
-static uint64_t hash_path(uint64_t seed, struct span path)
-{
-	uint64_t hash = seed ^ path.length, word;
-
-	while (path.length >= sizeof(word)) {
-		memcpy(&word, path.at, sizeof(word));
-		hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-		hash ^= hash >> 32;
-		path = span_from(path, sizeof(word));
-	}
-	word = 0;
-	memcpy(&word, path.at, path.length);
-	hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-	return hash ^ hash >> 29;
-}
-
 static struct cache_entry *find_entry(const struct filecache *cache, struct span path,
 				      uint64_t hash)
 {
@@ -181,6 +177,7 @@ static struct cache_entry *entry_create(struct span path, uint64_t hash)
 	if (entry == NULL)
 		return NULL;
 	list_init(&entry->by_age);
+	list_init(&entry->by_check);
 	list_init(&entry->waiters);
 	entry->references = 1;
 	entry->fd = -1;
@@ -217,6 +214,7 @@ static void unlist(struct filecache *cache, struct cache_entry *entry)
 		at = &(*at)->next;
 	*at = entry->next;
 	list_remove(&entry->by_age);
+	list_remove(&entry->by_check);
 	entry->listed = false;
 	cache->count--;
 	cache_entry_release(entry);
@@ -252,6 +250,7 @@ static void enlist(struct filecache *cache, struct cache_entry *entry)
 	entry->next = *bucket;
 	*bucket = entry;
 	list_append(&cache->by_age, &entry->by_age);
+	list_append(&cache->by_check, &entry->by_check);
 	entry->listed = true;
 	entry->references++;
 	cache->count++;
@@ -270,6 +269,29 @@ void filecache_empty(struct filecache *cache)
 	}
 }
 
+void filecache_expire(struct filecache *cache)
+{
+	uint64_t interval = cache->options.revalidate_s > 0 ? cache->options.revalidate_s : 1;
+	struct link *link = cache->by_check.next;
+
+	cache_entry_release(cache->kept);
+	cache->kept = NULL;
+	while (link != &cache->by_check) {
+		struct cache_entry *entry = LINK_OWNER(link, struct cache_entry, by_check);
+
+		if (cache->tick - entry->checked < INTERVALS_KEPT * interval)
+			return;
+		link = link->next;
+		if (!entry->loading)
+			unlist(cache, entry);
+	}
+}
+
+bool filecache_is_empty(const struct filecache *cache)
+{
+	return cache->count == 0;
+}
+
 void filecache_destroy(struct filecache *cache)
 {
 	if (cache == NULL)
@@ -283,20 +305,15 @@ void filecache_destroy(struct filecache *cache)
 
 /* Looks */
 
-static void write_validators(const struct filecache *cache, struct cache_entry *entry)
+static void write_validators(struct cache_entry *entry, const struct loaded *loaded)
 {
 	struct text etag = text_in(entry->etag, sizeof(entry->etag));
-	int64_t seconds = entry->facts.modified_ns / 1000000000;
 
-	text_add_character(&etag, '"');
-	text_add_hex(&etag, (uint64_t)entry->facts.modified_ns);
-	text_add_character(&etag, '-');
-	text_add_hex(&etag, entry->facts.size);
-	text_add_character(&etag, '"');
+	version_write_etag(&etag, loaded);
 	entry->etag_length = (uint8_t)etag.length;
-	/* RFC 9110, 8.8.2.1: nothing may claim to be newer than the answer. */
-	if (seconds <= cache->now && seconds >= 0) {
-		httpdate_format(entry->last_modified, seconds);
+	entry->unsettled = version_is_unsettled(loaded);
+	if (version_is_dated(loaded)) {
+		httpdate_format(entry->last_modified, loaded->facts.modified_ns / 1000000000);
 		entry->last_modified_length = HTTPDATE_LENGTH;
 	}
 }
@@ -314,7 +331,7 @@ static struct cache_entry *entry_of(struct filecache *cache, struct span path, u
 	entry->checked = cache->tick;
 	entry->media = mime_media(cache->options.mime,
 				  path.at[path.length - 1] == '/' ? span_of("index.html") : path);
-	write_validators(cache, entry);
+	write_validators(entry, loaded);
 	entry->block = block_create(cache, entry, loaded->content);
 	if (entry->block == NULL) {
 		cache_entry_release(entry);
@@ -333,6 +350,12 @@ static struct found keep(struct filecache *cache, struct cache_entry *entry)
 	return (struct found){200, entry};
 }
 
+/* A generated content, which has no descriptor to be sent from, is not kept if it is large. */
+static bool may_stay(const struct filecache *cache, const struct loaded *loaded)
+{
+	return !loaded->generated || loaded->facts.size <= cache->options.content_bytes;
+}
+
 /*
  * Brings the cache up to date with what a look has found; old is what was in the cache, or NULL.
  * Takes loaded over.
@@ -345,6 +368,9 @@ static struct found settle(struct filecache *cache, struct span path, uint64_t h
 
 	if (loaded->status == 200 && loaded->unchanged && old != NULL) {
 		old->checked = cache->tick;
+		list_remove(&old->by_check);
+		if (old->listed)
+			list_append(&cache->by_check, &old->by_check);
 		return keep(cache, cache_entry_hold(old));
 	}
 	if (loaded->status == 200) {
@@ -357,7 +383,7 @@ static struct found settle(struct filecache *cache, struct span path, uint64_t h
 	loaded_dispose(loaded);
 	if (old != NULL)
 		unlist(cache, old);
-	if (found.entry != NULL)
+	if (found.entry != NULL && may_stay(cache, loaded))
 		enlist(cache, found.entry);
 	return found;
 }
@@ -366,12 +392,12 @@ static struct load_request load_request_of(const struct filecache *cache, const 
 					   const struct cache_entry *old)
 {
 	struct load_request request = {
-		.root = cache->options.root,
+		.docroot = cache->options.docroot,
 		.path = path,
 		.content_bytes = cache->options.content_bytes,
 	};
 
-	if (old != NULL && old->block != NULL) {
+	if (old != NULL && old->block != NULL && !old->unsettled) {
 		request.known = true;
 		request.facts = old->facts;
 	}
@@ -392,15 +418,27 @@ static void tell_waiters(struct cache_entry *entry, struct found found)
 	}
 }
 
+static void drop_look(struct load_job *load)
+{
+	free(LINK_OWNER(load, struct cache_job, job));
+}
+
 /* The other thread's answer, in the engine's. */
 static void finish_look(struct load_job *load)
 {
 	struct cache_job *job = LINK_OWNER(load, struct cache_job, job);
 	struct filecache *cache = job->cache;
 	struct cache_entry *old = job->entry;
-	struct span path = {old->path, old->path_length};
+	struct span path;
 	struct found found;
 
+	if (cache->stopped) {
+		loaded_dispose(&load->loaded);
+		free(job);
+		return;
+	}
+	list_remove(&job->link);
+	path = (struct span){old->path, old->path_length};
 	/* Out of descriptors: ours are the ones that can be given up. The next request tries. */
 	if (load->loaded.status == 503)
 		filecache_empty(cache);
@@ -418,7 +456,7 @@ static void finish_look(struct load_job *load)
 static bool look_elsewhere(struct filecache *cache, struct span path, uint64_t hash,
 			   struct cache_entry *entry)
 {
-	struct cache_job *job = calloc(1, sizeof(*job));
+	struct cache_job *job = calloc(1, sizeof(*job) + path.length + 1);
 
 	if (job == NULL)
 		return false;
@@ -434,10 +472,14 @@ static bool look_elsewhere(struct filecache *cache, struct span path, uint64_t h
 	}
 	job->cache = cache;
 	job->entry = entry;
-	job->job.request = load_request_of(cache, entry->path, entry);
+	/* The job outlives the cache if its thread hangs. */
+	memcpy(job->path, path.at, path.length);
+	job->job.request = load_request_of(cache, job->path, entry);
 	entry->loading = true;
-	if (loader_start(cache->loader, &job->job) == 0)
+	if (loader_start(cache->loader, &job->job) == 0) {
+		list_append(&cache->jobs, &job->link);
 		return true;
+	}
 	entry->loading = false;
 	unlist(cache, entry);
 	cache_entry_release(entry);
@@ -493,7 +535,7 @@ static bool find_slowly(struct filecache *cache, struct span path, struct cache_
 		*ret_found = (struct found){.status = status};
 		return true;
 	}
-	hash = hash_path(cache->seed, resolved);
+	hash = hash_bytes(cache->seed, resolved);
 	entry = find_entry(cache, resolved, hash);
 	if (entry != NULL && is_fresh(cache, entry)) {
 		entry->used = true;
@@ -510,7 +552,7 @@ bool filecache_find(struct filecache *cache, struct span path, struct cache_wait
 
 	/* Entries stand under the plain form: a path without escapes can only be that, or none. */
 	if (memchr(path.at, '%', path.length) == NULL) {
-		entry = find_entry(cache, path, hash_path(cache->seed, path));
+		entry = find_entry(cache, path, hash_bytes(cache->seed, path));
 		if (entry != NULL && is_fresh(cache, entry)) {
 			entry->used = true;
 			*ret_found = (struct found){200, entry};
@@ -530,7 +572,15 @@ size_t filecache_pending(const struct filecache *cache)
 	return loader_pending(cache->loader);
 }
 
-void filecache_stop_looking(struct filecache *cache)
+size_t filecache_stop_looking(struct filecache *cache)
 {
-	loader_stop(cache->loader);
+	cache->stopped = true;
+	while (!list_is_empty(&cache->jobs)) {
+		struct cache_job *job = LINK_OWNER(cache->jobs.next, struct cache_job, link);
+
+		list_remove(&job->link);
+		job->entry->loading = false;
+		cache_entry_release(job->entry);
+	}
+	return loader_stop(cache->loader);
 }

@@ -2,9 +2,10 @@
 /*
  * What one engine knows about files: a bounded number of open descriptors and of small contents,
  * ready to be sent. A hot file costs no system call until its entry is older than the revalidation
- * interval; then it is opened again and compared, so that a file replaced by rename is noticed.
+ * interval; then it is opened again and compared, so that a file replaced by rename is noticed. One
+ * that nothing asks for leaves the cache after a few intervals.
  *
- * All of it belongs to the engine's thread. Looks that might wait for a disk happen in another.
+ * All of it belongs to the engine's thread. Looks that might wait for a disk happen in others.
  */
 #ifndef SLUICE_COMMAND_FILECACHE_H
 #define SLUICE_COMMAND_FILECACHE_H
@@ -33,6 +34,7 @@ struct block {
 
 struct cache_entry {
 	struct link by_age;
+	struct link by_check;     /* the longest unchecked first */
 	struct cache_entry *next; /* in its bucket */
 	struct link waiters;
 	struct block *block; /* the entry's own reference; NULL: nothing is known yet */
@@ -46,8 +48,9 @@ struct cache_entry {
 	bool used;
 	bool loading;
 	bool listed;
+	bool unsettled; /* it may change and show the same facts: the next look reads it again */
 	uint8_t etag_length;
-	uint8_t last_modified_length; /* 0: the file is from the future */
+	uint8_t last_modified_length; /* 0: the date is not to be trusted */
 	char etag[40];
 	char last_modified[HTTPDATE_LENGTH];
 	size_t path_length;
@@ -69,11 +72,12 @@ struct cache_waiter {
 };
 
 struct filecache_options {
-	const struct root *root;
+	struct docroot *docroot;
 	const struct mime *mime;
 	size_t entries;         /* at most, apart from those being looked at */
 	uint64_t content_bytes; /* files up to this are kept in memory */
 	uint64_t revalidate_s;  /* 0: with each request */
+	size_t lookup_threads;  /* at most, for looks that have to wait */
 	bool dotfiles;
 };
 
@@ -81,8 +85,11 @@ struct filecache_options {
 struct filecache *filecache_create(struct sluice_engine *engine,
 				   const struct filecache_options *options);
 
-/* Ends the other thread. Before the engine is destroyed, and when no look is pending. */
-void filecache_stop_looking(struct filecache *cache);
+/*
+ * Ends the other threads; one that hangs is left behind, and its number returned. The engine has to
+ * run until no look is pending any more, and may be destroyed then.
+ */
+size_t filecache_stop_looking(struct filecache *cache);
 
 /* After the engine: its last handlers release entries. One that is still held lives on. */
 void filecache_destroy(struct filecache *cache);
@@ -100,8 +107,15 @@ bool filecache_find(struct filecache *cache, struct span path, struct cache_wait
 /* The waiter is not called any more. */
 void filecache_stop_waiting(struct cache_waiter *waiter);
 
-/* Looks that are going on elsewhere. */
+/* Looks that are going on elsewhere, and answers of theirs on the way. */
 size_t filecache_pending(const struct filecache *cache);
+
+/*
+ * Once a second: drops what has not been asked for in a few times the revalidation interval. A file
+ * that is deleted is not kept open for longer.
+ */
+void filecache_expire(struct filecache *cache);
+bool filecache_is_empty(const struct filecache *cache);
 
 /* Closes every descriptor that nobody is sending from. */
 void filecache_empty(struct filecache *cache);

@@ -20,7 +20,7 @@ struct file_facts {
 bool file_facts_equal(const struct file_facts *a, const struct file_facts *b);
 
 struct load_request {
-	const struct root *root;
+	struct docroot *docroot;
 	const char *path;        /* in its plain form, with its slash in front */
 	uint64_t content_bytes;  /* files up to this are read */
 	bool known;              /* there is an older version, of these facts: if it still */
@@ -30,9 +30,11 @@ struct load_request {
 struct loaded {
 	int status;              /* 200, 301 (a directory), 403, 404, 414, 500, 503 */
 	bool unchanged;          /* as the request's facts say; neither fd nor content */
+	bool generated;          /* the file did not say how long it is, or not truly (/proc) */
 	int fd;                  /* of a larger file, else -1 */
-	char *content;           /* of a small one, from malloc; else NULL */
-	struct file_facts facts; /* with 200 */
+	char *content;           /* of a small one, and of one that is generated; else NULL */
+	struct file_facts facts; /* with 200; the size is the content's */
+	int64_t looked_ns;       /* when the facts were read, since 1970 */
 };
 
 /*

@@ -70,6 +70,8 @@ static const struct option_spec specs[] = {
 	 MEMBER(cache_file_bytes), 0, 1 << 20, OPTION_SIZE, 0},
 	{"revalidate", "SECONDS", "after which a file is looked at again [1]", MEMBER(revalidate_s),
 	 0, DAY_S, OPTION_NUMBER, 0},
+	{"lookup-threads", "N", "of a worker, for looks that wait for a disk [16]",
+	 MEMBER(lookup_threads), 1, 256, OPTION_NUMBER, 0},
 	{"trace", "FILE", "add every call and completion to the file; JSON in a .json",
 	 MEMBER(trace), 0, 0, OPTION_STRING, 0},
 };
@@ -98,6 +100,7 @@ static const struct serve_options defaults = {
 	.cache_entries = 1024,
 	.cache_file_bytes = 16 * 1024,
 	.revalidate_s = 1,
+	.lookup_threads = 16,
 };
 
 struct service {
@@ -108,6 +111,7 @@ struct service {
 	size_t worker_count; /* that run */
 	int64_t deadline_ns; /* for the end; 0: none yet */
 	unsigned int asked;  /* how often it was to end */
+	bool left_behind;    /* threads hang */
 	bool released;       /* the workers' engines may be gone */
 };
 
@@ -157,7 +161,8 @@ static void share_descriptors(struct service *service)
 static int open_directory(struct service *service)
 {
 	const char *directory = service->options.directory;
-	int error = root_open(&service->server.root, directory);
+	int error =
+		docroot_open(&service->server.docroot, directory, service->options.revalidate_s);
 
 	if (error == -ENOTDIR)
 		return fail(directory, error, "give the directory that holds it");
@@ -365,6 +370,7 @@ static int join_workers(struct service *service)
 	for (size_t i = 0; i < service->worker_count; i++) {
 		int error = worker_join(&service->workers[i]);
 
+		service->left_behind |= service->workers[i].left_behind;
 		if (error != 0)
 			code = fail("a worker ended", error, "");
 	}
@@ -438,9 +444,11 @@ int serve_main(int argc, char **argv)
 	code = open_directory(&service);
 	if (code == EXIT_OK)
 		code = run_service(&service, &signals);
-	mime_free(service.server.mime);
-	if (service.server.root.fd > 0)
-		root_close(&service.server.root);
 	messages_stop();
+	/* Threads that hang in a file system still look at what would be freed. */
+	if (service.left_behind)
+		_exit(code);
+	mime_free(service.server.mime);
+	docroot_close(&service.server.docroot);
 	return code;
 }

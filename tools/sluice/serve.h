@@ -23,6 +23,7 @@ struct serve_options {
 	uint64_t cache_entries;
 	uint64_t cache_file_bytes;
 	uint64_t revalidate_s;
+	uint64_t lookup_threads;
 	bool dotfiles;
 	bool access_log;
 	const char *access_log_file; /* NULL: standard output */

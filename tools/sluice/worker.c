@@ -39,6 +39,7 @@ static void start_timer(struct worker *worker)
 {
 	struct timespec time;
 
+	worker->ticking = true;
 	clock_gettime(CLOCK_REALTIME, &time);
 	sluice_timer_start(worker->engine, &worker->timer, 1000000000 - time.tv_nsec);
 }
@@ -61,16 +62,18 @@ static void end_connections(struct worker *worker)
 		connection_end(LINK_OWNER(worker->connections.next, struct connection, link));
 }
 
-/* Once a second while there are connections. */
+/* Once a second while there are connections, or files in the cache. */
 static void on_tick(struct sluice_engine *engine, struct sluice_timer *timer)
 {
 	struct worker *worker = timer->token;
 
 	read_clocks(worker);
+	worker->ticking = false;
 	check_connections(worker);
+	filecache_expire(worker->cache);
 	if (accesslog_is_on(&worker->log))
 		accesslog_flush(&worker->log);
-	if (has_connections(worker))
+	if (has_connections(worker) || !filecache_is_empty(worker->cache))
 		start_timer(worker);
 }
 
@@ -104,7 +107,7 @@ static void on_accepted(struct sluice_socket *listener, const struct sluice_acce
 	struct worker *worker = token;
 	size_t most = worker->server->connections_max;
 
-	if (!has_connections(worker)) {
+	if (!worker->ticking) {
 		read_clocks(worker);
 		start_timer(worker);
 	}
@@ -174,8 +177,7 @@ void worker_drain(struct worker *worker)
 static bool is_done(const struct worker *worker)
 {
 	return worker->error != 0 ||
-	       (worker->draining > 0 && !worker->accepting && !has_connections(worker) &&
-		filecache_pending(worker->cache) == 0);
+	       (worker->draining > 0 && !worker->accepting && !has_connections(worker));
 }
 
 /* The thread */
@@ -195,11 +197,12 @@ static int create_cache(struct worker *worker)
 {
 	const struct serve_options *options = worker->server->options;
 	struct filecache_options cache_options = {
-		.root = &worker->server->root,
+		.docroot = &worker->server->docroot,
 		.mime = worker->server->mime,
 		.entries = options->cache_entries,
 		.content_bytes = options->cache_file_bytes,
 		.revalidate_s = options->revalidate_s,
+		.lookup_threads = options->lookup_threads,
 		.dotfiles = options->dotfiles,
 	};
 
@@ -232,10 +235,10 @@ static void tear_down(struct worker *worker)
 {
 	end_connections(worker);
 	if (worker->cache != NULL) {
+		worker->left_behind = filecache_stop_looking(worker->cache) > 0;
 		while (filecache_pending(worker->cache) > 0 &&
 		       sluice_engine_run(worker->engine, -1) >= 0)
 			;
-		filecache_stop_looking(worker->cache);
 	}
 	sluice_engine_destroy(worker->engine);
 	worker->engine = NULL;
@@ -285,7 +288,7 @@ static void *worker_thread(void *argument)
 	return NULL;
 }
 
-int worker_start(struct worker *worker, const struct server *server, int listen_fd)
+int worker_start(struct worker *worker, struct server *server, int listen_fd)
 {
 	int error;
 

@@ -17,17 +17,17 @@
 
 struct reply;
 
-/* What all workers read and none writes. */
+/* What all workers share. */
 struct server {
 	const struct serve_options *options;
-	struct root root;
+	struct docroot docroot; /* which has a lock */
 	struct mime *mime;
 	size_t connections_max; /* of one worker */
 	struct request_limits limits;
 };
 
 struct worker {
-	const struct server *server;
+	struct server *server;
 	struct sluice_engine *engine;
 	struct sluice_socket *listener;
 	struct sluice_timer timer;
@@ -48,6 +48,7 @@ struct worker {
 
 	int draining;        /* how often it was told to */
 	bool accepting;      /* the listener's last call is to come */
+	bool ticking;        /* the timer runs */
 	uint64_t complained; /* tick of the last complaint about descriptors */
 
 	/* Between the worker and the thread that started it. */
@@ -55,6 +56,7 @@ struct worker {
 	pthread_t starter;
 	int listen_fd;
 	int error;         /* -errno: why it could not start, or why it ended */
+	bool left_behind;  /* threads of its hang, and use what all workers share */
 	atomic_bool ended; /* the engine stands still, and is destroyed after the release */
 	atomic_bool gone;  /* everything is given back, and the thread ends */
 	sem_t started;     /* posted once: it accepts connections, or error tells */
@@ -66,7 +68,7 @@ struct worker {
  * When the worker ends, the thread that started it gets SIGUSR1, which it has to have blocked.
  * 0 or -errno, then there is nothing to join.
  */
-int worker_start(struct worker *worker, const struct server *server, int listen_fd);
+int worker_start(struct worker *worker, struct server *server, int listen_fd);
 
 /*
  * Stops accepting, and ends when what is being sent is sent, or after the limit; told again, ends

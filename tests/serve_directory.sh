@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# `sluice serve` and files that are deleted, and a directory that becomes another one.
+. "$(dirname "${BASH_SOURCE[0]}")/serve_common.sh"
+
+real=$SLUICE_COMMAND
+without_openat2
+
+# What is deleted, and directories that are made anew.
+open_files() { # PATTERN: of the daemon
+	ls -l "/proc/$server/fd" | grep -c -- "$1"
+}
+closed() {
+	equal 0 "$(open_files "$1")"
+}
+head -c 1000000 /dev/zero >"$root/large"
+start_server --revalidate=1
+check 'a large file is open' eval 'equal 200 "$(status /large)" && ! closed large'
+rm "$root/large"
+check 'a deleted file is closed, without a request' until_it 30 closed deleted
+check 'ends' stop_server
+
+saved=$root
+root=$work/switched
+mkdir "$work/one" "$work/two"
+echo one >"$work/one/f"
+echo two >"$work/two/f"
+ln -s one "$work/switched"
+for SLUICE_COMMAND in "$real" "$work/without_openat2"; do
+	how=$([ "$SLUICE_COMMAND" = "$real" ] && echo openat2 || echo 'without openat2')
+	ln -sfn one "$work/switched"
+	start_server --revalidate=1
+	check "a served link ($how)" gives one /f
+	ln -sfn two "$work/switched"
+	check "is followed when it is switched ($how)" until_it 30 gives two /f
+	rm "$work/switched"
+	sleep 1.2
+	check "the last directory is served while there is none ($how)" gives two /f
+	ln -sfn one "$work/switched"
+	check "and the next one ($how)" until_it 30 gives one /f
+	check "ends ($how)" stop_server
+	root=$work/anew
+	mkdir "$root"
+	echo old >"$root/f"
+	start_server --revalidate=1 --workers=2
+	check "a served directory ($how)" gives old /f
+	rm -rf "$root"
+	mkdir "$root"
+	echo new >"$root/f"
+	check "is served when it was made anew ($how)" until_it 30 gives new /f
+	check "the old one is closed ($how)" until_it 30 closed deleted
+	check "ends with two workers ($how)" stop_server
+	rm -rf "$root"
+	root=$work/switched
+done
+SLUICE_COMMAND=$real
+# A relative path means the same as long as the daemon runs.
+root=anew
+mkdir "$work/anew"
+echo old >"$work/anew/f"
+cd "$work"
+start_server --revalidate=1
+cd "$here"
+check 'a relative directory' gives old /f
+rm -rf "$work/anew"
+mkdir "$work/anew"
+echo new >"$work/anew/f"
+check 'is found again' until_it 30 gives new /f
+check 'ends' stop_server
+root=$saved
+
+plan

@@ -56,7 +56,7 @@ enum {
 	SLUICE_CAPABILITY_EXT_ARG = 1 << 19, /* "ext-arg": a wait has a time-out of its own */
 	SLUICE_CAPABILITY_MULTISHOT_POLL = 1
 					   << 20, /* "multishot-poll": one entry for all wake-ups */
-	SLUICE_CAPABILITY_NO_IOWAIT = 1 << 21, /* "no-iowait": idle waits are not iowait */
+	SLUICE_CAPABILITY_NO_IOWAIT = 1 << 21,    /* "no-iowait": idle waits are not iowait */
 	SLUICE_CAPABILITY_EVENT_REPEATS =
 		1 << 22 /* "event-repeats": the descriptor's eventfd is signalled every time */
 };

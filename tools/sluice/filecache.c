@@ -9,7 +9,7 @@
 #include "loader.h"
 #include "resolve.h"
 #include "response.h"
-#include "version.h"
+#include "validator.h"
 
 struct filecache {
 	struct filecache_options options;
@@ -309,10 +309,10 @@ static void write_validators(struct cache_entry *entry, const struct loaded *loa
 {
 	struct text etag = text_in(entry->etag, sizeof(entry->etag));
 
-	version_write_etag(&etag, loaded);
+	validator_write_etag(&etag, loaded);
 	entry->etag_length = (uint8_t)etag.length;
-	entry->unsettled = version_is_unsettled(loaded);
-	if (version_is_dated(loaded)) {
+	entry->unsettled = validator_is_unsettled(loaded);
+	if (validator_is_dated(loaded)) {
 		httpdate_format(entry->last_modified, loaded->facts.modified_ns / 1000000000);
 		entry->last_modified_length = HTTPDATE_LENGTH;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "version.h"
+#include "validator.h"
 
 #include "hash.h"
 
@@ -31,7 +31,7 @@ static bool may_keep_date(const struct loaded *loaded)
 	return loaded->facts.modified_ns / NS_PER_S == loaded->looked_ns / NS_PER_S;
 }
 
-bool version_is_unsettled(const struct loaded *loaded)
+bool validator_is_unsettled(const struct loaded *loaded)
 {
 	return loaded->generated || may_keep_stamp(loaded) || may_keep_date(loaded);
 }
@@ -42,7 +42,7 @@ bool version_is_unsettled(const struct loaded *loaded)
  * or by the look. A hash, since an inode's number is not for strangers. Without the device, whose
  * number may be another after a restart of the machine.
  */
-void version_write_etag(struct text *text, const struct loaded *loaded)
+void validator_write_etag(struct text *text, const struct loaded *loaded)
 {
 	const struct file_facts *facts = &loaded->facts;
 	const uint64_t hashed[] = {
@@ -63,7 +63,7 @@ void version_write_etag(struct text *text, const struct loaded *loaded)
 }
 
 /* RFC 9110, 8.8.2.1: and no date may be later than that of the answer. */
-bool version_is_dated(const struct loaded *loaded)
+bool validator_is_dated(const struct loaded *loaded)
 {
 	return !loaded->generated && loaded->facts.modified_ns / NS_PER_S >= FIRST_DATE_S &&
 	       loaded->facts.modified_ns / NS_PER_S < loaded->looked_ns / NS_PER_S;

@@ -14,7 +14,7 @@
 #include "measure.h"
 #include "streams.h"
 
-#define PATIENCE_MS 5000
+#define PATIENCE_MS ((int)(GUARD_NS / MILLISECOND))
 
 struct loop {
 	struct fixture fixture;

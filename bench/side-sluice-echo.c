@@ -172,7 +172,9 @@ static struct side *create_on(const struct load *load, uint32_t backend)
 	self->side = (struct side){.run = run, .destroy = destroy};
 	self->load = *load;
 	self->engine = side_sluice_engine(load, backend);
-	make_answers(self, load->options->receive_buffers + 1);
+	/* One for each buffer that may be lent. */
+	make_answers(self,
+		     load->options->receive_bytes_max / load->options->receive_buffer_bytes + 1);
 	attach_sockets(self);
 	if (load->beside)
 		start_beside(self);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Receive buffers: made once, with the first receive_start; a fixed number, an option. On the ring
- * the free ones stand in the kernel's buffer ring, otherwise in a list here.
+ * Receive buffers: memory for the most that there may be is mapped with the first receive_start, and
+ * touched as more come into use. On the ring the free ones stand in the kernel's buffer ring,
+ * otherwise in a list here.
  */
 #include "buffers.h"
 
@@ -11,47 +12,99 @@
 
 #include "engine.h"
 
+/* Array and memory for so many: 0 or -ENOMEM, and nothing was made. */
+static int make(struct sluice_engine *engine, uint32_t most)
+{
+	engine->buffers = sluice__allocate(engine, most * sizeof *engine->buffers);
+	if (!engine->buffers)
+		return -ENOMEM;
+	engine->buffer_most = most;
+	engine->buffer_memory = mmap(NULL, (size_t)most * engine->options.receive_buffer_bytes,
+				     PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	__atomic_fetch_add(&engine->statistics.allocations, 1, __ATOMIC_RELAXED);
+	if (engine->buffer_memory != MAP_FAILED)
+		return 0;
+	engine->buffer_memory = NULL;
+	sluice__buffers_close(engine);
+	return -ENOMEM;
+}
+
+/* A power of two, as the first ones are. */
+static uint32_t most_of(const struct sluice_options *options)
+{
+	uint64_t most = options->receive_buffers;
+
+	while (most * 2 <= SLUICE__BUFFERS_MAX &&
+	       most * 2 * options->receive_buffer_bytes <= options->receive_bytes_max)
+		most *= 2;
+	return (uint32_t)most;
+}
+
+static void bring_in(struct sluice_engine *engine, uint32_t count)
+{
+	uint32_t first = engine->buffer_count;
+
+	for (uint32_t i = first; i < count; i++) {
+		engine->buffers[i].id = (uint16_t)i;
+		engine->buffers[i].data =
+			engine->buffer_memory + (size_t)i * engine->options.receive_buffer_bytes;
+	}
+	engine->buffer_count = count;
+	for (uint32_t i = count; i-- > first;)
+		engine->backend->buffer_return(engine, (uint16_t)i);
+}
+
 int sluice__buffers_open(struct sluice_engine *engine)
 {
 	uint32_t count = engine->options.receive_buffers;
-	uint32_t bytes = engine->options.receive_buffer_bytes;
+	uint32_t most = most_of(&engine->options);
 	int error;
 
 	if (engine->buffers)
 		return 0;
-	engine->buffers = sluice__allocate(engine, count * sizeof *engine->buffers);
-	if (!engine->buffers)
-		return -ENOMEM;
-	engine->buffer_memory = mmap(NULL, (size_t)count * bytes, PROT_READ | PROT_WRITE,
-				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	__atomic_fetch_add(&engine->statistics.allocations, 1, __ATOMIC_RELAXED);
-	if (engine->buffer_memory == MAP_FAILED) {
-		engine->buffer_memory = NULL;
-		sluice__buffers_close(engine);
-		return -ENOMEM;
-	}
-	for (uint32_t i = 0; i < count; i++) {
-		engine->buffers[i].id = (uint16_t)i;
-		engine->buffers[i].data = engine->buffer_memory + (size_t)i * bytes;
-	}
+	error = make(engine, most);
+	if (error && most > count)
+		error = make(engine, count);
+	if (error)
+		return error;
 	error = engine->backend->buffers_open(engine);
 	if (error) {
 		sluice__buffers_close(engine);
 		return error;
 	}
-	for (uint32_t i = count; i-- > 0;)
-		engine->backend->buffer_return(engine, (uint16_t)i);
+	bring_in(engine, count);
 	return 0;
+}
+
+bool sluice__buffers_grow(struct sluice_engine *engine)
+{
+	if (engine->buffer_count >= engine->buffer_most)
+		return false;
+	bring_in(engine, engine->buffer_count * 2);
+	return true;
+}
+
+uint32_t sluice__buffers_share(const struct sluice_engine *engine)
+{
+	uint64_t whole = engine->options.receive_buffers_per_socket;
+	uint64_t half = engine->buffer_most / 2;
+	uint64_t left = engine->buffer_most - engine->buffers_out;
+
+	if (left >= half || !half)
+		return (uint32_t)whole;
+	return left * whole > half ? (uint32_t)(left * whole / half) : 1;
 }
 
 void sluice__buffers_close(struct sluice_engine *engine)
 {
 	if (engine->buffer_memory)
-		munmap(engine->buffer_memory, (size_t)engine->options.receive_buffers *
-						      engine->options.receive_buffer_bytes);
+		munmap(engine->buffer_memory,
+		       (size_t)engine->buffer_most * engine->options.receive_buffer_bytes);
 	free(engine->buffers);
 	engine->buffer_memory = NULL;
 	engine->buffers = NULL;
+	engine->buffer_count = 0;
 }
 
 struct sluice_buffer *sluice__buffer(struct sluice_engine *engine, uint16_t id)
@@ -88,11 +141,13 @@ void sluice__buffer_put(struct sluice_engine *engine, struct sluice_buffer *buff
 
 	buffer->receiver = NULL;
 	engine->backend->buffer_return(engine, buffer->id);
+	engine->buffers_out--;
+	/* Before the socket that had it, which would take it again. */
+	sluice__receiver_resume_paused(engine);
 	if (receiver) {
 		engine->statistics.buffers_lent--;
 		sluice__receiver_returned(receiver);
 	}
-	sluice__receiver_resume_paused(engine);
 }
 
 void sluice__buffers_take_returned(struct sluice_engine *engine)

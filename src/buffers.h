@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#define SLUICE__BUFFERS_MAX 32768u /* of an engine: the kernel's bound for a buffer ring */
+
 struct sluice__receiver;
 
 struct sluice_buffer {

@@ -102,9 +102,13 @@ struct sluice_engine {
 	/* Receive buffers. */
 	struct sluice_buffer *buffers;
 	char *buffer_memory;
+	uint32_t buffer_count;                  /* in use, or free for use */
+	uint32_t buffer_most;                   /* there is memory for */
+	uint32_t buffers_out;                   /* filled, and lent or waiting for their handlers */
 	struct sluice_buffer *buffers_free;     /* epoll's; the ring's are in its own */
 	struct sluice_buffer *buffers_returned; /* atomic, by other threads */
 	struct sluice__receiver *paused;        /* wait for any buffer */
+	struct sluice__receiver **paused_end;
 
 	struct sluice__burst *bursts;   /* free ones */
 	struct sluice__letter *letters; /* free ones */
@@ -427,6 +431,9 @@ void sluice__receiver_returned(struct sluice__receiver *receiver);
 int sluice__buffers_open(struct sluice_engine *engine);
 void sluice__buffers_close(struct sluice_engine *engine);
 struct sluice_buffer *sluice__buffer(struct sluice_engine *engine, uint16_t id);
+bool sluice__buffers_grow(struct sluice_engine *engine); /* twice as many; false: no more */
+/* Buffers that one socket may have now: fewer while less than half of the pool is left. */
+uint32_t sluice__buffers_share(const struct sluice_engine *engine);
 void sluice__buffers_take_returned(struct sluice_engine *engine);
 int sluice__buffers_borrow(struct sluice_engine *engine); /* for epoll: an id, or -ENOBUFS */
 char *sluice__buffer_data(struct sluice_engine *engine, uint16_t id);

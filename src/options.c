@@ -29,6 +29,7 @@ static const struct sluice_options defaults = {
 	.handler_threads_max = 64,
 	.zerocopy_bytes = 32 << 10,
 	.zerocopy_linger_ns = 2000000000,
+	.receive_bytes_max = 64 << 20,
 	.submission_thread_cpu = -1,
 	.submission_thread_idle_ns = MILLISECOND,
 	.close_linger_ns = 5000 * MILLISECOND,
@@ -96,6 +97,8 @@ static void fill_in(struct sluice_options *own)
 		own->receive_buffer_bytes = defaults.receive_buffer_bytes;
 	if (!own->receive_buffers_per_socket)
 		own->receive_buffers_per_socket = defaults.receive_buffers_per_socket;
+	if (!own->receive_bytes_max)
+		own->receive_bytes_max = defaults.receive_bytes_max;
 	if (!own->worker_threads)
 		own->worker_threads = defaults.worker_threads;
 	fill_in_trace(own);

@@ -29,9 +29,15 @@ struct sluice__receiver {
 	bool paused; /* in the engine's list: no buffer was left */
 };
 
+/* What it may have in all; what it may ask for is less while the pool is short of buffers. */
 static uint32_t most(const struct sluice__receiver *receiver)
 {
 	return receiver->socket->engine->options.receive_buffers_per_socket;
+}
+
+static uint32_t share(const struct sluice__receiver *receiver)
+{
+	return sluice__buffers_share(receiver->socket->engine);
 }
 
 static uint32_t used(const struct sluice__receiver *receiver)
@@ -50,9 +56,10 @@ static bool is_full(const struct sluice__receiver *receiver)
  */
 static uint32_t may_bring(const struct sluice__receiver *receiver)
 {
-	uint32_t half = most(receiver) / 2;
+	uint32_t whole = share(receiver);
+	uint32_t half = whole / 2;
 
-	if (used(receiver) >= most(receiver))
+	if (used(receiver) >= whole)
 		return 0;
 	return used(receiver) < half ? half : 1;
 }
@@ -127,6 +134,9 @@ static void add(struct sluice_socket *socket, uint16_t id, uint32_t length)
 	struct sluice__receiver *receiver = socket->receiver;
 	struct sluice_buffer *buffer = sluice__buffer(socket->engine, id);
 
+	/* In time, so that the next receive finds one. */
+	if (++socket->engine->buffers_out * 2 > socket->engine->buffer_count)
+		sluice__buffers_grow(socket->engine);
 	buffer->length = length;
 	buffer->next = NULL;
 	*receiver->end = buffer;
@@ -140,14 +150,14 @@ static void add(struct sluice_socket *socket, uint16_t id, uint32_t length)
 static void wait_for_buffer(struct sluice__receiver *receiver)
 {
 	struct sluice_engine *engine = receiver->socket->engine;
-	struct sluice__receiver **at = &engine->paused;
 
 	engine->statistics.receive_pauses++;
 	receiver->paused = true;
 	receiver->next_paused = NULL;
-	while (*at)
-		at = &(*at)->next_paused;
-	*at = receiver;
+	if (!engine->paused)
+		engine->paused_end = &engine->paused;
+	*engine->paused_end = receiver;
+	engine->paused_end = &receiver->next_paused;
 }
 
 static void finish(struct sluice_socket *socket, int32_t result)
@@ -155,7 +165,10 @@ static void finish(struct sluice_socket *socket, int32_t result)
 	struct sluice__receiver *receiver = socket->receiver;
 
 	if (result == -ENOBUFS && !receiver->stopping) {
-		wait_for_buffer(receiver);
+		if (sluice__buffers_grow(socket->engine))
+			arm(socket);
+		else
+			wait_for_buffer(receiver);
 		return;
 	}
 	if (result == 0 || (result < 0 && result != -ECANCELED && result != -EAGAIN &&
@@ -209,23 +222,29 @@ void sluice__receiver_returned(struct sluice__receiver *receiver)
 
 void sluice__receiver_resume_paused(struct sluice_engine *engine)
 {
-	struct sluice__receiver *receiver = engine->paused;
+	struct sluice__receiver *receiver;
+	bool armed = false;
 
-	if (!receiver)
-		return;
-	engine->paused = receiver->next_paused;
-	receiver->paused = false;
-	arm(receiver->socket);
+	/* One that has ended, or has enough meanwhile, passes it on. */
+	while (!armed && (receiver = engine->paused)) {
+		engine->paused = receiver->next_paused;
+		receiver->paused = false;
+		arm(receiver->socket);
+		armed = receiver->socket->in.armed;
+	}
 }
 
 static void forget_paused(struct sluice_engine *engine, struct sluice__receiver *receiver)
 {
 	struct sluice__receiver **at = &engine->paused;
 
-	while (*at && *at != receiver)
+	if (!receiver->paused)
+		return;
+	while (*at != receiver)
 		at = &(*at)->next_paused;
-	if (*at)
-		*at = receiver->next_paused;
+	*at = receiver->next_paused;
+	if (!*at)
+		engine->paused_end = at;
 	receiver->paused = false;
 }
 
@@ -239,6 +258,7 @@ void sluice__receiver_free(struct sluice_socket *socket)
 	while ((buffer = receiver->first)) {
 		receiver->first = buffer->next;
 		socket->engine->backend->buffer_return(socket->engine, buffer->id);
+		socket->engine->buffers_out--;
 	}
 	forget_paused(socket->engine, receiver);
 	__atomic_store_n(&socket->receiver, NULL, __ATOMIC_RELEASE);
@@ -293,7 +313,7 @@ static void slow_down(struct sluice_socket *socket)
 {
 	struct sluice__receiver *receiver = socket->receiver;
 
-	if (socket->in.armed && receiver->many && used(receiver) >= (most(receiver) + 1) / 2)
+	if (socket->in.armed && receiver->many && used(receiver) >= (share(receiver) + 1) / 2)
 		sluice__request_cancel(socket, &socket->in);
 	if (receiver->first ? !is_full(receiver) : receiver->ended)
 		sluice__event(socket, SLUICE__EVENT_RECEIVED);

@@ -7,17 +7,11 @@
 #include "engine.h"
 #include "uring.h"
 
-int sluice__uring_buffers_open(struct sluice_engine *engine)
+static int register_ring(struct sluice__uring *uring, unsigned int entries)
 {
-	struct sluice__uring *uring = engine->uring;
-	struct io_uring_buf_reg registration;
-	unsigned int entries = engine->options.receive_buffers;
 	size_t bytes = entries * sizeof(struct io_uring_buf);
+	struct io_uring_buf_reg registration;
 
-	if (!(engine->capabilities & SLUICE_CAPABILITY_BUFFER_RING))
-		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_MULTISHOT_RECEIVE;
-	if (!(engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_RECEIVE))
-		return 0;
 	uring->buffer_ring =
 		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (uring->buffer_ring == MAP_FAILED) {
@@ -34,8 +28,30 @@ int sluice__uring_buffers_open(struct sluice_engine *engine)
 		return 0;
 	munmap(uring->buffer_ring, bytes);
 	uring->buffer_ring = NULL;
-	engine->capabilities &=
-		~(uint32_t)(SLUICE_CAPABILITY_BUFFER_RING | SLUICE_CAPABILITY_MULTISHOT_RECEIVE);
+	return -EINVAL;
+}
+
+int sluice__uring_buffers_open(struct sluice_engine *engine)
+{
+	struct sluice__uring *uring = engine->uring;
+	uint32_t least = engine->options.receive_buffers;
+	int error = -EINVAL;
+
+	if (!(engine->capabilities & SLUICE_CAPABILITY_BUFFER_RING))
+		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_MULTISHOT_RECEIVE;
+	if (!(engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_RECEIVE))
+		return 0;
+	/* Newer kernels charge the ring to RLIMIT_MEMLOCK: a smaller one may do. */
+	for (uint32_t most = engine->buffer_most; error && most >= least; most /= 2) {
+		error = register_ring(uring, most);
+		if (error == 0)
+			engine->buffer_most = most;
+		else if (error == -ENOMEM && most == least)
+			return error;
+	}
+	if (error)
+		engine->capabilities &= ~(uint32_t)(SLUICE_CAPABILITY_BUFFER_RING |
+						    SLUICE_CAPABILITY_MULTISHOT_RECEIVE);
 	return 0;
 }
 

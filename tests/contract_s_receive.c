@@ -39,6 +39,7 @@ static struct sluice_options few_buffers(uint32_t count, uint32_t bytes, uint32_
 	options.receive_buffers = count;
 	options.receive_buffer_bytes = bytes;
 	options.receive_buffers_per_socket = per_socket;
+	options.receive_bytes_max = 1; /* the pool does not grow */
 	return options;
 }
 
@@ -499,42 +500,131 @@ Test(s02, s02_a_slow_consumer_is_felt_by_its_peer)
 	flow_end(&flow);
 }
 
-/* The engine's own buffers may be out, all of them; then everybody waits for one. */
+/* Consumers that hold what they get, each with its peer. */
+struct crowd {
+	struct fixture fixture;
+	int count;
+	struct pair *pairs;
+	struct consumer *consumers;
+};
+
+static void crowd_begin(struct crowd *crowd, const struct sluice_options *options, int count)
+{
+	fixture_begin_with(&crowd->fixture, options);
+	crowd->count = count;
+	crowd->pairs = calloc((size_t)count, sizeof *crowd->pairs);
+	crowd->consumers = calloc((size_t)count, sizeof *crowd->consumers);
+	for (int i = 0; i < count; i++) {
+		tcp_pair(&crowd->fixture, &crowd->pairs[i], 0);
+		consumer_init(&crowd->consumers[i], &crowd->fixture, crowd->pairs[i].socket);
+		crowd->consumers[i].holds = true;
+	}
+}
+
+static int held_by_all(const struct crowd *crowd)
+{
+	int held = 0;
+
+	for (int i = 0; i < crowd->count; i++)
+		held += crowd->consumers[i].held_count;
+	return held;
+}
+
+static int without_any(const struct crowd *crowd)
+{
+	int count = 0;
+
+	for (int i = 0; i < crowd->count; i++)
+		count += crowd->consumers[i].held_count == 0;
+	return count;
+}
+
+/* Everything is released, and all of the bytes come. */
+static void crowd_end(struct crowd *crowd, uint64_t bytes)
+{
+	for (int i = 0; i < crowd->count; i++) {
+		crowd->consumers[i].holds = false;
+		release_all(&crowd->consumers[i]);
+	}
+	for (int i = 0; i < crowd->count; i++) {
+		run_until(&crowd->fixture, crowd->consumers[i].bytes == bytes);
+		pair_close(&crowd->pairs[i]);
+	}
+	assert_no_buffer_lent(&crowd->fixture);
+	free(crowd->pairs);
+	free(crowd->consumers);
+	fixture_end(&crowd->fixture);
+}
+
+/* Pieces, each alone, until no consumer takes another one. */
+static void crowd_fill(struct crowd *crowd, int pieces, size_t bytes)
+{
+	for (int i = 0; i < crowd->count; i++)
+		cr_assert_eq(start_consuming(&crowd->consumers[i]), 0);
+	for (int piece = 0; piece < pieces; piece++) {
+		for (int i = 0; i < crowd->count; i++)
+			write_pattern(crowd->pairs[i].peer, bytes, (uint64_t)piece * bytes);
+		run_idle(&crowd->fixture);
+	}
+}
+
+/* All buffers of a pool that may not grow are lent: each that comes back is for one that has none. */
 Test(s02, s02_when_all_buffers_are_out_the_next_that_comes_back_serves_who_waits)
 {
 	struct sluice_options options = few_buffers(16, 1000, 8);
-	struct fixture fixture;
-	struct pair pairs[3];
-	struct consumer *consumers = calloc(3, sizeof *consumers);
+	struct crowd crowd;
 
-	fixture_begin_with(&fixture, &options);
-	for (int i = 0; i < 3; i++) {
-		tcp_pair(&fixture, &pairs[i], 0);
-		consumer_init(&consumers[i], &fixture, pairs[i].socket);
-		consumers[i].holds = true;
-		cr_assert_eq(start_consuming(&consumers[i]), 0);
-		write_pattern(pairs[i].peer, 20000, 0);
-		if (i < 2)
-			run_until(&fixture, consumers[i].held_count == 8);
+	crowd_begin(&crowd, &options, 20);
+	crowd_fill(&crowd, 4, 5000);
+	run_until(&crowd.fixture, held_by_all(&crowd) == 16);
+	cr_assert_leq(turns_in(&crowd.fixture, 200 * MILLISECOND), 20);
+	for (int waiting = without_any(&crowd); waiting > 0; waiting--) {
+		int richest = 0;
+
+		cr_assert_eq(without_any(&crowd), waiting);
+		for (int i = 1; i < crowd.count; i++) {
+			if (crowd.consumers[i].bytes > crowd.consumers[richest].bytes &&
+			    crowd.consumers[i].held_count > 0)
+				richest = i;
+		}
+		if (crowd.consumers[richest].held_count < 2)
+			break;
+		release_held(&crowd.consumers[richest], 0);
+		run_until(&crowd.fixture, held_by_all(&crowd) == 16);
 	}
-	cr_assert_leq(turns_in(&fixture, 200 * MILLISECOND), 20);
-	cr_assert_eq(consumers[2].held_count, 0);
+	crowd_end(&crowd, 20000);
+}
 
-	/* The first is served with its own again and again; then the third gets some. */
-	consumers[0].holds = false;
-	release_all(&consumers[0]);
-	run_until(&fixture, consumers[2].held_count == 8);
-	cr_assert_eq(consumers[0].bytes, 20000);
-	for (int i = 1; i < 3; i++)
-		consumers[i].holds = false;
-	for (int i = 1; i < 3; i++)
-		release_all(&consumers[i]);
-	run_until(&fixture, consumers[0].bytes + consumers[1].bytes + consumers[2].bytes == 60000);
-	for (int i = 0; i < 3; i++)
-		pair_close(&pairs[i]);
-	assert_no_buffer_lent(&fixture);
-	fixture_end(&fixture);
-	free(consumers);
+/* More slow consumers than the pool has whole shares. */
+Test(s02, s02_many_slow_consumers_leave_buffers_for_another)
+{
+	struct sluice_options options = few_buffers(64, 1000, 8);
+	struct crowd crowd;
+
+	crowd_begin(&crowd, &options, 12);
+	crowd_fill(&crowd, 20, 1000);
+	run_idle(&crowd.fixture);
+	cr_assert_eq(without_any(&crowd), 0);
+	cr_assert_leq(held_by_all(&crowd), 63);
+	assert_flows_beside(&crowd.fixture);
+	crowd_end(&crowd, 20000);
+}
+
+/* With the defaults: 40 times 8 buffers are more than there are at first. */
+Test(s02, s02_slow_consumers_beyond_the_first_buffers_leave_the_pool_open)
+{
+	struct sluice_options options;
+	struct crowd crowd;
+
+	cr_assert_eq(sluice_options_init(&options, sizeof options), 0);
+	crowd_begin(&crowd, &options, 40);
+	crowd_fill(&crowd, 12, 100);
+	for (int i = 0; i < crowd.count; i++) {
+		run_until(&crowd.fixture, crowd.consumers[i].held_count > 0);
+		cr_assert_leq(crowd.consumers[i].held_most, 8);
+	}
+	assert_flows_beside(&crowd.fixture);
+	crowd_end(&crowd, 1200);
 }
 
 /* Bytes and the end of the stream wait while the consumer holds what it may have. */

@@ -118,9 +118,9 @@ struct sluice_options {
 	uint64_t fetch_window_bytes;   /* of a cold file at a time; 512 KiB */
 	uint32_t fetch_windows;        /* in fetch at once; 16 */
 	uint32_t sigpipe_ignored;      /* not 0: the program ignores SIGPIPE; saves masking it */
-	uint32_t receive_buffers;      /* the engine's own, for receive_start; 256 */
+	uint32_t receive_buffers;      /* the engine's own, for receive_start, at first; 256 */
 	uint32_t receive_buffer_bytes; /* each; 16 KiB */
-	uint32_t receive_buffers_per_socket; /* lent to one socket at once; 8 */
+	uint32_t receive_buffers_per_socket; /* the most lent to one socket; 8 */
 	uint32_t worker_threads;             /* the kernel's, for one engine's files; 4 */
 	uint32_t ignore_environment; /* not 0: SLUICE_BACKEND, _DISABLE, _TRACE mean nothing */
 	uint32_t trace_events; /* in the ring of the trace (trace.h), 0: none; 64 bytes each; 0 */
@@ -162,6 +162,12 @@ struct sluice_options {
 	 * sluice_engine_destroy: 0.
 	 */
 	int64_t close_linger_ns;
+	/*
+	 * Most memory of the receive buffers; 64 MiB. As more are in use at once their number is
+	 * doubled, up to this and 32,768; they are never fewer than receive_buffers. A socket's
+	 * share shrinks while less than half of the most is left, down to one buffer.
+	 */
+	uint64_t receive_bytes_max;
 };
 
 /*

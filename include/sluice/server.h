@@ -75,7 +75,9 @@ struct sluice_receive_options {
 /*
  * Delivers every byte in order, in the engine's buffers, until the end of the stream, an error or
  * receive_stop. No more than options.receive_buffers_per_socket are lent to one socket: a slow
- * consumer stops the reading of its own socket alone. Any thread.
+ * consumer stops the reading of its own socket alone. A socket may have fewer while many buffers are
+ * lent to others. If all that options.receive_bytes_max allows are lent, each that is released goes
+ * to the socket that has waited longest. Any thread.
  * 0; -EBADF; -EBUSY already started, or receives pending; -ENOTCONN; -EOPNOTSUPP not a stream.
  * Since 0.1.
  */

@@ -95,24 +95,10 @@ struct sluice__close_waiter {
 	uint32_t released; /* atomic, a futex */
 };
 
-void sluice__turns_begin(struct sluice_engine *engine)
-{
-	__atomic_store_n(&engine->in_turn, 1, __ATOMIC_RELEASE);
-}
-
-/* A waiter counts itself before it looks at in_turn: one of the two sees the other. */
-void sluice__turns_end(struct sluice_engine *engine)
-{
-	__atomic_store_n(&engine->in_turn, 0, __ATOMIC_SEQ_CST);
-	sluice__close_release(engine, NULL);
-}
-
-void sluice__close_release(struct sluice_engine *engine, const struct sluice_socket *socket)
+void sluice__close_release_waiting(struct sluice_engine *engine, const struct sluice_socket *socket)
 {
 	struct sluice__close_waiter *waiter;
 
-	if (likely(!__atomic_load_n(&engine->close_waiting, __ATOMIC_SEQ_CST)))
-		return;
 	pthread_mutex_lock(&engine->lock);
 	for (waiter = engine->close_waiters; waiter; waiter = waiter->next) {
 		if (socket && waiter->socket != socket)

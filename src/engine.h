@@ -238,10 +238,31 @@ void sluice__attention_want_now(struct sluice_socket *socket, uint32_t wants);
 
 /* What close and destroy want of a socket. From other threads it may wait. */
 void sluice__close_want(struct sluice_socket *socket, uint32_t wants);
+void sluice__close_release_waiting(struct sluice_engine *engine,
+				   const struct sluice_socket *socket);
+
 /* The socket's descriptor is closed, or will not be in this turn; NULL: whichever is waited for. */
-void sluice__close_release(struct sluice_engine *engine, const struct sluice_socket *socket);
-void sluice__turns_begin(struct sluice_engine *engine);
-void sluice__turns_end(struct sluice_engine *engine);
+static inline void sluice__close_release(struct sluice_engine *engine,
+					 const struct sluice_socket *socket)
+{
+	if (unlikely(__atomic_load_n(&engine->close_waiting, __ATOMIC_SEQ_CST)))
+		sluice__close_release_waiting(engine, socket);
+}
+
+/* The engine's thread runs turns, and no code of the application, until the end. */
+static inline void sluice__turns_begin(struct sluice_engine *engine)
+{
+	__atomic_store_n(&engine->in_turn, 1, __ATOMIC_RELEASE);
+}
+
+/* A waiter counts itself before it looks at in_turn: one of the two sees the other. */
+static inline void sluice__turns_end(struct sluice_engine *engine)
+{
+	if (!__atomic_load_n(&engine->in_turn, __ATOMIC_RELAXED))
+		return;
+	__atomic_store_n(&engine->in_turn, 0, __ATOMIC_SEQ_CST);
+	sluice__close_release(engine, NULL);
+}
 
 static inline bool sluice__left_outside(const struct sluice_engine *engine)
 {

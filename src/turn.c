@@ -180,7 +180,7 @@ int sluice_engine_run(struct sluice_engine *engine, int64_t timeout_ns)
 	do {
 		sluice__turns_begin(engine);
 		error = turn_past_rings(engine, until_ns);
-		if (sluice__deliverable(engine))
+		if (engine->done.first || sluice__deliverable(engine))
 			sluice__turns_end(engine);
 		handlers = sluice__deliver(engine);
 		woken = __atomic_load_n(&engine->woken, __ATOMIC_RELAXED) &&

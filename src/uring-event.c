@@ -27,7 +27,7 @@ int sluice__uring_open_event(struct sluice__uring *uring)
 	uring->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (uring->event_fd < 0)
 		return -errno;
-	error = io_uring_register_eventfd(&uring->ring, uring->event_fd);
+	error = sluice__uring_register(uring, IORING_REGISTER_EVENTFD, &uring->event_fd, 1);
 	if (error)
 		close(uring->event_fd);
 	else

@@ -118,16 +118,27 @@ static uint32_t features_lack(const struct io_uring *ring)
 	return lacks;
 }
 
+int sluice__uring_register(const struct sluice__uring *uring, unsigned int operation,
+			   const void *argument, unsigned int count)
+{
+	long result;
+
+	/* 5.10 waits for requests in flight, and a signal or task work interrupts it. */
+	do
+		result = syscall(__NR_io_uring_register, uring->ring.ring_fd, operation, argument,
+				 count);
+	while (result < 0 && errno == EINTR);
+	return result < 0 ? -errno : (int)result;
+}
+
 /* A filter may let the ring be made and still forbid what it needs later: any question will do. */
 static int can_register(struct sluice__uring *uring)
 {
 	struct io_uring_probe probe;
-	int error = 0;
+	int error;
 
 	memset(&probe, 0, sizeof probe);
-	if (syscall(__NR_io_uring_register, uring->ring.ring_fd, IORING_REGISTER_PROBE, &probe, 0) <
-	    0)
-		error = -errno;
+	error = sluice__uring_register(uring, IORING_REGISTER_PROBE, &probe, 0);
 	if (error) {
 		io_uring_queue_exit(&uring->ring);
 		sluice__ring_closed();
@@ -249,16 +260,16 @@ int sluice__uring_enable(struct sluice_engine *engine)
 {
 	struct sluice__uring *uring = engine->uring;
 	unsigned int workers[2] = {engine->options.worker_threads, engine->options.worker_threads};
+	int error = sluice__uring_register(uring, SLUICE__REGISTER_ENABLE_RINGS, NULL, 0);
 
-	if (syscall(__NR_io_uring_register, uring->ring.ring_fd, SLUICE__REGISTER_ENABLE_RINGS,
-		    NULL, 0) < 0)
-		return -errno;
+	if (error)
+		return error;
 	if (!(engine->options.disable & SLUICE_CAPABILITY_REGISTERED_RING) &&
 	    io_uring_register_ring_fd(&uring->ring) == 1)
 		uring->enter_flags = IORING_ENTER_REGISTERED_RING;
 	else
 		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_REGISTERED_RING;
-	io_uring_register_iowq_max_workers(&uring->ring, workers);
+	sluice__uring_register(uring, IORING_REGISTER_IOWQ_MAX_WORKERS, workers, 2);
 	uring->enabled = true;
 	return 0;
 }

@@ -43,6 +43,10 @@ struct sluice__uring {
 	struct sluice__uring_thread *thread; /* NULL: submissions are taken when they are made */
 };
 
+/* A registration: what it returns, or -errno. */
+int sluice__uring_register(const struct sluice__uring *uring, unsigned int operation,
+			   const void *argument, unsigned int count);
+
 /* uring-setup.c: as much of what the options allow as the kernel agrees to. 0 or -errno. */
 int sluice__uring_setup(struct sluice_engine *engine, struct sluice__uring *uring);
 int sluice__uring_enable(struct sluice_engine *engine);

@@ -2,6 +2,7 @@
 #include "capability.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include <sluice/engine.h>
 #include <sluice/probe.h>
@@ -83,6 +84,30 @@ uint32_t sluice__capabilities_usable(uint32_t bits)
 	for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
 		if (!(bits & needs[i].needed))
 			bits &= ~needs[i].by;
+	}
+	return bits;
+}
+
+static uint32_t named(const char *name, size_t length)
+{
+	for (size_t i = 0; i < COUNT; i++) {
+		if (strlen(capabilities[i].name) == length &&
+		    strncmp(capabilities[i].name, name, length) == 0)
+			return capabilities[i].bit;
+	}
+	return 0;
+}
+
+uint32_t sluice__capabilities_named(const char *list)
+{
+	uint32_t bits = 0;
+
+	while (list && *list) {
+		size_t length = strcspn(list, ",");
+
+		bits |= named(list, length);
+		list += length;
+		list += *list == ',';
 	}
 	return bits;
 }

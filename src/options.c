@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "capability.h"
 #include "engine.h"
 
 #define TRACE_EVENTS 16384 /* 1 MiB */
@@ -153,27 +154,6 @@ static int backend_of_environment(struct sluice_options *own)
 	return 0;
 }
 
-/* SLUICE_DISABLE=name,name. A name that is not known takes nothing away. */
-static uint32_t disabled_by_environment(void)
-{
-	const char *list = getenv("SLUICE_DISABLE");
-	uint32_t disabled = 0;
-
-	while (list && *list) {
-		size_t length = strcspn(list, ",");
-
-		for (uint32_t bit = 1; bit && sluice_capability_name(bit); bit <<= 1) {
-			const char *name = sluice_capability_name(bit);
-
-			if (strlen(name) == length && strncmp(name, list, length) == 0)
-				disabled |= bit;
-		}
-		list += length;
-		list += *list == ',';
-	}
-	return disabled;
-}
-
 /* A program that runs with other rights than its user's does not write where he says. */
 static void trace_of_environment(struct sluice_options *own)
 {
@@ -185,7 +165,7 @@ static void trace_of_environment(struct sluice_options *own)
 
 static int ask_environment(struct sluice_options *own)
 {
-	own->disable |= disabled_by_environment();
+	own->disable |= sluice__capabilities_named(getenv("SLUICE_DISABLE"));
 	trace_of_environment(own);
 	return backend_of_environment(own);
 }

@@ -53,15 +53,17 @@ static int lasting(int result)
 	}
 }
 
+/* Before 5.18 the kernel stops behind an entry that it refuses. */
 int sluice__uring_submit(struct sluice_engine *engine)
 {
 	struct sluice__uring *uring = engine->uring;
-	unsigned int given = publish(&uring->ring);
+	unsigned int given;
+	int taken = 1;
 
-	if (!given)
-		return 0;
-	return lasting(call(engine, given, 0,
-			    sluice__uring_has_news(uring) ? IORING_ENTER_GETEVENTS : 0, NULL));
+	while (taken > 0 && (given = publish(&uring->ring)) > 0)
+		taken = call(engine, given, 0,
+			     sluice__uring_has_news(uring) ? IORING_ENTER_GETEVENTS : 0, NULL);
+	return lasting(taken);
 }
 
 /*
@@ -71,12 +73,8 @@ int sluice__uring_submit(struct sluice_engine *engine)
 static bool limit(struct sluice_engine *engine, const struct __kernel_timespec *time)
 {
 	struct sluice__uring *uring = engine->uring;
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+	struct io_uring_sqe *sqe = sluice__uring_entry(engine);
 
-	if (!sqe) {
-		sluice__uring_submit(engine);
-		sqe = io_uring_get_sqe(&uring->ring);
-	}
 	if (!sqe)
 		return false;
 	uring->wait = *time;

@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "engine.h"
+#include "backend.h"
 #include "uring.h"
 
 void sluice__uring_chain(struct sluice__uring *uring, struct io_uring_sqe *sqe,

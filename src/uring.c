@@ -18,9 +18,12 @@
 #include "engine.h"
 #include "workers.h"
 
+#define TRIAL_NS 10000000
+#define TRIAL_LOOKS 10
+
 #define FETCH_STEP (128u << 10) /* a read at the end of each brings it in */
 
-static struct io_uring_sqe *entry(struct sluice_engine *engine)
+struct io_uring_sqe *sluice__uring_entry(struct sluice_engine *engine)
 {
 	struct sluice__uring *uring = engine->uring;
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
@@ -80,34 +83,26 @@ static void prepare_receive(struct sluice__uring *uring, struct io_uring_sqe *sq
 }
 
 static void prepare_accept(struct sluice_engine *engine, struct io_uring_sqe *sqe,
-			   const struct sluice__request *request)
+			   struct sluice__request *request)
 {
-	int flags = SOCK_CLOEXEC | SOCK_NONBLOCK;
-
-	if (request->kind == SLUICE__REQUEST_ACCEPT_MULTI &&
-	    (engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_ACCEPT))
-		io_uring_prep_multishot_accept(sqe, request->fd, NULL, NULL, flags);
+	request->slot = sluice__uring_form(engine, request);
+	if (request->slot == SLUICE__FORM_PLAIN)
+		io_uring_prep_accept(sqe, request->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	else
-		io_uring_prep_accept(sqe, request->fd, NULL, NULL, flags);
+		sluice__uring_prepare_form(engine->uring, sqe, request->slot, request->fd, 0);
 }
 
-/* Without multishot or a buffer ring: wait here, receive when it is readable. */
+/* Without buffers that the kernel picks: wait here, receive when it is readable. */
 static void prepare_receive_multi(struct sluice_engine *engine, struct io_uring_sqe *sqe,
-				  const struct sluice__request *request)
+				  struct sluice__request *request)
 {
-	if (!(engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_RECEIVE)) {
+	request->slot = sluice__uring_form(engine, request);
+	if (request->slot == SLUICE__FORM_PLAIN) {
 		io_uring_prep_poll_add(sqe, request->fd, POLLIN);
 		return;
 	}
-	if (request->length > engine->options.receive_buffer_bytes &&
-	    (engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_LIMIT)) {
-		io_uring_prep_recv_multishot(sqe, request->fd, NULL, 0, 0);
-		sluice__sqe_limit_receive(sqe, sluice__length(request->length));
-	} else {
-		io_uring_prep_recv(sqe, request->fd, NULL, 0, 0);
-	}
-	sqe->flags |= IOSQE_BUFFER_SELECT;
-	sqe->buf_group = SLUICE__BUFFER_GROUP;
+	engine->uring->selecting++;
+	sluice__uring_prepare_form(engine->uring, sqe, request->slot, request->fd, request->length);
 }
 
 /*
@@ -120,7 +115,7 @@ static int start_fetch(struct sluice_engine *engine, struct sluice__request *req
 	static char nothing;
 	uint64_t end = request->offset + request->length;
 	uint64_t at = request->offset;
-	struct io_uring_sqe *sqe = entry(engine);
+	struct io_uring_sqe *sqe = sluice__uring_entry(engine);
 
 	if (!sqe)
 		return -EAGAIN;
@@ -153,7 +148,7 @@ static int start(struct sluice_engine *engine, struct sluice__request *request)
 			       : sluice__workers_start(engine, &uring->workers, request);
 	if (uring->thread)
 		sluice__uring_thread_keep(engine, request);
-	sqe = entry(engine);
+	sqe = sluice__uring_entry(engine);
 	if (!sqe)
 		return -EAGAIN;
 	switch (request->kind) {
@@ -191,7 +186,7 @@ static void cancel(struct sluice_engine *engine, struct sluice__request *request
 
 	if (request->kind == SLUICE__REQUEST_MESSAGES)
 		return; /* they wait for nothing */
-	sqe = entry(engine);
+	sqe = sluice__uring_entry(engine);
 	if (!sqe)
 		return;
 	io_uring_prep_cancel(sqe, request, 0);
@@ -221,14 +216,20 @@ static void submit(struct sluice_engine *engine)
 		sluice__uring_submit(engine);
 }
 
+static void prepare_wake_many(struct sluice_engine *engine, struct io_uring_sqe *sqe)
+{
+	io_uring_prep_poll_multishot(sqe, engine->uring->wake_fd, POLLIN);
+	sluice__uring_refuse(engine->uring, sqe, SLUICE_CAPABILITY_MULTISHOT_POLL);
+}
+
 static void arm_wake(struct sluice_engine *engine)
 {
-	struct io_uring_sqe *sqe = entry(engine);
+	struct io_uring_sqe *sqe = sluice__uring_entry(engine);
 
 	if (!sqe)
 		return;
 	if (engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_POLL)
-		io_uring_prep_poll_multishot(sqe, engine->uring->wake_fd, POLLIN);
+		prepare_wake_many(engine, sqe);
 	else
 		io_uring_prep_poll_add(sqe, engine->uring->wake_fd, POLLIN);
 	io_uring_sqe_set_data64(sqe, SLUICE__OURS_WAKE);
@@ -263,25 +264,6 @@ static void wake(struct sluice_engine *engine)
 
 /* ---- completions ---- */
 
-/* Older kernels know the operation but not its multishot form: this one is polled for from now on. */
-static bool lost_multishot(struct sluice_engine *engine, const struct sluice__request *request,
-			   int32_t result)
-{
-	uint32_t bit = SLUICE_CAPABILITY_MULTISHOT_LIMIT;
-
-	if (request->kind == SLUICE__REQUEST_ACCEPT_MULTI)
-		bit = SLUICE_CAPABILITY_MULTISHOT_ACCEPT;
-	else if (!(engine->capabilities & bit))
-		bit = SLUICE_CAPABILITY_MULTISHOT_RECEIVE;
-
-	if (result != -EINVAL || !(engine->capabilities & bit) ||
-	    (request->kind != SLUICE__REQUEST_ACCEPT_MULTI &&
-	     request->kind != SLUICE__REQUEST_RECEIVE_MULTI))
-		return false;
-	engine->capabilities &= ~bit;
-	return true;
-}
-
 /* The poll in place of a multishot receive says that there is something. */
 static void receive_polled(struct sluice_engine *engine, struct sluice__completion *completion)
 {
@@ -291,7 +273,8 @@ static void receive_polled(struct sluice_engine *engine, struct sluice__completi
 	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
 
 	if (id < 0) {
-		completion->result = id;
+		/* The kernel is about to give its buffers back: that needs no other's return. */
+		completion->result = engine->uring->leaving_buffers ? -EAGAIN : id;
 		return;
 	}
 	segment.iov_base = sluice__buffer_data(engine, (uint16_t)id);
@@ -313,6 +296,38 @@ static bool translate_part(struct sluice__completion *completion, int32_t result
 	return --request->pending == 0;
 }
 
+/* Nothing for the engine. */
+static void translate_own(struct sluice_engine *engine, const struct io_uring_cqe *cqe)
+{
+	if (cqe->user_data == SLUICE__OURS_WAKE)
+		wake_polled(engine, cqe);
+	else if (cqe->user_data == SLUICE__OURS_TIMEOUT)
+		engine->uring->timeout_armed = false;
+	else if (cqe->user_data >= SLUICE__OURS_FORM)
+		sluice__uring_form_tried(engine, cqe);
+}
+
+static void translate_receive_multi(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
+				    struct sluice__completion *completion)
+{
+	struct sluice__uring *uring = engine->uring;
+	struct sluice__request *request = completion->request;
+
+	if (request->slot == SLUICE__FORM_PLAIN) {
+		if (cqe->res > 0)
+			receive_polled(engine, completion);
+		return;
+	}
+	if (!completion->more)
+		uring->selecting--;
+	if (cqe->flags & IORING_CQE_F_BUFFER) {
+		completion->buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+		uring->in_ring[completion->buffer] = false;
+	}
+	if (cqe->res == -EINVAL && sluice__uring_form_lost(engine, request))
+		completion->result = -EAGAIN;
+}
+
 /* False: nothing for the engine in it. */
 static bool translate(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
 		      struct sluice__completion *completion)
@@ -320,11 +335,8 @@ static bool translate(struct sluice_engine *engine, const struct io_uring_cqe *c
 	struct sluice__request *request =
 		(struct sluice__request *)(uintptr_t)(cqe->user_data & ~SLUICE__PART);
 
-	if (cqe->user_data <= SLUICE__OURS_TIMEOUT) {
-		if (cqe->user_data == SLUICE__OURS_WAKE)
-			wake_polled(engine, cqe);
-		if (cqe->user_data == SLUICE__OURS_TIMEOUT)
-			engine->uring->timeout_armed = false;
+	if (cqe->user_data <= SLUICE__OURS_LAST) {
+		translate_own(engine, cqe);
 		return false;
 	}
 	completion->request = request;
@@ -335,17 +347,24 @@ static bool translate(struct sluice_engine *engine, const struct io_uring_cqe *c
 	completion->buffer = 0;
 	if (likely(request->kind == SLUICE__REQUEST_SEND))
 		return true;
-	if (request->kind == SLUICE__REQUEST_SEND_ZEROCOPY)
+	switch (request->kind) {
+	case SLUICE__REQUEST_SEND_ZEROCOPY:
 		sluice__uring_translate_zerocopy(cqe, completion);
-	if (cqe->flags & IORING_CQE_F_BUFFER)
-		completion->buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
-	if (request->kind == SLUICE__REQUEST_WRITABLE || request->kind == SLUICE__REQUEST_READABLE)
+		break;
+	case SLUICE__REQUEST_WRITABLE:
+	case SLUICE__REQUEST_READABLE:
 		completion->result = cqe->res < 0 ? cqe->res : 0;
-	else if (lost_multishot(engine, request, cqe->res))
-		completion->result = -EAGAIN;
-	else if (request->kind == SLUICE__REQUEST_RECEIVE_MULTI && cqe->res > 0 &&
-		 !(cqe->flags & IORING_CQE_F_BUFFER))
-		receive_polled(engine, completion);
+		break;
+	case SLUICE__REQUEST_RECEIVE_MULTI:
+		translate_receive_multi(engine, cqe, completion);
+		break;
+	case SLUICE__REQUEST_ACCEPT_MULTI:
+		if (cqe->res == -EINVAL && sluice__uring_form_lost(engine, request))
+			completion->result = -EAGAIN;
+		break;
+	default:
+		break;
+	}
 	return true;
 }
 
@@ -366,6 +385,8 @@ static uint32_t reap(struct sluice_engine *engine, struct sluice__completion *co
 			count++;
 	}
 	io_uring_cq_advance(ring, seen);
+	if (unlikely(engine->uring->leaving_buffers))
+		sluice__uring_buffers_left(engine);
 	if (engine->uring->workers && count < max)
 		count += sluice__workers_reap(engine->uring->workers, completions + count,
 					      max - count);
@@ -409,13 +430,13 @@ static void arm_timeout(struct sluice_engine *engine, uint64_t at_ns)
 	if (uring->timeout_armed) {
 		if (uring->timeout_at == at_ns)
 			return;
-		sqe = entry(engine);
+		sqe = sluice__uring_entry(engine);
 		if (!sqe)
 			return;
 		io_uring_prep_timeout_remove(sqe, SLUICE__OURS_TIMEOUT, 0);
 		io_uring_sqe_set_data64(sqe, SLUICE__OURS_IGNORED);
 	}
-	sqe = entry(engine);
+	sqe = sluice__uring_entry(engine);
 	if (!sqe)
 		return;
 	uring->timeout.tv_sec = (int64_t)(at_ns / 1000000000);
@@ -464,13 +485,30 @@ static int open_ring(struct sluice_engine *engine)
 	return error;
 }
 
+/* An entry of each form is given to the kernel and answered. */
+static void try_forms(struct sluice_engine *engine)
+{
+	sluice__uring_try_forms(engine);
+	submit(engine);
+	sluice__uring_look_at_trials(engine);
+	/* A submission thread takes a moment. What it answers later is heeded then. */
+	for (int i = 0; engine->uring->trials && engine->uring->thread && i < TRIAL_LOOKS; i++) {
+		sluice__uring_wait(engine, TRIAL_NS);
+		sluice__uring_look_at_trials(engine);
+	}
+	sluice__uring_pretend(engine, "SLUICE_TEST_REFUSE_LATE");
+}
+
 static int enable(struct sluice_engine *engine)
 {
 	int error = sluice__uring_enable(engine);
 
-	if (!error)
-		arm_wake(engine);
-	return error;
+	if (error)
+		return error;
+	sluice__uring_pretend(engine, "SLUICE_TEST_REFUSE");
+	arm_wake(engine);
+	try_forms(engine);
+	return 0;
 }
 
 static void close_ring(struct sluice_engine *engine)
@@ -486,6 +524,7 @@ static void close_ring(struct sluice_engine *engine)
 	sluice__uring_buffers_close(uring);
 	close(uring->wake_fd);
 	close(uring->event_fd);
+	free(uring->in_ring);
 	free(uring->messages);
 	free(uring->thread);
 	free(uring);

@@ -9,6 +9,7 @@
 
 struct sluice_engine;
 struct sluice__messages;
+struct sluice__completion;
 struct sluice__request;
 struct sluice__workers;
 
@@ -35,6 +36,12 @@ struct sluice__uring {
 	int event_fd;  /* registered: the ring signals completions by it while it is not quiet */
 	int notify_fd; /* the same, once a foreign loop has asked for it; -1 before */
 	bool enabled;
+	uint32_t refused;     /* capabilities whose entries are made invalid, for tests */
+	uint32_t spared;      /* but so many of these are left valid */
+	uint32_t trials;      /* forms of entries whose trial has not been answered, as bits */
+	uint32_t selecting;   /* receives that may have picked a buffer */
+	uint8_t *in_ring;     /* for each buffer: whether the kernel may pick it */
+	bool leaving_buffers; /* the kernel is to pick no more */
 	struct sluice__workers *workers; /* where the ring does not fetch */
 	bool timeout_armed;              /* for the foreign loop */
 	uint64_t timeout_at;
@@ -56,6 +63,8 @@ int sluice__uring_enable(struct sluice_engine *engine);
 #define SLUICE__OURS_WAKE ((uint64_t)8)
 #define SLUICE__OURS_IGNORED ((uint64_t)16)
 #define SLUICE__OURS_TIMEOUT ((uint64_t)24)
+#define SLUICE__OURS_FORM ((uint64_t)32) /* and the form that is tried */
+#define SLUICE__OURS_LAST ((uint64_t)63)
 
 /* uring-enter.c: io_uring_enter(2), and nothing else makes that call but for a submission thread. */
 /* Submits, without waiting; 0 or -errno. */
@@ -71,12 +80,43 @@ static inline bool sluice__uring_has_news(const struct sluice__uring *uring)
 	       (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN);
 }
 
+/* uring.c: an entry to prepare; NULL if there is none even after a submission. */
+struct io_uring_sqe *sluice__uring_entry(struct sluice_engine *engine);
+
 /* The message of an entry, empty. */
 struct msghdr *sluice__uring_message(struct sluice__uring *uring, const struct io_uring_sqe *sqe);
 
+/* uring-forms.c: forms of entries that not every kernel takes; in a request's slot */
+enum {
+	SLUICE__FORM_PLAIN,
+	SLUICE__FORM_ACCEPT_MANY,     /* multishot */
+	SLUICE__FORM_RECEIVE_LIMITED, /* multishot, up to so many bytes, into buffers that it picks */
+	SLUICE__FORM_RECEIVE_PICKING, /* once, into a buffer that it picks */
+	SLUICE__FORMS
+};
+
+/* The form of this request's entry. */
+uint8_t sluice__uring_form(const struct sluice_engine *engine,
+			   const struct sluice__request *request);
+void sluice__uring_prepare_form(struct sluice__uring *uring, struct io_uring_sqe *sqe, uint8_t form,
+				int fd, uint64_t length);
+/*
+ * For tests: from now on entries that use a capability that this variable names are made invalid, so
+ * that the kernel refuses them; the first SLUICE_TEST_REFUSE_AFTER are left as they are.
+ */
+void sluice__uring_pretend(struct sluice_engine *engine, const char *variable);
+/* Makes the entry invalid if a test asked for it. */
+void sluice__uring_refuse(struct sluice__uring *uring, struct io_uring_sqe *sqe,
+			  uint32_t capability);
+/* Prepares an entry of each form that is allowed; each is answered with OURS_FORM. */
+void sluice__uring_try_forms(struct sluice_engine *engine);
+/* Heeds the answers that are there. */
+void sluice__uring_look_at_trials(struct sluice_engine *engine);
+void sluice__uring_form_tried(struct sluice_engine *engine, const struct io_uring_cqe *cqe);
+/* True: -EINVAL meant the form of this request's entry, which is used no more. */
+bool sluice__uring_form_lost(struct sluice_engine *engine, const struct sluice__request *request);
+
 /* uring-zerocopy.c */
-struct sluice__request;
-struct sluice__completion;
 /* What of the capabilities the kernel lacks, as far as it can be asked. */
 uint32_t sluice__uring_zerocopy_lacks(struct sluice__uring *uring);
 void sluice__uring_prepare_zerocopy(struct sluice__uring *uring, struct io_uring_sqe *sqe,
@@ -91,6 +131,9 @@ void sluice__uring_memory_unregister(struct sluice_engine *engine, uint32_t slot
 #define SLUICE__BUFFER_GROUP 0
 int sluice__uring_buffers_open(struct sluice_engine *engine);
 void sluice__uring_buffer_return(struct sluice_engine *engine, uint16_t id);
+/* The kernel picks no more: what it has comes back when no receive can have picked any of it. */
+void sluice__uring_buffers_leave(struct sluice_engine *engine);
+void sluice__uring_buffers_left(struct sluice_engine *engine);
 void sluice__uring_buffers_close(struct sluice__uring *uring);
 
 /* uring-thread.c: what differs where a thread of the kernel's takes the submissions */

@@ -166,6 +166,7 @@ Test(s03, s03_receive_start_again_in_the_terminal_call)
 	flow.consumer.then = start_in_terminal_call;
 	write_pattern(flow.pair.peer, 50000, 0);
 	cr_assert_eq(stop_consuming(&flow.consumer), 0);
+	run_until(&flow.fixture, !flow.consumer.then);
 	run_until(&flow.fixture, flow.consumer.bytes == 50000);
 	cr_assert_eq(flow.consumer.terminals, 0);
 	cr_assert_eq(stop_consuming(&flow.consumer), 0);

@@ -207,9 +207,19 @@ static bool end_all_sockets(struct sluice_engine *engine)
 	return left;
 }
 
+/* No further wait will do better. */
+static bool is_refused(int error)
+{
+	return error < 0 && error != -EINTR;
+}
+
+/* Turns that the end makes in vain when the kernel refuses to wait. */
+#define REFUSED_MAX 100
+
 /* Every record's handler still runs, and every terminal call. New starts are refused. */
 void sluice__engine_end(struct sluice_engine *engine)
 {
+	int refused = 0;
 	bool left;
 
 	__atomic_fetch_or(&engine->dead, SLUICE__DEAD_ENDING, __ATOMIC_SEQ_CST);
@@ -218,9 +228,11 @@ void sluice__engine_end(struct sluice_engine *engine)
 		sluice__mailbox_take(engine);
 		left = end_all_sockets(engine);
 		engine->busy--;
-		sluice__turn(engine, left || engine->flying ? sluice__now() + 1000000 : 0);
+		refused += is_refused(
+			sluice__turn(engine, left || engine->flying ? sluice__now() + 1000000 : 0));
 		sluice__deliver(engine);
-	} while (left || engine->flying || sluice__deliverable_records(engine));
+	} while ((left || engine->flying || sluice__deliverable_records(engine)) &&
+		 refused < REFUSED_MAX);
 	/* A start that raced the end is refused from here on, or is ended here. */
 	sluice__mailbox_close(engine);
 	sluice__deliver(engine);

@@ -140,3 +140,55 @@ int sluice__uring_enter(struct sluice_engine *engine, int64_t wait_ns)
 		return 0;
 	return lasting(call(engine, given, 0, IORING_ENTER_GETEVENTS, NULL));
 }
+
+/* ---- what remains when the kernel refuses to be entered ---- */
+
+/*
+ * As a seccomp filter does that is installed after the ring was made: the ring answers nothing any
+ * more, so requests end when they are cancelled, without it. Closing the ring takes them away from
+ * the kernel.
+ */
+void sluice__uring_abandon(struct sluice__uring *uring, struct sluice__request *request)
+{
+	request->next = uring->abandoned;
+	uring->abandoned = request;
+}
+
+static void abandon_cancelled(struct sluice__uring *uring, struct sluice__request *request)
+{
+	if (request && request->armed && request->cancelling)
+		sluice__uring_abandon(uring, request);
+}
+
+/* What was cancelled before waits for an answer that does not come. */
+void sluice__uring_fail(struct sluice_engine *engine)
+{
+	struct sluice__uring *uring = engine->uring;
+
+	if (uring->failed)
+		return;
+	uring->failed = true;
+	sluice__reap(engine);
+	pthread_mutex_lock(&engine->lock);
+	for (struct sluice_socket *socket = engine->sockets; socket; socket = socket->next) {
+		abandon_cancelled(uring, &socket->in);
+		abandon_cancelled(uring, &socket->out);
+		abandon_cancelled(uring, sluice__hold_request(socket));
+	}
+	pthread_mutex_unlock(&engine->lock);
+}
+
+uint32_t sluice__uring_reap_abandoned(struct sluice__uring *uring,
+				      struct sluice__completion *completions, uint32_t max)
+{
+	uint32_t count = 0;
+
+	while (uring->abandoned && count < max) {
+		struct sluice__request *request = uring->abandoned;
+
+		uring->abandoned = request->next;
+		completions[count++] =
+			(struct sluice__completion){.request = request, .result = -ECANCELED};
+	}
+	return count;
+}

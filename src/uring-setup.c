@@ -4,6 +4,7 @@
  * left out, flag by flag, and what it cannot afford is made smaller.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -132,13 +133,28 @@ int sluice__uring_register(const struct sluice__uring *uring, unsigned int opera
 }
 
 /* A filter may let the ring be made and still forbid what it needs later: any question will do. */
-static int can_register(struct sluice__uring *uring)
+static int can_register(const struct sluice__uring *uring)
 {
 	struct io_uring_probe probe;
-	int error;
 
 	memset(&probe, 0, sizeof probe);
-	error = sluice__uring_register(uring, IORING_REGISTER_PROBE, &probe, 0);
+	return sluice__uring_register(uring, IORING_REGISTER_PROBE, &probe, 0);
+}
+
+/* A ring that is not enabled yet answers -EBADFD to a call that no filter refuses. */
+static int can_enter(const struct sluice__uring *uring)
+{
+	int answer = io_uring_enter2(uring->ring.ring_fd, 0, 0, 0, NULL, _NSIG / 8);
+
+	return answer < 0 && answer != -EBADFD ? answer : 0;
+}
+
+static int can_use(struct sluice__uring *uring)
+{
+	int error = can_register(uring);
+
+	if (!error)
+		error = can_enter(uring);
 	if (error) {
 		io_uring_queue_exit(&uring->ring);
 		sluice__ring_closed();
@@ -199,7 +215,7 @@ static int make_ring(struct sluice_engine *engine, struct sluice__uring *uring)
 		error = agree(options, uring, &allowed);
 	}
 	if (!error)
-		error = can_register(uring);
+		error = can_use(uring);
 	if (error)
 		return error;
 	engine->options.ring_entries = uring->ring.sq.ring_entries;

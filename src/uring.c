@@ -184,6 +184,10 @@ static void cancel(struct sluice_engine *engine, struct sluice__request *request
 {
 	struct io_uring_sqe *sqe;
 
+	if (unlikely(engine->uring->failed)) {
+		sluice__uring_abandon(engine->uring, request);
+		return;
+	}
 	if (request->kind == SLUICE__REQUEST_MESSAGES)
 		return; /* they wait for nothing */
 	sqe = sluice__uring_entry(engine);
@@ -203,9 +207,12 @@ static void forget(struct sluice_engine *engine, struct sluice_socket *socket)
 
 static int enter(struct sluice_engine *engine, int64_t wait_ns)
 {
-	if (engine->uring->thread)
-		return sluice__uring_thread_enter(engine, wait_ns);
-	return sluice__uring_enter(engine, wait_ns);
+	int error = engine->uring->thread ? sluice__uring_thread_enter(engine, wait_ns)
+					  : sluice__uring_enter(engine, wait_ns);
+
+	if (unlikely(error && error != -EINTR))
+		sluice__uring_fail(engine);
+	return error;
 }
 
 static void submit(struct sluice_engine *engine)
@@ -376,6 +383,8 @@ static uint32_t reap(struct sluice_engine *engine, struct sluice__completion *co
 	unsigned int head, seen = 0;
 	uint32_t count = 0;
 
+	if (unlikely(engine->uring->deaf))
+		return sluice__uring_reap_abandoned(engine->uring, completions, max);
 	io_uring_for_each_cqe(ring, head, cqe)
 	{
 		if (count == max)
@@ -390,6 +399,7 @@ static uint32_t reap(struct sluice_engine *engine, struct sluice__completion *co
 	if (engine->uring->workers && count < max)
 		count += sluice__workers_reap(engine->uring->workers, completions + count,
 					      max - count);
+	engine->uring->deaf = engine->uring->failed && count < max;
 	return count;
 }
 

@@ -36,6 +36,9 @@ struct sluice__uring {
 	int event_fd;  /* registered: the ring signals completions by it while it is not quiet */
 	int notify_fd; /* the same, once a foreign loop has asked for it; -1 before */
 	bool enabled;
+	bool failed;                       /* the kernel refuses to be entered, for good */
+	bool deaf;                         /* and its completions are heeded no more */
+	struct sluice__request *abandoned; /* cancelled since: answered without the kernel */
 	uint32_t refused;     /* capabilities whose entries are made invalid, for tests */
 	uint32_t spared;      /* but so many of these are left valid */
 	uint32_t trials;      /* forms of entries whose trial has not been answered, as bits */
@@ -79,6 +82,12 @@ static inline bool sluice__uring_has_news(const struct sluice__uring *uring)
 	return __atomic_load_n(uring->ring.sq.kflags, __ATOMIC_RELAXED) &
 	       (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN);
 }
+
+/* uring-enter.c: what remains when the kernel refuses to be entered */
+void sluice__uring_fail(struct sluice_engine *engine);
+void sluice__uring_abandon(struct sluice__uring *uring, struct sluice__request *request);
+uint32_t sluice__uring_reap_abandoned(struct sluice__uring *uring,
+				      struct sluice__completion *completions, uint32_t max);
 
 /* uring.c: an entry to prepare; NULL if there is none even after a submission. */
 struct io_uring_sqe *sluice__uring_entry(struct sluice_engine *engine);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -45,7 +46,7 @@ static char state_of(pid_t thread)
 	const char *end;
 	FILE *file;
 
-	snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)thread);
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)thread);
 	file = fopen(path, "r");
 	if (!file)
 		return state;
@@ -177,6 +178,52 @@ Test(e10, e10_a_signal_ends_the_wait_for_a_timer)
 	cr_assert_eq(run_interrupted(fixture.engine, -1), -EINTR);
 	cr_assert_eq(expirations, 0);
 	cr_assert_eq(sluice_timer_stop(fixture.engine, &timer), 0);
+	fixture_end(&fixture);
+}
+
+/* ---- a process that is stopped and continued ---- */
+
+/* That interrupts system calls even if every signal is blocked. */
+static void stop_and_continue(pid_t process)
+{
+	int64_t deadline = now_ns() + GUARD_NS;
+
+	kill(process, SIGSTOP);
+	while (state_of(process) != 'T' && now_ns() < deadline)
+		rest();
+	kill(process, SIGCONT);
+}
+
+Test(e10, e10_an_engines_own_thread_goes_on_when_the_process_was_stopped)
+{
+	struct fixture fixture;
+	struct operation receive;
+	struct pair pair;
+	int64_t deadline;
+	pid_t child;
+	char byte;
+
+	fixture_begin(&fixture);
+	unix_pair(&fixture, &pair, SOCK_STREAM);
+	operation_init(&receive, &fixture);
+	receive.args.completed = NULL;
+	cr_assert_eq(sluice_args_set_receive_buffer(&receive.args, &byte, 1, 0, 1), 0);
+	cr_assert_eq(sluice_engine_start(fixture.engine), 0);
+	cr_assert_eq(sluice_receive_async(pair.socket, &receive.args), 1);
+	child = fork();
+	if (child == 0) {
+		stop_and_continue(getppid());
+		_exit(0);
+	}
+	cr_assert_gt(child, 0);
+	cr_assert_eq(waitpid(child, NULL, 0), child);
+	write_pattern(pair.peer, 1, 0);
+	deadline = now_ns() + GUARD_NS;
+	while (sluice_args_in_progress(&receive.args) && now_ns() < deadline)
+		rest();
+	assert_ended(&receive, SLUICE_ERROR_SUCCESS, 1);
+	cr_assert_eq(sluice_engine_stop(fixture.engine), 0);
+	pair_close(&pair);
 	fixture_end(&fixture);
 }
 

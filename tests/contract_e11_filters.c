@@ -74,6 +74,7 @@ Test(e11, e11_an_epoll_pwait2_that_is_refused_later_is_replaced_by_epoll_wait)
 
 static void refuse_to_wait(void)
 {
+	refuse_call(SYS_io_uring_enter, EPERM);
 	refuse_call(SYS_epoll_pwait2, EPERM);
 	refuse_call(SYS_epoll_wait, EPERM);
 	refuse_call(SYS_epoll_pwait, EPERM);
@@ -83,11 +84,49 @@ Test(e11, e11_create_fails_if_no_wait_is_possible)
 {
 	struct sluice_engine *engine;
 
-	if (!on_epoll())
-		cr_skip("the ring does not wait with epoll");
 	refuse_to_wait();
 	cr_assert_eq(sluice_engine_create(&engine, NULL), -EPERM);
 	cr_assert_null(engine);
+}
+
+/* A filter that lets a ring be made, but not entered. */
+Test(e11, e11_create_takes_epoll_if_the_ring_cannot_be_entered)
+{
+	struct sluice_engine *engine;
+
+	refuse_call(SYS_io_uring_enter, EPERM);
+	unsetenv("SLUICE_BACKEND");
+	cr_assert_eq(sluice_engine_create(&engine, NULL), 0);
+	cr_assert_str_eq(sluice_engine_backend(engine), "epoll");
+	cr_assert_neq(sluice_engine_backend_reason(engine)[0], '\0', "it does not say why");
+	cr_assert_eq(sluice_engine_destroy(engine), 0);
+}
+
+/* What was cancelled before the refusal ends as well. */
+Test(e11, e11_an_engine_that_cannot_wait_is_destroyed_and_ends_what_is_pending)
+{
+	struct operation receive, other;
+	struct fixture fixture;
+	struct pair pair, closed;
+	char bytes[2];
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	tcp_pair(&fixture, &closed, 0);
+	operation_init(&receive, &fixture);
+	operation_init(&other, &fixture);
+	cr_assert_eq(start_receive(pair.socket, &receive, &bytes[0], 1), 1);
+	cr_assert_eq(start_receive(closed.socket, &other, &bytes[1], 1), 1);
+	run_for(&fixture, MILLISECOND);
+	sluice_socket_close(closed.socket);
+	refuse_to_wait();
+	cr_assert_eq(sluice_engine_destroy(fixture.engine), 0);
+	fixture.engine = NULL;
+	assert_ended(&receive, SLUICE_ERROR_OPERATION_ABORTED, 0);
+	assert_ended(&other, SLUICE_ERROR_OPERATION_ABORTED, 0);
+	close(pair.peer);
+	close(closed.peer);
+	fixture_end(&fixture);
 }
 
 /* The answer is the same each time, and what is pending can be closed all the same. */
@@ -98,8 +137,6 @@ Test(e11, e11_a_wait_that_is_refused_later_ends_run_with_its_errno)
 	struct pair pair;
 	char byte;
 
-	if (!on_epoll())
-		cr_skip("the ring does not wait with epoll");
 	fixture_begin(&fixture);
 	tcp_pair(&fixture, &pair, 0);
 	operation_init(&receive, &fixture);
@@ -132,8 +169,6 @@ Test(e11, e11_an_engine_that_cannot_wait_ends_its_thread)
 	struct pair pair;
 	char byte;
 
-	if (!on_epoll())
-		cr_skip("the ring does not wait with epoll");
 	fixture_begin(&fixture);
 	tcp_pair(&fixture, &pair, 0);
 	operation_init(&receive, &fixture);

@@ -4,10 +4,13 @@
  * left out, flag by flag, and what it cannot afford is made smaller.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine.h"
@@ -18,6 +21,10 @@
 #define SMALLEST 8u
 
 #define MILLISECOND INT64_C(1000000)
+
+/* How long to wait for memory: that of a closed ring is charged for a moment more. */
+#define RING_CLOSES_STEP_NS 5000000
+#define RING_CLOSES_STEPS 20
 
 static unsigned int wanted_flags(uint32_t allowed)
 {
@@ -162,22 +169,59 @@ static int can_use(struct sluice__uring *uring)
 	return error;
 }
 
+/* Privileged users are not charged for rings. */
+static bool is_charged(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	memset(data, 0, sizeof data);
+	return syscall(SYS_capget, &header, data) < 0 ||
+	       !(data[0].effective & (1u << CAP_IPC_LOCK));
+}
+
+static uint64_t bytes_of(unsigned int entries)
+{
+	return entries * (sizeof(struct io_uring_sqe) + sizeof(uint32_t) +
+			  COMPLETIONS_PER_ENTRY * sizeof(struct io_uring_cqe));
+}
+
+/* All rings of a user share the limit: one takes no more than a quarter of it. */
+static unsigned int affordable(unsigned int entries)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+		return entries;
+	while (entries > SMALLEST && bytes_of(entries) > limit.rlim_cur / 4)
+		entries /= 2;
+	return entries;
+}
+
 /* As much of ALLOWED as the kernel agrees to; what is left out is taken away from it. */
 static int agree(const struct sluice_options *options, struct sluice__uring *uring,
 		 uint32_t *allowed)
 {
-	unsigned int entries = options->ring_entries;
+	const struct timespec pause = {0, RING_CLOSES_STEP_NS};
+	bool charged = is_charged();
+	unsigned int entries = charged ? affordable(options->ring_entries) : options->ring_entries;
+	int waits = charged ? RING_CLOSES_STEPS : 0;
 	int error;
 
 	for (;;) {
 		error = try_setup(options, uring, entries, *allowed);
 		if (error == -EINVAL && take_away_one(allowed))
 			continue;
-		if (error == -ENOMEM && entries > SMALLEST) {
+		if (error != -ENOMEM)
+			return error;
+		if (waits) {
+			waits--;
+			nanosleep(&pause, NULL);
+		} else if (entries > SMALLEST) {
 			entries /= 2;
-			continue;
+		} else {
+			return error;
 		}
-		return error;
 	}
 }
 

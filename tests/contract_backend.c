@@ -371,6 +371,35 @@ Test(backend, backend_a_ring_takes_fewer_entries_where_memory_is_locked_up)
 	cr_assert_gt(probe.ring_entries, 0);
 }
 
+#define ENGINES 20
+#define AT_ONCE 3
+
+/* A closed ring is charged to the user for a moment more, and one ring leaves memory for others. */
+Test(backend, backend_engines_made_one_after_another_have_a_ring_where_memory_is_locked_up)
+{
+	struct rlimit limits = {.rlim_cur = 65536, .rlim_max = 65536};
+	struct sluice_engine *engines[AT_ONCE];
+
+	if (backend_of_environment() != SLUICE_BACKEND_URING)
+		cr_skip("epoll locks no memory");
+	become_nobody();
+	cr_assert_eq(setrlimit(RLIMIT_MEMLOCK, &limits), 0);
+	unsetenv("SLUICE_BACKEND");
+	for (int i = 0; i < ENGINES; i++) {
+		cr_assert_eq(sluice_engine_create(&engines[0], NULL), 0);
+		cr_assert_str_eq(sluice_engine_backend(engines[0]), "uring", "engine %d: %s", i,
+				 sluice_engine_backend_reason(engines[0]));
+		cr_assert_eq(sluice_engine_destroy(engines[0]), 0);
+	}
+	for (int i = 0; i < AT_ONCE; i++) {
+		cr_assert_eq(sluice_engine_create(&engines[i], NULL), 0);
+		cr_assert_str_eq(sluice_engine_backend(engines[i]), "uring", "beside %d: %s", i,
+				 sluice_engine_backend_reason(engines[i]));
+	}
+	for (int i = 0; i < AT_ONCE; i++)
+		cr_assert_eq(sluice_engine_destroy(engines[i]), 0);
+}
+
 /* ---- the probe ---- */
 
 Test(backend, backend_the_probe_names_every_capability_and_heeds_the_environment)

@@ -7,16 +7,36 @@
 
 #include "engine.h"
 
+void sluice__offer_queue(struct sluice_socket *socket)
+{
+	if (socket->state & SLUICE__FULL)
+		return;
+	sluice__transmit_now(socket);
+	if (socket->engine->sigpipe_masked)
+		sluice__sigpipe_unmask(socket->engine);
+}
+
+/* The queue crosses its high mark. What the kernel takes at once congests nothing. */
+static __attribute__((noinline)) void rise(struct sluice_socket *socket)
+{
+	if (socket->state & SLUICE__ABOVE_HIGH)
+		return;
+	socket->state |= SLUICE__ABOVE_HIGH;
+	sluice__offer_queue(socket);
+	if ((socket->state & SLUICE__ABOVE_HIGH) && socket->marks && socket->marks->congested)
+		sluice__event(socket, SLUICE__EVENT_CONGESTED);
+}
+
 static void push(struct sluice_socket *socket, struct sluice_args *args)
 {
 	sluice__sendq_push(&socket->queue, args);
 	sluice__sendq_count(&socket->queue, socket->queue.bytes + sluice__sendq_memory(args));
-	if (socket->queue.bytes > socket->high_bytes)
-		socket->state |= SLUICE__ABOVE_HIGH;
 	if (args->run.extras & SLUICE__DEADLINE)
 		sluice__deadline_arm(socket, args);
 	if (!(socket->state & (SLUICE__READY | SLUICE__IN_FLIGHT | SLUICE__BLOCKED)))
 		sluice__ready(socket);
+	if (unlikely(socket->queue.bytes > socket->high_bytes))
+		rise(socket);
 }
 
 /* Nothing stands before it: the plain buffer's own way. */

@@ -70,14 +70,21 @@ int sluice__check_connected(struct sluice_socket *socket)
 	return refuse & SLUICE__DATAGRAM ? -EDESTADDRREQ : -ENOTCONN;
 }
 
-int sluice__check_limit(struct sluice_socket *socket, uint64_t bytes)
+static bool is_beyond_limit(const struct sluice_socket *socket, uint64_t bytes)
 {
 	uint64_t queued = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) +
 			  __atomic_load_n(&socket->foreign_bytes, __ATOMIC_RELAXED);
 
-	if (!socket->limit_bytes || queued == 0)
+	return queued && queued + bytes > socket->limit_bytes;
+}
+
+int sluice__check_limit(struct sluice_socket *socket, uint64_t bytes)
+{
+	if (likely(!socket->limit_bytes || !is_beyond_limit(socket, bytes)))
 		return 0;
-	return queued + bytes > socket->limit_bytes ? -ENOBUFS : 0;
+	if (sluice__is_owner(socket->engine))
+		sluice__offer_queue(socket);
+	return is_beyond_limit(socket, bytes) ? -ENOBUFS : 0;
 }
 
 /* ---- accepted ---- */

@@ -109,12 +109,33 @@ static void deliver_closed(struct sluice_socket *socket)
 	free(closed);
 }
 
+static void deliver_drained(struct sluice_socket *socket)
+{
+	const struct sluice__marks *marks = socket->marks;
+
+	if (!marks->drained)
+		return;
+	socket->engine->statistics.handlers++;
+	marks->drained(socket, marks->drained_token);
+}
+
+/* A queue that has fallen to low meanwhile is congested no longer. */
+static void deliver_congested(struct sluice_socket *socket)
+{
+	const struct sluice__marks *marks = socket->marks;
+
+	if (!marks->congested || !(socket->state & SLUICE__ABOVE_HIGH))
+		return;
+	socket->engine->statistics.handlers++;
+	marks->congested(socket, marks->congested_token);
+}
+
 static void deliver_events_of(struct sluice_socket *socket, uint32_t events)
 {
-	if (events & SLUICE__EVENT_DRAINED && socket->drained) {
-		socket->engine->statistics.handlers++;
-		socket->drained(socket, socket->drained_token);
-	}
+	if (events & SLUICE__EVENT_DRAINED)
+		deliver_drained(socket);
+	if (events & SLUICE__EVENT_CONGESTED)
+		deliver_congested(socket);
 	if (events & SLUICE__EVENT_ACCEPTED)
 		sluice__accepter_deliver(socket);
 	if (events & SLUICE__EVENT_RECEIVED)

@@ -286,6 +286,8 @@ int sluice__end_at_once(struct sluice_engine *engine, struct sluice_args *args, 
 
 /* begin.c: carries out on the engine's thread what contract.c accepted. */
 int sluice__begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
+/* Transmits a queue now that would otherwise wait for the turn. The engine's thread. */
+void sluice__offer_queue(struct sluice_socket *socket);
 /* A record that is one file, an attempt at which has been made already, outside of its queue. */
 int sluice__begin_tried_file(struct sluice_socket *socket, struct sluice_args *args, uint64_t count,
 			     int64_t taken);

@@ -17,7 +17,7 @@ static void settle_drained(struct sluice_socket *socket)
 	if (!(socket->state & SLUICE__ABOVE_HIGH) || socket->queue.bytes > socket->low_bytes)
 		return;
 	socket->state &= ~(uint32_t)SLUICE__ABOVE_HIGH;
-	if (socket->drained)
+	if (socket->marks && socket->marks->drained)
 		sluice__event(socket, SLUICE__EVENT_DRAINED);
 }
 

@@ -232,6 +232,7 @@ void sluice__socket_free(struct sluice_socket *socket)
 	sluice__receiver_free(socket);
 	sluice__apm_free(socket);
 	free(__atomic_exchange_n(&socket->closed, NULL, __ATOMIC_ACQUIRE));
+	free(socket->marks);
 	unlist(engine, socket);
 	give_memory(engine, socket);
 }
@@ -344,12 +345,33 @@ struct sluice_engine *sluice_socket_engine(const struct sluice_socket *socket)
 	return socket ? socket->engine : NULL;
 }
 
+static struct sluice__marks *marks_of(struct sluice_socket *socket)
+{
+	if (socket && !socket->marks)
+		socket->marks = sluice__allocate(socket->engine, sizeof *socket->marks);
+	return socket ? socket->marks : NULL;
+}
+
 int sluice_socket_set_drained(struct sluice_socket *socket, sluice_drained_fn *drained, void *token)
 {
-	if (!socket)
-		return -EINVAL;
-	socket->drained = drained;
-	socket->drained_token = token;
+	struct sluice__marks *marks = marks_of(socket);
+
+	if (!marks)
+		return socket ? -ENOMEM : -EINVAL;
+	marks->drained = drained;
+	marks->drained_token = token;
+	return 0;
+}
+
+int sluice_socket_set_congested(struct sluice_socket *socket, sluice_congested_fn *congested,
+				void *token)
+{
+	struct sluice__marks *marks = marks_of(socket);
+
+	if (!marks)
+		return socket ? -ENOMEM : -EINVAL;
+	marks->congested = congested;
+	marks->congested_token = token;
 	return 0;
 }
 

@@ -22,6 +22,14 @@ struct sluice__closed {
 	void *token;
 };
 
+/* The handlers of the water marks. */
+struct sluice__marks {
+	sluice_drained_fn *drained;
+	void *drained_token;
+	sluice_congested_fn *congested;
+	void *congested_token;
+};
+
 /*
  * refuse: why a start leaves the fast path, readable by any thread. 0: a connected stream, on which
  * nothing has happened yet. Written by the owner, and by whoever closes.
@@ -56,7 +64,7 @@ enum {
 	SLUICE__RESET_SEEN = 1 << 4, /* the peer's reset was met, in either direction */
 	SLUICE__RESET_SENT = 1 << 5, /* and a send has reported it */
 	SLUICE__END_SEEN = 1 << 6,   /* the peer's orderly end was received */
-	SLUICE__ABOVE_HIGH = 1 << 7, /* the drained handler is owed */
+	SLUICE__ABOVE_HIGH = 1 << 7, /* the drained handler is to run */
 	SLUICE__ENDING = 1 << 8,     /* close was asked for and not yet carried out */
 	SLUICE__ENDED = 1 << 9,      /* the descriptor is gone */
 	SLUICE__DESTROYED = 1 << 10, /* the caller has given the handle up */
@@ -96,7 +104,8 @@ enum {
 	SLUICE__EVENT_ACCEPTED = 1 << 1,
 	SLUICE__EVENT_RECEIVED = 1 << 2,
 	SLUICE__EVENT_QUEUED = 1 << 3, /* stands in the list */
-	SLUICE__EVENT_CLOSED = 1 << 4
+	SLUICE__EVENT_CLOSED = 1 << 4,
+	SLUICE__EVENT_CONGESTED = 1 << 5
 };
 
 struct sluice_socket {
@@ -140,9 +149,8 @@ struct sluice_socket {
 	uint64_t low_bytes;
 	uint64_t high_bytes;
 	uint64_t limit_bytes;
-	uint64_t foreign_bytes; /* atomic: started by other threads, still in the mailbox */
-	sluice_drained_fn *drained;
-	void *drained_token;
+	uint64_t foreign_bytes;      /* atomic: started by other threads, still in the mailbox */
+	struct sluice__marks *marks; /* NULL until a handler of the water marks is set */
 	void *user_data;
 	int64_t graceful_ns; /* the bound that close_gracefully was given; LINGERING: until then */
 

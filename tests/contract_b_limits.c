@@ -98,30 +98,85 @@ Test(b15, b15_an_empty_queue_accepts_any_one_record)
 Test(b15, b15_in_a_batch_too)
 {
 	struct fixture fixture;
-	struct pair pair;
+	struct blocked blocked;
 	struct operation *operations;
-	unsigned char bytes[64];
-	size_t accepted = 0;
+	unsigned char *bytes = pattern_new(64, HEAD_BYTES);
+	size_t accepted = 0, queued;
 
 	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
+	blocked_begin(&fixture, &blocked);
 	operations = operations_new(&fixture, 64);
-	pattern_fill(bytes, sizeof bytes, 0);
-	cr_assert_eq(sluice_socket_set_water_marks(pair.socket, 0, SIZE_MAX, 40), 0);
+	queued = sluice_socket_queued_bytes(blocked.pair.socket);
+	cr_assert_eq(sluice_socket_set_water_marks(blocked.pair.socket, 0, SIZE_MAX, queued + 40),
+		     0);
 
 	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
-	while (start_send(pair.socket, &operations[accepted], bytes + accepted, 1) == 1)
+	while (start_send(blocked.pair.socket, &operations[accepted], bytes + accepted, 1) == 1)
 		accepted++;
 	cr_assert_eq(accepted, 40);
-	cr_assert_eq(start_send(pair.socket, &operations[40], bytes + 40, 1), -ENOBUFS);
+	cr_assert_eq(start_send(blocked.pair.socket, &operations[40], bytes + 40, 1), -ENOBUFS);
 	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
+	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES + 40, 0);
 	run_until(&fixture, fixture.pending == 0);
-	read_pattern(pair.peer, 40, 0);
-	assert_nothing_to_read(pair.peer);
+	assert_nothing_to_read(blocked.pair.peer);
+
+	blocked_end(&blocked);
+	free(operations);
+	free(bytes);
+	fixture_end(&fixture);
+}
+
+enum {
+	BURST = 64,
+	BURST_BYTES = 1024
+};
+
+/* Sends of a handler, of which none is refused although all of them exceed the limit. */
+struct burst {
+	struct fixture *fixture;
+	struct pair *pair;
+	struct operation *operations;
+	unsigned char *bytes;
+	bool started;
+};
+
+static void start_burst(struct sluice_engine *engine, void *token)
+{
+	struct burst *burst = token;
+
+	for (size_t i = 0; i < BURST; i++)
+		cr_assert_eq(start_send(burst->pair->socket, &burst->operations[i],
+					burst->bytes + i * BURST_BYTES, BURST_BYTES),
+			     1, "send %zu was refused", i);
+	burst->started = true;
+}
+
+static void assert_burst_fits(size_t high, size_t limit)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct burst burst = {&fixture, &pair};
+	int buffer = 4 * BURST * BURST_BYTES;
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, buffer);
+	burst.operations = operations_new(&fixture, BURST);
+	burst.bytes = pattern_new((size_t)BURST * BURST_BYTES, 0);
+	cr_assert_eq(sluice_socket_set_water_marks(pair.socket, 0, high, limit), 0);
+	cr_assert_eq(sluice_post(fixture.engine, start_burst, &burst), 0);
+	run_until(&fixture, burst.started && fixture.pending == 0);
+	read_pattern(pair.peer, (size_t)BURST * BURST_BYTES, 0);
 
 	pair_close(&pair);
-	free(operations);
+	free(burst.operations);
+	free(burst.bytes);
 	fixture_end(&fixture);
+}
+
+Test(b15, b15_a_burst_is_offered_to_the_kernel_before_it_is_refused)
+{
+	assert_burst_fits(SIZE_MAX, 8 * BURST_BYTES);
+	assert_burst_fits(4 * BURST_BYTES, 8 * BURST_BYTES);
 }
 
 Test(b15, b15_without_a_limit_20000_sends_wait)
@@ -214,6 +269,64 @@ Test(e06, e06_the_drained_handler_runs_once_when_the_queue_falls_to_low)
 	cr_assert_eq(drained.calls, 1);
 
 	blocked_end(&blocked);
+	free(bytes);
+	fixture_end(&fixture);
+}
+
+struct marks {
+	struct sluice_socket *socket;
+	size_t high;
+	int congested, drained;
+};
+
+static void on_congested(struct sluice_socket *socket, void *token)
+{
+	struct marks *marks = token;
+
+	cr_assert_eq(socket, marks->socket);
+	cr_assert_gt(sluice_socket_queued_bytes(socket), marks->high);
+	cr_assert_eq(marks->congested, marks->drained);
+	marks->congested++;
+}
+
+static void on_drained_after(struct sluice_socket *socket, void *token)
+{
+	struct marks *marks = token;
+
+	marks->drained++;
+	cr_assert_eq(marks->congested, marks->drained);
+}
+
+Test(e06, e06_the_congested_handler_runs_once_for_each_rise_and_before_the_drained_one)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	struct operation *behind;
+	struct marks marks = {.high = LIMIT};
+	unsigned char *bytes = pattern_new(2 * HEAD_BYTES, HEAD_BYTES);
+
+	fixture_begin(&fixture);
+	blocked_begin(&fixture, &blocked);
+	behind = operations_new(&fixture, 2);
+	marks.socket = blocked.pair.socket;
+	cr_assert_eq(sluice_socket_set_water_marks(marks.socket, 0, marks.high, 0), 0);
+	cr_assert_eq(sluice_socket_set_congested(marks.socket, on_congested, &marks), 0);
+	cr_assert_eq(sluice_socket_set_drained(marks.socket, on_drained_after, &marks), 0);
+	cr_assert_eq(sluice_socket_set_congested(NULL, on_congested, &marks), -EINVAL);
+
+	cr_assert_eq(start_send(marks.socket, &behind[0], bytes, HEAD_BYTES), 1);
+	run_idle(&fixture);
+	cr_assert_eq(marks.congested, 0);
+	cr_assert_eq(start_send(marks.socket, &behind[1], bytes + HEAD_BYTES, HEAD_BYTES), 1);
+	cr_assert_eq(marks.congested, 0, "a handler ran inside the call");
+	run_until(&fixture, marks.congested == 1);
+	run_idle(&fixture);
+	cr_assert_eq(marks.congested, 1);
+	run_reading(&fixture, blocked.pair.peer, 3 * HEAD_BYTES, 0);
+	run_until(&fixture, marks.drained == 1 && fixture.pending == 0);
+
+	blocked_end(&blocked);
+	free(behind);
 	free(bytes);
 	fixture_end(&fixture);
 }

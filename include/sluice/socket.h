@@ -16,6 +16,12 @@ struct sluice_socket;
 /* Runs once, in the engine's thread, when the queue falls to low after it rose above high. */
 typedef void sluice_drained_fn(struct sluice_socket *socket, void *token);
 
+/*
+ * Runs once, in the engine's thread, when the queue has risen above high and the kernel takes no
+ * more for now. The drained handler follows.
+ */
+typedef void sluice_congested_fn(struct sluice_socket *socket, void *token);
+
 /* Runs once, in the engine's thread, when the socket's descriptor has been closed. */
 typedef void sluice_closed_fn(struct sluice_socket *socket, void *token);
 
@@ -89,9 +95,19 @@ void *sluice_socket_user_data(const struct sluice_socket *socket);
 /* The engine it belongs to. Any thread. Since 0.1. */
 struct sluice_engine *sluice_socket_engine(const struct sluice_socket *socket);
 
-/* What runs when the queue has drained; NULL for none. The engine's thread. 0. Since 0.1. */
+/*
+ * What runs when the queue has drained; NULL for none. The engine's thread. 0; -EINVAL for no
+ * socket; -ENOMEM. Since 0.1.
+ */
 int sluice_socket_set_drained(struct sluice_socket *socket, sluice_drained_fn *drained,
 			      void *token);
+
+/*
+ * What runs when the queue has risen above high: the time to stop sending to this peer; NULL for
+ * none. The engine's thread. 0; -EINVAL for no socket; -ENOMEM. Since 0.1.
+ */
+int sluice_socket_set_congested(struct sluice_socket *socket, sluice_congested_fn *congested,
+				void *token);
 
 /*
  * What runs when the descriptor has been closed, and its port is free, by whatever call the socket
@@ -101,9 +117,12 @@ int sluice_socket_set_drained(struct sluice_socket *socket, sluice_drained_fn *d
 int sluice_socket_set_closed(struct sluice_socket *socket, sluice_closed_fn *closed, void *token);
 
 /*
- * The drained handler runs when queued bytes have risen above high and fall to low again. A send
- * that would take them above limit is refused with -ENOBUFS (0: no limit), but an empty queue
- * accepts any one record. The engine's thread. 0; -EINVAL for low > high. Since 0.1.
+ * The congested handler runs when queued bytes have risen above high, the drained handler when they
+ * fall to low again. A send that would take them above limit is refused with -ENOBUFS (0: no limit),
+ * but an empty queue accepts any one record. On the engine's thread the kernel is offered the queue
+ * when it rises above high, and again before a send is refused, also in a handler or a batch: what
+ * counts is what the kernel does not take. From other threads the limit also counts what the
+ * engine's thread has not seen yet. The engine's thread. 0; -EINVAL for low > high. Since 0.1.
  */
 int sluice_socket_set_water_marks(struct sluice_socket *socket, size_t low_bytes, size_t high_bytes,
 				  size_t limit_bytes);

@@ -11,9 +11,9 @@
 void result_write(const struct result *result, FILE *file);
 
 /*
- * Reads what result_write wrote, and evaluates it. text ends with 0 and is changed. Answers NULL,
- * or what is wrong, for people; *result is then empty.
+ * Reads what result_write wrote, and evaluates it. Returns NULL, or what is wrong, in words that are
+ * valid until the next call; *result is then empty.
  */
-const char *result_read(char *text, struct result *result);
+const char *result_read(const char *text, size_t length, struct result *result);
 
 #endif

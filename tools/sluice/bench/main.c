@@ -49,32 +49,42 @@ static int list(const struct settings *settings)
 	return EXIT_OK;
 }
 
-/* The whole file as a string, to be freed; NULL with errno. */
-static char *read_file(const char *path)
+/* The whole file, to be freed; NULL with errno. */
+static char *read_file(const char *path, size_t *ret_length)
 {
-	FILE *file = fopen(path, "re");
-	char *text = NULL;
-	size_t size = 0;
+	FILE *file = fopen(path, "re"), *to;
+	char *text = NULL, part[65536];
+	size_t length;
+	int error;
 
 	if (file == NULL)
 		return NULL;
-	if (getdelim(&text, &size, '\0', file) < 0) {
+	to = open_memstream(&text, ret_length);
+	if (to == NULL)
+		err(EXIT_FAILED, "out of memory");
+	while ((length = fread(part, 1, sizeof(part), file)) > 0)
+		fwrite(part, 1, length, to);
+	error = ferror(file) ? errno : 0;
+	fclose(file);
+	if (fclose(to) != 0)
+		err(EXIT_FAILED, "out of memory");
+	if (error) {
 		free(text);
 		text = NULL;
-		errno = EINVAL;
+		errno = error;
 	}
-	fclose(file);
 	return text;
 }
 
 static int load_result(const char *path, struct result *result)
 {
-	char *text = read_file(path);
+	size_t length;
+	char *text = read_file(path, &length);
 	const char *error;
 
 	if (text == NULL)
 		return fail(path, strerror(errno));
-	error = result_read(text, result);
+	error = result_read(text, length, result);
 	free(text);
 	return error != NULL ? fail(path, error) : EXIT_OK;
 }

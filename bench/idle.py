@@ -36,7 +36,7 @@ WARM_CONNECTIONS = 64
 WARM_REQUESTS = 50  # on each of them
 AT_ONCE = 64
 DESCRIPTORS_ASIDE = 100
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 QUESTION = b"GET /file.bin HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 # One process for one core, as its authors would set it up; bench/servers.c has the same.
@@ -171,7 +171,7 @@ def connect(port):
 
 
 def wait_until_listening(server, its):
-    for _ in range(400):
+    for _ in range(2400):
         if server.poll() is not None:
             said = (its["scratch"] / "errors").read_text(errors="replace").strip()
             sys.exit(f"{server.args[0]} ended with {server.returncode}: {said}")

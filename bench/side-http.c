@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -39,8 +40,32 @@ static uint16_t free_port(void)
 	return port;
 }
 
+/*
+ * The client counts on answers of one length, but a server may leave out the date of a file that has
+ * just changed, or tag it otherwise, until its time stamps cannot stay as they are by another change.
+ */
+static void wait_until_settled(int fd)
+{
+	const struct timespec pause = {.tv_nsec = 20000000};
+	struct timespec now;
+	struct stat status;
+	double wait;
+
+	if (fstat(fd, &status) != 0)
+		err(1, "fstat");
+	/* Some file systems count whole seconds. */
+	wait = status.st_ctim.tv_nsec != 0 ? 0.2 : 2.2;
+	do {
+		nanosleep(&pause, NULL);
+		clock_gettime(CLOCK_REALTIME, &now);
+	} while ((double)(now.tv_sec - status.st_ctim.tv_sec) +
+			 (double)(now.tv_nsec - status.st_ctim.tv_nsec) / 1e9 <
+		 wait);
+}
+
 static void make_file(const struct http_side *self)
 {
+	const struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
 	char path[512];
 	FILE *file;
 
@@ -50,8 +75,10 @@ static void make_file(const struct http_side *self)
 		err(1, "%s", path);
 	for (uint64_t i = 0; i < self->load.file_bytes; i++)
 		putc_unlocked((int)(i * 7919 >> 8) & 0xff, file);
-	if (fflush(file) != 0 || fsync(fileno(file)) != 0 || fclose(file) != 0)
+	if (fflush(file) != 0 || fsync(fileno(file)) != 0 || futimens(fileno(file), old) != 0)
 		err(1, "%s", path);
+	wait_until_settled(fileno(file));
+	fclose(file);
 }
 
 static void make_directory(struct http_side *self)
@@ -86,8 +113,12 @@ static pid_t ends;
 
 static void clean_up(void)
 {
-	if (at_end && getpid() == ends)
-		remove_directory(at_end);
+	if (!at_end || getpid() != ends)
+		return;
+	/* It may have files of its own there. */
+	if (at_end->process > 0)
+		kill(at_end->process, SIGKILL);
+	remove_directory(at_end);
 }
 
 static void *wait_for_the_end(void *signals)
@@ -100,19 +131,22 @@ static void *wait_for_the_end(void *signals)
 	_exit(1);
 }
 
-/* Whoever is interrupted, or loses the process that measures, leaves nothing behind either. */
-static void clean_up_at_signals(sigset_t *ret_before)
+/* A signal, or the end of the process that measures, leaves no files behind. */
+static void hold_signals(sigset_t *signals, sigset_t *ret_before)
 {
-	static sigset_t signals;
-	pthread_t thread;
-	int error;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	pthread_sigmask(SIG_BLOCK, &signals, ret_before);
+	sigemptyset(signals);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, signals, ret_before);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	error = pthread_create(&thread, NULL, wait_for_the_end, &signals);
+}
+
+/* Once the directory is complete: it is not to be made and removed at the same time. */
+static void clean_up_at_signals(sigset_t *signals)
+{
+	pthread_t thread;
+	int error = pthread_create(&thread, NULL, wait_for_the_end, signals);
+
 	if (error)
 		errx(1, "pthread_create: %s", strerror(error));
 	pthread_detach(thread);
@@ -144,13 +178,15 @@ static bool set_congestion(const struct http_side *self)
 	return found;
 }
 
-static void wait_until_it_listens(const struct http_side *self)
+static void wait_until_it_listens(struct http_side *self)
 {
 	const struct timespec pause = {.tv_nsec = 20000000};
 
-	for (int i = 0; i < 500; i++) {
-		if (waitpid(self->process, NULL, WNOHANG) == self->process)
+	for (int i = 0; i < 6000; i++) {
+		if (waitpid(self->process, NULL, WNOHANG) == self->process) {
+			self->process = 0;
 			exit(1); /* it has said why */
+		}
 		if (set_congestion(self))
 			return;
 		nanosleep(&pause, NULL);
@@ -182,6 +218,7 @@ static struct side *create(const struct load *load, const struct server *server)
 {
 	struct http_side *self = side_allocate(1, sizeof(*self));
 	uint16_t port = free_port();
+	static sigset_t signals;
 	sigset_t before;
 
 	self->side = (struct side){.destroy = destroy, .cpu_ns = cpu_ns, .port = port};
@@ -189,8 +226,9 @@ static struct side *create(const struct load *load, const struct server *server)
 	at_end = self;
 	ends = getpid();
 	atexit(clean_up);
-	clean_up_at_signals(&before);
+	hold_signals(&signals, &before);
 	make_directory(self);
+	clean_up_at_signals(&signals);
 	self->process = fork();
 	if (self->process < 0)
 		err(1, "fork");

@@ -26,8 +26,9 @@ struct name {
 };
 
 static const struct name errors[] = {
-	{"EPERM", EPERM},   {"ENOSYS", ENOSYS}, {"ENOMEM", ENOMEM},
-	{"EINVAL", EINVAL}, {"EACCES", EACCES}, {"EOPNOTSUPP", EOPNOTSUPP},
+	{"EPERM", EPERM},   {"ENOSYS", ENOSYS},     {"ENOMEM", ENOMEM},
+	{"EINVAL", EINVAL}, {"EACCES", EACCES},     {"EOPNOTSUPP", EOPNOTSUPP},
+	{"ENOLCK", ENOLCK}, {"ENETDOWN", ENETDOWN}, {"ECONNABORTED", ECONNABORTED},
 };
 
 static const struct name calls[] = {
@@ -39,6 +40,13 @@ static const struct name calls[] = {
 	{"preadv2", SYS_preadv2},
 	{"sendfile", SYS_sendfile},
 	{"splice", SYS_splice},
+	{"accept4", SYS_accept4},
+	{"fchmod", SYS_fchmod},
+	{"flock", SYS_flock},
+	{"ftruncate", SYS_ftruncate},
+	{"linkat", SYS_linkat},
+	{"renameat2", SYS_renameat2},
+	{"utimensat", SYS_utimensat},
 };
 
 /* -1: the table has no such name. */

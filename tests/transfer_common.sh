@@ -12,7 +12,12 @@ sender_front=()
 
 # denied CALL=ERRNO...: sets $front; fails if calls cannot be denied here.
 denied() {
-	"$SLUICE_DENY" "$@" -- true && front=("$SLUICE_DENY" "$@" --)
+	local rule
+	front=()
+	for rule; do
+		front+=("$SLUICE_REFUSING" "${rule#*=}" "${rule%%=*}")
+	done
+	"${front[@]}" true
 }
 
 # preloaded FAULT,...: sets $front.

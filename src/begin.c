@@ -52,12 +52,7 @@ static int try_plain(struct sluice_socket *socket, struct sluice_args *args)
 		socket->transmissions++;
 		socket->records_sent++;
 		socket->bytes_sent += args->run.total;
-		engine->statistics.records_eager++;
-		args->error = SLUICE_ERROR_SUCCESS;
-		args->bytes_transferred = args->run.total;
-		args->flags = 0;
-		sluice__record_release(args);
-		return 0;
+		return sluice__finished(engine, args);
 	}
 	if (taken < 0 && taken != -EAGAIN) {
 		int error_number = sluice__settle_errno(socket, (int)-taken);

@@ -30,13 +30,7 @@ bool sluice__deliverable(const struct sluice_engine *engine)
 
 static inline void give_back(struct sluice_engine *engine, struct sluice_args *args, bool traced)
 {
-	if (unlikely(args->run.extras)) {
-		sluice__record_strip(engine, args);
-	} else {
-		args->error = SLUICE_ERROR_SUCCESS;
-		args->bytes_transferred = args->run.total;
-	}
-	args->flags = 0;
+	sluice__record_publish(engine, args);
 	if (traced)
 		sluice__trace_end(sluice__record_socket(args), args);
 	sluice__record_release(args);

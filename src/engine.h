@@ -278,8 +278,27 @@ void sluice__finish(struct sluice_engine *engine, struct sluice_args *args, int3
 void sluice__record_strip(struct sluice_engine *engine, struct sluice_args *args);
 /* Adds a record that was cancelled or is overdue, and is in no queue, to done. */
 void sluice__finish_given_up(struct sluice__chain *done, struct sluice_args *args);
-/* The operation completes inside the starting call: no handler runs. 0. */
-int sluice__finished(struct sluice_engine *engine, struct sluice_args *args);
+/* Writes the result into the members of a record that has ended. */
+static inline void sluice__record_publish(struct sluice_engine *engine, struct sluice_args *args)
+{
+	if (unlikely(args->run.extras)) {
+		sluice__record_strip(engine, args);
+	} else {
+		args->error = SLUICE_ERROR_SUCCESS;
+		args->bytes_transferred = args->run.total;
+	}
+	args->flags = 0;
+}
+
+/* The operation completes inside the starting call: no handler runs, the record is free. 0. */
+static inline int sluice__finished(struct sluice_engine *engine, struct sluice_args *args)
+{
+	sluice__record_publish(engine, args);
+	engine->statistics.records_eager++;
+	sluice__record_release(args);
+	return 0;
+}
+
 /* The operation ends now: 0 inside the call, 1 through the handler. */
 int sluice__end_at_once(struct sluice_engine *engine, struct sluice_args *args, bool may_finish,
 			int32_t error, int32_t native, uint64_t bytes);

@@ -35,21 +35,6 @@ void sluice__record_strip(struct sluice_engine *engine, struct sluice_args *args
 	args->run.extras = extras & SLUICE__LIST;
 }
 
-/* Ends inside the starting call: no handler, the record is the caller's again. */
-int sluice__finished(struct sluice_engine *engine, struct sluice_args *args)
-{
-	if (args->run.extras)
-		sluice__record_strip(engine, args);
-	else {
-		args->error = SLUICE_ERROR_SUCCESS;
-		args->bytes_transferred = args->run.total;
-	}
-	args->flags = 0;
-	engine->statistics.records_eager++;
-	sluice__record_release(args);
-	return 0;
-}
-
 /* Ends now, inside the call or through the handler. */
 int sluice__end_at_once(struct sluice_engine *engine, struct sluice_args *args, bool may_finish,
 			int32_t error, int32_t native, uint64_t bytes)

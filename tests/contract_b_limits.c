@@ -158,7 +158,8 @@ static void assert_burst_fits(size_t high, size_t limit)
 	struct burst burst = {&fixture, &pair};
 	int buffer = 4 * BURST * BURST_BYTES;
 
-	fixture_begin(&fixture);
+	/* Not the ring's way or its thread's: what these have is in the queue until it is answered. */
+	fixture_begin_with(&fixture, NULL);
 	tcp_pair(&fixture, &pair, buffer);
 	burst.operations = operations_new(&fixture, BURST);
 	burst.bytes = pattern_new((size_t)BURST * BURST_BYTES, 0);

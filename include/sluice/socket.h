@@ -122,7 +122,8 @@ int sluice_socket_set_closed(struct sluice_socket *socket, sluice_closed_fn *clo
  * but an empty queue accepts any one record. On the engine's thread the kernel is offered the queue
  * when it rises above high, and again before a send is refused, also in a handler or a batch: what
  * counts is what the kernel does not take. From other threads the limit also counts what the
- * engine's thread has not seen yet. The engine's thread. 0; -EINVAL for low > high. Since 0.1.
+ * engine's thread has not seen yet, and with SLUICE_TRANSMIT_WAY_RING or a submission thread what
+ * the kernel has not answered. The engine's thread. 0; -EINVAL for low > high. Since 0.1.
  */
 int sluice_socket_set_water_marks(struct sluice_socket *socket, size_t low_bytes, size_t high_bytes,
 				  size_t limit_bytes);

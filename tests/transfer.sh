@@ -33,6 +33,18 @@ check 'and with their times' equal "$(stat -c %y "$files/one")" "$(stat -c %y "$
 check 'a name may hold what a shell minds' sent 0 "$files/a name & ä%" "127.0.0.1:$port"
 check 'and arrives' same 'a name & ä%'
 
+# A file of /proc says that it is empty.
+check 'a file whose size is not known arrives' sent 0 /proc/sys/kernel/ostype "127.0.0.1:$port"
+check 'with its contents' cmp /proc/sys/kernel/ostype "$root/ostype"
+anew() {
+	mv "$root" "$root-before" && mkdir "$root" && sent 0 "$files/one" "127.0.0.1:$port" &&
+		same one
+	local status=$?
+	mv -f "$root-before"/* "$root" && rmdir "$root-before"
+	return $status
+}
+check 'a directory that is replaced is noticed' anew
+
 many() {
 	sent 0 "$files"/many-* "127.0.0.1:$port" || return
 	for i in $(seq 300); do

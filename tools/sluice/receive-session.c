@@ -32,7 +32,7 @@ enum phase {
 
 struct session {
 	struct channel channel;
-	const struct store *store;
+	struct store *store;
 	const struct receive_options *options;
 	enum phase phase;
 	struct wire_message file; /* the one that is being received */
@@ -475,9 +475,8 @@ static void end(struct session *session, int error)
 	hash_free(session->hash);
 }
 
-int receive_session(struct sluice_engine *engine, struct sluice_socket *socket,
-		    const struct store *store, const struct receive_options *options,
-		    const volatile sig_atomic_t *stopping)
+int receive_session(struct sluice_engine *engine, struct sluice_socket *socket, struct store *store,
+		    const struct receive_options *options, const volatile sig_atomic_t *stopping)
 {
 	static struct session session;
 	int error = -ENOMEM;

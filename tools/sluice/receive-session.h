@@ -32,8 +32,7 @@ struct receive_options {
  * Serves the connection to its end, turning the engine; the socket is the session's. Returns the
  * exit code: EXIT_OK where everything that was offered was stored. *stopping, once not 0, ends it.
  */
-int receive_session(struct sluice_engine *engine, struct sluice_socket *socket,
-		    const struct store *store, const struct receive_options *options,
-		    const volatile sig_atomic_t *stopping);
+int receive_session(struct sluice_engine *engine, struct sluice_socket *socket, struct store *store,
+		    const struct receive_options *options, const volatile sig_atomic_t *stopping);
 
 #endif

@@ -58,6 +58,14 @@ static int open_regular(const char *path, struct stat *status)
 	return error;
 }
 
+/* A file of /proc has no size, but contents. */
+static bool has_contents(int fd)
+{
+	char byte;
+
+	return pread(fd, &byte, 1, 0) == 1;
+}
+
 static void run_open(void *token)
 {
 	struct sending_file *file = token;
@@ -67,6 +75,8 @@ static void run_open(void *token)
 	if (file->fd < 0)
 		return;
 	file->size = (uint64_t)status.st_size;
+	if (file->size == 0 && has_contents(file->fd))
+		file->size = WIRE_SIZE_UNKNOWN;
 	file->mode = status.st_mode & 0777;
 	file->modified_s = status.st_mtim.tv_sec;
 	file->modified_ns = (uint32_t)status.st_mtim.tv_nsec;

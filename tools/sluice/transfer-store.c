@@ -21,13 +21,14 @@
 #define PART_MODE 0600
 #define PART_TRIES 10
 
-int store_open(struct store *store, const char *directory)
+int store_open(struct store *store, const char *path)
 {
 	mode_t mask = umask(077);
 
 	umask(mask);
 	store->umask = mask;
-	store->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	store->path = path;
+	store->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return store->directory < 0 ? -errno : 0;
 }
 
@@ -297,7 +298,23 @@ static enum wire_code check_name(const struct store *store, struct incoming *inc
 	return WIRE_BAD_NAME;
 }
 
-enum wire_code store_begin(const struct store *store, const struct wire_message *file,
+/* The directory may have been replaced, or a link on the path may lead elsewhere now. */
+static void follow_path(struct store *store)
+{
+	struct stat found, held;
+	int fd;
+
+	if (stat(store->path, &found) != 0 || fstat(store->directory, &held) != 0 ||
+	    (found.st_dev == held.st_dev && found.st_ino == held.st_ino))
+		return;
+	fd = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	close(store->directory);
+	store->directory = fd;
+}
+
+enum wire_code store_begin(struct store *store, const struct wire_message *file,
 			   struct incoming *incoming, int *ret_error)
 {
 	enum wire_code code;
@@ -308,6 +325,7 @@ enum wire_code store_begin(const struct store *store, const struct wire_message 
 	memcpy(incoming->name, file->text, sizeof(incoming->name));
 	if (!name_is_safe(file->text, file->text_length, store->dotfiles))
 		return WIRE_BAD_NAME;
+	follow_path(store);
 	name_part(incoming);
 	code = check_name(store, incoming, file, ret_error);
 	if (code != WIRE_OK || incoming->stored)

@@ -13,6 +13,7 @@
 #include "transfer-wire.h"
 
 struct store {
+	const char *path;
 	int directory;
 	mode_t umask;
 	bool overwrite;
@@ -31,17 +32,17 @@ struct incoming {
 	char warning[256]; /* what the file system did not do; "" if it did everything */
 };
 
-/* 0 or -errno. */
-int store_open(struct store *store, const char *directory);
+/* The path lives as long as the store. 0 or -errno. */
+int store_open(struct store *store, const char *path);
 void store_close(struct store *store);
 
 /*
- * Opens what a FILE message names. held is what an earlier transfer has left, 0 if that cannot be
+ * Opens what a FILE message names, in the directory that the path leads to now. held is what an earlier transfer has left, 0 if that cannot be
  * continued; with stored it is all of a file that has the name already, and only a comparison can
  * follow. WIRE_OK, or why not; ret_error is the errno of WIRE_FAILED, WIRE_NO_ROOM and
  * WIRE_BAD_NAME, or 0. May block, as store_finish may.
  */
-enum wire_code store_begin(const struct store *store, const struct wire_message *file,
+enum wire_code store_begin(struct store *store, const struct wire_message *file,
 			   struct incoming *incoming, int *ret_error);
 /* Throws away what is held. */
 enum wire_code store_restart(const struct store *store, struct incoming *incoming, int *ret_error);

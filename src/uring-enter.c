@@ -135,9 +135,9 @@ int sluice__uring_enter(struct sluice_engine *engine, int64_t wait_ns)
 			return 0;
 		return sluice__uring_wait(engine, wait_ns);
 	}
-	given = publish(&uring->ring);
-	if (!given && !must_ask(uring))
+	if (!io_uring_sq_ready(&uring->ring) && !must_ask(uring))
 		return 0;
+	given = publish(&uring->ring);
 	return lasting(call(engine, given, 0, IORING_ENTER_GETEVENTS, NULL));
 }
 

@@ -219,7 +219,7 @@ static void submit(struct sluice_engine *engine)
 {
 	if (engine->uring->thread)
 		sluice__uring_thread_submit(engine);
-	else
+	else if (io_uring_sq_ready(&engine->uring->ring))
 		sluice__uring_submit(engine);
 }
 

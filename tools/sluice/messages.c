@@ -36,8 +36,9 @@ void messages_stop(void)
 	writer_stop(ending_errors, STOP_TIMEOUT_MS);
 }
 
-static void print(struct writer *writer, FILE *file, const char *start, const char *format,
-		  va_list arguments)
+__attribute__((format(printf, 4, 0))) static void print(struct writer *writer, FILE *file,
+							const char *start, const char *format,
+							va_list arguments)
 {
 	char line[LINE_MAX_BYTES];
 	size_t length = strlen(start);

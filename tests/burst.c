@@ -10,7 +10,7 @@
 
 #include <criterion/criterion.h>
 
-#include "burst.h"
+#include "core/gso.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define RECORDS_MAX 300

@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <sluice/error.h>
 
-#include "error.h"
+#include "base/error.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 
-#include "conditional.h"
+#include "serve/conditional.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 
-#include "httpdate.h"
+#include "serve/httpdate.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 
-#include "range.h"
+#include "serve/range.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "request.h"
+#include "serve/request.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

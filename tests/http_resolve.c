@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "resolve.h"
+#include "serve/resolve.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

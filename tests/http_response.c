@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-#include "mime.h"
-#include "response.h"
+#include "serve/mime.h"
+#include "serve/response.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -3,7 +3,7 @@
 
 #include <sluice/engine.h>
 
-#include "plan.h"
+#include "core/plan.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "sendq.h"
+#include "core/sendq.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -4,10 +4,10 @@
 
 #include <string.h>
 
-#include "transfer-address.h"
-#include "transfer-log.h"
-#include "transfer-name.h"
-#include "transfer-progress.h"
+#include "transfer/address.h"
+#include "transfer/log.h"
+#include "transfer/name.h"
+#include "transfer/progress.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

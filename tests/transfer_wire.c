@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "transfer-wire.h"
+#include "transfer/wire.h"
 
 static struct wire_message with_text(struct wire_message message, const char *text)
 {

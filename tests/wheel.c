@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "wheel.h"
+#include "base/wheel.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -2,7 +2,7 @@
 /* The policy of zero copy, driven by tables and by made-up kernels. */
 #include <criterion/criterion.h>
 
-#include "zerocopy.h"
+#include "core/zerocopy_policy.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -10,11 +10,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "conditional.h"
-#include "httpdate.h"
-#include "range.h"
-#include "request.h"
-#include "resolve.h"
+#include "serve/conditional.h"
+#include "serve/httpdate.h"
+#include "serve/range.h"
+#include "serve/request.h"
+#include "serve/resolve.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "transfer-address.h"
-#include "transfer-name.h"
-#include "transfer-wire.h"
+#include "transfer/address.h"
+#include "transfer/name.h"
+#include "transfer/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

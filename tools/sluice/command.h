@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The subcommands. Each gets its own name as its first argument and returns the exit code. */
-#ifndef SLUICE_COMMAND_H
-#define SLUICE_COMMAND_H
+#ifndef SLUICE_COMMAND_COMMAND_H
+#define SLUICE_COMMAND_COMMAND_H
 
 enum {
 	EXIT_OK = 0,

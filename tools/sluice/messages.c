@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "writer.h"
+#include "transfer/writer.h"
 
 #define LINE_MAX_BYTES 8192
 #define WAITING_BYTES 65536

@@ -15,8 +15,8 @@
  *
  * Pure.
  */
-#ifndef SLUICE_BENCH_COMPARE_H
-#define SLUICE_BENCH_COMPARE_H
+#ifndef SLUICE_COMMAND_BENCH_COMPARE_H
+#define SLUICE_COMMAND_BENCH_COMPARE_H
 
 #include "result.h"
 

@@ -3,8 +3,8 @@
  * A result as one page of HTML that needs nothing else: no script, no font, no picture from
  * outside. html.c is the page, bars.c and lines.c draw its pictures, style.c has its colours.
  */
-#ifndef SLUICE_BENCH_HTML_H
-#define SLUICE_BENCH_HTML_H
+#ifndef SLUICE_COMMAND_BENCH_HTML_H
+#define SLUICE_COMMAND_BENCH_HTML_H
 
 #include <stdio.h>
 

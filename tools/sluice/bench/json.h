@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A result as JSON, and back. */
-#ifndef SLUICE_BENCH_JSON_H
-#define SLUICE_BENCH_JSON_H
+#ifndef SLUICE_COMMAND_BENCH_JSON_H
+#define SLUICE_COMMAND_BENCH_JSON_H
 
 #include <stdio.h>
 

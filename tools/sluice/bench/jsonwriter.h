@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes JSON, a value at a time; commas and indentation come by themselves. */
-#ifndef SLUICE_BENCH_JSONWRITER_H
-#define SLUICE_BENCH_JSONWRITER_H
+#ifndef SLUICE_COMMAND_BENCH_JSONWRITER_H
+#define SLUICE_COMMAND_BENCH_JSONWRITER_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A line on a terminal that says how far the run has come; nothing where nobody looks. */
-#ifndef SLUICE_BENCH_PROGRESS_H
-#define SLUICE_BENCH_PROGRESS_H
+#ifndef SLUICE_COMMAND_BENCH_PROGRESS_H
+#define SLUICE_COMMAND_BENCH_PROGRESS_H
 
 #include <stddef.h>
 

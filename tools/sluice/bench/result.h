@@ -4,8 +4,8 @@
  * it, and the only thing that tables, pictures and comparisons are made of. Pure: no clock, no
  * kernel.
  */
-#ifndef SLUICE_BENCH_RESULT_H
-#define SLUICE_BENCH_RESULT_H
+#ifndef SLUICE_COMMAND_BENCH_RESULT_H
+#define SLUICE_COMMAND_BENCH_RESULT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs a scenario: which peers, how many at once, and what came out. */
-#ifndef SLUICE_BENCH_RUN_H
-#define SLUICE_BENCH_RUN_H
+#ifndef SLUICE_COMMAND_BENCH_RUN_H
+#define SLUICE_COMMAND_BENCH_RUN_H
 
 #include "result.h"
 #include "settings.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The command line of `sluice bench`. */
-#ifndef SLUICE_BENCH_SETTINGS_H
-#define SLUICE_BENCH_SETTINGS_H
+#ifndef SLUICE_COMMAND_BENCH_SETTINGS_H
+#define SLUICE_COMMAND_BENCH_SETTINGS_H
 
 #include <stdbool.h>
 #include <stdint.h>

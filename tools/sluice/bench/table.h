@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A result as text. */
-#ifndef SLUICE_BENCH_TABLE_H
-#define SLUICE_BENCH_TABLE_H
+#ifndef SLUICE_COMMAND_BENCH_TABLE_H
+#define SLUICE_COMMAND_BENCH_TABLE_H
 
 #include "result.h"
 

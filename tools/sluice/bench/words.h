@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What figures mean, in words. Pure. */
-#ifndef SLUICE_BENCH_WORDS_H
-#define SLUICE_BENCH_WORDS_H
+#ifndef SLUICE_COMMAND_BENCH_WORDS_H
+#define SLUICE_COMMAND_BENCH_WORDS_H
 
 #include "result.h"
 

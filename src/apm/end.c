@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/* The Ends, and what can be asked of a result: waiting for it above all. */
+#include <errno.h>
+#include <string.h>
+
+#include "apm/apm.h"
+#include "base/futex.h"
+#include "engine/engine.h"
+
+/* What an operation brought. */
+struct outcome {
+	int64_t bytes;
+	int32_t error;
+	int32_t native_error;
+	struct sluice_socket *accepted;
+	struct sockaddr *from; /* in: where to put the address, or NULL */
+	socklen_t *from_length;
+};
+
+static bool is_done(const struct sluice__result *result)
+{
+	return __atomic_load_n(&result->word, __ATOMIC_ACQUIRE) & SLUICE__ASYNC_DONE;
+}
+
+/* A forked child's copy, or the owner has exited: nothing will ever be done. */
+static bool is_lost(const struct sluice_engine *engine)
+{
+	return sluice__dead(engine) & (SLUICE__DEAD_FORKED | SLUICE__DEAD_LOST);
+}
+
+static bool is_closed(const struct sluice_socket *socket)
+{
+	return sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED);
+}
+
+/* ---- waiting ---- */
+
+/* The calling thread is inside: neither result nor socket goes. Under the lock. */
+static void enter(struct sluice__result *result)
+{
+	result->waiting++;
+	result->socket->apm->users++;
+	result->socket->engine->handlers.users++;
+}
+
+static void leave(struct sluice__result *result)
+{
+	struct sluice_socket *socket = result->socket;
+
+	result->waiting--;
+	sluice__apm_retire(result);
+	sluice__apm_leave(socket);
+}
+
+/* 0, -ETIMEDOUT, -EBADF lost. The caller is inside. */
+static int sleep_until(struct sluice__result *result, uint64_t deadline_ns)
+{
+	struct sluice_engine *engine = result->socket->engine;
+
+	sluice__handlers_sleep();
+	for (;;) {
+		uint32_t word =
+			__atomic_fetch_or(&result->word, SLUICE__ASYNC_WAITED, __ATOMIC_ACQ_REL);
+
+		if (word & SLUICE__ASYNC_DONE)
+			return 0;
+		if ((word & SLUICE__ASYNC_LOST) || is_lost(engine))
+			return -EBADF;
+		if (deadline_ns != UINT64_MAX && sluice__now() >= deadline_ns)
+			return -ETIMEDOUT;
+		sluice__futex_wait(&result->word, word | SLUICE__ASYNC_WAITED, deadline_ns);
+	}
+}
+
+static uint64_t deadline(int64_t timeout_ns)
+{
+	uint64_t now = sluice__now();
+
+	if (timeout_ns < 0 || (uint64_t)timeout_ns >= UINT64_MAX - now)
+		return UINT64_MAX;
+	return now + (uint64_t)timeout_ns;
+}
+
+/* Whoever has the right to wait has not ended it. */
+static int wait_for(const struct sluice_async_result *handle, struct sluice__result *result,
+		    int64_t timeout_ns)
+{
+	struct sluice_engine *engine = result->socket->engine;
+	int error;
+
+	if (is_done(result))
+		return 0;
+	if (is_lost(engine))
+		return -EBADF;
+	if (timeout_ns == 0)
+		return -ETIMEDOUT;
+	if (sluice__is_owner(engine))
+		return -EDEADLK;
+	sluice__handlers_lock(&engine->handlers);
+	error = sluice__handle_find(handle, result->socket, &result);
+	if (!error)
+		enter(result);
+	sluice__handlers_unlock(&engine->handlers);
+	if (error)
+		return error == -EALREADY ? 0 : error;
+	error = sleep_until(result, deadline(timeout_ns));
+	sluice__handlers_lock(&engine->handlers);
+	leave(result);
+	sluice__handlers_unlock(&engine->handlers);
+	return error;
+}
+
+int sluice_async_result_wait(struct sluice_async_result *handle, int64_t timeout_ns)
+{
+	struct sluice__result *result;
+	int error = sluice__handle_find(handle, NULL, &result);
+
+	/* What was ended is over. */
+	if (error)
+		return error == -EALREADY ? 0 : error;
+	return wait_for(handle, result, timeout_ns);
+}
+
+/* ---- ending ---- */
+
+/* May be ended: claims it, so that nobody ends it twice. Under the lock. */
+static int claim(struct sluice__result *result, uint32_t operation)
+{
+	if (result->operation != operation)
+		return -EINVAL;
+	if (result->ended)
+		return -EALREADY;
+	if (!is_done(result) && sluice__is_owner(result->socket->engine))
+		return -EDEADLK;
+	result->ended = true;
+	return 0;
+}
+
+static void collect(const struct sluice__result *result, struct outcome *outcome)
+{
+	outcome->bytes = (int64_t)result->args.bytes_transferred;
+	outcome->error = result->args.error;
+	outcome->native_error = result->args.native_error;
+	outcome->accepted = result->args.accept_socket;
+	if (!outcome->from_length)
+		return;
+	if (outcome->from)
+		memcpy(outcome->from, &result->with.address,
+		       *outcome->from_length < result->args.from_length ? *outcome->from_length
+									: result->args.from_length);
+	*outcome->from_length = result->args.from_length;
+}
+
+static int end_locked(struct sluice_socket *socket, const struct sluice_async_result *handle,
+		      uint32_t operation, struct outcome *outcome)
+{
+	struct sluice__handlers *handlers = &socket->engine->handlers;
+	struct sluice__result *result;
+	int error = sluice__handle_find(handle, socket, &result);
+
+	if (!error)
+		error = claim(result, operation);
+	if (error)
+		return error;
+	enter(result);
+	if (!is_done(result)) {
+		sluice__handlers_unlock(handlers);
+		error = sleep_until(result, UINT64_MAX);
+		sluice__handlers_lock(handlers);
+	}
+	if (!error && is_closed(socket))
+		error = -EBADF;
+	if (error)
+		result->ended = false; /* what it holds goes with the socket */
+	else
+		collect(result, outcome);
+	leave(result);
+	return error;
+}
+
+/* After a close. Leaves no sooner than the operation does, wherever it may wait for that. */
+static int end_closed(const struct sluice_socket *socket, const struct sluice_async_result *handle)
+{
+	struct sluice__result *result;
+
+	if (!is_lost(socket->engine) && sluice__handle_find(handle, socket, &result) == 0)
+		wait_for(handle, result, -1);
+	return -EBADF;
+}
+
+static int end(struct sluice_socket *socket, const struct sluice_async_result *handle,
+	       uint32_t operation, struct outcome *outcome)
+{
+	struct sluice__handlers *handlers;
+	int error;
+
+	if (!socket || !handle)
+		return -EINVAL;
+	if (is_closed(socket))
+		return end_closed(socket, handle);
+	handlers = &socket->engine->handlers;
+	sluice__handlers_lock(handlers);
+	error = end_locked(socket, handle, operation, outcome);
+	sluice__handlers_unlock(handlers);
+	if (!error && outcome->error != SLUICE_ERROR_SUCCESS)
+		error = -outcome->native_error;
+	return error;
+}
+
+static int64_t end_telling(struct sluice_socket *socket, struct sluice_async_result *result,
+			   uint32_t operation, enum sluice_socket_error *error)
+{
+	struct outcome outcome = {0};
+	int answer = end(socket, result, operation, &outcome);
+
+	if (error)
+		*error = (enum sluice_socket_error)(
+			outcome.error ? outcome.error : sluice_socket_error_from_errno(answer));
+	return answer ? answer : outcome.bytes;
+}
+
+static int end_silently(struct sluice_socket *socket, struct sluice_async_result *result,
+			uint32_t operation)
+{
+	struct outcome outcome = {0};
+
+	return end(socket, result, operation, &outcome);
+}
+
+int64_t sluice_end_send(struct sluice_socket *socket, struct sluice_async_result *result,
+			enum sluice_socket_error *error)
+{
+	return end_telling(socket, result, SLUICE_OPERATION_SEND, error);
+}
+
+int64_t sluice_end_send_to(struct sluice_socket *socket, struct sluice_async_result *result)
+{
+	return end_telling(socket, result, SLUICE_OPERATION_SEND_TO, NULL);
+}
+
+int sluice_end_send_file(struct sluice_socket *socket, struct sluice_async_result *result)
+{
+	return end_silently(socket, result, SLUICE_OPERATION_SEND_PACKETS);
+}
+
+int64_t sluice_end_receive(struct sluice_socket *socket, struct sluice_async_result *result,
+			   enum sluice_socket_error *error)
+{
+	return end_telling(socket, result, SLUICE_OPERATION_RECEIVE, error);
+}
+
+int64_t sluice_end_receive_from(struct sluice_socket *socket, struct sluice_async_result *result,
+				struct sockaddr *from, socklen_t *from_length)
+{
+	struct outcome outcome = {.from = from, .from_length = from_length};
+	int answer = end(socket, result, SLUICE_OPERATION_RECEIVE_FROM, &outcome);
+
+	return answer ? answer : outcome.bytes;
+}
+
+int sluice_end_accept(struct sluice_socket *socket, struct sluice_async_result *result,
+		      struct sluice_socket **ret_accepted)
+{
+	struct outcome outcome = {0};
+	int answer;
+
+	if (!ret_accepted)
+		return -EINVAL;
+	answer = end(socket, result, SLUICE_OPERATION_ACCEPT, &outcome);
+	*ret_accepted = answer ? NULL : outcome.accepted;
+	return answer;
+}
+
+int sluice_end_connect(struct sluice_socket *socket, struct sluice_async_result *result)
+{
+	return end_silently(socket, result, SLUICE_OPERATION_CONNECT);
+}
+
+int sluice_end_disconnect(struct sluice_socket *socket, struct sluice_async_result *result)
+{
+	return end_silently(socket, result, SLUICE_OPERATION_DISCONNECT);
+}
+
+/* ---- what else can be asked of a result ---- */
+
+void *sluice_async_result_state(struct sluice_async_result *handle)
+{
+	struct sluice__result *result;
+
+	return sluice__handle_find(handle, NULL, &result) ? NULL : result->state;
+}
+
+struct sluice_socket *sluice_async_result_socket(struct sluice_async_result *handle)
+{
+	struct sluice__result *result;
+
+	return sluice__handle_find(handle, NULL, &result) ? NULL : result->socket;
+}
+
+int sluice_async_result_is_completed(struct sluice_async_result *handle)
+{
+	struct sluice__result *result;
+	int error = sluice__handle_find(handle, NULL, &result);
+
+	if (error)
+		return error == -EALREADY ? 1 : error;
+	return is_done(result);
+}
+
+int sluice_async_result_completed_synchronously(struct sluice_async_result *handle)
+{
+	struct sluice__result *result;
+	int error = sluice__handle_find(handle, NULL, &result);
+
+	if (error)
+		return error;
+	return is_done(result) && result->synchronously;
+}
+
+int64_t sluice_async_result_bytes(struct sluice_async_result *handle)
+{
+	struct sluice__result *result;
+	int error = sluice__handle_find(handle, NULL, &result);
+
+	if (error)
+		return error;
+	return is_done(result) ? (int64_t)result->args.bytes_transferred : -EAGAIN;
+}

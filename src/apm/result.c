@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Results of Begin and End: pooled with their socket. One goes back into the pool when nothing holds
+ * it any more: its operation is over, its End was called, its callback has returned, and nobody is
+ * inside End or wait. There it rests, so that a second End still recognises it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "apm/apm.h"
+#include "base/futex.h"
+#include "engine/engine.h"
+
+#define SLAB_FIRST 32u
+
+static struct sluice__handlers *handlers_of(const struct sluice_socket *socket)
+{
+	return &socket->engine->handlers;
+}
+
+/* ---- the pool ---- */
+
+static int make_results(struct sluice_socket *socket)
+{
+	struct sluice__apm *apm = socket->apm;
+	struct sluice__results *last = apm->slabs;
+	uint32_t count = last ? 2 * last->count : SLAB_FIRST;
+	struct sluice__results *slab =
+		sluice__allocate(socket->engine, sizeof *slab + count * sizeof *slab->results);
+
+	if (!slab)
+		return -ENOMEM;
+	slab->next = last;
+	slab->count = count;
+	for (uint32_t i = 0; i < count; i++)
+		slab->results[i].socket = socket;
+	if (sluice__handles_make(slab->results, count) < 0) {
+		free(slab);
+		return -ENOMEM;
+	}
+	for (uint32_t i = count; i-- > 0;) {
+		slab->results[i].next = apm->fresh;
+		apm->fresh = &slab->results[i];
+	}
+	__atomic_store_n(&apm->slabs, slab, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int make_apm(struct sluice_socket *socket)
+{
+	struct sluice__apm *apm = sluice__allocate(socket->engine, sizeof *apm);
+
+	if (!apm)
+		return -ENOMEM;
+	apm->rest_end = &apm->rest;
+	apm->callbacks_end = &apm->callbacks;
+	__atomic_store_n(&socket->engine->owner_exited, sluice__apm_lost, __ATOMIC_RELEASE);
+	__atomic_store_n(&socket->apm, apm, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* One that was never used, else the one that has rested longest. */
+static struct sluice__result *pop(struct sluice__apm *apm)
+{
+	struct sluice__result *result = apm->fresh;
+
+	if (result) {
+		apm->fresh = result->next;
+		return result;
+	}
+	result = apm->rest;
+	apm->rest = result->next;
+	if (!apm->rest)
+		apm->rest_end = &apm->rest;
+	apm->rest_count--;
+	return result;
+}
+
+static int make_room(struct sluice_socket *socket)
+{
+	int error = socket->apm ? 0 : make_apm(socket);
+
+	if (error || socket->apm->fresh || socket->apm->rest_count > SLUICE__RESULTS_REST)
+		return error;
+	return make_results(socket);
+}
+
+static int take(struct sluice_socket *socket, bool callback, struct sluice__result **ret_result)
+{
+	int error;
+
+	if (handlers_of(socket)->ending)
+		return -EBADF;
+	error = make_room(socket);
+	/* Whoever is accepted will be called: one thread at least has to be there. */
+	if (!error && callback)
+		error = sluice__handlers_have(socket->engine);
+	if (!error)
+		*ret_result = pop(socket->apm);
+	return error;
+}
+
+static void prepare(struct sluice__result *result, uint32_t operation,
+		    sluice_async_callback *callback, void *state)
+{
+	sluice_args_init(&result->args);
+	result->args.completed = sluice__apm_completed;
+	result->callback = callback;
+	result->state = state;
+	result->operation = operation;
+	result->ended = false;
+	result->synchronously = false;
+	__atomic_store_n(&result->word, SLUICE__ASYNC_PENDING, __ATOMIC_RELAXED);
+	__atomic_store_n(&result->slot->generation, result->slot->generation + 1, __ATOMIC_RELEASE);
+}
+
+int sluice__apm_take(struct sluice_socket *socket, uint32_t operation,
+		     sluice_async_callback *callback, void *state,
+		     struct sluice__result **ret_result, bool *ret_alone)
+{
+	struct sluice__handlers *handlers = handlers_of(socket);
+	int error;
+
+	sluice__handlers_lock(handlers);
+	error = take(socket, callback, ret_result);
+	if (!error) {
+		*ret_alone = socket->apm->running++ == 0;
+		prepare(*ret_result, operation, callback, state);
+	}
+	sluice__handlers_unlock(handlers);
+	return error;
+}
+
+void sluice__apm_untake(struct sluice__result *result)
+{
+	struct sluice_socket *socket = result->socket;
+	struct sluice__apm *apm = socket->apm;
+
+	sluice__handlers_lock(handlers_of(socket));
+	apm->running--;
+	result->operation = SLUICE_OPERATION_NONE;
+	result->next = apm->fresh;
+	apm->fresh = result;
+	sluice__handlers_unlock(handlers_of(socket));
+}
+
+void sluice__apm_retire(struct sluice__result *result)
+{
+	struct sluice__apm *apm = result->socket->apm;
+
+	if (!result->ended || result->calling || result->waiting)
+		return;
+	result->next = NULL;
+	*apm->rest_end = result;
+	apm->rest_end = &result->next;
+	apm->rest_count++;
+}
+
+/* ---- over ---- */
+
+void sluice__apm_finish(struct sluice__result *result, bool synchronously)
+{
+	struct sluice_socket *socket = result->socket;
+	struct sluice__handlers *handlers = handlers_of(socket);
+	uint32_t before;
+
+	sluice__handlers_lock(handlers);
+	socket->apm->running--;
+	result->synchronously = synchronously;
+	before = __atomic_exchange_n(&result->word, SLUICE__ASYNC_DONE, __ATOMIC_ACQ_REL);
+	if (result->callback)
+		sluice__handlers_call(result);
+	sluice__handlers_unlock(handlers);
+	if (before & SLUICE__ASYNC_WAITED)
+		sluice__futex_wake_all(&result->word);
+}
+
+void sluice__apm_completed(struct sluice_socket *socket, struct sluice_args *args)
+{
+	sluice__apm_finish((struct sluice__result *)(void *)args, false);
+}
+
+/* ---- the end of a socket, and of an owner ---- */
+
+void sluice__apm_leave(struct sluice_socket *socket)
+{
+	struct sluice__handlers *handlers = handlers_of(socket);
+
+	/* Its memory may wait for this alone. */
+	if (--socket->apm->users == 0 && (sluice__refuse(socket) & SLUICE__CLOSED))
+		sluice__engine_nudge(socket->engine);
+	if (--handlers->users == 0 && handlers->ending)
+		pthread_cond_signal(&handlers->quiet);
+}
+
+bool sluice__apm_is_quiet(const struct sluice_socket *socket)
+{
+	struct sluice__apm *apm = __atomic_load_n(&socket->apm, __ATOMIC_ACQUIRE);
+	uint32_t users;
+
+	if (!apm)
+		return true;
+	sluice__handlers_lock(handlers_of(socket));
+	users = apm->users + apm->running;
+	sluice__handlers_unlock(handlers_of(socket));
+	return users == 0;
+}
+
+/* A connection that no End has asked for. */
+static void drop_accepted(const struct sluice__result *result)
+{
+	struct sluice_socket *accepted = result->args.accept_socket;
+
+	if (result->operation == SLUICE_OPERATION_ACCEPT && !result->ended && accepted)
+		sluice__attention_want(accepted, SLUICE__WANT_DESTROY);
+}
+
+void sluice__apm_free(struct sluice_socket *socket)
+{
+	struct sluice__apm *apm = socket->apm;
+	struct sluice__results *slab;
+
+	if (!apm)
+		return;
+	while ((slab = apm->slabs)) {
+		/* With the engine all sockets go anyway. */
+		for (uint32_t i = 0; i < slab->count && !sluice__dead(socket->engine); i++)
+			drop_accepted(&slab->results[i]);
+		apm->slabs = slab->next;
+		sluice__handles_free(slab->results, slab->count);
+		free(slab);
+	}
+	free(apm);
+	socket->apm = NULL;
+}
+
+static void lose(struct sluice_socket *socket)
+{
+	struct sluice__apm *apm = __atomic_load_n(&socket->apm, __ATOMIC_ACQUIRE);
+	struct sluice__results *slab;
+
+	slab = apm ? __atomic_load_n(&apm->slabs, __ATOMIC_ACQUIRE) : NULL;
+	for (; slab; slab = slab->next) {
+		for (uint32_t i = 0; i < slab->count; i++) {
+			uint32_t *word = &slab->results[i].word;
+
+			__atomic_fetch_or(word, SLUICE__ASYNC_LOST, __ATOMIC_ACQ_REL);
+			sluice__futex_wake_all(word);
+		}
+	}
+}
+
+void sluice__apm_lost(struct sluice_engine *engine)
+{
+	pthread_mutex_lock(&engine->lock);
+	for (struct sluice_socket *socket = engine->sockets; socket; socket = socket->next)
+		lose(socket);
+	pthread_mutex_unlock(&engine->lock);
+}

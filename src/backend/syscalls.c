@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* The non-blocking attempts on a socket, as the kernel answers them. */
+#include <errno.h>
+#include <linux/sock_diag.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+#include "engine/engine.h"
+
+int64_t sluice__direct_send(struct sluice_engine *engine, struct sluice_socket *socket,
+			    const struct msghdr *message, uint32_t flags)
+{
+	int all = (int)flags | MSG_DONTWAIT | MSG_NOSIGNAL;
+	ssize_t taken;
+
+	(void)engine;
+	/* A lone buffer has a cheaper call. */
+	if (message->msg_iovlen == 1 && !message->msg_name)
+		taken = send(socket->fd, message->msg_iov->iov_base, message->msg_iov->iov_len,
+			     all);
+	else
+		taken = sendmsg(socket->fd, message, all);
+	return taken < 0 ? -errno : taken;
+}
+
+int sluice__direct_send_messages(struct sluice_engine *engine, struct sluice_socket *socket,
+				 struct mmsghdr *messages, uint32_t count, uint32_t flags)
+{
+	int taken = sendmmsg(socket->fd, messages, count, (int)flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	(void)engine;
+	return taken < 0 ? -errno : taken;
+}
+
+int64_t sluice__direct_send_file(struct sluice_engine *engine, struct sluice_socket *socket,
+				 int file, uint64_t offset, uint64_t count, bool piped)
+{
+	int64_t taken = piped ? sluice__splice_send(engine, socket, file, offset, count) : -ENOBUFS;
+	off_t at = (off_t)offset;
+
+	if (taken != -ENOBUFS)
+		return taken;
+	taken = sendfile(socket->fd, file, &at, count);
+	return taken < 0 ? -errno : taken;
+}
+
+int64_t sluice__direct_receive(struct sluice_engine *engine, struct sluice_socket *socket,
+			       struct msghdr *message, uint32_t flags)
+{
+	ssize_t taken = recvmsg(socket->fd, message, (int)flags | MSG_DONTWAIT);
+
+	(void)engine;
+	return taken < 0 ? -errno : taken;
+}
+
+/* The kernel counts whole pages and its own structures: a quarter more than the bytes. */
+uint64_t sluice__direct_room(const struct sluice_socket *socket)
+{
+	uint32_t memory[SK_MEMINFO_VARS];
+	socklen_t length = sizeof memory;
+	uint32_t queued, most;
+
+	if (getsockopt(socket->fd, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0)
+		return 0;
+	queued = memory[SK_MEMINFO_WMEM_QUEUED];
+	most = memory[SK_MEMINFO_SNDBUF];
+	return queued < most ? (uint64_t)(most - queued) * 4 / 5 : 0;
+}
+
+/* ---- the peer ---- */
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+static bool is_loopback(const union address *address)
+{
+	const uint8_t *bytes = address->v6.sin6_addr.s6_addr;
+
+	if (address->any.sa_family == AF_INET)
+		return ntohl(address->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	return IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr) ||
+	       (IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr) && bytes[12] == IN_LOOPBACKNET);
+}
+
+static bool are_equal(const union address *one, const union address *other)
+{
+	if (one->any.sa_family == AF_INET)
+		return one->v4.sin_addr.s_addr == other->v4.sin_addr.s_addr;
+	return IN6_ARE_ADDR_EQUAL(&one->v6.sin6_addr, &other->v6.sin6_addr);
+}
+
+/* A connection to one of the machine's own addresses comes from that address, unless it was bound. */
+bool sluice__direct_is_local(const struct sluice_socket *socket)
+{
+	union address own, peer;
+	socklen_t own_length = sizeof own, peer_length = sizeof peer;
+
+	if (socket->family == AF_UNIX)
+		return true;
+	if (socket->family != AF_INET && socket->family != AF_INET6)
+		return false;
+	if (getsockname(socket->fd, &own.any, &own_length) < 0 ||
+	    getpeername(socket->fd, &peer.any, &peer_length) < 0)
+		return false;
+	return is_loopback(&own) || is_loopback(&peer) || are_equal(&own, &peer);
+}
+
+/* A kernel or a header before 5.4 does not have the window: then nothing is known to fit. */
+#ifdef SLUICE_HAVE_SND_WND
+uint64_t sluice__direct_window(const struct sluice_socket *socket)
+{
+	struct tcp_info info = {0};
+	socklen_t length = sizeof info;
+	uint64_t pending;
+
+	if (getsockopt(socket->fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+		return 0;
+	/* The acknowledgement of a SYN counts as a byte, hence one more. */
+	pending = info.tcpi_notsent_bytes + info.tcpi_bytes_sent - info.tcpi_bytes_retrans -
+		  info.tcpi_bytes_acked + 1;
+	return info.tcpi_snd_wnd > pending ? info.tcpi_snd_wnd - pending : 0;
+}
+#else
+uint64_t sluice__direct_window(const struct sluice_socket *socket)
+{
+	(void)socket;
+	return 0;
+}
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Zero copy on the ring: SEND_ZC and SENDMSG_ZC, which complete twice, and memory that is pinned once.
+ * Whether a list may come from registered memory cannot be asked; the first that is answered -EINVAL
+ * tells (send/zerocopy.c).
+ */
+#include <string.h>
+#include <sys/socket.h>
+
+#include "backend/uring.h"
+#include "engine/engine.h"
+
+#define OPERATIONS 64 /* enough to see SENDMSG_ZC */
+
+uint32_t sluice__uring_zerocopy_lacks(struct sluice__uring *uring)
+{
+	uint32_t all = SLUICE_CAPABILITY_ZEROCOPY | SLUICE_CAPABILITY_REGISTERED_MEMORY |
+		       SLUICE_CAPABILITY_REGISTERED_LISTS;
+	size_t room[(sizeof(struct io_uring_probe) +
+		     OPERATIONS * sizeof(struct io_uring_probe_op)) /
+		    sizeof(size_t)];
+	struct io_uring_probe *probe = (struct io_uring_probe *)(void *)room;
+
+	memset(room, 0, sizeof room);
+	if (io_uring_register_probe(&uring->ring, probe, OPERATIONS) < 0 ||
+	    !io_uring_opcode_supported(probe, IORING_OP_SENDMSG_ZC))
+		return all;
+	return 0;
+}
+
+void sluice__uring_prepare_zerocopy(struct sluice__uring *uring, struct io_uring_sqe *sqe,
+				    const struct sluice__request *request)
+{
+	int flags = (int)request->flags | MSG_NOSIGNAL;
+	struct msghdr *message;
+
+	if (request->segment_count == 1) {
+		io_uring_prep_send_zc(sqe, request->fd, request->segments->iov_base,
+				      sluice__length(request->segments->iov_len), flags, 0);
+	} else {
+		message = sluice__uring_message(uring, sqe);
+		message->msg_iov = request->segments;
+		message->msg_iovlen = request->segment_count;
+		io_uring_prep_sendmsg_zc(sqe, request->fd, message, (unsigned int)flags);
+	}
+	sqe->ioprio |= IORING_SEND_ZC_REPORT_USAGE;
+	if (request->length) {
+		sqe->ioprio |= IORING_RECVSEND_FIXED_BUF;
+		sqe->buf_index = (uint16_t)(request->length - 1);
+	}
+}
+
+/* The notification's result says how it was. */
+void sluice__uring_translate_zerocopy(const struct io_uring_cqe *cqe,
+				      struct sluice__completion *completion)
+{
+	completion->freed = SLUICE__FREED_NOT;
+	if (!(cqe->flags & IORING_CQE_F_NOTIF))
+		return;
+	completion->freed = (uint32_t)cqe->res & IORING_NOTIF_USAGE_ZC_COPIED ? SLUICE__FREED_COPIED
+									      : SLUICE__FREED_SENT;
+	completion->result = 0;
+}
+
+/* ---- registered memory ---- */
+
+/* An empty base clears the place. */
+static int set_place(struct sluice__uring *uring, uint32_t slot, const void *base, size_t length)
+{
+	struct iovec place = {(void *)(uintptr_t)base, length};
+	__u64 tag = 0;
+	int set = io_uring_register_buffers_update_tag(&uring->ring, slot, &place, &tag, 1);
+
+	return set < 0 ? set : 0;
+}
+
+int sluice__uring_memory_register(struct sluice_engine *engine, uint32_t slot, const void *base,
+				  size_t length)
+{
+	struct sluice__uring *uring = engine->uring;
+	int error;
+
+	if (!uring->memory_table) {
+		error = io_uring_register_buffers_sparse(&uring->ring, SLUICE__REGIONS);
+		if (error)
+			return error;
+		uring->memory_table = true;
+	}
+	return set_place(uring, slot, base, length);
+}
+
+void sluice__uring_memory_unregister(struct sluice_engine *engine, uint32_t slot)
+{
+	/* What has been submitted may still wait to be taken, and names the place. */
+	if (engine->uring->thread)
+		sluice__uring_thread_drain(engine);
+	set_place(engine->uring, slot, NULL, 0);
+}

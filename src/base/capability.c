@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/capability.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include <sluice/engine.h>
+#include <sluice/probe.h>
+
+static const struct sluice__capability capabilities[] = {
+	{SLUICE_CAPABILITY_RING, "ring", "io_uring itself (5.1)"},
+	{SLUICE_CAPABILITY_SINGLE_ISSUER, "single-issuer", "one thread owns the ring (6.0)"},
+	{SLUICE_CAPABILITY_DEFER_TASKRUN, "defer-taskrun",
+	 "completions are made when the engine asks for them (6.1)"},
+	{SLUICE_CAPABILITY_COOP_TASKRUN, "coop-taskrun",
+	 "completions do not interrupt; where they cannot be deferred (5.19)"},
+	{SLUICE_CAPABILITY_SUBMIT_ALL, "submit-all",
+	 "one bad entry does not hold up the others (5.18)"},
+	{SLUICE_CAPABILITY_REGISTERED_RING, "registered-ring",
+	 "entering the kernel without looking the ring up (5.18)"},
+	{SLUICE_CAPABILITY_MULTISHOT_ACCEPT, "multishot-accept",
+	 "one entry accepts every connection (5.19)"},
+	{SLUICE_CAPABILITY_MULTISHOT_RECEIVE, "multishot-receive",
+	 "one entry receives every byte (6.0)"},
+	{SLUICE_CAPABILITY_BUFFER_RING, "buffer-ring",
+	 "the kernel picks receive buffers from a shared ring (5.19)"},
+	{SLUICE_CAPABILITY_SENDFILE, "sendfile", "files go from the page cache to the socket"},
+	{SLUICE_CAPABILITY_CACHE_LOOK, "cache-look",
+	 "preadv2(RWF_NOWAIT) tells whether a file is in the page cache (4.14)"},
+	{SLUICE_CAPABILITY_RING_FETCH, "ring-fetch",
+	 "cold files are fetched through the ring, not by a thread (5.6)"},
+	{SLUICE_CAPABILITY_EPOLL_NANOSECONDS, "epoll-nanoseconds",
+	 "epoll waits to the nanosecond: epoll_pwait2 (5.11)"},
+	{SLUICE_CAPABILITY_MULTISHOT_LIMIT, "multishot-limit",
+	 "one entry receives many times, but no more than its share; else once (6.16)"},
+	{SLUICE_CAPABILITY_ZEROCOPY, "zerocopy",
+	 "TCP sends from the caller's pages, and the kernel tells whether it did (6.2)"},
+	{SLUICE_CAPABILITY_REGISTERED_MEMORY, "registered-memory",
+	 "memory that is pinned once for many zero-copy sends (6.2)"},
+	{SLUICE_CAPABILITY_REGISTERED_LISTS, "registered-lists",
+	 "the same for transmissions of several segments (6.15)"},
+	{SLUICE_CAPABILITY_UDP_GSO, "udp-gso",
+	 "datagrams of one size leave in one send, which the kernel cuts up (4.18)"},
+	{SLUICE_CAPABILITY_SUBMISSION_THREAD, "submission-thread",
+	 "a thread of the kernel's takes what is submitted, for engines that ask for it (5.11)"},
+	{SLUICE_CAPABILITY_EXT_ARG, "ext-arg",
+	 "a wait carries its own time-out, instead of an entry for it (5.11)"},
+	{SLUICE_CAPABILITY_MULTISHOT_POLL, "multishot-poll",
+	 "one entry reports every wake-up by another thread (5.13)"},
+	{SLUICE_CAPABILITY_NO_IOWAIT, "no-iowait",
+	 "an idle engine does not count as waiting for input or output (6.15)"},
+	{SLUICE_CAPABILITY_EVENT_REPEATS, "event-repeats",
+	 "a foreign loop's eventfd is signalled by every completion (lost in 6.12.115 to .118)"},
+};
+
+#define COUNT (sizeof capabilities / sizeof *capabilities)
+
+const struct sluice__capability *sluice__capability(uint32_t index)
+{
+	return index < COUNT ? &capabilities[index] : NULL;
+}
+
+const char *sluice_capability_name(uint32_t bit)
+{
+	for (size_t i = 0; i < COUNT; i++) {
+		if (capabilities[i].bit == bit)
+			return capabilities[i].name;
+	}
+	return NULL;
+}
+
+uint32_t sluice__capabilities_usable(uint32_t bits)
+{
+	static const struct {
+		uint32_t needed, by;
+	} needs[] = {
+		{SLUICE_CAPABILITY_SINGLE_ISSUER, SLUICE_CAPABILITY_DEFER_TASKRUN},
+		{SLUICE_CAPABILITY_BUFFER_RING, SLUICE_CAPABILITY_MULTISHOT_RECEIVE},
+		{SLUICE_CAPABILITY_MULTISHOT_RECEIVE, SLUICE_CAPABILITY_MULTISHOT_LIMIT},
+		{SLUICE_CAPABILITY_ZEROCOPY, SLUICE_CAPABILITY_REGISTERED_MEMORY},
+		{SLUICE_CAPABILITY_REGISTERED_MEMORY, SLUICE_CAPABILITY_REGISTERED_LISTS},
+	};
+
+	for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
+		if (!(bits & needs[i].needed))
+			bits &= ~needs[i].by;
+	}
+	return bits;
+}
+
+static uint32_t named(const char *name, size_t length)
+{
+	for (size_t i = 0; i < COUNT; i++) {
+		if (strlen(capabilities[i].name) == length &&
+		    strncmp(capabilities[i].name, name, length) == 0)
+			return capabilities[i].bit;
+	}
+	return 0;
+}
+
+uint32_t sluice__capabilities_named(const char *list)
+{
+	uint32_t bits = 0;
+
+	while (list && *list) {
+		size_t length = strcspn(list, ",");
+
+		bits |= named(list, length);
+		list += length;
+		list += *list == ',';
+	}
+	return bits;
+}

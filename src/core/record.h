@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of a record. One word says what it is doing: run.owner holds the socket it is in
+ * progress on, with two bits beside the pointer, so that another thread can ask "in progress on
+ * this socket?" and mark it cancelled in one compare-and-swap. The engine's thread writes the word
+ * with plain stores: a send costs no locked instruction.
+ */
+#ifndef SLUICE_SRC_CORE_RECORD_H
+#define SLUICE_SRC_CORE_RECORD_H
+
+#include <sluice/args.h>
+#include <sluice/error.h>
+#include <stdbool.h>
+
+#include "base/wheel.h"
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* Beside the socket's pointer in run.owner. */
+#define SLUICE__IN_PROGRESS ((uintptr_t)1)
+#define SLUICE__CANCELLED ((uintptr_t)2)
+#define SLUICE__OWNER_BITS ((uintptr_t)63)
+
+/*
+ * run.extras: what is unusual about a record. 0 is the fast path: a plain buffer on a stream.
+ * LIST stays set while a list is; all others belong to one operation.
+ */
+enum {
+	SLUICE__LIST = 1 << 0,
+	SLUICE__DEADLINE = 1 << 1,    /* armed in the wheel */
+	SLUICE__RESULT = 1 << 2,      /* it has one, see sluice__record_result */
+	SLUICE__PARTIAL = 1 << 3,     /* ends with the first bytes taken */
+	SLUICE__MORE = 1 << 4,        /* hold back, more follows */
+	SLUICE__OUT_OF_BAND = 1 << 5, /* the last byte is urgent */
+	SLUICE__DONT_ROUTE = 1 << 6,
+	SLUICE__PACKETS = 1 << 7, /* memory and files, state in rare.side */
+	/* no bytes: shuts the sending side down in its turn, or changes a datagram socket's remote */
+	SLUICE__DISCONNECT = 1 << 8,
+	SLUICE__END = 1 << 9,    /* a disconnect follows its last byte */
+	SLUICE__REUSE = 1 << 10, /* and the socket may connect again */
+	SLUICE__TO = 1 << 11,    /* a datagram with an address of its own */
+	SLUICE__PEEK = 1 << 12,
+	SLUICE__OVERDUE = 1 << 13,   /* its deadline has passed while it was in flight */
+	SLUICE__FOREIGN = 1 << 14,   /* in the mailbox, and counted in foreign_bytes */
+	SLUICE__DONE = 1 << 15,      /* has left its queue: too late to give it up */
+	SLUICE__TRUNCATED = 1 << 16, /* a datagram that was larger than the room for it */
+	SLUICE__OF_THREAD = 1 << 20, /* ends with the thread rare.thread, which started it */
+	SLUICE__ALONE = SLUICE__OUT_OF_BAND | SLUICE__DONT_ROUTE | SLUICE__DISCONNECT | SLUICE__TO
+};
+
+/* run.count of a buffer that may be received into. */
+#define SLUICE__WRITABLE 1
+
+static inline struct sluice_socket *sluice__record_socket(const struct sluice_args *args)
+{
+	return (struct sluice_socket *)(__atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) &
+					~SLUICE__OWNER_BITS);
+}
+
+static inline uintptr_t sluice__record_owner(const struct sluice_args *args)
+{
+	return __atomic_load_n(&args->run.owner, __ATOMIC_ACQUIRE);
+}
+
+static inline bool sluice__record_cancelled(const struct sluice_args *args)
+{
+	return __atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) & SLUICE__CANCELLED;
+}
+
+/* To be given up: cancelled or overdue. */
+static inline bool sluice__record_marked(const struct sluice_args *args)
+{
+	return sluice__record_cancelled(args) || (args->run.extras & SLUICE__OVERDUE);
+}
+
+static inline bool sluice__record_disposed(const struct sluice_args *args)
+{
+	return __atomic_load_n(&args->run.disposed, __ATOMIC_RELAXED);
+}
+
+/* From here on the record is the library's, until the handler or the 0 that is answered. */
+static inline void sluice__record_accept(struct sluice_args *args, struct sluice_socket *socket,
+					 uint32_t operation)
+{
+	static const struct {
+		int32_t error, native_error;
+		uint64_t bytes_transferred;
+	} pending = {SLUICE_ERROR_IO_PENDING, 0, 0};
+
+	/* Three members that stand side by side, in one store. */
+	_Static_assert(offsetof(struct sluice_args, bytes_transferred) ==
+			       offsetof(struct sluice_args, error) + 8,
+		       "side by side");
+	__builtin_memcpy(&args->error, &pending, sizeof pending);
+	args->last_operation = operation;
+	__atomic_store_n(&args->run.owner, (uintptr_t)socket | SLUICE__IN_PROGRESS,
+			 __ATOMIC_RELEASE);
+}
+
+/* The record is its user's again. */
+static inline void sluice__record_release(struct sluice_args *args)
+{
+	__atomic_store_n(&args->run.owner, 0, __ATOMIC_RELEASE);
+}
+
+/*
+ * The result of a record that has left its queue and is not a plain success. Its members show
+ * IOPending until it is given back, so the result waits in places that only a queue needs.
+ */
+static inline void sluice__record_result(struct sluice_args *args, int32_t error, int32_t native,
+					 uint64_t bytes)
+{
+	args->run.sent = bytes;
+	args->rare.segment_offset = (uint64_t)(uint32_t)error << 32 | (uint32_t)native;
+	args->run.extras |= SLUICE__RESULT | SLUICE__DONE;
+}
+
+/*
+ * Members of the caller's that the engine needs after the start, as they were then: the address of a
+ * send_to, a connect or a receive_from, in places that only packets and the lists of streams need.
+ */
+static inline void sluice__record_keep_address(struct sluice_args *args, const void *address,
+					       socklen_t length)
+{
+	args->rare.side = (void *)(uintptr_t)address;
+	args->rare.segment_index = length;
+}
+
+static inline void *sluice__record_address(const struct sluice_args *args)
+{
+	return args->rare.side;
+}
+
+static inline socklen_t sluice__record_address_length(const struct sluice_args *args)
+{
+	return args->rare.segment_index;
+}
+
+static inline struct sluice__wheel_node *sluice__record_timer(struct sluice_args *args)
+{
+	return (struct sluice__wheel_node *)(void *)args->rare.timer;
+}
+
+/* The time-out, until the deadline is armed. */
+static inline void sluice__record_keep_timeout(struct sluice_args *args, int64_t timeout_ns)
+{
+	sluice__record_timer(args)->expires_ns = (uint64_t)timeout_ns;
+}
+
+static inline uint64_t sluice__record_timeout(struct sluice_args *args)
+{
+	return sluice__record_timer(args)->expires_ns;
+}
+
+static inline struct sluice_args *sluice__record_of_timer(struct sluice__wheel_node *node)
+{
+	return (struct sluice_args *)((char *)node - offsetof(struct sluice_args, rare.timer));
+}
+
+/* Records in a queue, any of which may leave it. The list must not move. */
+struct sluice__list {
+	struct sluice_args *head;
+	struct sluice_args **end; /* where the next one is linked */
+};
+
+static inline void sluice__list_init(struct sluice__list *list)
+{
+	list->head = NULL;
+	list->end = &list->head;
+}
+
+static inline void sluice__list_push(struct sluice__list *list, struct sluice_args *args)
+{
+	struct sluice_args **end = list->end;
+
+	args->run.next = NULL;
+	args->run.link = end;
+	*end = args;
+	list->end = &args->run.next;
+}
+
+static inline void sluice__list_remove(struct sluice__list *list, struct sluice_args *args)
+{
+	*args->run.link = args->run.next;
+	if (args->run.next)
+		args->run.next->run.link = args->run.link;
+	else
+		list->end = args->run.link;
+}
+
+/* Takes head..last off. */
+static inline void sluice__list_cut(struct sluice__list *list, struct sluice_args *last)
+{
+	list->head = last->run.next;
+	if (list->head)
+		list->head->run.link = &list->head;
+	else
+		list->end = &list->head;
+}
+
+/* A chain of records that are done and wait for their handlers. */
+struct sluice__chain {
+	struct sluice_args *first;
+	struct sluice_args **end; /* where the next one is linked */
+	uint64_t added;           /* since the beginning */
+	uint64_t taken;
+};
+
+static inline void sluice__chain_init(struct sluice__chain *chain)
+{
+	chain->first = NULL;
+	chain->end = &chain->first;
+	chain->added = 0;
+	chain->taken = 0;
+}
+
+static inline void sluice__chain_add(struct sluice__chain *chain, struct sluice_args *args)
+{
+	args->run.next = NULL;
+	*chain->end = args;
+	chain->end = &args->run.next;
+	chain->added++;
+}
+
+/* Adds first..last, which are linked already, in one step. */
+static inline void sluice__chain_splice(struct sluice__chain *chain, struct sluice_args *first,
+					struct sluice_args *last, uint32_t count)
+{
+	last->run.next = NULL;
+	*chain->end = first;
+	chain->end = &last->run.next;
+	chain->added += count;
+}
+
+/* Adds all of another, which is empty then. */
+static inline void sluice__chain_move(struct sluice__chain *chain, struct sluice__chain *from)
+{
+	if (!from->first)
+		return;
+	*chain->end = from->first;
+	chain->end = from->end;
+	chain->added += from->added;
+	sluice__chain_init(from);
+}
+
+/* Everything, as a list of its own that ends at *ret_end. taken is left to the caller. */
+static inline struct sluice_args *sluice__chain_take_all(struct sluice__chain *chain,
+							 struct sluice_args ***ret_end)
+{
+	struct sluice_args *first = chain->first;
+
+	*ret_end = chain->end;
+	chain->first = NULL;
+	chain->end = &chain->first;
+	return first;
+}
+
+/* The rest of what was taken, in front of what came since. */
+static inline void sluice__chain_put_back(struct sluice__chain *chain, struct sluice_args *first,
+					  struct sluice_args **end)
+{
+	*end = chain->first;
+	if (!chain->first)
+		chain->end = end;
+	chain->first = first;
+}
+
+#endif

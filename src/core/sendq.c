@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/sendq.h"
+
+#include <assert.h>
+#include <sys/socket.h>
+
+static uint64_t packets_memory_left(const struct sluice__packets *packets)
+{
+	uint64_t left = 0;
+
+	for (uint32_t i = packets->index; i < packets->count; i++) {
+		if (packets->parts[i].kind == SLUICE__PART_MEMORY)
+			left += packets->parts[i].count - (i == packets->index ? packets->at : 0);
+	}
+	return left;
+}
+
+uint64_t sluice__sendq_memory(const struct sluice_args *args)
+{
+	if (args->run.extras & SLUICE__DISCONNECT)
+		return 0;
+	if (args->run.extras & SLUICE__PACKETS)
+		return packets_memory_left(args->rare.side);
+	return args->run.total - args->run.sent;
+}
+
+void sluice__sendq_remove(struct sluice__sendq *queue, struct sluice_args *args)
+{
+	sluice__sendq_drop_draft(queue);
+	sluice__sendq_count(queue, queue->bytes - sluice__sendq_memory(args));
+	sluice__list_remove(&queue->list, args);
+}
+
+/* ---- gather ---- */
+
+static bool gather_full(const struct sluice__gather *gather)
+{
+	return gather->count == gather->room || gather->bytes >= gather->budget;
+}
+
+/* One stretch of memory, as much as the budget has room for. False when it did not fit whole. */
+static bool gather_memory(struct sluice__gather *gather, const char *base, uint64_t length)
+{
+	uint64_t left = gather->budget - gather->bytes;
+	uint64_t part = length < left ? length : left;
+
+	if (length == 0)
+		return true;
+	if (gather_full(gather))
+		return false;
+	gather->segments[gather->count].iov_base = (void *)(uintptr_t)base;
+	gather->segments[gather->count].iov_len = part;
+	gather->count++;
+	gather->bytes += part;
+	return part == length;
+}
+
+static bool gather_list(struct sluice__gather *gather, const struct sluice_args *args)
+{
+	const struct iovec *segments = args->run.base;
+	uint64_t skip = args->rare.segment_offset;
+
+	for (uint64_t i = args->rare.segment_index; i < args->run.count; i++) {
+		const char *base = (const char *)segments[i].iov_base + skip;
+
+		if (!gather_memory(gather, base, segments[i].iov_len - skip))
+			return false;
+		skip = 0;
+	}
+	return true;
+}
+
+/* Memory up to the next file, behind which nothing else may go out: the kernel corks it. */
+static bool gather_packets(struct sluice__gather *gather, const struct sluice_args *args)
+{
+	const struct sluice__packets *packets = args->rare.side;
+	uint64_t skip = packets->at;
+
+	for (uint32_t i = packets->index; i < packets->count; i++) {
+		const struct sluice__part *part = &packets->parts[i];
+
+		if (part->kind == SLUICE__PART_FILE) {
+			gather->flags |= MSG_MORE;
+			return false;
+		}
+		if (!gather_memory(gather, part->base + skip, part->count - skip))
+			return false;
+		skip = 0;
+	}
+	return true;
+}
+
+/* Out of band: the last byte alone carries the mark, so the others go first. */
+static bool gather_out_of_band(struct sluice__gather *gather, const struct sluice_args *args)
+{
+	uint64_t left = args->run.total - args->run.sent;
+	uint64_t budget = gather->budget;
+	bool whole;
+
+	if (left <= 1)
+		gather->flags |= left == 1 ? MSG_OOB : 0;
+	else if (gather->budget > left - 1)
+		gather->budget = left - 1;
+	whole = args->run.extras & SLUICE__LIST
+			? gather_list(gather, args)
+			: gather_memory(gather, (const char *)args->run.base + args->run.sent,
+					left);
+	gather->budget = budget;
+	return whole;
+}
+
+static bool gather_bytes(struct sluice__gather *gather, const struct sluice_args *args)
+{
+	uint32_t extras = args->run.extras;
+
+	if (extras & SLUICE__OUT_OF_BAND)
+		return gather_out_of_band(gather, args);
+	if (extras & SLUICE__PACKETS)
+		return gather_packets(gather, args);
+	if (extras & SLUICE__LIST)
+		return gather_list(gather, args);
+	return gather_memory(gather, (const char *)args->run.base + args->run.sent,
+			     args->run.total - args->run.sent);
+}
+
+static bool packets_have_file(const struct sluice__packets *packets)
+{
+	for (uint32_t i = packets->index; i < packets->count; i++) {
+		if (packets->parts[i].kind == SLUICE__PART_FILE)
+			return true;
+	}
+	return false;
+}
+
+/* Whether a record may go out with what was gathered before it. */
+static bool may_join(const struct sluice__gather *gather, const struct sluice_args *args)
+{
+	uint32_t extras = args->run.extras;
+
+	if ((extras & SLUICE__PACKETS) && ((struct sluice__packets *)args->rare.side)->beyond)
+		return false;
+	if (extras & (SLUICE__ALONE | SLUICE__MORE)) {
+		/* Held back with MORE only behind others that are, never behind one that is not. */
+		return (extras & SLUICE__MORE) && (gather->flags & MSG_MORE) &&
+		       !(extras & SLUICE__ALONE);
+	}
+	/* What is sent in front of a file is held back for it, and nobody else with it. */
+	return !(extras & SLUICE__PACKETS) || !packets_have_file(args->rare.side);
+}
+
+/* What is unusual; true when the walk may go on behind this record. */
+static bool gather_unusual(struct sluice__gather *gather, struct sluice_args *args)
+{
+	uint32_t extras = args->run.extras;
+
+	if (gather->records && !may_join(gather, args))
+		return false;
+	gather->plain = false;
+	gather->records++;
+	gather->last = args;
+	gather->flags &= ~(uint32_t)MSG_MORE;
+	if (extras & SLUICE__MORE)
+		gather->flags |= MSG_MORE;
+	if (extras & SLUICE__DONT_ROUTE)
+		gather->flags |= MSG_DONTROUTE;
+	return gather_bytes(gather, args) && !(extras & (SLUICE__ALONE | SLUICE__END));
+}
+
+static void gather_head(const struct sluice_args *head, struct sluice__gather *gather)
+{
+	const struct sluice__packets *packets;
+
+	gather->what = SLUICE__GATHERED_MEMORY;
+	if (head->run.extras & SLUICE__DISCONNECT)
+		gather->what = SLUICE__GATHERED_DISCONNECT;
+	if (!(head->run.extras & SLUICE__PACKETS))
+		return;
+	packets = head->rare.side;
+	if (packets->beyond)
+		gather->what = SLUICE__GATHERED_BEYOND;
+	else if (!sluice__packets_done(packets) &&
+		 packets->parts[packets->index].kind == SLUICE__PART_FILE)
+		gather->what = SLUICE__GATHERED_FILE;
+}
+
+static void gather_reset(struct sluice__gather *gather)
+{
+	gather->what = SLUICE__GATHERED_NOTHING;
+	gather->count = 0;
+	gather->flags = 0;
+	gather->records = 0;
+	gather->bytes = 0;
+	gather->last = NULL;
+	gather->plain = true;
+}
+
+#define AHEAD (8 * sizeof(struct sluice_args))
+
+/* The fast path: whole plain buffers that fit. Returns the first record that is not one. */
+static struct sluice_args *gather_plain(struct sluice__gather *gather, struct sluice_args *args)
+{
+	struct iovec *segment = gather->segments;
+	struct iovec *end = segment + gather->room;
+	struct sluice_args *last = NULL;
+	int64_t left = (int64_t)gather->budget;
+
+	while (args && args->run.extras == 0 && segment != end) {
+		uint64_t length = args->run.total;
+
+		if (length > (uint64_t)left)
+			break;
+		left -= (int64_t)length;
+		segment->iov_base = (void *)(uintptr_t)args->run.base;
+		segment->iov_len = length;
+		segment++;
+		/* Records often stand side by side: a guess some strides ahead, which may be wrong. */
+		__builtin_prefetch((const void *)((uintptr_t)args + AHEAD + 64));
+		last = args;
+		args = args->run.next;
+	}
+	gather->last = last;
+	gather->count = (uint32_t)(segment - gather->segments);
+	gather->records = gather->count;
+	gather->bytes = gather->budget - (uint64_t)left;
+	return args;
+}
+
+void sluice__sendq_gather(const struct sluice__sendq *queue, struct sluice__gather *gather)
+{
+	struct sluice_args *args = queue->list.head;
+
+	gather_reset(gather);
+	if (!args)
+		return;
+	gather_head(args, gather);
+	if (gather->what != SLUICE__GATHERED_MEMORY)
+		return;
+	if (!args->run.sent)
+		args = gather_plain(gather, args);
+	while (args && !gather_full(gather) && gather_unusual(gather, args))
+		args = args->run.next;
+}
+
+/* ---- draft ---- */
+
+void sluice__sendq_begin_draft(struct sluice__sendq *queue, struct iovec *room)
+{
+	const struct sluice_args *args = queue->list.head;
+
+	assert(args && !args->run.next && !args->run.extras && !args->run.sent);
+	assert(((uintptr_t)room & (SLUICE__DRAFT_BYTES - 1)) == 0);
+	room->iov_base = (void *)(uintptr_t)args->run.base;
+	room->iov_len = args->run.total;
+	queue->draft = room + 1;
+}
+
+bool sluice__sendq_take_draft(struct sluice__sendq *queue, struct sluice__gather *gather)
+{
+	struct iovec *draft = queue->draft;
+
+	sluice__sendq_drop_draft(queue);
+	if (!draft || queue->bytes > gather->budget)
+		return false;
+	gather_reset(gather);
+	gather->what = SLUICE__GATHERED_MEMORY;
+	gather->count = (uint32_t)(draft - gather->segments);
+	gather->records = gather->count;
+	gather->bytes = queue->bytes;
+	gather->last = (struct sluice_args *)((char *)queue->list.end -
+					      offsetof(struct sluice_args, run.next));
+	return true;
+}
+
+/* ---- settle ---- */
+
+static void advance_list(struct sluice_args *args, uint64_t taken)
+{
+	const struct iovec *segments = args->run.base;
+
+	while (taken) {
+		const struct iovec *segment = &segments[args->rare.segment_index];
+		uint64_t left = segment->iov_len - args->rare.segment_offset;
+
+		if (taken < left) {
+			args->rare.segment_offset += taken;
+			return;
+		}
+		taken -= left;
+		args->rare.segment_index++;
+		args->rare.segment_offset = 0;
+	}
+}
+
+static void next_part(struct sluice__packets *packets)
+{
+	packets->index++;
+	packets->at = 0;
+	packets->warm_to = 0;
+	packets->cold = false;
+}
+
+/* Returns how many of the bytes counted as queued memory. */
+static uint64_t advance_packets(struct sluice__packets *packets, uint64_t taken)
+{
+	uint64_t counted = 0;
+
+	while (taken) {
+		const struct sluice__part *part = sluice__packets_part(packets);
+		uint64_t left = part->count - packets->at;
+		uint64_t bytes = taken < left ? taken : left;
+
+		if (part->kind == SLUICE__PART_MEMORY)
+			counted += bytes;
+		packets->at += bytes;
+		taken -= bytes;
+		if (packets->at == part->count)
+			next_part(packets);
+	}
+	return counted;
+}
+
+/* What of the gathered bytes this record had: memory up to its end or its next file. */
+static uint64_t packets_gathered(const struct sluice__packets *packets)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = packets->index; i < packets->count; i++) {
+		if (packets->parts[i].kind == SLUICE__PART_FILE)
+			break;
+		bytes += packets->parts[i].count - (i == packets->index ? packets->at : 0);
+	}
+	return bytes;
+}
+
+/* Gives the record its share of what was taken; true when it is finished. */
+static bool settle_record(struct sluice__sendq *queue, struct sluice_args *args, uint64_t *left)
+{
+	bool packets = args->run.extras & SLUICE__PACKETS;
+	uint64_t rest = packets ? packets_gathered(args->rare.side)
+				: args->run.total - args->run.sent;
+	uint64_t bytes = *left < rest ? *left : rest;
+
+	args->run.sent += bytes;
+	*left -= bytes;
+	if (packets) {
+		sluice__sendq_count(queue, queue->bytes - advance_packets(args->rare.side, bytes));
+		return sluice__packets_done(args->rare.side);
+	}
+	sluice__sendq_count(queue, queue->bytes - bytes);
+	if (args->run.sent == args->run.total)
+		return true;
+	if (args->run.extras & SLUICE__LIST)
+		advance_list(args, bytes);
+	return (args->run.extras & SLUICE__PARTIAL) && bytes > 0;
+}
+
+void sluice__sendq_finish_head(struct sluice__sendq *queue, struct sluice__chain *done,
+			       int32_t error, int32_t native, uint64_t bytes)
+{
+	struct sluice_args *args = queue->list.head;
+
+	sluice__sendq_remove(queue, args);
+	sluice__record_result(args, error, native, bytes);
+	sluice__chain_add(done, args);
+}
+
+static uint32_t settle_walk(struct sluice__sendq *queue, const struct sluice_args *last,
+			    uint64_t taken, struct sluice__chain *done)
+{
+	uint64_t left = taken;
+	uint32_t finished = 0;
+	bool more = queue->list.head != NULL;
+
+	while (more) {
+		struct sluice_args *args = queue->list.head;
+
+		more = args != last && args->run.next;
+		if (!settle_record(queue, args, &left))
+			break;
+		sluice__sendq_finish_head(queue, done, SLUICE_ERROR_SUCCESS, 0, args->run.sent);
+		finished++;
+	}
+	return finished;
+}
+
+uint32_t sluice__sendq_settle(struct sluice__sendq *queue, const struct sluice__flight *flight,
+			      uint64_t taken, struct sluice__chain *done)
+{
+	assert(taken <= flight->bytes);
+	if (likely(sluice__sendq_settle_plain(queue, flight, taken, done)))
+		return flight->records;
+	sluice__sendq_drop_draft(queue);
+	return settle_walk(queue, flight->last, taken, done);
+}
+
+bool sluice__sendq_advance_file(struct sluice_args *args, uint64_t taken)
+{
+	struct sluice__packets *packets = args->rare.side;
+
+	args->run.sent += taken;
+	advance_packets(packets, taken);
+	return sluice__packets_done(packets);
+}
+
+uint32_t sluice__sendq_fail(struct sluice__sendq *queue, int32_t error, int32_t native,
+			    int32_t rest_error, int32_t rest_native, struct sluice__chain *done)
+{
+	uint32_t finished = 0;
+
+	while (queue->list.head) {
+		struct sluice_args *args = queue->list.head;
+
+		sluice__sendq_finish_head(queue, done, error, native, args->run.sent);
+		error = rest_error;
+		native = rest_native;
+		finished++;
+	}
+	return finished;
+}

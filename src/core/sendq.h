@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The send queue of one socket: many records in, one transmission out, bytes settled back. Pure: it
+ * makes no system call and knows neither engine nor socket, so its tests are tables.
+ *
+ *   push    O(1)
+ *   draft   whole plain buffers list their bytes already when they are pushed; whatever disturbs the
+ *           queue otherwise drops it
+ *   gather  walks from the head and lists the bytes, straight from the callers' memory
+ *   settle  says how many of them the kernel took: whole records leave for the chain of the done,
+ *           a broken one keeps its rest. A plain transmission that was taken whole is O(1).
+ */
+#ifndef SLUICE_SRC_CORE_SENDQ_H
+#define SLUICE_SRC_CORE_SENDQ_H
+
+#include "core/record.h"
+#include "file/packets.h"
+
+struct sluice__sendq {
+	struct sluice__list list;
+	uint64_t bytes;      /* of memory, accepted and not yet taken */
+	struct iovec *draft; /* where the next record's bytes are listed; NULL: no draft */
+};
+
+/*
+ * Room for a draft. It is aligned to its own size, so that the end of the room and the want of a
+ * draft are one test.
+ */
+#define SLUICE__DRAFT 1024u
+#define SLUICE__DRAFT_BYTES (SLUICE__DRAFT * sizeof(struct iovec))
+
+/* What stands at the head, and so what kind of transmission comes next. */
+enum {
+	SLUICE__GATHERED_NOTHING,
+	SLUICE__GATHERED_MEMORY,
+	SLUICE__GATHERED_FILE,      /* the head's current part is a file */
+	SLUICE__GATHERED_BEYOND,    /* the head asks for more than its file has */
+	SLUICE__GATHERED_DISCONNECT /* the head is a disconnect */
+};
+
+struct sluice__gather {
+	/* in */
+	struct iovec *segments;
+	uint32_t room;   /* segments */
+	uint64_t budget; /* bytes */
+	/* out */
+	uint32_t what;
+	uint32_t count;   /* segments used */
+	uint32_t flags;   /* for send(2): MSG_MORE, MSG_OOB, MSG_DONTROUTE */
+	uint32_t records; /* touched */
+	uint64_t bytes;
+	struct sluice_args *last; /* the last record touched */
+	bool plain;               /* every record whole and without extras: settles in O(1) */
+};
+
+/* A transmission that the kernel has been given: head..last of the queue. */
+struct sluice__flight {
+	struct sluice_args *last;
+	uint64_t bytes;
+	uint32_t records;
+	bool plain;
+};
+
+static inline void sluice__sendq_init(struct sluice__sendq *queue)
+{
+	sluice__list_init(&queue->list);
+	queue->bytes = 0;
+	queue->draft = NULL;
+}
+
+static inline struct sluice_args *sluice__sendq_head(const struct sluice__sendq *queue)
+{
+	return queue->list.head;
+}
+
+/* Other threads look at the count: an atomic that costs no more than a plain member. */
+static inline void sluice__sendq_count(struct sluice__sendq *queue, uint64_t bytes)
+{
+	__atomic_store_n(&queue->bytes, bytes, __ATOMIC_RELAXED);
+}
+
+/* The only record has been taken whole. */
+static inline void sluice__sendq_clear(struct sluice__sendq *queue)
+{
+	sluice__list_init(&queue->list);
+	sluice__sendq_count(queue, 0);
+	queue->draft = NULL;
+}
+
+static inline void sluice__sendq_drop_draft(struct sluice__sendq *queue)
+{
+	queue->draft = NULL;
+}
+
+/* Its bytes are counted by the caller, who knows whether they are memory. */
+static inline void sluice__sendq_push(struct sluice__sendq *queue, struct sluice_args *args)
+{
+	sluice__sendq_drop_draft(queue);
+	sluice__list_push(&queue->list, args);
+}
+
+/* The same for a whole plain buffer. True: it stands in the draft. */
+static inline bool sluice__sendq_push_plain(struct sluice__sendq *queue, struct sluice_args *args)
+{
+	struct iovec *draft = queue->draft;
+
+	sluice__list_push(&queue->list, args);
+	if (likely((uintptr_t)draft & (SLUICE__DRAFT_BYTES - 1))) {
+		draft->iov_base = (void *)(uintptr_t)args->run.base;
+		draft->iov_len = args->run.total;
+		queue->draft = draft + 1;
+		return true;
+	}
+	sluice__sendq_drop_draft(queue); /* none, or no room */
+	return false;
+}
+
+/* The only record, which is plain, begins a draft in room that is the caller's. */
+void sluice__sendq_begin_draft(struct sluice__sendq *queue, struct iovec *room);
+
+/*
+ * The draft, if there is one and it is within the budget, as what was gathered. It is over either
+ * way; gather->segments is the room.
+ */
+bool sluice__sendq_take_draft(struct sluice__sendq *queue, struct sluice__gather *gather);
+
+/* Bytes of memory that the record still holds in the queue. */
+uint64_t sluice__sendq_memory(const struct sluice_args *args);
+
+/* Takes a record out, wherever it stands. Its rest no longer counts. */
+void sluice__sendq_remove(struct sluice__sendq *queue, struct sluice_args *args);
+
+/* Fills in the out members. Changes nothing in the queue. */
+void sluice__sendq_gather(const struct sluice__sendq *queue, struct sluice__gather *gather);
+
+/*
+ * The kernel took `taken` bytes of the flight: finished records move to done, in order. Returns how
+ * many. A finished record whose extras say that something follows it (END) is the last to move.
+ */
+uint32_t sluice__sendq_settle(struct sluice__sendq *queue, const struct sluice__flight *flight,
+			      uint64_t taken, struct sluice__chain *done);
+
+/*
+ * The same, where nothing about it is unusual: false when it is, and nothing was changed.
+ */
+static inline bool sluice__sendq_settle_plain(struct sluice__sendq *queue,
+					      const struct sluice__flight *flight, uint64_t taken,
+					      struct sluice__chain *done)
+{
+	struct sluice_args *first = queue->list.head;
+
+	if (unlikely(!flight->plain || taken != flight->bytes || first->run.sent))
+		return false;
+	sluice__sendq_drop_draft(queue);
+	sluice__list_cut(&queue->list, flight->last);
+	sluice__sendq_count(queue, queue->bytes - taken);
+	sluice__chain_splice(done, first, flight->last, flight->records);
+	return true;
+}
+
+/* The file at the head's current part gave `taken` bytes. True when the record is finished (and stays). */
+bool sluice__sendq_advance_file(struct sluice_args *args, uint64_t taken);
+
+/* Moves the head to done, with this result. */
+void sluice__sendq_finish_head(struct sluice__sendq *queue, struct sluice__chain *done,
+			       int32_t error, int32_t native, uint64_t bytes);
+
+/*
+ * Ends everything: the head with error and native and the bytes it has sent, the others with
+ * rest_error and rest_native and none. Returns how many.
+ */
+uint32_t sluice__sendq_fail(struct sluice__sendq *queue, int32_t error, int32_t native,
+			    int32_t rest_error, int32_t rest_native, struct sluice__chain *done);
+
+#endif

@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of an engine, and what its rooms offer each other. */
+#ifndef SLUICE_SRC_ENGINE_ENGINE_H
+#define SLUICE_SRC_ENGINE_ENGINE_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <sluice/engine.h>
+#include <sluice/probe.h>
+#include <sluice/server.h>
+#include <sluice/statistics.h>
+#include <sluice/timer.h>
+#include <sys/stat.h>
+
+#include "apm/callbacks.h"
+#include "backend/backend.h"
+#include "base/wheel.h"
+#include "core/gso.h"
+#include "core/record.h"
+#include "core/refusal.h"
+#include "file/splice.h"
+#include "socket/socket.h"
+
+#define SLUICE__SEGMENTS_MAX 1024u /* of one sendmsg: the kernel's UIO_MAXIOV */
+#define SLUICE__ARENA 4096u        /* segments between two entries of the kernel */
+#define SLUICE__REAP 256u          /* completions taken at a time */
+#define SLUICE__REGIONS 64u        /* registered memories */
+
+/* Kinds of nodes in the wheel of deadlines. */
+enum {
+	SLUICE__NODE_RECORD,
+	SLUICE__NODE_LINGER
+};
+
+struct sluice__close_waiter;
+struct sluice__letter;
+struct sluice__note;
+struct sluice__pipe;
+struct sluice__post;
+struct sluice__slab;
+struct sluice__uring;
+struct sluice__poller;
+struct sluice__fetcher;
+struct sluice__trace;
+struct sluice__hold;
+struct sluice__hold_slab;
+
+/* A listener that waits for a descriptor to be closed. */
+struct sluice__retry {
+	struct sluice__retry *next;
+	struct sluice_socket *listener;
+};
+
+/* Called by a thread that exits without having destroyed the engine it owns. */
+typedef void sluice__owner_exited_fn(struct sluice_engine *engine);
+
+struct sluice_engine {
+	/* What a start touches. */
+	uintptr_t owner; /* atomic: the owner's thread pointer from its first use on; 0: nobody's */
+	uint32_t busy;   /* in a handler, a batch or a turn: queue, do not try */
+	uint32_t dead;   /* atomic: SLUICE__DEAD_*; every call answers -EBADF */
+	struct sluice_args *mailbox; /* atomic: records started by other threads, newest first */
+	struct sluice_socket *attention; /* atomic: sockets, newest first */
+	struct sluice_socket *ready;     /* sockets with something to send */
+	struct sluice_socket **ready_end;
+	uint32_t ready_count;
+	uint32_t batches;               /* open */
+	uint64_t zerocopy_from;         /* bytes from which on zero copy is thought of */
+	uint64_t queue_from;            /* bytes from which on a lone send goes by its queue */
+	struct sluice_socket *drafting; /* the ready socket that lists its bytes in draft */
+	struct sluice__chain done;      /* records that wait for their handlers */
+	struct sluice__chain *sink; /* where records go that end: done, or inside a start its own */
+
+	const struct sluice__backend *backend;
+	struct sluice__trace *trace; /* NULL: off */
+	struct sluice__uring *uring;
+	struct sluice__poller *poller; /* epoll's */
+	struct sluice_options options;
+	uint32_t capabilities;
+	uint32_t asleep;   /* atomic: a wake must be told to the kernel */
+	uint32_t woken;    /* atomic: sluice_engine_wake was called */
+	uintptr_t creator; /* who becomes the owner with the first use */
+	bool hands_over;   /* memory goes to the backend at once, which has a thread for it */
+	bool delivering;   /* a handler runs */
+	bool foreign;      /* engine_fd was asked for */
+	bool submitting;   /* something was started since the last enter */
+	uint32_t flying;   /* requests that the backend has */
+
+	struct sluice__wheel deadlines;
+	struct sluice__wheel timers;
+	uint64_t now_ns;
+
+	uint64_t budget_end;          /* of sluice__budget_used, where events and posts stop */
+	uint32_t budget_waits;        /* turns in which the records left nothing to them */
+	struct sluice_socket *events; /* sockets with handlers of their own to run */
+	struct sluice_socket **events_end;
+	struct sluice_socket *dead_sockets;
+	struct sluice_socket **dead_end;
+	struct sluice__post *posts;       /* atomic, newest first */
+	struct sluice__post *posts_taken; /* oldest first */
+
+	/* Receive buffers. */
+	struct sluice_buffer *buffers;
+	char *buffer_memory;
+	uint32_t buffer_count;                  /* in use, or free for use */
+	uint32_t buffer_most;                   /* there is memory for */
+	uint32_t buffers_out;                   /* filled, and lent or waiting for their handlers */
+	struct sluice_buffer *buffers_free;     /* epoll's; the ring's are in its own */
+	struct sluice_buffer *buffers_returned; /* atomic, by other threads */
+	struct sluice__receiver *paused;        /* wait for any buffer */
+	struct sluice__receiver **paused_end;
+
+	struct sluice__burst *bursts;   /* free ones */
+	struct sluice__letter *letters; /* free ones */
+
+	/* Files. */
+	struct sluice__fetcher *fetcher;
+	struct sluice__packets *packets_own;  /* the engine's thread's */
+	struct sluice__packets *packets_pool; /* under lock */
+	char *bounces_free;                   /* under lock */
+	uint32_t bounces;                     /* made so far */
+	sigset_t sigpipe_before;              /* the thread's mask */
+	bool sigpipe_masked;
+	bool sigpipe_pending; /* one was, before */
+	bool sigpipe_raised;  /* by what we sent */
+	struct sluice__pipe pipe;
+	struct sluice__refusals refusals;
+	char *scratch;                        /* for files that are read slice by slice */
+	uint32_t slices;                      /* of files, in this turn */
+	long sleeps;                          /* of the thread, before the first of them */
+	uint64_t slices_ns;                   /* and the time */
+	uint64_t slice_handlers;              /* called when a cold file's last slice left */
+	struct sluice__retry *accept_retries; /* listeners that ran out of descriptors */
+
+	/* Zero copy. */
+	uint64_t single_below; /* records smaller than this need neither gathering nor thought */
+	struct sluice__zerocopy_prior zerocopy_prior;
+	struct sluice__hold *holds_free;
+	struct sluice__hold_slab *hold_slabs;
+	struct iovec regions[SLUICE__REGIONS]; /* registered; a base of NULL: a free place */
+	uint32_t region_count;                 /* places in use, and the free ones before them */
+	uint64_t region_refused;               /* a bit for each that the backend makes no use of */
+
+	pthread_mutex_t lock; /* sockets' list and pools */
+	struct sluice_socket *sockets;
+	struct sluice_socket *socket_pool;
+	struct sluice__slab *slabs;
+	struct sluice__handlers handlers;
+	struct sluice__note *notes; /* of threads whose exit ends what they started */
+	pthread_t thread;           /* with engine_start */
+	struct sluice__close_waiter *close_waiters; /* under lock */
+	uint32_t close_waiting;                     /* atomic: how many */
+	uint32_t in_turn; /* atomic: the thread runs turns, and is in no handler */
+	bool started;
+	bool stopping;                         /* atomic */
+	sluice__owner_exited_fn *owner_exited; /* atomic; set with the first Begin */
+	struct sluice_engine *next;            /* of all engines of the process */
+	struct sluice_engine **link;
+	char reason[160];
+
+	struct sluice_engine_statistics statistics;
+	struct iovec arena[SLUICE__ARENA];
+	uint32_t arena_used;
+	struct iovec draft[SLUICE__DRAFT] __attribute__((aligned(SLUICE__DRAFT_BYTES)));
+};
+
+enum {
+	SLUICE__DEAD_ENDING = 1 << 0,
+	SLUICE__DEAD_FORKED = 1 << 1,
+	SLUICE__DEAD_LOST = 1 << 2 /* the owner exited */
+};
+
+static inline uintptr_t sluice__self(void)
+{
+	return (uintptr_t)__builtin_thread_pointer();
+}
+
+static inline bool sluice__is_owner(const struct sluice_engine *engine)
+{
+	return __atomic_load_n(&engine->owner, __ATOMIC_RELAXED) == sluice__self();
+}
+
+/* The owner, or who becomes it with the first use. */
+static inline bool sluice__may_act(const struct sluice_engine *engine)
+{
+	uintptr_t owner = __atomic_load_n(&engine->owner, __ATOMIC_RELAXED);
+
+	return (owner ? owner : __atomic_load_n(&engine->creator, __ATOMIC_RELAXED)) ==
+	       sluice__self();
+}
+
+static inline uint32_t sluice__dead(const struct sluice_engine *engine)
+{
+	return __atomic_load_n(&engine->dead, __ATOMIC_RELAXED);
+}
+
+/* owner.c */
+uint64_t sluice__now(void);
+/* Zeroed; NULL if there is no memory. */
+void *sluice__allocate(struct sluice_engine *engine, size_t bytes);
+/* 1: the caller is the owner (its first use, perhaps); 0: another thread; -errno: it cannot be used. */
+int sluice__engine_enter(struct sluice_engine *engine);
+/* For what is the owner's alone: 0, or -EINVAL, -EBADF, -EPERM. */
+int sluice__check_owner(struct sluice_engine *engine);
+/* Voluntary context switches of this thread. */
+long sluice__sleeps(void);
+/* Wakes the owner if it sleeps. */
+void sluice__engine_nudge(struct sluice_engine *engine);
+
+/* loop/lifecycle.c */
+int sluice__engine_make(struct sluice_engine **ret_engine, const struct sluice_options *options,
+			const struct sluice__backend *backend);
+
+void sluice__engine_end(struct sluice_engine *engine); /* aborts everything, runs the handlers */
+
+/* options.c: 0, -EINVAL, -E2BIG. Reads the environment for what the options leave to it. */
+int sluice__options_copy(struct sluice_options *own, const struct sluice_options *given);
+
+/* backend.c: chooses and opens one; engine->reason tells why. 0 or -errno. */
+int sluice__backend_choose(struct sluice_engine *engine);
+
+/* inbox.c */
+/* In place of the mailbox's first record: the engine has ended. */
+#define SLUICE__MAILBOX_CLOSED ((struct sluice_args *)1)
+
+/* false: the engine has ended. */
+bool sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args);
+void sluice__attention_want(struct sluice_socket *socket, uint32_t wants);
+
+/* mailbox.c: starts what other threads left. */
+void sluice__mailbox_close(struct sluice_engine *engine); /* and takes what is in it */
+void sluice__mailbox_take(struct sluice_engine *engine);
+
+/* loop/intents.c */
+void sluice__attention_take(struct sluice_engine *engine);
+/* On the engine's own thread there is nothing to wait for. */
+void sluice__attention_want_now(struct sluice_socket *socket, uint32_t wants);
+
+/* What close and destroy want of a socket. From other threads it may wait. */
+void sluice__close_want(struct sluice_socket *socket, uint32_t wants);
+void sluice__close_release_waiting(struct sluice_engine *engine,
+				   const struct sluice_socket *socket);
+
+/* The socket's descriptor is closed, or will not be in this turn; NULL: whichever is waited for. */
+static inline void sluice__close_release(struct sluice_engine *engine,
+					 const struct sluice_socket *socket)
+{
+	if (unlikely(__atomic_load_n(&engine->close_waiting, __ATOMIC_SEQ_CST)))
+		sluice__close_release_waiting(engine, socket);
+}
+
+/* The engine's thread runs turns, and no code of the application, until the end. */
+static inline void sluice__turns_begin(struct sluice_engine *engine)
+{
+	__atomic_store_n(&engine->in_turn, 1, __ATOMIC_RELEASE);
+}
+
+/* A waiter counts itself before it looks at in_turn: one of the two sees the other. */
+static inline void sluice__turns_end(struct sluice_engine *engine)
+{
+	if (!__atomic_load_n(&engine->in_turn, __ATOMIC_RELAXED))
+		return;
+	__atomic_store_n(&engine->in_turn, 0, __ATOMIC_SEQ_CST);
+	sluice__close_release(engine, NULL);
+}
+
+static inline bool sluice__left_outside(const struct sluice_engine *engine)
+{
+	return __atomic_load_n(&engine->mailbox, __ATOMIC_ACQUIRE) ||
+	       __atomic_load_n(&engine->attention, __ATOMIC_ACQUIRE);
+}
+
+/* result.c */
+/* Adds a record that is in no queue to the list of finished records. */
+void sluice__finish(struct sluice_engine *engine, struct sluice_args *args, int32_t error,
+		    int32_t native, uint64_t bytes);
+/* Publishes the result of a record that has op_flags, and releases what the operation held. */
+void sluice__record_strip(struct sluice_engine *engine, struct sluice_args *args);
+/* Adds a record that was cancelled or is overdue, and is in no queue, to done. */
+void sluice__finish_given_up(struct sluice__chain *done, struct sluice_args *args);
+/* Writes the result into the members of a record that has ended. */
+static inline void sluice__record_publish(struct sluice_engine *engine, struct sluice_args *args)
+{
+	if (unlikely(args->run.extras)) {
+		sluice__record_strip(engine, args);
+	} else {
+		args->error = SLUICE_ERROR_SUCCESS;
+		args->bytes_transferred = args->run.total;
+	}
+	args->flags = 0;
+}
+
+/* The operation completes inside the starting call: no handler runs, the record is free. 0. */
+static inline int sluice__finished(struct sluice_engine *engine, struct sluice_args *args)
+{
+	sluice__record_publish(engine, args);
+	engine->statistics.records_eager++;
+	sluice__record_release(args);
+	return 0;
+}
+
+/* The operation ends now: 0 inside the call, 1 through the handler. */
+int sluice__end_at_once(struct sluice_engine *engine, struct sluice_args *args, bool may_finish,
+			int32_t error, int32_t native, uint64_t bytes);
+
+/* start/start.c: carries out on the engine's thread what start/checks.c accepted. */
+int sluice__begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
+/* Transmits a queue now that would otherwise wait for the turn. The engine's thread. */
+void sluice__offer_queue(struct sluice_socket *socket);
+/* A record that is one file, an attempt at which has been made already, outside of its queue. */
+int sluice__begin_tried_file(struct sluice_socket *socket, struct sluice_args *args, uint64_t count,
+			     int64_t taken);
+
+/* ready.c */
+void sluice__ready(struct sluice_socket *socket);
+/* Waits until the socket is writable. */
+void sluice__transmit_blocked(struct sluice_socket *socket);
+void sluice__event(struct sluice_socket *socket, uint32_t event);
+
+/* So many operations that the handler of an event or a post starts count as a handler. */
+#define SLUICE__STARTS_A_HANDLER 16
+
+static inline uint64_t sluice__budget_used(const struct sluice_engine *engine)
+{
+	return engine->statistics.handlers * SLUICE__STARTS_A_HANDLER +
+	       engine->statistics.records_started;
+}
+
+/* Whether one more handler of an event or a post may be called in this turn. */
+static inline bool sluice__within_budget(const struct sluice_engine *engine)
+{
+	return sluice__budget_used(engine) < engine->budget_end;
+}
+
+/* transmit.c */
+void sluice__transmit(struct sluice_engine *engine);
+void sluice__transmit_now(struct sluice_socket *socket); /* one socket, outside of its turn */
+
+/* send/zerocopy.c: transmissions by zero copy, whose buffers the kernel has beyond their result */
+/* Whether a start of so many bytes should go by the queue, because zero copy is an option for it. */
+bool sluice__hold_considers(struct sluice_socket *socket, uint64_t bytes);
+/* Whether what was gathered should, and can, go by zero copy. */
+bool sluice__hold_fits(struct sluice_socket *socket, const struct sluice__gather *gathered);
+bool sluice__hold_start(struct sluice_socket *socket, const struct sluice__gather *gathered);
+void sluice__hold_settle(struct sluice_socket *socket, const struct sluice__completion *completion);
+/* Where records go that end behind what is held: they wait for it. Only with HOLDING. */
+struct sluice__chain *sluice__hold_sink(const struct sluice_socket *socket);
+/* Whether the kernel has some of this half-sent record's own buffer. */
+bool sluice__hold_has(const struct sluice_socket *socket, const struct sluice_args *args);
+/* The request of the transmission in flight. */
+struct sluice__request *sluice__hold_request(struct sluice_socket *socket);
+uint32_t sluice__hold_waiting(const struct sluice_socket *socket); /* for a notification alone */
+void sluice__hold_abandon(struct sluice_socket *socket); /* notifications that will never come */
+void sluice__holds_free(struct sluice_engine *engine);
+
+/* Where records of this socket go that end, in order. */
+static inline struct sluice__chain *sluice__sink(const struct sluice_socket *socket)
+{
+	if (unlikely(socket->state & SLUICE__HOLDING))
+		return sluice__hold_sink(socket);
+	return socket->engine->sink;
+}
+
+/* send/registered.c: registered memory. The place plus one that all segments lie in; 0: none. */
+uint32_t sluice__region_of(const struct sluice_engine *engine, const struct iovec *segments,
+			   uint32_t count);
+/* What the options and the registered memory make of engine's limits: zerocopy_from and what follows from it. */
+void sluice__zerocopy_limits(struct sluice_engine *engine);
+
+/* settle.c */
+/* What came of the transmission in flight. */
+void sluice__settle_result(struct sluice_socket *socket, int32_t result);
+void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken);
+void sluice__settle_failed(struct sluice_socket *socket, int error_number);
+/* The sends of a socket end: the head with error, the others with rest. */
+void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t native,
+			  int32_t rest_error, int32_t rest_native);
+/* The error a send reports for an errno, the socket's history considered. */
+int sluice__settle_errno(struct sluice_socket *socket, int error_number);
+/* The queue has become shorter: water marks, a graceful close. */
+void sluice__settle_shorter(struct sluice_socket *socket);
+
+/* completion.c */
+void sluice__complete(struct sluice_engine *engine, const struct sluice__completion *completion);
+
+/* expire.c */
+void sluice__deadline_expire(struct sluice_engine *engine);
+
+/* deliver.c */
+int sluice__deliver(struct sluice_engine *engine);
+bool sluice__deliverable(const struct sluice_engine *engine);
+bool sluice__deliverable_records(const struct sluice_engine *engine); /* timers apart */
+
+/* turn.c */
+int sluice__turn(struct sluice_engine *engine, uint64_t until_ns);
+void sluice__push_out(struct sluice_engine *engine);     /* transmits and submits, no wait */
+void sluice__listen_again(struct sluice_engine *engine); /* for the foreign loop */
+void sluice__reap(struct sluice_engine *engine);
+void sluice__ring_closed(void); /* by this thread */
+
+/* deadline.c */
+void sluice__deadline_arm(struct sluice_socket *socket, struct sluice_args *args);
+static inline uint64_t sluice__deadline_next(const struct sluice_engine *engine)
+{
+	uint64_t deadline = sluice__wheel_next(&engine->deadlines);
+	uint64_t timer = sluice__wheel_next(&engine->timers);
+
+	return deadline < timer ? deadline : timer;
+}
+
+void sluice__linger_arm(struct sluice_socket *socket, int64_t ns);
+/* A descriptor was closed: listeners that ran out of them try again in the next turn. */
+void sluice__descriptor_freed(struct sluice_engine *engine);
+
+/* socket/cancel.c: cancel and deadline. */
+void sluice__give_up_marked(struct sluice_socket *socket);
+void sluice__give_up_all(struct sluice_socket *socket);
+void sluice__give_up_of_thread(struct sluice_socket *socket, uint32_t number);
+void sluice__give_up_overdue(struct sluice_args *args);
+
+/* request.c */
+int sluice__request_start(struct sluice_socket *socket, struct sluice__request *request);
+void sluice__request_cancel(struct sluice_socket *socket, struct sluice__request *request);
+
+/* datagram.c */
+void sluice__datagram_transmit(struct sluice_socket *socket);
+void sluice__datagram_settle(struct sluice_socket *socket, int32_t result);
+void sluice__datagram_retry(struct sluice_socket *socket);
+void sluice__datagram_open(struct sluice_engine *engine); /* what the kernel can do */
+uint16_t sluice__datagram_gso(int fd);                    /* a UDP socket's gso_bytes */
+void sluice__bursts_free(struct sluice_engine *engine);
+
+/* connect.c */
+int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
+/* A datagram socket's, which waits for nothing: 0 or errno. */
+int sluice__connect_in_turn(struct sluice_socket *socket, const struct sluice_args *args);
+void sluice__connect_writable(struct sluice_socket *socket);
+void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_t native);
+void sluice__connect_retry(struct sluice_socket *socket);
+
+/* receive.c: records that receive or accept */
+int sluice__receive_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
+void sluice__receive_arm(struct sluice_socket *socket);
+void sluice__receive_settle(struct sluice_socket *socket, int32_t result);
+void sluice__receive_abort(struct sluice_socket *socket, int32_t error, int32_t native);
+void sluice__receive_give_up(struct sluice_socket *socket, struct sluice_args *args);
+void sluice__receive_give_up_marked(struct sluice_socket *socket);
+void sluice__letters_free(struct sluice_engine *engine);
+int64_t sluice__receive_result(struct sluice_socket *socket, int64_t result);
+
+/* accept.c: accept_start */
+void sluice__accepter_begin(struct sluice_socket *socket);
+void sluice__accepter_stop(struct sluice_socket *socket);
+void sluice__accepter_settle(struct sluice_socket *socket,
+			     const struct sluice__completion *completion);
+void sluice__accepter_deliver(struct sluice_socket *socket);
+void sluice__accepter_end(struct sluice_socket *socket, int32_t error, int32_t native);
+void sluice__accepter_retry(struct sluice_socket *socket);
+void sluice__accepter_free(struct sluice_socket *socket);
+
+/* recv/stream.c: receive_start */
+void sluice__receiver_begin(struct sluice_socket *socket);
+void sluice__receiver_stop(struct sluice_socket *socket);
+void sluice__receiver_settle(struct sluice_socket *socket,
+			     const struct sluice__completion *completion);
+void sluice__receiver_deliver(struct sluice_socket *socket);
+void sluice__receiver_end(struct sluice_socket *socket, int32_t error, int32_t native);
+void sluice__receiver_resume_paused(struct sluice_engine *engine);
+void sluice__receiver_free(struct sluice_socket *socket);
+void sluice__receiver_returned(struct sluice__receiver *receiver);
+
+/* buffers.c */
+int sluice__buffers_open(struct sluice_engine *engine);
+void sluice__buffers_close(struct sluice_engine *engine);
+struct sluice_buffer *sluice__buffer(struct sluice_engine *engine, uint16_t id);
+bool sluice__buffers_grow(struct sluice_engine *engine); /* twice as many; false: no more */
+/* Buffers that one socket may have now: fewer while less than half of the pool is left. */
+uint32_t sluice__buffers_share(const struct sluice_engine *engine);
+void sluice__buffers_take_returned(struct sluice_engine *engine);
+int sluice__buffers_borrow(struct sluice_engine *engine); /* for epoll: an id, or -ENOBUFS */
+char *sluice__buffer_data(struct sluice_engine *engine, uint16_t id);
+void sluice__buffers_keep(struct sluice_engine *engine, uint16_t id); /* the other way */
+void sluice__buffer_put(struct sluice_engine *engine, struct sluice_buffer *buffer);
+
+/* packets.c: what a send_packets is made of */
+int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args,
+			 struct sluice__packets **ret_packets);
+void sluice__packets_close(struct sluice_engine *engine, struct sluice__packets *packets);
+void sluice__packets_free_pool(struct sluice_engine *engine);
+struct sluice__packets *sluice__packets_take(struct sluice_engine *engine); /* or NULL */
+void sluice__packets_give(struct sluice_engine *engine, struct sluice__packets *packets);
+void sluice__packets_reset(struct sluice__packets *packets);
+/* Which way a part that is a file goes: SLUICE__PLAN_SENDFILE, _READ, _SPLICE. */
+int sluice__file_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
+		     const struct sluice__part *part);
+/* The same for the engine's thread, which knows what was refused before. */
+int sluice__file_way_now(struct sluice_engine *engine, const struct sluice__packets *packets,
+			 struct sluice__part *part);
+/* It cannot be sent by reference, but can be read. */
+void sluice__file_refused(struct sluice_engine *engine, struct sluice__part *part);
+/* A file that the caller vouches for, instead of a look. */
+void sluice__part_vouch(struct sluice__part *part, const struct sluice_packet *packet);
+int sluice__file_status(int fd, struct stat *status); /* 0, or -1 and errno */
+
+/*
+ * file/single.c: one open file and nothing else, on the engine's thread, where nothing stands before it.
+ * As a starting call answers, or SLUICE__ELSEWHERE: nothing was done, it goes the common way.
+ */
+#define SLUICE__ELSEWHERE 2
+int sluice__lone_start(struct sluice_socket *socket, struct sluice_args *args);
+
+/* file/sendfile.c: the head of the queue is a file */
+/* One slice. True: go on with the queue; false: the socket waits, or stands in the ready list again. */
+bool sluice__file_transmit(struct sluice_socket *socket);
+/* What an attempt at count bytes of the head's file gave. */
+bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t taken);
+/* An attempt at a slice by reference, through a pipe or not: bytes or -errno. */
+int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset, uint64_t count,
+			  bool piped);
+/* The head ends early: takes the cork off, leaves the window that is fetched for it. */
+void sluice__file_abandon(struct sluice_socket *socket);
+/* A record with these extras has gone: takes the cork off, unless more was announced. */
+void sluice__uncork_behind(struct sluice_socket *socket, uint32_t extras);
+
+/* small.c: small files are read when they are started, and sent with what stands beside them */
+void sluice__file_read_small(struct sluice_engine *engine, struct sluice__packets *packets);
+void sluice__bounce_put(struct sluice_engine *engine, char *bounce);
+void sluice__bounces_free(struct sluice_engine *engine);
+
+/* sigpipe.c: sendfile(2) and splice(2) raise it; once a turn it is masked, and taken back */
+void sluice__sigpipe_mask(struct sluice_engine *engine);
+void sluice__sigpipe_unmask(struct sluice_engine *engine);
+
+/* file/page_cache.c: cold windows */
+int sluice__fetch_open(struct sluice_engine *engine);
+void sluice__fetch_close(struct sluice_engine *engine);
+uint64_t sluice__fetch_identity(const struct stat *status);
+uint64_t sluice__fetch_identity_of(uint64_t known); /* a packet's */
+/* True: may be sent without blocking, as far as one can tell; a page evicted meanwhile blocks one slice. */
+bool sluice__fetch_is_hot(struct sluice_engine *engine, const struct sluice__part *part,
+			  uint64_t offset, uint64_t count);
+/* Brings it in; the socket is BLOCKED until then. */
+void sluice__fetch_begin(struct sluice_socket *socket, const struct sluice__part *part,
+			 uint64_t offset, uint64_t count);
+void sluice__fetch_settle(struct sluice_engine *engine,
+			  const struct sluice__completion *completion);
+void sluice__fetch_forget(struct sluice_socket *socket);
+
+/* post.c */
+struct sluice__post *sluice__post_make(void (*function)(struct sluice_engine *engine, void *token),
+				       void *token); /* NULL without memory */
+void sluice__post_push(struct sluice_engine *engine, struct sluice__post *post);
+void sluice__posts_take(struct sluice_engine *engine);
+void sluice__posts_deliver(struct sluice_engine *engine);
+void sluice__posts_drop(struct sluice_engine *engine);
+
+/* loop/fork.c: fork, and owners that exit */
+int sluice__process_register(struct sluice_engine *engine);
+void sluice__process_forget(struct sluice_engine *engine);
+/* Guards what outlives engines and threads; nobody holds it in a forked child. */
+void sluice__process_lock(void);
+void sluice__process_unlock(void);
+void sluice__process_owned(struct sluice_engine *engine);
+
+#endif

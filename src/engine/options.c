@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* Options: defaults, what the caller changed, and what the environment takes away. */
+#include <errno.h>
+#include <sluice/trace.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/capability.h"
+#include "engine/engine.h"
+
+#define TRACE_EVENTS 16384 /* 1 MiB */
+
+#define MILLISECOND INT64_C(1000000)
+
+static const struct sluice_options defaults = {
+	.size = sizeof(struct sluice_options),
+	.backend = SLUICE_BACKEND_AUTO,
+	.ring_entries = 512,
+	.handler_budget = 4096,
+	.gather_bytes = 1 << 20,
+	.file_read_bytes = 2048,
+	.file_slice_bytes = 1 << 20,
+	.fetch_window_bytes = 512 << 10,
+	.fetch_windows = 16,
+	.receive_buffers = 256,
+	.receive_buffer_bytes = 16 << 10,
+	.receive_buffers_per_socket = 8,
+	.worker_threads = 4,
+	.handler_threads_max = 64,
+	.zerocopy_bytes = 32 << 10,
+	.zerocopy_linger_ns = 2000000000,
+	.receive_bytes_max = 64 << 20,
+	.submission_thread_cpu = -1,
+	.submission_thread_idle_ns = MILLISECOND,
+	.close_linger_ns = 5000 * MILLISECOND,
+};
+
+int sluice_options_init(struct sluice_options *options, size_t size)
+{
+	if (!options || size < sizeof options->size)
+		return -EINVAL;
+	memset(options, 0, size);
+	memcpy(options, &defaults, size < sizeof defaults ? size : sizeof defaults);
+	options->size = size;
+	return 0;
+}
+
+/* A newer caller's members that are zero change nothing. */
+static int check_tail(const struct sluice_options *given)
+{
+	const char *bytes = (const char *)given;
+
+	for (size_t i = sizeof *given; i < given->size; i++) {
+		if (bytes[i])
+			return -E2BIG;
+	}
+	return 0;
+}
+
+static uint32_t power_of_two(uint32_t at_least)
+{
+	uint32_t value = 1;
+
+	while (value < at_least)
+		value *= 2;
+	return value;
+}
+
+static void fill_in_trace(struct sluice_options *own)
+{
+	size_t length = own->trace_path ? strlen(own->trace_path) : 0;
+
+	if (own->trace_path && !own->trace_events)
+		own->trace_events = TRACE_EVENTS;
+	if (own->trace_events)
+		own->trace_events = power_of_two(own->trace_events);
+	if (length >= 5 && strcmp(own->trace_path + length - 5, ".json") == 0)
+		own->trace_format = SLUICE_TRACE_JSON;
+}
+
+/* 0 where nothing sensible can be meant by it: the default. */
+static void fill_in(struct sluice_options *own)
+{
+	if (!own->ring_entries)
+		own->ring_entries = defaults.ring_entries;
+	if (!own->gather_bytes)
+		own->gather_bytes = defaults.gather_bytes;
+	if (!own->file_slice_bytes)
+		own->file_slice_bytes = defaults.file_slice_bytes;
+	if (!own->fetch_window_bytes)
+		own->fetch_window_bytes = defaults.fetch_window_bytes;
+	if (!own->fetch_windows)
+		own->fetch_windows = defaults.fetch_windows;
+	if (!own->receive_buffers)
+		own->receive_buffers = defaults.receive_buffers;
+	if (!own->receive_buffer_bytes)
+		own->receive_buffer_bytes = defaults.receive_buffer_bytes;
+	if (!own->receive_buffers_per_socket)
+		own->receive_buffers_per_socket = defaults.receive_buffers_per_socket;
+	if (!own->receive_bytes_max)
+		own->receive_bytes_max = defaults.receive_bytes_max;
+	if (!own->worker_threads)
+		own->worker_threads = defaults.worker_threads;
+	fill_in_trace(own);
+	if (!own->handler_threads_max)
+		own->handler_threads_max = defaults.handler_threads_max;
+	if (!own->zerocopy_bytes)
+		own->zerocopy_bytes = defaults.zerocopy_bytes;
+	if (!own->submission_thread_idle_ns)
+		own->submission_thread_idle_ns = defaults.submission_thread_idle_ns;
+	own->ring_entries = power_of_two(own->ring_entries);
+	own->receive_buffers = power_of_two(own->receive_buffers);
+}
+
+/* A processor that is there but not for this process is the kernel's to refuse. */
+static bool is_thread_valid(const struct sluice_options *own)
+{
+	return own->submission_thread_cpu >= -1 &&
+	       own->submission_thread_cpu < sysconf(_SC_NPROCESSORS_CONF) &&
+	       own->submission_thread_idle_ns > 0 &&
+	       own->submission_thread_idle_ns <= INT32_MAX * MILLISECOND;
+}
+
+static int check_values(const struct sluice_options *own)
+{
+	if (own->backend > SLUICE_BACKEND_EPOLL ||
+	    own->transmit_way > SLUICE_TRANSMIT_WAY_ZEROCOPY ||
+	    own->zerocopy > SLUICE_ZEROCOPY_ALWAYS || own->file_way > SLUICE_FILE_WAY_SPLICE)
+		return -EINVAL;
+	if (own->ring_entries > 32768 || own->receive_buffers > 32768 ||
+	    own->receive_buffer_bytes > 1 << 24 || own->handler_budget > INT32_MAX ||
+	    own->gather_bytes > 1 << 30 || own->handler_threads_max > 4096)
+		return -EINVAL;
+	if (own->submission_thread && !is_thread_valid(own))
+		return -EINVAL;
+	if (own->trace_events > 1 << 24 || own->trace_format > SLUICE_TRACE_JSON)
+		return -EINVAL;
+	return 0;
+}
+
+static int backend_of_environment(struct sluice_options *own)
+{
+	const char *name = getenv("SLUICE_BACKEND");
+
+	if (own->backend != SLUICE_BACKEND_AUTO || !name || !*name || strcmp(name, "auto") == 0)
+		return 0;
+	if (strcmp(name, "uring") == 0)
+		own->backend = SLUICE_BACKEND_URING;
+	else if (strcmp(name, "epoll") == 0)
+		own->backend = SLUICE_BACKEND_EPOLL;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+/* A program that runs with other rights than its user's does not write where he says. */
+static void trace_of_environment(struct sluice_options *own)
+{
+	const char *path = secure_getenv("SLUICE_TRACE");
+
+	if (!own->trace_path && path && *path)
+		own->trace_path = path;
+}
+
+static int ask_environment(struct sluice_options *own)
+{
+	own->disable |= sluice__capabilities_named(getenv("SLUICE_DISABLE"));
+	trace_of_environment(own);
+	return backend_of_environment(own);
+}
+
+int sluice__options_copy(struct sluice_options *own, const struct sluice_options *given)
+{
+	int error;
+
+	*own = defaults;
+	if (given) {
+		if (given->size < sizeof given->size)
+			return -EINVAL;
+		error = check_tail(given);
+		if (error)
+			return error;
+		memcpy(own, given, given->size < sizeof *own ? given->size : sizeof *own);
+		own->size = sizeof *own;
+	}
+	error = own->ignore_environment ? 0 : ask_environment(own);
+	fill_in(own);
+	return error ? error : check_values(own);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What everything above depends on: which thread owns the engine, the clock, memory, and waking the
+ * owner.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "engine/engine.h"
+
+uint64_t sluice__now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void *sluice__allocate(struct sluice_engine *engine, size_t bytes)
+{
+	size_t whole = (bytes + 63) & ~(size_t)63;
+	void *memory = aligned_alloc(64, whole);
+
+	if (memory)
+		memset(memory, 0, whole);
+	__atomic_fetch_add(&engine->statistics.allocations, 1, __ATOMIC_RELAXED);
+	return memory;
+}
+
+/* The first use: from now on the engine is this thread's. */
+static int take_over(struct sluice_engine *engine)
+{
+	int error = engine->backend->enable(engine);
+
+	if (error)
+		return error;
+	sluice__process_owned(engine);
+	__atomic_store_n(&engine->owner, sluice__self(), __ATOMIC_RELEASE);
+	return 1;
+}
+
+int sluice__engine_enter(struct sluice_engine *engine)
+{
+	uintptr_t owner = __atomic_load_n(&engine->owner, __ATOMIC_RELAXED);
+
+	if (likely(owner))
+		return owner == sluice__self();
+	if (__atomic_load_n(&engine->creator, __ATOMIC_RELAXED) != sluice__self() ||
+	    sluice__dead(engine))
+		return 0;
+	return take_over(engine);
+}
+
+int sluice__check_owner(struct sluice_engine *engine)
+{
+	int owner;
+
+	if (!engine)
+		return -EINVAL;
+	if (sluice__dead(engine))
+		return -EBADF;
+	owner = sluice__engine_enter(engine);
+	if (owner < 0)
+		return owner;
+	return owner ? 0 : -EPERM;
+}
+
+void sluice__engine_nudge(struct sluice_engine *engine)
+{
+	/* What a forked child inherited would wake the parent. */
+	if (sluice__dead(engine) & SLUICE__DEAD_FORKED)
+		return;
+	/*
+	 * The push before this and the sleeper's look after it lies down must not pass each other:
+	 * all four accesses are sequentially consistent.
+	 */
+	if (__atomic_load_n(&engine->asleep, __ATOMIC_SEQ_CST) &&
+	    __atomic_exchange_n(&engine->asleep, 0, __ATOMIC_ACQ_REL))
+		engine->backend->wake(engine);
+}
+
+long sluice__sleeps(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) < 0 ? 0 : usage.ru_nvcsw;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine's lists of sockets: those with something to send, and those with handlers to run. */
+#include "engine/engine.h"
+
+void sluice__ready(struct sluice_socket *socket)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	if (socket->state & SLUICE__READY)
+		return;
+	socket->state |= SLUICE__READY;
+	socket->ready_next = NULL;
+	*engine->ready_end = socket;
+	engine->ready_end = &socket->ready_next;
+	engine->ready_count++;
+}
+
+void sluice__transmit_blocked(struct sluice_socket *socket)
+{
+	socket->out.kind = SLUICE__REQUEST_WRITABLE;
+	if (sluice__request_start(socket, &socket->out) == 0)
+		socket->state |= SLUICE__BLOCKED;
+	else
+		sluice__ready(socket); /* out of memory: the next turn tries again */
+}
+
+void sluice__event(struct sluice_socket *socket, uint32_t event)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	socket->events |= event;
+	if (socket->events & SLUICE__EVENT_QUEUED)
+		return;
+	socket->events |= SLUICE__EVENT_QUEUED;
+	socket->event_next = NULL;
+	*engine->events_end = socket;
+	engine->events_end = &socket->event_next;
+}

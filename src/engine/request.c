@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests of a socket on their way to the backend: counted, so that close knows when all are back. */
+#include "engine/engine.h"
+
+int sluice__request_start(struct sluice_socket *socket, struct sluice__request *request)
+{
+	struct sluice_engine *engine = socket->engine;
+	int error;
+
+	request->socket = socket;
+	request->fd = socket->fd;
+	error = engine->backend->start(engine, request);
+	if (error)
+		return error;
+	request->armed = true;
+	request->cancelling = false;
+	socket->armed++;
+	engine->flying++;
+	engine->statistics.submitted++;
+	return 0;
+}
+
+void sluice__request_cancel(struct sluice_socket *socket, struct sluice__request *request)
+{
+	if (!request->armed || request->cancelling)
+		return;
+	request->cancelling = true;
+	socket->engine->backend->cancel(socket->engine, request);
+}

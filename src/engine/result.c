@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* How a record ends: its result is recorded, and published inside the starting call or by deliver.c. */
+#include <errno.h>
+
+#include "engine/engine.h"
+
+void sluice__finish(struct sluice_engine *engine, struct sluice_args *args, int32_t error,
+		    int32_t native, uint64_t bytes)
+{
+	sluice__record_result(args, error, native, bytes);
+	sluice__chain_add(&engine->done, args);
+}
+
+void sluice__record_strip(struct sluice_engine *engine, struct sluice_args *args)
+{
+	uint32_t extras = args->run.extras;
+
+	if (extras & SLUICE__DEADLINE)
+		sluice__wheel_disarm(&engine->deadlines, sluice__record_timer(args));
+	if (extras & SLUICE__PACKETS)
+		sluice__packets_close(engine, args->rare.side);
+	args->rare.side = NULL;
+	args->error = SLUICE_ERROR_SUCCESS;
+	args->native_error = 0;
+	args->bytes_transferred = args->run.total;
+	if (extras & SLUICE__RESULT) {
+		args->error = (int32_t)(args->rare.segment_offset >> 32);
+		args->native_error = (int32_t)args->rare.segment_offset;
+		args->bytes_transferred = args->run.sent;
+	}
+	args->run.sent = 0;
+	args->rare.segment_index = 0;
+	args->rare.thread = 0;
+	args->rare.segment_offset = 0;
+	args->run.extras = extras & SLUICE__LIST;
+}
+
+/* Ends now, inside the call or through the handler. */
+int sluice__end_at_once(struct sluice_engine *engine, struct sluice_args *args, bool may_finish,
+			int32_t error, int32_t native, uint64_t bytes)
+{
+	if (!may_finish) {
+		sluice__finish(engine, args, error, native, bytes);
+		return 1;
+	}
+	sluice__record_result(args, error, native, bytes);
+	return sluice__finished(engine, args);
+}
+
+void sluice__finish_given_up(struct sluice__chain *done, struct sluice_args *args)
+{
+	bool overdue = args->run.extras & SLUICE__OVERDUE;
+
+	sluice__record_result(args,
+			      overdue ? SLUICE_ERROR_TIMED_OUT : SLUICE_ERROR_OPERATION_ABORTED,
+			      overdue ? ETIMEDOUT : ECANCELED, args->run.sent);
+	sluice__chain_add(done, args);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <string.h>
+
+#include "base/capability.h"
+#include "engine/engine.h"
+
+/* Copies what both sides know, and leaves the caller's size as it was. */
+static int copy(void *to, size_t size, const void *from, size_t own)
+{
+	if (size < sizeof(size_t))
+		return -EINVAL;
+	memset(to, 0, size);
+	memcpy(to, from, size < own ? size : own);
+	*(size_t *)to = size;
+	return 0;
+}
+
+/* What the sockets count is added up here: the path of a send counts each thing once. */
+static void add_sockets(struct sluice_engine *engine, struct sluice_engine_statistics *sum)
+{
+	pthread_mutex_lock(&engine->lock);
+	for (struct sluice_socket *socket = engine->sockets; socket; socket = socket->next) {
+		sum->records_sent += socket->records_sent;
+		sum->bytes_sent += socket->bytes_sent;
+	}
+	pthread_mutex_unlock(&engine->lock);
+}
+
+int sluice_engine_statistics(struct sluice_engine *engine,
+			     struct sluice_engine_statistics *statistics)
+{
+	struct sluice_engine_statistics sum;
+
+	if (!engine || !statistics)
+		return -EINVAL;
+	sum = engine->statistics;
+	sum.backend = engine->backend->id;
+	sum.capabilities = sluice__capabilities_usable(engine->capabilities);
+	sum.records_completed += sum.records_eager;
+	add_sockets(engine, &sum);
+	return copy(statistics, statistics->size, &sum, sizeof sum);
+}
+
+static uint32_t learned(const struct sluice__zerocopy *zerocopy)
+{
+	switch (zerocopy->phase) {
+	case SLUICE__ZEROCOPY_WORKING:
+		return SLUICE_ZEROCOPY_LEARNED_USEFUL;
+	case SLUICE__ZEROCOPY_RESTING:
+	case SLUICE__ZEROCOPY_RETRYING:
+	case SLUICE__ZEROCOPY_LOCAL:
+		return SLUICE_ZEROCOPY_LEARNED_USELESS;
+	case SLUICE__ZEROCOPY_NEVER:
+		return SLUICE_ZEROCOPY_LEARNED_IMPOSSIBLE;
+	default:
+		return SLUICE_ZEROCOPY_LEARNED_NOTHING;
+	}
+}
+
+int sluice_socket_statistics(struct sluice_socket *socket,
+			     struct sluice_socket_statistics *statistics)
+{
+	struct sluice_socket_statistics own;
+
+	if (!socket || !statistics)
+		return -EINVAL;
+	own.transmissions = socket->transmissions;
+	own.records_sent = socket->records_sent;
+	own.bytes_sent = socket->bytes_sent;
+	own.bytes_received = socket->bytes_received;
+	own.queued_bytes = sluice_socket_queued_bytes(socket);
+	own.zerocopy = learned(&socket->zerocopy);
+	own.reserved = 0;
+	return copy(statistics, statistics->size, &own, sizeof own);
+}

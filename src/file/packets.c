@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening what a send_packets is made of: all paths are opened and all descriptors looked at before
+ * the first byte leaves, in the thread that makes the call. The side structures are pooled: after a
+ * socket's first, nothing is allocated.
+ */
+#include "file/packets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/plan.h"
+#include "engine/engine.h"
+
+/* ---- the pool ---- */
+
+#define OWN 64 /* for the engine's thread alone */
+
+/* The engine's thread has a list of its own, which needs no lock. */
+static struct sluice__packets *take_pooled(struct sluice_engine *engine)
+{
+	struct sluice__packets *packets = NULL;
+
+	if (sluice__is_owner(engine) && engine->packets_own) {
+		packets = engine->packets_own;
+		engine->packets_own = packets->next;
+		return packets;
+	}
+	pthread_mutex_lock(&engine->lock);
+	packets = engine->packets_pool;
+	if (packets)
+		engine->packets_pool = packets->next;
+	pthread_mutex_unlock(&engine->lock);
+	return packets;
+}
+
+struct sluice__packets *sluice__packets_take(struct sluice_engine *engine)
+{
+	struct sluice__packets *packets = take_pooled(engine);
+
+	if (packets)
+		return packets;
+	packets = sluice__allocate(engine, sizeof *packets);
+	if (packets) {
+		packets->parts = packets->inline_parts;
+		packets->capacity = SLUICE__PARTS_INLINE;
+	}
+	return packets;
+}
+
+/* Some for the engine's thread, the rest for all. */
+void sluice__packets_give(struct sluice_engine *engine, struct sluice__packets *packets)
+{
+	if (sluice__is_owner(engine) && (!engine->packets_own || engine->packets_own->rank < OWN)) {
+		packets->rank = engine->packets_own ? engine->packets_own->rank + 1 : 1;
+		packets->next = engine->packets_own;
+		engine->packets_own = packets;
+		return;
+	}
+	pthread_mutex_lock(&engine->lock);
+	packets->next = engine->packets_pool;
+	engine->packets_pool = packets;
+	pthread_mutex_unlock(&engine->lock);
+}
+
+void sluice__packets_reset(struct sluice__packets *packets)
+{
+	packets->count = 0;
+	packets->index = 0;
+	packets->opened = false;
+	packets->beyond = false;
+	packets->cold = false;
+	packets->at = 0;
+	packets->warm_to = 0;
+	packets->memory = 0;
+	packets->copy = false;
+	packets->bounce_used = 0;
+}
+
+static int make_room(struct sluice_engine *engine, struct sluice__packets *packets, uint64_t count)
+{
+	struct sluice__part *parts;
+
+	if (count <= packets->capacity)
+		return 0;
+	parts = sluice__allocate(engine, count * sizeof *parts);
+	if (!parts)
+		return -ENOMEM;
+	if (packets->parts != packets->inline_parts)
+		free(packets->parts);
+	packets->parts = parts;
+	packets->capacity = (uint32_t)count;
+	return 0;
+}
+
+void sluice__packets_close(struct sluice_engine *engine, struct sluice__packets *packets)
+{
+	if (packets->opened) {
+		for (uint32_t i = 0; i < packets->count; i++) {
+			if (packets->parts[i].ours)
+				close(packets->parts[i].fd);
+		}
+		if (sluice__is_owner(engine))
+			sluice__descriptor_freed(engine);
+	}
+	if (packets->bounce)
+		sluice__bounce_put(engine, packets->bounce);
+	packets->bounce = NULL;
+	packets->count = 0;
+	sluice__packets_give(engine, packets);
+}
+
+static void free_list(struct sluice__packets *packets)
+{
+	while (packets) {
+		struct sluice__packets *next = packets->next;
+
+		if (packets->parts != packets->inline_parts)
+			free(packets->parts);
+		free(packets);
+		packets = next;
+	}
+}
+
+void sluice__packets_free_pool(struct sluice_engine *engine)
+{
+	free_list(engine->packets_own);
+	free_list(engine->packets_pool);
+	engine->packets_own = NULL;
+	engine->packets_pool = NULL;
+	sluice__bounces_free(engine);
+}
+
+/* ---- parts ---- */
+
+int sluice__file_status(int fd, struct stat *status)
+{
+#if defined(__x86_64__)
+	/* Not by way of newfstatat(2), as glibc goes: that costs a third more. */
+	return (int)syscall(SYS_fstat, fd, status);
+#else
+	return fstat(fd, status);
+#endif
+}
+
+/* The kernel's own answer first; then only regular files have an end to send to. */
+static int look(int fd, struct sluice__part *part, const struct sluice_packet *packet)
+{
+	struct stat status;
+	uint64_t size, offset = (uint64_t)packet->offset, count = (uint64_t)packet->count;
+
+	if (sluice__file_status(fd, &status) < 0)
+		return -errno;
+	if (!S_ISREG(status.st_mode))
+		return -EINVAL;
+	size = (uint64_t)status.st_size;
+	part->kind = SLUICE__PART_FILE;
+	part->fd = fd;
+	part->offset = offset;
+	part->identity = sluice__fetch_identity(&status);
+	part->device = (uint64_t)status.st_dev;
+	/* Past its end: not refused, it ends alone, in its turn. */
+	part->beyond = offset > size || count > size - offset;
+	part->count = count || part->beyond ? count : size - offset;
+	return 0;
+}
+
+void sluice__part_vouch(struct sluice__part *part, const struct sluice_packet *packet)
+{
+	*part = (struct sluice__part){
+		.kind = SLUICE__PART_FILE,
+		.fd = packet->fd,
+		.offset = (uint64_t)packet->offset,
+		.count = (uint64_t)packet->count,
+		.identity = sluice__fetch_identity_of(packet->identity),
+	};
+}
+
+static int open_path(const struct sluice_packet *packet, struct sluice__part *part)
+{
+	int fd, error;
+
+	if (!*packet->path)
+		return -EINVAL;
+	/* A FIFO must not block the caller. */
+	fd = open(packet->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	error = look(fd, part, packet);
+	if (error) {
+		close(fd);
+		return error;
+	}
+	part->ours = true;
+	return 0;
+}
+
+static int add(struct sluice__packets *packets, const struct sluice_packet *packet)
+{
+	struct sluice__part *part = &packets->parts[packets->count];
+	int error = 0;
+
+	memset(part, 0, sizeof *part);
+	switch (packet->kind) {
+	case SLUICE_PACKET_MEMORY:
+		part->kind = SLUICE__PART_MEMORY;
+		part->base = (const char *)packet->base + packet->offset;
+		part->count = (uint64_t)packet->count;
+		packets->memory += part->count;
+		break;
+	case SLUICE_PACKET_PATH:
+		error = open_path(packet, part);
+		break;
+	case SLUICE_PACKET_FILE:
+		if (packet->identity)
+			sluice__part_vouch(part, packet);
+		else
+			error = look(packet->fd, part, packet);
+		break;
+	default:
+		return 0;
+	}
+	if (error)
+		return error;
+	packets->beyond |= part->beyond;
+	if (part->count && !part->beyond) {
+		packets->opened |= part->ours;
+		packets->count++;
+	} else if (part->ours) {
+		close(part->fd);
+	}
+	return 0;
+}
+
+int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args,
+			 struct sluice__packets **ret_packets)
+{
+	struct sluice__packets *packets = sluice__packets_take(engine);
+	int error;
+
+	if (!packets)
+		return -ENOMEM;
+	sluice__packets_reset(packets);
+	packets->copy = args->transmit_flags & SLUICE_TRANSMIT_COPY;
+	error = make_room(engine, packets, args->rare.packet_count);
+	for (uint64_t i = 0; i < args->rare.packet_count && !error; i++)
+		error = add(packets, &args->rare.packets[i]);
+	if (error) {
+		sluice__packets_close(engine, packets);
+		return error;
+	}
+	sluice__file_read_small(engine, packets);
+	*ret_packets = packets;
+	return 0;
+}
+
+int sluice__file_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
+		     const struct sluice__part *part)
+{
+	struct sluice__plan_file facts = {
+		.way = engine->options.file_way,
+		/* Not the capabilities: those that the engine learns of change in its own thread. */
+		.sendfile = !(engine->options.disable & SLUICE_CAPABILITY_SENDFILE),
+		.copy = packets->copy,
+		.joins_memory = packets->count > 1,
+		.count = part->count,
+		.read_bytes = engine->options.file_read_bytes,
+	};
+
+	return sluice__plan_file(&facts);
+}
+
+/* The caller may have vouched for the file, so that nothing has looked at it. 0: not known. */
+static uint64_t device_of(struct sluice__part *part)
+{
+	struct stat status;
+
+	if (!part->device && sluice__file_status(part->fd, &status) == 0)
+		part->device = (uint64_t)status.st_dev;
+	return part->device;
+}
+
+int sluice__file_way_now(struct sluice_engine *engine, const struct sluice__packets *packets,
+			 struct sluice__part *part)
+{
+	if (unlikely(engine->refusals.count) &&
+	    sluice__refusal_knows(&engine->refusals, device_of(part)))
+		return SLUICE__PLAN_READ;
+	return sluice__file_way(engine, packets, part);
+}
+
+void sluice__file_refused(struct sluice_engine *engine, struct sluice__part *part)
+{
+	sluice__refusal_remember(&engine->refusals, device_of(part));
+}

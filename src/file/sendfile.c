@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The head of the queue is a file: one slice of it a turn. It is looked at first, fetched if it is
+ * cold, and sent without blocking. Nothing of it is held here: what the socket does not take stays
+ * in the page cache.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/plan.h"
+#include "engine/engine.h"
+
+#define SCRATCH (256u << 10)
+#define PAGE 4096u
+#define COLD_SLICE (128u << 10)
+#define BLOCKED_NS 1000000 /* longer than any slice from the page cache takes */
+
+/* ---- the cork: only where something stands behind a file ---- */
+
+static void set_cork(const struct sluice_socket *socket, int on)
+{
+	setsockopt(socket->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+}
+
+static void cork(struct sluice_socket *socket, const struct sluice_args *args)
+{
+	const struct sluice__packets *packets = args->rare.side;
+	int on = 0;
+	socklen_t length = sizeof on;
+
+	if (packets->index + 1 >= packets->count && !(args->run.extras & SLUICE__MORE))
+		return;
+	socket->corked_for = args;
+	if ((socket->state & SLUICE__CORKED) || (sluice__refuse(socket) & SLUICE__NOT_TCP))
+		return;
+	/* One that the user has set himself stays. */
+	if (getsockopt(socket->fd, IPPROTO_TCP, TCP_CORK, &on, &length) < 0 || on)
+		return;
+	set_cork(socket, 1);
+	socket->state |= SLUICE__CORKED;
+}
+
+static void uncork(struct sluice_socket *socket)
+{
+	socket->corked_for = NULL;
+	if (!(socket->state & SLUICE__CORKED))
+		return;
+	socket->state &= ~(uint32_t)SLUICE__CORKED;
+	set_cork(socket, 0);
+}
+
+void sluice__uncork_behind(struct sluice_socket *socket, uint32_t extras)
+{
+	const struct sluice_args *head = socket->queue.list.head;
+
+	if (head && head == socket->corked_for)
+		return;
+	if (!(extras & SLUICE__MORE))
+		uncork(socket);
+}
+
+void sluice__file_abandon(struct sluice_socket *socket)
+{
+	uncork(socket);
+	sluice__fetch_forget(socket);
+}
+
+/* ---- one slice ---- */
+
+static int64_t send_by_reading(struct sluice_socket *socket, struct sluice__packets *packets,
+			       uint64_t count)
+{
+	const struct sluice__part *part = sluice__packets_part(packets);
+	struct sluice_engine *engine = socket->engine;
+	struct iovec segment;
+	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
+	ssize_t got;
+	bool more;
+
+	if (!engine->scratch)
+		engine->scratch = sluice__allocate(engine, SCRATCH);
+	if (!engine->scratch)
+		return -ENOMEM;
+	got = pread(part->fd, engine->scratch, count < SCRATCH ? count : SCRATCH,
+		    (off_t)(part->offset + packets->at));
+	if (got <= 0)
+		return got < 0 ? -errno : 0;
+	segment.iov_base = engine->scratch;
+	segment.iov_len = (size_t)got;
+	more = packets->at + segment.iov_len < part->count || packets->index + 1 < packets->count;
+	engine->statistics.inline_sends++;
+	return engine->backend->try_send(engine, socket, &message, more ? MSG_MORE : 0);
+}
+
+int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset, uint64_t count,
+			  bool piped)
+{
+	struct sluice_engine *engine = socket->engine;
+	int64_t taken;
+
+	sluice__sigpipe_mask(engine);
+	engine->statistics.inline_files++;
+	taken = engine->backend->try_send_file(engine, socket, fd, offset, count, piped);
+	/* Behind a short count, too, the stream may have failed and the signal been raised. */
+	engine->sigpipe_raised |= taken < (int64_t)count;
+	return taken;
+}
+
+static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *packets,
+			  uint64_t offset, uint64_t count)
+{
+	struct sluice__part *part = sluice__packets_part(packets);
+	struct sluice_engine *engine = socket->engine;
+	int way = sluice__file_way_now(engine, packets, part);
+
+	if (engine->slices++ == 0) {
+		engine->sleeps = sluice__sleeps();
+		engine->slices_ns = sluice__now();
+	}
+	if (way == SLUICE__PLAN_READ)
+		return send_by_reading(socket, packets, count);
+	return sluice__file_send(socket, part->fd, offset, count, way == SLUICE__PLAN_SPLICE);
+}
+
+/*
+ * The file cannot be sent by reference; perhaps its file system does not do it, or a sandbox. What is
+ * wrong with the socket or with the file itself shows again now.
+ */
+static int64_t send_refused(struct sluice_socket *socket, uint64_t count, int64_t refusal)
+{
+	struct sluice__packets *packets = socket->queue.list.head->rare.side;
+	struct sluice__part *part = sluice__packets_part(packets);
+	int64_t taken;
+
+	if (sluice__file_way_now(socket->engine, packets, part) == SLUICE__PLAN_READ)
+		return refusal;
+	taken = send_by_reading(socket, packets, count);
+	if (taken > 0)
+		sluice__file_refused(socket->engine, part);
+	return taken;
+}
+
+/*
+ * What was remembered as hot may have been evicted meanwhile. A slice that took a disk's time says
+ * so, and the rest of the file is fetched.
+ */
+static int64_t send_slice_watched(struct sluice_socket *socket, struct sluice__packets *packets,
+				  uint64_t offset, uint64_t count)
+{
+	uint64_t before;
+	int64_t taken;
+
+	if (packets->at + count == sluice__packets_part(packets)->count)
+		return send_slice(socket, packets, offset, count);
+	before = sluice__now();
+	taken = send_slice(socket, packets, offset, count);
+	packets->cold |= sluice__now() - before > BLOCKED_NS;
+	return taken;
+}
+
+/* ---- what came of it ---- */
+
+static bool is_socket_error(int error_number)
+{
+	switch (error_number) {
+	case EPIPE:
+	case ECONNRESET:
+	case ECONNABORTED:
+	case ETIMEDOUT:
+	case ENOTCONN:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case ENETDOWN:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * sendfile swallows a reset behind a short count and shows EPIPE next. With no shutdown of ours and
+ * no end of the stream seen, that is what it was.
+ */
+static void stream_failed(struct sluice_socket *socket, int error_number)
+{
+	if (error_number == EPIPE && !(socket->state & SLUICE__END_SEEN) &&
+	    !(sluice__refuse(socket) & SLUICE__NOT_TCP))
+		socket->state |= SLUICE__RESET_SEEN;
+	sluice__settle_failed(socket, error_number);
+}
+
+/*
+ * The file, not the stream. Before its first byte the record fails alone. After it the stream is
+ * broken: nothing may follow in its middle.
+ */
+static void file_failed(struct sluice_socket *socket, int32_t error, int32_t native)
+{
+	struct sluice_args *args = socket->queue.list.head;
+	bool broken = args->run.sent > 0;
+
+	uncork(socket);
+	sluice__sendq_finish_head(&socket->queue, sluice__sink(socket), error, native,
+				  args->run.sent);
+	if (broken)
+		sluice__socket_shut(socket, false, true);
+	sluice__settle_shorter(socket);
+}
+
+static void finish(struct sluice_socket *socket, struct sluice_args *args)
+{
+	uint32_t extras = args->run.extras;
+
+	sluice__sendq_finish_head(&socket->queue, sluice__sink(socket), SLUICE_ERROR_SUCCESS, 0,
+				  args->run.sent);
+	sluice__uncork_behind(socket, extras);
+	socket->records_sent++;
+	if (extras & SLUICE__END) {
+		sluice__socket_disconnect(socket, extras & SLUICE__REUSE);
+		sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN,
+				     EPIPE);
+	}
+	sluice__settle_shorter(socket);
+}
+
+/* The part that is being sent has just gone whole. */
+static void count_way(struct sluice_engine *engine, struct sluice__packets *packets)
+{
+	switch (sluice__file_way_now(engine, packets, sluice__packets_part(packets))) {
+	case SLUICE__PLAN_READ:
+		/* Small files are read, and counted, in the thread that starts. */
+		__atomic_fetch_add(&engine->statistics.files_read, 1, __ATOMIC_RELAXED);
+		break;
+	case SLUICE__PLAN_SPLICE:
+		engine->statistics.files_spliced++;
+		break;
+	default:
+		engine->statistics.files_sendfile++;
+	}
+}
+
+/* True: go on with the queue. */
+static bool settle(struct sluice_socket *socket, uint64_t asked, uint64_t taken)
+{
+	struct sluice_args *args = socket->queue.list.head;
+	struct sluice__packets *packets = args->rare.side;
+	bool whole_part = taken == packets->parts[packets->index].count - packets->at;
+
+	socket->transmissions++;
+	socket->bytes_sent += taken;
+	if (whole_part)
+		count_way(socket->engine, packets);
+	if (sluice__sendq_advance_file(args, taken)) {
+		finish(socket, args);
+		return true;
+	}
+	if (whole_part)
+		return true;
+	if (taken < asked) {
+		/* epoll tells an edge only after a call that found the socket full. */
+		if (socket->engine->backend->sends)
+			sluice__transmit_blocked(socket);
+		else
+			sluice__ready(socket);
+		return false;
+	}
+	sluice__ready(socket); /* the others have their turn first */
+	return false;
+}
+
+/*
+ * A part that was found cold stays so, and each window of it is fetched: a look starts read-ahead,
+ * and the next one would find its ends there and its middle on the way.
+ */
+static bool is_hot(struct sluice_socket *socket, struct sluice__packets *packets, uint64_t offset,
+		   uint64_t count)
+{
+	if (!packets->cold)
+		packets->cold = !sluice__fetch_is_hot(socket->engine, sluice__packets_part(packets),
+						      offset, count);
+	return !packets->cold;
+}
+
+/* It ends with a page: one that two slices share would be one too many for a pipe. */
+static uint64_t slice_at(uint64_t offset, uint64_t bytes)
+{
+	return bytes > PAGE ? bytes - (offset + bytes) % PAGE : bytes;
+}
+
+/*
+ * Whether a handler has run since the last slice of a cold file. A disk sets the pace of such a file,
+ * so then its slices are short, and whoever waits for an answer does not wait for much.
+ */
+static bool others_are_served(struct sluice_engine *engine)
+{
+	bool served = engine->statistics.handlers != engine->slice_handlers;
+
+	engine->slice_handlers = engine->statistics.handlers;
+	return served;
+}
+
+bool sluice__file_transmit(struct sluice_socket *socket)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct sluice__packets *packets = socket->queue.list.head->rare.side;
+	struct sluice__part *part = sluice__packets_part(packets);
+	uint64_t offset = part->offset + packets->at;
+	uint64_t count = part->count - packets->at;
+
+	if (count > engine->options.file_slice_bytes)
+		count = slice_at(offset, engine->options.file_slice_bytes);
+	if (offset < packets->warm_to && offset + count > packets->warm_to)
+		count = packets->warm_to - offset;
+	if (offset + count > packets->warm_to && !is_hot(socket, packets, offset, count)) {
+		if (count > engine->options.fetch_window_bytes)
+			count = engine->options.fetch_window_bytes;
+		sluice__fetch_begin(socket, part, offset, count);
+		return false;
+	}
+	if (packets->cold && count > COLD_SLICE && others_are_served(engine))
+		count = COLD_SLICE;
+	if (count > SCRATCH && sluice__file_way_now(engine, packets, part) == SLUICE__PLAN_READ)
+		count = SCRATCH;
+	cork(socket, socket->queue.list.head);
+	return sluice__file_tried(socket, count,
+				  send_slice_watched(socket, packets, offset, count));
+}
+
+bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t taken)
+{
+	if (unlikely(taken < 0) && sluice__refusal_is((int)-taken))
+		taken = send_refused(socket, count, taken);
+	if (taken == -EAGAIN) {
+		sluice__transmit_blocked(socket);
+		return false;
+	}
+	if (taken > 0)
+		return settle(socket, count, (uint64_t)taken);
+	if (taken == 0)
+		file_failed(socket, SLUICE_ERROR_NO_DATA, ENODATA);
+	else if (is_socket_error((int)-taken))
+		stream_failed(socket, (int)-taken);
+	else if (taken != -EINTR)
+		file_failed(socket, sluice_socket_error_from_errno((int)taken), (int32_t)-taken);
+	return true;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A large file through a pipe of the engine's: filled with references to the file's pages, emptied
+ * into the socket at once. sendfile(2) goes through a pipe, too, but one of 64 KiB: it pushes the
+ * stream, and wakes a receiver that sleeps, sixteen times a MiB.
+ *
+ * What the socket does not take is dropped with the pipe, it is still in the file. So nothing is put
+ * in but what the socket has room for.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "engine/engine.h"
+
+#define PIPE_BYTES (1 << 20)
+
+static void drop(struct sluice__pipe *pipe)
+{
+	if (!pipe->open)
+		return;
+	close(pipe->ends[0]);
+	close(pipe->ends[1]);
+	pipe->open = false;
+}
+
+/* One that may not be large is of no use. */
+static bool make(struct sluice__pipe *pipe)
+{
+	if (pipe->open)
+		return true;
+	if (pipe2(pipe->ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return false;
+	pipe->open = true;
+	pipe->useless = fcntl(pipe->ends[1], F_SETPIPE_SZ, PIPE_BYTES) < 0;
+	if (pipe->useless)
+		drop(pipe);
+	return pipe->open;
+}
+
+int64_t sluice__splice_send(struct sluice_engine *engine, struct sluice_socket *socket, int file,
+			    uint64_t offset, uint64_t count)
+{
+	struct sluice__pipe *pipe = &engine->pipe;
+	off_t at = (off_t)offset;
+	uint64_t sum = 0;
+	int error = 0;
+
+	if (pipe->useless || sluice__direct_room(socket) < count || !make(pipe))
+		return -ENOBUFS;
+	while (sum < count) {
+		ssize_t held, taken;
+
+		held = splice(file, &at, pipe->ends[1], NULL, count - sum, SPLICE_F_NONBLOCK);
+		if (held <= 0) {
+			pipe->useless |= held < 0 && (errno == ENOSYS || errno == EPERM);
+			return sum ? (int64_t)sum : -ENOBUFS; /* sendfile says what is wrong */
+		}
+		taken = splice(pipe->ends[0], NULL, socket->fd, NULL, (size_t)held,
+			       SPLICE_F_NONBLOCK |
+				       (sum + (uint64_t)held < count ? SPLICE_F_MORE : 0u));
+		if (taken < 0)
+			error = sluice__refusal_is(errno) ? -ENOBUFS : -errno;
+		else
+			sum += (uint64_t)taken;
+		if (taken < held) {
+			drop(pipe);
+			break;
+		}
+	}
+	return sum ? (int64_t)sum : error;
+}
+
+void sluice__splice_close(struct sluice_engine *engine)
+{
+	drop(&engine->pipe);
+}

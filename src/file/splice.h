@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* A large file through a pipe. */
+#ifndef SLUICE_SRC_FILE_SPLICE_H
+#define SLUICE_SRC_FILE_SPLICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sluice_engine;
+struct sluice_socket;
+
+struct sluice__pipe {
+	int ends[2];
+	bool open;
+	bool useless; /* this user may not have a large one, or may not call splice(2) */
+};
+
+/* Bytes, or -errno; -ENOBUFS: it has to go by sendfile(2). The engine's thread. */
+int64_t sluice__splice_send(struct sluice_engine *engine, struct sluice_socket *socket, int file,
+			    uint64_t offset, uint64_t count);
+void sluice__splice_close(struct sluice_engine *engine);
+
+#endif

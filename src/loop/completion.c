@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Dispatches the backend's completions to the operations that wait for them. This is the only place
+ * that knows all of them; the operations do not know each other.
+ */
+#include "engine/engine.h"
+
+static void ready_again(struct sluice_socket *socket)
+{
+	if (socket->queue.list.head && !(socket->state & (SLUICE__READY | SLUICE__BLOCKED |
+							  SLUICE__IN_FLIGHT | SLUICE__ENDED)))
+		sluice__ready(socket);
+}
+
+static void settle_out(struct sluice_socket *socket, const struct sluice__completion *completion)
+{
+	uint8_t kind = completion->request->kind;
+
+	socket->out.kind = SLUICE__REQUEST_NONE;
+	if (kind == SLUICE__REQUEST_SEND) {
+		sluice__settle_result(socket, completion->result);
+	} else if (kind == SLUICE__REQUEST_MESSAGES) {
+		sluice__datagram_settle(socket, completion->result);
+	} else {
+		socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__FULL);
+		if (socket->connecting)
+			sluice__connect_writable(socket);
+	}
+}
+
+static void settle_send(struct sluice_socket *socket, const struct sluice__completion *completion)
+{
+	if (completion->request == &socket->out)
+		settle_out(socket, completion);
+	else
+		sluice__hold_settle(socket, completion);
+	if (unlikely(socket->state & SLUICE__MARKED))
+		sluice__give_up_marked(socket);
+}
+
+static void settle_in(struct sluice_socket *socket, const struct sluice__completion *completion)
+{
+	switch (completion->request->kind) {
+	case SLUICE__REQUEST_ACCEPT_MULTI:
+		sluice__accepter_settle(socket, completion);
+		break;
+	case SLUICE__REQUEST_RECEIVE_MULTI:
+		sluice__receiver_settle(socket, completion);
+		break;
+	default:
+		sluice__receive_settle(socket, completion->result);
+	}
+}
+
+void sluice__complete(struct sluice_engine *engine, const struct sluice__completion *completion)
+{
+	struct sluice__request *request = completion->request;
+	struct sluice_socket *socket = request->socket;
+
+	/* What was abandoned at the engine's end is answered to nobody. */
+	if (unlikely(!request->armed))
+		return;
+	if (!completion->more) {
+		request->armed = false;
+		request->cancelling = false;
+		engine->flying--;
+	}
+	if (!socket) {
+		sluice__fetch_settle(engine, completion);
+		return;
+	}
+	if (!completion->more)
+		socket->armed--;
+	if (request == &socket->in) {
+		settle_in(socket, completion);
+	} else {
+		settle_send(socket, completion);
+		ready_again(socket);
+	}
+	if (unlikely(socket->state & SLUICE__ENDING))
+		sluice__socket_settle_end(socket);
+}

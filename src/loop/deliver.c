@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Handlers run here and nowhere else: after reaping, never inside it. A record is given back before
+ * its handler is called, and not touched again: the handler may free it.
+ */
+#include <limits.h>
+#include <stdlib.h>
+
+#include "engine/engine.h"
+#include "trace/trace.h"
+
+#define WAITS 16 /* turns full of records before events and posts have a share all the same */
+
+static uint64_t least(uint64_t budget)
+{
+	return budget / 16 + 1;
+}
+
+bool sluice__deliverable_records(const struct sluice_engine *engine)
+{
+	return engine->done.first || engine->events || engine->posts_taken ||
+	       __atomic_load_n(&engine->posts, __ATOMIC_RELAXED);
+}
+
+bool sluice__deliverable(const struct sluice_engine *engine)
+{
+	return sluice__deliverable_records(engine) ||
+	       sluice__wheel_next(&engine->timers) <= engine->now_ns;
+}
+
+static inline void give_back(struct sluice_engine *engine, struct sluice_args *args, bool traced)
+{
+	sluice__record_publish(engine, args);
+	if (traced)
+		sluice__trace_end(sluice__record_socket(args), args);
+	sluice__record_release(args);
+}
+
+/*
+ * first is the engine's no longer; what the budget leaves is returned. Compiled twice: without a
+ * trace nothing is asked for each record.
+ */
+static inline __attribute__((always_inline)) struct sluice_args *deliver_chain(
+	struct sluice_engine *engine, struct sluice_args *first, int budget, int *handlers,
+	bool traced)
+{
+	int left = budget - *handlers;
+
+	while (first && left > 0) {
+		struct sluice_args *args = first;
+		struct sluice_socket *socket = sluice__record_socket(args);
+		sluice_completed_fn *completed = args->completed;
+
+		first = args->run.next;
+		/* Two lines of the next one, while this one's handler runs. */
+		__builtin_prefetch(first);
+		__builtin_prefetch((void *)((uintptr_t)first + 64));
+		left--;
+		give_back(engine, args, traced);
+		if (likely(completed))
+			completed(socket, args);
+	}
+	*handlers = budget - left;
+	return first;
+}
+
+static __attribute__((noinline)) struct sluice_args *deliver_traced(struct sluice_engine *engine,
+								    struct sluice_args *first,
+								    int budget, int *handlers)
+{
+	return deliver_chain(engine, first, budget, handlers, true);
+}
+
+static int deliver_records(struct sluice_engine *engine, int budget)
+{
+	int handlers = 0;
+
+	while (engine->done.first && handlers < budget) {
+		struct sluice_args **end;
+		struct sluice_args *first = sluice__chain_take_all(&engine->done, &end);
+
+		if (unlikely(engine->trace))
+			first = deliver_traced(engine, first, budget, &handlers);
+		else
+			first = deliver_chain(engine, first, budget, &handlers, false);
+		if (first)
+			sluice__chain_put_back(&engine->done, first, end);
+	}
+	engine->done.taken += (uint64_t)handlers;
+	engine->statistics.records_completed += (uint64_t)handlers;
+	return handlers;
+}
+
+static void deliver_closed(struct sluice_socket *socket)
+{
+	struct sluice__closed *closed =
+		__atomic_exchange_n(&socket->closed, NULL, __ATOMIC_ACQUIRE);
+
+	if (!closed)
+		return;
+	socket->engine->statistics.handlers++;
+	closed->function(socket, closed->token);
+	free(closed);
+}
+
+static void deliver_drained(struct sluice_socket *socket)
+{
+	const struct sluice__marks *marks = socket->marks;
+
+	if (!marks->drained)
+		return;
+	socket->engine->statistics.handlers++;
+	marks->drained(socket, marks->drained_token);
+}
+
+/* A queue that has fallen to low meanwhile is congested no longer. */
+static void deliver_congested(struct sluice_socket *socket)
+{
+	const struct sluice__marks *marks = socket->marks;
+
+	if (!marks->congested || !(socket->state & SLUICE__ABOVE_HIGH))
+		return;
+	socket->engine->statistics.handlers++;
+	marks->congested(socket, marks->congested_token);
+}
+
+static void deliver_events_of(struct sluice_socket *socket, uint32_t events)
+{
+	if (events & SLUICE__EVENT_DRAINED)
+		deliver_drained(socket);
+	if (events & SLUICE__EVENT_CONGESTED)
+		deliver_congested(socket);
+	if (events & SLUICE__EVENT_ACCEPTED)
+		sluice__accepter_deliver(socket);
+	if (events & SLUICE__EVENT_RECEIVED)
+		sluice__receiver_deliver(socket);
+	if (events & SLUICE__EVENT_CLOSED)
+		deliver_closed(socket);
+}
+
+/* The sockets that stand in the list now, each once: what comes back has its turn next time. */
+static void deliver_events(struct sluice_engine *engine)
+{
+	struct sluice_socket *last =
+		(struct sluice_socket *)((char *)engine->events_end -
+					 offsetof(struct sluice_socket, event_next));
+
+	while (engine->events && sluice__within_budget(engine)) {
+		struct sluice_socket *socket = engine->events;
+		uint32_t events = socket->events;
+
+		engine->events = socket->event_next;
+		if (!engine->events)
+			engine->events_end = &engine->events;
+		socket->events = 0;
+		deliver_events_of(socket, events);
+		if (socket == last)
+			break;
+	}
+}
+
+static int deliver_timers(struct sluice_engine *engine, int budget)
+{
+	struct sluice__wheel_node *node;
+	int handlers = 0;
+
+	sluice__wheel_expire_begin(&engine->timers, engine->now_ns);
+	while (handlers < budget && (node = sluice__wheel_expire(&engine->timers))) {
+		struct sluice_timer *timer =
+			(struct sluice_timer *)((char *)node -
+						offsetof(struct sluice_timer, reserved));
+
+		timer->expired(engine, timer);
+		handlers++;
+	}
+	return handlers;
+}
+
+/*
+ * Events and posts get what the records left of the budget. Handlers of records free what was
+ * started, those of events and posts start more: what they start counts as well, a fraction of a
+ * handler, and while more records have ended than a turn delivers they wait, for a number of turns.
+ */
+static uint64_t left_by_records(struct sluice_engine *engine, uint64_t budget, uint64_t used)
+{
+	if (used < budget) {
+		engine->budget_waits = 0;
+		return budget - used;
+	}
+	if (++engine->budget_waits < WAITS)
+		return 0;
+	engine->budget_waits = 0;
+	return least(budget);
+}
+
+static void deliver_rest(struct sluice_engine *engine, uint64_t left, uint64_t budget)
+{
+	uint64_t before = sluice__budget_used(engine);
+
+	if (left == 0)
+		return;
+	engine->budget_end = before + left * SLUICE__STARTS_A_HANDLER;
+	if (engine->events)
+		deliver_events(engine);
+	if (!engine->posts_taken)
+		return;
+	/* However many events there were. */
+	before = sluice__budget_used(engine) + least(budget) * SLUICE__STARTS_A_HANDLER;
+	if (engine->budget_end < before)
+		engine->budget_end = before;
+	sluice__posts_deliver(engine);
+}
+
+int sluice__deliver(struct sluice_engine *engine)
+{
+	int budget = engine->options.handler_budget ? (int)engine->options.handler_budget : INT_MAX;
+	uint64_t before = engine->statistics.handlers;
+	int records;
+
+	if (unlikely(engine->trace))
+		sluice__trace_turn(engine);
+	engine->delivering = true;
+	engine->busy++;
+	records = deliver_records(engine, budget);
+	engine->statistics.handlers += (uint64_t)records;
+	if (sluice__wheel_next(&engine->timers) <= engine->now_ns)
+		engine->statistics.handlers += (uint64_t)deliver_timers(engine, budget);
+	if (engine->events || engine->posts_taken)
+		deliver_rest(engine, left_by_records(engine, (uint64_t)budget, (uint64_t)records),
+			     (uint64_t)budget);
+	engine->busy--;
+	engine->delivering = false;
+	if (unlikely(engine->dead_sockets))
+		sluice__sockets_free_dead(engine);
+	return (int)(engine->statistics.handlers - before);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What happens to engines when the process forks or their owner exits.
+ *
+ * A forked child has a copy of the memory and of the descriptors, and must not touch the ring: its
+ * engines are marked dead, and every call on them answers -EBADF. A thread pointer may be given to
+ * a new thread after its owner has exited, so the owner's exit takes it back.
+ */
+#include <errno.h>
+#include <pthread.h>
+
+#include "apm/apm.h"
+#include "engine/engine.h"
+
+static pthread_mutex_t engines_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct sluice_engine *engines;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t owner_key;
+static int once_error;
+
+void sluice__process_lock(void)
+{
+	pthread_mutex_lock(&engines_lock);
+}
+
+void sluice__process_unlock(void)
+{
+	pthread_mutex_unlock(&engines_lock);
+}
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&engines_lock);
+	sluice__handles_lock();
+}
+
+static void after_fork(void)
+{
+	sluice__handles_unlock();
+	pthread_mutex_unlock(&engines_lock);
+}
+
+static void in_child(void)
+{
+	for (struct sluice_engine *engine = engines; engine; engine = engine->next) {
+		__atomic_fetch_or(&engine->dead, SLUICE__DEAD_FORKED, __ATOMIC_RELAXED);
+		engine->owner = 0;
+		engine->creator = 0;
+		pthread_mutex_init(&engine->lock, NULL);
+		pthread_mutex_init(&engine->handlers.lock, NULL);
+	}
+	after_fork();
+}
+
+static void owner_exits(void *token)
+{
+	sluice__owner_exited_fn *owner_exited;
+
+	(void)token;
+	pthread_mutex_lock(&engines_lock);
+	for (struct sluice_engine *engine = engines; engine; engine = engine->next) {
+		if (engine->owner != sluice__self())
+			continue;
+		__atomic_fetch_or(&engine->dead, SLUICE__DEAD_LOST, __ATOMIC_RELAXED);
+		__atomic_store_n(&engine->owner, 0, __ATOMIC_RELEASE);
+		engine->creator = 0;
+		__atomic_store_n(&engine->in_turn, 0, __ATOMIC_RELAXED);
+		owner_exited = __atomic_load_n(&engine->owner_exited, __ATOMIC_ACQUIRE);
+		if (owner_exited)
+			owner_exited(engine);
+	}
+	pthread_mutex_unlock(&engines_lock);
+}
+
+static void set_up(void)
+{
+	once_error = pthread_key_create(&owner_key, owner_exits);
+	if (!once_error)
+		once_error = pthread_atfork(before_fork, after_fork, in_child);
+}
+
+int sluice__process_register(struct sluice_engine *engine)
+{
+	pthread_once(&once, set_up);
+	if (once_error)
+		return -once_error;
+	pthread_mutex_lock(&engines_lock);
+	engine->next = engines;
+	if (engine->next)
+		engine->next->link = &engine->next;
+	engine->link = &engines;
+	engines = engine;
+	pthread_mutex_unlock(&engines_lock);
+	return 0;
+}
+
+void sluice__process_forget(struct sluice_engine *engine)
+{
+	if (!engine->link)
+		return;
+	pthread_mutex_lock(&engines_lock);
+	*engine->link = engine->next;
+	if (engine->next)
+		engine->next->link = engine->link;
+	pthread_mutex_unlock(&engines_lock);
+}
+
+void sluice__process_owned(struct sluice_engine *engine)
+{
+	pthread_setspecific(owner_key, engine);
+}

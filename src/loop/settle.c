@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What completed, and what the kernel said at once, comes home to the records. Nothing here calls a
+ * handler: finished records go to the engine's list of the done.
+ */
+#include <errno.h>
+
+#include "engine/engine.h"
+
+static int32_t error_of(int error_number)
+{
+	return sluice_socket_error_from_errno(error_number);
+}
+
+static void settle_drained(struct sluice_socket *socket)
+{
+	if (!(socket->state & SLUICE__ABOVE_HIGH) || socket->queue.bytes > socket->low_bytes)
+		return;
+	socket->state &= ~(uint32_t)SLUICE__ABOVE_HIGH;
+	if (socket->marks && socket->marks->drained)
+		sluice__event(socket, SLUICE__EVENT_DRAINED);
+}
+
+void sluice__settle_shorter(struct sluice_socket *socket)
+{
+	settle_drained(socket);
+	if ((socket->state & SLUICE__GRACEFUL) && !socket->queue.list.head)
+		sluice__attention_want(socket, SLUICE__WANT_CLOSE);
+}
+
+/*
+ * The record that has just gone out whole asked for a disconnect after its last byte; what stands
+ * behind it in the queue finds the stream shut.
+ */
+static void end_of_stream(struct sluice_socket *socket, bool reuse)
+{
+	sluice__socket_disconnect(socket, reuse);
+	sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE);
+}
+
+static __attribute__((noinline)) void settle_unusual(struct sluice_socket *socket, uint64_t taken,
+						     struct sluice__chain *done)
+{
+	struct sluice__flight *flight = &socket->flight;
+	uint32_t last_extras = flight->plain ? 0 : flight->last->run.extras;
+	struct sluice_args *last = flight->last;
+
+	socket->records_sent += sluice__sendq_settle(&socket->queue, flight, taken, done);
+	if (unlikely((last_extras & SLUICE__END) && done->end == &last->run.next))
+		end_of_stream(socket, last_extras & SLUICE__REUSE);
+	if (unlikely(socket->state & SLUICE__CORKED))
+		sluice__uncork_behind(socket, last_extras);
+	if (unlikely(socket->state & (SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL)))
+		sluice__settle_shorter(socket);
+}
+
+void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken)
+{
+	struct sluice__chain *done = sluice__sink(socket);
+
+	socket->transmissions++;
+	socket->bytes_sent += taken;
+	if (likely(!(socket->state & (SLUICE__CORKED | SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL)) &&
+		   sluice__sendq_settle_plain(&socket->queue, &socket->flight, taken, done)))
+		socket->records_sent += socket->flight.records;
+	else
+		settle_unusual(socket, taken, done);
+}
+
+/* An armed receive has taken the reset, or is about to: it would have seen an orderly end. */
+static bool receive_took_reset(const struct sluice_socket *socket)
+{
+	return socket->in.armed && !(socket->state & SLUICE__END_SEEN) &&
+	       !(sluice__refuse(socket) & (SLUICE__NOT_TCP | SLUICE__SHUT_RECEIVE));
+}
+
+/*
+ * The kernel tells a reset once, to whichever direction asks first, and EPIPE to the other. It is
+ * kept: the first send behind it says so, later ones Shutdown.
+ */
+int sluice__settle_errno(struct sluice_socket *socket, int error_number)
+{
+	if (error_number == ECONNRESET || (error_number == EPIPE && receive_took_reset(socket)))
+		socket->state |= SLUICE__RESET_SEEN;
+	if (error_number != EPIPE && error_number != ECONNRESET)
+		return error_number;
+	if (sluice__refuse(socket) & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED))
+		return EPIPE;
+	if (!(socket->state & SLUICE__RESET_SEEN) || (socket->state & SLUICE__RESET_SENT))
+		return EPIPE;
+	socket->state |= SLUICE__RESET_SENT;
+	return ECONNRESET;
+}
+
+void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t native,
+			  int32_t rest_error, int32_t rest_native)
+{
+	struct sluice_args *head = socket->queue.list.head;
+	struct sluice__chain *first = sluice__sink(socket), *rest = first;
+
+	if (!head)
+		return;
+	sluice__file_abandon(socket);
+	/* Shut down, nothing waits for the peer but what is half-sent from its own buffer. */
+	if (sluice__refuse(socket) & SLUICE__SHUT_SEND) {
+		rest = socket->engine->sink;
+		if (!sluice__hold_has(socket, head))
+			first = rest;
+	}
+	sluice__sendq_finish_head(&socket->queue, first, error, native, head->run.sent);
+	sluice__sendq_fail(&socket->queue, rest_error, rest_native, rest_error, rest_native, rest);
+	sluice__settle_shorter(socket);
+}
+
+void sluice__settle_failed(struct sluice_socket *socket, int error_number)
+{
+	int native = sluice__settle_errno(socket, error_number);
+
+	sluice__settle_abort(socket, error_of(native), native, SLUICE_ERROR_SHUTDOWN, EPIPE);
+}
+
+/* ---- completions of the backend ---- */
+
+void sluice__settle_result(struct sluice_socket *socket, int32_t result)
+{
+	socket->state &= ~(uint32_t)SLUICE__IN_FLIGHT;
+	/* Nothing taken of something: seen from the kernel's submission thread (liburing issue 1435). */
+	if (unlikely(result == 0 && socket->flight.bytes))
+		result = -EAGAIN;
+	if (result >= 0) {
+		if ((uint64_t)result == socket->flight.bytes)
+			socket->state &= ~(uint32_t)SLUICE__FULL;
+		sluice__settle_sent(socket, (uint64_t)result);
+	} else if (result == -EAGAIN || result == -EINTR) {
+		/* What ends waits for nothing more. */
+		if (!(socket->state & SLUICE__ENDING))
+			sluice__transmit_blocked(socket);
+	} else if (result != -ECANCELED) {
+		sluice__settle_failed(socket, -result);
+	}
+}

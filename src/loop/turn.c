@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One turn: take what others left, expire deadlines, transmit, enter the kernel once, reap all,
+ * settle. Handlers run behind it (deliver.c); what they start is queued and goes in the next turn.
+ */
+#include <errno.h>
+
+#include "engine/engine.h"
+
+void sluice__reap(struct sluice_engine *engine)
+{
+	struct sluice__completion completions[SLUICE__REAP];
+	uint32_t count;
+
+	do {
+		count = engine->backend->reap(engine, completions, SLUICE__REAP);
+		for (uint32_t i = 0; i < count; i++)
+			sluice__complete(engine, &completions[i]);
+		engine->statistics.completions += count;
+	} while (count == SLUICE__REAP);
+}
+
+static void take_what_is_left(struct sluice_engine *engine)
+{
+	if (__atomic_load_n(&engine->mailbox, __ATOMIC_RELAXED))
+		sluice__mailbox_take(engine);
+	sluice__attention_take(engine);
+	sluice__buffers_take_returned(engine);
+	sluice__posts_take(engine);
+}
+
+/* After lying down: see sluice__engine_nudge. */
+static bool something_left(const struct sluice_engine *engine)
+{
+	return __atomic_load_n(&engine->mailbox, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&engine->attention, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&engine->posts, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&engine->buffers_returned, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&engine->woken, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&engine->stopping, __ATOMIC_SEQ_CST);
+}
+
+/* How long the turn may wait: not at all while there is something to do. */
+static int64_t wait_time(const struct sluice_engine *engine, uint64_t until_ns)
+{
+	uint64_t next;
+
+	if (engine->ready || sluice__deliverable(engine))
+		return 0;
+	next = sluice__deadline_next(engine);
+	if (next > until_ns)
+		next = until_ns;
+	if (next == UINT64_MAX)
+		return -1;
+	if (next <= engine->now_ns)
+		return 0;
+	next -= engine->now_ns;
+	return next < SLUICE__WAIT_MAX_NS ? (int64_t)next : SLUICE__WAIT_MAX_NS;
+}
+
+static int enter(struct sluice_engine *engine, uint64_t until_ns)
+{
+	int64_t wait = wait_time(engine, until_ns);
+	int error;
+
+	if (wait != 0) {
+		__atomic_store_n(&engine->asleep, 1, __ATOMIC_SEQ_CST);
+		if (something_left(engine))
+			wait = 0;
+	}
+	error = engine->backend->enter(engine, wait);
+	__atomic_store_n(&engine->asleep, 0, __ATOMIC_RELAXED);
+	engine->arena_used = 0;
+	return error;
+}
+
+/* A clock is read only where something waits for a time. */
+static void keep_time(struct sluice_engine *engine, uint64_t until_ns)
+{
+	if (sluice__deadline_next(engine) == UINT64_MAX &&
+	    (until_ns == 0 || until_ns == UINT64_MAX))
+		return;
+	engine->now_ns = sluice__now();
+	sluice__deadline_expire(engine);
+}
+
+int sluice__turn(struct sluice_engine *engine, uint64_t until_ns)
+{
+	int error;
+
+	engine->busy++;
+	engine->statistics.turns++;
+	take_what_is_left(engine);
+	keep_time(engine, until_ns);
+	sluice__transmit(engine);
+	error = enter(engine, until_ns);
+	sluice__reap(engine);
+	keep_time(engine, until_ns);
+	engine->busy--;
+	return error;
+}
+
+void sluice__push_out(struct sluice_engine *engine)
+{
+	engine->busy++;
+	take_what_is_left(engine);
+	sluice__transmit(engine);
+	engine->backend->submit(engine);
+	engine->arena_used = 0;
+	engine->busy--;
+}
+
+/* For a foreign loop: nothing stays unsubmitted, and the descriptor tells what is still to do. */
+void sluice__listen_again(struct sluice_engine *engine)
+{
+	bool ready;
+
+	sluice__push_out(engine);
+	__atomic_store_n(&engine->asleep, 1, __ATOMIC_SEQ_CST);
+	ready = engine->ready || sluice__deliverable(engine) || something_left(engine);
+	engine->backend->listen(engine, sluice__deadline_next(engine), ready);
+}
+
+static int check_run(struct sluice_engine *engine)
+{
+	int owner;
+
+	if (!engine)
+		return -EINVAL;
+	if (sluice__dead(engine) & SLUICE__DEAD_FORKED)
+		return -EBADF;
+	owner = sluice__engine_enter(engine);
+	if (owner <= 0)
+		return owner ? owner : -EPERM;
+	return engine->delivering ? -EDEADLK : 0;
+}
+
+static uint64_t until(int64_t timeout_ns)
+{
+	if (timeout_ns < 0)
+		return UINT64_MAX;
+	return timeout_ns ? sluice__now() + (uint64_t)timeout_ns : 0;
+}
+
+/*
+ * The kernel takes a closed ring apart a moment later, and interrupts the thread that had used it,
+ * once and without a signal.
+ */
+static __thread uint64_t ring_closed_ns;
+#define RING_CLOSES_NS 100000000
+
+void sluice__ring_closed(void)
+{
+	ring_closed_ns = sluice__now();
+}
+
+static int turn_past_rings(struct sluice_engine *engine, uint64_t until_ns)
+{
+	int error = sluice__turn(engine, until_ns);
+
+	if (unlikely(error == -EINTR && ring_closed_ns)) {
+		if (sluice__now() - ring_closed_ns < RING_CLOSES_NS)
+			error = 0;
+		ring_closed_ns = 0;
+	}
+	return error;
+}
+
+int sluice_engine_run(struct sluice_engine *engine, int64_t timeout_ns)
+{
+	int error = check_run(engine);
+	uint64_t until_ns = until(timeout_ns);
+	int handlers;
+	bool woken;
+
+	if (error)
+		return error;
+	if (engine->foreign)
+		engine->backend->quiet(engine);
+	do {
+		sluice__turns_begin(engine);
+		error = turn_past_rings(engine, until_ns);
+		if (engine->done.first || sluice__deliverable(engine))
+			sluice__turns_end(engine);
+		handlers = sluice__deliver(engine);
+		woken = __atomic_load_n(&engine->woken, __ATOMIC_RELAXED) &&
+			__atomic_exchange_n(&engine->woken, 0, __ATOMIC_ACQ_REL);
+	} while (!handlers && !woken && !error && engine->now_ns < until_ns &&
+		 !__atomic_load_n(&engine->stopping, __ATOMIC_RELAXED));
+	/* A thread of the engine's own comes back at once. */
+	if (engine->started)
+		sluice__turns_begin(engine);
+	else
+		sluice__turns_end(engine);
+	if (engine->foreign)
+		sluice__listen_again(engine);
+	if (handlers || woken)
+		return handlers;
+	return error;
+}
+
+int sluice_engine_flush(struct sluice_engine *engine)
+{
+	int error = sluice__check_owner(engine);
+
+	if (error)
+		return error;
+	sluice__push_out(engine);
+	if (engine->foreign && !engine->busy)
+		sluice__listen_again(engine);
+	return 0;
+}
+
+int sluice_batch_begin(struct sluice_engine *engine)
+{
+	int error = sluice__check_owner(engine);
+
+	if (error)
+		return error;
+	engine->batches++;
+	engine->busy++;
+	return 0;
+}
+
+int sluice_batch_end(struct sluice_engine *engine)
+{
+	int error = sluice__check_owner(engine);
+
+	if (error)
+		return error;
+	if (!engine->batches)
+		return -EINVAL;
+	engine->batches--;
+	engine->busy--;
+	if (engine->batches)
+		return 0;
+	sluice__push_out(engine);
+	if (engine->foreign && !engine->busy)
+		sluice__listen_again(engine);
+	return 0;
+}
+
+void sluice_engine_wake(struct sluice_engine *engine)
+{
+	int saved = errno;
+
+	if (!engine)
+		return;
+	__atomic_store_n(&engine->woken, 1, __ATOMIC_SEQ_CST);
+	sluice__engine_nudge(engine);
+	errno = saved;
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/* accept_start: every connection of a listener, until it is stopped. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "engine/engine.h"
+#include "start/checks.h"
+
+/* Out of descriptors: how long until the next try, if none of this engine's is closed before. */
+#define RETRY_NS 100000000
+
+struct sluice__accepter {
+	sluice_accepted_fn *on_accepted;
+	void *token;
+	struct sluice_socket *first; /* accepted and not yet delivered */
+	struct sluice_socket **end;
+	struct sluice__retry retry; /* in line with the others that ran out of descriptors */
+	int32_t error;              /* to be told, once */
+	int32_t native;
+	bool error_due;
+	bool terminal; /* and then it is over */
+	bool stopping;
+	bool exhausted; /* waits for a descriptor; was reported */
+};
+
+static void report(struct sluice_socket *socket, int32_t error, int32_t native, bool terminal)
+{
+	struct sluice__accepter *accepter = socket->accepter;
+
+	if (accepter->terminal)
+		return;
+	accepter->error = error;
+	accepter->native = native;
+	accepter->error_due = true;
+	accepter->terminal = terminal;
+	sluice__event(socket, SLUICE__EVENT_ACCEPTED);
+}
+
+void sluice__accepter_end(struct sluice_socket *socket, int32_t error, int32_t native)
+{
+	if (socket->accepter)
+		report(socket, error, native, true);
+}
+
+static void arm(struct sluice_socket *socket)
+{
+	int error;
+
+	if (socket->in.armed || (socket->state & (SLUICE__ENDING | SLUICE__ENDED)))
+		return;
+	socket->in.kind = SLUICE__REQUEST_ACCEPT_MULTI;
+	error = sluice__request_start(socket, &socket->in);
+	if (error)
+		report(socket, sluice_socket_error_from_errno(error), -error, true);
+}
+
+void sluice__accepter_begin(struct sluice_socket *socket)
+{
+	if (socket->accepter && !socket->accepter->terminal)
+		arm(socket);
+}
+
+void sluice__accepter_stop(struct sluice_socket *socket)
+{
+	struct sluice__accepter *accepter = socket->accepter;
+
+	if (!accepter || accepter->stopping)
+		return;
+	accepter->stopping = true;
+	if (socket->in.armed)
+		sluice__request_cancel(socket, &socket->in);
+	else
+		report(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, true);
+}
+
+static void add(struct sluice_socket *listener, int fd)
+{
+	struct sluice__accepter *accepter = listener->accepter;
+	struct sluice_socket *socket;
+	int error = sluice__socket_make_accepted(listener, fd, &socket);
+
+	if (error) {
+		close(fd);
+		report(listener, sluice_socket_error_from_errno(error), -error, false);
+		return;
+	}
+	accepter->exhausted = false;
+	socket->accepted_next = NULL;
+	*accepter->end = socket;
+	accepter->end = &socket->accepted_next;
+	sluice__event(listener, SLUICE__EVENT_ACCEPTED);
+}
+
+static bool is_exhaustion(int error_number)
+{
+	return error_number == EMFILE || error_number == ENFILE || error_number == ENOBUFS ||
+	       error_number == ENOMEM;
+}
+
+/* The connection went away before it could be accepted, or there was none after all. */
+static bool is_passing(int error_number)
+{
+	return error_number == ECONNABORTED || error_number == EAGAIN || error_number == EINTR ||
+	       error_number == EPROTO || error_number == EPERM || error_number == ENETDOWN ||
+	       error_number == EHOSTUNREACH || error_number == ENETUNREACH;
+}
+
+static void exhausted(struct sluice_socket *socket, int error_number)
+{
+	struct sluice__accepter *accepter = socket->accepter;
+
+	if (!accepter->exhausted) {
+		accepter->exhausted = true;
+		report(socket, sluice_socket_error_from_errno(error_number), error_number, false);
+	}
+	if (!sluice__wheel_is_armed(&socket->linger)) {
+		accepter->retry.next = socket->engine->accept_retries;
+		socket->engine->accept_retries = &accepter->retry;
+	}
+	sluice__linger_arm(socket, RETRY_NS);
+}
+
+static void failed(struct sluice_socket *socket, int error_number)
+{
+	if (socket->accepter->stopping)
+		report(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, true);
+	else if (is_exhaustion(error_number))
+		exhausted(socket, error_number);
+	else if (is_passing(error_number))
+		arm(socket);
+	else if (error_number != ECANCELED)
+		report(socket, sluice_socket_error_from_errno(error_number), error_number, true);
+}
+
+void sluice__accepter_settle(struct sluice_socket *socket,
+			     const struct sluice__completion *completion)
+{
+	if (!socket->accepter) {
+		if (completion->result >= 0)
+			close(completion->result);
+		return;
+	}
+	if (completion->result >= 0)
+		add(socket, completion->result);
+	if (completion->more)
+		return;
+	if (completion->result < 0)
+		failed(socket, -completion->result);
+	else if (socket->accepter->stopping)
+		report(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, true);
+	else
+		arm(socket);
+}
+
+static void forget_retry(struct sluice_engine *engine, struct sluice__accepter *accepter)
+{
+	struct sluice__retry **at = &engine->accept_retries;
+
+	while (*at && *at != &accepter->retry)
+		at = &(*at)->next;
+	if (*at)
+		*at = accepter->retry.next;
+}
+
+/* One look costs one turn; only when it finds something does the request start anew. */
+void sluice__accepter_retry(struct sluice_socket *socket)
+{
+	int fd;
+
+	forget_retry(socket->engine, socket->accepter);
+	if (socket->in.armed || socket->accepter->terminal)
+		return;
+	fd = accept4(socket->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0 && is_exhaustion(errno)) {
+		exhausted(socket, errno);
+		return;
+	}
+	if (fd >= 0)
+		add(socket, fd);
+	arm(socket);
+}
+
+/* ---- handlers ---- */
+
+static void deliver_one(struct sluice_socket *listener, struct sluice__accepter *accepter)
+{
+	struct sluice_socket *socket = accepter->first;
+	struct sluice_accepted accepted = {.size = sizeof accepted, .socket = socket};
+
+	accepter->first = socket->accepted_next;
+	if (!accepter->first)
+		accepter->end = &accepter->first;
+	accepter->on_accepted(listener, &accepted, accepter->token);
+}
+
+static void deliver_error(struct sluice_socket *listener, struct sluice__accepter *accepter)
+{
+	struct sluice_accepted accepted = {
+		.size = sizeof accepted,
+		.error = accepter->error,
+		.native_error = accepter->native,
+		.terminal = accepter->terminal,
+	};
+	sluice_accepted_fn *on_accepted = accepter->on_accepted;
+	void *token = accepter->token;
+
+	accepter->error_due = false;
+	if (accepter->terminal)
+		sluice__accepter_free(listener);
+	on_accepted(listener, &accepted, token);
+}
+
+void sluice__accepter_deliver(struct sluice_socket *listener)
+{
+	struct sluice_engine *engine = listener->engine;
+
+	while (listener->accepter && sluice__within_budget(engine)) {
+		struct sluice__accepter *accepter = listener->accepter;
+
+		if (accepter->first)
+			deliver_one(listener, accepter);
+		else if (accepter->error_due)
+			deliver_error(listener, accepter);
+		else
+			break;
+		engine->statistics.handlers++;
+	}
+	if (listener->accepter && (listener->accepter->first || listener->accepter->error_due))
+		sluice__event(listener, SLUICE__EVENT_ACCEPTED);
+}
+
+void sluice__accepter_free(struct sluice_socket *socket)
+{
+	struct sluice__accepter *accepter = socket->accepter;
+
+	if (!accepter)
+		return;
+	forget_retry(socket->engine, accepter);
+	__atomic_store_n(&socket->accepter, NULL, __ATOMIC_RELEASE);
+	free(accepter);
+}
+
+/* ---- the public calls ---- */
+
+static int install(struct sluice_socket *listener, const struct sluice_accept_options *options)
+{
+	struct sluice__accepter *none = NULL;
+	struct sluice__accepter *accepter = sluice__allocate(listener->engine, sizeof *accepter);
+
+	if (!accepter)
+		return -ENOMEM;
+	accepter->on_accepted = options->on_accepted;
+	accepter->token = options->token;
+	accepter->end = &accepter->first;
+	accepter->retry.listener = listener;
+	if (__atomic_compare_exchange_n(&listener->accepter, &none, accepter, false,
+					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return 0;
+	free(accepter);
+	return -EBUSY;
+}
+
+int sluice_accept_start(struct sluice_socket *listener, const struct sluice_accept_options *options)
+{
+	int error;
+
+	if (!listener || !options || options->size < sizeof *options || !options->on_accepted)
+		return -EINVAL;
+	if (sluice__dead(listener->engine) || (sluice__refuse(listener) & SLUICE__CLOSED))
+		return -EBADF;
+	if (!sluice__listens(listener))
+		return -EINVAL;
+	if (sluice__receives_pending(listener))
+		return -EBUSY;
+	error = install(listener, options);
+	if (error)
+		return error;
+	sluice__attention_want_now(listener, SLUICE__WANT_ACCEPT);
+	return 0;
+}
+
+int sluice_accept_stop(struct sluice_socket *listener)
+{
+	if (!listener)
+		return -EINVAL;
+	if (sluice__dead(listener->engine) || (sluice__refuse(listener) & SLUICE__CLOSED))
+		return -EBADF;
+	if (!__atomic_load_n(&listener->accepter, __ATOMIC_ACQUIRE))
+		return -ENOENT;
+	sluice__attention_want_now(listener, SLUICE__WANT_ACCEPT_STOP);
+	return 0;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Receive buffers: memory for the most that there may be is mapped with the first receive_start, and
+ * touched as more come into use. On the ring the free ones stand in the kernel's buffer ring,
+ * otherwise in a list here.
+ */
+#include "recv/buffers.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "engine/engine.h"
+
+/* Array and memory for so many: 0 or -ENOMEM, and nothing was made. */
+static int make(struct sluice_engine *engine, uint32_t most)
+{
+	engine->buffers = sluice__allocate(engine, most * sizeof *engine->buffers);
+	if (!engine->buffers)
+		return -ENOMEM;
+	engine->buffer_most = most;
+	engine->buffer_memory = mmap(NULL, (size_t)most * engine->options.receive_buffer_bytes,
+				     PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	__atomic_fetch_add(&engine->statistics.allocations, 1, __ATOMIC_RELAXED);
+	if (engine->buffer_memory != MAP_FAILED)
+		return 0;
+	engine->buffer_memory = NULL;
+	sluice__buffers_close(engine);
+	return -ENOMEM;
+}
+
+/* A power of two, as the first ones are. */
+static uint32_t most_of(const struct sluice_options *options)
+{
+	uint64_t most = options->receive_buffers;
+
+	while (most * 2 <= SLUICE__BUFFERS_MAX &&
+	       most * 2 * options->receive_buffer_bytes <= options->receive_bytes_max)
+		most *= 2;
+	return (uint32_t)most;
+}
+
+static void bring_in(struct sluice_engine *engine, uint32_t count)
+{
+	uint32_t first = engine->buffer_count;
+
+	for (uint32_t i = first; i < count; i++) {
+		engine->buffers[i].id = (uint16_t)i;
+		engine->buffers[i].data =
+			engine->buffer_memory + (size_t)i * engine->options.receive_buffer_bytes;
+	}
+	engine->buffer_count = count;
+	for (uint32_t i = count; i-- > first;)
+		engine->backend->buffer_return(engine, (uint16_t)i);
+}
+
+int sluice__buffers_open(struct sluice_engine *engine)
+{
+	uint32_t count = engine->options.receive_buffers;
+	uint32_t most = most_of(&engine->options);
+	int error;
+
+	if (engine->buffers)
+		return 0;
+	error = make(engine, most);
+	if (error && most > count)
+		error = make(engine, count);
+	if (error)
+		return error;
+	error = engine->backend->buffers_open(engine);
+	if (error) {
+		sluice__buffers_close(engine);
+		return error;
+	}
+	bring_in(engine, count);
+	return 0;
+}
+
+bool sluice__buffers_grow(struct sluice_engine *engine)
+{
+	if (engine->buffer_count >= engine->buffer_most)
+		return false;
+	bring_in(engine, engine->buffer_count * 2);
+	return true;
+}
+
+uint32_t sluice__buffers_share(const struct sluice_engine *engine)
+{
+	uint64_t whole = engine->options.receive_buffers_per_socket;
+	uint64_t half = engine->buffer_most / 2;
+	uint64_t left = engine->buffer_most - engine->buffers_out;
+
+	if (left >= half || !half)
+		return (uint32_t)whole;
+	return left * whole > half ? (uint32_t)(left * whole / half) : 1;
+}
+
+void sluice__buffers_close(struct sluice_engine *engine)
+{
+	if (engine->buffer_memory)
+		munmap(engine->buffer_memory,
+		       (size_t)engine->buffer_most * engine->options.receive_buffer_bytes);
+	free(engine->buffers);
+	engine->buffer_memory = NULL;
+	engine->buffers = NULL;
+	engine->buffer_count = 0;
+}
+
+struct sluice_buffer *sluice__buffer(struct sluice_engine *engine, uint16_t id)
+{
+	return &engine->buffers[id];
+}
+
+char *sluice__buffer_data(struct sluice_engine *engine, uint16_t id)
+{
+	return engine->buffers[id].data;
+}
+
+int sluice__buffers_borrow(struct sluice_engine *engine)
+{
+	struct sluice_buffer *buffer = engine->buffers_free;
+
+	if (!buffer)
+		return -ENOBUFS;
+	engine->buffers_free = buffer->next;
+	return buffer->id;
+}
+
+void sluice__buffers_keep(struct sluice_engine *engine, uint16_t id)
+{
+	struct sluice_buffer *buffer = &engine->buffers[id];
+
+	buffer->next = engine->buffers_free;
+	engine->buffers_free = buffer;
+}
+
+void sluice__buffer_put(struct sluice_engine *engine, struct sluice_buffer *buffer)
+{
+	struct sluice__receiver *receiver = buffer->receiver;
+
+	buffer->receiver = NULL;
+	engine->backend->buffer_return(engine, buffer->id);
+	engine->buffers_out--;
+	/* Before the socket that had it, which would take it again. */
+	sluice__receiver_resume_paused(engine);
+	if (receiver) {
+		engine->statistics.buffers_lent--;
+		sluice__receiver_returned(receiver);
+	}
+}
+
+void sluice__buffers_take_returned(struct sluice_engine *engine)
+{
+	struct sluice_buffer *buffer;
+
+	if (!__atomic_load_n(&engine->buffers_returned, __ATOMIC_RELAXED))
+		return;
+	buffer = __atomic_exchange_n(&engine->buffers_returned, NULL, __ATOMIC_ACQUIRE);
+	while (buffer) {
+		struct sluice_buffer *next = buffer->next;
+
+		sluice__buffer_put(engine, buffer);
+		buffer = next;
+	}
+}
+
+void sluice_buffer_release(struct sluice_engine *engine, struct sluice_buffer *buffer)
+{
+	struct sluice_buffer *first;
+
+	if (!engine || !buffer)
+		return;
+	if (sluice__is_owner(engine)) {
+		sluice__buffer_put(engine, buffer);
+		if (engine->foreign && !engine->busy)
+			sluice__listen_again(engine);
+		return;
+	}
+	first = __atomic_load_n(&engine->buffers_returned, __ATOMIC_RELAXED);
+	do {
+		buffer->next = first;
+	} while (!__atomic_compare_exchange_n(&engine->buffers_returned, &first, buffer, true,
+					      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+	sluice__engine_nudge(engine);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine's own receive buffers, lent to handlers. */
+#ifndef SLUICE_SRC_RECV_BUFFERS_H
+#define SLUICE_SRC_RECV_BUFFERS_H
+
+#include <stdint.h>
+
+#define SLUICE__BUFFERS_MAX 32768u /* of an engine: the kernel's bound for a buffer ring */
+
+struct sluice__receiver;
+
+struct sluice_buffer {
+	struct sluice_buffer *next;
+	struct sluice__receiver *receiver; /* to whom it is lent */
+	char *data;
+	uint32_t length; /* of what was received */
+	uint16_t id;
+};
+
+#endif

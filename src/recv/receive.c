@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/* Records that receive or accept: served in order, one request with the backend at a time. */
+#include <errno.h>
+#include <sluice/operations.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "engine/engine.h"
+
+static bool is_accept(const struct sluice_args *args)
+{
+	return args->last_operation == SLUICE_OPERATION_ACCEPT;
+}
+
+static bool is_from(const struct sluice_args *args)
+{
+	return args->last_operation == SLUICE_OPERATION_RECEIVE_FROM;
+}
+
+static uint64_t room(const struct sluice_args *args)
+{
+	const struct iovec *segments = args->run.base;
+	uint64_t bytes = 0;
+
+	if (!(args->run.extras & SLUICE__LIST))
+		return args->run.total;
+	for (uint64_t i = 0; i < args->run.count; i++)
+		bytes += segments[i].iov_len;
+	return bytes;
+}
+
+static uint32_t receive_flags(const struct sluice_args *args)
+{
+	uint32_t flags = 0;
+
+	if (args->run.extras & SLUICE__OUT_OF_BAND)
+		flags |= MSG_OOB;
+	if (args->run.extras & SLUICE__PEEK)
+		flags |= MSG_PEEK;
+	return flags;
+}
+
+/* Where the bytes go. A single buffer's segment is the socket's own. */
+static void segments_of(struct sluice_socket *socket, const struct sluice_args *args,
+			struct iovec **ret_segments, uint32_t *ret_count)
+{
+	if (args->run.extras & SLUICE__LIST) {
+		struct iovec *first = (struct iovec *)(uintptr_t)args->run.base;
+		uint64_t count = args->run.count;
+
+		/* The kernel takes so many only, and they must not all be empty. */
+		while (count > 1 && first->iov_len == 0) {
+			first++;
+			count--;
+		}
+		*ret_segments = first;
+		*ret_count = count < SLUICE__SEGMENTS_MAX ? (uint32_t)count : SLUICE__SEGMENTS_MAX;
+		return;
+	}
+	socket->receive_segment.iov_base = (void *)(uintptr_t)args->run.base;
+	socket->receive_segment.iov_len = args->run.total;
+	*ret_segments = &socket->receive_segment;
+	*ret_count = 1;
+}
+
+/* ---- who sent it, and whether all of it fit ---- */
+
+/* What the kernel writes to while a receive that asks for either is with the backend. */
+struct sluice__letter {
+	struct msghdr message;
+	struct sluice__letter *next;
+};
+
+static struct sluice__letter *letter_take(struct sluice_engine *engine)
+{
+	struct sluice__letter *letter = engine->letters;
+
+	if (!letter)
+		return sluice__allocate(engine, sizeof *letter);
+	engine->letters = letter->next;
+	return letter;
+}
+
+static void letter_put(struct sluice_engine *engine, struct msghdr *message)
+{
+	struct sluice__letter *letter = (struct sluice__letter *)message;
+
+	letter->next = engine->letters;
+	engine->letters = letter;
+}
+
+void sluice__letters_free(struct sluice_engine *engine)
+{
+	struct sluice__letter *letter;
+
+	while ((letter = engine->letters)) {
+		engine->letters = letter->next;
+		free(letter);
+	}
+}
+
+static void ask_for_sender(const struct sluice_args *args, struct msghdr *message)
+{
+	message->msg_flags = 0;
+	if (!is_from(args))
+		return;
+	message->msg_name = sluice__record_address(args);
+	message->msg_namelen = sluice__record_address_length(args);
+}
+
+/* A list of more segments than the kernel takes truncates a datagram as well. */
+static void message_received(struct sluice_args *args, const struct msghdr *message, int64_t result)
+{
+	if (is_from(args))
+		args->from_length = result < 0 ? 0 : message->msg_namelen;
+	if (result >= 0 && (message->msg_flags & MSG_TRUNC))
+		args->run.extras |= SLUICE__TRUNCATED;
+}
+
+/*
+ * The reset is kept: after a send has met it, a receive that sees the end of the stream reports it,
+ * and the other way round.
+ */
+int64_t sluice__receive_result(struct sluice_socket *socket, int64_t result)
+{
+	if (result > 0) {
+		socket->bytes_received += (uint64_t)result;
+		socket->engine->statistics.bytes_received += (uint64_t)result;
+	} else if (result == -ECONNRESET) {
+		socket->state |= SLUICE__RESET_SEEN;
+	} else if (result == 0 && !(sluice__refuse(socket) & SLUICE__DATAGRAM)) {
+		if (socket->state & SLUICE__RESET_SEEN)
+			return -ECONNRESET;
+		socket->state |= SLUICE__END_SEEN;
+	}
+	return result;
+}
+
+/* ---- the result of one record ---- */
+
+static void accept_result(struct sluice_socket *socket, struct sluice_args *args, int64_t *result)
+{
+	struct sluice_socket *accepted;
+	int error;
+
+	args->accept_socket = NULL;
+	if (*result < 0)
+		return;
+	error = sluice__socket_make_accepted(socket, (int)*result, &accepted);
+	if (error)
+		close((int)*result);
+	else
+		args->accept_socket = accepted;
+	*result = error;
+}
+
+static int end_record(struct sluice_socket *socket, struct sluice_args *args, int64_t result,
+		      bool may_finish)
+{
+	if (is_accept(args))
+		accept_result(socket, args, &result);
+	else if (result < 0 || room(args) > 0)
+		result = sluice__receive_result(socket, result);
+	if (unlikely(args->run.extras & SLUICE__TRUNCATED))
+		return sluice__end_at_once(socket->engine, args, may_finish,
+					   SLUICE_ERROR_MESSAGE_SIZE, EMSGSIZE, (uint64_t)result);
+	return sluice__end_at_once(
+		socket->engine, args, may_finish,
+		result < 0 ? sluice_socket_error_from_errno((int)result) : SLUICE_ERROR_SUCCESS,
+		result < 0 ? (int32_t)-result : 0, result > 0 ? (uint64_t)result : 0);
+}
+
+/* ---- trying at once ---- */
+
+static int64_t try_accept(struct sluice_socket *socket)
+{
+	int fd = accept4(socket->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* A receive without room only waits: it takes nothing, and 0 says that there is something. */
+static int64_t try_look(struct sluice_socket *socket)
+{
+	char byte;
+	struct iovec segment = {&byte, 1};
+	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
+	struct sluice_engine *engine = socket->engine;
+	int64_t seen = engine->backend->try_receive(engine, socket, &message, MSG_PEEK);
+
+	return seen > 0 ? 0 : seen;
+}
+
+static int64_t try_receive(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct msghdr message;
+	struct iovec *segments;
+	uint32_t count;
+	int64_t result;
+
+	if (is_accept(args))
+		return try_accept(socket);
+	if (room(args) == 0)
+		return try_look(socket);
+	memset(&message, 0, sizeof message);
+	segments_of(socket, args, &segments, &count);
+	message.msg_iov = segments;
+	message.msg_iovlen = count;
+	ask_for_sender(args, &message);
+	result = engine->backend->try_receive(engine, socket, &message, receive_flags(args));
+	message_received(args, &message, result);
+	return result;
+}
+
+/* ---- the queue ---- */
+
+static void push(struct sluice_socket *socket, struct sluice_args *args)
+{
+	sluice__list_push(&socket->receives, args);
+	__atomic_store_n(&socket->receives_listed, socket->receives_listed + 1, __ATOMIC_RELEASE);
+	if (args->run.extras & SLUICE__DEADLINE)
+		sluice__deadline_arm(socket, args);
+}
+
+static void take_off(struct sluice_socket *socket, struct sluice_args *args)
+{
+	sluice__list_remove(&socket->receives, args);
+	__atomic_store_n(&socket->receives_listed, socket->receives_listed - 1, __ATOMIC_RELEASE);
+}
+
+static int fill_in_letter(struct sluice_socket *socket, const struct sluice_args *args)
+{
+	struct sluice__letter *letter = letter_take(socket->engine);
+
+	if (!letter)
+		return -ENOMEM;
+	memset(&letter->message, 0, sizeof letter->message);
+	letter->message.msg_iov = socket->in.segments;
+	letter->message.msg_iovlen = socket->in.segment_count;
+	ask_for_sender(args, &letter->message);
+	socket->in.message = &letter->message;
+	return 0;
+}
+
+/* The request is back, or was never started. */
+static void read_letter(struct sluice_socket *socket, struct sluice_args *args, int64_t result)
+{
+	if (!socket->in.message)
+		return;
+	if (args)
+		message_received(args, socket->in.message, result);
+	letter_put(socket->engine, socket->in.message);
+	socket->in.message = NULL;
+}
+
+static int fill_request(struct sluice_socket *socket, const struct sluice_args *args)
+{
+	struct sluice__request *in = &socket->in;
+
+	in->message = NULL;
+	if (is_accept(args)) {
+		in->kind = SLUICE__REQUEST_ACCEPT;
+		return 0;
+	}
+	if (room(args) == 0) {
+		in->kind = SLUICE__REQUEST_READABLE;
+		return 0;
+	}
+	in->kind = SLUICE__REQUEST_RECEIVE;
+	in->flags = receive_flags(args);
+	segments_of(socket, args, &in->segments, &in->segment_count);
+	if (is_from(args) || (sluice__refuse(socket) & SLUICE__DATAGRAM))
+		return fill_in_letter(socket, args);
+	return 0;
+}
+
+void sluice__receive_arm(struct sluice_socket *socket)
+{
+	while (socket->receives.head && !socket->in.armed) {
+		int error;
+
+		if (sluice__refuse(socket) & SLUICE__CONNECTING)
+			return;
+		error = fill_request(socket, socket->receives.head);
+		if (error == 0)
+			error = sluice__request_start(socket, &socket->in);
+		if (error == 0)
+			return;
+		sluice__receive_settle(socket, error);
+	}
+}
+
+int sluice__receive_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
+{
+	bool urgent = args->run.extras & SLUICE__OUT_OF_BAND;
+	bool first = !socket->receives.head && !socket->in.armed &&
+		     !(sluice__refuse(socket) & SLUICE__CONNECTING);
+
+	if (is_from(args))
+		args->from_length = 0;
+	/* An urgent byte is there or is not: nothing to wait for. */
+	if (urgent || (may_finish && first)) {
+		int64_t result = try_receive(socket, args);
+
+		if (urgent || (result != -EAGAIN && result != -EINTR))
+			return end_record(socket, args, result, may_finish);
+	}
+	push(socket, args);
+	sluice__receive_arm(socket);
+	return 1;
+}
+
+void sluice__receive_give_up(struct sluice_socket *socket, struct sluice_args *args)
+{
+	if (args == socket->receives.head && socket->in.armed) {
+		sluice__request_cancel(socket, &socket->in);
+		return;
+	}
+	take_off(socket, args);
+	sluice__finish_given_up(&socket->engine->done, args);
+}
+
+void sluice__receive_give_up_marked(struct sluice_socket *socket)
+{
+	struct sluice_args *args = socket->receives.head;
+
+	while (args) {
+		struct sluice_args *next = args->run.next;
+
+		if (sluice__record_marked(args))
+			sluice__receive_give_up(socket, args);
+		args = next;
+	}
+}
+
+void sluice__receive_settle(struct sluice_socket *socket, int32_t result)
+{
+	struct sluice_args *args = socket->receives.head;
+
+	socket->in.kind = SLUICE__REQUEST_NONE;
+	read_letter(socket, args, result);
+	if (result == -ECANCELED) {
+		sluice__receive_give_up_marked(socket);
+	} else if (args && result != -EAGAIN && result != -EINTR) {
+		take_off(socket, args);
+		end_record(socket, args, result, false);
+	}
+	if (!(socket->state & (SLUICE__ENDING | SLUICE__ENDED))) {
+		sluice__receive_arm(socket);
+		sluice__receiver_begin(socket);
+	}
+}
+
+void sluice__receive_abort(struct sluice_socket *socket, int32_t error, int32_t native)
+{
+	struct sluice_args *args;
+
+	while ((args = socket->receives.head)) {
+		take_off(socket, args);
+		sluice__finish(socket->engine, args, error, native, 0);
+	}
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * receive_start: every byte of a stream, in the engine's buffers, until it ends or is stopped. What
+ * has come stands in a list of the socket's own; handlers take from it as long as no more buffers
+ * are lent than one socket may have. Then the reading stops, and goes on when one comes back.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "engine/engine.h"
+#include "recv/buffers.h"
+#include "start/checks.h"
+
+struct sluice__receiver {
+	sluice_received_fn *on_received;
+	void *token;
+	struct sluice_socket *socket; /* NULL once it is over */
+	struct sluice_buffer *first;  /* come and not yet delivered */
+	struct sluice_buffer **end;
+	struct sluice__receiver *next_paused;
+	uint32_t lent;
+	uint32_t waiting; /* in the list */
+	bool many;        /* the request may bring more than one buffer */
+	bool full;        /* it is its own consumer that holds them all */
+	int32_t error;    /* of the end */
+	int32_t native;
+	bool ended; /* the terminal call is due, behind what has come */
+	bool stopping;
+	bool paused; /* in the engine's list: no buffer was left */
+};
+
+/* What it may have in all; what it may ask for is less while the pool is short of buffers. */
+static uint32_t most(const struct sluice__receiver *receiver)
+{
+	return receiver->socket->engine->options.receive_buffers_per_socket;
+}
+
+static uint32_t share(const struct sluice__receiver *receiver)
+{
+	return sluice__buffers_share(receiver->socket->engine);
+}
+
+static uint32_t used(const struct sluice__receiver *receiver)
+{
+	return receiver->lent + receiver->waiting;
+}
+
+static bool is_full(const struct sluice__receiver *receiver)
+{
+	return receiver->lent >= most(receiver);
+}
+
+/*
+ * A multishot goes on while it is being stopped. So it may only bring half of what the socket may
+ * have, and only while the other half is free; from there on one buffer at a time.
+ */
+static uint32_t may_bring(const struct sluice__receiver *receiver)
+{
+	uint32_t whole = share(receiver);
+	uint32_t half = whole / 2;
+
+	if (used(receiver) >= whole)
+		return 0;
+	return used(receiver) < half ? half : 1;
+}
+
+static void end(struct sluice_socket *socket, int32_t error, int32_t native)
+{
+	struct sluice__receiver *receiver = socket->receiver;
+
+	if (receiver->ended)
+		return;
+	receiver->ended = true;
+	receiver->error = error;
+	receiver->native = native;
+	sluice__event(socket, SLUICE__EVENT_RECEIVED);
+}
+
+void sluice__receiver_end(struct sluice_socket *socket, int32_t error, int32_t native)
+{
+	if (socket->receiver)
+		end(socket, error, native);
+}
+
+static void arm(struct sluice_socket *socket)
+{
+	struct sluice__receiver *receiver = socket->receiver;
+	uint32_t buffers = may_bring(receiver);
+	int error;
+
+	if (receiver->ended || receiver->paused || receiver->stopping || socket->in.armed ||
+	    (socket->state & (SLUICE__ENDING | SLUICE__ENDED)))
+		return;
+	if (!buffers) {
+		socket->engine->statistics.receive_pauses += !receiver->full;
+		receiver->full = true;
+		return;
+	}
+	receiver->full = false;
+	receiver->many = buffers > 1;
+	error = sluice__buffers_open(socket->engine);
+	if (!error) {
+		socket->in.length =
+			(uint64_t)buffers * socket->engine->options.receive_buffer_bytes;
+		socket->in.kind = SLUICE__REQUEST_RECEIVE_MULTI;
+		error = sluice__request_start(socket, &socket->in);
+	}
+	if (error)
+		end(socket, sluice_socket_error_from_errno(error), -error);
+}
+
+void sluice__receiver_begin(struct sluice_socket *socket)
+{
+	if (socket->receiver && !socket->receives.head &&
+	    !(sluice__refuse(socket) & SLUICE__CONNECTING))
+		arm(socket);
+}
+
+void sluice__receiver_stop(struct sluice_socket *socket)
+{
+	struct sluice__receiver *receiver = socket->receiver;
+
+	if (!receiver || receiver->stopping)
+		return;
+	receiver->stopping = true;
+	if (socket->in.armed)
+		sluice__request_cancel(socket, &socket->in);
+	else
+		end(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+}
+
+static void add(struct sluice_socket *socket, uint16_t id, uint32_t length)
+{
+	struct sluice__receiver *receiver = socket->receiver;
+	struct sluice_buffer *buffer = sluice__buffer(socket->engine, id);
+
+	/* In time, so that the next receive finds one. */
+	if (++socket->engine->buffers_out * 2 > socket->engine->buffer_count)
+		sluice__buffers_grow(socket->engine);
+	buffer->length = length;
+	buffer->next = NULL;
+	*receiver->end = buffer;
+	receiver->end = &buffer->next;
+	receiver->waiting++;
+	sluice__receive_result(socket, length);
+	sluice__event(socket, SLUICE__EVENT_RECEIVED);
+}
+
+/* No buffer was left: in line for the next one that comes back. */
+static void wait_for_buffer(struct sluice__receiver *receiver)
+{
+	struct sluice_engine *engine = receiver->socket->engine;
+
+	engine->statistics.receive_pauses++;
+	receiver->paused = true;
+	receiver->next_paused = NULL;
+	if (!engine->paused)
+		engine->paused_end = &engine->paused;
+	*engine->paused_end = receiver;
+	engine->paused_end = &receiver->next_paused;
+}
+
+static void finish(struct sluice_socket *socket, int32_t result)
+{
+	struct sluice__receiver *receiver = socket->receiver;
+
+	if (result == -ENOBUFS && !receiver->stopping) {
+		if (sluice__buffers_grow(socket->engine))
+			arm(socket);
+		else
+			wait_for_buffer(receiver);
+		return;
+	}
+	if (result == 0 || (result < 0 && result != -ECANCELED && result != -EAGAIN &&
+			    result != -EINTR && result != -ENOBUFS)) {
+		int64_t last = sluice__receive_result(socket, result);
+
+		end(socket, sluice_socket_error_from_errno((int)last), (int32_t)-last);
+		return;
+	}
+	if (receiver->stopping)
+		end(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+	else
+		arm(socket);
+}
+
+void sluice__receiver_settle(struct sluice_socket *socket,
+			     const struct sluice__completion *completion)
+{
+	if (!socket->receiver) {
+		if (completion->result > 0)
+			socket->engine->backend->buffer_return(socket->engine, completion->buffer);
+		return;
+	}
+	if (completion->result > 0)
+		add(socket, completion->buffer, (uint32_t)completion->result);
+	if (!completion->more)
+		finish(socket, completion->result);
+}
+
+/* ---- buffers that come back ---- */
+
+static void free_if_over(struct sluice__receiver *receiver)
+{
+	if (!receiver->socket && receiver->lent == 0)
+		free(receiver);
+}
+
+void sluice__receiver_returned(struct sluice__receiver *receiver)
+{
+	struct sluice_socket *socket = receiver->socket;
+
+	receiver->lent--;
+	if (!socket) {
+		free_if_over(receiver);
+		return;
+	}
+	if (receiver->first || receiver->ended)
+		sluice__event(socket, SLUICE__EVENT_RECEIVED);
+	sluice__receiver_begin(socket);
+}
+
+void sluice__receiver_resume_paused(struct sluice_engine *engine)
+{
+	struct sluice__receiver *receiver;
+	bool armed = false;
+
+	/* One that has ended, or has enough meanwhile, passes it on. */
+	while (!armed && (receiver = engine->paused)) {
+		engine->paused = receiver->next_paused;
+		receiver->paused = false;
+		arm(receiver->socket);
+		armed = receiver->socket->in.armed;
+	}
+}
+
+static void forget_paused(struct sluice_engine *engine, struct sluice__receiver *receiver)
+{
+	struct sluice__receiver **at = &engine->paused;
+
+	if (!receiver->paused)
+		return;
+	while (*at != receiver)
+		at = &(*at)->next_paused;
+	*at = receiver->next_paused;
+	if (!*at)
+		engine->paused_end = at;
+	receiver->paused = false;
+}
+
+void sluice__receiver_free(struct sluice_socket *socket)
+{
+	struct sluice__receiver *receiver = socket->receiver;
+	struct sluice_buffer *buffer;
+
+	if (!receiver)
+		return;
+	while ((buffer = receiver->first)) {
+		receiver->first = buffer->next;
+		socket->engine->backend->buffer_return(socket->engine, buffer->id);
+		socket->engine->buffers_out--;
+	}
+	forget_paused(socket->engine, receiver);
+	__atomic_store_n(&socket->receiver, NULL, __ATOMIC_RELEASE);
+	receiver->socket = NULL;
+	free_if_over(receiver);
+}
+
+/* ---- handlers ---- */
+
+static void deliver_one(struct sluice_socket *socket, struct sluice__receiver *receiver)
+{
+	struct sluice_buffer *buffer = receiver->first;
+	struct sluice_received received = {
+		.size = sizeof received,
+		.buffer = buffer,
+		.data = buffer->data,
+		.length = buffer->length,
+	};
+
+	receiver->first = buffer->next;
+	if (!receiver->first)
+		receiver->end = &receiver->first;
+	buffer->receiver = receiver;
+	receiver->waiting--;
+	receiver->lent++;
+	socket->engine->statistics.buffers_lent++;
+	receiver->on_received(socket, &received, receiver->token);
+}
+
+static void deliver_end(struct sluice_socket *socket, struct sluice__receiver *receiver)
+{
+	struct sluice_received received = {
+		.size = sizeof received,
+		.error = receiver->error,
+		.native_error = receiver->native,
+		.terminal = 1,
+	};
+	sluice_received_fn *on_received = receiver->on_received;
+	void *token = receiver->token;
+
+	sluice__receiver_free(socket);
+	on_received(socket, &received, token);
+}
+
+static bool is_over(const struct sluice__receiver *receiver)
+{
+	return receiver->stopping || (receiver->socket->state & (SLUICE__ENDING | SLUICE__ENDED));
+}
+
+/* What the budget left comes next time; who holds half of his buffers gets one at a time. */
+static void slow_down(struct sluice_socket *socket)
+{
+	struct sluice__receiver *receiver = socket->receiver;
+
+	if (socket->in.armed && receiver->many && used(receiver) >= (share(receiver) + 1) / 2)
+		sluice__request_cancel(socket, &socket->in);
+	if (receiver->first ? !is_full(receiver) : receiver->ended)
+		sluice__event(socket, SLUICE__EVENT_RECEIVED);
+	arm(socket);
+}
+
+void sluice__receiver_deliver(struct sluice_socket *socket)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	while (socket->receiver && sluice__within_budget(engine)) {
+		struct sluice__receiver *receiver = socket->receiver;
+
+		/* Nothing that was taken from the kernel may keep the end from being told. */
+		if (receiver->first && (!is_full(receiver) || is_over(receiver)))
+			deliver_one(socket, receiver);
+		else if (!receiver->first && receiver->ended)
+			deliver_end(socket, receiver);
+		else
+			break;
+		engine->statistics.handlers++;
+	}
+	if (socket->receiver)
+		slow_down(socket);
+}
+
+/* ---- the public calls ---- */
+
+static int install(struct sluice_socket *socket, const struct sluice_receive_options *options)
+{
+	struct sluice__receiver *none = NULL;
+	struct sluice__receiver *receiver = sluice__allocate(socket->engine, sizeof *receiver);
+
+	if (!receiver)
+		return -ENOMEM;
+	receiver->on_received = options->on_received;
+	receiver->token = options->token;
+	receiver->end = &receiver->first;
+	receiver->socket = socket;
+	if (__atomic_compare_exchange_n(&socket->receiver, &none, receiver, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE))
+		return 0;
+	free(receiver);
+	return -EBUSY;
+}
+
+static int check_stream(struct sluice_socket *socket)
+{
+	uint32_t refuse = sluice__refuse(socket);
+
+	if (refuse & SLUICE__DATAGRAM)
+		return -EOPNOTSUPP;
+	if (refuse & SLUICE__LISTENING)
+		return -ENOTCONN;
+	if (refuse & (SLUICE__CONNECTING | SLUICE__DISCONNECTED | SLUICE__SHUT_SEND))
+		return 0;
+	return sluice__has_peer(socket) ? 0 : -ENOTCONN;
+}
+
+int sluice_receive_start(struct sluice_socket *socket, const struct sluice_receive_options *options)
+{
+	int error;
+
+	if (!socket || !options || options->size < sizeof *options || !options->on_received)
+		return -EINVAL;
+	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+		return -EBADF;
+	error = check_stream(socket);
+	if (error)
+		return error;
+	if (sluice__receives_pending(socket))
+		return -EBUSY;
+	error = install(socket, options);
+	if (error)
+		return error;
+	sluice__attention_want_now(socket, SLUICE__WANT_RECEIVE);
+	return 0;
+}
+
+int sluice_receive_stop(struct sluice_socket *socket)
+{
+	if (!socket)
+		return -EINVAL;
+	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+		return -EBADF;
+	if (!__atomic_load_n(&socket->receiver, __ATOMIC_ACQUIRE))
+		return -ENOENT;
+	sluice__attention_want_now(socket, SLUICE__WANT_RECEIVE_STOP);
+	return 0;
+}

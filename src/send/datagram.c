@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Datagrams, and other messages with an edge: every record stands for itself. One that fails takes
+ * its error alone, the next is tried. Neighbours leave together (core/gso.c), in one call that the
+ * kernel cuts up, in one sendmmsg(2) or in one submission; where that goes wrong they are tried one
+ * by one, so that each has its own outcome.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <sluice/args.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "engine/engine.h"
+
+/* Records of one socket in one turn, before the next socket's. */
+#define RECORDS 256
+
+/* A UNIX socket whose receiver is full, and is not its peer, gives nothing to wait for. */
+#define RETRY_NS 1000000
+
+/* Bursts after a refusal before as large datagrams are joined again: another route may take them. */
+#define REST 1024
+
+/* ---- what the kernel can do ---- */
+
+uint16_t sluice__datagram_gso(int fd)
+{
+	int bytes;
+	socklen_t length = sizeof bytes;
+
+	/* Who has set a size himself has every record cut up: not ours to touch. */
+	if (getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &bytes, &length) < 0 || bytes)
+		return 0;
+	return SLUICE__GSO_BYTES;
+}
+
+void sluice__datagram_open(struct sluice_engine *engine)
+{
+	static int known; /* atomic: 0 not yet, 1 it can, 2 it cannot */
+	int answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
+	int fd = answer ? -1 : socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
+
+	if (fd >= 0) {
+		answer = sluice__datagram_gso(fd) ? 1 : 2;
+		close(fd);
+		__atomic_store_n(&known, answer, __ATOMIC_RELAXED);
+	}
+	/* Before 4.18 the control message is ignored, and all would leave as one datagram. */
+	engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_UDP_GSO;
+	if (answer == 1)
+		engine->capabilities |= SLUICE_CAPABILITY_UDP_GSO & ~engine->options.disable;
+}
+
+/* Larger ones than that are not joined for a while. */
+static void gso_refused(struct sluice_socket *socket, uint32_t segment_bytes, int error_number)
+{
+	socket->engine->statistics.gso_refused++;
+	if (error_number == EIO || error_number == EOPNOTSUPP)
+		socket->gso_bytes = 0;
+	else if (error_number == EINVAL || error_number == EMSGSIZE)
+		socket->gso_bytes = (uint16_t)(segment_bytes - 1);
+	socket->gso_rest = REST;
+}
+
+static uint32_t gso_bytes(struct sluice_socket *socket)
+{
+	if (!(socket->engine->capabilities & SLUICE_CAPABILITY_UDP_GSO))
+		return 0;
+	if (unlikely(socket->gso_rest) && --socket->gso_rest == 0)
+		socket->gso_bytes = SLUICE__GSO_BYTES;
+	return socket->gso_bytes;
+}
+
+/* ---- bursts ---- */
+
+static struct sluice__burst *burst_take(struct sluice_engine *engine)
+{
+	struct sluice__burst *burst = engine->bursts;
+
+	if (!burst)
+		return sluice__allocate(engine, sizeof *burst);
+	engine->bursts = burst->next;
+	return burst;
+}
+
+static void burst_put(struct sluice_engine *engine, struct sluice__burst *burst)
+{
+	burst->next = engine->bursts;
+	engine->bursts = burst;
+}
+
+void sluice__bursts_free(struct sluice_engine *engine)
+{
+	struct sluice__burst *burst;
+
+	while ((burst = engine->bursts)) {
+		engine->bursts = burst->next;
+		free(burst);
+	}
+}
+
+static struct sluice__burst *burst_of(struct sluice__messages *messages)
+{
+	return (struct sluice__burst *)((char *)messages - offsetof(struct sluice__burst, given));
+}
+
+/* Room for one message's segments at least, until the next submission. */
+static struct iovec *arena(struct sluice_engine *engine, uint32_t *ret_room)
+{
+	if (SLUICE__ARENA - engine->arena_used < SLUICE__SEGMENTS_MAX) {
+		engine->backend->submit(engine);
+		engine->arena_used = 0;
+	}
+	*ret_room = SLUICE__ARENA - engine->arena_used;
+	return engine->arena + engine->arena_used;
+}
+
+/* ---- outcomes ---- */
+
+static void finish_head(struct sluice_socket *socket, int error_number, uint64_t bytes)
+{
+	sluice__sendq_finish_head(&socket->queue, socket->engine->sink,
+				  error_number ? sluice_socket_error_from_errno(error_number)
+					       : SLUICE_ERROR_SUCCESS,
+				  error_number, bytes);
+}
+
+static void failed_head(struct sluice_socket *socket, int error_number)
+{
+	socket->transmissions++;
+	finish_head(socket, error_number, 0);
+}
+
+/* All of a message's records, in one piece where none needs more than that. */
+static void sent_whole(struct sluice_socket *socket, const struct sluice__message *message)
+{
+	struct sluice__sendq *queue = &socket->queue;
+	struct sluice_args *first = queue->list.head;
+	struct sluice_args *last = first;
+
+	if (!message->plain) {
+		for (uint32_t i = 0; i < message->records; i++)
+			finish_head(socket, 0, queue->list.head->run.total);
+		return;
+	}
+	for (uint32_t i = 1; i < message->records; i++)
+		last = last->run.next;
+	sluice__list_cut(&queue->list, last);
+	sluice__sendq_count(queue, queue->bytes - message->bytes);
+	sluice__chain_splice(socket->engine->sink, first, last, message->records);
+}
+
+/* Less than was given, which no kernel says: what was not touched stays, and is tried again. */
+static void sent_short(struct sluice_socket *socket, const struct sluice__message *message,
+		       uint64_t taken)
+{
+	uint32_t records = message->records;
+
+	do {
+		uint64_t total = socket->queue.list.head->run.total;
+		uint64_t bytes = taken < total ? taken : total;
+
+		taken -= bytes;
+		finish_head(socket, 0, bytes);
+	} while (--records && taken);
+}
+
+static void sent(struct sluice_socket *socket, const struct sluice__message *message,
+		 uint64_t taken)
+{
+	socket->transmissions++;
+	socket->records_sent += message->records;
+	socket->bytes_sent += taken;
+	if (message->segment_bytes)
+		socket->engine->statistics.gso_sends++;
+	if (likely(taken >= message->bytes))
+		sent_whole(socket, message);
+	else
+		sent_short(socket, message, taken);
+}
+
+static bool nothing_to_wait_for(const struct sluice_socket *socket)
+{
+	return socket->family == AF_UNIX && (socket->queue.list.head->run.extras & SLUICE__TO);
+}
+
+/* Close_gracefully's bound stands in the same node: what is left of it is kept. */
+static void retry_later(struct sluice_socket *socket)
+{
+	uint64_t now = sluice__now();
+
+	if ((socket->state & SLUICE__GRACEFUL) && sluice__wheel_is_armed(&socket->linger))
+		socket->graceful_ns = socket->linger.expires_ns > now
+					      ? (int64_t)(socket->linger.expires_ns - now)
+					      : 0;
+	socket->state |= SLUICE__BLOCKED | SLUICE__RETRYING;
+	sluice__linger_arm(socket, RETRY_NS);
+}
+
+static void blocked(struct sluice_socket *socket)
+{
+	if (nothing_to_wait_for(socket))
+		retry_later(socket);
+	else
+		sluice__transmit_blocked(socket);
+}
+
+void sluice__datagram_retry(struct sluice_socket *socket)
+{
+	socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__RETRYING);
+	if ((socket->state & SLUICE__GRACEFUL) && socket->graceful_ns >= 0) {
+		socket->graceful_ns -= RETRY_NS;
+		if (socket->graceful_ns <= 0) {
+			sluice__socket_end(socket);
+			return;
+		}
+		sluice__linger_arm(socket, socket->graceful_ns);
+	}
+	if (socket->queue.list.head)
+		sluice__ready(socket);
+}
+
+/* ---- one by one ---- */
+
+/* The head as a message of its own. False: it waits. */
+static bool send_single(struct sluice_socket *socket)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct sluice_args *args = socket->queue.list.head;
+	struct msghdr header;
+	uint32_t room;
+	int64_t taken = -EMSGSIZE;
+
+	if (sluice__burst_single(args, arena(engine, &room), &header)) {
+		engine->statistics.inline_sends++;
+		taken = engine->backend->try_send(engine, socket, &header,
+						  sluice__burst_flags(args));
+	}
+	if (taken == -EAGAIN) {
+		blocked(socket);
+		return false;
+	}
+	if (likely(taken >= 0)) {
+		socket->transmissions++;
+		socket->records_sent++;
+		socket->bytes_sent += (uint64_t)taken;
+		finish_head(socket, 0, (uint64_t)taken);
+	} else if (taken != -EINTR) {
+		failed_head(socket, (int)-taken);
+	}
+	return true;
+}
+
+/* The records of a message that was refused as a whole. */
+static bool send_singles(struct sluice_socket *socket, uint32_t records)
+{
+	while (records--) {
+		if (!send_single(socket))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * What says that these datagrams cannot leave as one message, not what became of one of them: too
+ * large for the route, no checksums in the device, no memory for so many, a filter, one bad address.
+ */
+static bool is_of_group(int error_number)
+{
+	switch (error_number) {
+	case EINVAL:
+	case EIO:
+	case EMSGSIZE:
+	case EOPNOTSUPP:
+	case ENOMEM:
+	case ENOBUFS:
+	case EPERM:
+	case EFAULT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * The message at the head was not taken. What an earlier datagram met is told to whichever comes
+ * next: its first record takes it, the others are tried again. False: the socket waits.
+ */
+static bool refused(struct sluice_socket *socket, const struct sluice__message *message,
+		    int error_number)
+{
+	if (error_number == EINTR)
+		return true;
+	if (error_number == EAGAIN) {
+		blocked(socket);
+		return false;
+	}
+	if (message->segment_bytes && is_of_group(error_number)) {
+		gso_refused(socket, message->segment_bytes, error_number);
+		return send_singles(socket, message->records);
+	}
+	failed_head(socket, error_number);
+	return true;
+}
+
+/* ---- together ---- */
+
+/*
+ * sendmmsg(2) swallows the error behind a count. A socket without a peer has none to swallow but
+ * what the message itself meets again when it is tried next; one with a peer may learn of its
+ * refusal in the middle, once.
+ */
+static bool may_burst(const struct sluice_socket *socket)
+{
+	return (sluice__refuse(socket) & SLUICE__UNCONNECTED) && socket->type == SOCK_DGRAM;
+}
+
+static bool send_burst(struct sluice_socket *socket, struct sluice__burst *burst)
+{
+	struct sluice_engine *engine = socket->engine;
+	int taken = engine->backend->try_send_messages(engine, socket, burst->headers,
+						       burst->given.count, burst->given.flags);
+
+	engine->statistics.inline_bursts++;
+	if (taken <= 0)
+		return refused(socket, &burst->of[0], taken ? -taken : EINTR);
+	for (int i = 0; i < taken; i++)
+		sent(socket, &burst->of[i], burst->headers[i].msg_len);
+	return true;
+}
+
+static bool send_each(struct sluice_socket *socket, struct sluice__burst *burst)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	for (uint32_t i = 0; i < burst->given.count; i++) {
+		int64_t taken = engine->backend->try_send(
+			engine, socket, &burst->headers[i].msg_hdr, burst->given.flags);
+
+		engine->statistics.inline_sends++;
+		if (unlikely(taken < 0))
+			return refused(socket, &burst->of[i], (int)-taken);
+		sent(socket, &burst->of[i], (uint64_t)taken);
+		if (unlikely((uint64_t)taken < burst->of[i].bytes))
+			break;
+	}
+	return true;
+}
+
+/* The ring has them until they are answered; false: it takes nothing now. */
+static bool submit_burst(struct sluice_socket *socket, struct sluice__burst *burst)
+{
+	struct sluice__request *out = &socket->out;
+
+	out->kind = SLUICE__REQUEST_MESSAGES;
+	out->messages = &burst->given;
+	if (sluice__request_start(socket, out) < 0)
+		return false;
+	socket->flight.last = burst->last;
+	socket->engine->arena_used += burst->used;
+	socket->engine->statistics.ring_bursts++;
+	socket->state |= SLUICE__IN_FLIGHT;
+	return true;
+}
+
+static bool by_ring(const struct sluice_engine *engine)
+{
+	return engine->backend->sends && engine->options.transmit_way == SLUICE_TRANSMIT_WAY_RING;
+}
+
+/* Several records. The burst goes back to the pool, unless the ring has it. */
+static bool transmit_planned(struct sluice_socket *socket, struct sluice__burst *burst)
+{
+	struct sluice_engine *engine = socket->engine;
+	bool more;
+
+	if (burst->what == SLUICE__BURST_TOO_MANY) {
+		failed_head(socket, EMSGSIZE);
+		more = true;
+	} else if (by_ring(engine) && submit_burst(socket, burst)) {
+		return false;
+	} else if (burst->given.count > 1 && may_burst(socket)) {
+		more = send_burst(socket, burst);
+	} else {
+		more = send_each(socket, burst);
+	}
+	burst_put(engine, burst);
+	return more;
+}
+
+/* Up to so many records from the head, which is a datagram. False: the socket waits. */
+static bool transmit_some(struct sluice_socket *socket, uint32_t records)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct sluice__burst *burst;
+
+	if (!socket->queue.list.head->run.next && !by_ring(engine))
+		return send_single(socket);
+	burst = burst_take(engine);
+	if (!burst)
+		return send_single(socket);
+	burst->segments = arena(engine, &burst->room);
+	burst->messages = SLUICE__BURST_MESSAGES;
+	burst->records = records;
+	burst->gso_bytes = gso_bytes(socket);
+	sluice__burst_plan(socket->queue.list.head, burst);
+	return transmit_planned(socket, burst);
+}
+
+static void disconnect_or_connect(struct sluice_socket *socket, struct sluice_args *args)
+{
+	int error_number;
+
+	if (args->last_operation == SLUICE_OPERATION_CONNECT)
+		error_number = sluice__connect_in_turn(socket, args);
+	else
+		error_number = -sluice__socket_disconnect(socket, args->run.extras & SLUICE__REUSE);
+	finish_head(socket, error_number, 0);
+}
+
+void sluice__datagram_transmit(struct sluice_socket *socket)
+{
+	uint64_t before = socket->engine->sink->added;
+	uint64_t done = 0;
+
+	/* An interrupted round does nothing. */
+	for (int round = 0; round < RECORDS && done < RECORDS && socket->queue.list.head; round++) {
+		struct sluice_args *head = socket->queue.list.head;
+
+		if (head->run.extras & SLUICE__DISCONNECT)
+			disconnect_or_connect(socket, head);
+		else if (!transmit_some(socket, (uint32_t)(RECORDS - done)))
+			break;
+		done = socket->engine->sink->added - before;
+	}
+	if (done && (socket->state & (SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL)))
+		sluice__settle_shorter(socket);
+	if (socket->queue.list.head && !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED)))
+		sluice__ready(socket);
+}
+
+/* ---- the ring's answer ---- */
+
+void sluice__datagram_settle(struct sluice_socket *socket, int32_t result)
+{
+	struct sluice__burst *burst = burst_of(socket->out.messages);
+	struct sluice__messages *given = &burst->given;
+	int error_number = result < 0 ? -result : given->error;
+	uint32_t taken = result > 0 ? (uint32_t)result : 0;
+
+	socket->state &= ~(uint32_t)SLUICE__IN_FLIGHT;
+	for (uint32_t i = 0; i < taken; i++)
+		sent(socket, &burst->of[i], given->headers[i].msg_len);
+	/* What ends tries nothing more. */
+	if (taken < given->count && error_number && error_number != ECANCELED &&
+	    !(socket->state & SLUICE__ENDING))
+		refused(socket, &burst->of[taken], error_number);
+	burst_put(socket->engine, burst);
+	sluice__settle_shorter(socket);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory that is registered with the engine. The list is kept here on any backend, so that the
+ * calls answer alike; the ring pins what stands in it.
+ */
+#include <errno.h>
+
+#include "engine/engine.h"
+
+#define LONGEST ((size_t)1 << 30) /* the kernel's bound on one registered buffer */
+
+_Static_assert(SLUICE__REGIONS <= 64, "a bit for each");
+
+static bool lies_in(const struct iovec *region, const struct iovec *segment)
+{
+	uintptr_t from = (uintptr_t)region->iov_base, at = (uintptr_t)segment->iov_base;
+
+	return from && at >= from && segment->iov_len <= region->iov_len &&
+	       at - from <= region->iov_len - segment->iov_len;
+}
+
+uint32_t sluice__region_of(const struct sluice_engine *engine, const struct iovec *segments,
+			   uint32_t count)
+{
+	for (uint32_t i = 0; i < engine->region_count; i++) {
+		uint32_t inside = 0;
+
+		if (engine->region_refused >> i & 1)
+			continue;
+		while (inside < count && lies_in(&engine->regions[i], &segments[inside]))
+			inside++;
+		if (inside == count)
+			return i + 1;
+	}
+	return 0;
+}
+
+static bool has_usable_region(const struct sluice_engine *engine)
+{
+	for (uint32_t i = 0; i < engine->region_count; i++) {
+		if (engine->regions[i].iov_base && !(engine->region_refused >> i & 1))
+			return true;
+	}
+	return false;
+}
+
+void sluice__zerocopy_limits(struct sluice_engine *engine)
+{
+	const struct sluice_options *options = &engine->options;
+	uint64_t from =
+		sluice__zerocopy_threshold(options->zerocopy_bytes, has_usable_region(engine));
+
+	if (options->transmit_way == SLUICE_TRANSMIT_WAY_ZEROCOPY)
+		from = 1;
+	else if (options->zerocopy == SLUICE_ZEROCOPY_OFF)
+		from = UINT64_MAX;
+	if (!engine->backend->sends || !(engine->capabilities & SLUICE_CAPABILITY_ZEROCOPY))
+		from = UINT64_MAX;
+	engine->zerocopy_from = from;
+	engine->queue_from = engine->hands_over ? 0 : from;
+	engine->single_below = options->gather_bytes + 1;
+	if (engine->single_below > from)
+		engine->single_below = from;
+}
+
+static uint32_t find(const struct sluice_engine *engine, const void *base)
+{
+	uint32_t i = 0;
+
+	while (i < engine->region_count && engine->regions[i].iov_base != base)
+		i++;
+	return i;
+}
+
+/* The kernel's errno; 0 also where there is nothing that would make use of it. */
+static int pin(struct sluice_engine *engine, uint32_t place, const void *base, size_t length)
+{
+	int error;
+
+	if (!(engine->capabilities & SLUICE_CAPABILITY_REGISTERED_MEMORY) ||
+	    !engine->backend->memory_register) {
+		engine->region_refused |= UINT64_C(1) << place;
+		return 0;
+	}
+	error = engine->backend->memory_register(engine, place, base, length);
+	if (error == 0)
+		engine->region_refused &= ~(UINT64_C(1) << place);
+	return error;
+}
+
+int sluice_engine_register_memory(struct sluice_engine *engine, const void *base, size_t length)
+{
+	int error = sluice__check_owner(engine);
+	uint32_t place;
+
+	if (error)
+		return error;
+	if (!base || length == 0 || length > LONGEST || (uintptr_t)base + length < length)
+		return -EINVAL;
+	if (find(engine, base) < engine->region_count)
+		return -EEXIST;
+	place = find(engine, NULL);
+	if (place == SLUICE__REGIONS)
+		return -ENOBUFS;
+	error = pin(engine, place, base, length);
+	if (error)
+		return error;
+	engine->regions[place].iov_base = (void *)(uintptr_t)base;
+	engine->regions[place].iov_len = length;
+	if (place == engine->region_count)
+		engine->region_count++;
+	sluice__zerocopy_limits(engine);
+	return 0;
+}
+
+int sluice_engine_unregister_memory(struct sluice_engine *engine, const void *base)
+{
+	int error = sluice__check_owner(engine);
+	uint32_t place;
+
+	if (error)
+		return error;
+	if (!base)
+		return -EINVAL;
+	place = find(engine, base);
+	if (place == engine->region_count)
+		return -ENOENT;
+	if (!(engine->region_refused >> place & 1)) {
+		/* Entries that name the place and have not left yet would find it empty. */
+		engine->backend->submit(engine);
+		engine->backend->memory_unregister(engine, place);
+	}
+	engine->regions[place].iov_base = NULL;
+	engine->regions[place].iov_len = 0;
+	sluice__zerocopy_limits(engine);
+	return 0;
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* The queues of the sockets that have something to send go out, each on its way. */
+#include <errno.h>
+#include <sys/resource.h>
+
+#include "core/plan.h"
+#include "engine/engine.h"
+
+/* Gathers of one socket in one turn, before the next socket's. */
+#define ROUNDS 8
+
+#define SLICE_NS 200000
+
+static void fly(struct sluice_socket *socket, const struct sluice__gather *gather)
+{
+	socket->flight.last = gather->last;
+	socket->flight.bytes = gather->bytes;
+	socket->flight.records = gather->records;
+	socket->flight.plain = gather->plain;
+}
+
+/* Room for one transmission's segments, until the next submission. */
+static void gather(struct sluice_socket *socket, struct sluice__gather *gather)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	if (SLUICE__ARENA - engine->arena_used < SLUICE__SEGMENTS_MAX / 4) {
+		engine->backend->submit(engine);
+		engine->arena_used = 0;
+	}
+	gather->segments = engine->arena + engine->arena_used;
+	gather->room = SLUICE__ARENA - engine->arena_used;
+	if (gather->room > SLUICE__SEGMENTS_MAX)
+		gather->room = SLUICE__SEGMENTS_MAX;
+	gather->budget = engine->options.gather_bytes;
+	sluice__sendq_gather(&socket->queue, gather);
+	fly(socket, gather);
+}
+
+static void submit_memory(struct sluice_socket *socket, const struct sluice__gather *gathered)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct sluice__request *out = &socket->out;
+
+	if (!engine->backend->sends) {
+		sluice__transmit_blocked(socket);
+		return;
+	}
+	out->kind = SLUICE__REQUEST_SEND;
+	out->segments = gathered->segments;
+	out->segment_count = gathered->count;
+	out->flags = gathered->flags;
+	if (sluice__request_start(socket, out) < 0) {
+		sluice__ready(socket);
+		return;
+	}
+	engine->arena_used += gathered->count;
+	engine->statistics.ring_sends++;
+	socket->state |= SLUICE__IN_FLIGHT;
+}
+
+/* What the kernel said to an inline attempt at the flight. */
+static void tried(struct sluice_socket *socket, int64_t taken)
+{
+	socket->engine->statistics.inline_sends++;
+	if (taken == -EAGAIN) {
+		socket->state |= SLUICE__FULL;
+	} else if (taken < 0) {
+		sluice__settle_failed(socket, (int)-taken);
+	} else {
+		if ((uint64_t)taken < socket->flight.bytes)
+			socket->state |= SLUICE__FULL;
+		sluice__settle_sent(socket, (uint64_t)taken);
+	}
+}
+
+static void send_memory(struct sluice_socket *socket, const struct sluice__gather *gathered)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct msghdr message = {.msg_iov = gathered->segments, .msg_iovlen = gathered->count};
+
+	tried(socket, engine->backend->try_send(engine, socket, &message, gathered->flags));
+}
+
+static int plan(const struct sluice_socket *socket, uint32_t sockets, bool zerocopy)
+{
+	const struct sluice_engine *engine = socket->engine;
+	struct sluice__plan_memory facts = {
+		.ring = engine->backend->sends,
+		.full = socket->state & SLUICE__FULL,
+		.way = engine->options.transmit_way,
+		.sockets = sockets,
+		.zerocopy = zerocopy,
+	};
+
+	return sluice__plan_memory(&facts);
+}
+
+static bool zerocopy_fits(struct sluice_socket *socket, const struct sluice__gather *gathered)
+{
+	return unlikely(gathered->bytes >= socket->engine->zerocopy_from) &&
+	       sluice__hold_fits(socket, gathered);
+}
+
+/* True: more may follow at once. */
+static bool transmit_memory(struct sluice_socket *socket, const struct sluice__gather *gathered,
+			    uint32_t sockets)
+{
+	int way = plan(socket, sockets, zerocopy_fits(socket, gathered));
+
+	if (way == SLUICE__PLAN_ZEROCOPY) {
+		if (sluice__hold_start(socket, gathered))
+			return false;
+		way = plan(socket, sockets, false);
+	}
+	if (way == SLUICE__PLAN_INLINE) {
+		send_memory(socket, gathered);
+		return true;
+	}
+	submit_memory(socket, gathered);
+	return false;
+}
+
+/* More than one gathering takes, or something for zero copy. */
+static bool is_large(struct sluice_socket *socket, uint64_t bytes)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	return bytes > engine->options.gather_bytes ||
+	       (bytes >= engine->zerocopy_from && sluice__hold_considers(socket, bytes));
+}
+
+/* Most of what many sockets have: one plain record. It needs no gathering. */
+static bool is_single(struct sluice_socket *socket, uint32_t sockets)
+{
+	const struct sluice_args *args = socket->queue.list.head;
+
+	return !args->run.next && !args->run.extras && !args->run.sent &&
+	       !(socket->state &
+		 (SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL | SLUICE__CORKED | SLUICE__HOLDING)) &&
+	       (likely(args->run.total < socket->engine->single_below) ||
+		!is_large(socket, args->run.total)) &&
+	       plan(socket, sockets, false) == SLUICE__PLAN_INLINE;
+}
+
+static void transmit_single(struct sluice_socket *socket)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct sluice_args *args = socket->queue.list.head;
+	struct iovec segment = {(void *)(uintptr_t)args->run.base, args->run.total};
+	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
+	int64_t taken = engine->backend->try_send(engine, socket, &message, 0);
+
+	if (unlikely(taken != (int64_t)args->run.total)) {
+		socket->flight = (struct sluice__flight){args, args->run.total, 1, true};
+		tried(socket, taken);
+		return;
+	}
+	engine->statistics.inline_sends++;
+	socket->transmissions++;
+	socket->records_sent++;
+	socket->bytes_sent += args->run.total;
+	sluice__sendq_clear(&socket->queue);
+	sluice__chain_splice(engine->sink, args, args, 1);
+}
+
+/* A disconnect has come to its turn. */
+static void transmit_disconnect(struct sluice_socket *socket)
+{
+	struct sluice_args *args = socket->queue.list.head;
+	int error = sluice__socket_disconnect(socket, args->run.extras & SLUICE__REUSE);
+
+	sluice__sendq_finish_head(&socket->queue, sluice__sink(socket),
+				  sluice_socket_error_from_errno(error), -error, 0);
+	sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE);
+}
+
+/* More than the file has: it fails for itself, the next one goes on. */
+static void transmit_beyond(struct sluice_socket *socket)
+{
+	sluice__sendq_finish_head(&socket->queue, sluice__sink(socket),
+				  SLUICE_ERROR_INVALID_ARGUMENT, EINVAL, 0);
+	sluice__settle_shorter(socket);
+}
+
+static bool can_transmit(const struct sluice_socket *socket)
+{
+	return socket->queue.list.head &&
+	       !(socket->state &
+		 (SLUICE__IN_FLIGHT | SLUICE__BLOCKED | SLUICE__ENDING | SLUICE__ENDED)) &&
+	       !(sluice__refuse(socket) & SLUICE__CONNECTING);
+}
+
+/* Listed when it was started; the list is free again when it has gone out inline. */
+static bool transmit_draft(struct sluice_socket *socket, uint32_t sockets)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct sluice__gather gathered = {
+		.segments = engine->draft,
+		.budget = engine->options.gather_bytes,
+	};
+
+	if (!sluice__sendq_take_draft(&socket->queue, &gathered) ||
+	    plan(socket, sockets, zerocopy_fits(socket, &gathered)) != SLUICE__PLAN_INLINE)
+		return false;
+	fly(socket, &gathered);
+	send_memory(socket, &gathered);
+	return true;
+}
+
+static bool transmit_round(struct sluice_socket *socket, uint32_t sockets)
+{
+	struct sluice__gather gathered;
+
+	if (is_single(socket, sockets)) {
+		transmit_single(socket);
+		return true;
+	}
+	if (socket->queue.draft && transmit_draft(socket, sockets))
+		return true;
+	gather(socket, &gathered);
+	switch (gathered.what) {
+	case SLUICE__GATHERED_MEMORY:
+		return transmit_memory(socket, &gathered, sockets);
+	case SLUICE__GATHERED_FILE:
+		return sluice__file_transmit(socket);
+	case SLUICE__GATHERED_BEYOND:
+		transmit_beyond(socket);
+		return true;
+	case SLUICE__GATHERED_DISCONNECT:
+		transmit_disconnect(socket);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void transmit_socket(struct sluice_socket *socket, uint32_t sockets)
+{
+	if (sluice__refuse(socket) & SLUICE__DATAGRAM) {
+		if (can_transmit(socket))
+			sluice__datagram_transmit(socket);
+		return;
+	}
+	for (int round = 0; round < ROUNDS; round++) {
+		if (!can_transmit(socket) || !transmit_round(socket, sockets))
+			return;
+	}
+	if (can_transmit(socket))
+		sluice__ready(socket);
+}
+
+void sluice__transmit_now(struct sluice_socket *socket)
+{
+	transmit_socket(socket, 1);
+}
+
+/*
+ * A slice that was found in the page cache and then evicted makes the thread sleep for a disk's
+ * time; one that is there takes some ten microseconds.
+ */
+static void count_blocked(struct sluice_engine *engine)
+{
+	uint64_t spent = sluice__now() - engine->slices_ns;
+
+	if (spent > engine->slices * (uint64_t)SLICE_NS && sluice__sleeps() > engine->sleeps)
+		engine->statistics.file_blocked++;
+	engine->slices = 0;
+}
+
+static void transmit_ready(struct sluice_engine *engine)
+{
+	struct sluice_socket *socket = engine->ready, *drafting = engine->drafting;
+	uint32_t sockets = engine->ready_count;
+
+	engine->ready = NULL;
+	engine->ready_end = &engine->ready;
+	engine->ready_count = 0;
+	engine->drafting = NULL;
+	while (socket) {
+		struct sluice_socket *next = socket->ready_next;
+
+		socket->state &= ~(uint32_t)SLUICE__READY;
+		transmit_socket(socket, sockets);
+		socket = next;
+	}
+	if (drafting)
+		sluice__sendq_drop_draft(&drafting->queue);
+}
+
+void sluice__transmit(struct sluice_engine *engine)
+{
+	if (engine->ready)
+		transmit_ready(engine);
+	if (engine->slices)
+		count_blocked(engine);
+	if (engine->sigpipe_masked)
+		sluice__sigpipe_unmask(engine);
+}

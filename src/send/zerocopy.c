@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Transmissions by zero copy. The kernel answers twice: what it took, and later, that it needs the
+ * buffers no longer. With the first answer the next transmission of the stream may start; the
+ * records that were taken wait in a hold for the second.
+ *
+ *   socket->holds   the newest, which leads to the oldest, and so on to the newest again
+ *   hold->done      records that ended with this transmission, or behind it by copying
+ *
+ * A hold is let go when its notification is there and it is the oldest: so the handlers of a socket
+ * run in the order of its records, however the notifications come.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "engine/engine.h"
+
+/* Notifications on their way, of all sockets, for each entry of the ring: it keeps 8 completions. */
+#define HOLDS_PER_ENTRY 4
+
+struct sluice__hold {
+	struct sluice__request request; /* the first member, so that a completion finds the rest */
+	struct sluice__hold *next;
+	struct sluice__chain done;
+	const struct sluice_args *broken; /* half-sent by it; compared, never followed */
+	bool taking;                      /* the result is being settled */
+	bool told;                        /* it has come */
+	bool learned;                     /* the policy was told what came of it */
+};
+
+#define SLAB 16
+
+struct sluice__hold_slab {
+	struct sluice__hold holds[SLAB];
+	struct sluice__hold_slab *next;
+};
+
+/* ---- memory ---- */
+
+static void put(struct sluice_engine *engine, struct sluice__hold *hold)
+{
+	hold->next = engine->holds_free;
+	engine->holds_free = hold;
+}
+
+static void make_slab(struct sluice_engine *engine)
+{
+	struct sluice__hold_slab *slab = sluice__allocate(engine, sizeof *slab);
+
+	if (!slab)
+		return;
+	slab->next = engine->hold_slabs;
+	engine->hold_slabs = slab;
+	for (int i = SLAB; i-- > 0;)
+		put(engine, &slab->holds[i]);
+}
+
+static struct sluice__hold *take(struct sluice_engine *engine)
+{
+	struct sluice__hold *hold;
+
+	if (engine->statistics.zerocopy_pending >= HOLDS_PER_ENTRY * engine->options.ring_entries)
+		return NULL;
+	if (!engine->holds_free)
+		make_slab(engine);
+	hold = engine->holds_free;
+	if (hold)
+		engine->holds_free = hold->next;
+	return hold;
+}
+
+void sluice__holds_free(struct sluice_engine *engine)
+{
+	struct sluice__hold_slab *slab;
+
+	while ((slab = engine->hold_slabs)) {
+		engine->hold_slabs = slab->next;
+		free(slab);
+	}
+}
+
+/* ---- whether ---- */
+
+/* What the kernel can do at all on this socket. */
+static bool is_possible(const struct sluice_socket *socket)
+{
+	return !(sluice__refuse(socket) & (SLUICE__NOT_TCP | SLUICE__DATAGRAM));
+}
+
+static bool is_forced(const struct sluice_engine *engine)
+{
+	return engine->options.transmit_way == SLUICE_TRANSMIT_WAY_ZEROCOPY;
+}
+
+static uint32_t mode_of(const struct sluice_engine *engine)
+{
+	return is_forced(engine) ? SLUICE_ZEROCOPY_ALWAYS : engine->options.zerocopy;
+}
+
+/* The kernel is asked about the peer once for each connection, and only if a trial would be made. */
+static void begin_trials(struct sluice_socket *socket)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	if (socket->zerocopy.phase == SLUICE__ZEROCOPY_FRESH)
+		sluice__zerocopy_begin(&socket->zerocopy, &engine->zerocopy_prior,
+				       engine->backend->is_local(socket));
+}
+
+static bool wants(struct sluice_socket *socket, bool behind)
+{
+	uint32_t mode = mode_of(socket->engine);
+
+	if (behind && mode == SLUICE_ZEROCOPY_AUTO)
+		begin_trials(socket);
+	if (sluice__zerocopy_wants(&socket->zerocopy, mode, behind))
+		return true;
+	sluice__zerocopy_passed(&socket->zerocopy);
+	return false;
+}
+
+bool sluice__hold_considers(struct sluice_socket *socket, uint64_t bytes)
+{
+	if (!is_possible(socket))
+		return false;
+	/* In parts it would be copied anyway, and one call takes more than a gathering may. */
+	if (bytes > socket->engine->options.gather_bytes &&
+	    mode_of(socket->engine) == SLUICE_ZEROCOPY_AUTO)
+		return false;
+	return wants(socket, false);
+}
+
+/*
+ * A record that is cancelled, overdue or shut down half-sent would have to wait for a peer that does
+ * not read. So unless ALWAYS was asked for, only what leaves whole goes by zero copy.
+ */
+static bool gives_back(const struct sluice_socket *socket, const struct sluice__gather *gathered)
+{
+	const struct sluice_args *args = socket->queue.list.head;
+	uint64_t bytes = 0;
+
+	for (;; args = args->run.next) {
+		if (args->run.extras & SLUICE__DEADLINE)
+			return false;
+		bytes += sluice__sendq_memory(args);
+		if (args == gathered->last)
+			break;
+	}
+	return bytes == gathered->bytes;
+}
+
+/* Taken at once, and acknowledged by the peer's kernel whether its program reads or not. */
+static bool leaves_whole(const struct sluice_socket *socket, const struct sluice__gather *gathered)
+{
+	return gives_back(socket, gathered) && gathered->bytes <= sluice__direct_room(socket) &&
+	       gathered->bytes <= socket->engine->backend->window(socket);
+}
+
+bool sluice__hold_fits(struct sluice_socket *socket, const struct sluice__gather *gathered)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct sluice__zerocopy_facts facts = {
+		.mode = mode_of(engine),
+		.forced = is_forced(engine),
+		.threshold = engine->options.zerocopy_bytes,
+		.bytes = gathered->bytes,
+		.segments = gathered->count,
+	};
+
+	if (!is_possible(socket) || (gathered->flags & ~(uint32_t)MSG_MORE))
+		return false;
+	facts.registered = sluice__region_of(engine, gathered->segments, gathered->count) > 0;
+	if (!sluice__zerocopy_fits(&facts) || !wants(socket, gathered->last->run.next != NULL))
+		return false;
+	return facts.mode != SLUICE_ZEROCOPY_AUTO || leaves_whole(socket, gathered);
+}
+
+/* ---- on the way ---- */
+
+static void enlist(struct sluice_socket *socket, struct sluice__hold *hold)
+{
+	if (socket->state & SLUICE__HOLDING) {
+		hold->next = socket->holds->next;
+		socket->holds->next = hold;
+	} else {
+		hold->next = hold;
+	}
+	socket->holds = hold;
+	socket->state |= SLUICE__HOLDING | SLUICE__IN_FLIGHT;
+}
+
+/* Lists from registered memory came later than single buffers. */
+static uint32_t region_of(const struct sluice_engine *engine, const struct sluice__gather *gathered)
+{
+	if (gathered->count > 1 && !(engine->capabilities & SLUICE_CAPABILITY_REGISTERED_LISTS))
+		return 0;
+	return sluice__region_of(engine, gathered->segments, gathered->count);
+}
+
+bool sluice__hold_start(struct sluice_socket *socket, const struct sluice__gather *gathered)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct sluice__hold *hold = take(engine);
+	struct sluice__request *request;
+
+	if (!hold)
+		return false;
+	hold->told = hold->learned = hold->taking = false;
+	hold->broken = NULL;
+	sluice__chain_init(&hold->done);
+	request = &hold->request;
+	request->kind = SLUICE__REQUEST_SEND_ZEROCOPY;
+	request->segments = gathered->segments;
+	request->segment_count = gathered->count;
+	request->flags = gathered->flags;
+	request->length = region_of(engine, gathered);
+	if (sluice__request_start(socket, request) < 0) {
+		put(engine, hold);
+		return false;
+	}
+	engine->arena_used += gathered->count;
+	engine->statistics.zerocopy_pending++;
+	sluice__zerocopy_sent(&socket->zerocopy);
+	enlist(socket, hold);
+	return true;
+}
+
+struct sluice__chain *sluice__hold_sink(const struct sluice_socket *socket)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	/* What ends inside its own start was copied, and is behind nothing. */
+	return engine->sink == &engine->done ? &socket->holds->done : engine->sink;
+}
+
+struct sluice__request *sluice__hold_request(struct sluice_socket *socket)
+{
+	if ((socket->state & SLUICE__HOLDING) && !socket->holds->told)
+		return &socket->holds->request;
+	return &socket->out;
+}
+
+uint32_t sluice__hold_waiting(const struct sluice_socket *socket)
+{
+	const struct sluice__hold *hold = socket->holds;
+	uint32_t waiting = 0;
+
+	if (!(socket->state & SLUICE__HOLDING))
+		return 0;
+	do {
+		hold = hold->next;
+		waiting += hold->told && hold->request.armed;
+	} while (hold != socket->holds);
+	return waiting;
+}
+
+bool sluice__hold_has(const struct sluice_socket *socket, const struct sluice_args *args)
+{
+	const struct sluice__hold *hold = socket->holds;
+
+	if (!(socket->state & SLUICE__HOLDING) || !args->run.sent)
+		return false;
+	do {
+		hold = hold->next;
+		if (hold->broken == args || hold->taking)
+			return true;
+	} while (hold != socket->holds);
+	return false;
+}
+
+/* ---- back ---- */
+
+/* All that is free, from the oldest on. Answers that never came keep their memory until the end. */
+static void let_go(struct sluice_socket *socket)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	while (socket->state & SLUICE__HOLDING) {
+		struct sluice__hold *oldest = socket->holds->next;
+
+		if (!oldest->told || oldest->request.armed)
+			return;
+		sluice__chain_move(&engine->done, &oldest->done);
+		if (oldest == socket->holds)
+			socket->state &= ~(uint32_t)SLUICE__HOLDING;
+		else
+			socket->holds->next = oldest->next;
+		engine->statistics.zerocopy_pending--;
+		if (oldest->request.kind != SLUICE__REQUEST_NONE)
+			put(engine, oldest);
+	}
+}
+
+/* Errors of the way and not of the stream: by copying it works, or shows what is wrong. */
+static bool is_refusal(int32_t result)
+{
+	switch (result) {
+	case -EINVAL:
+	case -EOPNOTSUPP:
+	case -ENOSYS:
+	case -EPERM:
+	case -ENOMEM:
+	case -ENOBUFS:
+	case -EFAULT:
+	case -EMSGSIZE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void refused(struct sluice_socket *socket, const struct sluice__hold *hold, int32_t result)
+{
+	struct sluice_engine *engine = socket->engine;
+	bool for_good = result != -ENOMEM && result != -ENOBUFS && result != -EFAULT;
+
+	engine->statistics.zerocopy_failed++;
+	if (result == -EINVAL && hold->request.length && hold->request.segment_count > 1) {
+		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_REGISTERED_LISTS;
+		sluice__zerocopy_unsent(&socket->zerocopy);
+		return;
+	}
+	/* What no socket was able to do so far is not in this kernel. */
+	if (result == -EINVAL && engine->statistics.zerocopy_sends == 0) {
+		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_ZEROCOPY;
+		sluice__zerocopy_limits(engine);
+	}
+	if (sluice__zerocopy_failed(&socket->zerocopy, for_good))
+		engine->statistics.zerocopy_rests++;
+}
+
+static void count(struct sluice_engine *engine, const struct sluice__hold *hold)
+{
+	engine->statistics.zerocopy_sends++;
+	if (hold->request.length)
+		engine->statistics.zerocopy_registered++;
+}
+
+static void settle_result(struct sluice_socket *socket, struct sluice__hold *hold, int32_t result)
+{
+	const struct sluice_args *head;
+
+	hold->told = true;
+	hold->learned = result <= 0;
+	hold->taking = result > 0;
+	if (is_refusal(result)) {
+		refused(socket, hold, result);
+		result = -ECANCELED; /* nothing was taken; the rest is gathered anew */
+	} else if (result <= 0) {
+		sluice__zerocopy_unsent(&socket->zerocopy);
+	} else {
+		count(socket->engine, hold);
+	}
+	sluice__settle_result(socket, result);
+	head = socket->queue.list.head;
+	if (hold->taking && head && head->run.sent)
+		hold->broken = head;
+	hold->taking = false;
+}
+
+/* Nothing is queued, and handlers have waited: the caller goes on only with them. */
+static bool is_starved(const struct sluice_socket *socket, const struct sluice__hold *hold)
+{
+	return !socket->queue.list.head && hold == socket->holds && hold->done.first;
+}
+
+static void learn(struct sluice_socket *socket, struct sluice__hold *hold, uint8_t freed)
+{
+	struct sluice_engine *engine = socket->engine;
+	bool of_use = freed == SLUICE__FREED_SENT && !is_starved(socket, hold);
+
+	if (hold->learned)
+		return; /* nothing was taken */
+	hold->learned = true;
+	if (freed == SLUICE__FREED_COPIED)
+		engine->statistics.zerocopy_copied++;
+	if (mode_of(engine) == SLUICE_ZEROCOPY_AUTO &&
+	    sluice__zerocopy_learned(&socket->zerocopy, &engine->zerocopy_prior, of_use))
+		engine->statistics.zerocopy_rests++;
+}
+
+void sluice__hold_settle(struct sluice_socket *socket, const struct sluice__completion *completion)
+{
+	struct sluice__hold *hold = (struct sluice__hold *)(void *)completion->request;
+
+	if (!hold->told)
+		settle_result(socket, hold, completion->result);
+	else
+		learn(socket, hold, completion->freed);
+	if (!completion->more && !hold->learned) {
+		/* Taken, and no notification follows: the buffer is free, who knows why. */
+		hold->learned = true;
+		sluice__zerocopy_unsent(&socket->zerocopy);
+	}
+	let_go(socket);
+}
+
+void sluice__hold_abandon(struct sluice_socket *socket)
+{
+	struct sluice__hold *hold = socket->holds;
+
+	if (!(socket->state & SLUICE__HOLDING))
+		return;
+	do {
+		hold = hold->next;
+		if (!hold->request.armed)
+			continue;
+		hold->request.armed = false;
+		hold->request.kind = SLUICE__REQUEST_NONE;
+		socket->armed--;
+		socket->engine->flying--;
+	} while (hold != socket->holds);
+	let_go(socket);
+}

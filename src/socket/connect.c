@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* Connecting: sends and receives that are started meanwhile wait for it. */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "engine/engine.h"
+
+/* A UNIX listener with a full backlog gives nothing to wait for. */
+#define RETRY_NS 1000000
+
+static int try_connect(struct sluice_socket *socket, const struct sluice_args *args)
+{
+	if (connect(socket->fd, sluice__record_address(args),
+		    sluice__record_address_length(args)) == 0)
+		return 0;
+	return errno;
+}
+
+int sluice__connect_in_turn(struct sluice_socket *socket, const struct sluice_args *args)
+{
+	struct sockaddr_storage peer;
+	socklen_t length = sizeof peer;
+	int error_number = try_connect(socket, args);
+
+	if (error_number && getpeername(socket->fd, (struct sockaddr *)&peer, &length) < 0)
+		sluice__refuse_set(socket, SLUICE__UNCONNECTED);
+	return error_number;
+}
+
+static void wait_for_answer(struct sluice_socket *socket, int error_number)
+{
+	if (error_number == EAGAIN) {
+		sluice__linger_arm(socket, RETRY_NS);
+		return;
+	}
+	/* Still on its way back from an earlier connect that was given up: that answer starts it. */
+	if (socket->out.armed)
+		return;
+	socket->out.kind = SLUICE__REQUEST_WRITABLE;
+	if (sluice__request_start(socket, &socket->out) < 0)
+		sluice__linger_arm(socket, RETRY_NS);
+}
+
+/* What was started behind it goes on, unless it waits for another connect. */
+static void over(struct sluice_socket *socket, bool connected)
+{
+	if (connected)
+		sluice__refuse_clear(socket, SLUICE__UNCONNECTED);
+	sluice__connect_withdraw(socket);
+	if (socket->queue.list.head && !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED)))
+		sluice__ready(socket);
+	sluice__receive_arm(socket);
+	sluice__receiver_begin(socket);
+}
+
+static void abort_behind(struct sluice_socket *socket, int32_t error, int32_t native)
+{
+	sluice__settle_abort(socket, error, native, error, native);
+	sluice__receive_abort(socket, error, native);
+	sluice__receiver_end(socket, error, native);
+}
+
+/* Other threads may have found it announced, and started something behind it. */
+static int answered_at_once(struct sluice_socket *socket, struct sluice_args *args, bool may_finish,
+			    int error_number)
+{
+	bool datagram = sluice__refuse(socket) & SLUICE__DATAGRAM;
+	int answer = sluice__end_at_once(socket->engine, args, may_finish,
+					 sluice_socket_error_from_errno(error_number), error_number,
+					 0);
+
+	/* Datagrams stand each for itself; what is connected stays connected. */
+	if (error_number && !datagram && (sluice__refuse(socket) & SLUICE__UNCONNECTED))
+		abort_behind(socket, SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
+	over(socket, error_number == 0);
+	return answer;
+}
+
+int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
+{
+	struct sluice_engine *engine = socket->engine;
+	int error_number;
+
+	if (socket->connecting) {
+		sluice__connect_withdraw(socket);
+		return sluice__end_at_once(engine, args, may_finish,
+					   SLUICE_ERROR_ALREADY_IN_PROGRESS, EALREADY, 0);
+	}
+	error_number = try_connect(socket, args);
+	if (error_number != EINPROGRESS && error_number != EAGAIN && error_number != EINTR)
+		return answered_at_once(socket, args, may_finish, error_number);
+	socket->connecting = args;
+	if (args->run.extras & SLUICE__DEADLINE)
+		sluice__deadline_arm(socket, args);
+	wait_for_answer(socket, error_number);
+	return 1;
+}
+
+static void succeeded(struct sluice_socket *socket)
+{
+	struct sluice_args *args = socket->connecting;
+
+	socket->connecting = NULL;
+	sluice__finish(socket->engine, args, SLUICE_ERROR_SUCCESS, 0, 0);
+	over(socket, true);
+}
+
+static void failed(struct sluice_socket *socket, int32_t error, int32_t native, int32_t rest_error,
+		   int32_t rest_native)
+{
+	struct sluice_args *args = socket->connecting;
+
+	socket->connecting = NULL;
+	sluice__socket_reset(socket); /* the next connect(2) would be answered for this one */
+	sluice__wheel_disarm(&socket->engine->deadlines, &socket->linger);
+	sluice__connect_withdraw(socket);
+	sluice__finish(socket->engine, args, error, native, 0);
+	abort_behind(socket, rest_error, rest_native);
+}
+
+void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_t native)
+{
+	if (!socket->connecting)
+		return;
+	sluice__request_cancel(socket, &socket->out);
+	/* Closing ends what waits as it ends everything else. */
+	if (socket->state & SLUICE__PARTED)
+		failed(socket, error, native, error, native);
+	else
+		failed(socket, error, native, SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
+}
+
+/* The descriptor can be written to: connected, failed, or an answer that came too late. */
+void sluice__connect_writable(struct sluice_socket *socket)
+{
+	struct sockaddr_storage peer;
+	socklen_t length = sizeof peer;
+	int error_number = 0;
+	socklen_t error_length = sizeof error_number;
+
+	if (socket->state & SLUICE__ENDING)
+		return;
+	getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error_number, &error_length);
+	if (error_number)
+		failed(socket, sluice_socket_error_from_errno(error_number), error_number,
+		       SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
+	else if (getpeername(socket->fd, (struct sockaddr *)&peer, &length) == 0)
+		succeeded(socket);
+	else
+		wait_for_answer(socket, EINPROGRESS);
+}
+
+void sluice__connect_retry(struct sluice_socket *socket)
+{
+	int error_number = try_connect(socket, socket->connecting);
+
+	if (error_number == 0 || error_number == EISCONN)
+		succeeded(socket);
+	else if (error_number == EAGAIN || error_number == EINPROGRESS || error_number == EALREADY)
+		wait_for_answer(socket, error_number);
+	else
+		failed(socket, sluice_socket_error_from_errno(error_number), error_number,
+		       SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* What every start shares. The checks return 0 or the refusal. */
+#ifndef SLUICE_SRC_START_CHECKS_H
+#define SLUICE_SRC_START_CHECKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sluice_args;
+struct sluice_socket;
+
+/* Closed, disposed, in progress, a reserved word, a bad time. */
+int sluice__check_alive(const struct sluice_socket *socket, const struct sluice_args *args);
+/* At most one of the allowed flags; EAGER and BATCHED do not count, but exclude each other. */
+int sluice__check_flags(uint32_t flags, uint32_t allowed);
+/* For a send: -ENOTCONN or -EDESTADDRREQ where no remote is known. */
+int sluice__check_connected(struct sluice_socket *socket);
+/* The kernel's word on a socket believed unconnected. */
+bool sluice__has_peer(struct sluice_socket *socket);
+/* The hard limit of the queue: -ENOBUFS. */
+int sluice__check_limit(struct sluice_socket *socket, uint64_t bytes);
+
+/*
+ * Everything was checked: accepts the record. memory: what it adds to the queue. Answers what the
+ * starting call answers.
+ */
+int sluice__start(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation,
+		  uint32_t extras, uint64_t memory);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* The other operations of a record: connect, accept, disconnect, receive. Refuses or accepts. */
+#include <errno.h>
+#include <sluice/operations.h>
+
+#include "engine/engine.h"
+#include "start/checks.h"
+#include "trace/trace.h"
+
+static int check_call(const struct sluice_socket *socket, const struct sluice_args *args)
+{
+	return socket && args ? sluice__check_alive(socket, args) : -EINVAL;
+}
+
+static int start_connect(struct sluice_socket *socket, struct sluice_args *args)
+{
+	int error = check_call(socket, args);
+	uint32_t refuse;
+
+	if (error)
+		return error;
+	if (!args->remote_address || args->remote_address_length < sizeof(sa_family_t))
+		return -EINVAL;
+	error = sluice__check_flags(args->flags, 0);
+	if (error)
+		return error;
+	refuse = sluice__refuse(socket);
+	if (refuse & SLUICE__LISTENING)
+		return -EINVAL;
+	if (refuse & SLUICE__DISCONNECTED)
+		return -EISCONN;
+	/* A datagram socket may change its remote; a second connect under way is told so later. */
+	if (!(refuse & (SLUICE__CONNECTING | SLUICE__DATAGRAM)) && sluice__has_peer(socket))
+		return -EISCONN;
+	if ((refuse & SLUICE__CONNECTING) > SLUICE__CONNECTING / 2)
+		return -ENOBUFS; /* thousands are started and not over */
+	return sluice__start(socket, args, SLUICE_OPERATION_CONNECT, 0, 0);
+}
+
+static int start_accept(struct sluice_socket *socket, struct sluice_args *args)
+{
+	int error = check_call(socket, args);
+
+	if (error)
+		return error;
+	error = sluice__check_flags(args->flags, 0);
+	if (error)
+		return error;
+	if (!sluice__listens(socket))
+		return -EINVAL;
+	if (__atomic_load_n(&socket->accepter, __ATOMIC_RELAXED))
+		return -EBUSY;
+	return sluice__start(socket, args, SLUICE_OPERATION_ACCEPT, 0, 0);
+}
+
+static int start_disconnect(struct sluice_socket *socket, struct sluice_args *args)
+{
+	int error = check_call(socket, args);
+	uint32_t extras = SLUICE__DISCONNECT;
+	uint32_t refuse;
+
+	if (error)
+		return error;
+	error = sluice__check_flags(args->flags, 0);
+	if (error)
+		return error;
+	refuse = sluice__refuse(socket);
+	if (refuse & SLUICE__LISTENING)
+		return -ENOTCONN;
+	if (!(refuse & (SLUICE__CONNECTING | SLUICE__DISCONNECTED | SLUICE__SHUT_SEND)) &&
+	    !sluice__has_peer(socket))
+		return -ENOTCONN;
+	if (args->disconnect_reuse_socket)
+		extras |= SLUICE__REUSE;
+	return sluice__start(socket, args, SLUICE_OPERATION_DISCONNECT, extras, 0);
+}
+
+/* Memory to write into: a receive buffer, or a list. */
+static bool can_receive(const struct sluice_args *args)
+{
+	if (!args->run.base)
+		return false;
+	return (args->run.extras & SLUICE__LIST) || args->run.count == SLUICE__WRITABLE;
+}
+
+static int check_receiving(struct sluice_socket *socket)
+{
+	uint32_t refuse = sluice__refuse(socket);
+
+	if (refuse & SLUICE__LISTENING)
+		return -ENOTCONN;
+	if (refuse &
+	    (SLUICE__CONNECTING | SLUICE__DISCONNECTED | SLUICE__SHUT_SEND | SLUICE__SHUT_RECEIVE))
+		return 0;
+	/* A datagram socket that was bound receives without a remote. */
+	if (refuse & SLUICE__DATAGRAM)
+		return 0;
+	return sluice__has_peer(socket) ? 0 : -ENOTCONN;
+}
+
+static int start_receive(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation)
+{
+	int error = check_call(socket, args);
+	uint32_t extras = 0;
+
+	if (error)
+		return error;
+	if (operation == SLUICE_OPERATION_RECEIVE_FROM &&
+	    (!args->from_address || args->from_capacity == 0))
+		return -EINVAL;
+	if (!can_receive(args))
+		return -EINVAL;
+	error = sluice__check_flags(args->flags, SLUICE_FLAG_OUT_OF_BAND | SLUICE_FLAG_PEEK);
+	if (error)
+		return error;
+	error = check_receiving(socket);
+	if (error)
+		return error;
+	if (__atomic_load_n(&socket->receiver, __ATOMIC_RELAXED))
+		return -EBUSY;
+	if (args->flags & SLUICE_FLAG_OUT_OF_BAND)
+		extras |= SLUICE__OUT_OF_BAND;
+	if (args->flags & SLUICE_FLAG_PEEK)
+		extras |= SLUICE__PEEK;
+	return sluice__start(socket, args, operation, extras, 0);
+}
+
+int sluice_connect_async(struct sluice_socket *socket, struct sluice_args *args)
+{
+	return sluice__trace_answer(socket, args, SLUICE_OPERATION_CONNECT,
+				    start_connect(socket, args));
+}
+
+int sluice_accept_async(struct sluice_socket *socket, struct sluice_args *args)
+{
+	return sluice__trace_answer(socket, args, SLUICE_OPERATION_ACCEPT,
+				    start_accept(socket, args));
+}
+
+int sluice_disconnect_async(struct sluice_socket *socket, struct sluice_args *args)
+{
+	return sluice__trace_answer(socket, args, SLUICE_OPERATION_DISCONNECT,
+				    start_disconnect(socket, args));
+}
+
+int sluice_receive_async(struct sluice_socket *socket, struct sluice_args *args)
+{
+	return sluice__trace_answer(socket, args, SLUICE_OPERATION_RECEIVE,
+				    start_receive(socket, args, SLUICE_OPERATION_RECEIVE));
+}
+
+int sluice_receive_from_async(struct sluice_socket *socket, struct sluice_args *args)
+{
+	return sluice__trace_answer(socket, args, SLUICE_OPERATION_RECEIVE_FROM,
+				    start_receive(socket, args, SLUICE_OPERATION_RECEIVE_FROM));
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sends: refuses or accepts. sluice_send_async of a plain buffer on a connected stream has a way of
+ * its own: every instruction of it is paid for each of millions of records.
+ */
+#include <errno.h>
+#include <sluice/operations.h>
+
+#include "engine/engine.h"
+#include "start/checks.h"
+#include "trace/trace.h"
+
+/* How a send starts; beside any flag. */
+#define HINTS (SLUICE_FLAG_EAGER | SLUICE_FLAG_BATCHED)
+
+static uint32_t send_flags(const struct sluice_socket *socket)
+{
+	if (sluice__refuse(socket) & SLUICE__DATAGRAM)
+		return HINTS | SLUICE_FLAG_DONT_ROUTE;
+	return HINTS | SLUICE_FLAG_OUT_OF_BAND | SLUICE_FLAG_PARTIAL | SLUICE_FLAG_DONT_ROUTE |
+	       SLUICE_FLAG_MORE;
+}
+
+static uint64_t list_bytes(const struct sluice_args *args)
+{
+	const struct iovec *segments = args->run.base;
+	uint64_t total = 0;
+
+	for (uint64_t i = 0; i < args->run.count; i++)
+		total += segments[i].iov_len;
+	return total;
+}
+
+static uint64_t memory_bytes(const struct sluice_args *args)
+{
+	return args->run.extras & SLUICE__LIST ? list_bytes(args) : args->run.total;
+}
+
+/* The record's own flags become extras; EAGER and BATCHED only say how it starts. */
+static uint32_t send_extras(const struct sluice_args *args)
+{
+	uint32_t extras = 0;
+
+	if (args->flags & SLUICE_FLAG_OUT_OF_BAND)
+		extras |= SLUICE__OUT_OF_BAND;
+	if (args->flags & SLUICE_FLAG_PARTIAL)
+		extras |= SLUICE__PARTIAL;
+	if (args->flags & SLUICE_FLAG_MORE)
+		extras |= SLUICE__MORE;
+	if (args->flags & SLUICE_FLAG_DONT_ROUTE)
+		extras |= SLUICE__DONT_ROUTE;
+	return extras;
+}
+
+static int send_checked(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation,
+			uint32_t extras)
+{
+	uint64_t memory = memory_bytes(args);
+	int error = sluice__check_limit(socket, memory);
+
+	if (error)
+		return error;
+	if (args->run.extras & SLUICE__LIST)
+		args->run.total = memory;
+	return sluice__start(socket, args, operation, extras | send_extras(args), memory);
+}
+
+static int send_unusual(struct sluice_socket *socket, struct sluice_args *args)
+{
+	int error;
+
+	if (!socket || !args)
+		return -EINVAL;
+	error = sluice__check_alive(socket, args);
+	if (error)
+		return error;
+	if (!args->run.base)
+		return -EINVAL;
+	error = sluice__check_flags(args->flags, send_flags(socket));
+	if (error)
+		return error;
+	error = sluice__check_connected(socket);
+	if (error)
+		return error;
+	return send_checked(socket, args, SLUICE_OPERATION_SEND, 0);
+}
+
+/* All of what makes a start unusual, in few loads: 0 is the fast path. */
+static inline uint64_t unusual_record(const struct sluice_args *args)
+{
+	uint64_t flags, extras;
+
+	__builtin_memcpy(&flags, &args->flags, sizeof flags);
+	__builtin_memcpy(&extras, &args->run.extras, sizeof extras);
+	return flags | extras | __atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) |
+	       (uint64_t)args->timeout_ns;
+}
+
+static inline uint64_t unusual(const struct sluice_socket *socket, const struct sluice_args *args)
+{
+	return unusual_record(args) | (sluice__refuse(socket) & SLUICE__SLOW_STREAM);
+}
+
+static inline bool left_outside(const struct sluice_engine *engine)
+{
+	return (uintptr_t)__atomic_load_n(&engine->mailbox, __ATOMIC_RELAXED) |
+	       (uintptr_t)__atomic_load_n(&engine->attention, __ATOMIC_RELAXED);
+}
+
+/* A plain buffer on a datagram socket that is connected, and nothing else to look at. */
+static bool is_plain_datagram(const struct sluice_socket *socket, const struct sluice_args *args)
+{
+	uint64_t bytes;
+
+	if (!socket || !args || unusual_record(args) || !args->run.base ||
+	    (sluice__refuse(socket) & SLUICE__SLOW_STREAM) != SLUICE__DATAGRAM)
+		return false;
+	bytes = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) + args->run.total;
+	return sluice__is_owner(socket->engine) && !left_outside(socket->engine) &&
+	       bytes <= socket->attention_at;
+}
+
+static int send_plain_datagram(struct sluice_socket *socket, struct sluice_args *args)
+{
+	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND);
+	if (!socket->engine->busy)
+		return sluice__begin(socket, args, true);
+	socket->engine->statistics.records_started++;
+	sluice__sendq_push(&socket->queue, args);
+	sluice__sendq_count(&socket->queue, socket->queue.bytes + args->run.total);
+	if (!(socket->state & (SLUICE__READY | SLUICE__IN_FLIGHT | SLUICE__BLOCKED)))
+		sluice__ready(socket);
+	return 1;
+}
+
+static __attribute__((noinline)) int send_slow(struct sluice_socket *socket,
+					       struct sluice_args *args)
+{
+	if (is_plain_datagram(socket, args))
+		return send_plain_datagram(socket, args);
+	return sluice__trace_answer(socket, args, SLUICE_OPERATION_SEND,
+				    send_unusual(socket, args));
+}
+
+/* Out of the way of the fast path: once a socket and turn. */
+static __attribute__((noinline)) int pending_and_ready(struct sluice_socket *socket)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	sluice__ready(socket);
+	if (!engine->drafting && !socket->queue.list.head->run.next) {
+		engine->drafting = socket;
+		sluice__sendq_begin_draft(&socket->queue, engine->draft);
+	}
+	return 1;
+}
+
+int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct sluice_engine *engine;
+	uint64_t bytes;
+
+	if (unlikely(!socket || !args))
+		return send_slow(socket, args);
+	engine = socket->engine;
+	bytes = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) + args->run.total;
+	if (unlikely(unusual(socket, args) || !args->run.base || !sluice__is_owner(engine) ||
+		     left_outside(engine) || bytes > socket->attention_at))
+		return send_slow(socket, args);
+	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND);
+	if (!engine->busy)
+		return sluice__begin(socket, args, true);
+	engine->statistics.records_started++;
+	sluice__sendq_count(&socket->queue, bytes);
+	if (sluice__sendq_push_plain(&socket->queue, args))
+		return 1; /* a socket with a draft is ready */
+	if (unlikely(!(socket->state & (SLUICE__READY | SLUICE__IN_FLIGHT | SLUICE__BLOCKED))))
+		return pending_and_ready(socket);
+	return 1;
+}
+
+static int check_remote(const struct sluice_args *args)
+{
+	if (!args->remote_address || args->remote_address_length < sizeof(sa_family_t))
+		return -EINVAL;
+	return 0;
+}
+
+static int send_to(struct sluice_socket *socket, struct sluice_args *args)
+{
+	uint32_t extras = 0;
+	int error;
+
+	if (!socket || !args)
+		return -EINVAL;
+	error = sluice__check_alive(socket, args);
+	if (error)
+		return error;
+	if (!args->run.base || check_remote(args))
+		return -EINVAL;
+	error = sluice__check_flags(args->flags, send_flags(socket));
+	if (error)
+		return error;
+	if (sluice__refuse(socket) & SLUICE__DATAGRAM)
+		extras = SLUICE__TO;
+	else
+		error = sluice__check_connected(socket);
+	if (error)
+		return error;
+	return send_checked(socket, args, SLUICE_OPERATION_SEND_TO, extras);
+}
+
+int sluice_send_to_async(struct sluice_socket *socket, struct sluice_args *args)
+{
+	return sluice__trace_answer(socket, args, SLUICE_OPERATION_SEND_TO, send_to(socket, args));
+}
+
+/* ---- packets ---- */
+
+static uint32_t packet_extras(const struct sluice_args *args)
+{
+	uint32_t extras = SLUICE__PACKETS;
+
+	if (args->transmit_flags & (SLUICE_TRANSMIT_DISCONNECT | SLUICE_TRANSMIT_REUSE_SOCKET))
+		extras |= SLUICE__END;
+	if (args->transmit_flags & SLUICE_TRANSMIT_REUSE_SOCKET)
+		extras |= SLUICE__REUSE;
+	return extras;
+}
+
+static int check_packets(struct sluice_socket *socket, struct sluice_args *args)
+{
+	uint32_t refuse = sluice__refuse(socket);
+	int error;
+
+	if (!args->rare.packets)
+		return -EINVAL;
+	error = sluice__check_flags(args->flags, HINTS | SLUICE_FLAG_MORE);
+	if (error)
+		return error;
+	if (refuse & (SLUICE__DATAGRAM | SLUICE__LISTENING | SLUICE__CONNECTING))
+		return -EOPNOTSUPP;
+	if (refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED))
+		return 0;
+	return sluice__has_peer(socket) ? 0 : -EOPNOTSUPP;
+}
+
+/* Nothing about it is unusual, and nothing stands before it. */
+static bool is_lone_file(const struct sluice_socket *socket, const struct sluice_args *args)
+{
+	const struct sluice_engine *engine = socket->engine;
+
+	return !unusual(socket, args) && args->rare.packet_count == 1 &&
+	       args->rare.packets->kind == SLUICE_PACKET_FILE && !args->transmit_flags &&
+	       sluice__is_owner(engine) && !left_outside(engine) && !engine->busy &&
+	       !socket->queue.list.head &&
+	       !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED | SLUICE__ENDING));
+}
+
+static int send_packets(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct sluice__packets *packets;
+	int error;
+
+	if (!socket || !args)
+		return -EINVAL;
+	if (likely(is_lone_file(socket, args))) {
+		error = sluice__lone_start(socket, args);
+		if (error != SLUICE__ELSEWHERE)
+			return error;
+	}
+	error = sluice__check_alive(socket, args);
+	if (!error)
+		error = check_packets(socket, args);
+	if (!error)
+		error = sluice__packets_open(socket->engine, args, &packets);
+	if (error < 0)
+		return error;
+	error = sluice__check_limit(socket, packets->memory);
+	if (error) {
+		sluice__packets_close(socket->engine, packets);
+		return error;
+	}
+	args->rare.side = packets;
+	error = sluice__start(socket, args, SLUICE_OPERATION_SEND_PACKETS,
+			      packet_extras(args) | send_extras(args), packets->memory);
+	if (error < 0)
+		sluice__packets_close(socket->engine, packets);
+	return error;
+}
+
+int sluice_send_packets_async(struct sluice_socket *socket, struct sluice_args *args)
+{
+	return sluice__trace_answer(socket, args, SLUICE_OPERATION_SEND_PACKETS,
+				    send_packets(socket, args));
+}

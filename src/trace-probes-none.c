@@ -1,7 +1,0 @@
-/* SPDX-License-Identifier: MIT */
-/* Without sys/sdt.h there are no static probes. */
-#include "trace.h"
-
-void sluice__trace_probe(const struct sluice__trace_event *event)
-{
-}

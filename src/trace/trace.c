@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/* The trace of an engine: opened and closed with it, told by its rooms, written out. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sluice/trace.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/engine.h"
+#include "file/packets.h"
+#include "trace/trace.h"
+
+#define TEXT_BYTES 65536
+
+enum {
+	OWN,     /* the engine's thread */
+	FOREIGN, /* the others */
+	RINGS
+};
+
+/* Who reads the events, and how far. */
+struct reader {
+	uint64_t place[RINGS];
+};
+
+struct sluice__trace {
+	struct sluice__backend over;
+	const struct sluice__backend *below;
+	struct sluice__trace_ring rings[RINGS];
+	struct sluice__trace_clock opened;
+	pthread_mutex_t lock; /* of what follows */
+	struct reader asked;  /* by sluice_engine_trace_write */
+	struct reader path;
+	uint32_t format; /* of the path */
+	uint32_t number; /* the engine's, in this process */
+	int fd;          /* of the path; -1: none */
+	char text[TEXT_BYTES];
+};
+
+const struct sluice__backend *sluice__trace_below(const struct sluice_engine *engine)
+{
+	return engine->trace->below;
+}
+
+/* ---- open and close ---- */
+
+static int open_ring(struct sluice_engine *engine, struct sluice__trace_ring *ring, uint32_t events)
+{
+	ring->slots = sluice__allocate(engine, events * sizeof *ring->slots);
+	ring->mask = events - 1;
+	return ring->slots ? 0 : -ENOMEM;
+}
+
+/* Several engines, and several runs, share a file: whole lines are added at its end. */
+static int open_path(struct sluice__trace *trace, const char *path)
+{
+	trace->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+	return trace->fd < 0 ? -errno : 0;
+}
+
+static int open_trace(struct sluice_engine *engine, struct sluice__trace *trace)
+{
+	const struct sluice_options *options = &engine->options;
+	uint32_t events = options->trace_events;
+	int error;
+
+	error = open_ring(engine, &trace->rings[OWN], events);
+	if (!error)
+		error = open_ring(engine, &trace->rings[FOREIGN], events);
+	if (!error && options->trace_path)
+		error = open_path(trace, options->trace_path);
+	return error;
+}
+
+int sluice__trace_open(struct sluice_engine *engine)
+{
+	static uint32_t engines;
+	struct sluice__trace *trace;
+	int error;
+
+	if (!engine->options.trace_events)
+		return 0;
+	trace = sluice__allocate(engine, sizeof *trace);
+	if (!trace)
+		return -ENOMEM;
+	trace->fd = -1;
+	trace->format = engine->options.trace_format;
+	trace->number = __atomic_add_fetch(&engines, 1, __ATOMIC_RELAXED);
+	pthread_mutex_init(&trace->lock, NULL);
+	sluice__trace_clock_read(&trace->opened);
+	error = open_trace(engine, trace);
+	engine->options.trace_path = NULL; /* the caller's */
+	trace->below = engine->backend;
+	sluice__trace_backend(&trace->over, engine->backend);
+	engine->trace = trace;
+	if (!error)
+		engine->backend = &trace->over;
+	return error;
+}
+
+static int64_t write_events(struct sluice__trace *trace, struct reader *reader, int fd,
+			    uint32_t format);
+
+void sluice__trace_close(struct sluice_engine *engine)
+{
+	struct sluice__trace *trace = engine->trace;
+
+	if (!trace)
+		return;
+	if (trace->fd >= 0) {
+		write_events(trace, &trace->path, trace->fd, trace->format);
+		close(trace->fd);
+	}
+	for (int i = 0; i < RINGS; i++)
+		free(trace->rings[i].slots);
+	pthread_mutex_destroy(&trace->lock);
+	free(trace);
+	engine->trace = NULL;
+}
+
+/* ---- told ---- */
+
+void sluice__trace_event(struct sluice_engine *engine, struct sluice__trace_event *event)
+{
+	struct sluice__trace_ring *rings = engine->trace->rings;
+	uint64_t place;
+
+	event->time = sluice__trace_ticks();
+	sluice__trace_probe(event);
+	if (sluice__is_owner(engine)) {
+		place = rings[OWN].next;
+		__atomic_store_n(&rings[OWN].next, place + 1, __ATOMIC_RELAXED);
+		sluice__trace_ring_put(&rings[OWN], place, event);
+	} else {
+		place = __atomic_fetch_add(&rings[FOREIGN].next, 1, __ATOMIC_RELAXED);
+		sluice__trace_ring_put(&rings[FOREIGN], place, event);
+	}
+}
+
+static struct sluice__trace_event event_of(const struct sluice_socket *socket, uint8_t kind,
+					   uint32_t operation)
+{
+	return (struct sluice__trace_event){
+		.socket = (uintptr_t)socket,
+		.fd = __atomic_load_n(&socket->fd, __ATOMIC_RELAXED),
+		.kind = kind,
+		.operation = (uint8_t)operation,
+	};
+}
+
+void sluice__trace_socket(struct sluice_socket *socket, uint32_t operation)
+{
+	struct sluice__trace_event event = event_of(socket, SLUICE__TRACE_CALL, operation);
+
+	sluice__trace_event(socket->engine, &event);
+}
+
+static uint64_t packets_bytes(const struct sluice__packets *packets)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < packets->count; i++)
+		bytes += packets->parts[i].count;
+	return bytes;
+}
+
+static uint64_t list_bytes(const struct sluice_args *args)
+{
+	const struct iovec *segments = args->run.base;
+	uint64_t bytes = 0;
+
+	for (uint64_t i = 0; i < args->run.count; i++)
+		bytes += segments[i].iov_len;
+	return bytes;
+}
+
+/* What the call asks for. */
+static uint64_t bytes_asked(const struct sluice_args *args, uint32_t operation, uint32_t extras)
+{
+	if (extras & SLUICE__PACKETS)
+		return packets_bytes(args->rare.side);
+	if (operation == SLUICE_OPERATION_CONNECT || operation == SLUICE_OPERATION_ACCEPT ||
+	    operation == SLUICE_OPERATION_DISCONNECT)
+		return 0;
+	return args->run.extras & SLUICE__LIST ? list_bytes(args) : args->run.total;
+}
+
+void sluice__trace_call(struct sluice_socket *socket, const struct sluice_args *args,
+			uint32_t operation, uint32_t extras)
+{
+	struct sluice__trace_event event = event_of(socket, SLUICE__TRACE_CALL, operation);
+
+	event.record = (uintptr_t)args;
+	event.bytes = bytes_asked(args, operation, extras);
+	sluice__trace_event(socket->engine, &event);
+}
+
+void sluice__trace_end(struct sluice_socket *socket, const struct sluice_args *args)
+{
+	uint8_t kind = args->error ? SLUICE__TRACE_ERROR : SLUICE__TRACE_SETTLE;
+	struct sluice__trace_event event = event_of(socket, kind, args->last_operation);
+
+	event.record = (uintptr_t)args;
+	event.bytes = args->bytes_transferred;
+	event.error = args->error;
+	event.native = args->native_error;
+	sluice__trace_event(socket->engine, &event);
+}
+
+void sluice__trace_refused(struct sluice_socket *socket, const struct sluice_args *args,
+			   uint32_t operation, int error)
+{
+	struct sluice__trace_event event;
+
+	if (!socket || !socket->engine->trace)
+		return;
+	event = event_of(socket, SLUICE__TRACE_ERROR, operation);
+	event.flags = SLUICE__TRACE_REFUSED;
+	event.record = (uintptr_t)args;
+	event.error = sluice_socket_error_from_errno(error);
+	event.native = -error;
+	sluice__trace_event(socket->engine, &event);
+}
+
+/* ---- written out ---- */
+
+/* The earlier one of what the rings hold next: its ring, or -1 when there is none. */
+static int next_event(const struct sluice__trace *trace, struct reader *reader, uint64_t *lost,
+		      struct sluice__trace_event *event)
+{
+	struct sluice__trace_event events[RINGS];
+	int first = -1;
+
+	for (int i = 0; i < RINGS; i++) {
+		if (sluice__trace_ring_get(&trace->rings[i], &reader->place[i], lost, &events[i]) &&
+		    (first < 0 || events[i].time < events[first].time))
+			first = i;
+	}
+	if (first >= 0)
+		*event = events[first];
+	return first;
+}
+
+static int write_all(int fd, const char *text, size_t length)
+{
+	while (length) {
+		ssize_t written = write(fd, text, length);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return -errno;
+		text += written;
+		length -= (size_t)written;
+	}
+	return 0;
+}
+
+/* As many as the text has room for. How many; the text's length in *ret_length. */
+static int64_t format_events(struct sluice__trace *trace, struct reader *reader, uint32_t format,
+			     const struct sluice__trace_clock *now, size_t *ret_length)
+{
+	struct sluice__trace_event event;
+	int64_t count = 0;
+	size_t length = 0;
+
+	while (length + 2 * SLUICE__TRACE_LINE <= sizeof trace->text) {
+		uint64_t lost = 0;
+		int ring = next_event(trace, reader, &lost, &event);
+
+		if (lost)
+			length += sluice__trace_format_lost(trace->text + length, format,
+							    trace->number, lost);
+		if (ring < 0)
+			break;
+		event.time = sluice__trace_clock_ns(&trace->opened, now, event.time);
+		length += sluice__trace_format(trace->text + length, format, trace->number, &event);
+		reader->place[ring]++;
+		count++;
+	}
+	*ret_length = length;
+	return count;
+}
+
+/* Under the lock. Ends at what there was at its begin, more or less: writers may go on for ever. */
+static int64_t write_events(struct sluice__trace *trace, struct reader *reader, int fd,
+			    uint32_t format)
+{
+	uint64_t end = trace->rings[OWN].mask + 1;
+	struct sluice__trace_clock now;
+	uint64_t written = 0;
+	size_t length;
+
+	sluice__trace_clock_read(&now);
+	do {
+		struct reader before = *reader;
+		int64_t count = format_events(trace, reader, format, &now, &length);
+		int error = write_all(fd, trace->text, length);
+
+		if (error) {
+			*reader = before;
+			return error;
+		}
+		written += (uint64_t)count;
+	} while (length && written < RINGS * end);
+	return (int64_t)written;
+}
+
+/* A disk that is full: it is not tried again and again. */
+static void give_path_up(struct sluice__trace *trace)
+{
+	close(trace->fd);
+	trace->fd = -1;
+}
+
+void sluice__trace_turn(struct sluice_engine *engine)
+{
+	struct sluice__trace *trace = engine->trace;
+	const struct sluice__trace_ring *rings = trace->rings;
+	bool fills = false;
+
+	if (trace->fd < 0)
+		return;
+	for (int i = 0; i < RINGS; i++)
+		fills |= __atomic_load_n(&rings[i].next, __ATOMIC_RELAXED) - trace->path.place[i] >
+			 rings[i].mask / 2;
+	if (!fills)
+		return;
+	pthread_mutex_lock(&trace->lock);
+	if (write_events(trace, &trace->path, trace->fd, trace->format) < 0)
+		give_path_up(trace);
+	pthread_mutex_unlock(&trace->lock);
+}
+
+int64_t sluice_engine_trace_write(struct sluice_engine *engine, int fd, uint32_t format)
+{
+	struct sluice__trace *trace;
+	int64_t written;
+
+	if (!engine || !engine->trace || format > SLUICE_TRACE_JSON)
+		return -EINVAL;
+	if (sluice__dead(engine) & SLUICE__DEAD_FORKED)
+		return -EBADF;
+	trace = engine->trace;
+	pthread_mutex_lock(&trace->lock);
+	written = write_events(trace, &trace->asked, fd, format);
+	pthread_mutex_unlock(&trace->lock);
+	return written;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The access log, in the combined format that log analysers know. Lines are collected and written
+ * once a second, or when there are many, by a thread of their own: where nothing reads them, some
+ * are dropped and counted, and no answer waits.
+ */
+#ifndef SLUICE_COMMAND_SERVE_ACCESSLOG_H
+#define SLUICE_COMMAND_SERVE_ACCESSLOG_H
+
+#include <stdint.h>
+
+#include "serve/request.h"
+
+struct accesslog {
+	int fd; /* -1: no log */
+	struct writer *writer;
+	char *lines;
+	size_t length;
+};
+
+/* 0 or -errno. file is NULL for the standard output; without wanted there is no log. */
+int accesslog_open(struct accesslog *log, bool wanted, const char *file);
+void accesslog_close(struct accesslog *log);
+
+static inline bool accesslog_is_on(const struct accesslog *log)
+{
+	return log->fd >= 0;
+}
+
+/*
+ * The line of a request, but for the bytes; from malloc, or NULL. The socket names the client.
+ * request is NULL when there was none that could be read.
+ */
+char *accesslog_prepare(int socket_fd, const struct request *request, int status, int64_t now);
+
+/* Adds a prepared line with the bytes of the body that were sent, and frees it. NULL is allowed. */
+void accesslog_add(struct accesslog *log, char *line, uint64_t body_bytes);
+
+void accesslog_flush(struct accesslog *log);
+
+#endif

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+#include "serve/answer.h"
+
+#include <sluice/socket.h>
+#include <stdlib.h>
+
+#include "serve/reply.h"
+#include "serve/resolve.h"
+#include "serve/response.h"
+#include "serve/worker.h"
+
+/* What the answers to one request share. */
+struct answer {
+	struct connection *connection;
+	const struct request *request; /* NULL: there is none */
+	struct response_head head;
+	bool without_body; /* HEAD */
+};
+
+bool answer_closes(const struct connection *connection, const struct request *request)
+{
+	/* A client that asked before sending its body may send it now, or not: no telling. */
+	return !request->keep_alive || request->chunked ||
+	       (request->expects && request->body_bytes > 0) || connection->worker->draining > 0;
+}
+
+static struct answer answer_begin(struct connection *connection, const struct request *request,
+				  int status)
+{
+	struct answer answer = {
+		.connection = connection,
+		.request = request,
+		.without_body = request != NULL && request->method == HTTP_HEAD,
+		.head = {.status = status, .date = connection->worker->date},
+	};
+
+	if (request == NULL || request->status != 0 || answer_closes(connection, request))
+		answer.head.connection = RESPONSE_CONNECTION_CLOSE;
+	else if (request->minor_version == 0)
+		answer.head.connection = RESPONSE_CONNECTION_KEEP_ALIVE;
+	return answer;
+}
+
+/* A reply with its line for the log; NULL and the connection broken: no memory. */
+static struct reply *begin_reply(struct connection *connection, const struct request *request,
+				 int status)
+{
+	struct reply *reply = reply_take(connection);
+
+	if (reply == NULL) {
+		connection->broken = true;
+		return NULL;
+	}
+	if (accesslog_is_on(&connection->worker->log))
+		reply->log_line = accesslog_prepare(sluice_socket_fd(connection->socket), request,
+						    status, connection->worker->now);
+	return reply;
+}
+
+/* Writes the head, and behind it the explanation where there is one, into the reply. */
+static bool write_head(struct reply *reply, const struct answer *answer, struct span explanation,
+		       struct span *ret_written)
+{
+	const struct response_head *head = &answer->head;
+	size_t longest = 512 + 3 * head->location.length + head->query.length;
+	struct text text = text_in(reply->head, sizeof(reply->head));
+
+	if (longest > sizeof(reply->head)) {
+		reply->long_head = malloc(longest);
+		if (reply->long_head == NULL)
+			return false;
+		text = text_in(reply->long_head, longest);
+	}
+	response_write_head(&text, head);
+	reply->head_bytes = text.length;
+	text_add(&text, explanation);
+	*ret_written = (struct span){text.base, text.length};
+	return !text.overflowed;
+}
+
+static void give_up(struct reply *reply)
+{
+	reply->connection->broken = true;
+	reply_drop(reply);
+}
+
+/* An answer that is made of its head alone, and of the line that explains an error. */
+static void send_short(struct answer *answer)
+{
+	struct reply *reply = begin_reply(answer->connection, answer->request, answer->head.status);
+	char memory[160];
+	struct text explanation = text_in(memory, sizeof(memory));
+	struct span written;
+
+	if (reply == NULL)
+		return;
+	if (answer->head.status != 304) {
+		response_write_explanation(&explanation, answer->head.status);
+		answer->head.media.type = span_of("text/plain");
+		answer->head.media.charset = span_of("utf-8");
+		answer->head.has_length = true;
+		answer->head.content_length = explanation.length;
+		if (answer->without_body)
+			explanation.length = 0;
+	}
+	if (!write_head(reply, answer, (struct span){memory, explanation.length}, &written)) {
+		give_up(reply);
+		return;
+	}
+	reply_set_memory(reply, written.at, written.length);
+	reply_start(reply);
+}
+
+/* Sends a range of the file behind a head that is made for it. */
+static void send_range(struct answer *answer, struct cache_entry *entry, struct range range)
+{
+	struct reply *reply = begin_reply(answer->connection, answer->request, answer->head.status);
+	struct span head;
+
+	if (reply == NULL)
+		return;
+	if (!write_head(reply, answer, (struct span){"", 0}, &head)) {
+		give_up(reply);
+		return;
+	}
+	if (answer->without_body || range.length == 0) {
+		reply_set_memory(reply, head.at, head.length);
+	} else if (entry->fd >= 0) {
+		reply_set_file(reply, head, entry, range);
+	} else {
+		struct block *block = entry->block;
+
+		block->references++;
+		reply->block = block;
+		reply_set_two(reply, head,
+			      (struct span){block->bytes + block->head_length + range.first,
+					    range.length});
+	}
+	reply_start(reply);
+}
+
+/* Whether the request gets what is ready. */
+static bool is_plain(const struct connection *connection, const struct request *request)
+{
+	return !request->conditional && request->minor_version == 1 &&
+	       !answer_closes(connection, request);
+}
+
+/*
+ * The answer that nearly everybody gets: its head is ready, and of a small file the content as
+ * well.
+ */
+static void send_plain(struct connection *connection, const struct request *request,
+		       struct cache_entry *entry)
+{
+	struct reply *reply = begin_reply(connection, request, 200);
+	struct block *block;
+
+	if (reply == NULL)
+		return;
+	block = cache_entry_block(connection->worker->cache, entry);
+	if (block == NULL) {
+		give_up(reply);
+		return;
+	}
+	reply->block = block;
+	reply->head_bytes = block->head_length;
+	if (request->method == HTTP_HEAD) {
+		reply_set_memory(reply, block->bytes, block->head_length);
+	} else if (entry->fd < 0 || entry->facts.size == 0) {
+		reply_set_memory(reply, block->bytes, block->length);
+	} else {
+		reply_set_file(reply, (struct span){block->bytes, block->head_length}, entry,
+			       (struct range){0, entry->facts.size});
+	}
+	reply_start(reply);
+}
+
+static void set_validators(struct answer *answer, const struct cache_entry *entry)
+{
+	answer->head.etag = (struct span){entry->etag, entry->etag_length};
+	if (entry->last_modified_length > 0)
+		answer->head.last_modified =
+			(struct span){entry->last_modified, entry->last_modified_length};
+}
+
+/* 200 with a head of its own, 206 or 416. */
+static void send_asked(struct answer *answer, struct cache_entry *entry,
+		       const struct validators *validators)
+{
+	const struct request *request = answer->request;
+	struct range range = {0, entry->facts.size};
+	enum range_kind kind = RANGE_IGNORED;
+
+	if (request->range.at != NULL && !request->range_split && request->method == HTTP_GET &&
+	    conditions_allow_range(&request->conditions, validators,
+				   answer->connection->worker->now))
+		kind = range_parse(request->range, entry->facts.size, &range);
+	answer->head.size = entry->facts.size;
+	if (kind == RANGE_UNSATISFIABLE) {
+		answer->head.status = 416;
+		send_short(answer);
+		return;
+	}
+	answer->head.status = kind == RANGE_SATISFIABLE ? 206 : 200;
+	answer->head.range = range;
+	answer->head.media = entry->media;
+	answer->head.accepts_ranges = true;
+	answer->head.has_length = true;
+	answer->head.content_length = range.length;
+	set_validators(answer, entry);
+	send_range(answer, entry, range);
+}
+
+static void answer_file(struct answer *answer, struct cache_entry *entry)
+{
+	const struct request *request = answer->request;
+	struct validators validators = {
+		.etag = {entry->etag, entry->etag_length},
+		.dated = entry->last_modified_length > 0,
+		.modified = entry->facts.modified_ns / 1000000000,
+		.changed = entry->facts.changed_ns / 1000000000,
+	};
+
+	switch (conditions_judge(&request->conditions, &validators,
+				 answer->connection->worker->now)) {
+	case VERDICT_NOT_MODIFIED:
+		answer->head.status = 304;
+		set_validators(answer, entry);
+		send_short(answer);
+		break;
+	case VERDICT_PRECONDITION_FAILED:
+		answer->head.status = 412;
+		send_short(answer);
+		break;
+	case VERDICT_SEND:
+		send_asked(answer, entry, &validators);
+		break;
+	}
+}
+
+/* The directory's address is its plain form with a slash: it never names another host. */
+static void answer_directory(struct answer *answer, const struct target *target)
+{
+	bool dotfiles = answer->connection->worker->server->options->dotfiles;
+	char path[RESOLVE_PATH_MAX + 1];
+	size_t length = 0;
+
+	if (resolve_path(target->path, dotfiles, path, &length) == 0) {
+		path[length] = '/';
+		answer->head.location = (struct span){path, length + 1};
+		answer->head.query = target->query;
+	}
+	send_short(answer);
+	answer->head.location = (struct span){NULL, 0};
+}
+
+/* False: it has to be waited for. */
+static bool find(struct connection *connection, struct span path, struct found *ret_found)
+{
+	if (connection->has_found) {
+		connection->has_found = false;
+		*ret_found = connection->found;
+		return true;
+	}
+	connection->waiting =
+		!filecache_find(connection->worker->cache, path, &connection->waiter, ret_found);
+	return !connection->waiting;
+}
+
+static void answer_found(struct connection *connection, const struct request *request,
+			 const struct target *target, struct found found)
+{
+	struct answer answer = answer_begin(connection, request, found.status);
+
+	if (found.status == 200)
+		answer_file(&answer, found.entry);
+	else if (found.status == 301)
+		answer_directory(&answer, target);
+	else
+		send_short(&answer);
+}
+
+bool answer_request(struct connection *connection, const struct request *request)
+{
+	struct found found = {.status = 405};
+	struct target target = {0};
+
+	if (request->method == HTTP_GET || request->method == HTTP_HEAD) {
+		found.status = 400;
+		if (target_split(request->target, &target) &&
+		    !find(connection, target.path, &found))
+			return false;
+	}
+	if (found.status == 200 && is_plain(connection, request))
+		send_plain(connection, request, found.entry);
+	else
+		answer_found(connection, request, &target, found);
+	return true;
+}
+
+void answer_refusal(struct connection *connection, const struct request *request, int status)
+{
+	struct answer answer = answer_begin(connection, request, status);
+
+	answer.head.connection = RESPONSE_CONNECTION_CLOSE;
+	send_short(&answer);
+}

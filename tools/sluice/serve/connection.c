@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+#include "serve/connection.h"
+
+#include <sluice/sluice.h>
+#include <stdlib.h>
+
+#include "acknowledged.h"
+#include "serve/answer.h"
+#include "serve/reply.h"
+#include "serve/worker.h"
+
+#define PIPELINE_MAX 64         /* replies on their way; then requests wait */
+#define INPUT_PAUSE_BYTES 65536 /* of input that waits; then receiving pauses */
+#define LINGER_S 5
+
+/* Bytes that arrived and could not be taken: part of a head, or requests that have to wait. */
+struct input {
+	size_t length;
+	size_t capacity;
+	char bytes[];
+};
+
+static const struct serve_options *options_of(const struct connection *connection)
+{
+	return connection->worker->server->options;
+}
+
+static uint64_t phase_seconds(const struct connection *connection, enum connection_phase phase)
+{
+	switch (phase) {
+	case CONNECTION_IDLE:
+		return options_of(connection)->idle_timeout_s;
+	case CONNECTION_WRITE:
+		return options_of(connection)->write_timeout_s;
+	case CONNECTION_LINGER:
+		return LINGER_S;
+	default:
+		return options_of(connection)->header_timeout_s;
+	}
+}
+
+/* A tick may be nearly over when it is counted, hence one more. */
+static void enter_phase(struct connection *connection, enum connection_phase phase)
+{
+	connection->phase = (uint8_t)phase;
+	connection->deadline = connection->worker->tick + phase_seconds(connection, phase) + 1;
+}
+
+/* The end */
+
+static void free_if_done(struct connection *connection)
+{
+	struct worker *worker = connection->worker;
+
+	if (!connection->ended || connection->receiving || connection->replies > 0)
+		return;
+	if (connection->refused)
+		worker->refused_count--;
+	else
+		worker->connection_count--;
+	free(connection);
+}
+
+static void drop_input(struct connection *connection)
+{
+	free(connection->input);
+	connection->input = NULL;
+	connection->incomplete = false;
+}
+
+static void end(struct connection *connection)
+{
+	if (connection->ended)
+		return;
+	connection->ended = true;
+	list_remove(&connection->link);
+	filecache_stop_waiting(&connection->waiter);
+	drop_input(connection);
+	sluice_socket_destroy(connection->socket);
+}
+
+void connection_end(struct connection *connection)
+{
+	end(connection);
+	free_if_done(connection);
+}
+
+/* Everything is sent. A client that may still be sending is listened to until it stops. */
+static void finish_closing(struct connection *connection)
+{
+	if (!connection->surplus || connection->at_end) {
+		end(connection);
+	} else if (connection->phase != CONNECTION_LINGER) {
+		sluice_socket_shutdown(connection->socket, SHUT_WR);
+		enter_phase(connection, CONNECTION_LINGER);
+	}
+}
+
+/* Input */
+
+static void begin_receiving(struct connection *connection);
+
+static bool save_input(struct connection *connection, const char *data, size_t length)
+{
+	struct input *input = connection->input;
+	size_t used = input != NULL ? input->length : 0;
+
+	if (input == NULL || input->capacity - used < length) {
+		size_t capacity = 1024;
+
+		while (capacity < used + length)
+			capacity *= 2;
+		input = realloc(input, sizeof(*input) + capacity);
+		if (input == NULL)
+			return false;
+		input->capacity = capacity;
+		connection->input = input;
+	}
+	memcpy(input->bytes + used, data, length);
+	input->length = used + length;
+	return true;
+}
+
+static void close_after_this(struct connection *connection, bool surplus)
+{
+	connection->closing = true;
+	connection->surplus = surplus;
+}
+
+/* Takes what there is of a body that nobody wants. Returns the bytes taken. */
+static size_t skip_body(struct connection *connection, size_t length)
+{
+	size_t taken = connection->body_left < length ? connection->body_left : length;
+
+	connection->body_left -= taken;
+	return taken;
+}
+
+/* Takes a request off the front and answers it. Returns the bytes taken; 0: it has to wait. */
+static size_t take_request(struct connection *connection, const char *data, size_t length)
+{
+	struct worker *worker = connection->worker;
+	struct request *request = &worker->request;
+	enum request_outcome outcome =
+		request_parse(request, &worker->server->limits, data, length);
+
+	if (outcome == REQUEST_INCOMPLETE) {
+		connection->incomplete = true;
+		return 0;
+	}
+	if (outcome == REQUEST_REFUSED) {
+		answer_refusal(connection, request, request->status);
+		close_after_this(connection, true);
+		return length;
+	}
+	if (!answer_request(connection, request))
+		return 0;
+	connection->body_left = request->body_bytes;
+	if (answer_closes(connection, request))
+		close_after_this(connection, request->chunked || request->body_bytes > 0 ||
+						     request->length < length);
+	return request->length;
+}
+
+static bool can_take(const struct connection *connection)
+{
+	return !connection->closing && !connection->waiting && !connection->broken &&
+	       !connection->ended && connection->replies < PIPELINE_MAX;
+}
+
+/* Takes requests and bodies as far as that goes. Returns the bytes taken. */
+static size_t take(struct connection *connection, const char *data, size_t length)
+{
+	size_t all = 0;
+
+	connection->incomplete = false;
+	while (all < length && can_take(connection)) {
+		size_t taken = connection->body_left > 0
+				       ? skip_body(connection, length - all)
+				       : take_request(connection, data + all, length - all);
+
+		if (taken == 0)
+			break;
+		all += taken;
+	}
+	return all;
+}
+
+static void take_input(struct connection *connection)
+{
+	struct input *input = connection->input;
+	size_t taken;
+
+	if (input == NULL || !can_take(connection))
+		return;
+	taken = take(connection, input->bytes, input->length);
+	if (taken == input->length || connection->closing) {
+		free(input);
+		connection->input = NULL;
+		return;
+	}
+	memmove(input->bytes, input->bytes + taken, input->length - taken);
+	input->length -= taken;
+}
+
+/* Bytes that arrived behind those that wait. */
+static void take_more(struct connection *connection, const char *data, size_t length)
+{
+	size_t before = connection->input->length;
+
+	if (!save_input(connection, data, length)) {
+		connection->broken = true;
+		return;
+	}
+	/* Reading a head again from its front pays only when its end may have come. */
+	if (connection->incomplete &&
+	    connection->input->length < connection->worker->server->limits.head_bytes &&
+	    !request_head_may_end(connection->input->bytes, connection->input->length, before))
+		return;
+	take_input(connection);
+}
+
+static void take_data(struct connection *connection, const char *data, size_t length)
+{
+	size_t taken;
+
+	if (connection->closing) {
+		connection->surplus = true;
+		return;
+	}
+	if (connection->input != NULL) {
+		take_more(connection, data, length);
+		return;
+	}
+	taken = take(connection, data, length);
+	if (taken < length && !connection->closing && !connection->broken &&
+	    !save_input(connection, data + taken, length - taken))
+		connection->broken = true;
+}
+
+/* Receiving pauses while too much waits, so that a client cannot make us keep what it sends. */
+static void steer_receiving(struct connection *connection)
+{
+	size_t waiting = connection->input != NULL ? connection->input->length : 0;
+
+	if (connection->at_end)
+		return;
+	if (connection->receiving && !connection->pausing && waiting > INPUT_PAUSE_BYTES)
+		connection->pausing = sluice_receive_stop(connection->socket) == 0;
+	else if (!connection->receiving && waiting <= INPUT_PAUSE_BYTES)
+		begin_receiving(connection);
+}
+
+/* A head, or a body, has its time from its first byte on: more bytes give it no more. */
+static void await_request(struct connection *connection)
+{
+	enum connection_phase phase = CONNECTION_IDLE;
+
+	if (connection->body_left > 0)
+		phase = CONNECTION_BODY;
+	else if (connection->input != NULL)
+		phase = CONNECTION_HEAD;
+	if (phase == CONNECTION_IDLE || connection->phase != phase)
+		enter_phase(connection, phase);
+}
+
+/* After anything happened: decides what the connection is doing now. */
+static void settle(struct connection *connection)
+{
+	if (connection->broken)
+		end(connection);
+	if (!connection->ended)
+		steer_receiving(connection);
+	if (connection->ended) {
+		free_if_done(connection);
+		return;
+	}
+	if (connection->replies > 0 || connection->waiting) {
+		enter_phase(connection, CONNECTION_WRITE);
+	} else if (connection->closing) {
+		finish_closing(connection);
+		free_if_done(connection);
+	} else if (connection->at_end) {
+		connection_end(connection);
+	} else {
+		await_request(connection);
+	}
+}
+
+static void on_end_of_receiving(struct connection *connection,
+				const struct sluice_received *received)
+{
+	connection->receiving = false;
+	if (received->error == SLUICE_ERROR_SUCCESS)
+		connection->at_end = true;
+	else if (!connection->pausing || received->error != SLUICE_ERROR_OPERATION_ABORTED)
+		connection->broken = true;
+	connection->pausing = false;
+}
+
+static void on_received(struct sluice_socket *socket, const struct sluice_received *received,
+			void *token)
+{
+	struct connection *connection = token;
+
+	if (received->length > 0 && !connection->ended)
+		take_data(connection, received->data, received->length);
+	if (received->buffer != NULL)
+		sluice_buffer_release(connection->worker->engine, received->buffer);
+	if (received->terminal)
+		on_end_of_receiving(connection, received);
+	settle(connection);
+}
+
+static void begin_receiving(struct connection *connection)
+{
+	struct sluice_receive_options options = {
+		.size = sizeof(options),
+		.on_received = on_received,
+		.token = connection,
+	};
+
+	if (sluice_receive_start(connection->socket, &options) == 0)
+		connection->receiving = true;
+	else
+		end(connection);
+}
+
+void connection_sent(struct connection *connection)
+{
+	/* Requests that wait for room are taken many at a time: the rest of the input moves up. */
+	if (connection->replies <= PIPELINE_MAX / 2)
+		take_input(connection);
+	settle(connection);
+}
+
+static void on_found(struct cache_waiter *waiter, struct found found)
+{
+	struct connection *connection = LINK_OWNER(waiter, struct connection, waiter);
+
+	connection->waiting = false;
+	connection->has_found = true;
+	connection->found = found;
+	take_input(connection);
+	connection->has_found = false;
+	settle(connection);
+}
+
+void connection_begin(struct worker *worker, struct sluice_socket *socket, bool refuse)
+{
+	struct connection *connection = calloc(1, sizeof(*connection));
+
+	if (connection == NULL) {
+		sluice_socket_destroy(socket);
+		return;
+	}
+	connection->worker = worker;
+	connection->socket = socket;
+	connection->waiter.ready = on_found;
+	list_init(&connection->waiter.link);
+	list_append(&worker->connections, &connection->link);
+	connection->refused = refuse;
+	if (refuse)
+		worker->refused_count++;
+	else
+		worker->connection_count++;
+	enter_phase(connection, CONNECTION_HEAD);
+	begin_receiving(connection);
+	if (connection->ended) {
+		free_if_done(connection);
+	} else if (refuse) {
+		answer_refusal(connection, NULL, 503);
+		close_after_this(connection, true);
+		settle(connection);
+	}
+}
+
+/* Time */
+
+/* A slow reader may take as long as it likes, as long as it takes something. */
+static bool made_progress(struct connection *connection)
+{
+	uint64_t before = connection->taken;
+
+	return acknowledged_bytes(sluice_socket_fd(connection->socket), &connection->taken) &&
+	       connection->taken != before;
+}
+
+/*
+ * Asked at each tick, so that the time counts from the last second in which the client took something,
+ * and not from the last time that somebody looked.
+ */
+static bool is_still_taking(struct connection *connection)
+{
+	if (connection->phase != CONNECTION_WRITE || !made_progress(connection))
+		return false;
+	connection->deadline =
+		connection->worker->tick + phase_seconds(connection, CONNECTION_WRITE);
+	return true;
+}
+
+static void expire(struct connection *connection)
+{
+	switch ((enum connection_phase)connection->phase) {
+	case CONNECTION_HEAD:
+		if (connection->input == NULL)
+			break;
+		answer_refusal(connection, NULL, 408);
+		drop_input(connection);
+		close_after_this(connection, true);
+		settle(connection);
+		return;
+	default:
+		break;
+	}
+	connection_end(connection);
+}
+
+void connection_check(struct connection *connection)
+{
+	if (!is_still_taking(connection) && connection->worker->tick >= connection->deadline)
+		expire(connection);
+}
+
+void connection_drain(struct connection *connection)
+{
+	/* A request that waits for its file is answered, and then the connection closes anyway. */
+	if (connection->waiting)
+		return;
+	if (connection->replies == 0) {
+		connection_end(connection);
+		return;
+	}
+	drop_input(connection);
+	close_after_this(connection, true);
+}

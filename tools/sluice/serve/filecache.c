@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: MIT */
+#include "serve/filecache.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "hash.h"
+#include "serve/loader.h"
+#include "serve/resolve.h"
+#include "serve/response.h"
+#include "serve/validator.h"
+
+struct filecache {
+	struct filecache_options options;
+	struct loader *loader;
+	struct cache_entry **buckets;
+	size_t bucket_mask;
+	size_t count;
+	struct link by_age; /* the oldest first */
+	struct link by_check;
+	struct link jobs;
+	bool stopped;
+	uint64_t seed;
+	uint64_t identities; /* given so far */
+	uint64_t tick;
+	int64_t now;
+	size_t date_offset;
+	char date[HTTPDATE_LENGTH];
+	struct cache_entry *kept; /* the last answer, alive until the next */
+};
+
+struct cache_job {
+	struct load_job job;
+	struct link link; /* in the cache's list */
+	struct filecache *cache;
+	struct cache_entry *entry;
+	char path[];
+};
+
+#define INTERVALS_KEPT 4 /* of revalidation, without a request */
+
+static void finish_look(struct load_job *load);
+static void drop_look(struct load_job *load);
+
+struct filecache *filecache_create(struct sluice_engine *engine,
+				   const struct filecache_options *options)
+{
+	struct filecache *cache = calloc(1, sizeof(*cache));
+	size_t buckets = 16;
+
+	if (cache == NULL)
+		return NULL;
+	while (buckets < options->entries * 2)
+		buckets *= 2;
+	cache->options = *options;
+	cache->bucket_mask = buckets - 1;
+	cache->date_offset = response_date_offset(200);
+	list_init(&cache->by_age);
+	list_init(&cache->by_check);
+	list_init(&cache->jobs);
+	/* Nobody can choose paths that meet in one bucket. */
+	if (getrandom(&cache->seed, sizeof(cache->seed), GRND_NONBLOCK) < 0)
+		cache->seed = (uint64_t)(uintptr_t)cache;
+	cache->buckets = calloc(buckets, sizeof(struct cache_entry *));
+	cache->loader = loader_create(engine, options->lookup_threads, finish_look, drop_look);
+	if (cache->buckets == NULL || cache->loader == NULL) {
+		filecache_destroy(cache);
+		return NULL;
+	}
+	return cache;
+}
+
+void filecache_set_time(struct filecache *cache, uint64_t tick, int64_t now, const char *date)
+{
+	cache->tick = tick;
+	cache->now = now;
+	memcpy(cache->date, date, HTTPDATE_LENGTH);
+}
+
+/* Blocks */
+
+void block_release(struct block *block)
+{
+	if (block != NULL && --block->references == 0)
+		free(block);
+}
+
+static void block_set_date(struct filecache *cache, struct block *block)
+{
+	memcpy(block->bytes + cache->date_offset, cache->date, HTTPDATE_LENGTH);
+	block->dated = cache->now;
+}
+
+struct block *cache_entry_block(struct filecache *cache, struct cache_entry *entry)
+{
+	struct block *block = entry->block;
+
+	if (block->dated != cache->now) {
+		/* Somebody else than the entry holds it: it is being sent. */
+		if (block->references > 1) {
+			block = malloc(sizeof(*block) + block->length);
+			if (block == NULL)
+				return NULL;
+			memcpy(block, entry->block, sizeof(*block) + entry->block->length);
+			block->references = 1;
+			block_release(entry->block);
+			entry->block = block;
+		}
+		block_set_date(cache, block);
+	}
+	block->references++;
+	return block;
+}
+
+static void write_plain_head(struct text *text, const struct filecache *cache,
+			     const struct cache_entry *entry)
+{
+	struct response_head head = {
+		.status = 200,
+		.date = cache->date,
+		.media = entry->media,
+		.etag = {entry->etag, entry->etag_length},
+		.accepts_ranges = true,
+		.has_length = true,
+		.content_length = entry->facts.size,
+	};
+
+	if (entry->last_modified_length > 0)
+		head.last_modified =
+			(struct span){entry->last_modified, entry->last_modified_length};
+	response_write_head(text, &head);
+}
+
+static struct block *block_create(const struct filecache *cache, const struct cache_entry *entry,
+				  const char *content)
+{
+	char memory[1024];
+	struct text head = text_in(memory, sizeof(memory));
+	size_t content_length = content != NULL ? entry->facts.size : 0;
+	struct block *block;
+
+	write_plain_head(&head, cache, entry);
+	if (head.overflowed)
+		return NULL;
+	block = malloc(sizeof(*block) + head.length + content_length);
+	if (block == NULL)
+		return NULL;
+	block->references = 1;
+	block->head_length = (uint32_t)head.length;
+	block->length = head.length + content_length;
+	block->dated = cache->now;
+	memcpy(block->bytes, memory, head.length);
+	if (content_length > 0)
+		memcpy(block->bytes + head.length, content, content_length);
+	return block;
+}
+
+/* Entries */
+
+static struct cache_entry *find_entry(const struct filecache *cache, struct span path,
+				      uint64_t hash)
+{
+	struct cache_entry *entry = cache->buckets[hash & cache->bucket_mask];
+
+	while (entry != NULL &&
+	       (entry->hash != hash ||
+		!span_equals((struct span){entry->path, entry->path_length}, path)))
+		entry = entry->next;
+	return entry;
+}
+
+static struct cache_entry *entry_create(struct span path, uint64_t hash)
+{
+	struct cache_entry *entry = calloc(1, sizeof(*entry) + path.length + 1);
+
+	if (entry == NULL)
+		return NULL;
+	list_init(&entry->by_age);
+	list_init(&entry->by_check);
+	list_init(&entry->waiters);
+	entry->references = 1;
+	entry->fd = -1;
+	entry->hash = hash;
+	entry->path_length = path.length;
+	memcpy(entry->path, path.at, path.length);
+	return entry;
+}
+
+struct cache_entry *cache_entry_hold(struct cache_entry *entry)
+{
+	entry->references++;
+	return entry;
+}
+
+void cache_entry_release(struct cache_entry *entry)
+{
+	if (entry == NULL || --entry->references > 0)
+		return;
+	if (entry->fd >= 0)
+		close(entry->fd);
+	block_release(entry->block);
+	free(entry);
+}
+
+/* Takes the entry out of the cache, and with it the cache's reference. */
+static void unlist(struct filecache *cache, struct cache_entry *entry)
+{
+	struct cache_entry **at = &cache->buckets[entry->hash & cache->bucket_mask];
+
+	if (!entry->listed)
+		return;
+	while (*at != entry)
+		at = &(*at)->next;
+	*at = entry->next;
+	list_remove(&entry->by_age);
+	list_remove(&entry->by_check);
+	entry->listed = false;
+	cache->count--;
+	cache_entry_release(entry);
+}
+
+/*
+ * Makes room for one more: the oldest goes, but one that was used since the last look at it gets a
+ * second chance, and one that is being looked at stays.
+ */
+static void make_room(struct filecache *cache)
+{
+	for (size_t looks = 2 * cache->count; looks > 0; looks--) {
+		struct link *oldest = cache->by_age.next;
+		struct cache_entry *entry = LINK_OWNER(oldest, struct cache_entry, by_age);
+
+		if (cache->count < cache->options.entries)
+			return;
+		if (!entry->used && !entry->loading) {
+			unlist(cache, entry);
+			continue;
+		}
+		entry->used = false;
+		list_remove(oldest);
+		list_append(&cache->by_age, oldest);
+	}
+}
+
+static void enlist(struct filecache *cache, struct cache_entry *entry)
+{
+	struct cache_entry **bucket = &cache->buckets[entry->hash & cache->bucket_mask];
+
+	make_room(cache);
+	entry->next = *bucket;
+	*bucket = entry;
+	list_append(&cache->by_age, &entry->by_age);
+	list_append(&cache->by_check, &entry->by_check);
+	entry->listed = true;
+	entry->references++;
+	cache->count++;
+}
+
+void filecache_empty(struct filecache *cache)
+{
+	struct link *link = cache->by_age.next;
+
+	while (link != &cache->by_age) {
+		struct cache_entry *entry = LINK_OWNER(link, struct cache_entry, by_age);
+
+		link = link->next;
+		if (!entry->loading)
+			unlist(cache, entry);
+	}
+}
+
+void filecache_expire(struct filecache *cache)
+{
+	uint64_t interval = cache->options.revalidate_s > 0 ? cache->options.revalidate_s : 1;
+	struct link *link = cache->by_check.next;
+
+	cache_entry_release(cache->kept);
+	cache->kept = NULL;
+	while (link != &cache->by_check) {
+		struct cache_entry *entry = LINK_OWNER(link, struct cache_entry, by_check);
+
+		if (cache->tick - entry->checked < INTERVALS_KEPT * interval)
+			return;
+		link = link->next;
+		if (!entry->loading)
+			unlist(cache, entry);
+	}
+}
+
+bool filecache_is_empty(const struct filecache *cache)
+{
+	return cache->count == 0;
+}
+
+void filecache_destroy(struct filecache *cache)
+{
+	if (cache == NULL)
+		return;
+	loader_destroy(cache->loader);
+	filecache_empty(cache);
+	cache_entry_release(cache->kept);
+	free(cache->buckets);
+	free(cache);
+}
+
+/* Looks */
+
+static void write_validators(struct cache_entry *entry, const struct loaded *loaded)
+{
+	struct text etag = text_in(entry->etag, sizeof(entry->etag));
+
+	validator_write_etag(&etag, loaded);
+	entry->etag_length = (uint8_t)etag.length;
+	entry->unsettled = validator_is_unsettled(loaded);
+	if (validator_is_dated(loaded)) {
+		httpdate_format(entry->last_modified, loaded->facts.modified_ns / 1000000000);
+		entry->last_modified_length = HTTPDATE_LENGTH;
+	}
+}
+
+/* Makes an entry of what was found, or NULL when there is no memory. Not in the cache yet. */
+static struct cache_entry *entry_of(struct filecache *cache, struct span path, uint64_t hash,
+				    struct loaded *loaded)
+{
+	struct cache_entry *entry = entry_create(path, hash);
+
+	if (entry == NULL)
+		return NULL;
+	entry->facts = loaded->facts;
+	entry->identity = ++cache->identities;
+	entry->checked = cache->tick;
+	entry->media = mime_media(cache->options.mime,
+				  path.at[path.length - 1] == '/' ? span_of("index.html") : path);
+	write_validators(entry, loaded);
+	entry->block = block_create(cache, entry, loaded->content);
+	if (entry->block == NULL) {
+		cache_entry_release(entry);
+		return NULL;
+	}
+	entry->fd = loaded->fd;
+	loaded->fd = -1;
+	return entry;
+}
+
+/* The caller of find sees the entry until its next call. */
+static struct found keep(struct filecache *cache, struct cache_entry *entry)
+{
+	cache_entry_release(cache->kept);
+	cache->kept = entry;
+	return (struct found){200, entry};
+}
+
+/* A generated content, which has no descriptor to be sent from, is not kept if it is large. */
+static bool may_stay(const struct filecache *cache, const struct loaded *loaded)
+{
+	return !loaded->generated || loaded->facts.size <= cache->options.content_bytes;
+}
+
+/*
+ * Brings the cache up to date with what a look has found; old is what was in the cache, or NULL.
+ * Takes loaded over.
+ */
+static struct found settle(struct filecache *cache, struct span path, uint64_t hash,
+			   struct cache_entry *old, struct loaded *loaded)
+{
+	struct found found = {.status = loaded->status};
+	struct cache_entry *entry;
+
+	if (loaded->status == 200 && loaded->unchanged && old != NULL) {
+		old->checked = cache->tick;
+		list_remove(&old->by_check);
+		if (old->listed)
+			list_append(&cache->by_check, &old->by_check);
+		return keep(cache, cache_entry_hold(old));
+	}
+	if (loaded->status == 200) {
+		entry = entry_of(cache, path, hash, loaded);
+		if (entry == NULL)
+			found.status = 503;
+		else
+			found = keep(cache, entry);
+	}
+	loaded_dispose(loaded);
+	if (old != NULL)
+		unlist(cache, old);
+	if (found.entry != NULL && may_stay(cache, loaded))
+		enlist(cache, found.entry);
+	return found;
+}
+
+static struct load_request load_request_of(const struct filecache *cache, const char *path,
+					   const struct cache_entry *old)
+{
+	struct load_request request = {
+		.docroot = cache->options.docroot,
+		.path = path,
+		.content_bytes = cache->options.content_bytes,
+	};
+
+	if (old != NULL && old->block != NULL && !old->unsettled) {
+		request.known = true;
+		request.facts = old->facts;
+	}
+	return request;
+}
+
+/* Tells all that wait. Their handlers may find, and wait again, on whatever they like. */
+static void tell_waiters(struct cache_entry *entry, struct found found)
+{
+	struct link waiters;
+
+	list_take(&waiters, &entry->waiters);
+	while (!list_is_empty(&waiters)) {
+		struct cache_waiter *waiter = LINK_OWNER(waiters.next, struct cache_waiter, link);
+
+		list_remove(&waiter->link);
+		waiter->ready(waiter, found);
+	}
+}
+
+static void drop_look(struct load_job *load)
+{
+	free(LINK_OWNER(load, struct cache_job, job));
+}
+
+/* The other thread's answer, in the engine's. */
+static void finish_look(struct load_job *load)
+{
+	struct cache_job *job = LINK_OWNER(load, struct cache_job, job);
+	struct filecache *cache = job->cache;
+	struct cache_entry *old = job->entry;
+	struct span path;
+	struct found found;
+
+	if (cache->stopped) {
+		loaded_dispose(&load->loaded);
+		free(job);
+		return;
+	}
+	list_remove(&job->link);
+	path = (struct span){old->path, old->path_length};
+	/* Out of descriptors: ours are the ones that can be given up. The next request tries. */
+	if (load->loaded.status == 503)
+		filecache_empty(cache);
+	old->loading = false;
+	found = settle(cache, path, old->hash, old, &load->loaded);
+	if (found.entry != NULL)
+		cache_entry_hold(found.entry);
+	tell_waiters(old, found);
+	cache_entry_release(found.entry);
+	cache_entry_release(old);
+	free(job);
+}
+
+/* Looks in the other thread; the entry stands for the path meanwhile. False: it cannot be. */
+static bool look_elsewhere(struct filecache *cache, struct span path, uint64_t hash,
+			   struct cache_entry *entry)
+{
+	struct cache_job *job = calloc(1, sizeof(*job) + path.length + 1);
+
+	if (job == NULL)
+		return false;
+	if (entry != NULL) {
+		cache_entry_hold(entry);
+	} else {
+		entry = entry_create(path, hash);
+		if (entry == NULL) {
+			free(job);
+			return false;
+		}
+		enlist(cache, entry);
+	}
+	job->cache = cache;
+	job->entry = entry;
+	/* The job outlives the cache if its thread hangs. */
+	memcpy(job->path, path.at, path.length);
+	job->job.request = load_request_of(cache, job->path, entry);
+	entry->loading = true;
+	if (loader_start(cache->loader, &job->job) == 0) {
+		list_append(&cache->jobs, &job->link);
+		return true;
+	}
+	entry->loading = false;
+	unlist(cache, entry);
+	cache_entry_release(entry);
+	free(job);
+	return false;
+}
+
+static bool is_fresh(const struct filecache *cache, const struct cache_entry *entry)
+{
+	return entry->block != NULL && !entry->loading &&
+	       cache->tick - entry->checked < cache->options.revalidate_s;
+}
+
+/* For a path in its plain form, whose entry is missing or too old. */
+static bool look(struct filecache *cache, struct span path, uint64_t hash,
+		 struct cache_entry *entry, struct cache_waiter *waiter, struct found *ret_found)
+{
+	struct load_request request = load_request_of(cache, path.at, entry);
+	struct loaded loaded;
+
+	if (entry == NULL || !entry->loading) {
+		if (load_file(&request, true, &loaded) == 0) {
+			if (loaded.status != 503) {
+				*ret_found = settle(cache, path, hash, entry, &loaded);
+				return true;
+			}
+			/* Out of descriptors: ours are the ones that can be given up. */
+			filecache_empty(cache);
+			entry = NULL;
+		}
+		if (!look_elsewhere(cache, path, hash, entry)) {
+			*ret_found = (struct found){.status = 503};
+			return true;
+		}
+		entry = find_entry(cache, path, hash);
+	}
+	list_append(&entry->waiters, &waiter->link);
+	return false;
+}
+
+/* The way of a path that is not in its plain form, or not in the cache. */
+static bool find_slowly(struct filecache *cache, struct span path, struct cache_waiter *waiter,
+			struct found *ret_found)
+{
+	char plain[RESOLVE_PATH_MAX];
+	struct cache_entry *entry;
+	struct span resolved = {plain, 0};
+	uint64_t hash;
+	int status;
+
+	status = resolve_path(path, cache->options.dotfiles, plain, &resolved.length);
+	if (status != 0) {
+		*ret_found = (struct found){.status = status};
+		return true;
+	}
+	hash = hash_bytes(cache->seed, resolved);
+	entry = find_entry(cache, resolved, hash);
+	if (entry != NULL && is_fresh(cache, entry)) {
+		entry->used = true;
+		*ret_found = (struct found){200, entry};
+		return true;
+	}
+	return look(cache, resolved, hash, entry, waiter, ret_found);
+}
+
+bool filecache_find(struct filecache *cache, struct span path, struct cache_waiter *waiter,
+		    struct found *ret_found)
+{
+	struct cache_entry *entry;
+
+	/* Entries stand under the plain form: a path without escapes can only be that, or none. */
+	if (memchr(path.at, '%', path.length) == NULL) {
+		entry = find_entry(cache, path, hash_bytes(cache->seed, path));
+		if (entry != NULL && is_fresh(cache, entry)) {
+			entry->used = true;
+			*ret_found = (struct found){200, entry};
+			return true;
+		}
+	}
+	return find_slowly(cache, path, waiter, ret_found);
+}
+
+void filecache_stop_waiting(struct cache_waiter *waiter)
+{
+	list_remove(&waiter->link);
+}
+
+size_t filecache_pending(const struct filecache *cache)
+{
+	return loader_pending(cache->loader);
+}
+
+size_t filecache_stop_looking(struct filecache *cache)
+{
+	cache->stopped = true;
+	while (!list_is_empty(&cache->jobs)) {
+		struct cache_job *job = LINK_OWNER(cache->jobs.next, struct cache_job, link);
+
+		list_remove(&job->link);
+		job->entry->loading = false;
+		cache_entry_release(job->entry);
+	}
+	return loader_stop(cache->loader);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* Sockets that listen, one for each worker, all at one address. */
+#ifndef SLUICE_COMMAND_SERVE_LISTENER_H
+#define SLUICE_COMMAND_SERVE_LISTENER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct listen_address {
+	struct sockaddr_storage address;
+	socklen_t length;
+};
+
+/* The address that a host's name or number and a port mean. NULL, or what is wrong with it. */
+const char *listen_resolve(const char *host, uint16_t port, struct listen_address *ret_address);
+
+/*
+ * Opens count descriptors that listen at the address. Port 0 becomes the one that the kernel chose.
+ * If the port is in use, tries for two seconds: a process that was killed may hold it a moment longer.
+ * 0, or -errno and no descriptor is open.
+ */
+int listen_open(struct listen_address *address, int *ret_fds, size_t count);
+
+/* "127.0.0.1:8080", "[::1]:8080". */
+void listen_text(const struct listen_address *address, char *ret_text, size_t size);
+
+/* "http://127.0.0.1:8080/"; where it listens at every address, at this machine's own. */
+void listen_url(const struct listen_address *address, char *ret_url, size_t size);
+
+#endif

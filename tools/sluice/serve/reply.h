@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* One answer on its way: a record with what it sends, from a pool of the worker's. */
+#ifndef SLUICE_COMMAND_SERVE_REPLY_H
+#define SLUICE_COMMAND_SERVE_REPLY_H
+
+#include <sluice/args.h>
+
+#include "serve/filecache.h"
+#include "serve/range.h"
+
+struct connection;
+struct worker;
+
+#define REPLY_HEAD_BYTES 640 /* of a head that is made for one answer; a longer one is allocated */
+#define REPLIES_KEPT 1024    /* in a worker's pool */
+
+struct reply {
+	struct sluice_args args; /* first: the handler finds the reply by it */
+	struct connection *connection;
+	struct reply *next;        /* in the pool */
+	struct cache_entry *entry; /* whose descriptor is sent from, or NULL */
+	struct block *block;       /* that is sent from, or NULL */
+	char *log_line;
+	char *long_head;   /* from malloc, or NULL */
+	size_t head_bytes; /* of all that is sent */
+	uint32_t shape;
+	struct sluice_packet packets[2];
+	char head[REPLY_HEAD_BYTES];
+};
+
+/* From the pool; NULL: no memory. The connection counts it. */
+struct reply *reply_take(struct connection *connection);
+
+/* What it sends; the memory has to live until it has ended, by the block, the entry or the head. */
+void reply_set_memory(struct reply *reply, const char *base, size_t length);
+void reply_set_two(struct reply *reply, struct span head, struct span body);
+void reply_set_file(struct reply *reply, struct span head, struct cache_entry *entry,
+		    struct range range);
+
+/* Starts it. Whatever comes of it, it goes back to the pool by itself. */
+void reply_start(struct reply *reply);
+
+/* Gives one back that was not started. */
+void reply_drop(struct reply *reply);
+
+/* Frees the pool. */
+void replies_free(struct worker *worker);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+#include "serve/response.h"
+
+#include "serve/httpdate.h"
+#include "serve/resolve.h"
+
+static const struct status {
+	int status;
+	const char *reason;
+	const char *explanation;
+} statuses[] = {
+	{200, "OK", ""},
+	{206, "Partial Content", ""},
+	{301, "Moved Permanently", "This is a directory; its address ends with a slash."},
+	{304, "Not Modified", ""},
+	{400, "Bad Request", "The request cannot be understood."},
+	{403, "Forbidden", "This is not served."},
+	{404, "Not Found", "There is no such file here."},
+	{405, "Method Not Allowed", "Files can be fetched with GET and HEAD only."},
+	{408, "Request Timeout", "The request did not arrive in time."},
+	{412, "Precondition Failed", "The file is not the one that the request names."},
+	{413, "Content Too Large", "The body of the request is too large."},
+	{414, "URI Too Long", "The address is too long."},
+	{416, "Range Not Satisfiable", "The file has no such bytes."},
+	{431, "Request Header Fields Too Large", "The head of the request is too large."},
+	{500, "Internal Server Error", "The server could not read the file."},
+	{501, "Not Implemented", "There is no such method."},
+	{503, "Service Unavailable", "The server has no room at the moment."},
+	{505, "HTTP Version Not Supported", "The server speaks HTTP/1.1 and HTTP/1.0."},
+};
+
+static const struct status *find_status(int status)
+{
+	size_t at = 0;
+
+	while (at + 1 < sizeof(statuses) / sizeof(statuses[0]) && statuses[at].status != status)
+		at++;
+	return &statuses[at];
+}
+
+const char *response_reason(int status)
+{
+	return find_status(status)->reason;
+}
+
+void response_write_explanation(struct text *text, int status)
+{
+	const struct status *found = find_status(status);
+
+	text_add_number(text, (uint64_t)status);
+	text_add_character(text, ' ');
+	text_add_string(text, found->reason);
+	text_add_string(text, ". ");
+	text_add_string(text, found->explanation);
+	text_add_character(text, '\n');
+}
+
+static void write_start(struct text *text, int status)
+{
+	text_add_string(text, "HTTP/1.1 ");
+	text_add_number(text, (uint64_t)status);
+	text_add_character(text, ' ');
+	text_add_string(text, response_reason(status));
+	text_add_string(text, "\r\nServer: sluice\r\nDate: ");
+}
+
+size_t response_date_offset(int status)
+{
+	char memory[128];
+	struct text text = text_in(memory, sizeof(memory));
+
+	write_start(&text, status);
+	return text.length;
+}
+
+static void write_header(struct text *text, const char *name, struct span value)
+{
+	if (value.at == NULL)
+		return;
+	text_add_string(text, name);
+	text_add(text, value);
+	text_add_string(text, "\r\n");
+}
+
+static void write_media(struct text *text, const struct media *media)
+{
+	if (media->type.at != NULL) {
+		text_add_string(text, "Content-Type: ");
+		text_add(text, media->type);
+		if (media->charset.at != NULL) {
+			text_add_string(text, "; charset=");
+			text_add(text, media->charset);
+		}
+		text_add_string(text, "\r\n");
+	}
+	write_header(text, "Content-Encoding: ", media->encoding);
+}
+
+static void write_content_range(struct text *text, const struct response_head *head)
+{
+	text_add_string(text, "Content-Range: bytes ");
+	if (head->status == 206) {
+		text_add_number(text, head->range.first);
+		text_add_character(text, '-');
+		text_add_number(text, head->range.first + head->range.length - 1);
+	} else {
+		text_add_character(text, '*');
+	}
+	text_add_character(text, '/');
+	text_add_number(text, head->size);
+	text_add_string(text, "\r\n");
+}
+
+static void write_location(struct text *text, const struct response_head *head)
+{
+	text_add_string(text, "Location: ");
+	resolve_escape(text, head->location);
+	text_add(text, head->query);
+	text_add_string(text, "\r\n");
+}
+
+static void write_connection(struct text *text, enum response_connection connection)
+{
+	if (connection == RESPONSE_CONNECTION_CLOSE)
+		text_add_string(text, "Connection: close\r\n");
+	else if (connection == RESPONSE_CONNECTION_KEEP_ALIVE)
+		text_add_string(text, "Connection: keep-alive\r\n");
+}
+
+void response_write_head(struct text *text, const struct response_head *head)
+{
+	write_start(text, head->status);
+	text_add(text, (struct span){head->date, HTTPDATE_LENGTH});
+	text_add_string(text, "\r\n");
+	write_connection(text, head->connection);
+	write_media(text, &head->media);
+	if (head->has_length) {
+		text_add_string(text, "Content-Length: ");
+		text_add_number(text, head->content_length);
+		text_add_string(text, "\r\n");
+	}
+	write_header(text, "Last-Modified: ", head->last_modified);
+	write_header(text, "ETag: ", head->etag);
+	if (head->accepts_ranges)
+		text_add_string(text, "Accept-Ranges: bytes\r\n");
+	if (head->status == 206 || head->status == 416)
+		write_content_range(text, head);
+	if (head->location.at != NULL)
+		write_location(text, head);
+	if (head->status == 405)
+		text_add_string(text, "Allow: GET, HEAD\r\n");
+	if (head->status == 503)
+		text_add_string(text, "Retry-After: 1\r\n");
+	text_add_string(text, "\r\n");
+}

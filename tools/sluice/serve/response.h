@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* The text of a response's head, and of the short bodies that errors have; pure. */
+#ifndef SLUICE_COMMAND_SERVE_RESPONSE_H
+#define SLUICE_COMMAND_SERVE_RESPONSE_H
+
+#include <stdint.h>
+
+#include "serve/mime.h"
+#include "serve/range.h"
+#include "text.h"
+
+/* What the Connection header says. */
+enum response_connection {
+	RESPONSE_CONNECTION_DEFAULT, /* nothing: HTTP/1.1 stays open */
+	RESPONSE_CONNECTION_KEEP_ALIVE,
+	RESPONSE_CONNECTION_CLOSE,
+};
+
+/* Spans whose at is NULL are left out. */
+struct response_head {
+	int status;
+	enum response_connection connection;
+	const char *date; /* HTTPDATE_LENGTH characters */
+	struct media media;
+	struct span etag;
+	struct span last_modified;
+	struct span location; /* a path in its plain form; it is escaped here */
+	struct span query;    /* of the location, as it came */
+	bool accepts_ranges;
+	bool has_length;
+	uint64_t content_length;
+	struct range range; /* 206: which bytes */
+	uint64_t size;      /* 206 and 416: of how many */
+};
+
+/* Writes the head with its empty line. */
+void response_write_head(struct text *text, const struct response_head *head);
+
+/* Where the date stands in a head of this status. */
+size_t response_date_offset(int status);
+
+/* "Not Found" */
+const char *response_reason(int status);
+
+/* The body that explains an error or a redirect to a person, one line of text. */
+void response_write_explanation(struct text *text, int status);
+
+#endif

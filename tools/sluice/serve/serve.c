@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: MIT */
+/* `sluice serve`: starts the workers, waits for signals, ends the workers. */
+#include "serve/serve.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <sluice/sluice.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "messages.h"
+#include "options.h"
+#include "serve/listener.h"
+#include "serve/worker.h"
+
+#define WORKERS_MAX 256
+#define DESCRIPTORS_BESIDE 16 /* that are neither connections nor cached files, and as many */
+#define DESCRIPTORS_WORKER 16 /* again for each worker */
+#define DAY_S 86400
+#define NS_PER_S 1000000000
+
+/* How long the end may take, apart from --drain, before the process ends with threads that hang. */
+#define GRACE_S 2
+#define TEAR_DOWN_S 5
+#define AT_ONCE_S 1
+
+#define DONE (-1) /* no exit code: help was printed */
+
+#define MEMBER(name) offsetof(struct serve_options, name)
+
+static const struct option_spec specs[] = {
+	{"bind", "ADDRESS", "listen at this address [127.0.0.1]; :: or 0.0.0.0 for all",
+	 MEMBER(bind), 0, 0, OPTION_STRING, 'b'},
+	{"port", "PORT", "listen at this port [8080]; 0 for a free one", MEMBER(port), 0, 65535,
+	 OPTION_NUMBER, 'p'},
+	{"backend", "NAME", "auto, uring or epoll [auto]", MEMBER(backend), 0, 0, OPTION_BACKEND,
+	 0},
+	{"workers", "N", "engines side by side, a thread each [1]", MEMBER(workers), 1, WORKERS_MAX,
+	 OPTION_NUMBER, 'w'},
+	{"dotfiles", NULL, "serve names that begin with a dot", MEMBER(dotfiles), 0, 0, OPTION_FLAG,
+	 0},
+	{"access-log", "FILE", "log requests to the file, or to the standard output",
+	 MEMBER(access_log_file), 0, 0, OPTION_LOG, 0},
+	{"max-connections", "N", "in all; 0: what descriptors allow [0]", MEMBER(max_connections),
+	 0, 10000000, OPTION_NUMBER, 0},
+	{"max-head", "BYTES", "of a request's head [16K]", MEMBER(max_head), 256, 1 << 20,
+	 OPTION_SIZE, 0},
+	{"max-target", "BYTES", "of the address in it [8K]", MEMBER(max_target), 64, 1 << 20,
+	 OPTION_SIZE, 0},
+	{"max-body", "BYTES", "of a body, which is thrown away [1M]", MEMBER(max_body), 0, 1u << 30,
+	 OPTION_SIZE, 0},
+	{"idle-timeout", "SECONDS", "between requests [60]", MEMBER(idle_timeout_s), 1, DAY_S,
+	 OPTION_NUMBER, 0},
+	{"header-timeout", "SECONDS", "for a request to arrive [10]", MEMBER(header_timeout_s), 1,
+	 DAY_S, OPTION_NUMBER, 0},
+	{"write-timeout", "SECONDS", "in which a client takes nothing [30]",
+	 MEMBER(write_timeout_s), 1, DAY_S, OPTION_NUMBER, 0},
+	{"drain", "SECONDS", "after SIGTERM, for what is being sent [10]", MEMBER(drain_s), 0,
+	 DAY_S, OPTION_NUMBER, 0},
+	{"cache-entries", "N", "files that a worker keeps ready [1024]", MEMBER(cache_entries), 1,
+	 1000000, OPTION_NUMBER, 0},
+	{"cache-file-size", "BYTES", "files up to this are kept in memory [16K]",
+	 MEMBER(cache_file_bytes), 0, 1 << 20, OPTION_SIZE, 0},
+	{"revalidate", "SECONDS", "after which a file is looked at again [1]", MEMBER(revalidate_s),
+	 0, DAY_S, OPTION_NUMBER, 0},
+	{"lookup-threads", "N", "of a worker, for looks that wait for a disk [16]",
+	 MEMBER(lookup_threads), 1, 256, OPTION_NUMBER, 0},
+	{"trace", "FILE", "add every call and completion to the file; JSON in a .json",
+	 MEMBER(trace), 0, 0, OPTION_STRING, 0},
+};
+
+static const struct option_table table = {
+	.command = "serve",
+	.arguments = "[DIRECTORY]",
+	.summary = "Serves the files below the directory (default: the current one) over HTTP.",
+	.specs = specs,
+	.count = sizeof(specs) / sizeof(specs[0]),
+	.flag_offset = MEMBER(access_log),
+};
+
+static const struct serve_options defaults = {
+	.directory = ".",
+	.bind = "127.0.0.1",
+	.port = 8080,
+	.workers = 1,
+	.max_head = 16 * 1024,
+	.max_target = 8 * 1024,
+	.max_body = 1024 * 1024,
+	.idle_timeout_s = 60,
+	.header_timeout_s = 10,
+	.write_timeout_s = 30,
+	.drain_s = 10,
+	.cache_entries = 1024,
+	.cache_file_bytes = 16 * 1024,
+	.revalidate_s = 1,
+	.lookup_threads = 16,
+};
+
+struct service {
+	struct serve_options options;
+	struct server server;
+	struct listen_address address;
+	struct worker *workers;
+	size_t worker_count; /* that run */
+	int64_t deadline_ns; /* for the end; 0: none yet */
+	unsigned int asked;  /* how often it was to end */
+	bool left_behind;    /* threads hang */
+	bool released;       /* the workers' engines may be gone */
+};
+
+static int fail(const char *what, int error, const char *advice)
+{
+	messages_complain("%s: %s%s%s", what, strerror(-error), advice[0] != '\0' ? "; " : "",
+			  advice);
+	return EXIT_FAILED;
+}
+
+/* How many descriptors there may be; takes the soft limit up to the hard one. */
+static size_t raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return 1024;
+	if (limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+		getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	return limit.rlim_cur < INT_MAX ? (size_t)limit.rlim_cur : INT_MAX;
+}
+
+/*
+ * Shares the descriptors out: the caches get a quarter of them at most, and a connection is
+ * refused before descriptors run out.
+ */
+static void share_descriptors(struct service *service)
+{
+	struct serve_options *options = &service->options;
+	size_t beside = DESCRIPTORS_BESIDE + DESCRIPTORS_WORKER * options->workers;
+	size_t all = raise_descriptors(), cached, room;
+
+	cached = options->cache_entries * options->workers;
+	if (cached > all / 4)
+		cached = all / 4;
+	options->cache_entries = cached / options->workers > 0 ? cached / options->workers : 1;
+	room = all > cached + beside ? all - cached - beside : 1;
+	if (options->max_connections == 0 || options->max_connections > room)
+		options->max_connections = room;
+	service->server.connections_max =
+		(options->max_connections + options->workers - 1) / options->workers;
+}
+
+static int open_directory(struct service *service)
+{
+	const char *directory = service->options.directory;
+	int error =
+		docroot_open(&service->server.docroot, directory, service->options.revalidate_s);
+
+	if (error == -ENOTDIR)
+		return fail(directory, error, "give the directory that holds it");
+	if (error != 0)
+		return fail(directory, error, "");
+	service->server.mime = mime_load("/etc/mime.types");
+	if (service->server.mime == NULL)
+		return fail("/etc/mime.types", -ENOMEM, "");
+	return EXIT_OK;
+}
+
+static int open_listeners(struct service *service, int *fds)
+{
+	const struct serve_options *options = &service->options;
+	const char *wrong =
+		listen_resolve(options->bind, (uint16_t)options->port, &service->address);
+	char what[300];
+	int error;
+
+	if (wrong != NULL) {
+		options_complain("serve", "--bind=%s: %s", options->bind, wrong);
+		return EXIT_USAGE;
+	}
+	error = listen_open(&service->address, fds, options->workers);
+	if (error == 0)
+		return EXIT_OK;
+	snprintf(what, sizeof(what), "port %" PRIu64 " at %.200s", options->port, options->bind);
+	if (error == -EADDRINUSE)
+		return fail(what, error, "choose another with --port, or 0 for a free one");
+	if (error == -EACCES)
+		return fail(what, error, "ports below 1024 are for root: choose one with --port");
+	if (error == -EADDRNOTAVAIL)
+		return fail(what, error, "choose an address of this machine with --bind");
+	return fail(what, error, "");
+}
+
+static int start_failed(int error)
+{
+	if (error == -ENOSYS || error == -EPERM || error == -EOPNOTSUPP)
+		return fail("the engine", error,
+			    "see 'sluice probe', or let it choose with --backend=auto");
+	if (error == -EMFILE || error == -ENOMEM)
+		return fail("the engine", error, "raise the limit with ulimit -n or -l");
+	return fail("the worker", error, "");
+}
+
+static int start_workers(struct service *service)
+{
+	const struct serve_options *options = &service->options;
+	int fds[WORKERS_MAX];
+	int code = open_listeners(service, fds), error = 0;
+	size_t started;
+
+	if (code != EXIT_OK)
+		return code;
+	service->workers = calloc(options->workers, sizeof(*service->workers));
+	if (service->workers == NULL)
+		error = -ENOMEM;
+	for (started = 0; started < options->workers && error == 0; started++) {
+		error = worker_start(&service->workers[started], &service->server, fds[started]);
+		if (error == 0)
+			service->worker_count++;
+	}
+	while (started < options->workers)
+		close(fds[started++]);
+	return error == 0 ? EXIT_OK : start_failed(error);
+}
+
+/* Why this backend: the library says so where it is not the one that was wished for. */
+static const char *backend_reason(const struct service *service, struct sluice_engine *engine)
+{
+	const char *reason = sluice_engine_backend_reason(engine);
+	const char *wished = getenv("SLUICE_BACKEND");
+
+	if (reason != NULL && reason[0] != '\0')
+		return reason;
+	if (service->options.backend != SLUICE_BACKEND_AUTO)
+		return "as asked";
+	if (wished != NULL && wished[0] != '\0')
+		return "as SLUICE_BACKEND says";
+	return "the kernel offers it";
+}
+
+static void print_start(const struct service *service)
+{
+	struct sluice_engine *engine = service->workers[0].engine;
+	char url[128], directory[PATH_MAX], workers[32] = "";
+
+	listen_url(&service->address, url, sizeof(url));
+	if (realpath(service->options.directory, directory) == NULL)
+		snprintf(directory, sizeof(directory), "%s", service->options.directory);
+	if (service->worker_count > 1)
+		snprintf(workers, sizeof(workers), ", %zu workers", service->worker_count);
+	messages_say("Serving %s at %s with %s (%s)%s", directory, url,
+		     sluice_engine_backend(engine), backend_reason(service, engine), workers);
+}
+
+static void drain_workers(struct service *service)
+{
+	for (size_t i = 0; i < service->worker_count; i++)
+		worker_drain(&service->workers[i]);
+}
+
+static size_t ended_workers(const struct service *service)
+{
+	size_t ended = 0;
+
+	for (size_t i = 0; i < service->worker_count; i++)
+		ended += atomic_load(&service->workers[i].ended);
+	return ended;
+}
+
+static size_t gone_workers(const struct service *service)
+{
+	size_t gone = 0;
+
+	for (size_t i = 0; i < service->worker_count; i++)
+		gone += atomic_load(&service->workers[i].gone);
+	return gone;
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * NS_PER_S + time.tv_nsec;
+}
+
+/* The end gets no later by being asked for again. */
+static void set_deadline(struct service *service, uint64_t seconds)
+{
+	int64_t deadline = now_ns() + (int64_t)seconds * NS_PER_S;
+
+	if (service->deadline_ns == 0 || deadline < service->deadline_ns)
+		service->deadline_ns = deadline;
+}
+
+/* Asks the workers to end: at first when everything is sent, then at once. */
+static void ask_to_end(struct service *service)
+{
+	set_deadline(service,
+		     service->asked++ == 0 ? service->options.drain_s + GRACE_S : AT_ONCE_S);
+	if (!service->released)
+		drain_workers(service);
+}
+
+/* The next signal; 0: the deadline has come. */
+static int next_signal(const struct service *service, const sigset_t *signals)
+{
+	int64_t left = service->deadline_ns - now_ns();
+	struct timespec time = {.tv_sec = left / NS_PER_S, .tv_nsec = left % NS_PER_S};
+	int signal;
+
+	if (service->deadline_ns == 0)
+		return sigwait(signals, &signal) == 0 ? signal : SIGUSR1;
+	if (left <= 0)
+		return 0;
+	signal = sigtimedwait(signals, NULL, &time);
+	if (signal < 0)
+		return errno == EAGAIN ? 0 : SIGUSR1;
+	return signal;
+}
+
+/* Until the count is that of all workers. False: something hangs, and the deadline has come. */
+static bool wait_for_workers(struct service *service, const sigset_t *signals,
+			     size_t (*count)(const struct service *service))
+{
+	while (count(service) < service->worker_count) {
+		int signal = next_signal(service, signals);
+
+		if (signal == 0)
+			return false;
+		/* SIGUSR1 comes from a worker: one that failed ends the others. */
+		if (signal != SIGUSR1 || (service->asked == 0 && ended_workers(service) > 0))
+			ask_to_end(service);
+	}
+	return true;
+}
+
+/* Ends the process although a thread hangs, which nothing else can end. */
+static void leave(void)
+{
+	messages_complain("ended at once: something did not end in time");
+	messages_stop();
+	_exit(EXIT_OK);
+}
+
+static void wait_for_end(struct service *service, const sigset_t *signals)
+{
+	if (!wait_for_workers(service, signals, ended_workers))
+		leave();
+	for (size_t i = 0; i < service->worker_count; i++)
+		worker_release(&service->workers[i]);
+	service->released = true;
+	set_deadline(service, TEAR_DOWN_S);
+	if (!wait_for_workers(service, signals, gone_workers))
+		leave();
+}
+
+static int join_workers(struct service *service)
+{
+	int code = EXIT_OK;
+
+	for (size_t i = 0; i < service->worker_count; i++) {
+		int error = worker_join(&service->workers[i]);
+
+		service->left_behind |= service->workers[i].left_behind;
+		if (error != 0)
+			code = fail("a worker ended", error, "");
+	}
+	free(service->workers);
+	return code;
+}
+
+static int run_service(struct service *service, const sigset_t *signals)
+{
+	int code = start_workers(service);
+	int ended;
+
+	if (code == EXIT_OK)
+		print_start(service);
+	else
+		ask_to_end(service);
+	wait_for_end(service, signals);
+	ended = join_workers(service);
+	return code != EXIT_OK ? code : ended;
+}
+
+/* The workers' threads inherit the mask: signals arrive at the thread that waits for them. */
+static void block_signals(sigset_t *ret_signals)
+{
+	sigemptyset(ret_signals);
+	sigaddset(ret_signals, SIGTERM);
+	sigaddset(ret_signals, SIGINT);
+	sigaddset(ret_signals, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int read_arguments(struct service *service, int argc, char **argv)
+{
+	int index = 0;
+
+	service->options = defaults;
+	switch (options_parse(&table, argc, argv, &service->options, &index)) {
+	case OPTIONS_OK:
+		break;
+	case OPTIONS_DONE:
+		return DONE;
+	case OPTIONS_WRONG:
+		return EXIT_USAGE;
+	}
+	if (index + 1 < argc) {
+		options_complain("serve", "%s: one directory is served", argv[index + 1]);
+		return EXIT_USAGE;
+	}
+	if (index < argc)
+		service->options.directory = argv[index];
+	return EXIT_OK;
+}
+
+int serve_main(int argc, char **argv)
+{
+	struct service service = {.server = {.options = &service.options}};
+	sigset_t signals;
+	int code = read_arguments(&service, argc, argv);
+
+	if (code != EXIT_OK)
+		return code == DONE ? EXIT_OK : code;
+	block_signals(&signals);
+	messages_start();
+	share_descriptors(&service);
+	service.server.limits = (struct request_limits){
+		.head_bytes = service.options.max_head,
+		.target_bytes = service.options.max_target,
+		.body_bytes = service.options.max_body,
+	};
+	code = open_directory(&service);
+	if (code == EXIT_OK)
+		code = run_service(&service, &signals);
+	messages_stop();
+	/* Threads that hang in a file system still look at what would be freed. */
+	if (service.left_behind)
+		_exit(code);
+	mime_free(service.server.mime);
+	docroot_close(&service.server.docroot);
+	return code;
+}

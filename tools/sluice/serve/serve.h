@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* What `sluice serve` can be told. */
+#ifndef SLUICE_COMMAND_SERVE_SERVE_H
+#define SLUICE_COMMAND_SERVE_SERVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct serve_options {
+	const char *directory;
+	const char *bind;
+	uint64_t port;
+	uint64_t backend; /* SLUICE_BACKEND_* */
+	uint64_t workers;
+	uint64_t max_connections; /* 0: as many as descriptors allow */
+	uint64_t max_head;
+	uint64_t max_target;
+	uint64_t max_body;
+	uint64_t idle_timeout_s;
+	uint64_t header_timeout_s;
+	uint64_t write_timeout_s;
+	uint64_t drain_s;
+	uint64_t cache_entries;
+	uint64_t cache_file_bytes;
+	uint64_t revalidate_s;
+	uint64_t lookup_threads;
+	bool dotfiles;
+	bool access_log;
+	const char *access_log_file; /* NULL: standard output */
+	const char *trace;           /* NULL: none */
+};
+
+#endif

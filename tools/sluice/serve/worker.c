@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+#include "serve/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "messages.h"
+#include "serve/connection.h"
+#include "serve/reply.h"
+
+#define REFUSALS_MAX 64 /* connections over the limit that are told so; more are just closed */
+#define COMPLAINT_EVERY_S 60
+
+static void read_clocks(struct worker *worker)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	worker->tick = (uint64_t)time.tv_sec;
+	clock_gettime(CLOCK_REALTIME, &time);
+	if (worker->now != time.tv_sec) {
+		worker->now = time.tv_sec;
+		httpdate_format(worker->date, worker->now);
+	}
+	filecache_set_time(worker->cache, worker->tick, worker->now, worker->date);
+}
+
+static bool has_connections(const struct worker *worker)
+{
+	return worker->connection_count + worker->refused_count > 0;
+}
+
+/* The next tick comes when the date changes. */
+static void start_timer(struct worker *worker)
+{
+	struct timespec time;
+
+	worker->ticking = true;
+	clock_gettime(CLOCK_REALTIME, &time);
+	sluice_timer_start(worker->engine, &worker->timer, 1000000000 - time.tv_nsec);
+}
+
+static void check_connections(struct worker *worker)
+{
+	struct link *link = worker->connections.next;
+
+	while (link != &worker->connections) {
+		struct connection *connection = LINK_OWNER(link, struct connection, link);
+
+		link = link->next;
+		connection_check(connection);
+	}
+}
+
+static void end_connections(struct worker *worker)
+{
+	while (!list_is_empty(&worker->connections))
+		connection_end(LINK_OWNER(worker->connections.next, struct connection, link));
+}
+
+/* Once a second while there are connections, or files in the cache. */
+static void on_tick(struct sluice_engine *engine, struct sluice_timer *timer)
+{
+	struct worker *worker = timer->token;
+
+	read_clocks(worker);
+	worker->ticking = false;
+	check_connections(worker);
+	filecache_expire(worker->cache);
+	if (accesslog_is_on(&worker->log))
+		accesslog_flush(&worker->log);
+	if (has_connections(worker) || !filecache_is_empty(worker->cache))
+		start_timer(worker);
+}
+
+/* Accepting */
+
+static void complain(struct worker *worker)
+{
+	if (worker->complained != 0 && worker->tick - worker->complained < COMPLAINT_EVERY_S)
+		return;
+	worker->complained = worker->tick;
+	messages_complain("out of descriptors: raise the limit with ulimit -n, or lower "
+			  "--max-connections or --cache-entries");
+}
+
+static void on_accept_error(struct worker *worker, const struct sluice_accepted *accepted)
+{
+	if (accepted->terminal) {
+		worker->accepting = false;
+		if (worker->draining == 0)
+			worker->error = accepted->native_error != 0 ? -accepted->native_error
+								    : -EIO;
+	} else if (accepted->error == SLUICE_ERROR_TOO_MANY_OPEN_SOCKETS) {
+		filecache_empty(worker->cache);
+		complain(worker);
+	}
+}
+
+static void on_accepted(struct sluice_socket *listener, const struct sluice_accepted *accepted,
+			void *token)
+{
+	struct worker *worker = token;
+	size_t most = worker->server->connections_max;
+
+	if (!worker->ticking) {
+		read_clocks(worker);
+		start_timer(worker);
+	}
+	if (accepted->socket != NULL) {
+		bool refuse = worker->connection_count >= most;
+
+		if (worker->draining > 0 || (refuse && worker->refused_count == REFUSALS_MAX))
+			sluice_socket_destroy(accepted->socket);
+		else
+			connection_begin(worker, accepted->socket, refuse);
+	}
+	if (accepted->terminal || accepted->error != SLUICE_ERROR_SUCCESS)
+		on_accept_error(worker, accepted);
+}
+
+static int begin_accepting(struct worker *worker)
+{
+	struct sluice_accept_options options = {
+		.size = sizeof(options),
+		.on_accepted = on_accepted,
+		.token = worker,
+	};
+	int error;
+
+	error = sluice_socket_attach(worker->engine, worker->listen_fd, &worker->listener);
+	if (error != 0)
+		return error;
+	worker->listen_fd = -1;
+	error = sluice_accept_start(worker->listener, &options);
+	worker->accepting = error == 0;
+	return error;
+}
+
+/* Draining */
+
+static void on_drain_over(struct sluice_engine *engine, struct sluice_timer *timer)
+{
+	end_connections(timer->token);
+}
+
+static void drain_here(struct sluice_engine *engine, void *token)
+{
+	struct worker *worker = token;
+	struct link *link = worker->connections.next;
+
+	if (worker->draining++ > 0) {
+		end_connections(worker);
+		return;
+	}
+	sluice_timer_start(engine, &worker->drain_timer,
+			   (int64_t)worker->server->options->drain_s * 1000000000);
+	sluice_socket_destroy(worker->listener);
+	worker->listener = NULL;
+	while (link != &worker->connections) {
+		struct connection *connection = LINK_OWNER(link, struct connection, link);
+
+		link = link->next;
+		connection_drain(connection);
+	}
+}
+
+void worker_drain(struct worker *worker)
+{
+	sluice_post(worker->engine, drain_here, worker);
+}
+
+static bool is_done(const struct worker *worker)
+{
+	return worker->error != 0 ||
+	       (worker->draining > 0 && !worker->accepting && !has_connections(worker));
+}
+
+/* The thread */
+
+static int create_engine(struct worker *worker)
+{
+	struct sluice_options options;
+
+	sluice_options_init(&options, sizeof(options));
+	options.backend = (uint32_t)worker->server->options->backend;
+	options.sigpipe_ignored = 1;
+	options.trace_path = worker->server->options->trace;
+	return sluice_engine_create(&worker->engine, &options);
+}
+
+static int create_cache(struct worker *worker)
+{
+	const struct serve_options *options = worker->server->options;
+	struct filecache_options cache_options = {
+		.docroot = &worker->server->docroot,
+		.mime = worker->server->mime,
+		.entries = options->cache_entries,
+		.content_bytes = options->cache_file_bytes,
+		.revalidate_s = options->revalidate_s,
+		.lookup_threads = options->lookup_threads,
+		.dotfiles = options->dotfiles,
+	};
+
+	worker->cache = filecache_create(worker->engine, &cache_options);
+	return worker->cache != NULL ? 0 : -ENOMEM;
+}
+
+static int start_up(struct worker *worker)
+{
+	const struct serve_options *options = worker->server->options;
+	int error;
+
+	error = accesslog_open(&worker->log, options->access_log, options->access_log_file);
+	if (error == 0)
+		error = create_engine(worker);
+	if (error == 0)
+		error = create_cache(worker);
+	if (error == 0) {
+		read_clocks(worker);
+		error = begin_accepting(worker);
+	}
+	return error;
+}
+
+/*
+ * Connections are freed by their own last handlers, which destroying the engine runs; the cache
+ * outlives them.
+ */
+static void tear_down(struct worker *worker)
+{
+	end_connections(worker);
+	if (worker->cache != NULL) {
+		worker->left_behind = filecache_stop_looking(worker->cache) > 0;
+		while (filecache_pending(worker->cache) > 0 &&
+		       sluice_engine_run(worker->engine, -1) >= 0)
+			;
+	}
+	sluice_engine_destroy(worker->engine);
+	worker->engine = NULL;
+	filecache_destroy(worker->cache);
+	replies_free(worker);
+	accesslog_close(&worker->log);
+	if (worker->listen_fd >= 0)
+		close(worker->listen_fd);
+}
+
+/* What has to happen before the process ends has happened. */
+static void say_gone(struct worker *worker)
+{
+	atomic_store(&worker->gone, true);
+	pthread_kill(worker->starter, SIGUSR1);
+}
+
+static void run(struct worker *worker)
+{
+	while (!is_done(worker)) {
+		int result = sluice_engine_run(worker->engine, -1);
+
+		if (result < 0 && result != -EINTR)
+			worker->error = result;
+	}
+}
+
+static void *worker_thread(void *argument)
+{
+	struct worker *worker = argument;
+
+	worker->error = start_up(worker);
+	if (worker->error != 0) {
+		tear_down(worker);
+		sem_post(&worker->started);
+		return NULL;
+	}
+	sem_post(&worker->started);
+	run(worker);
+	atomic_store(&worker->ended, true);
+	pthread_kill(worker->starter, SIGUSR1);
+	/* The starter may still post to the engine until it joins. */
+	while (sem_wait(&worker->released) != 0)
+		;
+	tear_down(worker);
+	say_gone(worker);
+	return NULL;
+}
+
+int worker_start(struct worker *worker, struct server *server, int listen_fd)
+{
+	int error;
+
+	*worker = (struct worker){.server = server, .listen_fd = listen_fd};
+	worker->starter = pthread_self();
+	worker->log.fd = -1;
+	worker->timer.expired = on_tick;
+	worker->timer.token = worker;
+	worker->drain_timer.expired = on_drain_over;
+	worker->drain_timer.token = worker;
+	list_init(&worker->connections);
+	sem_init(&worker->started, 0, 0);
+	sem_init(&worker->released, 0, 0);
+	error = pthread_create(&worker->thread, NULL, worker_thread, worker);
+	if (error != 0) {
+		close(listen_fd);
+		return -error;
+	}
+	while (sem_wait(&worker->started) != 0)
+		;
+	if (worker->error != 0)
+		pthread_join(worker->thread, NULL);
+	return worker->error;
+}
+
+void worker_release(struct worker *worker)
+{
+	sem_post(&worker->released);
+}
+
+int worker_join(struct worker *worker)
+{
+	pthread_join(worker->thread, NULL);
+	sem_destroy(&worker->started);
+	sem_destroy(&worker->released);
+	return worker->error;
+}

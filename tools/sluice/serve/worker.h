@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* One engine with its thread, its listener, its connections and its cache; workers share nothing. */
+#ifndef SLUICE_COMMAND_SERVE_WORKER_H
+#define SLUICE_COMMAND_SERVE_WORKER_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <sluice/sluice.h>
+#include <stdatomic.h>
+
+#include "serve/accesslog.h"
+#include "serve/docroot.h"
+#include "serve/filecache.h"
+#include "serve/mime.h"
+#include "serve/request.h"
+#include "serve/serve.h"
+
+struct reply;
+
+/* What all workers share. */
+struct server {
+	const struct serve_options *options;
+	struct docroot docroot; /* which has a lock */
+	struct mime *mime;
+	size_t connections_max; /* of one worker */
+	struct request_limits limits;
+};
+
+struct worker {
+	struct server *server;
+	struct sluice_engine *engine;
+	struct sluice_socket *listener;
+	struct sluice_timer timer;
+	struct sluice_timer drain_timer;
+	struct filecache *cache;
+	struct accesslog log;
+
+	uint64_t tick; /* seconds, as old as the last timer or accept */
+	int64_t now;   /* seconds since 1970 */
+	char date[HTTPDATE_LENGTH];
+
+	struct link connections;
+	size_t connection_count;
+	size_t refused_count; /* of connections beside them, that are being told so */
+	struct reply *free_replies;
+	size_t free_reply_count;
+	struct request request; /* the one being looked at */
+
+	int draining;        /* how often it was told to */
+	bool accepting;      /* the listener's last call is to come */
+	bool ticking;        /* the timer runs */
+	uint64_t complained; /* tick of the last complaint about descriptors */
+
+	/* Between the worker and the thread that started it. */
+	pthread_t thread;
+	pthread_t starter;
+	int listen_fd;
+	int error;         /* -errno: why it could not start, or why it ended */
+	bool left_behind;  /* threads of its hang, and use what all workers share */
+	atomic_bool ended; /* the engine stands still, and is destroyed after the release */
+	atomic_bool gone;  /* everything is given back, and the thread ends */
+	sem_t started;     /* posted once: it accepts connections, or error tells */
+	sem_t released;    /* posted once: nobody else looks at the engine any more */
+};
+
+/*
+ * Starts the thread and waits until it accepts connections. Takes the listening descriptor over.
+ * When the worker ends, the thread that started it gets SIGUSR1, which it has to have blocked.
+ * 0 or -errno, then there is nothing to join.
+ */
+int worker_start(struct worker *worker, struct server *server, int listen_fd);
+
+/*
+ * Stops accepting, and ends when what is being sent is sent, or after the limit; told again, ends
+ * at once. Any thread, before the release.
+ */
+void worker_drain(struct worker *worker);
+
+/* Lets a worker that has ended give everything back; SIGUSR1 comes when it is gone. */
+void worker_release(struct worker *worker);
+
+/* Waits for the thread of a worker that is gone. 0, or -errno when it failed. */
+int worker_join(struct worker *worker);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection that carries messages and raw bytes, for both of its ends. What arrives is handed to
+ * two functions as it comes; what is sent is queued. The owner of the engine turns it.
+ */
+#ifndef SLUICE_COMMAND_TRANSFER_CHANNEL_H
+#define SLUICE_COMMAND_TRANSFER_CHANNEL_H
+
+#include <sluice/sluice.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "transfer/wire.h"
+
+#define CHANNEL_RECORDS 8
+#define CHANNEL_TURN_NS 100000000
+
+struct channel;
+
+/* message is the channel's, until the function returns. 0, or -errno: the channel is broken. */
+typedef int channel_message_fn(struct channel *channel, const struct wire_message *message);
+typedef int channel_raw_fn(struct channel *channel, const void *bytes, size_t length);
+
+struct channel_record {
+	struct sluice_args args;
+	unsigned char bytes[WIRE_MESSAGE_MAX];
+};
+
+struct channel {
+	struct sluice_engine *engine;
+	struct sluice_socket *socket;
+	channel_message_fn *on_message;
+	channel_raw_fn *on_raw;
+	void *owner;
+	struct wire_reader reader;
+	uint64_t raw_left; /* set by the owner, behind a DATA or a CHUNK */
+	int error;         /* what broke it; 0 while it is whole, or after its orderly end */
+	bool ended;        /* nothing more will come */
+	bool receiving;    /* the terminal call is still to come */
+	uint64_t timeout_ns;
+	uint64_t pause_ns;    /* set by the owner before the channel opens; 0: a default */
+	uint64_t patience_ns; /* how long the peer may send WAIT and nothing else */
+	uint64_t moved_ns;    /* when bytes went or came last */
+	uint64_t heard_ns;    /* the same without WAIT */
+	uint64_t waited_ns;   /* when a WAIT was sent last */
+	uint64_t sent;        /* bytes that had gone then */
+	int waiting;          /* bytes that were not acknowledged then */
+	struct channel_record records[CHANNEL_RECORDS];
+	struct sluice_args last;
+};
+
+uint64_t clock_ns(void);
+
+/* Takes the connected socket over, and begins to receive. 0 or -errno: the socket stays the caller's. */
+int channel_open(struct channel *channel, struct sluice_engine *engine,
+		 struct sluice_socket *socket, uint64_t timeout_ns);
+
+/* Queues a message; one that cannot be sent breaks the channel. */
+void channel_send(struct channel *channel, const struct wire_message *message);
+void channel_send_type(struct channel *channel, enum wire_type type);
+void channel_send_result(struct channel *channel, enum wire_code code, const char *text);
+
+/*
+ * Tells the other end, three times a second, that this one is still at work: often enough for the
+ * shortest timeout that the other end can have.
+ */
+void channel_keep(struct channel *channel);
+
+/*
+ * One turn of the engine, a tenth of a second at most. 0; -errno: the channel is broken; -ETIMEDOUT:
+ * nothing moved for too long; -ETIME: nothing but WAIT came for too long; -EPIPE: it has ended.
+ */
+int channel_turn(struct channel *channel);
+
+/* From now on the peer may be silent, but for WAIT, as long as it takes to read so many bytes. */
+void channel_set_patience(struct channel *channel, uint64_t bytes);
+
+/* Bytes that the kernel took, since the connection began. */
+uint64_t channel_sent(const struct channel *channel);
+
+/* The other end sees the end of the stream, after all that is queued; it is still listened to. */
+void channel_end(struct channel *channel);
+
+/*
+ * Closes: with a grace, after what is queued has gone, and the engine turns until the end; without
+ * one at once.
+ */
+void channel_close(struct channel *channel, uint64_t grace_ns);
+
+#endif

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: MIT */
+#include "transfer/receive_session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+#include "transfer/channel.h"
+#include "transfer/hash.h"
+#include "transfer/log.h"
+#include "transfer/name.h"
+#include "transfer/progress.h"
+#include "transfer/transfer.h"
+#include "transfer/work.h"
+
+#define DISCARD_NS UINT64_C(10000000000) /* how long a sender may take to see that it was refused */
+#define GRACE_NS UINT64_C(5000000000)
+#define RECEIVE "sluice receive"
+
+enum phase {
+	GREETING,  /* HELLO is to come */
+	IDLE,      /* FILE or BYE */
+	OPENING,   /* the worker opens the file that was offered */
+	HASHING,   /* what is held is being read */
+	OFFERED,   /* HAVE was sent: DATA, CHUNK or END */
+	BODY,      /* raw bytes, then END */
+	FINISHING, /* the worker gives the file its name; FILE or BYE may come meanwhile */
+	DISCARD,   /* RESULT was sent: the rest of the body is thrown away, to its END */
+	OVER       /* BYE */
+};
+
+struct session {
+	struct channel channel;
+	struct store *store;
+	const struct receive_options *options;
+	enum phase phase;
+	struct wire_message file; /* the one that is being received */
+	struct wire_message next; /* what came while it was finished; type 0: nothing */
+	struct incoming incoming;
+	struct hash *hash;
+	struct hasher hasher;
+	struct work work;
+	enum wire_code work_code; /* the worker's, until it is over */
+	int work_error;
+	unsigned char digest[WIRE_DIGEST];
+	struct progress progress;
+	uint64_t begun_ns;
+	uint64_t spent_ns;
+	uint64_t discarding_ns;
+	uint64_t from; /* bytes of the file that an earlier transfer had brought */
+	char shown[TRANSFER_SHOWN];
+	int code; /* the worst so far */
+};
+
+/* ---- one file ends ---- */
+
+static void complain(const char *shown, const char *what, int error)
+{
+	log_message(RECEIVE, "%s: %s%s%s", shown, what, error != 0 ? ": " : "",
+		    error != 0 ? strerror(error) : "");
+}
+
+/* Answers that the file was not stored; what was sent of it goes to nowhere. */
+static void refuse(struct session *session, enum wire_code code, int error)
+{
+	bool body = session->phase == OFFERED || session->phase == BODY;
+
+	progress_clear(&session->progress);
+	complain(session->shown, wire_code_text(code), error);
+	channel_send_result(&session->channel, code, error != 0 ? strerror(error) : "");
+	session->code = code == WIRE_MISMATCH ? EXIT_MISMATCH : EXIT_FAILED;
+	store_leave(session->store, &session->incoming, false);
+	session->phase = body ? DISCARD : IDLE;
+	session->discarding_ns = clock_ns();
+}
+
+static void run_finish(void *token)
+{
+	struct session *session = token;
+
+	session->work_code = store_finish(session->store, &session->incoming, &session->file,
+					  session->digest, &session->work_error);
+}
+
+/* The worker is done with the file. */
+static void end_finishing(struct session *session)
+{
+	const struct transfer_figures figures = {
+		.bytes = session->incoming.held,
+		.from = session->from,
+		.spent_ns = session->spent_ns,
+	};
+	const char *warning = session->incoming.warning;
+
+	session->phase = IDLE;
+	if (session->work_code != WIRE_OK) {
+		refuse(session, session->work_code, session->work_error);
+		return;
+	}
+	channel_send_result(&session->channel, WIRE_OK, warning);
+	if (warning[0] != '\0')
+		log_message(RECEIVE, "%s: warning: %s", session->shown, warning);
+	transfer_report("received", session->shown, &figures, "");
+}
+
+/* A file that was compared with the one of its name. */
+static void end_compared(struct session *session)
+{
+	session->phase = IDLE;
+	log_message(RECEIVE, "%s: already stored", session->shown);
+	channel_send_result(&session->channel, WIRE_OK, "already stored");
+	store_leave(session->store, &session->incoming, true);
+}
+
+static void finish(struct session *session, const struct wire_message *end)
+{
+	bool same;
+
+	session->spent_ns = clock_ns() - session->begun_ns;
+	hash_digest(session->hash, session->digest);
+	same = end->size == session->incoming.held &&
+	       memcmp(session->digest, end->digest, WIRE_DIGEST) == 0;
+	session->phase = IDLE;
+	progress_clear(&session->progress);
+	if (!same) {
+		refuse(session, session->incoming.stored ? WIRE_EXISTS : WIRE_MISMATCH, 0);
+	} else if (session->incoming.stored) {
+		end_compared(session);
+	} else {
+		session->phase = FINISHING;
+		work_start(&session->work, session->channel.engine, run_finish, session);
+	}
+}
+
+/* ---- one file begins ---- */
+
+static void offer(struct session *session)
+{
+	struct wire_message have = {.type = WIRE_HAVE, .offset = session->incoming.held};
+
+	hash_digest(session->hash, have.digest);
+	channel_send(&session->channel, &have);
+	session->phase = OFFERED;
+}
+
+static bool is_too_large(const struct session *session, uint64_t size)
+{
+	return session->options->max_size > 0 && size > session->options->max_size;
+}
+
+static void run_open(void *token)
+{
+	struct session *session = token;
+
+	session->work_code = store_begin(session->store, &session->file, &session->incoming,
+					 &session->work_error);
+}
+
+static void begin(struct session *session, const struct wire_message *file)
+{
+	session->file = *file;
+	session->incoming.fd = -1;
+	session->from = 0;
+	name_show(file->text, session->shown, sizeof(session->shown));
+	if (file->size != WIRE_SIZE_UNKNOWN && is_too_large(session, file->size)) {
+		refuse(session, WIRE_NO_ROOM, EFBIG);
+		return;
+	}
+	session->phase = OPENING;
+	work_start(&session->work, session->channel.engine, run_open, session);
+}
+
+/* The worker has opened the file, or could not. */
+static void end_opening(struct session *session)
+{
+	int error;
+
+	session->phase = IDLE;
+	if (session->work_code != WIRE_OK) {
+		refuse(session, session->work_code, session->work_error);
+		return;
+	}
+	/* The sender has to read as much, before it answers. */
+	channel_set_patience(&session->channel, session->incoming.held);
+	hash_reset(session->hash);
+	if (session->incoming.held == 0) {
+		offer(session);
+		return;
+	}
+	session->phase = HASHING;
+	error = hasher_start(&session->hasher, session->channel.engine, session->hash,
+			     session->incoming.fd, 0, session->incoming.held);
+	if (error != 0) {
+		session->phase = IDLE;
+		refuse(session, WIRE_FAILED, -error);
+	}
+}
+
+/* What was held has been read, in a thread. */
+static void end_hashing(struct session *session)
+{
+	int error = hasher_join(&session->hasher);
+
+	session->phase = IDLE;
+	if (error != 0)
+		refuse(session, WIRE_FAILED, -error);
+	else
+		offer(session);
+}
+
+static void begin_body(struct session *session)
+{
+	session->phase = BODY;
+	session->from = session->incoming.held;
+	session->begun_ns = clock_ns();
+	progress_begin(&session->progress, session->options->quiet, session->shown, session->from,
+		       session->file.size, session->begun_ns);
+}
+
+static int begin_data(struct session *session, const struct wire_message *data)
+{
+	enum wire_code code = WIRE_OK;
+	int error = 0;
+
+	if (session->file.size == WIRE_SIZE_UNKNOWN ||
+	    data->offset + data->count != session->file.size ||
+	    (data->offset != 0 && data->offset != session->incoming.held))
+		return -EPROTO;
+	session->channel.raw_left = data->count;
+	if (data->offset != session->incoming.held) {
+		code = session->incoming.stored
+			       ? WIRE_EXISTS
+			       : store_restart(session->store, &session->incoming, &error);
+		hash_reset(session->hash);
+	}
+	begin_body(session);
+	if (code != WIRE_OK)
+		refuse(session, code, error);
+	return 0;
+}
+
+static int take_chunk(struct session *session, const struct wire_message *chunk)
+{
+	if (session->phase != DISCARD && session->file.size != WIRE_SIZE_UNKNOWN)
+		return -EPROTO;
+	if (session->phase == OFFERED)
+		begin_body(session);
+	session->channel.raw_left = chunk->count;
+	if (session->phase == BODY && is_too_large(session, session->incoming.held + chunk->count))
+		refuse(session, WIRE_NO_ROOM, EFBIG);
+	return 0;
+}
+
+/* ---- what arrives ---- */
+
+static int on_raw(struct channel *channel, const void *bytes, size_t length)
+{
+	struct session *session = channel->owner;
+	enum wire_code code;
+	int error = 0;
+
+	if (session->phase != BODY)
+		return 0;
+	code = store_write(session->store, &session->incoming, bytes, length, &error);
+	if (code == WIRE_OK)
+		hash_add(session->hash, bytes, length);
+	else
+		refuse(session, code, error);
+	return 0;
+}
+
+static int greet(struct session *session, const struct wire_message *hello)
+{
+	channel_send_type(&session->channel, WIRE_HELLO);
+	session->phase = IDLE;
+	return hello->version == WIRE_VERSION ? 0 : -EPROTONOSUPPORT;
+}
+
+/* An END without a body before it: a stream of no bytes. */
+static int end_file(struct session *session, const struct wire_message *end)
+{
+	if (session->phase == DISCARD) {
+		session->phase = IDLE;
+		return 0;
+	}
+	if (session->phase == OFFERED) {
+		if (session->file.size != WIRE_SIZE_UNKNOWN)
+			return -EPROTO;
+		begin_body(session);
+	}
+	finish(session, end);
+	return 0;
+}
+
+static bool is_expected(enum phase phase, enum wire_type type)
+{
+	switch (type) {
+	case WIRE_HELLO:
+		return phase == GREETING;
+	case WIRE_FILE:
+	case WIRE_BYE:
+		return phase == IDLE || phase == FINISHING;
+	case WIRE_DATA:
+		return phase == OFFERED;
+	case WIRE_CHUNK:
+	case WIRE_END:
+		return phase == OFFERED || phase == BODY || phase == DISCARD;
+	case WIRE_WAIT:
+		return phase != GREETING;
+	default:
+		return false;
+	}
+}
+
+/* A message that its phase allows. */
+static int handle(struct session *session, const struct wire_message *message)
+{
+	switch (message->type) {
+	case WIRE_HELLO:
+		return greet(session, message);
+	case WIRE_FILE:
+		begin(session, message);
+		return 0;
+	case WIRE_DATA:
+		return begin_data(session, message);
+	case WIRE_CHUNK:
+		return take_chunk(session, message);
+	case WIRE_END:
+		return end_file(session, message);
+	case WIRE_BYE:
+		channel_send_type(&session->channel, WIRE_BYE);
+		session->phase = OVER;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int on_message(struct channel *channel, const struct wire_message *message)
+{
+	struct session *session = channel->owner;
+
+	if (!is_expected(session->phase, message->type))
+		return -EPROTO;
+	if (session->phase != FINISHING || message->type == WIRE_WAIT)
+		return handle(session, message);
+	/* The next offer: it is taken when the file before has its answer. */
+	if (session->next.type != 0)
+		return -EPROTO;
+	session->next = *message;
+	return 0;
+}
+
+/* ---- the connection ---- */
+
+/* What a thread was doing is over. */
+static int after_work(struct session *session)
+{
+	struct wire_message next = session->next;
+
+	switch (session->phase) {
+	case OPENING:
+		end_opening(session);
+		return 0;
+	case HASHING:
+		end_hashing(session);
+		return 0;
+	default:
+		end_finishing(session);
+		session->next.type = 0;
+		return next.type != 0 ? handle(session, &next) : 0;
+	}
+}
+
+static bool is_working(struct session *session)
+{
+	if (session->phase == HASHING)
+		return !hasher_is_over(&session->hasher);
+	return !work_is_over(&session->work);
+}
+
+static int turn(struct session *session)
+{
+	bool threaded = session->phase == OPENING || session->phase == HASHING ||
+			session->phase == FINISHING;
+	int error;
+
+	/* A job that is over before the turn need not wait for it. */
+	if (threaded && !is_working(session))
+		return after_work(session);
+	error = channel_turn(&session->channel);
+	if (error != 0)
+		return error;
+	if (threaded)
+		channel_keep(&session->channel);
+	if (session->phase == BODY)
+		progress_show(&session->progress, session->incoming.held, clock_ns());
+	if (session->phase == DISCARD && clock_ns() - session->discarding_ns > DISCARD_NS)
+		return -ETIMEDOUT;
+	return 0;
+}
+
+static int run(struct session *session, const volatile sig_atomic_t *stopping)
+{
+	int error = 0;
+
+	while (session->phase != OVER && error == 0) {
+		error = turn(session);
+		if (error == 0 && *stopping)
+			error = -ECANCELED;
+	}
+	/* The end came in the same turn as the BYE, or as what was refused. */
+	if (error == -EPIPE && (session->phase == OVER || session->phase == DISCARD))
+		return 0;
+	return session->phase == OVER ? 0 : error;
+}
+
+/* Says what broke the connection, to both of its ends. Returns how long the other one may listen. */
+static uint64_t broke(struct session *session, int error)
+{
+	bool within = session->phase == OPENING || session->phase == HASHING ||
+		      session->phase == OFFERED || session->phase == BODY;
+
+	progress_clear(&session->progress);
+	if (session->phase == GREETING && error == -EPIPE) {
+		log_message(RECEIVE, "a connection was closed before it said anything");
+	} else if (within) {
+		complain(session->shown, transfer_error_text(error), 0);
+	} else {
+		log_message(RECEIVE, "%s", transfer_error_text(error));
+	}
+	if (session->code == EXIT_OK)
+		session->code = EXIT_NETWORK;
+	session->channel.error = 0;
+	if (session->channel.ended)
+		return 0;
+	if (error == -ECANCELED)
+		channel_send_result(&session->channel, WIRE_STOPPED, "");
+	else if (error == -EPROTO)
+		channel_send_result(&session->channel, WIRE_PROTOCOL, "");
+	else if (error != -EPROTONOSUPPORT)
+		return 0;
+	return GRACE_NS;
+}
+
+/* What was sent last, a refusal perhaps, is to be read before the connection goes. */
+static void linger(struct session *session)
+{
+	uint64_t until = clock_ns() + GRACE_NS;
+
+	session->phase = DISCARD;
+	session->channel.raw_left = UINT64_MAX;
+	while (clock_ns() < until && channel_turn(&session->channel) == 0)
+		;
+}
+
+static void end(struct session *session, int error)
+{
+	uint64_t grace_ns = GRACE_NS;
+
+	work_stop(&session->work);
+	if (session->phase == FINISHING)
+		end_finishing(session);
+	if (error != 0)
+		grace_ns = broke(session, error);
+	hasher_stop(&session->hasher);
+	store_leave(session->store, &session->incoming, true);
+	if (error != 0 && grace_ns > 0) {
+		channel_end(&session->channel);
+		linger(session);
+		grace_ns = 0;
+	}
+	channel_close(&session->channel, grace_ns);
+	hash_free(session->hash);
+}
+
+int receive_session(struct sluice_engine *engine, struct sluice_socket *socket, struct store *store,
+		    const struct receive_options *options, const volatile sig_atomic_t *stopping)
+{
+	static struct session session;
+	int error = -ENOMEM;
+
+	session = (struct session){.work = WORK_INITIAL};
+	session.store = store;
+	session.options = options;
+	session.incoming.fd = -1;
+	session.channel.owner = &session;
+	session.channel.on_message = on_message;
+	session.channel.on_raw = on_raw;
+	session.channel.pause_ns = options->max_pause_s * UINT64_C(1000000000);
+	session.hash = hash_new();
+	if (session.hash != NULL)
+		error = channel_open(&session.channel, engine, socket,
+				     options->timeout_s * UINT64_C(1000000000));
+	if (error != 0) {
+		log_message(RECEIVE, "%s", transfer_error_text(error));
+		hash_free(session.hash);
+		sluice_socket_destroy(socket);
+		return EXIT_NETWORK;
+	}
+	end(&session, run(&session, stopping));
+	return session.code;
+}

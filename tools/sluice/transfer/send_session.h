@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* `sluice send` over a connection that stands: greeting, file by file, goodbye. */
+#ifndef SLUICE_COMMAND_TRANSFER_SEND_SESSION_H
+#define SLUICE_COMMAND_TRANSFER_SEND_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sluice_engine;
+struct sluice_socket;
+
+struct send_options {
+	const char *name; /* of standard input, at the receiver */
+	const char *trace;
+	uint64_t backend;
+	uint64_t timeout_s;
+	bool restart; /* what the receiver holds is sent again */
+	bool quiet;
+};
+
+/*
+ * Sends the files; "-" is the standard input. The socket is the session's. Returns the exit code: of
+ * several failures the first.
+ */
+int send_session(struct sluice_engine *engine, struct sluice_socket *socket, char **paths,
+		 size_t count, const struct send_options *options);
+
+#endif

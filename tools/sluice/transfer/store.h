@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where received files go: one directory, and nothing outside of it. A file is written under a
+ * name of its own, which says nothing of what it holds, and gets its name when it is whole.
+ */
+#ifndef SLUICE_COMMAND_TRANSFER_STORE_H
+#define SLUICE_COMMAND_TRANSFER_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "transfer/wire.h"
+
+struct store {
+	const char *path;
+	int directory;
+	mode_t umask;
+	bool overwrite;
+	bool dotfiles;
+	bool sync;
+};
+
+/* A file that is being received. */
+struct incoming {
+	char name[WIRE_NAME_MAX + 1];
+	char part[40];     /* its name until it is complete */
+	int fd;            /* -1: none */
+	uint64_t held;     /* bytes from its beginning that are there */
+	bool stored;       /* a file of this name and size exists: fd is that one, to be read */
+	bool locked;       /* no other receiver writes into the part */
+	char warning[256]; /* what the file system did not do; "" if it did everything */
+};
+
+/* The path lives as long as the store. 0 or -errno. */
+int store_open(struct store *store, const char *path);
+void store_close(struct store *store);
+
+/*
+ * Opens what a FILE message names, in the directory that the path leads to now. held is what an earlier transfer has left, 0 if that cannot be
+ * continued; with stored it is all of a file that has the name already, and only a comparison can
+ * follow. WIRE_OK, or why not; ret_error is the errno of WIRE_FAILED, WIRE_NO_ROOM and
+ * WIRE_BAD_NAME, or 0. May block, as store_finish may.
+ */
+enum wire_code store_begin(struct store *store, const struct wire_message *file,
+			   struct incoming *incoming, int *ret_error);
+/* Throws away what is held. */
+enum wire_code store_restart(const struct store *store, struct incoming *incoming, int *ret_error);
+enum wire_code store_write(const struct store *store, struct incoming *incoming, const void *bytes,
+			   size_t length, int *ret_error);
+/* It is complete and has this checksum: gives it its name. If that fails it does not have it. */
+enum wire_code store_finish(const struct store *store, struct incoming *incoming,
+			    const struct wire_message *file, const unsigned char *digest,
+			    int *ret_error);
+/* Ends early: what is there is kept for the next time, or removed. */
+void store_leave(const struct store *store, struct incoming *incoming, bool keep);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include "transfer/transfer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "transfer/progress.h"
+
+const char *transfer_error_text(int error)
+{
+	switch (error) {
+	case -EPIPE:
+		return "the other end has closed the connection";
+	case -ECONNRESET:
+		return "the other end has broken the connection off";
+	case -EPROTO:
+		return "the other end does not speak this protocol";
+	case -ETIMEDOUT:
+		return "nothing has moved for too long";
+	case -ETIME:
+		return "the other end has sent nothing but WAIT for too long";
+	case -ENODATA:
+		return "the file became shorter while it was sent";
+	case -EPROTONOSUPPORT:
+		return "the other end speaks another version of this protocol";
+	case -ECANCELED:
+		return "broken off";
+	default:
+		return strerror(-error);
+	}
+}
+
+bool transfer_is_network_error(int error)
+{
+	switch (error) {
+	case -EPIPE:
+	case -ECONNRESET:
+	case -ECONNABORTED:
+	case -ECONNREFUSED:
+	case -ENOTCONN:
+	case -ESHUTDOWN:
+	case -ETIMEDOUT:
+	case -ETIME:
+	case -EPROTO:
+	case -EPROTONOSUPPORT:
+	case -ECANCELED:
+	case -EHOSTUNREACH:
+	case -EHOSTDOWN:
+	case -ENETUNREACH:
+	case -ENETDOWN:
+	case -ENETRESET:
+	case -ENONET:
+	case -ENOPROTOOPT:
+	case -EMSGSIZE:
+	case -EPERM: /* a firewall's */
+	case -ENOBUFS:
+	case -ENOMEM:
+	case -EAGAIN:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void transfer_report(const char *verb, const char *shown, const struct transfer_figures *figures,
+		     const char *note)
+{
+	char size[PROGRESS_TEXT], rate[PROGRESS_TEXT];
+	uint64_t sent = figures->bytes - figures->from;
+	double seconds = (double)figures->spent_ns / 1e9;
+
+	progress_size(figures->bytes, size);
+	progress_size(seconds > 0 ? (uint64_t)((double)sent / seconds) : 0, rate);
+	printf("%s %s, %s in %.1f s (%s/s)", verb, shown, size, seconds, rate);
+	if (figures->from > 0) {
+		progress_size(figures->from, size);
+		printf(", %s of it before", size);
+	}
+	if (note[0] != '\0')
+		printf(" (%s)", note);
+	putchar('\n');
+	fflush(stdout);
+}

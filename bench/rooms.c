@@ -7,8 +7,8 @@
 
 #include <sluice/sluice.h>
 
-#include "plan.h"
-#include "sendq.h"
+#include "core/plan.h"
+#include "core/sendq.h"
 #include "side.h"
 
 #define RECORD_BYTES 64

@@ -93,7 +93,7 @@ int rooms_plan(size_t times)
 
 	for (size_t i = 0; i < times; i++) {
 		const struct sluice__plan_memory memory = {
-			.ring = true, .full = i & 1, .way = SLUICE_TRANSMIT_WAY_AUTO, .sockets = 1};
+			.ring = true, .full = i & 1, .way = SLUICE_TRANSMIT_WAY_AUTO};
 		const struct sluice__plan_file file = {.way = SLUICE_FILE_WAY_AUTO,
 						       .sendfile = true,
 						       .joins_memory = i & 2,

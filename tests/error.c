@@ -5,8 +5,6 @@
 #include <limits.h>
 #include <sluice/error.h>
 
-#include "base/error.h"
-
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct {
@@ -191,49 +189,4 @@ Test(error, an_unknown_number_is_described_as_socket_error)
 		cr_expect_str_eq(sluice_socket_error_text(unknown[i]), sluice_socket_error_text(-1),
 				 "%d", unknown[i]);
 	}
-}
-
-Test(error, what_the_library_itself_reports_carries_its_errno)
-{
-	static const struct {
-		int32_t socket_error;
-		int error_number;
-	} ours[] = {
-		{SLUICE_ERROR_SUCCESS, 0},
-		{SLUICE_ERROR_IO_PENDING, 0},
-		{SLUICE_ERROR_OPERATION_ABORTED, ECANCELED},
-		{SLUICE_ERROR_TIMED_OUT, ETIMEDOUT},
-		{SLUICE_ERROR_INVALID_ARGUMENT, EINVAL},
-		{SLUICE_ERROR_NO_DATA, ENODATA},
-		{SLUICE_ERROR_SHUTDOWN, EPIPE},
-		{SLUICE_ERROR_NOT_CONNECTED, ENOTCONN},
-		{SLUICE_ERROR_MESSAGE_SIZE, EMSGSIZE},
-		{SLUICE_ERROR_CONNECTION_RESET, ECONNRESET},
-		{SLUICE_ERROR_ALREADY_IN_PROGRESS, EALREADY},
-		{SLUICE_ERROR_TOO_MANY_OPEN_SOCKETS, EMFILE},
-	};
-
-	for (size_t i = 0; i < COUNT(ours); i++) {
-		cr_expect_eq(sluice__errno_of_socket_error(ours[i].socket_error),
-			     ours[i].error_number, "%d", ours[i].socket_error);
-	}
-}
-
-Test(error, an_errno_leads_back_to_its_socket_error)
-{
-	for (size_t i = 0; i < COUNT(by_errno); i++) {
-		int32_t socket_error = by_errno[i].socket_error;
-		int error_number = sluice__errno_of_socket_error(socket_error);
-
-		cr_expect_eq(sluice_socket_error_from_errno(error_number), socket_error, "%d",
-			     socket_error);
-	}
-}
-
-Test(error, an_error_without_an_errno_carries_eio)
-{
-	for (size_t i = 0; i < COUNT(unknown); i++)
-		cr_expect_eq(sluice__errno_of_socket_error(unknown[i]), EIO, "%d", unknown[i]);
-	cr_expect_eq(sluice__errno_of_socket_error(SLUICE_ERROR_SOCKET_ERROR), EIO);
-	cr_expect_eq(sluice__errno_of_socket_error(SLUICE_ERROR_TRY_AGAIN), EIO);
 }

@@ -169,6 +169,35 @@ static void e07_a_wake_ends_the_wait_or_the_next_one(void)
 	check(sluice_engine_destroy(waker.engine) == 0);
 }
 
+static atomic_bool wakes_counted;
+
+static void *wake_until_counted(void *token)
+{
+	while (!atomic_load(&wakes_counted)) {
+		usleep(1000);
+		sluice_engine_wake(token);
+	}
+	return NULL;
+}
+
+static void e07_wakes_of_a_waiting_engine_are_counted(void)
+{
+	struct sluice_engine_statistics statistics = {.size = sizeof statistics};
+	struct sluice_engine *engine = engine_new();
+	pthread_t thread;
+
+	check(sluice_engine_statistics(engine, &statistics) == 0 && statistics.wakes == 0);
+	atomic_store(&wakes_counted, false);
+	thread_start(&thread, wake_until_counted, engine);
+	do {
+		check(sluice_engine_run(engine, -1) == 0);
+		check(sluice_engine_statistics(engine, &statistics) == 0);
+	} while (!statistics.wakes);
+	atomic_store(&wakes_counted, true);
+	thread_join(thread);
+	check(sluice_engine_destroy(engine) == 0);
+}
+
 static struct sluice_engine *signalled_engine; /* NULL: the signal does not wake */
 static atomic_int signals;
 
@@ -228,6 +257,8 @@ int main(void)
 	static const struct thread_test tests[] = {
 		{"e07_a_wake_ends_the_wait_or_the_next_one",
 		 e07_a_wake_ends_the_wait_or_the_next_one},
+		{"e07_wakes_of_a_waiting_engine_are_counted",
+		 e07_wakes_of_a_waiting_engine_are_counted},
 		{"e07_a_signal_ends_the_wait_with_eintr", e07_a_signal_ends_the_wait_with_eintr,
 		 DELAYS_SIGNALS},
 		{"e07_a_wake_from_a_signal_handler_ends_it_with_0",

@@ -91,7 +91,7 @@ struct sluice_packet {
 	const char *path;  /* _PATH: opened by the starting call, closed before the handler runs */
 	int64_t offset;    /* into the memory or the file */
 	int64_t count;     /* 0 of a file: to its end as it is at the start; 0 of memory: nothing */
-	uint64_t identity; /* _FILE: not 0: a file that you know, see below; others: 0 */
+	uint64_t identity; /* _FILE: of a known file, see above, or 0; others: 0 */
 };
 
 /* Segments that set_buffer_list copies into the record; longer lists stay in your array. */
@@ -201,7 +201,8 @@ int sluice_args_set_buffer_list(struct sluice_args *args, const struct iovec *se
  * the paths and the memory stay yours, unchanged, until the operation has ended. An array of no
  * elements (not NULL) sends nothing, successfully; NULL, 0 clears.
  * Returns 0; -EBUSY, -EBADF as above; -ERANGE for a negative offset or count; -EINVAL for an
- * unknown kind, a path or memory that is NULL, or a reserved word that is not 0. Since 0.1.
+ * unknown kind, a path or memory that is NULL, or an identity of an element that is no file or
+ * whose count is 0. Since 0.1.
  */
 int sluice_args_set_packets(struct sluice_args *args, const struct sluice_packet *packets,
 			    size_t packet_count);

@@ -33,7 +33,7 @@ struct sluice_engine_statistics {
 	uint64_t handlers; /* called */
 	uint64_t accepted;
 	uint64_t posts;
-	uint64_t wakes;
+	uint64_t wakes;          /* of the engine's thread by other threads, while it waited */
 	uint64_t files_read;     /* elements read and sent as memory */
 	uint64_t files_sendfile; /* elements sent by sendfile */
 	uint64_t files_spliced;

@@ -90,9 +90,8 @@ int sluice__apm_take(struct sluice_socket *socket, uint32_t operation,
 		     struct sluice__result **ret_result, bool *ret_alone);
 /* It was refused, or failed inside the call. */
 void sluice__apm_untake(struct sluice__result *result);
-/* It is over: at once, or as the handler of its record. */
+/* Ends the operation and queues its callback. */
 void sluice__apm_finish(struct sluice__result *result, bool synchronously);
-void sluice__apm_completed(struct sluice_socket *socket, struct sluice_args *args);
 /* Back into the pool, if nothing holds it any more. Under the lock. */
 void sluice__apm_retire(struct sluice__result *result);
 /* One user less; under the lock. */
@@ -100,8 +99,6 @@ void sluice__apm_leave(struct sluice_socket *socket);
 /* No callback in line or running, nobody inside End or wait. */
 bool sluice__apm_is_quiet(const struct sluice_socket *socket);
 void sluice__apm_free(struct sluice_socket *socket);
-/* The engine's owner has exited: who waits would wait for ever. */
-void sluice__apm_lost(struct sluice_engine *engine);
 
 /* apm/handle.c: held while the process forks, so that nobody holds it in the child */
 void sluice__handles_lock(void);

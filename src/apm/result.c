@@ -13,6 +13,9 @@
 
 #define SLAB_FIRST 32u
 
+static sluice_completed_fn result_completed;
+static sluice__owner_exited_fn results_lost;
+
 static struct sluice__handlers *handlers_of(const struct sluice_socket *socket)
 {
 	return &socket->engine->handlers;
@@ -54,7 +57,7 @@ static int make_apm(struct sluice_socket *socket)
 		return -ENOMEM;
 	apm->rest_end = &apm->rest;
 	apm->callbacks_end = &apm->callbacks;
-	__atomic_store_n(&socket->engine->owner_exited, sluice__apm_lost, __ATOMIC_RELEASE);
+	__atomic_store_n(&socket->engine->owner_exited, results_lost, __ATOMIC_RELEASE);
 	__atomic_store_n(&socket->apm, apm, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -104,7 +107,7 @@ static void prepare(struct sluice__result *result, uint32_t operation,
 		    sluice_async_callback *callback, void *state)
 {
 	sluice_args_init(&result->args);
-	result->args.completed = sluice__apm_completed;
+	result->args.completed = result_completed;
 	result->callback = callback;
 	result->state = state;
 	result->operation = operation;
@@ -175,7 +178,7 @@ void sluice__apm_finish(struct sluice__result *result, bool synchronously)
 		sluice__futex_wake_all(&result->word);
 }
 
-void sluice__apm_completed(struct sluice_socket *socket, struct sluice_args *args)
+static void result_completed(struct sluice_socket *socket, struct sluice_args *args)
 {
 	sluice__apm_finish((struct sluice__result *)(void *)args, false);
 }
@@ -250,7 +253,8 @@ static void lose(struct sluice_socket *socket)
 	}
 }
 
-void sluice__apm_lost(struct sluice_engine *engine)
+/* The owner of the engine has exited: no operation will end any more. */
+static void results_lost(struct sluice_engine *engine)
 {
 	pthread_mutex_lock(&engine->lock);
 	for (struct sluice_socket *socket = engine->sockets; socket; socket = socket->next)

@@ -35,9 +35,8 @@ struct sluice__uring {
 	int wake_fd;   /* polled by the ring: other threads wake a sleeper by it */
 	int event_fd;  /* registered: the ring signals completions by it while it is not quiet */
 	int notify_fd; /* the same, once a foreign loop has asked for it; -1 before */
-	bool enabled;
-	bool failed;                       /* the kernel refuses to be entered, for good */
-	bool deaf;                         /* and its completions are heeded no more */
+	bool failed;   /* the kernel refuses to be entered, for good */
+	bool deaf;     /* and its completions are heeded no more */
 	struct sluice__request *abandoned; /* cancelled since: answered without the kernel */
 	uint32_t refused;     /* capabilities whose entries are made invalid, for tests */
 	uint32_t spared;      /* but so many of these are left valid */

@@ -330,6 +330,5 @@ int sluice__uring_enable(struct sluice_engine *engine)
 	else
 		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_REGISTERED_RING;
 	sluice__uring_register(uring, IORING_REGISTER_IOWQ_MAX_WORKERS, workers, 2);
-	uring->enabled = true;
 	return 0;
 }

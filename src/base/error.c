@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stddef.h>
 
-#include "base/error.h"
-
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* By errno, a positive one. Where it says 0, Success, at another index than 0, there is none. */
@@ -59,92 +57,85 @@ static const int16_t socket_error_by_errno[] = {
 /* What is known of one SocketError. */
 struct description {
 	int16_t socket_error;
-	int16_t error_number;
 	const char *name;
 	const char *text;
 };
 
 /* The first one also stands for every number that is not among them. */
 static const struct description descriptions[] = {
-	{SLUICE_ERROR_SOCKET_ERROR, EIO, "SocketError", "An unspecified error occurred."},
-	{SLUICE_ERROR_SUCCESS, 0, "Success", "The operation succeeded."},
-	{SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, "OperationAborted",
+	{SLUICE_ERROR_SOCKET_ERROR, "SocketError", "An unspecified error occurred."},
+	{SLUICE_ERROR_SUCCESS, "Success", "The operation succeeded."},
+	{SLUICE_ERROR_OPERATION_ABORTED, "OperationAborted",
 	 "The operation was cancelled, or its socket was closed."},
-	{SLUICE_ERROR_IO_PENDING, 0, "IOPending", "The operation has not completed yet."},
-	{SLUICE_ERROR_INTERRUPTED, EINTR, "Interrupted", "A blocking call was interrupted."},
-	{SLUICE_ERROR_ACCESS_DENIED, EACCES, "AccessDenied",
+	{SLUICE_ERROR_IO_PENDING, "IOPending", "The operation has not completed yet."},
+	{SLUICE_ERROR_INTERRUPTED, "Interrupted", "A blocking call was interrupted."},
+	{SLUICE_ERROR_ACCESS_DENIED, "AccessDenied",
 	 "The socket's permissions do not allow this access."},
-	{SLUICE_ERROR_FAULT, EFAULT, "Fault", "The kernel met an invalid memory address."},
-	{SLUICE_ERROR_INVALID_ARGUMENT, EINVAL, "InvalidArgument", "An argument is invalid."},
-	{SLUICE_ERROR_TOO_MANY_OPEN_SOCKETS, EMFILE, "TooManyOpenSockets",
+	{SLUICE_ERROR_FAULT, "Fault", "The kernel met an invalid memory address."},
+	{SLUICE_ERROR_INVALID_ARGUMENT, "InvalidArgument", "An argument is invalid."},
+	{SLUICE_ERROR_TOO_MANY_OPEN_SOCKETS, "TooManyOpenSockets",
 	 "Too many descriptors are open."},
-	{SLUICE_ERROR_WOULD_BLOCK, EAGAIN, "WouldBlock",
+	{SLUICE_ERROR_WOULD_BLOCK, "WouldBlock",
 	 "The operation cannot complete at once on a non-blocking socket."},
-	{SLUICE_ERROR_IN_PROGRESS, EINPROGRESS, "InProgress",
-	 "A blocking operation is in progress."},
-	{SLUICE_ERROR_ALREADY_IN_PROGRESS, EALREADY, "AlreadyInProgress",
+	{SLUICE_ERROR_IN_PROGRESS, "InProgress", "A blocking operation is in progress."},
+	{SLUICE_ERROR_ALREADY_IN_PROGRESS, "AlreadyInProgress",
 	 "The socket has an operation of this kind in progress."},
-	{SLUICE_ERROR_NOT_SOCKET, ENOTSOCK, "NotSocket", "The descriptor is not a socket."},
-	{SLUICE_ERROR_DESTINATION_ADDRESS_REQUIRED, EDESTADDRREQ, "DestinationAddressRequired",
+	{SLUICE_ERROR_NOT_SOCKET, "NotSocket", "The descriptor is not a socket."},
+	{SLUICE_ERROR_DESTINATION_ADDRESS_REQUIRED, "DestinationAddressRequired",
 	 "The operation needs a destination address, and there is none."},
-	{SLUICE_ERROR_MESSAGE_SIZE, EMSGSIZE, "MessageSize", "The datagram is too long."},
-	{SLUICE_ERROR_PROTOCOL_TYPE, EPROTOTYPE, "ProtocolType",
+	{SLUICE_ERROR_MESSAGE_SIZE, "MessageSize", "The datagram is too long."},
+	{SLUICE_ERROR_PROTOCOL_TYPE, "ProtocolType",
 	 "The protocol is of the wrong type for this socket."},
-	{SLUICE_ERROR_PROTOCOL_OPTION, ENOPROTOOPT, "ProtocolOption",
+	{SLUICE_ERROR_PROTOCOL_OPTION, "ProtocolOption",
 	 "The option or its level is unknown, invalid or not supported."},
-	{SLUICE_ERROR_PROTOCOL_NOT_SUPPORTED, EPROTONOSUPPORT, "ProtocolNotSupported",
+	{SLUICE_ERROR_PROTOCOL_NOT_SUPPORTED, "ProtocolNotSupported",
 	 "The protocol is not available on this system."},
-	{SLUICE_ERROR_SOCKET_NOT_SUPPORTED, ESOCKTNOSUPPORT, "SocketNotSupported",
+	{SLUICE_ERROR_SOCKET_NOT_SUPPORTED, "SocketNotSupported",
 	 "The type of socket is not supported in this address family."},
-	{SLUICE_ERROR_OPERATION_NOT_SUPPORTED, EOPNOTSUPP, "OperationNotSupported",
+	{SLUICE_ERROR_OPERATION_NOT_SUPPORTED, "OperationNotSupported",
 	 "The socket does not support this operation."},
-	{SLUICE_ERROR_PROTOCOL_FAMILY_NOT_SUPPORTED, EPFNOSUPPORT, "ProtocolFamilyNotSupported",
+	{SLUICE_ERROR_PROTOCOL_FAMILY_NOT_SUPPORTED, "ProtocolFamilyNotSupported",
 	 "The protocol family is not available on this system."},
-	{SLUICE_ERROR_ADDRESS_FAMILY_NOT_SUPPORTED, EAFNOSUPPORT, "AddressFamilyNotSupported",
+	{SLUICE_ERROR_ADDRESS_FAMILY_NOT_SUPPORTED, "AddressFamilyNotSupported",
 	 "The socket does not support addresses of this family."},
-	{SLUICE_ERROR_ADDRESS_ALREADY_IN_USE, EADDRINUSE, "AddressAlreadyInUse",
+	{SLUICE_ERROR_ADDRESS_ALREADY_IN_USE, "AddressAlreadyInUse",
 	 "The address is already in use."},
-	{SLUICE_ERROR_ADDRESS_NOT_AVAILABLE, EADDRNOTAVAIL, "AddressNotAvailable",
+	{SLUICE_ERROR_ADDRESS_NOT_AVAILABLE, "AddressNotAvailable",
 	 "The address is not valid here."},
-	{SLUICE_ERROR_NETWORK_DOWN, ENETDOWN, "NetworkDown", "The network is down."},
-	{SLUICE_ERROR_NETWORK_UNREACHABLE, ENETUNREACH, "NetworkUnreachable",
+	{SLUICE_ERROR_NETWORK_DOWN, "NetworkDown", "The network is down."},
+	{SLUICE_ERROR_NETWORK_UNREACHABLE, "NetworkUnreachable",
 	 "There is no route to the network."},
-	{SLUICE_ERROR_NETWORK_RESET, ENETRESET, "NetworkReset",
+	{SLUICE_ERROR_NETWORK_RESET, "NetworkReset",
 	 "The connection was dropped because a keep-alive failed."},
-	{SLUICE_ERROR_CONNECTION_ABORTED, ECONNABORTED, "ConnectionAborted",
+	{SLUICE_ERROR_CONNECTION_ABORTED, "ConnectionAborted",
 	 "The connection was aborted on this side."},
-	{SLUICE_ERROR_CONNECTION_RESET, ECONNRESET, "ConnectionReset",
-	 "The peer reset the connection."},
-	{SLUICE_ERROR_NO_BUFFER_SPACE_AVAILABLE, ENOBUFS, "NoBufferSpaceAvailable",
+	{SLUICE_ERROR_CONNECTION_RESET, "ConnectionReset", "The peer reset the connection."},
+	{SLUICE_ERROR_NO_BUFFER_SPACE_AVAILABLE, "NoBufferSpaceAvailable",
 	 "There is no room in the queues for this operation."},
-	{SLUICE_ERROR_IS_CONNECTED, EISCONN, "IsConnected", "The socket is already connected."},
-	{SLUICE_ERROR_NOT_CONNECTED, ENOTCONN, "NotConnected", "The socket is not connected."},
-	{SLUICE_ERROR_SHUTDOWN, EPIPE, "Shutdown",
+	{SLUICE_ERROR_IS_CONNECTED, "IsConnected", "The socket is already connected."},
+	{SLUICE_ERROR_NOT_CONNECTED, "NotConnected", "The socket is not connected."},
+	{SLUICE_ERROR_SHUTDOWN, "Shutdown",
 	 "The connection has ended, or its sending side was shut down."},
-	{SLUICE_ERROR_TIMED_OUT, ETIMEDOUT, "TimedOut",
+	{SLUICE_ERROR_TIMED_OUT, "TimedOut",
 	 "The time allowed has passed, or the peer did not answer."},
-	{SLUICE_ERROR_CONNECTION_REFUSED, ECONNREFUSED, "ConnectionRefused",
+	{SLUICE_ERROR_CONNECTION_REFUSED, "ConnectionRefused",
 	 "The peer refused the connection: nothing listens there."},
-	{SLUICE_ERROR_HOST_DOWN, EHOSTDOWN, "HostDown", "The remote host is down."},
-	{SLUICE_ERROR_HOST_UNREACHABLE, EHOSTUNREACH, "HostUnreachable",
-	 "There is no route to the host."},
-	{SLUICE_ERROR_PROCESS_LIMIT, EIO, "ProcessLimit",
-	 "Too many processes use the network system."},
-	{SLUICE_ERROR_SYSTEM_NOT_READY, EIO, "SystemNotReady",
-	 "The network system is not available."},
-	{SLUICE_ERROR_VERSION_NOT_SUPPORTED, EIO, "VersionNotSupported",
+	{SLUICE_ERROR_HOST_DOWN, "HostDown", "The remote host is down."},
+	{SLUICE_ERROR_HOST_UNREACHABLE, "HostUnreachable", "There is no route to the host."},
+	{SLUICE_ERROR_PROCESS_LIMIT, "ProcessLimit", "Too many processes use the network system."},
+	{SLUICE_ERROR_SYSTEM_NOT_READY, "SystemNotReady", "The network system is not available."},
+	{SLUICE_ERROR_VERSION_NOT_SUPPORTED, "VersionNotSupported",
 	 "The version of the network system is not supported."},
-	{SLUICE_ERROR_NOT_INITIALIZED, EIO, "NotInitialized",
+	{SLUICE_ERROR_NOT_INITIALIZED, "NotInitialized",
 	 "The network system has not been initialised."},
-	{SLUICE_ERROR_DISCONNECTING, ESHUTDOWN, "Disconnecting",
-	 "An orderly shutdown is in progress."},
-	{SLUICE_ERROR_TYPE_NOT_FOUND, EIO, "TypeNotFound", "The class was not found."},
-	{SLUICE_ERROR_HOST_NOT_FOUND, ENXIO, "HostNotFound", "The host is not known."},
-	{SLUICE_ERROR_TRY_AGAIN, EIO, "TryAgain",
+	{SLUICE_ERROR_DISCONNECTING, "Disconnecting", "An orderly shutdown is in progress."},
+	{SLUICE_ERROR_TYPE_NOT_FOUND, "TypeNotFound", "The class was not found."},
+	{SLUICE_ERROR_HOST_NOT_FOUND, "HostNotFound", "The host is not known."},
+	{SLUICE_ERROR_TRY_AGAIN, "TryAgain",
 	 "The name could not be resolved now; it may be later."},
-	{SLUICE_ERROR_NO_RECOVERY, EIO, "NoRecovery",
+	{SLUICE_ERROR_NO_RECOVERY, "NoRecovery",
 	 "The name cannot be resolved: the error will not go away."},
-	{SLUICE_ERROR_NO_DATA, ENODATA, "NoData", "The data asked for is not there."},
+	{SLUICE_ERROR_NO_DATA, "NoData", "The data asked for is not there."},
 };
 
 int32_t sluice_socket_error_from_errno(int error_number)
@@ -179,9 +170,4 @@ const char *sluice_socket_error_name(int32_t socket_error)
 const char *sluice_socket_error_text(int32_t socket_error)
 {
 	return describe(socket_error)->text;
-}
-
-int sluice__errno_of_socket_error(int32_t socket_error)
-{
-	return describe(socket_error)->error_number;
 }

@@ -13,11 +13,10 @@ enum {
 };
 
 struct sluice__plan_memory {
-	bool ring;        /* the backend sends by itself */
-	bool full;        /* the socket took less than it was given, last time */
-	uint32_t way;     /* SLUICE_TRANSMIT_WAY_* */
-	uint32_t sockets; /* that have something to send in this turn */
-	bool zerocopy;    /* it fits, and the socket is for it */
+	bool ring;     /* the backend sends by itself */
+	bool full;     /* the socket took less than it was given, last time */
+	uint32_t way;  /* SLUICE_TRANSMIT_WAY_* */
+	bool zerocopy; /* it fits, and the socket is for it */
 };
 
 int sluice__plan_memory(const struct sluice__plan_memory *facts);

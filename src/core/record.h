@@ -42,7 +42,6 @@ enum {
 	SLUICE__TO = 1 << 11,    /* a datagram with an address of its own */
 	SLUICE__PEEK = 1 << 12,
 	SLUICE__OVERDUE = 1 << 13,   /* its deadline has passed while it was in flight */
-	SLUICE__FOREIGN = 1 << 14,   /* in the mailbox, and counted in foreign_bytes */
 	SLUICE__DONE = 1 << 15,      /* has left its queue: too late to give it up */
 	SLUICE__TRUNCATED = 1 << 16, /* a datagram that was larger than the room for it */
 	SLUICE__OF_THREAD = 1 << 20, /* ends with the thread rare.thread, which started it */

@@ -63,7 +63,6 @@ struct sluice_engine {
 	struct sluice_socket *attention; /* atomic: sockets, newest first */
 	struct sluice_socket *ready;     /* sockets with something to send */
 	struct sluice_socket **ready_end;
-	uint32_t ready_count;
 	uint32_t batches;               /* open */
 	uint64_t zerocopy_from;         /* bytes from which on zero copy is thought of */
 	uint64_t queue_from;            /* bytes from which on a lone send goes by its queue */
@@ -83,7 +82,6 @@ struct sluice_engine {
 	bool hands_over;   /* memory goes to the backend at once, which has a thread for it */
 	bool delivering;   /* a handler runs */
 	bool foreign;      /* engine_fd was asked for */
-	bool submitting;   /* something was started since the last enter */
 	uint32_t flying;   /* requests that the backend has */
 
 	struct sluice__wheel deadlines;

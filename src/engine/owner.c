@@ -78,8 +78,10 @@ void sluice__engine_nudge(struct sluice_engine *engine)
 	 * all four accesses are sequentially consistent.
 	 */
 	if (__atomic_load_n(&engine->asleep, __ATOMIC_SEQ_CST) &&
-	    __atomic_exchange_n(&engine->asleep, 0, __ATOMIC_ACQ_REL))
+	    __atomic_exchange_n(&engine->asleep, 0, __ATOMIC_ACQ_REL)) {
+		__atomic_fetch_add(&engine->statistics.wakes, 1, __ATOMIC_RELAXED);
 		engine->backend->wake(engine);
+	}
 }
 
 long sluice__sleeps(void)

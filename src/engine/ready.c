@@ -12,7 +12,6 @@ void sluice__ready(struct sluice_socket *socket)
 	socket->ready_next = NULL;
 	*engine->ready_end = socket;
 	engine->ready_end = &socket->ready_next;
-	engine->ready_count++;
 }
 
 void sluice__transmit_blocked(struct sluice_socket *socket)

@@ -39,7 +39,6 @@ static void begin_all(struct sluice_args *args)
 		struct sluice_args *next = oldest->run.next;
 		struct sluice_socket *socket = sluice__record_socket(oldest);
 
-		oldest->run.extras &= ~(uint32_t)SLUICE__FOREIGN;
 		__atomic_fetch_sub(&socket->foreign_bytes, memory(oldest), __ATOMIC_RELAXED);
 		if (oldest->last_operation < SLUICE_OPERATION_SEND)
 			begin_other(socket, oldest);

@@ -82,14 +82,13 @@ static void send_memory(struct sluice_socket *socket, const struct sluice__gathe
 	tried(socket, engine->backend->try_send(engine, socket, &message, gathered->flags));
 }
 
-static int plan(const struct sluice_socket *socket, uint32_t sockets, bool zerocopy)
+static int plan(const struct sluice_socket *socket, bool zerocopy)
 {
 	const struct sluice_engine *engine = socket->engine;
 	struct sluice__plan_memory facts = {
 		.ring = engine->backend->sends,
 		.full = socket->state & SLUICE__FULL,
 		.way = engine->options.transmit_way,
-		.sockets = sockets,
 		.zerocopy = zerocopy,
 	};
 
@@ -103,15 +102,14 @@ static bool zerocopy_fits(struct sluice_socket *socket, const struct sluice__gat
 }
 
 /* True: more may follow at once. */
-static bool transmit_memory(struct sluice_socket *socket, const struct sluice__gather *gathered,
-			    uint32_t sockets)
+static bool transmit_memory(struct sluice_socket *socket, const struct sluice__gather *gathered)
 {
-	int way = plan(socket, sockets, zerocopy_fits(socket, gathered));
+	int way = plan(socket, zerocopy_fits(socket, gathered));
 
 	if (way == SLUICE__PLAN_ZEROCOPY) {
 		if (sluice__hold_start(socket, gathered))
 			return false;
-		way = plan(socket, sockets, false);
+		way = plan(socket, false);
 	}
 	if (way == SLUICE__PLAN_INLINE) {
 		send_memory(socket, gathered);
@@ -131,7 +129,7 @@ static bool is_large(struct sluice_socket *socket, uint64_t bytes)
 }
 
 /* Most of what many sockets have: one plain record. It needs no gathering. */
-static bool is_single(struct sluice_socket *socket, uint32_t sockets)
+static bool is_single(struct sluice_socket *socket)
 {
 	const struct sluice_args *args = socket->queue.list.head;
 
@@ -140,7 +138,7 @@ static bool is_single(struct sluice_socket *socket, uint32_t sockets)
 		 (SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL | SLUICE__CORKED | SLUICE__HOLDING)) &&
 	       (likely(args->run.total < socket->engine->single_below) ||
 		!is_large(socket, args->run.total)) &&
-	       plan(socket, sockets, false) == SLUICE__PLAN_INLINE;
+	       plan(socket, false) == SLUICE__PLAN_INLINE;
 }
 
 static void transmit_single(struct sluice_socket *socket)
@@ -192,7 +190,7 @@ static bool can_transmit(const struct sluice_socket *socket)
 }
 
 /* Listed when it was started; the list is free again when it has gone out inline. */
-static bool transmit_draft(struct sluice_socket *socket, uint32_t sockets)
+static bool transmit_draft(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 	struct sluice__gather gathered = {
@@ -201,27 +199,27 @@ static bool transmit_draft(struct sluice_socket *socket, uint32_t sockets)
 	};
 
 	if (!sluice__sendq_take_draft(&socket->queue, &gathered) ||
-	    plan(socket, sockets, zerocopy_fits(socket, &gathered)) != SLUICE__PLAN_INLINE)
+	    plan(socket, zerocopy_fits(socket, &gathered)) != SLUICE__PLAN_INLINE)
 		return false;
 	fly(socket, &gathered);
 	send_memory(socket, &gathered);
 	return true;
 }
 
-static bool transmit_round(struct sluice_socket *socket, uint32_t sockets)
+static bool transmit_round(struct sluice_socket *socket)
 {
 	struct sluice__gather gathered;
 
-	if (is_single(socket, sockets)) {
+	if (is_single(socket)) {
 		transmit_single(socket);
 		return true;
 	}
-	if (socket->queue.draft && transmit_draft(socket, sockets))
+	if (socket->queue.draft && transmit_draft(socket))
 		return true;
 	gather(socket, &gathered);
 	switch (gathered.what) {
 	case SLUICE__GATHERED_MEMORY:
-		return transmit_memory(socket, &gathered, sockets);
+		return transmit_memory(socket, &gathered);
 	case SLUICE__GATHERED_FILE:
 		return sluice__file_transmit(socket);
 	case SLUICE__GATHERED_BEYOND:
@@ -235,7 +233,7 @@ static bool transmit_round(struct sluice_socket *socket, uint32_t sockets)
 	}
 }
 
-static void transmit_socket(struct sluice_socket *socket, uint32_t sockets)
+static void transmit_socket(struct sluice_socket *socket)
 {
 	if (sluice__refuse(socket) & SLUICE__DATAGRAM) {
 		if (can_transmit(socket))
@@ -243,7 +241,7 @@ static void transmit_socket(struct sluice_socket *socket, uint32_t sockets)
 		return;
 	}
 	for (int round = 0; round < ROUNDS; round++) {
-		if (!can_transmit(socket) || !transmit_round(socket, sockets))
+		if (!can_transmit(socket) || !transmit_round(socket))
 			return;
 	}
 	if (can_transmit(socket))
@@ -252,7 +250,7 @@ static void transmit_socket(struct sluice_socket *socket, uint32_t sockets)
 
 void sluice__transmit_now(struct sluice_socket *socket)
 {
-	transmit_socket(socket, 1);
+	transmit_socket(socket);
 }
 
 /*
@@ -271,17 +269,15 @@ static void count_blocked(struct sluice_engine *engine)
 static void transmit_ready(struct sluice_engine *engine)
 {
 	struct sluice_socket *socket = engine->ready, *drafting = engine->drafting;
-	uint32_t sockets = engine->ready_count;
 
 	engine->ready = NULL;
 	engine->ready_end = &engine->ready;
-	engine->ready_count = 0;
 	engine->drafting = NULL;
 	while (socket) {
 		struct sluice_socket *next = socket->ready_next;
 
 		socket->state &= ~(uint32_t)SLUICE__READY;
-		transmit_socket(socket, sockets);
+		transmit_socket(socket);
 		socket = next;
 	}
 	if (drafting)

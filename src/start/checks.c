@@ -152,7 +152,7 @@ static int start_foreign(struct sluice_socket *socket, struct sluice_args *args,
 	__atomic_fetch_add(&socket->foreign_bytes, memory, __ATOMIC_RELAXED);
 	announce(socket, operation);
 	keep(args, operation, extras);
-	args->run.extras |= extras | SLUICE__FOREIGN;
+	args->run.extras |= extras;
 	sluice__record_accept(args, socket, operation);
 	if (sluice__mailbox_push(socket->engine, args))
 		return 1;

@@ -91,7 +91,7 @@ Test(http_response, every_status_of_ours_has_a_reason_and_an_explanation)
 		struct text text = text_in(memory, 160);
 		struct response_head head = {.status = statuses[i], .date = DATE};
 
-		response_write_explanation(&text, statuses[i]);
+		response_write_explanation(&text, statuses[i], NULL);
 		cr_expect_not(text.overflowed);
 		cr_expect_eq(strtol(memory, NULL, 10), statuses[i]);
 		write_head(&head);

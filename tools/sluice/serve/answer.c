@@ -7,6 +7,7 @@
 #include "serve/reply.h"
 #include "serve/resolve.h"
 #include "serve/response.h"
+#include "serve/view.h"
 #include "serve/worker.h"
 
 /* What the answers to one request share. */
@@ -14,7 +15,8 @@ struct answer {
 	struct connection *connection;
 	const struct request *request; /* NULL: there is none */
 	struct response_head head;
-	bool without_body; /* HEAD */
+	const char *explanation; /* in place of what the status says; NULL: none */
+	bool without_body;       /* HEAD */
 };
 
 bool answer_closes(const struct connection *connection, const struct request *request)
@@ -95,7 +97,7 @@ static void send_short(struct answer *answer)
 	if (reply == NULL)
 		return;
 	if (answer->head.status != 304) {
-		response_write_explanation(&explanation, answer->head.status);
+		response_write_explanation(&explanation, answer->head.status, answer->explanation);
 		answer->head.media.type = span_of("text/plain");
 		answer->head.media.charset = span_of("utf-8");
 		answer->head.has_length = true;
@@ -133,8 +135,7 @@ static void send_range(struct answer *answer, struct cache_entry *entry, struct 
 		block->references++;
 		reply->block = block;
 		reply_set_two(reply, head,
-			      (struct span){block->bytes + block->head_length + range.first,
-					    range.length});
+			      (struct span){block_content(block) + range.first, range.length});
 	}
 	reply_start(reply);
 }
@@ -167,6 +168,9 @@ static void send_plain(struct connection *connection, const struct request *requ
 	reply->head_bytes = block->head_length;
 	if (request->method == HTTP_HEAD) {
 		reply_set_memory(reply, block->bytes, block->head_length);
+	} else if (block->body != NULL && entry->facts.size > 0) {
+		reply_set_two(reply, (struct span){block->bytes, block->head_length},
+			      (struct span){block->body->bytes, block->body->length});
 	} else if (entry->fd < 0 || entry->facts.size == 0) {
 		reply_set_memory(reply, block->bytes, block->length);
 	} else {
@@ -179,6 +183,7 @@ static void send_plain(struct connection *connection, const struct request *requ
 static void set_validators(struct answer *answer, const struct cache_entry *entry)
 {
 	answer->head.etag = (struct span){entry->etag, entry->etag_length};
+	answer->head.vary = entry->vary;
 	if (entry->last_modified_length > 0)
 		answer->head.last_modified =
 			(struct span){entry->last_modified, entry->last_modified_length};
@@ -255,16 +260,30 @@ static void answer_directory(struct answer *answer, const struct target *target)
 	answer->head.location = (struct span){NULL, 0};
 }
 
+/* Which form of what stands at the path the request asks for. */
+static uint32_t view_of(const struct request *request, const struct target *target)
+{
+	struct listing_view listing;
+
+	if (target->path.at[target->path.length - 1] != '/')
+		return 0;
+	listing = listing_read_query(target->query);
+	listing.json = listing_wants_json(request->accept);
+	return view_with_listing(0, listing);
+}
+
 /* False: it has to be waited for. */
-static bool find(struct connection *connection, struct span path, struct found *ret_found)
+static bool find(struct connection *connection, const struct request *request,
+		 const struct target *target, struct found *ret_found)
 {
 	if (connection->has_found) {
 		connection->has_found = false;
 		*ret_found = connection->found;
 		return true;
 	}
-	connection->waiting =
-		!filecache_find(connection->worker->cache, path, &connection->waiter, ret_found);
+	connection->waiting = !filecache_find(connection->worker->cache, target->path,
+					      view_of(request, target), &connection->waiter,
+					      ret_found);
 	return !connection->waiting;
 }
 
@@ -273,6 +292,8 @@ static void answer_found(struct connection *connection, const struct request *re
 {
 	struct answer answer = answer_begin(connection, request, found.status);
 
+	if (found.no_index)
+		answer.explanation = "No index.html here, and directory listings are off.";
 	if (found.status == 200)
 		answer_file(&answer, found.entry);
 	else if (found.status == 301)
@@ -289,7 +310,7 @@ bool answer_request(struct connection *connection, const struct request *request
 	if (request->method == HTTP_GET || request->method == HTTP_HEAD) {
 		found.status = 400;
 		if (target_split(request->target, &target) &&
-		    !find(connection, target.path, &found))
+		    !find(connection, request, &target, &found))
 			return false;
 	}
 	if (found.status == 200 && is_plain(connection, request))

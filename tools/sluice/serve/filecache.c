@@ -3,13 +3,11 @@
 
 #include <stdlib.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "hash.h"
+#include "serve/cacheentry.h"
 #include "serve/loader.h"
 #include "serve/resolve.h"
-#include "serve/response.h"
-#include "serve/validator.h"
 
 struct filecache {
 	struct filecache_options options;
@@ -17,16 +15,15 @@ struct filecache {
 	struct cache_entry **buckets;
 	size_t bucket_mask;
 	size_t count;
-	struct link by_age; /* the oldest first */
+	uint64_t large_bytes; /* of generated contents beyond content_bytes */
+	struct link by_age;   /* the oldest first */
 	struct link by_check;
 	struct link jobs;
 	bool stopped;
 	uint64_t seed;
 	uint64_t identities; /* given so far */
 	uint64_t tick;
-	int64_t now;
-	size_t date_offset;
-	char date[HTTPDATE_LENGTH];
+	struct entry_context context;
 	struct cache_entry *kept; /* the last answer, alive until the next */
 };
 
@@ -38,7 +35,8 @@ struct cache_job {
 	char path[];
 };
 
-#define INTERVALS_KEPT 4 /* of revalidation, without a request */
+#define INTERVALS_KEPT 4              /* of revalidation, without a request */
+#define LARGE_BYTES_MAX (32ull << 20) /* of generated contents that stay, in all */
 
 static void finish_look(struct load_job *load);
 static void drop_look(struct load_job *load);
@@ -55,7 +53,7 @@ struct filecache *filecache_create(struct sluice_engine *engine,
 		buckets *= 2;
 	cache->options = *options;
 	cache->bucket_mask = buckets - 1;
-	cache->date_offset = response_date_offset(200);
+	cache->context.mime = options->mime;
 	list_init(&cache->by_age);
 	list_init(&cache->by_check);
 	list_init(&cache->jobs);
@@ -74,133 +72,39 @@ struct filecache *filecache_create(struct sluice_engine *engine,
 void filecache_set_time(struct filecache *cache, uint64_t tick, int64_t now, const char *date)
 {
 	cache->tick = tick;
-	cache->now = now;
-	memcpy(cache->date, date, HTTPDATE_LENGTH);
-}
-
-/* Blocks */
-
-void block_release(struct block *block)
-{
-	if (block != NULL && --block->references == 0)
-		free(block);
-}
-
-static void block_set_date(struct filecache *cache, struct block *block)
-{
-	memcpy(block->bytes + cache->date_offset, cache->date, HTTPDATE_LENGTH);
-	block->dated = cache->now;
+	cache->context.now = now;
+	memcpy(cache->context.date, date, HTTPDATE_LENGTH);
 }
 
 struct block *cache_entry_block(struct filecache *cache, struct cache_entry *entry)
 {
-	struct block *block = entry->block;
-
-	if (block->dated != cache->now) {
-		/* Somebody else than the entry holds it: it is being sent. */
-		if (block->references > 1) {
-			block = malloc(sizeof(*block) + block->length);
-			if (block == NULL)
-				return NULL;
-			memcpy(block, entry->block, sizeof(*block) + entry->block->length);
-			block->references = 1;
-			block_release(entry->block);
-			entry->block = block;
-		}
-		block_set_date(cache, block);
-	}
-	block->references++;
-	return block;
-}
-
-static void write_plain_head(struct text *text, const struct filecache *cache,
-			     const struct cache_entry *entry)
-{
-	struct response_head head = {
-		.status = 200,
-		.date = cache->date,
-		.media = entry->media,
-		.etag = {entry->etag, entry->etag_length},
-		.accepts_ranges = true,
-		.has_length = true,
-		.content_length = entry->facts.size,
-	};
-
-	if (entry->last_modified_length > 0)
-		head.last_modified =
-			(struct span){entry->last_modified, entry->last_modified_length};
-	response_write_head(text, &head);
-}
-
-static struct block *block_create(const struct filecache *cache, const struct cache_entry *entry,
-				  const char *content)
-{
-	char memory[1024];
-	struct text head = text_in(memory, sizeof(memory));
-	size_t content_length = content != NULL ? entry->facts.size : 0;
-	struct block *block;
-
-	write_plain_head(&head, cache, entry);
-	if (head.overflowed)
-		return NULL;
-	block = malloc(sizeof(*block) + head.length + content_length);
-	if (block == NULL)
-		return NULL;
-	block->references = 1;
-	block->head_length = (uint32_t)head.length;
-	block->length = head.length + content_length;
-	block->dated = cache->now;
-	memcpy(block->bytes, memory, head.length);
-	if (content_length > 0)
-		memcpy(block->bytes + head.length, content, content_length);
-	return block;
+	return block_hold_dated(&entry->block, cache->context.date, cache->context.now);
 }
 
 /* Entries */
 
-static struct cache_entry *find_entry(const struct filecache *cache, struct span path,
-				      uint64_t hash)
+static struct cache_key key_of(const struct filecache *cache, struct span path, uint32_t view)
 {
-	struct cache_entry *entry = cache->buckets[hash & cache->bucket_mask];
+	return (struct cache_key){path, hash_bytes(cache->seed + view, path), view};
+}
+
+static struct cache_entry *find_entry(const struct filecache *cache, const struct cache_key *key)
+{
+	struct cache_entry *entry = cache->buckets[key->hash & cache->bucket_mask];
 
 	while (entry != NULL &&
-	       (entry->hash != hash ||
-		!span_equals((struct span){entry->path, entry->path_length}, path)))
+	       (entry->hash != key->hash || entry->view != key->view ||
+		!span_equals((struct span){entry->path, entry->path_length}, key->path)))
 		entry = entry->next;
 	return entry;
 }
 
-static struct cache_entry *entry_create(struct span path, uint64_t hash)
+/* Memory of a content that is kept although it is large. */
+static uint64_t large_bytes_of(const struct filecache *cache, const struct cache_entry *entry)
 {
-	struct cache_entry *entry = calloc(1, sizeof(*entry) + path.length + 1);
-
-	if (entry == NULL)
-		return NULL;
-	list_init(&entry->by_age);
-	list_init(&entry->by_check);
-	list_init(&entry->waiters);
-	entry->references = 1;
-	entry->fd = -1;
-	entry->hash = hash;
-	entry->path_length = path.length;
-	memcpy(entry->path, path.at, path.length);
-	return entry;
-}
-
-struct cache_entry *cache_entry_hold(struct cache_entry *entry)
-{
-	entry->references++;
-	return entry;
-}
-
-void cache_entry_release(struct cache_entry *entry)
-{
-	if (entry == NULL || --entry->references > 0)
-		return;
-	if (entry->fd >= 0)
-		close(entry->fd);
-	block_release(entry->block);
-	free(entry);
+	return entry->generated && entry->facts.size > cache->options.content_bytes
+		       ? entry->facts.size
+		       : 0;
 }
 
 /* Takes the entry out of the cache, and with it the cache's reference. */
@@ -217,6 +121,7 @@ static void unlist(struct filecache *cache, struct cache_entry *entry)
 	list_remove(&entry->by_check);
 	entry->listed = false;
 	cache->count--;
+	cache->large_bytes -= large_bytes_of(cache, entry);
 	cache_entry_release(entry);
 }
 
@@ -254,6 +159,7 @@ static void enlist(struct filecache *cache, struct cache_entry *entry)
 	entry->listed = true;
 	entry->references++;
 	cache->count++;
+	cache->large_bytes += large_bytes_of(cache, entry);
 }
 
 void filecache_empty(struct filecache *cache)
@@ -305,68 +211,46 @@ void filecache_destroy(struct filecache *cache)
 
 /* Looks */
 
-static void write_validators(struct cache_entry *entry, const struct loaded *loaded)
-{
-	struct text etag = text_in(entry->etag, sizeof(entry->etag));
-
-	validator_write_etag(&etag, loaded);
-	entry->etag_length = (uint8_t)etag.length;
-	entry->unsettled = validator_is_unsettled(loaded);
-	if (validator_is_dated(loaded)) {
-		httpdate_format(entry->last_modified, loaded->facts.modified_ns / 1000000000);
-		entry->last_modified_length = HTTPDATE_LENGTH;
-	}
-}
-
-/* Makes an entry of what was found, or NULL when there is no memory. Not in the cache yet. */
-static struct cache_entry *entry_of(struct filecache *cache, struct span path, uint64_t hash,
-				    struct loaded *loaded)
-{
-	struct cache_entry *entry = entry_create(path, hash);
-
-	if (entry == NULL)
-		return NULL;
-	entry->facts = loaded->facts;
-	entry->identity = ++cache->identities;
-	entry->checked = cache->tick;
-	entry->media = mime_media(cache->options.mime,
-				  path.at[path.length - 1] == '/' ? span_of("index.html") : path);
-	write_validators(entry, loaded);
-	entry->block = block_create(cache, entry, loaded->content);
-	if (entry->block == NULL) {
-		cache_entry_release(entry);
-		return NULL;
-	}
-	entry->fd = loaded->fd;
-	loaded->fd = -1;
-	return entry;
-}
-
 /* The caller of find sees the entry until its next call. */
 static struct found keep(struct filecache *cache, struct cache_entry *entry)
 {
 	cache_entry_release(cache->kept);
 	cache->kept = entry;
-	return (struct found){200, entry};
+	return (struct found){.status = 200, .entry = entry};
 }
 
-/* A generated content, which has no descriptor to be sent from, is not kept if it is large. */
-static bool may_stay(const struct filecache *cache, const struct loaded *loaded)
+/*
+ * A generated content has no descriptor to be sent from: what is large stays only up to a limit in
+ * all, so that requests that follow each other share it.
+ */
+static bool may_stay(const struct filecache *cache, const struct cache_entry *entry)
 {
-	return !loaded->generated || loaded->facts.size <= cache->options.content_bytes;
+	return !entry->generated || entry->facts.size <= cache->options.content_bytes ||
+	       cache->large_bytes + entry->facts.size <= LARGE_BYTES_MAX;
+}
+
+/* Whether what was found is the version in the cache. */
+static bool is_unchanged(const struct loaded *loaded, const struct cache_entry *old)
+{
+	if (old == NULL || loaded->status != 200)
+		return false;
+	return loaded->unchanged ||
+	       (loaded->generated && old->generated && old->block != NULL &&
+		old->facts.size == loaded->facts.size && old->content_hash == loaded->content_hash);
 }
 
 /*
  * Brings the cache up to date with what a look has found; old is what was in the cache, or NULL.
  * Takes loaded over.
  */
-static struct found settle(struct filecache *cache, struct span path, uint64_t hash,
+static struct found settle(struct filecache *cache, const struct cache_key *key,
 			   struct cache_entry *old, struct loaded *loaded)
 {
-	struct found found = {.status = loaded->status};
+	struct found found = {.status = loaded->status, .no_index = loaded->no_index};
 	struct cache_entry *entry;
 
-	if (loaded->status == 200 && loaded->unchanged && old != NULL) {
+	if (is_unchanged(loaded, old)) {
+		loaded_dispose(loaded);
 		old->checked = cache->tick;
 		list_remove(&old->by_check);
 		if (old->listed)
@@ -374,26 +258,32 @@ static struct found settle(struct filecache *cache, struct span path, uint64_t h
 		return keep(cache, cache_entry_hold(old));
 	}
 	if (loaded->status == 200) {
-		entry = entry_of(cache, path, hash, loaded);
+		entry = cache_entry_of(&cache->context, key, loaded);
 		if (entry == NULL)
 			found.status = 503;
 		else
 			found = keep(cache, entry);
+		if (entry != NULL) {
+			entry->identity = ++cache->identities;
+			entry->checked = cache->tick;
+		}
 	}
 	loaded_dispose(loaded);
 	if (old != NULL)
 		unlist(cache, old);
-	if (found.entry != NULL && may_stay(cache, loaded))
+	if (found.entry != NULL && may_stay(cache, found.entry))
 		enlist(cache, found.entry);
 	return found;
 }
 
 static struct load_request load_request_of(const struct filecache *cache, const char *path,
-					   const struct cache_entry *old)
+					   uint32_t view, const struct cache_entry *old)
 {
 	struct load_request request = {
 		.docroot = cache->options.docroot,
+		.options = &cache->options.load,
 		.path = path,
+		.view = view,
 		.content_bytes = cache->options.content_bytes,
 	};
 
@@ -429,7 +319,7 @@ static void finish_look(struct load_job *load)
 	struct cache_job *job = LINK_OWNER(load, struct cache_job, job);
 	struct filecache *cache = job->cache;
 	struct cache_entry *old = job->entry;
-	struct span path;
+	struct cache_key key;
 	struct found found;
 
 	if (cache->stopped) {
@@ -438,12 +328,12 @@ static void finish_look(struct load_job *load)
 		return;
 	}
 	list_remove(&job->link);
-	path = (struct span){old->path, old->path_length};
+	key = (struct cache_key){{old->path, old->path_length}, old->hash, old->view};
 	/* Out of descriptors: ours are the ones that can be given up. The next request tries. */
 	if (load->loaded.status == 503)
 		filecache_empty(cache);
 	old->loading = false;
-	found = settle(cache, path, old->hash, old, &load->loaded);
+	found = settle(cache, &key, old, &load->loaded);
 	if (found.entry != NULL)
 		cache_entry_hold(found.entry);
 	tell_waiters(old, found);
@@ -453,17 +343,17 @@ static void finish_look(struct load_job *load)
 }
 
 /* Looks in the other thread; the entry stands for the path meanwhile. False: it cannot be. */
-static bool look_elsewhere(struct filecache *cache, struct span path, uint64_t hash,
+static bool look_elsewhere(struct filecache *cache, const struct cache_key *key,
 			   struct cache_entry *entry)
 {
-	struct cache_job *job = calloc(1, sizeof(*job) + path.length + 1);
+	struct cache_job *job = calloc(1, sizeof(*job) + key->path.length + 1);
 
 	if (job == NULL)
 		return false;
 	if (entry != NULL) {
 		cache_entry_hold(entry);
 	} else {
-		entry = entry_create(path, hash);
+		entry = cache_entry_create(key);
 		if (entry == NULL) {
 			free(job);
 			return false;
@@ -473,8 +363,8 @@ static bool look_elsewhere(struct filecache *cache, struct span path, uint64_t h
 	job->cache = cache;
 	job->entry = entry;
 	/* The job outlives the cache if its thread hangs. */
-	memcpy(job->path, path.at, path.length);
-	job->job.request = load_request_of(cache, job->path, entry);
+	memcpy(job->path, key->path.at, key->path.length);
+	job->job.request = load_request_of(cache, job->path, key->view, entry);
 	entry->loading = true;
 	if (loader_start(cache->loader, &job->job) == 0) {
 		list_append(&cache->jobs, &job->link);
@@ -494,72 +384,74 @@ static bool is_fresh(const struct filecache *cache, const struct cache_entry *en
 }
 
 /* For a path in its plain form, whose entry is missing or too old. */
-static bool look(struct filecache *cache, struct span path, uint64_t hash,
-		 struct cache_entry *entry, struct cache_waiter *waiter, struct found *ret_found)
+static bool look(struct filecache *cache, const struct cache_key *key, struct cache_entry *entry,
+		 struct cache_waiter *waiter, struct found *ret_found)
 {
-	struct load_request request = load_request_of(cache, path.at, entry);
+	struct load_request request = load_request_of(cache, key->path.at, key->view, entry);
 	struct loaded loaded;
 
 	if (entry == NULL || !entry->loading) {
 		if (load_file(&request, true, &loaded) == 0) {
 			if (loaded.status != 503) {
-				*ret_found = settle(cache, path, hash, entry, &loaded);
+				*ret_found = settle(cache, key, entry, &loaded);
 				return true;
 			}
 			/* Out of descriptors: ours are the ones that can be given up. */
 			filecache_empty(cache);
 			entry = NULL;
 		}
-		if (!look_elsewhere(cache, path, hash, entry)) {
+		if (!look_elsewhere(cache, key, entry)) {
 			*ret_found = (struct found){.status = 503};
 			return true;
 		}
-		entry = find_entry(cache, path, hash);
+		entry = find_entry(cache, key);
 	}
 	list_append(&entry->waiters, &waiter->link);
 	return false;
 }
 
 /* The way of a path that is not in its plain form, or not in the cache. */
-static bool find_slowly(struct filecache *cache, struct span path, struct cache_waiter *waiter,
-			struct found *ret_found)
+static bool find_slowly(struct filecache *cache, struct span path, uint32_t view,
+			struct cache_waiter *waiter, struct found *ret_found)
 {
 	char plain[RESOLVE_PATH_MAX];
 	struct cache_entry *entry;
 	struct span resolved = {plain, 0};
-	uint64_t hash;
+	struct cache_key key;
 	int status;
 
-	status = resolve_path(path, cache->options.dotfiles, plain, &resolved.length);
+	status = resolve_path(path, cache->options.load.dotfiles, plain, &resolved.length);
 	if (status != 0) {
 		*ret_found = (struct found){.status = status};
 		return true;
 	}
-	hash = hash_bytes(cache->seed, resolved);
-	entry = find_entry(cache, resolved, hash);
+	key = key_of(cache, resolved, view);
+	entry = find_entry(cache, &key);
 	if (entry != NULL && is_fresh(cache, entry)) {
 		entry->used = true;
-		*ret_found = (struct found){200, entry};
+		*ret_found = (struct found){.status = 200, .entry = entry};
 		return true;
 	}
-	return look(cache, resolved, hash, entry, waiter, ret_found);
+	return look(cache, &key, entry, waiter, ret_found);
 }
 
-bool filecache_find(struct filecache *cache, struct span path, struct cache_waiter *waiter,
-		    struct found *ret_found)
+bool filecache_find(struct filecache *cache, struct span path, uint32_t view,
+		    struct cache_waiter *waiter, struct found *ret_found)
 {
 	struct cache_entry *entry;
 
 	/* Entries stand under the plain form: a path without escapes can only be that, or none. */
 	if (memchr(path.at, '%', path.length) == NULL) {
-		entry = find_entry(cache, path, hash_bytes(cache->seed, path));
+		struct cache_key key = key_of(cache, path, view);
+
+		entry = find_entry(cache, &key);
 		if (entry != NULL && is_fresh(cache, entry)) {
 			entry->used = true;
-			*ret_found = (struct found){200, entry};
+			*ret_found = (struct found){.status = 200, .entry = entry};
 			return true;
 		}
 	}
-	return find_slowly(cache, path, waiter, ret_found);
+	return find_slowly(cache, path, view, waiter, ret_found);
 }
 
 void filecache_stop_waiting(struct cache_waiter *waiter)

@@ -11,54 +11,15 @@
 #define SLUICE_COMMAND_SERVE_FILECACHE_H
 
 #include "list.h"
-#include "serve/httpdate.h"
-#include "serve/load.h"
-#include "serve/mime.h"
-#include "span.h"
+#include "serve/cacheentry.h"
 
 struct filecache;
 struct cache_waiter;
 struct sluice_engine;
 
-/*
- * The head of a plain answer and, of a small file, its content behind it, in one piece. It is
- * never written to while somebody sends it.
- */
-struct block {
-	uint32_t references;
-	uint32_t head_length;
-	size_t length;
-	int64_t dated; /* the second that its date names */
-	char bytes[];
-};
-
-struct cache_entry {
-	struct link by_age;
-	struct link by_check;     /* the longest unchecked first */
-	struct cache_entry *next; /* in its bucket */
-	struct link waiters;
-	struct block *block; /* the entry's own reference; NULL: nothing is known yet */
-	struct file_facts facts;
-	struct media media;
-	uint64_t hash;
-	uint64_t identity; /* of no other entry, ever: the engine need not look at fd */
-	uint64_t checked;  /* the tick of the last look */
-	uint32_t references;
-	int fd; /* -1: the content is in the block */
-	bool used;
-	bool loading;
-	bool listed;
-	bool unsettled; /* it may change and show the same facts: the next look reads it again */
-	uint8_t etag_length;
-	uint8_t last_modified_length; /* 0: the date is not to be trusted */
-	char etag[40];
-	char last_modified[HTTPDATE_LENGTH];
-	size_t path_length;
-	char path[]; /* in its plain form, terminated */
-};
-
 struct found {
 	int status;                /* 200, or what else to answer with */
+	bool no_index;             /* with 403: a directory that is not listed */
 	struct cache_entry *entry; /* with 200 */
 };
 
@@ -78,7 +39,7 @@ struct filecache_options {
 	uint64_t content_bytes; /* files up to this are kept in memory */
 	uint64_t revalidate_s;  /* 0: with each request */
 	size_t lookup_threads;  /* at most, for looks that have to wait */
-	bool dotfiles;
+	struct load_options load;
 };
 
 /* NULL: no memory. */
@@ -98,11 +59,11 @@ void filecache_destroy(struct filecache *cache);
 void filecache_set_time(struct filecache *cache, uint64_t tick, int64_t now, const char *date);
 
 /*
- * Looks for the path of a target, as it came. True: ret_found says what to answer; the entry lives
+ * Looks for a view of the path of a target, as it came. True: ret_found says what to answer; the entry lives
  * until the next call, or longer when it is held. False: the waiter is called later.
  */
-bool filecache_find(struct filecache *cache, struct span path, struct cache_waiter *waiter,
-		    struct found *ret_found);
+bool filecache_find(struct filecache *cache, struct span path, uint32_t view,
+		    struct cache_waiter *waiter, struct found *ret_found);
 
 /* The waiter is not called any more. */
 void filecache_stop_waiting(struct cache_waiter *waiter);
@@ -120,11 +81,7 @@ bool filecache_is_empty(const struct filecache *cache);
 /* Closes every descriptor that nobody is sending from. */
 void filecache_empty(struct filecache *cache);
 
-struct cache_entry *cache_entry_hold(struct cache_entry *entry);
-void cache_entry_release(struct cache_entry *entry);
-
 /* The entry's block with the present date in it; NULL: no memory. Release it. */
 struct block *cache_entry_block(struct filecache *cache, struct cache_entry *entry);
-void block_release(struct block *block);
 
 #endif

@@ -11,7 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hash.h"
+#include "serve/directory.h"
 #include "serve/resolve.h"
+#include "serve/view.h"
 
 #define INDEX "index.html"
 
@@ -115,6 +118,15 @@ static int read_content(int fd, uint64_t size, bool cached, char **ret_content)
 	return length < 0 ? (int)length : -ENODATA;
 }
 
+/* Takes the content over. */
+static void set_generated(struct loaded *loaded, char *content, size_t length)
+{
+	loaded->content = content;
+	loaded->generated = true;
+	loaded->facts.size = length;
+	loaded->content_hash = hash_bytes(0, (struct span){content, length});
+}
+
 /*
  * Reads a file to its end, wherever that is. From its front in large pieces: much below /proc gives
  * its content only to the first read.
@@ -142,9 +154,7 @@ static int read_generated(int fd, struct loaded *loaded)
 		}
 		length += (size_t)got;
 	} while (length == capacity);
-	loaded->content = content;
-	loaded->generated = true;
-	loaded->facts.size = length;
+	set_generated(loaded, content, length);
 	return 0;
 }
 
@@ -246,7 +256,28 @@ static bool kernel_path(const char *path, char ret_path[RESOLVE_PATH_MAX])
 	return length < RESOLVE_PATH_MAX;
 }
 
-/* A directory without an index is forbidden; what is no directory does not exist. */
+/* Lists the directory; takes the descriptor over. */
+static void list_directory(const struct root *root, int fd, const struct load_request *request,
+			   struct loaded *loaded)
+{
+	struct buffer buffer = {0};
+	int error = directory_list(root, fd, request->path, view_listing(request->view),
+				   request->options->dotfiles, &buffer);
+
+	if (error != 0) {
+		loaded->status = status_of(error);
+		buffer_dispose(&buffer);
+		return;
+	}
+	loaded->status = 200;
+	loaded->listing = true;
+	set_generated(loaded, buffer.base, buffer.length);
+}
+
+/*
+ * A directory without an index is listed, which always takes another thread, or else forbidden;
+ * what is no directory does not exist.
+ */
 static int look_for_directory(const struct root *root, const struct load_request *request,
 			      bool cached, struct loaded *loaded)
 {
@@ -261,8 +292,17 @@ static int look_for_directory(const struct root *root, const struct load_request
 		return -EAGAIN;
 	if (fd < 0)
 		return 0;
+	if (request->options->listing && cached) {
+		close(fd);
+		return -EAGAIN;
+	}
+	if (request->options->listing) {
+		list_directory(root, fd, request, loaded);
+		return 0;
+	}
 	close(fd);
 	loaded->status = 403;
+	loaded->no_index = true;
 	return 0;
 }
 

@@ -19,9 +19,17 @@ struct file_facts {
 
 bool file_facts_equal(const struct file_facts *a, const struct file_facts *b);
 
+/* What all looks of a server have in common. */
+struct load_options {
+	bool dotfiles;
+	bool listing; /* a directory without an index is listed */
+};
+
 struct load_request {
 	struct docroot *docroot;
+	const struct load_options *options;
 	const char *path;        /* in its plain form, with its slash in front */
+	uint32_t view;           /* which form of what is found there: see view.h */
 	uint64_t content_bytes;  /* files up to this are read */
 	bool known;              /* there is an older version, of these facts: if it still */
 	struct file_facts facts; /* stands, nothing is read */
@@ -30,10 +38,13 @@ struct load_request {
 struct loaded {
 	int status;              /* 200, 301 (a directory), 403, 404, 414, 500, 503 */
 	bool unchanged;          /* as the request's facts say; neither fd nor content */
-	bool generated;          /* the file did not say how long it is, or not truly (/proc) */
+	bool generated;          /* made, or a file that does not know its length (/proc) */
+	bool listing;            /* the content lists a directory */
+	bool no_index;           /* with 403: a directory that has none, and listings are off */
 	int fd;                  /* of a larger file, else -1 */
 	char *content;           /* of a small one, and of one that is generated; else NULL */
 	struct file_facts facts; /* with 200; the size is the content's */
+	uint64_t content_hash;   /* of a generated content */
 	int64_t looked_ns;       /* when the facts were read, since 1970 */
 };
 

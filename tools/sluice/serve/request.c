@@ -6,6 +6,7 @@
 enum header {
 	HEADER_OTHER,
 	HEADER_HOST,
+	HEADER_ACCEPT,
 	HEADER_EXPECT,
 	HEADER_REFERER,
 	HEADER_USER_AGENT,
@@ -23,6 +24,7 @@ static const struct {
 } known_headers[] = {
 	{{"Host", 4}, HEADER_HOST},
 	{{"Range", 5}, HEADER_RANGE},
+	{{"Accept", 6}, HEADER_ACCEPT},
 	{{"Expect", 6}, HEADER_EXPECT},
 	{{"Referer", 7}, HEADER_REFERER},
 	{{"If-Match", 8}, HEADER_IF_MATCH},
@@ -122,6 +124,9 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t length)
 	case HEADER_RANGE:
 		request->range_split |= request->range.at != NULL;
 		request->range = value;
+		break;
+	case HEADER_ACCEPT:
+		request->accept = value;
 		break;
 	case HEADER_EXPECT:
 		request->expects = true;

@@ -30,6 +30,7 @@ struct request {
 	struct span range;
 	struct span user_agent;
 	struct span referer;
+	struct span accept;
 	struct conditions conditions;
 
 	uint64_t body_bytes;   /* that follow the head */

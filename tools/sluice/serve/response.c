@@ -43,7 +43,7 @@ const char *response_reason(int status)
 	return find_status(status)->reason;
 }
 
-void response_write_explanation(struct text *text, int status)
+void response_write_explanation(struct text *text, int status, const char *explanation)
 {
 	const struct status *found = find_status(status);
 
@@ -51,7 +51,7 @@ void response_write_explanation(struct text *text, int status)
 	text_add_character(text, ' ');
 	text_add_string(text, found->reason);
 	text_add_string(text, ". ");
-	text_add_string(text, found->explanation);
+	text_add_string(text, explanation != NULL ? explanation : found->explanation);
 	text_add_character(text, '\n');
 }
 
@@ -141,6 +141,7 @@ void response_write_head(struct text *text, const struct response_head *head)
 	}
 	write_header(text, "Last-Modified: ", head->last_modified);
 	write_header(text, "ETag: ", head->etag);
+	write_header(text, "Vary: ", head->vary);
 	if (head->accepts_ranges)
 		text_add_string(text, "Accept-Ranges: bytes\r\n");
 	if (head->status == 206 || head->status == 416)

@@ -24,6 +24,7 @@ struct response_head {
 	struct media media;
 	struct span etag;
 	struct span last_modified;
+	struct span vary;
 	struct span location; /* a path in its plain form; it is escaped here */
 	struct span query;    /* of the location, as it came */
 	bool accepts_ranges;
@@ -42,7 +43,10 @@ size_t response_date_offset(int status);
 /* "Not Found" */
 const char *response_reason(int status);
 
-/* The body that explains an error or a redirect to a person, one line of text. */
-void response_write_explanation(struct text *text, int status);
+/*
+ * The body that explains an error or a redirect to a person, one line of text: what the status says,
+ * or an explanation in its place.
+ */
+void response_write_explanation(struct text *text, int status, const char *explanation);
 
 #endif

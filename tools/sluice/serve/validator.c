@@ -53,10 +53,8 @@ void validator_write_etag(struct text *text, const struct loaded *loaded)
 	};
 	struct span bytes = {(const char *)hashed, sizeof(hashed)};
 
-	if (loaded->generated)
-		bytes = (struct span){loaded->content, facts->size};
 	text_add_character(text, '"');
-	text_add_hex(text, hash_bytes(0, bytes));
+	text_add_hex(text, loaded->generated ? loaded->content_hash : hash_bytes(0, bytes));
 	text_add_character(text, '-');
 	text_add_hex(text, facts->size);
 	text_add_character(text, '"');

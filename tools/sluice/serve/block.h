@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The head of a prepared answer and, of a small file, its content behind it, in one piece. It is
+ * never written to while it is being sent.
+ */
+#ifndef SLUICE_COMMAND_SERVE_BLOCK_H
+#define SLUICE_COMMAND_SERVE_BLOCK_H
+
+#include <stdint.h>
+
+#include "span.h"
+
+/* A large content in memory, shared by the blocks that differ in their date. */
+struct body {
+	uint32_t references;
+	size_t length;
+	char *bytes; /* from malloc */
+};
+
+struct block {
+	uint32_t references;
+	uint32_t head_length;
+	uint32_t date_offset;
+	size_t length;     /* of the head, and of the content behind it */
+	int64_t dated;     /* the second that its date names */
+	struct body *body; /* the content, if it is not behind the head; else NULL */
+	char bytes[];
+};
+
+/* Copies head and content. NULL: no memory. */
+struct block *block_create(struct span head, size_t date_offset, int64_t dated,
+			   struct span content);
+
+/* Gives a block its content apart, which it takes over. False: no memory, and not taken over. */
+bool block_set_body(struct block *block, char *content, size_t length);
+
+/*
+ * The block with this date in it and one more reference; *block is replaced if something else is
+ * sending it. NULL: no memory.
+ */
+struct block *block_hold_dated(struct block **block, const char *date, int64_t now);
+
+/* NULL is allowed. */
+void block_release(struct block *block);
+
+/* The content, wherever it is. */
+static inline const char *block_content(const struct block *block)
+{
+	return block->body != NULL ? block->body->bytes : block->bytes + block->head_length;
+}
+
+#endif

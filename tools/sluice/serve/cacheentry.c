@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "serve/cacheentry.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "serve/response.h"
+#include "serve/validator.h"
+#include "serve/view.h"
+
+struct cache_entry *cache_entry_create(const struct cache_key *key)
+{
+	struct cache_entry *entry = calloc(1, sizeof(*entry) + key->path.length + 1);
+
+	if (entry == NULL)
+		return NULL;
+	list_init(&entry->by_age);
+	list_init(&entry->by_check);
+	list_init(&entry->waiters);
+	entry->references = 1;
+	entry->fd = -1;
+	entry->hash = key->hash;
+	entry->view = key->view;
+	entry->path_length = key->path.length;
+	memcpy(entry->path, key->path.at, key->path.length);
+	return entry;
+}
+
+struct cache_entry *cache_entry_hold(struct cache_entry *entry)
+{
+	entry->references++;
+	return entry;
+}
+
+void cache_entry_release(struct cache_entry *entry)
+{
+	if (entry == NULL || --entry->references > 0)
+		return;
+	if (entry->fd >= 0)
+		close(entry->fd);
+	block_release(entry->block);
+	free(entry);
+}
+
+static void write_plain_head(struct text *text, const struct entry_context *context,
+			     const struct cache_entry *entry)
+{
+	struct response_head head = {
+		.status = 200,
+		.date = context->date,
+		.media = entry->media,
+		.etag = {entry->etag, entry->etag_length},
+		.vary = entry->vary,
+		.accepts_ranges = true,
+		.has_length = true,
+		.content_length = entry->facts.size,
+	};
+
+	if (entry->last_modified_length > 0)
+		head.last_modified =
+			(struct span){entry->last_modified, entry->last_modified_length};
+	response_write_head(text, &head);
+}
+
+/* Takes a generated content over; copies that of a small file. NULL: no memory. */
+static struct block *prepare_block(const struct entry_context *context,
+				   const struct cache_entry *entry, struct loaded *loaded)
+{
+	char memory[1024];
+	struct text head = text_in(memory, sizeof(memory));
+	struct span content = {"", 0};
+	struct block *block;
+
+	write_plain_head(&head, context, entry);
+	if (head.overflowed)
+		return NULL;
+	if (loaded->content != NULL && !loaded->generated)
+		content = (struct span){loaded->content, entry->facts.size};
+	block = block_create((struct span){memory, head.length}, response_date_offset(200),
+			     context->now, content);
+	if (block == NULL || !loaded->generated)
+		return block;
+	if (!block_set_body(block, loaded->content, entry->facts.size)) {
+		block_release(block);
+		return NULL;
+	}
+	loaded->content = NULL;
+	return block;
+}
+
+static void write_validators(struct cache_entry *entry, const struct loaded *loaded)
+{
+	struct text etag = text_in(entry->etag, sizeof(entry->etag));
+
+	validator_write_etag(&etag, loaded);
+	entry->etag_length = (uint8_t)etag.length;
+	entry->unsettled = validator_is_unsettled(loaded);
+	if (validator_is_dated(loaded)) {
+		httpdate_format(entry->last_modified, loaded->facts.modified_ns / 1000000000);
+		entry->last_modified_length = HTTPDATE_LENGTH;
+	}
+}
+
+static struct media media_of(const struct entry_context *context, const struct cache_key *key,
+			     const struct loaded *loaded)
+{
+	struct span path = key->path;
+
+	if (loaded->listing && view_listing(key->view).json)
+		return (struct media){.type = span_of("application/json")};
+	if (loaded->listing)
+		return (struct media){span_of("text/html"), span_of("utf-8"), {NULL, 0}};
+	if (path.at[path.length - 1] == '/')
+		path = span_of("index.html");
+	return mime_media(context->mime, path);
+}
+
+struct cache_entry *cache_entry_of(const struct entry_context *context, const struct cache_key *key,
+				   struct loaded *loaded)
+{
+	struct cache_entry *entry = cache_entry_create(key);
+
+	if (entry == NULL)
+		return NULL;
+	entry->facts = loaded->facts;
+	entry->generated = loaded->generated;
+	entry->content_hash = loaded->content_hash;
+	entry->media = media_of(context, key, loaded);
+	if (loaded->listing)
+		entry->vary = span_of("Accept");
+	write_validators(entry, loaded);
+	entry->block = prepare_block(context, entry, loaded);
+	if (entry->block == NULL) {
+		cache_entry_release(entry);
+		return NULL;
+	}
+	entry->fd = loaded->fd;
+	loaded->fd = -1;
+	return entry;
+}

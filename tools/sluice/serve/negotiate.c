@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#include "serve/negotiate.h"
+
+/* Takes what stands before the separator, or all, off the front; without white space around it. */
+static struct span take_part(struct span *list, char separator)
+{
+	const char *end = memchr(list->at, separator, list->length);
+	struct span part = *list;
+
+	if (end != NULL)
+		part.length = (size_t)(end - list->at);
+	*list = span_from(*list, part.length + (end != NULL));
+	return span_trim(part);
+}
+
+/* "1", "0.5", "0.125" as thousandths; what is none of these counts as 1. */
+static unsigned int read_quality(struct span text)
+{
+	unsigned int quality, weight = 100;
+
+	if (text.length == 0 || (text.at[0] != '0' && text.at[0] != '1'))
+		return 1000;
+	quality = text.at[0] == '1' ? 1000 : 0;
+	if (text.length > 1 && text.at[1] != '.')
+		return 1000;
+	for (size_t i = 2; i < text.length && i < 5; i++, weight /= 10) {
+		if (text.at[i] < '0' || text.at[i] > '9')
+			return 1000;
+		quality += (unsigned int)(text.at[i] - '0') * weight;
+	}
+	return quality < 1000 ? quality : 1000;
+}
+
+/* Takes one element of the list off the front: its name, and its quality. False at the end. */
+static bool take_element(struct span *list, struct span *ret_name, unsigned int *ret_quality)
+{
+	struct span element;
+
+	do {
+		if (list->length == 0)
+			return false;
+		element = take_part(list, ',');
+	} while (element.length == 0);
+	*ret_name = take_part(&element, ';');
+	*ret_quality = 1000;
+	while (element.length > 0) {
+		struct span parameter = take_part(&element, ';');
+
+		if (parameter.length >= 2 && (parameter.at[0] | 0x20) == 'q' &&
+		    parameter.at[1] == '=')
+			*ret_quality = read_quality(span_from(parameter, 2));
+	}
+	return true;
+}
+
+/* How exactly a media range names the type: 0 not at all, 3 literally. */
+static unsigned int specificity(struct span range, struct span type)
+{
+	const char *slash = memchr(type.at, '/', type.length);
+	size_t main_length = slash != NULL ? (size_t)(slash - type.at) + 1 : 0;
+
+	if (span_matches(range, type))
+		return 3;
+	if (range.length == main_length + 1 && range.at[main_length] == '*' &&
+	    span_matches((struct span){range.at, main_length}, (struct span){type.at, main_length}))
+		return 2;
+	return span_equals(range, span_of("*/*")) ? 1 : 0;
+}
+
+unsigned int negotiate_media(struct span accept, struct span type, bool *ret_named)
+{
+	unsigned int best = 0, found = 0, quality;
+	struct span range;
+
+	while (take_element(&accept, &range, &quality)) {
+		unsigned int exact = specificity(range, type);
+
+		if (exact > best) {
+			best = exact;
+			found = quality;
+		}
+	}
+	*ret_named = best == 3;
+	return found;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* A number that tells the forms apart in which one path can be answered; 0 is the plain one. */
+#ifndef SLUICE_COMMAND_SERVE_VIEW_H
+#define SLUICE_COMMAND_SERVE_VIEW_H
+
+#include "serve/listing.h"
+
+#define VIEW_LISTING_SHIFT 8 /* a listing_view_number(), of a path that ends with a slash */
+
+static inline struct listing_view view_listing(uint32_t view)
+{
+	return listing_view_of(view >> VIEW_LISTING_SHIFT & (LISTING_VIEWS - 1));
+}
+
+static inline uint32_t view_with_listing(uint32_t view, struct listing_view listing)
+{
+	return view | listing_view_number(listing) << VIEW_LISTING_SHIFT;
+}
+
+#endif

@@ -68,3 +68,54 @@ Test(http_negotiate, a_listing_is_json_only_for_those_that_prefer_it)
 			     cases[i].accept);
 	cr_expect_not(listing_wants_json((struct span){NULL, 0}));
 }
+
+static const char *list_of(uint32_t encodings)
+{
+	static char text[64];
+	bool refused = (encodings & ENCODINGS_WITHOUT_IDENTITY) != 0;
+	enum encoding encoding;
+
+	cr_expect_eq(encodings & ~(uint32_t)ENCODINGS_MASK, 0);
+	text[0] = '\0';
+	while ((encoding = negotiate_next(&encodings)) != ENCODING_IDENTITY) {
+		strcat(text, encoding_name(encoding));
+		strcat(text, " ");
+	}
+	return strcat(text, refused ? "or nothing" : "or plain");
+}
+
+Test(http_negotiate, encodings_are_taken_in_the_order_of_their_quality)
+{
+	static const struct {
+		const char *accept, *list;
+	} cases[] = {
+		{"", "or plain"},
+		{"gzip", "gzip or plain"},
+		{"x-gzip", "gzip or plain"},
+		{"GZIP", "gzip or plain"},
+		{"gzip, deflate, br, zstd", "br zstd gzip or plain"},
+		{"gzip;q=1.0, br;q=0.5", "gzip br or plain"},
+		{"br;q=0.001", "br or plain"},
+		{"br;q=0, gzip", "gzip or plain"},
+		{"*", "br zstd gzip or plain"},
+		{"*;q=0.5, gzip", "gzip br zstd or plain"},
+		{"gzip, *;q=0", "gzip or nothing"},
+		{"br;q=1, *;q=0", "br or nothing"},
+		{"*;q=0", "or nothing"},
+		{"identity;q=0", "or nothing"},
+		{"identity;q=0, gzip", "gzip or nothing"},
+		{"identity", "or plain"},
+		{"identity, *;q=0", "or plain"},
+		{"identity;q=0.5, gzip;q=0.2, br;q=0.9", "br or plain"},
+		{"identity, gzip", "gzip or plain"},
+		{"identity;q=1, gzip;q=0.9", "or plain"},
+		{"compress, deflate", "or plain"},
+		{"gzip;q=0.5;x=1, br; q=0.7", "br gzip or plain"},
+		{"gzip gzip", "or plain"},
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++)
+		cr_expect_str_eq(list_of(negotiate_encodings(span_of(cases[i].accept))),
+				 cases[i].list, "%s: %s", cases[i].accept,
+				 list_of(negotiate_encodings(span_of(cases[i].accept))));
+}

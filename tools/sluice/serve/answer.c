@@ -19,6 +19,11 @@ struct answer {
 	bool without_body;       /* HEAD */
 };
 
+static const struct serve_options *options_of(const struct connection *connection)
+{
+	return connection->worker->server->options;
+}
+
 bool answer_closes(const struct connection *connection, const struct request *request)
 {
 	/* A client that asked before sending its body may send it now, or not: no telling. */
@@ -247,7 +252,7 @@ static void answer_file(struct answer *answer, struct cache_entry *entry)
 /* The directory's address is its plain form with a slash: it never names another host. */
 static void answer_directory(struct answer *answer, const struct target *target)
 {
-	bool dotfiles = answer->connection->worker->server->options->dotfiles;
+	bool dotfiles = options_of(answer->connection)->dotfiles;
 	char path[RESOLVE_PATH_MAX + 1];
 	size_t length = 0;
 
@@ -261,15 +266,19 @@ static void answer_directory(struct answer *answer, const struct target *target)
 }
 
 /* Which form of what stands at the path the request asks for. */
-static uint32_t view_of(const struct request *request, const struct target *target)
+static uint32_t view_of(const struct connection *connection, const struct request *request,
+			const struct target *target)
 {
 	struct listing_view listing;
+	uint32_t view = 0;
 
+	if (request->accept_encoding.at != NULL && !options_of(connection)->no_precompressed)
+		view = negotiate_encodings(request->accept_encoding);
 	if (target->path.at[target->path.length - 1] != '/')
-		return 0;
+		return view;
 	listing = listing_read_query(target->query);
 	listing.json = listing_wants_json(request->accept);
-	return view_with_listing(0, listing);
+	return view_with_listing(view, listing);
 }
 
 /* False: it has to be waited for. */
@@ -282,8 +291,8 @@ static bool find(struct connection *connection, const struct request *request,
 		return true;
 	}
 	connection->waiting = !filecache_find(connection->worker->cache, target->path,
-					      view_of(request, target), &connection->waiter,
-					      ret_found);
+					      view_of(connection, request, target),
+					      &connection->waiter, ret_found);
 	return !connection->waiting;
 }
 

@@ -126,8 +126,12 @@ struct cache_entry *cache_entry_of(const struct entry_context *context, const st
 	entry->generated = loaded->generated;
 	entry->content_hash = loaded->content_hash;
 	entry->media = media_of(context, key, loaded);
+	if (loaded->encoding != ENCODING_IDENTITY)
+		entry->media.encoding = span_of(encoding_name((enum encoding)loaded->encoding));
 	if (loaded->listing)
 		entry->vary = span_of("Accept");
+	else if (context->negotiates)
+		entry->vary = span_of("Accept-Encoding");
 	write_validators(entry, loaded);
 	entry->block = prepare_block(context, entry, loaded);
 	if (entry->block == NULL) {

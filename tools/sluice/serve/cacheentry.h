@@ -49,7 +49,8 @@ struct cache_entry {
 /* What all entries of a cache have in common. */
 struct entry_context {
 	const struct mime *mime;
-	int64_t now; /* seconds since 1970, and the same as text */
+	bool negotiates; /* encodings: answers depend on Accept-Encoding */
+	int64_t now;     /* seconds since 1970, and the same as text */
 	char date[HTTPDATE_LENGTH];
 };
 

@@ -54,6 +54,7 @@ struct filecache *filecache_create(struct sluice_engine *engine,
 	cache->options = *options;
 	cache->bucket_mask = buckets - 1;
 	cache->context.mime = options->mime;
+	cache->context.negotiates = options->load.precompressed;
 	list_init(&cache->by_age);
 	list_init(&cache->by_check);
 	list_init(&cache->jobs);

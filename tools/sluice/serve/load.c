@@ -226,8 +226,88 @@ static int64_t now_ns(void)
 	return time.tv_sec * 1000000000LL + time.tv_nsec;
 }
 
+/* A file that is compressed in itself. */
+static bool is_encoded(const char *path)
+{
+	size_t length = strlen(path);
+
+	return length > 5 && strcmp(path + length - 5, ".svgz") == 0;
+}
+
+/*
+ * Opens the file of this path that is so encoded, unless it is older than the plain one. The
+ * descriptor; -ENOENT; or -EAGAIN.
+ */
+static int open_encoded(const struct root *root, const char *path, enum encoding encoding,
+			bool cached, struct file_facts *facts)
+{
+	char encoded[RESOLVE_PATH_MAX];
+	int length = snprintf(encoded, sizeof(encoded), "%s%s", path, encoding_suffix(encoding));
+	struct file_facts found;
+	struct stat stat;
+	int fd;
+
+	if (length >= (int)sizeof(encoded))
+		return -ENOENT;
+	fd = root_open_file(root, encoded, cached);
+	if (fd < 0)
+		return fd == -EAGAIN && cached ? -EAGAIN : -ENOENT;
+	if (fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode)) {
+		found = facts_of(&stat);
+		if (found.modified_ns >= facts->modified_ns) {
+			*facts = found;
+			return fd;
+		}
+	}
+	close(fd);
+	return -ENOENT;
+}
+
+/*
+ * Replaces the descriptor of a plain file by that of the encoding that the client prefers. 0 or
+ * -EAGAIN, and the descriptor is closed.
+ */
+static int choose_encoding(const struct root *root, const char *path, int *fd,
+			   const struct load_request *request, bool cached, struct loaded *loaded)
+{
+	uint32_t wanted = view_encodings(request->view);
+	enum encoding encoding;
+
+	if (!request->options->precompressed || is_encoded(path))
+		return 0;
+	while ((encoding = negotiate_next(&wanted)) != ENCODING_IDENTITY) {
+		int opened = open_encoded(root, path, encoding, cached, &loaded->facts);
+
+		if (opened == -ENOENT)
+			continue;
+		close(*fd);
+		*fd = opened;
+		loaded->encoding = (uint8_t)encoding;
+		return opened >= 0 ? 0 : opened;
+	}
+	return 0;
+}
+
+/* A regular file that was opened at the path; takes the descriptor over. */
+static int look_at_file(const struct root *root, const char *path, int fd,
+			const struct load_request *request, bool cached, struct loaded *loaded)
+{
+	int error = choose_encoding(root, path, &fd, request, cached, loaded);
+
+	if (error != 0)
+		return error;
+	if (loaded->encoding == ENCODING_IDENTITY &&
+	    (request->view & ENCODINGS_WITHOUT_IDENTITY) != 0) {
+		loaded->status = 406;
+		close(fd);
+		return 0;
+	}
+	return take_file(fd, request, cached, loaded);
+}
+
 /* What an open descriptor is; takes it over. */
-static int look_at(int fd, const struct load_request *request, bool cached, struct loaded *loaded)
+static int look_at(const struct root *root, const char *path, int fd,
+		   const struct load_request *request, bool cached, struct loaded *loaded)
 {
 	struct stat stat;
 
@@ -236,7 +316,7 @@ static int look_at(int fd, const struct load_request *request, bool cached, stru
 		loaded->status = 500;
 	} else if (S_ISREG(stat.st_mode)) {
 		loaded->facts = facts_of(&stat);
-		return take_file(fd, request, cached, loaded);
+		return look_at_file(root, path, fd, request, cached, loaded);
 	} else {
 		loaded->status = S_ISDIR(stat.st_mode) ? 301 : 403;
 	}
@@ -319,7 +399,7 @@ static int load_beneath(const struct root *root, const struct load_request *requ
 	if (fd == -EAGAIN && cached)
 		return -EAGAIN;
 	if (fd >= 0) {
-		error = look_at(fd, request, cached, loaded);
+		error = look_at(root, path, fd, request, cached, loaded);
 		/* A directory of the index's name. */
 		if (slash && loaded->status == 301)
 			loaded->status = 403;

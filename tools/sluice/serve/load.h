@@ -22,7 +22,8 @@ bool file_facts_equal(const struct file_facts *a, const struct file_facts *b);
 /* What all looks of a server have in common. */
 struct load_options {
 	bool dotfiles;
-	bool listing; /* a directory without an index is listed */
+	bool listing;       /* a directory without an index is listed */
+	bool precompressed; /* files are looked for that are encoded as the client prefers */
 };
 
 struct load_request {
@@ -36,9 +37,10 @@ struct load_request {
 };
 
 struct loaded {
-	int status;              /* 200, 301 (a directory), 403, 404, 414, 500, 503 */
+	int status;              /* 200, 301 (a directory), 403, 404, 406, 414, 500, 503 */
 	bool unchanged;          /* as the request's facts say; neither fd nor content */
 	bool generated;          /* made, or a file that does not know its length (/proc) */
+	uint8_t encoding;        /* of the file: an enum encoding */
 	bool listing;            /* the content lists a directory */
 	bool no_index;           /* with 403: a directory that has none, and listings are off */
 	int fd;                  /* of a larger file, else -1 */

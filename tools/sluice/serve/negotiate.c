@@ -83,3 +83,99 @@ unsigned int negotiate_media(struct span accept, struct span type, bool *ret_nam
 	*ret_named = best == 3;
 	return found;
 }
+
+static const struct {
+	const char *name;
+	const char *suffix;
+} encodings_known[ENCODINGS] = {
+	[ENCODING_IDENTITY] = {NULL, NULL},
+	[ENCODING_BR] = {"br", ".br"},
+	[ENCODING_ZSTD] = {"zstd", ".zst"},
+	[ENCODING_GZIP] = {"gzip", ".gz"},
+};
+
+const char *encoding_name(enum encoding encoding)
+{
+	return encodings_known[encoding].name;
+}
+
+const char *encoding_suffix(enum encoding encoding)
+{
+	return encodings_known[encoding].suffix;
+}
+
+/* The number of the coding; ENCODINGS: none of ours. */
+static unsigned int encoding_of(struct span name)
+{
+	if (span_matches(name, span_of("identity")))
+		return ENCODING_IDENTITY;
+	if (span_matches(name, span_of("x-gzip")))
+		return ENCODING_GZIP;
+	for (unsigned int i = ENCODING_IDENTITY + 1; i < ENCODINGS; i++) {
+		if (span_matches(name, span_of(encodings_known[i].name)))
+			return i;
+	}
+	return ENCODINGS;
+}
+
+/* The quality of each coding. The identity is acceptable unless it is refused. */
+static void read_encodings(struct span list, unsigned int quality[ENCODINGS])
+{
+	bool named[ENCODINGS] = {false};
+	unsigned int value, others = 0;
+	bool any = false;
+	struct span name;
+
+	while (take_element(&list, &name, &value)) {
+		unsigned int encoding = encoding_of(name);
+
+		if (encoding < ENCODINGS) {
+			quality[encoding] = value;
+			named[encoding] = true;
+		} else if (span_equals(name, span_of("*"))) {
+			others = value;
+			any = true;
+		}
+	}
+	for (unsigned int i = 0; i < ENCODINGS; i++) {
+		if (!named[i])
+			quality[i] = others;
+	}
+	/* An asterisk wishes for what is smaller, but may refuse the identity. */
+	if (!named[ENCODING_IDENTITY])
+		quality[ENCODING_IDENTITY] = any && others == 0 ? 0 : 1;
+}
+
+uint32_t negotiate_encodings(struct span accept_encoding)
+{
+	unsigned int quality[ENCODINGS], least;
+	uint32_t encodings = 0, shift = 0;
+
+	read_encodings(accept_encoding, quality);
+	if (quality[ENCODING_IDENTITY] == 0)
+		encodings = ENCODINGS_WITHOUT_IDENTITY;
+	least = quality[ENCODING_IDENTITY] > 0 ? quality[ENCODING_IDENTITY] : 1;
+	for (;;) {
+		unsigned int best = ENCODING_IDENTITY;
+
+		/* Of equals the one that usually compresses best. */
+		for (unsigned int i = ENCODINGS - 1; i > ENCODING_IDENTITY; i--) {
+			if (quality[i] >= least &&
+			    (best == ENCODING_IDENTITY || quality[i] >= quality[best]))
+				best = i;
+		}
+		if (best == ENCODING_IDENTITY)
+			return encodings;
+		encodings |= best << shift;
+		shift += 2;
+		quality[best] = 0;
+	}
+}
+
+enum encoding negotiate_next(uint32_t *encodings)
+{
+	enum encoding first = (enum encoding)(*encodings & 3);
+
+	*encodings = (*encodings & (ENCODINGS_MASK & ~ENCODINGS_WITHOUT_IDENTITY)) >> 2;
+	return first;
+}

@@ -7,6 +7,7 @@ enum header {
 	HEADER_OTHER,
 	HEADER_HOST,
 	HEADER_ACCEPT,
+	HEADER_ACCEPT_ENCODING,
 	HEADER_EXPECT,
 	HEADER_REFERER,
 	HEADER_USER_AGENT,
@@ -31,6 +32,7 @@ static const struct {
 	{{"If-Range", 8}, HEADER_IF_RANGE},
 	{{"User-Agent", 10}, HEADER_USER_AGENT},
 	{{"If-None-Match", 13}, HEADER_IF_NONE_MATCH},
+	{{"Accept-Encoding", 15}, HEADER_ACCEPT_ENCODING},
 	{{"If-Modified-Since", 17}, HEADER_IF_MODIFIED_SINCE},
 	{{"If-Unmodified-Since", 19}, HEADER_IF_UNMODIFIED_SINCE},
 };
@@ -127,6 +129,11 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t length)
 		break;
 	case HEADER_ACCEPT:
 		request->accept = value;
+		break;
+	case HEADER_ACCEPT_ENCODING:
+		/* Of several lines the first counts: each is a list of what the client takes. */
+		if (request->accept_encoding.at == NULL)
+			request->accept_encoding = value;
 		break;
 	case HEADER_EXPECT:
 		request->expects = true;

@@ -31,6 +31,7 @@ struct request {
 	struct span user_agent;
 	struct span referer;
 	struct span accept;
+	struct span accept_encoding;
 	struct conditions conditions;
 
 	uint64_t body_bytes;   /* that follow the head */

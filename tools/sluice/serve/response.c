@@ -17,6 +17,7 @@ static const struct status {
 	{403, "Forbidden", "This is not served."},
 	{404, "Not Found", "There is no such file here."},
 	{405, "Method Not Allowed", "Files can be fetched with GET and HEAD only."},
+	{406, "Not Acceptable", "The file is not encoded as the request demands."},
 	{408, "Request Timeout", "The request did not arrive in time."},
 	{412, "Precondition Failed", "The file is not the one that the request names."},
 	{413, "Content Too Large", "The body of the request is too large."},

@@ -48,6 +48,8 @@ static const struct option_spec specs[] = {
 	 0},
 	{"no-listing", NULL, "answer 403 for a directory without an index", MEMBER(no_listing), 0,
 	 0, OPTION_FLAG, 0},
+	{"no-precompressed", NULL, "leave .br, .zst and .gz beside a file alone",
+	 MEMBER(no_precompressed), 0, 0, OPTION_FLAG, 0},
 	{"access-log", "FILE", "log requests to the file, or to the standard output",
 	 MEMBER(access_log_file), 0, 0, OPTION_LOG, 0},
 	{"max-connections", "N", "in all; 0: what descriptors allow [0]", MEMBER(max_connections),

@@ -26,6 +26,7 @@ struct serve_options {
 	uint64_t lookup_threads;
 	bool dotfiles;
 	bool no_listing;
+	bool no_precompressed;
 	bool access_log;
 	const char *access_log_file; /* NULL: standard output */
 	const char *trace;           /* NULL: none */

@@ -4,7 +4,9 @@
 #define SLUICE_COMMAND_SERVE_VIEW_H
 
 #include "serve/listing.h"
+#include "serve/negotiate.h"
 
+/* The lowest bits are the list of negotiate_encodings(). */
 #define VIEW_LISTING_SHIFT 8 /* a listing_view_number(), of a path that ends with a slash */
 
 static inline struct listing_view view_listing(uint32_t view)
@@ -15,6 +17,11 @@ static inline struct listing_view view_listing(uint32_t view)
 static inline uint32_t view_with_listing(uint32_t view, struct listing_view listing)
 {
 	return view | listing_view_number(listing) << VIEW_LISTING_SHIFT;
+}
+
+static inline uint32_t view_encodings(uint32_t view)
+{
+	return view & ENCODINGS_MASK;
 }
 
 #endif

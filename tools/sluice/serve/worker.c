@@ -203,7 +203,12 @@ static int create_cache(struct worker *worker)
 		.content_bytes = options->cache_file_bytes,
 		.revalidate_s = options->revalidate_s,
 		.lookup_threads = options->lookup_threads,
-		.load = {.dotfiles = options->dotfiles, .listing = !options->no_listing},
+		.load =
+			{
+				.dotfiles = options->dotfiles,
+				.listing = !options->no_listing,
+				.precompressed = !options->no_precompressed,
+			},
 	};
 
 	worker->cache = filecache_create(worker->engine, &cache_options);

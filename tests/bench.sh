@@ -63,7 +63,7 @@ libc = ctypes.CDLL(None)
 print("yes" if libc.ptrace(0x4206, child, None, None) == 0 else "", end="")
 os.kill(child, signal.SIGKILL)')
 
-tiny=(records-32 --sittings=2 --rounds=4 --slice-ms=1)
+tiny=(records-32 --sessions=2 --rounds=4 --slice-ms=1)
 
 check 'a comparison is measured' bench 0 "${tiny[@]}" --peer=gather,send \
 	--json="$work/a.json" --html="$work/a.html"
@@ -100,7 +100,7 @@ counted 'and so are ours' "$work/a.json" "abs($(calls sluice) - 1 / 32) < 0.005"
 counted 'by send(2) each record is one' "$work/a.json" "abs($(calls send) - 1) < 0.05"
 check 'the page is written' grep -q '<title>sluice bench' "$work/a.html"
 
-check 'an echo is measured' bench 0 echo-64 --sittings=1 --rounds=5 --slice-ms=2 --peer=epoll \
+check 'an echo is measured' bench 0 echo-64 --sessions=1 --rounds=5 --slice-ms=2 --peer=epoll \
 	--json="$work/echo.json"
 check 'with latencies that grow with the percentile' json "$work/echo.json" \
 	'all(p["p99"]["ns"]["median"] > 0 and len(p["latency"]) > 4 and
@@ -109,11 +109,11 @@ check 'with latencies that grow with the percentile' json "$work/echo.json" \
 
 counted 'and with the system calls of an answer' "$work/echo.json" "0.2 < $(calls epoll) < 5"
 
-check 'other libraries are measured, or missing' bench 0 records-1 --sittings=1 --rounds=5 \
+check 'other libraries are measured, or missing' bench 0 records-1 --sessions=1 --rounds=5 \
 	--slice-ms=1 --peer=libuv,asio-epoll,asio-uring,dotnet-send --json="$work/others.json"
 counted 'and their system calls counted' "$work/others.json" \
 	'all(p["system_calls"] > 0.9 for p in d["scenarios"][0]["peers"])'
-check 'servers are measured' bench 0 http-1K --sittings=1 --rounds=5 --slice-ms=1 --peer=nginx,lighttpd \
+check 'servers are measured' bench 0 http-1K --sessions=1 --rounds=5 --slice-ms=1 --peer=nginx,lighttpd \
 	--directory="$work" --json="$work/http.json"
 counted 'and their system calls counted' "$work/http.json" \
 	'all(p["system_calls"] > 0.9 for p in d["scenarios"][0]["peers"])'
@@ -123,7 +123,7 @@ if [ -n "$may_trace" ] && command -v strace >/dev/null; then
 	traced() {
 		# A leak check traces, too.
 		ASAN_OPTIONS=detect_leaks=0 timeout "$patience" strace -f -e trace=none -e signal=none -o /dev/null "$SLUICE_COMMAND" bench \
-			--backend="$backend" records-1 --sittings=1 --rounds=5 --slice-ms=1 \
+			--backend="$backend" records-1 --sessions=1 --rounds=5 --slice-ms=1 \
 			--peer=send --json="$work/traced.json"
 	}
 	check 'where system calls cannot be counted the rest is measured' traced
@@ -132,15 +132,15 @@ if [ -n "$may_trace" ] && command -v strace >/dev/null; then
 fi
 
 # In memory nothing is cold, and the command says so.
-check 'an echo beside cold files is measured' bench 0 hot-beside-cold --sittings=1 --rounds=5 \
+check 'an echo beside cold files is measured' bench 0 hot-beside-cold --sessions=1 --rounds=5 \
 	--slice-ms=1 --peer=epoll --directory="$work"
 check 'with files beside it' says '[1-9][0-9]* files a second beside it|stay in memory'
 
-check 'engines on cores of their own are measured' bench 0 engines-1 --sittings=1 --rounds=5 \
+check 'engines on cores of their own are measured' bench 0 engines-1 --sessions=1 --rounds=5 \
 	--slice-ms=1 --peer=send --json="$work/engines.json"
 counted 'each record once' "$work/engines.json" \
 	'all(abs(p["system_calls"] - 1) < 0.1 for p in d["scenarios"][0]["peers"])'
-check 'and more of them than there are cores are named as missing' bench 0 engines-16 --sittings=1 \
+check 'and more of them than there are cores are named as missing' bench 0 engines-16 --sessions=1 \
 	--rounds=5 --slice-ms=1 --peer=send
 check 'unless there are so many' says '^engines-16:|^ +engines-16 +needs 16 cores'
 
@@ -175,7 +175,7 @@ check 'with itself compared it is silent' bench 0 --from="$work/a.json" --compar
 check 'and says so' says '1 scenario compared, 0 slower'
 
 # Machines that test have other things to do, too: a loop, whose CPU time hardly depends on them.
-steady=(loop --sittings=5 --rounds=15 --slice-ms=3)
+steady=(loop --sessions=5 --rounds=15 --slice-ms=3)
 
 compares() { # CODE SAYS; somebody else may disturb one run, but not three
 	for _ in 1 2 3; do
@@ -202,21 +202,21 @@ export SLUICE_BENCH_DOTNET=/nowhere
 no_kestrel='(its program is not built|there is no dotnet)'
 check 'what is missing is listed' bench 0 --list
 check 'with the reason' says "^ +kestrel .*; missing: $no_kestrel"
-check 'a server is measured' bench 0 http-64K --sittings=1 --rounds=5 --slice-ms=2 --peer=kestrel \
+check 'a server is measured' bench 0 http-64K --sessions=1 --rounds=5 --slice-ms=2 --peer=kestrel \
 	--json="$work/http.json"
 no_files() {
 	[ -z "$(find "$work" -name 'sluice-bench-*')" ]
 }
 interrupted() {
 	(cd "$work" && exec timeout --signal=INT 0.7 "$SLUICE_COMMAND" bench --backend="$backend" \
-		http-1K --sittings=1000 --peer=sluice-epoll) >/dev/null 2>&1
+		http-1K --sessions=1000 --peer=sluice-epoll) >/dev/null 2>&1
 	await no_files && return
 	find "$work"
 	return 1
 }
 interrupted_over() { # FILE
 	timeout --signal=INT 0.7 "$SLUICE_COMMAND" bench --backend="$backend" records-1 \
-		--sittings=1000 --directory="$work" --json="$1" >/dev/null 2>&1
+		--sessions=1000 --directory="$work" --json="$1" >/dev/null 2>&1
 	[ $? -ne 0 ]
 }
 check 'and a missing one is named, with the reason' says "kestrel +$no_kestrel"
@@ -231,15 +231,15 @@ check 'so are options that exclude each other' bench 2 --quick --full
 check 'a result that is not there is a failure' bench 1 --from="$work/nothing.json"
 echo '{"sluice_bench": 1, "scenarios": [' >"$work/broken.json"
 check 'so is one that is broken' bench 1 --from="$work/broken.json"
-# Measuring a thousand sittings takes longer than this test has.
-check 'a page that cannot be written is noticed first' bench 1 records-1 --sittings=1000 --rounds=1000 \
+# Measuring a thousand sessions takes longer than this test has.
+check 'a page that cannot be written is noticed first' bench 1 records-1 --sessions=1000 --rounds=1000 \
 	--html=/nowhere/x.html --json="$work/unwritten.json"
 check 'with its name' says '/nowhere/x.html'
-check 'and so is JSON that cannot be written' bench 1 records-1 --sittings=1000 --rounds=1000 \
+check 'and so is JSON that cannot be written' bench 1 records-1 --sessions=1000 --rounds=1000 \
 	--json=/nowhere/x.json --html="$work/unwritten.html"
-check 'and a result to compare with that is not there' bench 1 records-1 --sittings=1000 \
+check 'and a result to compare with that is not there' bench 1 records-1 --sessions=1000 \
 	--rounds=1000 --compare=/nowhere/x.json
-short=(records-1 --sittings=1 --rounds=5 --slice-ms=1 --peer=send)
+short=(records-1 --sessions=1 --rounds=5 --slice-ms=1 --peer=send)
 check 'a page that fails later is a failure' bench 1 "${short[@]}" --html=/dev/full \
 	--json="$work/kept.json"
 check 'and does not lose the JSON' json "$work/kept.json" 'd["scenarios"][0]["name"] == "records-1"'

@@ -54,7 +54,7 @@ def main():
                        "cpu": "A processor with a long name @ 2.00GHz", "cpus": "2",
                        "backend": "uring", "sluice": "0.1.0", "load_before": "9.5", EVIL: EVIL,
                        "capabilities": "ring " + "single-issuer-defer-taskrun-" * 8},
-        "method": {"sittings": 2, "rounds": 5, "slice_ns": 8e6, "nap_us": 0, "against_itself": 0},
+        "method": {"sessions": 2, "rounds": 5, "slice_ns": 8e6, "nap_us": 0, "against_itself": 0},
         "scenarios": scenarios,
         "missing": [{"name": f"engines {EVIL}", "reason": f"one core {EVIL}"}],
     }))

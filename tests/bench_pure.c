@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compare.h"
-#include "histogram.h"
-#include "html.h"
-#include "interval.h"
-#include "json.h"
-#include "words.h"
+#include "harness/histogram.h"
+#include "harness/interval.h"
+#include "report/compare.h"
+#include "report/html.h"
+#include "report/json.h"
+#include "report/words.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

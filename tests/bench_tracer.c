@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tracer.h"
+#include "harness/tracer.h"
 
 #define PATIENCE_MS 20000
 

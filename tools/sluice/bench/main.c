@@ -13,16 +13,16 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "compare.h"
-#include "file.h"
-#include "html.h"
-#include "json.h"
-#include "net.h"
-#include "peers.h"
+#include "harness/file.h"
+#include "harness/net.h"
+#include "peers/peers.h"
 #include "progress.h"
+#include "report/compare.h"
+#include "report/html.h"
+#include "report/json.h"
+#include "report/table.h"
 #include "run.h"
 #include "settings.h"
-#include "table.h"
 
 static int fail(const char *path, const char *what)
 {
@@ -142,10 +142,10 @@ static void note_conditions(const struct settings *settings, struct result *resu
 	file_system_name(settings->directory, file_system, sizeof(file_system));
 	conditions_add(&result->conditions, "file_system", "%s", file_system);
 	result->method = (struct result_method){
-		.sittings = (double)settings->method.sittings,
+		.sessions = (double)settings->method.sessions,
 		.rounds = (double)settings->method.rounds,
 		.slice_ns = (double)settings->method.slice_ns,
-		.nap_us = (double)settings->nap_us,
+		.receiver_sleep_us = (double)settings->receiver_sleep_us,
 		.against_itself = settings->against_itself,
 	};
 	if (settings->sender_cpu == settings->receiver_cpu)

@@ -21,12 +21,12 @@ void progress_scenario(void)
 	progress.scenario++;
 }
 
-void progress_sitting(const char *scenario, size_t sitting, size_t sittings)
+void progress_session(const char *scenario, size_t session, size_t sessions)
 {
 	if (!isatty(STDERR_FILENO))
 		return;
-	fprintf(stderr, "\r\033[K[%zu/%zu] %s, sitting %zu of %zu", progress.scenario,
-		progress.scenarios, scenario, sitting, sittings);
+	fprintf(stderr, "\r\033[K[%zu/%zu] %s, session %zu of %zu", progress.scenario,
+		progress.scenarios, scenario, session, sessions);
 	fflush(stderr);
 	progress.shown = true;
 }

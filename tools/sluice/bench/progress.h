@@ -9,7 +9,7 @@
 void progress_start(size_t scenarios);
 void progress_scenario(void);
 
-void progress_sitting(const char *scenario, size_t sitting, size_t sittings);
+void progress_session(const char *scenario, size_t session, size_t sessions);
 
 /* Takes the line away, so that something else can be printed. */
 void progress_clear(void);

@@ -5,13 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cpus.h"
-#include "file.h"
-#include "peers.h"
+#include "harness/cpus.h"
+#include "harness/file.h"
+#include "peers/peers.h"
 #include "progress.h"
 
 /* For everything that is not a load's socket: rings, epolls, files, pipes. */
-#define DESCRIPTORS_ASIDE 64
+#define DESCRIPTORS_RESERVED 64
 
 /* Ours once more, where the method itself is measured. */
 static struct peer ours_again(const struct peer *ours)
@@ -71,7 +71,7 @@ static const char *lacks(const struct run *run, const struct load *load, char *r
 	size_t cores = cpus_list(cpus);
 
 	/* Sender and receiver are processes of their own, but have the same limit. */
-	if (load->sockets + DESCRIPTORS_ASIDE > run->descriptors)
+	if (load->sockets + DESCRIPTORS_RESERVED > run->descriptors)
 		snprintf(reason, size,
 			 "needs more than the %zu descriptors that a process may have (ulimit -n)",
 			 run->descriptors);
@@ -83,7 +83,7 @@ static const char *lacks(const struct run *run, const struct load *load, char *r
 	return reason;
 }
 
-/* All sittings; whether ours came through. */
+/* All sessions; whether ours came through. */
 static bool sit(const struct run *run, const struct scenario *scenario, const struct load *load,
 		struct field *field)
 {
@@ -93,13 +93,13 @@ static bool sit(const struct run *run, const struct scenario *scenario, const st
 
 	if (scenario->slice_factor > 0)
 		method.slice_ns *= scenario->slice_factor;
-	if (scenario->sittings > 0 && method.sittings > scenario->sittings)
-		method.sittings = scenario->sittings;
+	if (scenario->sessions > 0 && method.sessions > scenario->sessions)
+		method.sessions = scenario->sessions;
 	for (size_t i = 0; i < field->count; i++)
 		contenders[i] = &field->contenders[i];
-	for (size_t sitting = 0; sitting < method.sittings; sitting++) {
-		progress_sitting(scenario->name, sitting + 1, method.sittings);
-		if (!measure_sitting(contenders, field->count, load, &method, &settings->place))
+	for (size_t session = 0; session < method.sessions; session++) {
+		progress_session(scenario->name, session + 1, method.sessions);
+		if (!measure_session(contenders, field->count, load, &method, &settings->place))
 			return false;
 	}
 	return true;
@@ -121,24 +121,24 @@ static void describe(const struct scenario *scenario, const struct load *load,
 	to->headline = METRIC_CPU;
 	to->judged = METRIC_BIT(METRIC_CPU);
 	/* Where the other side decides how fast it goes, or shares its core, time says nothing. */
-	if (load->kind == LOAD_BESIDE) {
+	if (load->kind == LOAD_BACKGROUND) {
 		to->headline = METRIC_P99;
 		to->judged = METRIC_BIT(METRIC_P99);
 	} else if (load->kind == LOAD_ECHO) {
 		to->judged |= METRIC_BIT(METRIC_P99);
 	} else if (load->kind != LOAD_HTTP && load->kind != LOAD_ENGINES &&
-		   load->receiver_mode != RECEIVER_CRAWLS) {
+		   load->receiver_mode != RECEIVER_SLOW) {
 		to->headline = METRIC_WALL;
 		to->judged |= METRIC_BIT(METRIC_WALL);
 	}
 }
 
-static void note_beside(const struct contender *contender, struct result_peer *peer)
+static void note_background(const struct contender *contender, struct result_peer *peer)
 {
 	double parts = 0, ns = 0;
 
 	for (size_t i = 0; i < contender->count; i++) {
-		parts += (double)contender->samples[i].beside;
+		parts += (double)contender->samples[i].background;
 		ns += (double)contender->samples[i].wall_ns;
 	}
 	if (parts > 0)
@@ -183,7 +183,7 @@ static void take_over(const struct scenario *scenario, const struct contender *c
 			snprintf(peer->note, sizeof(peer->note),
 				 "the kernel copied all the same, as it does on loopback");
 	}
-	note_beside(contender, peer);
+	note_background(contender, peer);
 	if (contender->latencies != NULL)
 		take_latencies(contender->latencies, peer);
 }
@@ -210,15 +210,15 @@ static void take_all(const struct scenario *scenario, struct field *field,
 	for (size_t i = 0; i < field->count; i++) {
 		struct contender *contender = &field->contenders[i];
 
-		if (contender->host.failed[0])
+		if (contender->worker.failed[0])
 			result_add_missing(&to->missing, contender->peer->name,
-					   contender->host.failed);
+					   contender->worker.failed);
 		else
 			take_over(scenario, contender, to);
 		measure_forget(contender);
 	}
 	result_evaluate(to);
-	if (scenario->load.kind == LOAD_BESIDE && to->peer_count > 0)
+	if (scenario->load.kind == LOAD_BACKGROUND && to->peer_count > 0)
 		note_fast_disk(to);
 }
 
@@ -247,7 +247,7 @@ static void measure(const struct run *run, const struct scenario *scenario, cons
 	choose(run->settings, load, &field, &to->missing);
 	if (!sit(run, scenario, load, &field)) {
 		snprintf(reason, sizeof(reason), "ours failed: %s",
-			 field.contenders[0].host.failed);
+			 field.contenders[0].worker.failed);
 		result_add_missing(&result->missing, scenario->name, reason);
 		for (size_t i = 0; i < field.count; i++)
 			measure_forget(&field.contenders[i]);

@@ -3,7 +3,7 @@
 #ifndef SLUICE_COMMAND_BENCH_RUN_H
 #define SLUICE_COMMAND_BENCH_RUN_H
 
-#include "result.h"
+#include "report/result.h"
 #include "settings.h"
 
 struct run {

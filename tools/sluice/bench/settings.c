@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "command.h"
-#include "cpus.h"
+#include "harness/cpus.h"
 #include "options.h"
-#include "peers.h"
+#include "peers/peers.h"
 
 #define UNSET UINT64_MAX
 
@@ -38,9 +38,9 @@ static const struct option_spec specs[] = {
 	{"backend", "NAME", "auto (default), uring or epoll", offsetof(struct settings, backend), 0,
 	 0, OPTION_BACKEND, 'b'},
 	TEXT("directory", "DIR", "where files to send are made", directory, 'd'),
-	NUMBER("nap-us", "the receiver sleeps after each look", nap_us, 0, 1000000, 'N'),
-	NUMBER("sittings", "with new sockets each", sittings, 1, 1000, 'n'),
-	NUMBER("rounds", "of all peers, in a sitting", rounds, 1, 1000, 'r'),
+	NUMBER("nap-us", "the receiver sleeps after each look", receiver_sleep_us, 0, 1000000, 'N'),
+	NUMBER("sessions", "with new sockets each", sessions, 1, 1000, 'n'),
+	NUMBER("rounds", "of all peers, in a session", rounds, 1, 1000, 'r'),
 	NUMBER("slice-ms", "how long a turn of a peer takes", slice_ms, 1, 10000, 't'),
 	NUMBER("sender-cpu", "the core of all senders", sender_cpu, 0, 1023, 'S'),
 	NUMBER("receiver-cpu", "the receivers' core", receiver_cpu, 0, 1023, 'R'),
@@ -56,9 +56,9 @@ static const struct option_table table = {
 };
 
 static const struct method methods[] = {
-	[EFFORT_QUICK] = {.sittings = 2, .rounds = 5, .slice_ns = 5000000},
-	[EFFORT_USUAL] = {.sittings = 4, .rounds = 6, .slice_ns = 6000000},
-	[EFFORT_FULL] = {.sittings = 10, .rounds = 10, .slice_ns = 10000000},
+	[EFFORT_QUICK] = {.sessions = 2, .rounds = 5, .slice_ns = 5000000},
+	[EFFORT_USUAL] = {.sessions = 4, .rounds = 6, .slice_ns = 6000000},
+	[EFFORT_FULL] = {.sessions = 10, .rounds = 10, .slice_ns = 10000000},
 };
 
 /* "records" names records-1, records-8 and so on. */
@@ -137,8 +137,8 @@ static void conclude(struct settings *settings)
 			   : settings->full ? EFFORT_FULL
 					    : EFFORT_USUAL;
 	settings->method = methods[settings->effort];
-	if (settings->sittings > 0)
-		settings->method.sittings = settings->sittings;
+	if (settings->sessions > 0)
+		settings->method.sessions = settings->sessions;
 	if (settings->rounds > 0)
 		settings->method.rounds = settings->rounds;
 	if (settings->slice_ms > 0)
@@ -151,7 +151,7 @@ static void conclude(struct settings *settings)
 	settings->place = (struct place){
 		.sender_cpu = (int)settings->sender_cpu,
 		.receiver_cpu = (int)settings->receiver_cpu,
-		.nap_us = (int)settings->nap_us,
+		.receiver_sleep_us = (int)settings->receiver_sleep_us,
 		.spin_percent = spin != NULL ? atoi(spin) : 0,
 	};
 	sluice_options_init(&settings->options, sizeof(settings->options));

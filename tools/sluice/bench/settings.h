@@ -8,8 +8,8 @@
 
 #include <sluice/engine.h>
 
-#include "measure.h"
-#include "scenarios.h"
+#include "harness/measure.h"
+#include "harness/scenarios.h"
 
 struct settings {
 	/* As they are given. */
@@ -24,8 +24,8 @@ struct settings {
 	bool full;
 	bool against_itself;
 	uint64_t backend;
-	uint64_t nap_us;
-	uint64_t sittings;
+	uint64_t receiver_sleep_us;
+	uint64_t sessions;
 	uint64_t rounds;
 	uint64_t slice_ms;
 	uint64_t sender_cpu;

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#include "harness/http.h"
+
+#include <err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "harness/net.h"
+
+#define HEAD_MAX 8192
+
+/* The head alone: what follows stays where it is. */
+static size_t read_head(int fd, char *head)
+{
+	size_t length = 0;
+	char *end = NULL;
+
+	while (!end) {
+		ssize_t count;
+
+		net_wait_readable(fd);
+		count = recv(fd, head, HEAD_MAX - 1, MSG_PEEK);
+		if (count <= 0)
+			break;
+		length = (size_t)count;
+		head[length] = '\0';
+		end = strstr(head, "\r\n\r\n");
+		if (length == HEAD_MAX - 1)
+			break;
+	}
+	if (!end)
+		errx(1, "no answer, or one with a head that is too long");
+	return (size_t)(end - head) + 4;
+}
+
+size_t http_answer_bytes(uint16_t port, const char *question, uint64_t body_bytes)
+{
+	const struct receiver server = {.port = port};
+	int fd = net_connect(&server);
+	char head[HEAD_MAX];
+	const char *length;
+	size_t head_bytes;
+
+	if (send(fd, question, strlen(question), MSG_NOSIGNAL) != (ssize_t)strlen(question))
+		err(1, "the server");
+	head_bytes = read_head(fd, head);
+	head[head_bytes] = '\0';
+	length = strcasestr(head, "\r\ncontent-length:");
+	if (strncmp(head, "HTTP/1.1 200", 12) != 0 || !length ||
+	    strtoull(length + strlen("\r\ncontent-length:"), NULL, 10) != body_bytes)
+		errx(1, "the server answers: %.*s", (int)strcspn(head, "\r"), head);
+	close(fd);
+	return head_bytes + body_bytes;
+}

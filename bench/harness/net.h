@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The network between the runners of a measurement and their receivers: TCP or UDP over loopback into a
+ * process on another core, so that what it does is not on the sender's account.
+ */
+#ifndef BENCH_HARNESS_NET_H
+#define BENCH_HARNESS_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum receiver_mode {
+	RECEIVER_DISCARDS, /* MSG_TRUNC: the bytes are dropped where they are */
+	RECEIVER_COPIES,   /* into a buffer, as a real peer would */
+	RECEIVER_SLOW,     /* drops them, too, but only some of them every millisecond */
+	RECEIVER_ASKS,     /* it waits for answers to its questions: client.h */
+	RECEIVER_MODES
+};
+
+struct receiver {
+	enum receiver_mode mode;
+	int receiver_sleep_us; /* that it sleeps after each look; 0: a send wakes it */
+	int cpu;               /* what it is pinned to */
+	pid_t process;
+	uint16_t port;
+	uint16_t datagram_port;
+};
+
+/* "discards", "copies" */
+const char *receiver_name(enum receiver_mode mode);
+
+/* Pins the calling thread, and the threads and kernel workers it starts later, to one core. */
+void net_pin(int cpu);
+
+/*
+ * Lifts the limit of descriptors as far as is needed and this user may, and answers it: 1,000
+ * sockets do not fit in 1,024.
+ */
+size_t net_lift_descriptor_limit(void);
+
+/* Starts the receiver's process. Before any thread is started, because it forks. */
+void receiver_start(struct receiver *receiver, enum receiver_mode mode, int cpu,
+		    int receiver_sleep_us);
+
+/* Ends it. It also dies with the process that started it. */
+void receiver_stop(struct receiver *receiver);
+
+/*
+ * Sets a congestion control that does not pace: cubic, or Reno if cubic is not allowed. Some machines
+ * default to BBR, whose pacing spoils loopback. False if neither is allowed: the default remains.
+ */
+bool net_set_congestion(int fd);
+
+/*
+ * Every socket, on both ends, has TCP_NODELAY, that congestion control and these buffers. Buffers that the kernel lets grow become larger on one socket than on the
+ * other, and stay so: a program against itself then differs from itself by a quarter.
+ */
+#define NET_BUFFER_BYTES (1 << 20) /* the kernel doubles it, for its own needs */
+
+/* A connected, non-blocking socket to the receiver, the caller's. */
+int net_connect(const struct receiver *receiver);
+/* The same by UDP. What the receiver is too slow for is lost. */
+int net_connect_datagrams(const struct receiver *receiver);
+
+/* A non-blocking listener on loopback, and its port. */
+int net_listen(uint16_t *ret_port);
+
+/* Waits until the socket, found full, takes bytes again; until it has something to read. */
+void net_wait_writable(int fd);
+void net_wait_readable(int fd);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

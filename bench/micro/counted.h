@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * User-space instructions beside time, where the machine counts them: virtual ones often do not.
+ * Library counters of google-benchmark would need one that was built with libpfm.
+ */
+#ifndef BENCH_MICRO_COUNTED_H
+#define BENCH_MICRO_COUNTED_H
+
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+
+#include <linux/perf_event.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <benchmark/benchmark.h>
+
+/* Those of the thread that makes it, between on() and off(). */
+class Instructions
+{
+      public:
+	Instructions()
+	{
+		struct perf_event_attr attributes = {};
+
+		attributes.size = sizeof(attributes);
+		attributes.type = PERF_TYPE_HARDWARE;
+		attributes.config = PERF_COUNT_HW_INSTRUCTIONS;
+		attributes.disabled = 1;
+		attributes.exclude_kernel = 1;
+		attributes.exclude_hv = 1;
+		fd = static_cast<int>(
+			syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC));
+		error = fd < 0 ? errno : 0;
+	}
+
+	~Instructions()
+	{
+		if (fd >= 0)
+			close(fd);
+	}
+
+	Instructions(const Instructions &) = delete;
+	Instructions &operator=(const Instructions &) = delete;
+
+	void on() const
+	{
+		if (fd >= 0)
+			ioctl(fd, PERF_EVENT_IOC_ENABLE, 0);
+	}
+
+	void off() const
+	{
+		if (fd >= 0)
+			ioctl(fd, PERF_EVENT_IOC_DISABLE, 0);
+	}
+
+	/* So far; < 0: they are not counted here. */
+	double count() const
+	{
+		uint64_t value = 0;
+
+		if (fd < 0 || read(fd, &value, sizeof(value)) != sizeof(value))
+			return -1;
+		return static_cast<double>(value);
+	}
+
+	/* Why not, or NULL. */
+	const char *lacks() const
+	{
+		return error ? std::strerror(error) : nullptr;
+	}
+
+      private:
+	int fd;
+	int error;
+};
+
+/* Shows them as those of one iteration. */
+inline void show_instructions(benchmark::State &state, double count)
+{
+	if (count >= 0)
+		state.counters["instructions"] =
+			benchmark::Counter(count, benchmark::Counter::kAvgIterations);
+}
+
+/* As long as it lives, all of a loop. */
+class Counted
+{
+      public:
+	explicit Counted(benchmark::State &its_state) : state(its_state)
+	{
+		instructions.on();
+	}
+
+	~Counted()
+	{
+		instructions.off();
+		show_instructions(state, instructions.count());
+	}
+
+      private:
+	benchmark::State &state;
+	Instructions instructions;
+};
+
+/* One step of several, each between begin() and end(): its time and instructions alone count. */
+class Step
+{
+      public:
+	explicit Step(benchmark::State &its_state) : state(its_state)
+	{
+	}
+
+	~Step()
+	{
+		show_instructions(state, instructions.count());
+	}
+
+	void begin()
+	{
+		instructions.on();
+		since = std::chrono::steady_clock::now();
+	}
+
+	void end()
+	{
+		auto now = std::chrono::steady_clock::now();
+
+		instructions.off();
+		state.SetIterationTime(std::chrono::duration<double>(now - since).count());
+	}
+
+      private:
+	benchmark::State &state;
+	Instructions instructions;
+	std::chrono::steady_clock::time_point since;
+};
+
+#endif

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Servers of a file over HTTP, each one process on the sender's core; how they are set up stands in
+ * servers.c. The client is the client.
+ */
+#include <dirent.h>
+#include <err.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness/runner.h"
+#include "peers/servers.h"
+
+struct http_runner {
+	struct runner runner;
+	struct load load;
+	pid_t process;
+	clockid_t clock; /* its CPU time, all threads together */
+	char directory[256];
+};
+
+static uint16_t free_port(void)
+{
+	uint16_t port;
+
+	close(net_listen(&port));
+	return port;
+}
+
+/*
+ * The client counts on answers of one length, but a server may leave out the date of a file that has
+ * just changed, or tag it otherwise, until its time stamps cannot stay as they are by another change.
+ */
+static void wait_until_settled(int fd)
+{
+	const struct timespec pause = {.tv_nsec = 20000000};
+	struct timespec now;
+	struct stat status;
+	double wait;
+
+	if (fstat(fd, &status) != 0)
+		err(1, "fstat");
+	/* Some file systems count whole seconds. */
+	wait = status.st_ctim.tv_nsec != 0 ? 0.2 : 2.2;
+	do {
+		nanosleep(&pause, NULL);
+		clock_gettime(CLOCK_REALTIME, &now);
+	} while ((double)(now.tv_sec - status.st_ctim.tv_sec) +
+			 (double)(now.tv_nsec - status.st_ctim.tv_nsec) / 1e9 <
+		 wait);
+}
+
+static void make_file(const struct http_runner *self)
+{
+	const struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/file.bin", self->directory);
+	file = fopen(path, "we");
+	if (!file)
+		err(1, "%s", path);
+	for (uint64_t i = 0; i < self->load.file_bytes; i++)
+		putc_unlocked((int)(i * 7919 >> 8) & 0xff, file);
+	if (fflush(file) != 0 || fsync(fileno(file)) != 0 || futimens(fileno(file), old) != 0)
+		err(1, "%s", path);
+	wait_until_settled(fileno(file));
+	fclose(file);
+}
+
+static void make_directory(struct http_runner *self)
+{
+	char *directory = realpath(self->load.directory, NULL);
+
+	snprintf(self->directory, sizeof(self->directory), "%s/sluice-bench-XXXXXX",
+		 directory ? directory : self->load.directory);
+	free(directory);
+	if (!mkdtemp(self->directory))
+		err(1, "%s", self->directory);
+	make_file(self);
+}
+
+static void remove_directory(const struct http_runner *self)
+{
+	DIR *directory = opendir(self->directory);
+	struct dirent *entry;
+
+	while (directory && (entry = readdir(directory))) {
+		if (unlinkat(dirfd(directory), entry->d_name, 0) != 0)
+			unlinkat(dirfd(directory), entry->d_name, AT_REMOVEDIR);
+	}
+	if (directory)
+		closedir(directory);
+	rmdir(self->directory);
+}
+
+/* Also where the program ends early; but not in its children. */
+static struct http_runner *at_end;
+static pid_t ends;
+
+static void clean_up(void)
+{
+	if (!at_end || getpid() != ends)
+		return;
+	/* It may have files of its own there. */
+	if (at_end->process > 0)
+		kill(at_end->process, SIGKILL);
+	remove_directory(at_end);
+}
+
+static void *wait_for_the_end(void *signals)
+{
+	int number;
+
+	while (sigwait(signals, &number) != 0)
+		;
+	clean_up();
+	_exit(1);
+}
+
+/* A signal, or the end of the process that measures, leaves no files behind. */
+static void hold_signals(sigset_t *signals, sigset_t *ret_before)
+{
+	sigemptyset(signals);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, signals, ret_before);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+}
+
+/* Once the directory is complete: it is not to be made and removed at the same time. */
+static void clean_up_at_signals(sigset_t *signals)
+{
+	pthread_t thread;
+	int error = pthread_create(&thread, NULL, wait_for_the_end, signals);
+
+	if (error)
+		errx(1, "pthread_create: %s", strerror(error));
+	pthread_detach(thread);
+}
+
+/*
+ * A server does not let its congestion control be chosen, but accepted sockets inherit that of the
+ * listener, and this process can take the listener from its child. True if there is one.
+ */
+static bool set_congestion(const struct http_runner *self)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, self->process, 0);
+	bool found = false;
+
+	for (int number = 0; pidfd >= 0 && number < 256; number++) {
+		int fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0), listens = 0;
+		socklen_t length = sizeof(listens);
+
+		if (fd < 0)
+			continue;
+		if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0 && listens) {
+			net_set_congestion(fd);
+			found = true;
+		}
+		close(fd);
+	}
+	if (pidfd >= 0)
+		close(pidfd);
+	return found;
+}
+
+static void wait_until_it_listens(struct http_runner *self)
+{
+	const struct timespec pause = {.tv_nsec = 20000000};
+
+	for (int i = 0; i < 6000; i++) {
+		if (waitpid(self->process, NULL, WNOHANG) == self->process) {
+			self->process = 0;
+			exit(1); /* it has said why */
+		}
+		if (set_congestion(self))
+			return;
+		nanosleep(&pause, NULL);
+	}
+	errx(1, "the server does not listen, or its sockets are out of reach");
+}
+
+static uint64_t cpu_ns(struct runner *runner)
+{
+	struct timespec time;
+
+	if (clock_gettime(((struct http_runner *)runner)->clock, &time) != 0)
+		err(1, "the CPU time of the server");
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+static void destroy(struct runner *runner)
+{
+	struct http_runner *self = (struct http_runner *)runner;
+
+	kill(self->process, SIGKILL);
+	waitpid(self->process, NULL, 0);
+	remove_directory(self);
+	at_end = NULL;
+	free(self);
+}
+
+static struct runner *create(const struct load *load, const struct server *server)
+{
+	struct http_runner *self = runner_allocate(1, sizeof(*self));
+	uint16_t port = free_port();
+	static sigset_t signals;
+	sigset_t before;
+
+	self->runner = (struct runner){.destroy = destroy, .cpu_ns = cpu_ns, .port = port};
+	self->load = *load;
+	at_end = self;
+	ends = getpid();
+	atexit(clean_up);
+	hold_signals(&signals, &before);
+	make_directory(self);
+	clean_up_at_signals(&signals);
+	self->process = fork();
+	if (self->process < 0)
+		err(1, "fork");
+	if (self->process == 0) {
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+		server_become(server, port, self->directory);
+	}
+	self->runner.process = self->process;
+	if (clock_getcpuclockid(self->process, &self->clock) != 0)
+		errx(1, "the CPU time of the server");
+	wait_until_it_listens(self);
+	return &self->runner;
+}
+
+static struct runner *create_sluice(const struct load *load)
+{
+	setenv("SLUICE_BACKEND",
+	       load->options->backend == SLUICE_BACKEND_EPOLL   ? "epoll"
+	       : load->options->backend == SLUICE_BACKEND_URING ? "uring"
+								: "",
+	       load->options->backend != SLUICE_BACKEND_AUTO);
+	return create(load, &server_sluice);
+}
+
+static struct runner *create_epoll(const struct load *load)
+{
+	setenv("SLUICE_BACKEND", "epoll", 1);
+	return create(load, &server_sluice);
+}
+
+static struct runner *create_nginx(const struct load *load)
+{
+	return create(load, &server_nginx);
+}
+
+static struct runner *create_lighttpd(const struct load *load)
+{
+	return create(load, &server_lighttpd);
+}
+
+static struct runner *create_kestrel(const struct load *load)
+{
+	return create(load, &server_kestrel);
+}
+
+static bool suits_epoll(const struct load *load)
+{
+	return load->options->backend != SLUICE_BACKEND_EPOLL;
+}
+
+static const char *lacks_nginx(const struct load *load)
+{
+	(void)load;
+	return server_lacks(&server_nginx);
+}
+
+static const char *lacks_lighttpd(const struct load *load)
+{
+	(void)load;
+	return server_lacks(&server_lighttpd);
+}
+
+static const char *lacks_kestrel(const struct load *load)
+{
+	(void)load;
+	return server_lacks(&server_kestrel);
+}
+
+const struct peer peer_sluice_http = {
+	.name = "sluice",
+	.title = "sluice serve",
+	.loads = LOADS(LOAD_HTTP),
+	.create = create_sluice,
+};
+
+const struct peer peer_sluice_http_epoll = {
+	.name = "sluice-epoll",
+	.title = "sluice serve on epoll",
+	.loads = LOADS(LOAD_HTTP),
+	.suits = suits_epoll,
+	.create = create_epoll,
+};
+
+const struct peer peer_nginx = {
+	.name = "nginx",
+	.title = "nginx",
+	.loads = LOADS(LOAD_HTTP),
+	.lacks = lacks_nginx,
+	.create = create_nginx,
+};
+
+const struct peer peer_lighttpd = {
+	.name = "lighttpd",
+	.title = "lighttpd",
+	.loads = LOADS(LOAD_HTTP),
+	.lacks = lacks_lighttpd,
+	.create = create_lighttpd,
+};
+
+const struct peer peer_kestrel = {
+	.name = "kestrel",
+	.title = "ASP.NET Core's Kestrel",
+	.loads = LOADS(LOAD_HTTP),
+	.lacks = lacks_kestrel,
+	.create = create_kestrel,
+};

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Servers of files over HTTP, set up as their authors would do it for one core. */
+#ifndef BENCH_PEERS_SERVERS_H
+#define BENCH_PEERS_SERVERS_H
+
+#include <stdint.h>
+
+struct server;
+
+extern const struct server server_sluice;
+extern const struct server server_nginx;
+extern const struct server server_lighttpd;
+extern const struct server server_kestrel;
+
+/* What is missing to run it, for people, or NULL. */
+const char *server_lacks(const struct server *server);
+
+/*
+ * Turns this process into the server of that directory, on a port of 127.0.0.1. Its own files are
+ * made in the directory, too. Ends the process where that fails.
+ */
+_Noreturn void server_become(const struct server *server, uint16_t port, const char *directory);
+
+#endif

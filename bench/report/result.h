@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a run has measured: raw samples, and what they amount to. Written to JSON, read back from
+ * it, and the only thing that tables, pictures and comparisons are made of. Pure: no clock, no
+ * kernel.
+ */
+#ifndef BENCH_REPORT_RESULT_H
+#define BENCH_REPORT_RESULT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "harness/conditions.h"
+#include "harness/interval.h"
+
+enum metric {
+	METRIC_WALL, /* time of an operation */
+	METRIC_CPU,  /* CPU time of an operation: the process's, kernel workers included */
+	METRIC_P99,  /* the latency that one request in a hundred exceeds */
+	METRICS
+};
+
+#define METRIC_BIT(metric) (1u << (metric))
+
+/* Of one turn of one peer; all operations of it together, but p99 is one request's. */
+struct result_sample {
+	double ns[METRICS];
+};
+
+/* Of a latency distribution: this percentage of the requests took at most ns. */
+struct result_point {
+	double percent;
+	double ns;
+};
+
+#define RESULT_POINTS 24
+
+/* An interval with less says nothing: there were too few rounds. */
+#define RESULT_CONFIDENCE 0.9
+
+struct result_peer {
+	char name[32];
+	char title[64];
+	char note[96];       /* what a reader should know, or "" */
+	double aim;          /* ours / this, at most; 0: none */
+	double operations;   /* in each sample */
+	double system_calls; /* of an operation; < 0: nobody counted */
+	size_t count;
+	struct result_sample *samples;
+	size_t point_count;
+	struct result_point points[RESULT_POINTS]; /* of all samples together */
+
+	/* Filled in by result_evaluate. */
+	struct interval cost[METRICS];  /* in ns, of an operation */
+	struct interval ratio[METRICS]; /* the first peer's / this one's, of one round */
+};
+
+struct result_missing {
+	char name[32]; /* of a peer, or of a scenario */
+	char reason[160];
+};
+
+struct result_missing_list {
+	struct result_missing *all;
+	size_t count;
+};
+
+struct result_scenario {
+	char name[40];
+	char title[96];
+	char unit[24];
+	char family[24]; /* or "" */
+	char receiver[24];
+	double x;
+	enum metric headline;      /* what pictures and verdicts speak of */
+	unsigned judged;           /* METRIC_BIT of what an aim holds for */
+	struct result_peer *peers; /* the first one is ours */
+	size_t peer_count;
+	struct result_missing_list missing; /* peers */
+};
+
+struct result_method {
+	double sessions;
+	double rounds;
+	double slice_ns;
+	double receiver_sleep_us;
+	bool against_itself;
+};
+
+struct result {
+	struct conditions conditions;
+	struct result_method method;
+	struct result_scenario *scenarios;
+	size_t scenario_count;
+	struct result_missing_list missing; /* scenarios */
+};
+
+/* Zeroed places at the end of the lists. The program ends where there is no memory. */
+struct result_scenario *result_add_scenario(struct result *result);
+struct result_peer *result_add_peer(struct result_scenario *scenario);
+void result_add_sample(struct result_peer *peer, const struct result_sample *sample);
+void result_add_missing(struct result_missing_list *list, const char *name, const char *reason);
+
+/* Takes out the scenario of that index. */
+void result_remove_scenario(struct result *result, size_t index);
+
+/*
+ * Costs and ratios of all peers; those of the same round are compared. Peers that have not as
+ * many as ours are taken out.
+ */
+void result_evaluate(struct result_scenario *scenario);
+
+/* "cpu" */
+const char *metric_name(enum metric metric);
+
+/* Whether an aim is met, by the worst of the metrics it holds for. */
+enum outcome {
+	OUTCOME_NO_AIM,
+	OUTCOME_MET,         /* by the whole interval */
+	OUTCOME_CANNOT_TELL, /* the interval includes the aim, or there are too few rounds */
+	OUTCOME_MISSED       /* by the whole interval */
+};
+
+enum outcome result_outcome(const struct result_scenario *scenario, const struct result_peer *peer);
+
+const struct result_scenario *result_find(const struct result *result, const char *name);
+const struct result_peer *result_find_peer(const struct result_scenario *scenario,
+					   const char *name);
+
+/*
+ * Whether the peer is not this library: on the other backend, or used in another way, it is. Nor is
+ * one whose name ends with -alone: it shows what its like costs where nothing else goes on.
+ */
+bool result_is_foreign(const struct result_peer *peer);
+
+void result_free(struct result *result);
+
+#endif

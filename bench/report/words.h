@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* What figures mean, in words. Pure. */
+#ifndef BENCH_REPORT_WORDS_H
+#define BENCH_REPORT_WORDS_H
+
+#include "report/result.h"
+
+#define WORDS_MAX 512
+
+/* "1,620 ns", "44.1 us", "3.2 ms" */
+void words_time(char *text, size_t size, double ns);
+
+/* "1.15 times", with as many digits as matter */
+void words_ratio(char *text, size_t size, double ratio);
+
+/* How ours stands among the peers of a scenario. */
+void words_scenario(char *text, size_t size, const struct result_scenario *scenario);
+
+/*
+ * How ours stands in all of them; io_uring against epoll; how costs grow with the number of records
+ * and of sockets; the aims. Each may be "".
+ */
+void words_standing(char *text, size_t size, const struct result *result);
+void words_backends(char *text, size_t size, const struct result *result);
+void words_growth(char *text, size_t size, const struct result *result);
+void words_aims(char *text, size_t size, const struct result *result);
+
+/* A warning that the machine was busy before the run, or "". */
+void words_load(char *text, size_t size, const struct result *result);
+
+/* Ours against one other: < 0 ahead, 0 level, > 0 behind. */
+int words_order(const struct interval *ratio);
+
+/* "met", "missed by 0.04", "cannot tell" */
+void words_aim(char *text, size_t size, const struct result_scenario *scenario,
+	       const struct result_peer *peer);
+
+/* "time", "CPU time" */
+const char *words_metric(enum metric metric);
+
+/* What the headline's figures are: "time a record", "p99 latency" */
+void words_headline(char *text, size_t size, const struct result_scenario *scenario);
+
+#endif

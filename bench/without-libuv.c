@@ -1,7 +1,0 @@
-/* SPDX-License-Identifier: MIT */
-#include "without.h"
-
-WITHOUT(peer_libuv, "libuv", "libuv", LOADS(LOAD_RECORDS) | LOADS(LOAD_ECHO), "libuv1-dev");
-
-/* The one above says it for this, too. */
-WITHOUT(peer_libuv_echo, "libuv", "libuv", 0, "libuv1-dev");

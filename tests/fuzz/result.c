@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compare.h"
-#include "html.h"
-#include "json.h"
-#include "words.h"
+#include "report/compare.h"
+#include "report/html.h"
+#include "report/json.h"
+#include "report/words.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -87,9 +87,9 @@ Test(s05, s05_run_wakes_for_a_timer_and_counts_it)
 	fixture_begin(&fixture);
 	clock_init(&clock);
 	cr_assert_eq(clock_start(fixture.engine, &clock, 30 * MILLISECOND), 0);
-	cr_assert_eq(sluice_engine_run(fixture.engine, 0), 0);
-	while (clock.ran == 0) {
-		int answer = sluice_engine_run(fixture.engine, -1);
+	/* On a busy machine it may be due at the first turn already. */
+	for (int64_t bound = 0; clock.ran == 0; bound = -1) {
+		int answer = sluice_engine_run(fixture.engine, bound);
 
 		cr_assert_eq(answer, clock.ran);
 	}

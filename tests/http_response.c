@@ -121,8 +121,8 @@ Test(http_response, the_type_follows_the_extension)
 		const char *path, *type;
 		bool has_charset, is_encoded;
 	} cases[] = {
-		{"/index.html", "text/html"},
-		{"/a/b.CSS", "text/css"},
+		{"/index.html", "text/html", true, false},
+		{"/a/b.CSS", "text/css", true, false},
 		{"/a.txt", "text/plain", true, false},
 		{"/a.csv", "text/csv", true, false},
 		{"/a.svg", "image/svg+xml"},
@@ -138,7 +138,7 @@ Test(http_response, the_type_follows_the_extension)
 	static const char *const tables[] = {"/etc/mime.types", "/nowhere"};
 
 	for (size_t table = 0; table < COUNT(tables); table++) {
-		struct mime *mime = mime_load(tables[table]);
+		struct mime *mime = mime_load(tables[table], NULL, 0, "utf-8");
 
 		cr_assert_not_null(mime);
 		for (size_t i = 0; i < COUNT(cases); i++) {

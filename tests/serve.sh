@@ -67,9 +67,9 @@ check 'HEAD has the length and no body' equal '200 0 20000' \
 	"$(get /middle.bin -I -o /dev/null -w '%{http_code} %{size_download} %header{content-length}')"
 check 'HEAD of a small file has no body' equal '200 0 12' \
 	"$(get /hello.txt -I -o /dev/null -w '%{http_code} %{size_download} %header{content-length}')"
-check 'the type of html' equal text/html "$(header content-type /)"
-check 'the type of css' equal text/css "$(header content-type /style.css)"
-check 'text that cannot name its encoding is UTF-8' equal 'text/plain; charset=utf-8' \
+check 'the type of html' equal 'text/html; charset=utf-8' "$(header content-type /)"
+check 'the type of css' equal 'text/css; charset=utf-8' "$(header content-type /style.css)"
+check 'the type of text' equal 'text/plain; charset=utf-8' \
 	"$(header content-type /hello.txt)"
 check 'a compressed image says so' equal 'image/svg+xml gzip' \
 	"$(header content-type /a.svgz) $(header content-encoding /a.svgz)"

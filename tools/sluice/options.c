@@ -11,7 +11,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SPECS_MAX 32
+#define SPECS_MAX 96
+#define LINE_MAX_BYTES 8192 /* of a configuration */
+
+/* The line of a configuration that is being read; file is NULL for the command line. */
+static struct place {
+	const char *file;
+	unsigned int line;
+} place;
+
+/* Says what is wrong with an option, and where it is. */
+__attribute__((format(printf, 2, 3))) static void complain(const struct option_table *table,
+							   const char *format, ...)
+{
+	va_list arguments;
+
+	if (place.file != NULL)
+		fprintf(stderr, "%s:%u: ", place.file, place.line);
+	else
+		fprintf(stderr, "sluice %s: ", table->command);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fprintf(stderr, "\n");
+	if (place.file == NULL)
+		fprintf(stderr, "Try 'sluice %s --help'.\n", table->command);
+}
 
 void options_complain(const char *command, const char *format, ...)
 {
@@ -76,16 +101,35 @@ static bool set_number(const struct option_table *table, const struct option_spe
 	uint64_t number;
 
 	if (!options_read_size(value, spec->kind == OPTION_SIZE, &number)) {
-		options_complain(table->command, "--%s=%s: not a number", spec->name, value);
+		complain(table, "--%s=%s: not a number", spec->name, value);
 		return false;
 	}
 	if (number < spec->least || number > spec->most) {
-		options_complain(table->command,
-				 "--%s=%s: out of range, from %" PRIu64 " to %" PRIu64, spec->name,
-				 value, spec->least, spec->most);
+		complain(table, "--%s=%s: out of range, from %" PRIu64 " to %" PRIu64, spec->name,
+			 value, spec->least, spec->most);
 		return false;
 	}
 	memcpy(member, &number, sizeof(number));
+	return true;
+}
+
+static bool add_to_list(const struct option_table *table, struct option_list *list,
+			const char *value)
+{
+	const char **larger;
+
+	if (list->from_file && place.file == NULL) {
+		list->count = 0;
+		list->from_file = false;
+	}
+	larger = reallocarray(list->values, list->count + 1, sizeof(*list->values));
+	if (larger == NULL) {
+		complain(table, "%s", strerror(ENOMEM));
+		return false;
+	}
+	list->values = larger;
+	list->values[list->count++] = value;
+	list->from_file |= place.file != NULL;
 	return true;
 }
 
@@ -108,12 +152,14 @@ static bool set_option(const struct option_table *table, const struct option_spe
 		memcpy(member, &value, sizeof(value));
 		return true;
 	case OPTION_STRING:
+	case OPTION_CONFIG:
 		memcpy(member, &value, sizeof(value));
 		return true;
+	case OPTION_LIST:
+		return add_to_list(table, (struct option_list *)(void *)member, value);
 	case OPTION_BACKEND:
 		if (!read_backend(value, &backend)) {
-			options_complain(table->command, "--%s=%s: it is auto, uring or epoll",
-					 spec->name, value);
+			complain(table, "--%s=%s: it is auto, uring or epoll", spec->name, value);
 			return false;
 		}
 		memcpy(member, &backend, sizeof(backend));
@@ -191,6 +237,66 @@ static const struct option_spec *find_spec(const struct option_table *table, int
 	return NULL;
 }
 
+/* Names */
+
+/* How many characters have to be inserted, removed or replaced to make one name of the other. */
+static size_t name_distance(const char *a, const char *b)
+{
+	size_t row[64], length = strlen(b);
+
+	if (length >= 64)
+		return length;
+	for (size_t j = 0; j <= length; j++)
+		row[j] = j;
+	for (size_t i = 1; a[i - 1] != '\0'; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= length; j++) {
+			size_t best = diagonal + (a[i - 1] != b[j - 1]);
+
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			diagonal = row[j];
+			row[j] = best;
+		}
+	}
+	return row[length];
+}
+
+/* The option that was probably meant; NULL: none is near. */
+static const char *nearest_name(const struct option_table *table, const char *name)
+{
+	const char *nearest = NULL;
+	size_t best = 2 + strlen(name) / 4;
+
+	for (size_t i = 0; i < table->count; i++) {
+		size_t distance = name_distance(name, table->specs[i].name);
+
+		if (distance < best) {
+			best = distance;
+			nearest = table->specs[i].name;
+		}
+	}
+	return nearest;
+}
+
+/* given is as it was written: "--prot=80", "-x". */
+static void complain_unknown(const struct option_table *table, const char *given)
+{
+	const char *start = given + strspn(given, "-"), *nearest;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(start, "=") % 64, start);
+	nearest = strlen(name) > 1 ? nearest_name(table, name) : NULL;
+	if (nearest != NULL)
+		complain(table, "%s: no such option; did you mean --%s?", given, nearest);
+	else
+		complain(table, "%s: no such option", given);
+}
+
 static enum options_outcome take_option(const struct option_table *table, int found, char **argv,
 					void *target)
 {
@@ -206,12 +312,122 @@ static enum options_outcome take_option(const struct option_table *table, int fo
 		printf("sluice %s\n", sluice_version());
 		return OPTIONS_DONE;
 	case ':':
-		options_complain(table->command, "%s: the value is missing", argv[optind - 1]);
+		complain(table, "%s: the value is missing", argv[optind - 1]);
 		return OPTIONS_WRONG;
 	default:
-		options_complain(table->command, "%s: no such option", argv[optind - 1]);
+		complain_unknown(table, argv[optind - 1]);
 		return OPTIONS_WRONG;
 	}
+}
+
+/* The configuration */
+
+static const struct option_spec *spec_of_name(const struct option_table *table, const char *name)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		if (strcmp(table->specs[i].name, name) == 0)
+			return &table->specs[i];
+	}
+	return NULL;
+}
+
+/* Cuts a line into a name and a value, which is NULL if there is none. */
+static char *split_line(char *line, char **ret_value)
+{
+	char *name = line + strspn(line, " \t"), *end = name + strlen(name);
+
+	while (end > name && strchr(" \t\r\n", end[-1]) != NULL)
+		*--end = '\0';
+	if (strncmp(name, "--", 2) == 0)
+		name += 2;
+	end = name + strcspn(name, "= \t");
+	*ret_value = NULL;
+	if (*end != '\0') {
+		*ret_value = end + strspn(end, " \t");
+		if (**ret_value == '=')
+			*ret_value += 1 + strspn(*ret_value + 1, " \t");
+		*end = '\0';
+	}
+	return name;
+}
+
+static bool read_line(const struct option_table *table, char *line, void *target)
+{
+	const struct option_spec *spec;
+	char *name, *value, *kept = NULL;
+
+	name = split_line(line, &value);
+	if (name[0] == '\0' || name[0] == '#')
+		return true;
+	spec = spec_of_name(table, name);
+	if (spec == NULL) {
+		complain_unknown(table, name);
+		return false;
+	}
+	if (spec->kind == OPTION_CONFIG) {
+		complain(table, "%s: only the command line may name a configuration", name);
+		return false;
+	}
+	if (value == NULL && spec->kind != OPTION_FLAG && spec->kind != OPTION_LOG) {
+		complain(table, "%s: the value is missing", name);
+		return false;
+	}
+	if (value != NULL && spec->kind == OPTION_FLAG) {
+		complain(table, "%s: takes no value", name);
+		return false;
+	}
+	/* It lives as long as the process, as those of the command line do. */
+	if (value != NULL && (kept = strdup(value)) == NULL)
+		return false;
+	return set_option(table, spec, kept, target);
+}
+
+/* All lines that are wrong are named. */
+static enum options_outcome read_config(const struct option_table *table, const char *path,
+					void *target)
+{
+	enum options_outcome outcome = OPTIONS_OK;
+	char line[LINE_MAX_BYTES];
+	FILE *file = fopen(path, "re");
+
+	if (file == NULL) {
+		complain(table, "--config=%s: %s", path, strerror(errno));
+		return OPTIONS_WRONG;
+	}
+	place.file = path;
+	for (place.line = 1; fgets(line, sizeof(line), file) != NULL; place.line++) {
+		if (strlen(line) == sizeof(line) - 1) {
+			complain(table, "the line is too long");
+			outcome = OPTIONS_WRONG;
+			break;
+		}
+		if (!read_line(table, line, target))
+			outcome = OPTIONS_WRONG;
+	}
+	place.file = NULL;
+	if (ferror(file)) {
+		complain(table, "--config=%s: %s", path, strerror(errno));
+		outcome = OPTIONS_WRONG;
+	}
+	fclose(file);
+	return outcome;
+}
+
+/* The last configuration that the command line names; NULL: none. */
+static const char *find_config(const struct option_table *table, int argc, char **argv,
+			       const struct option *longs, const char *shorts)
+{
+	const char *config = NULL;
+	int found;
+
+	optind = 1;
+	while ((found = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		const struct option_spec *spec = find_spec(table, found);
+
+		if (spec != NULL && spec->kind == OPTION_CONFIG)
+			config = optarg;
+	}
+	return config;
 }
 
 enum options_outcome options_parse(const struct option_table *table, int argc, char **argv,
@@ -219,10 +435,14 @@ enum options_outcome options_parse(const struct option_table *table, int argc, c
 {
 	struct option longs[SPECS_MAX + 3];
 	char shorts[3 * SPECS_MAX];
+	const char *config;
 	int found;
 
 	build_getopt(table, longs, shorts);
 	opterr = 0;
+	config = find_config(table, argc, argv, longs, shorts);
+	if (config != NULL && read_config(table, config, target) != OPTIONS_OK)
+		return OPTIONS_WRONG;
 	optind = 1;
 	while ((found = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
 		enum options_outcome outcome = take_option(table, found, argv, target);

@@ -13,7 +13,16 @@ enum option_kind {
 	OPTION_SIZE,    /* uint64_t; K, M and G multiply by 1,024 and so on */
 	OPTION_STRING,  /* const char * */
 	OPTION_BACKEND, /* uint64_t: SLUICE_BACKEND_* */
-	OPTION_LOG, /* const char *, and before it the bool that it was given; may lack a value */
+	OPTION_LOG,  /* const char *, and before it the bool that it was given; may lack a value */
+	OPTION_LIST, /* struct option_list: may be given several times */
+	OPTION_CONFIG, /* const char *: a file of options, which those of the command line overrule */
+};
+
+/* The values of an option, in their order; they live as long as the process. */
+struct option_list {
+	const char **values;
+	size_t count;
+	bool from_file; /* of the configuration: a value of the command line replaces them */
 };
 
 struct option_spec {

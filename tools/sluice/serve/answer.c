@@ -7,7 +7,7 @@
 #include "serve/reply.h"
 #include "serve/resolve.h"
 #include "serve/response.h"
-#include "serve/view.h"
+#include "serve/search.h"
 #include "serve/worker.h"
 
 /* What the answers to one request share. */
@@ -159,7 +159,7 @@ static bool is_plain(const struct connection *connection, const struct request *
 static void send_plain(struct connection *connection, const struct request *request,
 		       struct cache_entry *entry)
 {
-	struct reply *reply = begin_reply(connection, request, 200);
+	struct reply *reply = begin_reply(connection, request, entry->status);
 	struct block *block;
 
 	if (reply == NULL)
@@ -192,6 +192,17 @@ static void set_validators(struct answer *answer, const struct cache_entry *entr
 	if (entry->last_modified_length > 0)
 		answer->head.last_modified =
 			(struct span){entry->last_modified, entry->last_modified_length};
+}
+
+/* The whole of something that has no versions, with the status that it stands for. */
+static void send_error_page(struct answer *answer, struct cache_entry *entry)
+{
+	answer->head.status = entry->status;
+	answer->head.media = entry->media;
+	answer->head.vary = entry->vary;
+	answer->head.has_length = true;
+	answer->head.content_length = entry->facts.size;
+	send_range(answer, entry, (struct range){0, entry->facts.size});
 }
 
 /* 200 with a head of its own, 206 or 416. */
@@ -265,37 +276,6 @@ static void answer_directory(struct answer *answer, const struct target *target)
 	answer->head.location = (struct span){NULL, 0};
 }
 
-/* Which form of what stands at the path the request asks for. */
-static uint32_t view_of(const struct connection *connection, const struct request *request,
-			const struct target *target)
-{
-	struct listing_view listing;
-	uint32_t view = 0;
-
-	if (request->accept_encoding.at != NULL && !options_of(connection)->no_precompressed)
-		view = negotiate_encodings(request->accept_encoding);
-	if (target->path.at[target->path.length - 1] != '/')
-		return view;
-	listing = listing_read_query(target->query);
-	listing.json = listing_wants_json(request->accept);
-	return view_with_listing(view, listing);
-}
-
-/* False: it has to be waited for. */
-static bool find(struct connection *connection, const struct request *request,
-		 const struct target *target, struct found *ret_found)
-{
-	if (connection->has_found) {
-		connection->has_found = false;
-		*ret_found = connection->found;
-		return true;
-	}
-	connection->waiting = !filecache_find(connection->worker->cache, target->path,
-					      view_of(connection, request, target),
-					      &connection->waiter, ret_found);
-	return !connection->waiting;
-}
-
 static void answer_found(struct connection *connection, const struct request *request,
 			 const struct target *target, struct found found)
 {
@@ -303,7 +283,9 @@ static void answer_found(struct connection *connection, const struct request *re
 
 	if (found.no_index)
 		answer.explanation = "No index.html here, and directory listings are off.";
-	if (found.status == 200)
+	if (found.status == 200 && found.entry->status != 200)
+		send_error_page(&answer, found.entry);
+	else if (found.status == 200)
 		answer_file(&answer, found.entry);
 	else if (found.status == 301)
 		answer_directory(&answer, target);
@@ -319,7 +301,7 @@ bool answer_request(struct connection *connection, const struct request *request
 	if (request->method == HTTP_GET || request->method == HTTP_HEAD) {
 		found.status = 400;
 		if (target_split(request->target, &target) &&
-		    !find(connection, request, &target, &found))
+		    !search_run(connection, request, &target, &found))
 			return false;
 	}
 	if (found.status == 200 && is_plain(connection, request))

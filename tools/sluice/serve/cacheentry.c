@@ -46,12 +46,12 @@ static void write_plain_head(struct text *text, const struct entry_context *cont
 			     const struct cache_entry *entry)
 {
 	struct response_head head = {
-		.status = 200,
+		.status = entry->status,
 		.date = context->date,
 		.media = entry->media,
-		.etag = {entry->etag, entry->etag_length},
+		.etag = {entry->etag_length > 0 ? entry->etag : NULL, entry->etag_length},
 		.vary = entry->vary,
-		.accepts_ranges = true,
+		.accepts_ranges = entry->status == 200,
 		.has_length = true,
 		.content_length = entry->facts.size,
 	};
@@ -76,8 +76,8 @@ static struct block *prepare_block(const struct entry_context *context,
 		return NULL;
 	if (loaded->content != NULL && !loaded->generated)
 		content = (struct span){loaded->content, entry->facts.size};
-	block = block_create((struct span){memory, head.length}, response_date_offset(200),
-			     context->now, content);
+	block = block_create((struct span){memory, head.length},
+			     response_date_offset(entry->status), context->now, content);
 	if (block == NULL || !loaded->generated)
 		return block;
 	if (!block_set_body(block, loaded->content, entry->facts.size)) {
@@ -110,8 +110,8 @@ static struct media media_of(const struct entry_context *context, const struct c
 		return (struct media){.type = span_of("application/json")};
 	if (loaded->listing)
 		return (struct media){span_of("text/html"), span_of("utf-8"), {NULL, 0}};
-	if (path.at[path.length - 1] == '/')
-		path = span_of("index.html");
+	if (loaded->suffix != NULL)
+		path = span_of(loaded->suffix);
 	return mime_media(context->mime, path);
 }
 
@@ -132,7 +132,10 @@ struct cache_entry *cache_entry_of(const struct entry_context *context, const st
 		entry->vary = span_of("Accept");
 	else if (context->negotiates)
 		entry->vary = span_of("Accept-Encoding");
-	write_validators(entry, loaded);
+	entry->status = (key->view & VIEW_ERROR_PAGE) != 0 ? 404 : 200;
+	/* An error is no version of a file. */
+	if (entry->status == 200)
+		write_validators(entry, loaded);
 	entry->block = prepare_block(context, entry, loaded);
 	if (entry->block == NULL) {
 		cache_entry_release(entry);

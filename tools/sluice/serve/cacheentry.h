@@ -30,7 +30,8 @@ struct cache_entry {
 	uint64_t checked;  /* the tick of the last look */
 	uint32_t view;     /* see view.h */
 	uint32_t references;
-	int fd; /* -1: the content is in the block */
+	uint16_t status; /* that it is sent with: 200, or 404 for an error page */
+	int fd;          /* -1: the content is in the block */
 	bool used;
 	bool loading;
 	bool listed;

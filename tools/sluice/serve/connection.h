@@ -43,6 +43,7 @@ struct connection {
 	uint64_t taken;      /* bytes that the client had acknowledged when it was last asked */
 	uint32_t replies;    /* on their way */
 	uint8_t phase;
+	uint8_t stage;   /* of the search that waits: see search.c */
 	bool receiving;  /* the engine's last call is to come */
 	bool pausing;    /* it was told to stop receiving */
 	bool waiting;    /* for a look at a file */

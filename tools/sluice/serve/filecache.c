@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "serve/filecache.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
 #include "hash.h"
+#include "messages.h"
 #include "serve/cacheentry.h"
+#include "serve/escape.h"
 #include "serve/loader.h"
 #include "serve/resolve.h"
 
@@ -23,6 +26,7 @@ struct filecache {
 	uint64_t seed;
 	uint64_t identities; /* given so far */
 	uint64_t tick;
+	uint64_t reported; /* tick of the last error that was reported */
 	struct entry_context context;
 	struct cache_entry *kept; /* the last answer, alive until the next */
 };
@@ -240,6 +244,21 @@ static bool is_unchanged(const struct loaded *loaded, const struct cache_entry *
 		old->facts.size == loaded->facts.size && old->content_hash == loaded->content_hash);
 }
 
+/* Says once a second at most which file cannot be read; one that does not exist is no error. */
+static void report_error(struct filecache *cache, struct span path, int error)
+{
+	struct buffer name = {0};
+
+	if (error == -ENOENT || error == -ENOTDIR || error == -ENAMETOOLONG || error == -EXDEV ||
+	    error == -ELOOP || cache->reported == cache->tick)
+		return;
+	cache->reported = cache->tick;
+	escape_json(&name, path);
+	messages_complain("%.*s: %s", (int)name.length, name.base != NULL ? name.base : "",
+			  strerror(-error));
+	buffer_dispose(&name);
+}
+
 /*
  * Brings the cache up to date with what a look has found; old is what was in the cache, or NULL.
  * Takes loaded over.
@@ -258,6 +277,8 @@ static struct found settle(struct filecache *cache, const struct cache_key *key,
 			list_append(&cache->by_check, &old->by_check);
 		return keep(cache, cache_entry_hold(old));
 	}
+	if (loaded->error != 0)
+		report_error(cache, key->path, loaded->error);
 	if (loaded->status == 200) {
 		entry = cache_entry_of(&cache->context, key, loaded);
 		if (entry == NULL)
@@ -411,29 +432,33 @@ static bool look(struct filecache *cache, const struct cache_key *key, struct ca
 	return false;
 }
 
-/* The way of a path that is not in its plain form, or not in the cache. */
-static bool find_slowly(struct filecache *cache, struct span path, uint32_t view,
-			struct cache_waiter *waiter, struct found *ret_found)
+bool filecache_find_plain(struct filecache *cache, struct span path, uint32_t view,
+			  struct cache_waiter *waiter, struct found *ret_found)
 {
-	char plain[RESOLVE_PATH_MAX];
-	struct cache_entry *entry;
-	struct span resolved = {plain, 0};
-	struct cache_key key;
-	int status;
+	struct cache_key key = key_of(cache, path, view);
+	struct cache_entry *entry = find_entry(cache, &key);
 
-	status = resolve_path(path, cache->options.load.dotfiles, plain, &resolved.length);
-	if (status != 0) {
-		*ret_found = (struct found){.status = status};
-		return true;
-	}
-	key = key_of(cache, resolved, view);
-	entry = find_entry(cache, &key);
 	if (entry != NULL && is_fresh(cache, entry)) {
 		entry->used = true;
 		*ret_found = (struct found){.status = 200, .entry = entry};
 		return true;
 	}
 	return look(cache, &key, entry, waiter, ret_found);
+}
+
+/* The way of a path that is not in its plain form, or not in the cache. */
+static bool find_slowly(struct filecache *cache, struct span path, uint32_t view,
+			struct cache_waiter *waiter, struct found *ret_found)
+{
+	char plain[RESOLVE_PATH_MAX];
+	struct span resolved = {plain, 0};
+	int status = resolve_path(path, cache->options.load.dotfiles, plain, &resolved.length);
+
+	if (status != 0) {
+		*ret_found = (struct found){.status = status};
+		return true;
+	}
+	return filecache_find_plain(cache, resolved, view, waiter, ret_found);
 }
 
 bool filecache_find(struct filecache *cache, struct span path, uint32_t view,

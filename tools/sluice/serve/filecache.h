@@ -65,6 +65,10 @@ void filecache_set_time(struct filecache *cache, uint64_t tick, int64_t now, con
 bool filecache_find(struct filecache *cache, struct span path, uint32_t view,
 		    struct cache_waiter *waiter, struct found *ret_found);
 
+/* The same for a path in its plain form, which is terminated. */
+bool filecache_find_plain(struct filecache *cache, struct span path, uint32_t view,
+			  struct cache_waiter *waiter, struct found *ret_found);
+
 /* The waiter is not called any more. */
 void filecache_stop_waiting(struct cache_waiter *waiter);
 

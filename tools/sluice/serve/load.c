@@ -7,18 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "hash.h"
+#include "serve/content.h"
 #include "serve/directory.h"
 #include "serve/resolve.h"
+#include "serve/response.h"
 #include "serve/view.h"
 
-#define INDEX "index.html"
-
-#define GENERATED_MAX (4u << 20) /* of a file whose length is known only when it is read */
+#define ERROR_PAGE "404.html"
 
 bool file_facts_equal(const struct file_facts *a, const struct file_facts *b)
 {
@@ -61,143 +59,6 @@ static int status_of(int error)
 	}
 }
 
-/*
- * One read. If cached, only what the page cache has; every other answer is -EAGAIN: the file system
- * may not know (EOPNOTSUPP: overlayfs, tmpfs), or a filter refuses the call (EPERM, ENOSYS), and a
- * plain read still reports an error of the file itself.
- */
-static ssize_t read_some(int fd, const struct iovec *segment, uint64_t offset, bool cached)
-{
-	ssize_t got;
-
-	if (cached) {
-		got = preadv2(fd, segment, 1, (off_t)offset, RWF_NOWAIT);
-		return got < 0 ? -EAGAIN : got;
-	}
-	do
-		got = pread(fd, segment->iov_base, segment->iov_len, (off_t)offset);
-	while (got < 0 && errno == EINTR);
-	return got < 0 ? -errno : got;
-}
-
-/* Reads up to length bytes at the offset; fewer at the end of the file. Their number, or -errno. */
-static int64_t read_at(int fd, char *bytes, uint64_t length, uint64_t offset, bool cached)
-{
-	uint64_t done = 0;
-	ssize_t got = 1;
-
-	while (done < length && got != 0) {
-		struct iovec rest = {bytes + done, length - done};
-
-		got = read_some(fd, &rest, offset + done, cached);
-		if (got < 0)
-			return got;
-		done += (uint64_t)got;
-	}
-	return (int64_t)done;
-}
-
-/*
- * Reads a small file whole. 0; -EAGAIN if cached and it would have to wait, or if that is unknown;
- * -ENODATA for a file that is not as long as it says; -errno.
- */
-static int read_content(int fd, uint64_t size, bool cached, char **ret_content)
-{
-	char *content = malloc(size + 1);
-	int64_t length;
-
-	if (content == NULL)
-		return -ENOMEM;
-	/* One byte more than there should be tells whether it is longer. */
-	length = read_at(fd, content, size + 1, 0, cached);
-	if (length == (int64_t)size) {
-		*ret_content = content;
-		return 0;
-	}
-	free(content);
-	return length < 0 ? (int)length : -ENODATA;
-}
-
-/* Takes the content over. */
-static void set_generated(struct loaded *loaded, char *content, size_t length)
-{
-	loaded->content = content;
-	loaded->generated = true;
-	loaded->facts.size = length;
-	loaded->content_hash = hash_bytes(0, (struct span){content, length});
-}
-
-/*
- * Reads a file to its end, wherever that is. From its front in large pieces: much below /proc gives
- * its content only to the first read.
- */
-static int read_generated(int fd, struct loaded *loaded)
-{
-	size_t capacity = 32 * 1024, length = 0;
-	char *content = NULL;
-	int64_t got;
-
-	do {
-		char *larger;
-
-		capacity *= 2;
-		larger = capacity <= GENERATED_MAX ? realloc(content, capacity) : NULL;
-		if (larger == NULL) {
-			free(content);
-			return capacity <= GENERATED_MAX ? -ENOMEM : -EFBIG;
-		}
-		content = larger;
-		got = read_at(fd, content + length, capacity - length, length, false);
-		if (got < 0) {
-			free(content);
-			return (int)got;
-		}
-		length += (size_t)got;
-	} while (length == capacity);
-	set_generated(loaded, content, length);
-	return 0;
-}
-
-/* Whether the file still claims the size that is not its length, and so never tells the truth. */
-static bool keeps_claiming(int fd, uint64_t size)
-{
-	struct stat stat;
-
-	return fstat(fd, &stat) == 0 && (uint64_t)stat.st_size == size;
-}
-
-/* Sizes that are no sizes in /proc and in /sys. */
-static bool is_suspicious(uint64_t size)
-{
-	return size == 0 || size == (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-/*
- * Reads the content of a file that is small or may lie about its size. 0 with the content, or
- * without it if the file is to be sent from its descriptor; -EAGAIN; -errno.
- */
-static int take_content(int fd, const struct load_request *request, bool cached,
-			struct loaded *loaded)
-{
-	uint64_t size = loaded->facts.size;
-	int error;
-
-	if (size > request->content_bytes && !is_suspicious(size))
-		return 0;
-	error = read_content(fd, size, cached, &loaded->content);
-	if (error == -ENODATA) {
-		/* A file that changes while it is read is sent from its descriptor. */
-		if (!keeps_claiming(fd, size))
-			return 0;
-		return cached ? -EAGAIN : read_generated(fd, loaded);
-	}
-	if (error == 0 && size > request->content_bytes) {
-		free(loaded->content);
-		loaded->content = NULL;
-	}
-	return error;
-}
-
 /* Takes the descriptor of a regular file over; answers as load_file does. */
 static int take_file(int fd, const struct load_request *request, bool cached, struct loaded *loaded)
 {
@@ -206,13 +67,15 @@ static int take_file(int fd, const struct load_request *request, bool cached, st
 	loaded->status = 200;
 	loaded->unchanged = request->known && file_facts_equal(&loaded->facts, &request->facts);
 	if (!loaded->unchanged) {
-		error = take_content(fd, request, cached, loaded);
+		error = content_take(fd, request, cached, loaded);
 		if (error == 0 && loaded->content == NULL) {
 			loaded->fd = fd;
 			return 0;
 		}
-		if (error != 0)
+		if (error != 0) {
 			loaded->status = status_of(error);
+			loaded->error = error;
+		}
 	}
 	close(fd);
 	return error == -EAGAIN ? -EAGAIN : 0;
@@ -324,18 +187,6 @@ static int look_at(const struct root *root, const char *path, int fd,
 	return 0;
 }
 
-/*
- * The path for the kernel: without its slash in front, and with the index where it ends with one.
- * False when it is too long.
- */
-static bool kernel_path(const char *path, char ret_path[RESOLVE_PATH_MAX])
-{
-	const char *index = path[strlen(path) - 1] == '/' ? INDEX : "";
-	int length = snprintf(ret_path, RESOLVE_PATH_MAX, "%s%s", path + 1, index);
-
-	return length < RESOLVE_PATH_MAX;
-}
-
 /* Lists the directory; takes the descriptor over. */
 static void list_directory(const struct root *root, int fd, const struct load_request *request,
 			   struct loaded *loaded)
@@ -351,7 +202,7 @@ static void list_directory(const struct root *root, int fd, const struct load_re
 	}
 	loaded->status = 200;
 	loaded->listing = true;
-	set_generated(loaded, buffer.base, buffer.length);
+	content_set_generated(loaded, buffer.base, buffer.length);
 }
 
 /*
@@ -372,6 +223,7 @@ static int look_for_directory(const struct root *root, const struct load_request
 		return -EAGAIN;
 	if (fd < 0)
 		return 0;
+	loaded->suffix = NULL;
 	if (request->options->listing && cached) {
 		close(fd);
 		return -EAGAIN;
@@ -386,29 +238,115 @@ static int look_for_directory(const struct root *root, const struct load_request
 	return 0;
 }
 
+/* Looks at what has this path for the kernel; -ENOENT if there is nothing. */
+static int look_at_path(const struct root *root, const char *path,
+			const struct load_request *request, bool cached, struct loaded *loaded)
+{
+	int fd = root_open_file(root, path, cached);
+
+	if (fd >= 0)
+		return look_at(root, path, fd, request, cached, loaded);
+	if (fd == -EAGAIN && cached)
+		return -EAGAIN;
+	loaded->status = status_of(fd);
+	loaded->error = fd;
+	return fd == -ENOENT ? -ENOENT : 0;
+}
+
+/* The same with another piece behind the path, which then says what type it has. */
+static int look_at_longer(const struct root *root, const char *path, size_t length,
+			  const char *suffix, const struct load_request *request, bool cached,
+			  struct loaded *loaded)
+{
+	char longer[RESOLVE_PATH_MAX];
+
+	loaded->suffix = suffix;
+	if (length + strlen(suffix) >= sizeof(longer))
+		return 0;
+	snprintf(longer, sizeof(longer), "%.*s%s", (int)length, path, suffix);
+	return look_at_path(root, longer, request, cached, loaded);
+}
+
+/* A path that ends with a slash: the first index, or the directory. */
+static int load_index(const struct root *root, const struct load_request *request, bool cached,
+		      struct loaded *loaded)
+{
+	const struct load_options *options = request->options;
+	int error = -ENOENT;
+
+	for (size_t i = 0; i < options->index_count && error == -ENOENT; i++)
+		error = look_at_longer(root, request->path + 1, strlen(request->path + 1),
+				       options->indexes[i], request, cached, loaded);
+	/* A directory of the index's name. */
+	if (error == 0 && loaded->status == 301)
+		loaded->status = 403;
+	if (error != -ENOENT)
+		return error;
+	return look_for_directory(root, request, cached, loaded);
+}
+
+/* A path without a slash at its end; if nothing is there, or a directory, perhaps an HTML file. */
+static int load_name(const struct root *root, const struct load_request *request, bool cached,
+		     struct loaded *loaded)
+{
+	const char *path = request->path + 1;
+	struct loaded page = {.status = 404, .fd = -1};
+	int error = look_at_path(root, path, request, cached, loaded);
+
+	if (!request->options->clean_urls || (error != -ENOENT && loaded->status != 301))
+		return error == -ENOENT ? 0 : error;
+	error = look_at_longer(root, path, strlen(path), ".html", request, cached, &page);
+	if (error == 0 && page.status == 200)
+		*loaded = page;
+	return error == -ENOENT ? 0 : error;
+}
+
+/* What a person reads if there is no page for it. */
+static int make_error_page(struct loaded *loaded)
+{
+	char memory[160], *content;
+	struct text text = text_in(memory, sizeof(memory));
+
+	response_write_explanation(&text, 404, NULL);
+	content = malloc(text.length);
+	if (content == NULL) {
+		loaded->status = 503;
+		return 0;
+	}
+	memcpy(content, memory, text.length);
+	*loaded = (struct loaded){.status = 200, .fd = -1, .suffix = ".txt"};
+	content_set_generated(loaded, content, text.length);
+	return 0;
+}
+
+/* The error page of a directory: its own, or that of the nearest one above that has one. */
+static int load_error_page(const struct root *root, const struct load_request *request, bool cached,
+			   struct loaded *loaded)
+{
+	const char *path = request->path + 1;
+	size_t length = strlen(path);
+
+	for (;;) {
+		int error = look_at_longer(root, path, length, ERROR_PAGE, request, cached, loaded);
+
+		if (error == -EAGAIN || (error == 0 && loaded->status == 200))
+			return error;
+		if (length == 0)
+			return make_error_page(loaded);
+		do
+			length--;
+		while (length > 0 && path[length - 1] != '/');
+	}
+}
+
 static int load_beneath(const struct root *root, const struct load_request *request, bool cached,
 			struct loaded *loaded)
 {
-	char path[RESOLVE_PATH_MAX];
-	bool slash = request->path[strlen(request->path) - 1] == '/';
-	int fd, error;
-
-	if (!kernel_path(request->path, path))
-		return 0;
-	fd = root_open_file(root, path, cached);
-	if (fd == -EAGAIN && cached)
-		return -EAGAIN;
-	if (fd >= 0) {
-		error = look_at(root, path, fd, request, cached, loaded);
-		/* A directory of the index's name. */
-		if (slash && loaded->status == 301)
-			loaded->status = 403;
-		return error;
-	}
-	loaded->status = status_of(fd);
-	if (slash && fd == -ENOENT)
-		return look_for_directory(root, request, cached, loaded);
-	return 0;
+	if ((request->view & VIEW_ERROR_PAGE) != 0)
+		return load_error_page(root, request, cached, loaded);
+	if (request->path[strlen(request->path) - 1] == '/')
+		return load_index(root, request, cached, loaded);
+	return load_name(root, request, cached, loaded);
 }
 
 int load_file(const struct load_request *request, bool cached, struct loaded *ret_loaded)

@@ -19,10 +19,15 @@ struct file_facts {
 
 bool file_facts_equal(const struct file_facts *a, const struct file_facts *b);
 
+#define LOAD_INDEXES_MAX 8
+
 /* What all looks of a server have in common. */
 struct load_options {
+	const char *indexes[LOAD_INDEXES_MAX]; /* of a directory; the first that exists counts */
+	size_t index_count;
 	bool dotfiles;
 	bool listing;       /* a directory without an index is listed */
+	bool clean_urls;    /* a name may lack its .html */
 	bool precompressed; /* files are looked for that are encoded as the client prefers */
 };
 
@@ -43,6 +48,8 @@ struct loaded {
 	uint8_t encoding;        /* of the file: an enum encoding */
 	bool listing;            /* the content lists a directory */
 	bool no_index;           /* with 403: a directory that has none, and listings are off */
+	int error;               /* -errno, if opening or reading it failed; else 0 */
+	const char *suffix;      /* what was added to the path; NULL: nothing */
 	int fd;                  /* of a larger file, else -1 */
 	char *content;           /* of a small one, and of one that is generated; else NULL */
 	struct file_facts facts; /* with 200; the size is the content's */

@@ -16,6 +16,7 @@ struct mime {
 	struct mime_extension *extensions;
 	size_t count;
 	size_t capacity;
+	struct span charset; /* at NULL: not said */
 };
 
 #define EXTENSION_MAX 32
@@ -161,13 +162,62 @@ static size_t read_table(struct mime *mime, const char *path)
 	return length;
 }
 
-struct mime *mime_load(const char *file)
+static bool is_token(const char *text, size_t length)
+{
+	static const char token[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789!#$&^_.+-";
+
+	return length > 0 && strspn(text, token) >= length;
+}
+
+bool mime_is_valid(const char *extra)
+{
+	size_t extension = strcspn(extra, "="), main_type;
+	const char *type = extra + extension + 1;
+
+	if (extra[extension] == '\0' || extension == 0 || extension > EXTENSION_MAX ||
+	    memchr(extra, '/', extension) != NULL || extra[0] == '.')
+		return false;
+	/* They are compared in lower case. */
+	for (size_t i = 0; i < extension; i++) {
+		if (extra[i] >= 'A' && extra[i] <= 'Z')
+			return false;
+	}
+	main_type = strcspn(type, "/");
+	return type[main_type] == '/' && is_token(type, main_type) &&
+	       is_token(type + main_type + 1, strlen(type + main_type + 1));
+}
+
+bool mime_is_valid_charset(const char *charset)
+{
+	return charset[0] == '\0' || is_token(charset, strlen(charset));
+}
+
+static bool add_extras(struct mime *mime, const char *const *extras, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct span extension = {extras[i], strcspn(extras[i], "=")};
+
+		if (!add_extension(mime, extension, span_of(extras[i] + extension.length + 1)))
+			return false;
+	}
+	return true;
+}
+
+struct mime *mime_load(const char *file, const char *const *extras, size_t count,
+		       const char *charset)
 {
 	struct mime *mime = calloc(1, sizeof(*mime));
 	size_t length;
 
 	if (mime == NULL)
 		return NULL;
+	if (charset[0] != '\0')
+		mime->charset = span_of(charset);
+	if (!add_extras(mime, extras, count)) {
+		mime_free(mime);
+		return NULL;
+	}
 	length = read_table(mime, file);
 	if ((length > 0 && !add_table(mime, mime->text, length)) ||
 	    !add_table(mime, built_in, sizeof(built_in) - 1)) {
@@ -212,22 +262,14 @@ static bool is_one_of(struct span span, const struct span *list, size_t count)
 	return count > 0;
 }
 
-static struct media media_of(struct span type, struct span extension)
+static struct media media_of(const struct mime *mime, struct span type, struct span extension)
 {
-	static const struct span names_its_encoding[] = {
-		{"text/html", 9},
-		{"text/css", 8},
-		{"text/javascript", 15},
-		{"text/xml", 8},
-	};
 	static const struct span compressed[] = {{"svgz", 4}};
 	static const struct span text = {"text/", 5};
 	struct media media = {.type = type};
 
-	if (type.length > text.length && span_equals((struct span){type.at, text.length}, text) &&
-	    !is_one_of(type, names_its_encoding,
-		       sizeof(names_its_encoding) / sizeof(names_its_encoding[0])))
-		media.charset = span_of("utf-8");
+	if (type.length > text.length && span_equals((struct span){type.at, text.length}, text))
+		media.charset = mime->charset;
 	if (is_one_of(extension, compressed, sizeof(compressed) / sizeof(compressed[0])))
 		media.encoding = span_of("gzip");
 	return media;
@@ -252,5 +294,6 @@ struct media mime_media(const struct mime *mime, struct span path)
 								: character;
 	}
 	found = find_extension(mime, (struct span){lower, length});
-	return media_of(found != NULL ? found->type : unknown_type, (struct span){lower, length});
+	return media_of(mime, found != NULL ? found->type : unknown_type,
+			(struct span){lower, length});
 }

@@ -46,6 +46,14 @@ static const struct option_spec specs[] = {
 	 OPTION_NUMBER, 'w'},
 	{"dotfiles", NULL, "serve names that begin with a dot", MEMBER(dotfiles), 0, 0, OPTION_FLAG,
 	 0},
+	{"index", "NAMES", "of a directory, the first that exists [index.html]", MEMBER(index), 0,
+	 0, OPTION_STRING, 0},
+	{"clean-urls", NULL, "let /about find about.html", MEMBER(clean_urls), 0, 0, OPTION_FLAG,
+	 0},
+	{"charset", "NAME", "of text files [utf-8]; empty: do not say", MEMBER(charset), 0, 0,
+	 OPTION_STRING, 0},
+	{"mime", "EXT=TYPE", "the type of files that end in .EXT; repeatable", MEMBER(mimes), 0, 0,
+	 OPTION_LIST, 0},
 	{"no-listing", NULL, "answer 403 for a directory without an index", MEMBER(no_listing), 0,
 	 0, OPTION_FLAG, 0},
 	{"no-precompressed", NULL, "leave .br, .zst and .gz beside a file alone",
@@ -76,6 +84,12 @@ static const struct option_spec specs[] = {
 	 0, DAY_S, OPTION_NUMBER, 0},
 	{"lookup-threads", "N", "of a worker, for looks that wait for a disk [16]",
 	 MEMBER(lookup_threads), 1, 256, OPTION_NUMBER, 0},
+	{"config", "FILE", "read options from the file, one a line", MEMBER(config), 0, 0,
+	 OPTION_CONFIG, 'c'},
+	{"directory", "PATH", "what to serve, as the argument", MEMBER(directory), 0, 0,
+	 OPTION_STRING, 0},
+	{"check", NULL, "only say whether options and files are right", MEMBER(check), 0, 0,
+	 OPTION_FLAG, 0},
 	{"trace", "FILE", "add every call and completion to the file; JSON in a .json",
 	 MEMBER(trace), 0, 0, OPTION_STRING, 0},
 };
@@ -92,6 +106,8 @@ static const struct option_table table = {
 static const struct serve_options defaults = {
 	.directory = ".",
 	.bind = "127.0.0.1",
+	.index = "index.html",
+	.charset = "utf-8",
 	.port = 8080,
 	.workers = 1,
 	.max_head = 16 * 1024,
@@ -172,10 +188,65 @@ static int open_directory(struct service *service)
 		return fail(directory, error, "give the directory that holds it");
 	if (error != 0)
 		return fail(directory, error, "");
-	service->server.mime = mime_load("/etc/mime.types");
+	return EXIT_OK;
+}
+
+/* The table of media types: what the options say comes before what the system says. */
+static int load_types(struct service *service)
+{
+	const struct serve_options *options = &service->options;
+
+	for (size_t i = 0; i < options->mimes.count; i++) {
+		if (!mime_is_valid(options->mimes.values[i])) {
+			options_complain("serve", "--mime=%s: it is EXT=TYPE, like foo=text/plain",
+					 options->mimes.values[i]);
+			return EXIT_USAGE;
+		}
+	}
+	if (!mime_is_valid_charset(options->charset)) {
+		options_complain("serve", "--charset=%s: not a name", options->charset);
+		return EXIT_USAGE;
+	}
+	service->server.mime = mime_load("/etc/mime.types", options->mimes.values,
+					 options->mimes.count, options->charset);
 	if (service->server.mime == NULL)
 		return fail("/etc/mime.types", -ENOMEM, "");
 	return EXIT_OK;
+}
+
+/* The names of an index, at most INDEXES_MAX, are names of files. */
+static int read_indexes(struct service *service)
+{
+	struct load_options *load = &service->server.load;
+	char *names = strdup(service->options.index), *rest = names, *name;
+
+	if (names == NULL)
+		return fail("--index", -ENOMEM, "");
+	service->server.index_names = names;
+	while ((name = strsep(&rest, ",")) != NULL) {
+		if (name[0] == '\0' || strchr(name, '/') != NULL || strcmp(name, ".") == 0 ||
+		    strcmp(name, "..") == 0 || load->index_count == LOAD_INDEXES_MAX) {
+			options_complain("serve", "--index=%s: not up to %d names of files",
+					 service->options.index, LOAD_INDEXES_MAX);
+			return EXIT_USAGE;
+		}
+		load->indexes[load->index_count++] = name;
+	}
+	return EXIT_OK;
+}
+
+/* What the options say about looking for files. */
+static int set_load_options(struct service *service)
+{
+	const struct serve_options *options = &service->options;
+
+	service->server.load = (struct load_options){
+		.dotfiles = options->dotfiles,
+		.listing = !options->no_listing,
+		.precompressed = !options->no_precompressed,
+		.clean_urls = options->clean_urls,
+	};
+	return read_indexes(service);
 }
 
 static int open_listeners(struct service *service, int *fds)
@@ -429,6 +500,18 @@ static int read_arguments(struct service *service, int argc, char **argv)
 	return EXIT_OK;
 }
 
+/* All that can be found wrong before anything is started. */
+static int prepare(struct service *service)
+{
+	int code = set_load_options(service);
+
+	if (code == EXIT_OK)
+		code = load_types(service);
+	if (code == EXIT_OK)
+		code = open_directory(service);
+	return code;
+}
+
 int serve_main(int argc, char **argv)
 {
 	struct service service = {.server = {.options = &service.options}};
@@ -445,14 +528,17 @@ int serve_main(int argc, char **argv)
 		.target_bytes = service.options.max_target,
 		.body_bytes = service.options.max_body,
 	};
-	code = open_directory(&service);
-	if (code == EXIT_OK)
+	code = prepare(&service);
+	if (code == EXIT_OK && service.options.check)
+		messages_say("The options are right.");
+	else if (code == EXIT_OK)
 		code = run_service(&service, &signals);
 	messages_stop();
 	/* Threads that hang in a file system still look at what would be freed. */
 	if (service.left_behind)
 		_exit(code);
 	mime_free(service.server.mime);
+	free(service.server.index_names);
 	docroot_close(&service.server.docroot);
 	return code;
 }

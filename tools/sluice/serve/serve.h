@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "options.h"
+
 struct serve_options {
 	const char *directory;
 	const char *bind;
@@ -27,6 +29,12 @@ struct serve_options {
 	bool dotfiles;
 	bool no_listing;
 	bool no_precompressed;
+	bool clean_urls;
+	bool check;               /* only whether the options are right */
+	const char *index;        /* names, separated by commas */
+	const char *charset;      /* of text; empty: not said */
+	const char *config;       /* NULL: none */
+	struct option_list mimes; /* "EXT=TYPE" */
 	bool access_log;
 	const char *access_log_file; /* NULL: standard output */
 	const char *trace;           /* NULL: none */

@@ -9,6 +9,9 @@
 /* The lowest bits are the list of negotiate_encodings(). */
 #define VIEW_LISTING_SHIFT 8 /* a listing_view_number(), of a path that ends with a slash */
 
+/* Of the path of a directory: the page for what does not exist in it. */
+#define VIEW_ERROR_PAGE (1u << 12)
+
 static inline struct listing_view view_listing(uint32_t view)
 {
 	return listing_view_of(view >> VIEW_LISTING_SHIFT & (LISTING_VIEWS - 1));

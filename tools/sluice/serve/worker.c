@@ -203,12 +203,7 @@ static int create_cache(struct worker *worker)
 		.content_bytes = options->cache_file_bytes,
 		.revalidate_s = options->revalidate_s,
 		.lookup_threads = options->lookup_threads,
-		.load =
-			{
-				.dotfiles = options->dotfiles,
-				.listing = !options->no_listing,
-				.precompressed = !options->no_precompressed,
-			},
+		.load = worker->server->load,
 	};
 
 	worker->cache = filecache_create(worker->engine, &cache_options);

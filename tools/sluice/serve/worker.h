@@ -22,6 +22,8 @@ struct server {
 	const struct serve_options *options;
 	struct docroot docroot; /* which has a lock */
 	struct mime *mime;
+	struct load_options load;
+	char *index_names;      /* what load points into */
 	size_t connections_max; /* of one worker */
 	struct request_limits limits;
 };

@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# `sluice serve` and the file that holds its options.
+. "$(dirname "${BASH_SOURCE[0]}")/serve_common.sh"
+
+echo hello >"$root/hello.foo"
+says() { # CODE PATTERN OPTION...: the exit code, and what is printed
+	local code=$1 pattern=$2 output
+	shift 2
+	output=$("$SLUICE_COMMAND" serve "$@" 2>&1)
+	equal "$code" $? && matches "$pattern" "$output"
+}
+
+cat >"$work/good" <<-END
+	# What a comment says counts nothing.
+	  --index=default.html
+
+	mime foo=text/x-file
+	mime = bar = text/x-bar
+	dotfiles
+	backend=$backend
+	directory $root
+	port 0
+END
+sed -i '/bar/d' "$work/good"
+config() {
+	: >"$work/start"
+	"$SLUICE_COMMAND" serve --config="$work/good" "$@" >"$work/start" 2>"$work/errors" &
+	server=$!
+	until_it "$patience" grep -q http: "$work/start" || return 1
+	url=$(sed -n 's/^Serving .* at \(http:[^ ]*\)\/ with .*/\1/p' "$work/start")
+}
+check 'a configuration is enough' config
+check 'its directory is served' equal hello "$(get /hello.foo)"
+check 'its options hold' equal 'text/x-file; charset=utf-8' "$(header content-type /hello.foo)"
+check 'ends' stop_server
+check 'with options beside it' config --mime=foo=text/x-line --charset=
+check 'the command line wins' equal text/x-line "$(header content-type /hello.foo)"
+check 'ends' stop_server
+
+check 'a right configuration is right' says 0 'options are right' --check --config="$work/good"
+printf 'port=80\n\nprot=90\nport=x\nworkers=0\ndotfiles=yes\nindex\nconfig=a\n' >"$work/bad"
+for line in '3: prot: no such option; did you mean --port\?' '4: --port=x: not a number' \
+	'5: --workers=0: out of range' '6: dotfiles: takes no value' '7: index: the value is missing' \
+	'8: config: only the command line'; do
+	check "line $line" says 2 "$work/bad:$line" --check --config="$work/bad"
+done
+check 'a configuration that is not there' says 2 'No such file' --config="$work/nothing"
+check 'a directory is none' says 2 'directory' --config="$work"
+check 'a directory that is not there' says 1 'No such file' --check "$work/nothing"
+for typed in --prot=80 --dotfile5 --no-lsting --acess-log; do
+	check "$typed is guessed" says 2 'did you mean --' "$typed"
+done
+check 'what is like nothing is not' says 2 'no such option$|no such option
+' --xyzzy-frobnicate
+check 'nor is a letter' says 2 'no such option' -x
+head -c 20000 /dev/zero | tr '\0' a >"$work/long"
+check 'a line without an end is refused' says 2 'too long' --config="$work/long"
+plan

@@ -96,9 +96,6 @@ void sluice__apm_finish(struct sluice__result *result, bool synchronously);
 void sluice__apm_retire(struct sluice__result *result);
 /* One user less; under the lock. */
 void sluice__apm_leave(struct sluice_socket *socket);
-/* No callback in line or running, nobody inside End or wait. */
-bool sluice__apm_is_quiet(const struct sluice_socket *socket);
-void sluice__apm_free(struct sluice_socket *socket);
 
 /* apm/handle.c: held while the process forks, so that nobody holds it in the child */
 void sluice__handles_lock(void);

@@ -14,7 +14,6 @@
 #define SLAB_FIRST 32u
 
 static sluice_completed_fn result_completed;
-static sluice__owner_exited_fn results_lost;
 
 static struct sluice__handlers *handlers_of(const struct sluice_socket *socket)
 {
@@ -49,6 +48,85 @@ static int make_results(struct sluice_socket *socket)
 	return 0;
 }
 
+/* ---- the end of a socket, and of an owner ---- */
+
+static bool is_quiet(const struct sluice_socket *socket)
+{
+	const struct sluice__apm *apm = socket->apm;
+	uint32_t users;
+
+	sluice__handlers_lock(handlers_of(socket));
+	users = apm->users + apm->running;
+	sluice__handlers_unlock(handlers_of(socket));
+	return users == 0;
+}
+
+/* A connection that no End has asked for. */
+static void drop_accepted(const struct sluice__result *result)
+{
+	struct sluice_socket *accepted = result->args.accept_socket;
+
+	if (result->operation == SLUICE_OPERATION_ACCEPT && !result->ended && accepted)
+		sluice__attention_want(accepted, SLUICE__WANT_DESTROY);
+}
+
+static void free_apm(struct sluice_socket *socket)
+{
+	struct sluice__apm *apm = socket->apm;
+	struct sluice__results *slab;
+
+	while ((slab = apm->slabs)) {
+		/* With the engine all sockets go anyway. */
+		for (uint32_t i = 0; i < slab->count && !sluice__dead(socket->engine); i++)
+			drop_accepted(&slab->results[i]);
+		apm->slabs = slab->next;
+		sluice__handles_free(slab->results, slab->count);
+		free(slab);
+	}
+	free(apm);
+	socket->apm = NULL;
+}
+
+static void lose(struct sluice_socket *socket)
+{
+	struct sluice__apm *apm = __atomic_load_n(&socket->apm, __ATOMIC_ACQUIRE);
+	struct sluice__results *slab;
+
+	slab = apm ? __atomic_load_n(&apm->slabs, __ATOMIC_ACQUIRE) : NULL;
+	for (; slab; slab = slab->next) {
+		for (uint32_t i = 0; i < slab->count; i++) {
+			uint32_t *word = &slab->results[i].word;
+
+			__atomic_fetch_or(word, SLUICE__ASYNC_LOST, __ATOMIC_ACQ_REL);
+			sluice__futex_wake_all(word);
+		}
+	}
+}
+
+static void owner_exited(struct sluice_engine *engine)
+{
+	pthread_mutex_lock(&engine->lock);
+	for (struct sluice_socket *socket = engine->sockets; socket; socket = socket->next)
+		lose(socket);
+	pthread_mutex_unlock(&engine->lock);
+}
+
+static void in_child(struct sluice_engine *engine)
+{
+	pthread_mutex_init(&engine->handlers.lock, NULL);
+}
+
+static const struct sluice__apm_calls apm_calls = {
+	.owner_exited = owner_exited,
+	.before_fork = sluice__handles_lock,
+	.after_fork = sluice__handles_unlock,
+	.in_child = in_child,
+	.is_quiet = is_quiet,
+	.free_socket = free_apm,
+};
+
+/* ---- what a socket has ---- */
+
 static int make_apm(struct sluice_socket *socket)
 {
 	struct sluice__apm *apm = sluice__allocate(socket->engine, sizeof *apm);
@@ -57,7 +135,9 @@ static int make_apm(struct sluice_socket *socket)
 		return -ENOMEM;
 	apm->rest_end = &apm->rest;
 	apm->callbacks_end = &apm->callbacks;
-	__atomic_store_n(&socket->engine->owner_exited, results_lost, __ATOMIC_RELEASE);
+	sluice__process_lock();
+	socket->engine->apm_calls = &apm_calls;
+	sluice__process_unlock();
 	__atomic_store_n(&socket->apm, apm, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -183,8 +263,6 @@ static void result_completed(struct sluice_socket *socket, struct sluice_args *a
 	sluice__apm_finish((struct sluice__result *)(void *)args, false);
 }
 
-/* ---- the end of a socket, and of an owner ---- */
-
 void sluice__apm_leave(struct sluice_socket *socket)
 {
 	struct sluice__handlers *handlers = handlers_of(socket);
@@ -194,70 +272,4 @@ void sluice__apm_leave(struct sluice_socket *socket)
 		sluice__engine_nudge(socket->engine);
 	if (--handlers->users == 0 && handlers->ending)
 		pthread_cond_signal(&handlers->quiet);
-}
-
-bool sluice__apm_is_quiet(const struct sluice_socket *socket)
-{
-	struct sluice__apm *apm = __atomic_load_n(&socket->apm, __ATOMIC_ACQUIRE);
-	uint32_t users;
-
-	if (!apm)
-		return true;
-	sluice__handlers_lock(handlers_of(socket));
-	users = apm->users + apm->running;
-	sluice__handlers_unlock(handlers_of(socket));
-	return users == 0;
-}
-
-/* A connection that no End has asked for. */
-static void drop_accepted(const struct sluice__result *result)
-{
-	struct sluice_socket *accepted = result->args.accept_socket;
-
-	if (result->operation == SLUICE_OPERATION_ACCEPT && !result->ended && accepted)
-		sluice__attention_want(accepted, SLUICE__WANT_DESTROY);
-}
-
-void sluice__apm_free(struct sluice_socket *socket)
-{
-	struct sluice__apm *apm = socket->apm;
-	struct sluice__results *slab;
-
-	if (!apm)
-		return;
-	while ((slab = apm->slabs)) {
-		/* With the engine all sockets go anyway. */
-		for (uint32_t i = 0; i < slab->count && !sluice__dead(socket->engine); i++)
-			drop_accepted(&slab->results[i]);
-		apm->slabs = slab->next;
-		sluice__handles_free(slab->results, slab->count);
-		free(slab);
-	}
-	free(apm);
-	socket->apm = NULL;
-}
-
-static void lose(struct sluice_socket *socket)
-{
-	struct sluice__apm *apm = __atomic_load_n(&socket->apm, __ATOMIC_ACQUIRE);
-	struct sluice__results *slab;
-
-	slab = apm ? __atomic_load_n(&apm->slabs, __ATOMIC_ACQUIRE) : NULL;
-	for (; slab; slab = slab->next) {
-		for (uint32_t i = 0; i < slab->count; i++) {
-			uint32_t *word = &slab->results[i].word;
-
-			__atomic_fetch_or(word, SLUICE__ASYNC_LOST, __ATOMIC_ACQ_REL);
-			sluice__futex_wake_all(word);
-		}
-	}
-}
-
-/* The owner of the engine has exited: no operation will end any more. */
-static void results_lost(struct sluice_engine *engine)
-{
-	pthread_mutex_lock(&engine->lock);
-	for (struct sluice_socket *socket = engine->sockets; socket; socket = socket->next)
-		lose(socket);
-	pthread_mutex_unlock(&engine->lock);
 }

@@ -129,6 +129,7 @@ struct sluice__backend {
 
 	/* 0; -errno: the request was not started and will not be answered. */
 	int (*start)(struct sluice_engine *engine, struct sluice__request *request);
+	/* Again after enter was refused for good: then the backend answers it without the kernel. */
 	void (*cancel)(struct sluice_engine *engine, struct sluice__request *request);
 	/* The socket's descriptor is about to be closed or given back; no request is armed. */
 	void (*forget)(struct sluice_engine *engine, struct sluice_socket *socket);

@@ -211,7 +211,7 @@ static int enter(struct sluice_engine *engine, int64_t wait_ns)
 					  : sluice__uring_enter(engine, wait_ns);
 
 	if (unlikely(error && error != -EINTR))
-		sluice__uring_fail(engine);
+		engine->uring->failed = true;
 	return error;
 }
 

@@ -83,7 +83,6 @@ static inline bool sluice__uring_has_news(const struct sluice__uring *uring)
 }
 
 /* backend/uring_enter.c: what remains when the kernel refuses to be entered */
-void sluice__uring_fail(struct sluice_engine *engine);
 void sluice__uring_abandon(struct sluice__uring *uring, struct sluice__request *request);
 uint32_t sluice__uring_reap_abandoned(struct sluice__uring *uring,
 				      struct sluice__completion *completions, uint32_t max);

@@ -105,8 +105,7 @@ void sluice__uring_buffers_left(struct sluice_engine *engine)
 	}
 	sluice__uring_buffers_close(uring);
 	uring->buffer_ring = NULL;
-	while (engine->paused)
-		sluice__receiver_resume_paused(engine);
+	engine->buffers_kept = true;
 }
 
 void sluice__uring_buffers_close(struct sluice__uring *uring)

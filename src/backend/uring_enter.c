@@ -154,30 +154,6 @@ void sluice__uring_abandon(struct sluice__uring *uring, struct sluice__request *
 	uring->abandoned = request;
 }
 
-static void abandon_cancelled(struct sluice__uring *uring, struct sluice__request *request)
-{
-	if (request && request->armed && request->cancelling)
-		sluice__uring_abandon(uring, request);
-}
-
-/* What was cancelled before waits for an answer that does not come. */
-void sluice__uring_fail(struct sluice_engine *engine)
-{
-	struct sluice__uring *uring = engine->uring;
-
-	if (uring->failed)
-		return;
-	uring->failed = true;
-	sluice__reap(engine);
-	pthread_mutex_lock(&engine->lock);
-	for (struct sluice_socket *socket = engine->sockets; socket; socket = socket->next) {
-		abandon_cancelled(uring, &socket->in);
-		abandon_cancelled(uring, &socket->out);
-		abandon_cancelled(uring, sluice__hold_request(socket));
-	}
-	pthread_mutex_unlock(&engine->lock);
-}
-
 uint32_t sluice__uring_reap_abandoned(struct sluice__uring *uring,
 				      struct sluice__completion *completions, uint32_t max)
 {

@@ -13,8 +13,8 @@
 #ifndef SLUICE_SRC_CORE_SENDQ_H
 #define SLUICE_SRC_CORE_SENDQ_H
 
+#include "core/packets.h"
 #include "core/record.h"
-#include "file/packets.h"
 
 struct sluice__sendq {
 	struct sluice__list list;

@@ -14,11 +14,12 @@
 
 #include "apm/callbacks.h"
 #include "backend/backend.h"
+#include "backend/splice.h"
 #include "base/wheel.h"
 #include "core/gso.h"
 #include "core/record.h"
 #include "core/refusal.h"
-#include "file/splice.h"
+#include "recv/recv.h"
 #include "socket/socket.h"
 
 #define SLUICE__SEGMENTS_MAX 1024u /* of one sendmsg: the kernel's UIO_MAXIOV */
@@ -51,8 +52,18 @@ struct sluice__retry {
 	struct sluice_socket *listener;
 };
 
-/* Called by a thread that exits without having destroyed the engine it owns. */
-typedef void sluice__owner_exited_fn(struct sluice_engine *engine);
+/* What is called of Begin and End, which lies above. */
+struct sluice__apm_calls {
+	/* By a thread that exits without having destroyed the engine it owns. */
+	void (*owner_exited)(struct sluice_engine *engine);
+	/* Around fork(2), so that no thread holds a lock in the child. */
+	void (*before_fork)(void);
+	void (*after_fork)(void);
+	void (*in_child)(struct sluice_engine *engine);
+	/* No callback in line or running, no thread inside End or wait. */
+	bool (*is_quiet)(const struct sluice_socket *socket);
+	void (*free_socket)(struct sluice_socket *socket);
+};
 
 struct sluice_engine {
 	/* What a start touches. */
@@ -100,8 +111,9 @@ struct sluice_engine {
 	/* Receive buffers. */
 	struct sluice_buffer *buffers;
 	char *buffer_memory;
-	uint32_t buffer_count;                  /* in use, or free for use */
-	uint32_t buffer_most;                   /* there is memory for */
+	uint32_t buffer_count; /* in use, or free for use */
+	uint32_t buffer_most;  /* there is memory for */
+	bool buffers_kept; /* by the backend, outside of a release: receivers that wait may go on */
 	uint32_t buffers_out;                   /* filled, and lent or waiting for their handlers */
 	struct sluice_buffer *buffers_free;     /* epoll's; the ring's are in its own */
 	struct sluice_buffer *buffers_returned; /* atomic, by other threads */
@@ -150,9 +162,10 @@ struct sluice_engine {
 	uint32_t close_waiting;                     /* atomic: how many */
 	uint32_t in_turn; /* atomic: the thread runs turns, and is in no handler */
 	bool started;
-	bool stopping;                         /* atomic */
-	sluice__owner_exited_fn *owner_exited; /* atomic; set with the first Begin */
-	struct sluice_engine *next;            /* of all engines of the process */
+	bool stopping; /* atomic */
+	const struct sluice__apm_calls
+		*apm_calls;         /* set with the first Begin; under the lock of the process */
+	struct sluice_engine *next; /* of all engines of the process */
 	struct sluice_engine **link;
 	char reason[160];
 
@@ -202,6 +215,9 @@ int sluice__engine_enter(struct sluice_engine *engine);
 int sluice__check_owner(struct sluice_engine *engine);
 /* Voluntary context switches of this thread. */
 long sluice__sleeps(void);
+void sluice__ring_closed(void); /* by this thread */
+/* True, once: an interrupted wait may be due to that. */
+bool sluice__ring_closed_interrupts(void);
 /* Wakes the owner if it sleeps. */
 void sluice__engine_nudge(struct sluice_engine *engine);
 
@@ -231,13 +247,13 @@ void sluice__mailbox_take(struct sluice_engine *engine);
 
 /* loop/intents.c */
 void sluice__attention_take(struct sluice_engine *engine);
-/* On the engine's own thread there is nothing to wait for. */
-void sluice__attention_want_now(struct sluice_socket *socket, uint32_t wants);
 
-/* What close and destroy want of a socket. From other threads it may wait. */
-void sluice__close_want(struct sluice_socket *socket, uint32_t wants);
+/* engine/close_wait.c */
 void sluice__close_release_waiting(struct sluice_engine *engine,
 				   const struct sluice_socket *socket);
+
+/* Leaves what is wanted, and waits until the descriptor is closed or the turn is over. */
+void sluice__close_wait(struct sluice_socket *socket, uint32_t wants);
 
 /* The socket's descriptor is closed, or will not be in this turn; NULL: whichever is waited for. */
 static inline void sluice__close_release(struct sluice_engine *engine,
@@ -301,13 +317,24 @@ static inline int sluice__finished(struct sluice_engine *engine, struct sluice_a
 int sluice__end_at_once(struct sluice_engine *engine, struct sluice_args *args, bool may_finish,
 			int32_t error, int32_t native, uint64_t bytes);
 
-/* start/start.c: carries out on the engine's thread what start/checks.c accepted. */
-int sluice__begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
+/* socket/operations.c: by the record's operation. 0: it ended inside the call; 1: it goes on. */
+int sluice__operation_begin(struct sluice_socket *socket, struct sluice_args *args,
+			    bool may_finish);
+void sluice__operation_give_up(struct sluice_socket *socket, struct sluice_args *args);
+
+/* send/begin.c */
+int sluice__send_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
+/* Into the queue. */
+void sluice__send_push(struct sluice_socket *socket, struct sluice_args *args);
 /* Transmits a queue now that would otherwise wait for the turn. The engine's thread. */
 void sluice__offer_queue(struct sluice_socket *socket);
 /* A record that is one file, an attempt at which has been made already, outside of its queue. */
-int sluice__begin_tried_file(struct sluice_socket *socket, struct sluice_args *args, uint64_t count,
-			     int64_t taken);
+int sluice__send_begin_tried_file(struct sluice_socket *socket, struct sluice_args *args,
+				  uint64_t count, int64_t taken);
+
+/* send/cancel.c */
+void sluice__send_give_up(struct sluice_socket *socket, struct sluice_args *args);
+void sluice__send_give_up_marked(struct sluice_socket *socket);
 
 /* ready.c */
 void sluice__ready(struct sluice_socket *socket);
@@ -377,6 +404,11 @@ void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t n
 int sluice__settle_errno(struct sluice_socket *socket, int error_number);
 /* The queue has become shorter: water marks, a graceful close. */
 void sluice__settle_shorter(struct sluice_socket *socket);
+/* Shuts the sending side down; queued sends end with Shutdown. */
+void sluice__settle_shut(struct sluice_socket *socket);
+
+/* send/disconnect.c: FIN to the peer; with reuse the descriptor becomes a fresh one. 0 or -errno. */
+int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse);
 
 /* completion.c */
 void sluice__complete(struct sluice_engine *engine, const struct sluice__completion *completion);
@@ -394,7 +426,13 @@ int sluice__turn(struct sluice_engine *engine, uint64_t until_ns);
 void sluice__push_out(struct sluice_engine *engine);     /* transmits and submits, no wait */
 void sluice__listen_again(struct sluice_engine *engine); /* for the foreign loop */
 void sluice__reap(struct sluice_engine *engine);
-void sluice__ring_closed(void); /* by this thread */
+
+/* Outside of handlers, turns and batches a foreign loop has to know what was started. */
+static inline void sluice__listen_if_idle(struct sluice_engine *engine)
+{
+	if (unlikely(engine->foreign && !engine->busy))
+		sluice__listen_again(engine);
+}
 
 /* deadline.c */
 void sluice__deadline_arm(struct sluice_socket *socket, struct sluice_args *args);
@@ -423,49 +461,17 @@ void sluice__request_cancel(struct sluice_socket *socket, struct sluice__request
 /* datagram.c */
 void sluice__datagram_transmit(struct sluice_socket *socket);
 void sluice__datagram_settle(struct sluice_socket *socket, int32_t result);
-void sluice__datagram_retry(struct sluice_socket *socket);
+/* False: the bound of close_gracefully is over. */
+bool sluice__datagram_retry(struct sluice_socket *socket);
 void sluice__datagram_open(struct sluice_engine *engine); /* what the kernel can do */
-uint16_t sluice__datagram_gso(int fd);                    /* a UDP socket's gso_bytes */
 void sluice__bursts_free(struct sluice_engine *engine);
 
 /* connect.c */
 int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
-/* A datagram socket's, which waits for nothing: 0 or errno. */
-int sluice__connect_in_turn(struct sluice_socket *socket, const struct sluice_args *args);
 void sluice__connect_writable(struct sluice_socket *socket);
 void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_t native);
+void sluice__connect_give_up_one(struct sluice_socket *socket, struct sluice_args *args);
 void sluice__connect_retry(struct sluice_socket *socket);
-
-/* receive.c: records that receive or accept */
-int sluice__receive_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
-void sluice__receive_arm(struct sluice_socket *socket);
-void sluice__receive_settle(struct sluice_socket *socket, int32_t result);
-void sluice__receive_abort(struct sluice_socket *socket, int32_t error, int32_t native);
-void sluice__receive_give_up(struct sluice_socket *socket, struct sluice_args *args);
-void sluice__receive_give_up_marked(struct sluice_socket *socket);
-void sluice__letters_free(struct sluice_engine *engine);
-int64_t sluice__receive_result(struct sluice_socket *socket, int64_t result);
-
-/* accept.c: accept_start */
-void sluice__accepter_begin(struct sluice_socket *socket);
-void sluice__accepter_stop(struct sluice_socket *socket);
-void sluice__accepter_settle(struct sluice_socket *socket,
-			     const struct sluice__completion *completion);
-void sluice__accepter_deliver(struct sluice_socket *socket);
-void sluice__accepter_end(struct sluice_socket *socket, int32_t error, int32_t native);
-void sluice__accepter_retry(struct sluice_socket *socket);
-void sluice__accepter_free(struct sluice_socket *socket);
-
-/* recv/stream.c: receive_start */
-void sluice__receiver_begin(struct sluice_socket *socket);
-void sluice__receiver_stop(struct sluice_socket *socket);
-void sluice__receiver_settle(struct sluice_socket *socket,
-			     const struct sluice__completion *completion);
-void sluice__receiver_deliver(struct sluice_socket *socket);
-void sluice__receiver_end(struct sluice_socket *socket, int32_t error, int32_t native);
-void sluice__receiver_resume_paused(struct sluice_engine *engine);
-void sluice__receiver_free(struct sluice_socket *socket);
-void sluice__receiver_returned(struct sluice__receiver *receiver);
 
 /* buffers.c */
 int sluice__buffers_open(struct sluice_engine *engine);
@@ -515,6 +521,11 @@ bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t ta
 /* An attempt at a slice by reference, through a pipe or not: bytes or -errno. */
 int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset, uint64_t count,
 			  bool piped);
+
+/* file/cork.c */
+/* Set if something follows this file, which is at the head. */
+void sluice__cork(struct sluice_socket *socket, const struct sluice_args *args);
+void sluice__uncork(struct sluice_socket *socket);
 /* The head ends early: takes the cork off, leaves the window that is fetched for it. */
 void sluice__file_abandon(struct sluice_socket *socket);
 /* A record with these extras has gone: takes the cork off, unless more was announced. */
@@ -522,6 +533,8 @@ void sluice__uncork_behind(struct sluice_socket *socket, uint32_t extras);
 
 /* small.c: small files are read when they are started, and sent with what stands beside them */
 void sluice__file_read_small(struct sluice_engine *engine, struct sluice__packets *packets);
+#define SLUICE__BOUNCE_BYTES (8u << 10)
+char *sluice__bounce_take(struct sluice_engine *engine); /* or NULL */
 void sluice__bounce_put(struct sluice_engine *engine, char *bounce);
 void sluice__bounces_free(struct sluice_engine *engine);
 

@@ -90,3 +90,23 @@ long sluice__sleeps(void)
 
 	return getrusage(RUSAGE_THREAD, &usage) < 0 ? 0 : usage.ru_nvcsw;
 }
+
+/*
+ * The kernel takes a closed ring apart a moment later, and interrupts the thread that had used it,
+ * once and without a signal.
+ */
+static __thread uint64_t ring_closed_ns;
+#define RING_CLOSES_NS 100000000
+
+void sluice__ring_closed(void)
+{
+	ring_closed_ns = sluice__now();
+}
+
+bool sluice__ring_closed_interrupts(void)
+{
+	bool interrupts = ring_closed_ns && sluice__now() - ring_closed_ns < RING_CLOSES_NS;
+
+	ring_closed_ns = 0;
+	return interrupts;
+}

@@ -69,7 +69,8 @@ int sluice_socket_statistics(struct sluice_socket *socket,
 	own.records_sent = socket->records_sent;
 	own.bytes_sent = socket->bytes_sent;
 	own.bytes_received = socket->bytes_received;
-	own.queued_bytes = sluice_socket_queued_bytes(socket);
+	own.queued_bytes = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) +
+			   __atomic_load_n(&socket->foreign_bytes, __ATOMIC_RELAXED);
 	own.zerocopy = learned(&socket->zerocopy);
 	own.reserved = 0;
 	return copy(statistics, statistics->size, &own, sizeof own);

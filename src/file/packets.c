@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Opening what a send_packets is made of: all paths are opened and all descriptors looked at before
- * the first byte leaves, in the thread that makes the call. The side structures are pooled: after a
- * socket's first, nothing is allocated.
+ * the first byte leaves, in the thread that makes the call. engine/packets_pool.c has the side
+ * structures.
  */
-#include "file/packets.h"
+#include "core/packets.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,71 +16,6 @@
 
 #include "core/plan.h"
 #include "engine/engine.h"
-
-/* ---- the pool ---- */
-
-#define OWN 64 /* for the engine's thread alone */
-
-/* The engine's thread has a list of its own, which needs no lock. */
-static struct sluice__packets *take_pooled(struct sluice_engine *engine)
-{
-	struct sluice__packets *packets = NULL;
-
-	if (sluice__is_owner(engine) && engine->packets_own) {
-		packets = engine->packets_own;
-		engine->packets_own = packets->next;
-		return packets;
-	}
-	pthread_mutex_lock(&engine->lock);
-	packets = engine->packets_pool;
-	if (packets)
-		engine->packets_pool = packets->next;
-	pthread_mutex_unlock(&engine->lock);
-	return packets;
-}
-
-struct sluice__packets *sluice__packets_take(struct sluice_engine *engine)
-{
-	struct sluice__packets *packets = take_pooled(engine);
-
-	if (packets)
-		return packets;
-	packets = sluice__allocate(engine, sizeof *packets);
-	if (packets) {
-		packets->parts = packets->inline_parts;
-		packets->capacity = SLUICE__PARTS_INLINE;
-	}
-	return packets;
-}
-
-/* Some for the engine's thread, the rest for all. */
-void sluice__packets_give(struct sluice_engine *engine, struct sluice__packets *packets)
-{
-	if (sluice__is_owner(engine) && (!engine->packets_own || engine->packets_own->rank < OWN)) {
-		packets->rank = engine->packets_own ? engine->packets_own->rank + 1 : 1;
-		packets->next = engine->packets_own;
-		engine->packets_own = packets;
-		return;
-	}
-	pthread_mutex_lock(&engine->lock);
-	packets->next = engine->packets_pool;
-	engine->packets_pool = packets;
-	pthread_mutex_unlock(&engine->lock);
-}
-
-void sluice__packets_reset(struct sluice__packets *packets)
-{
-	packets->count = 0;
-	packets->index = 0;
-	packets->opened = false;
-	packets->beyond = false;
-	packets->cold = false;
-	packets->at = 0;
-	packets->warm_to = 0;
-	packets->memory = 0;
-	packets->copy = false;
-	packets->bounce_used = 0;
-}
 
 static int make_room(struct sluice_engine *engine, struct sluice__packets *packets, uint64_t count)
 {
@@ -96,44 +31,6 @@ static int make_room(struct sluice_engine *engine, struct sluice__packets *packe
 	packets->parts = parts;
 	packets->capacity = (uint32_t)count;
 	return 0;
-}
-
-void sluice__packets_close(struct sluice_engine *engine, struct sluice__packets *packets)
-{
-	if (packets->opened) {
-		for (uint32_t i = 0; i < packets->count; i++) {
-			if (packets->parts[i].ours)
-				close(packets->parts[i].fd);
-		}
-		if (sluice__is_owner(engine))
-			sluice__descriptor_freed(engine);
-	}
-	if (packets->bounce)
-		sluice__bounce_put(engine, packets->bounce);
-	packets->bounce = NULL;
-	packets->count = 0;
-	sluice__packets_give(engine, packets);
-}
-
-static void free_list(struct sluice__packets *packets)
-{
-	while (packets) {
-		struct sluice__packets *next = packets->next;
-
-		if (packets->parts != packets->inline_parts)
-			free(packets->parts);
-		free(packets);
-		packets = next;
-	}
-}
-
-void sluice__packets_free_pool(struct sluice_engine *engine)
-{
-	free_list(engine->packets_own);
-	free_list(engine->packets_pool);
-	engine->packets_own = NULL;
-	engine->packets_pool = NULL;
-	sluice__bounces_free(engine);
 }
 
 /* ---- parts ---- */

@@ -6,8 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,56 +16,6 @@
 #define PAGE 4096u
 #define COLD_SLICE (128u << 10)
 #define BLOCKED_NS 1000000 /* longer than any slice from the page cache takes */
-
-/* ---- the cork: only where something stands behind a file ---- */
-
-static void set_cork(const struct sluice_socket *socket, int on)
-{
-	setsockopt(socket->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
-}
-
-static void cork(struct sluice_socket *socket, const struct sluice_args *args)
-{
-	const struct sluice__packets *packets = args->rare.side;
-	int on = 0;
-	socklen_t length = sizeof on;
-
-	if (packets->index + 1 >= packets->count && !(args->run.extras & SLUICE__MORE))
-		return;
-	socket->corked_for = args;
-	if ((socket->state & SLUICE__CORKED) || (sluice__refuse(socket) & SLUICE__NOT_TCP))
-		return;
-	/* One that the user has set himself stays. */
-	if (getsockopt(socket->fd, IPPROTO_TCP, TCP_CORK, &on, &length) < 0 || on)
-		return;
-	set_cork(socket, 1);
-	socket->state |= SLUICE__CORKED;
-}
-
-static void uncork(struct sluice_socket *socket)
-{
-	socket->corked_for = NULL;
-	if (!(socket->state & SLUICE__CORKED))
-		return;
-	socket->state &= ~(uint32_t)SLUICE__CORKED;
-	set_cork(socket, 0);
-}
-
-void sluice__uncork_behind(struct sluice_socket *socket, uint32_t extras)
-{
-	const struct sluice_args *head = socket->queue.list.head;
-
-	if (head && head == socket->corked_for)
-		return;
-	if (!(extras & SLUICE__MORE))
-		uncork(socket);
-}
-
-void sluice__file_abandon(struct sluice_socket *socket)
-{
-	uncork(socket);
-	sluice__fetch_forget(socket);
-}
 
 /* ---- one slice ---- */
 
@@ -202,11 +150,11 @@ static void file_failed(struct sluice_socket *socket, int32_t error, int32_t nat
 	struct sluice_args *args = socket->queue.list.head;
 	bool broken = args->run.sent > 0;
 
-	uncork(socket);
+	sluice__uncork(socket);
 	sluice__sendq_finish_head(&socket->queue, sluice__sink(socket), error, native,
 				  args->run.sent);
 	if (broken)
-		sluice__socket_shut(socket, false, true);
+		sluice__settle_shut(socket);
 	sluice__settle_shorter(socket);
 }
 
@@ -324,7 +272,7 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 		count = COLD_SLICE;
 	if (count > SCRATCH && sluice__file_way_now(engine, packets, part) == SLUICE__PLAN_READ)
 		count = SCRATCH;
-	cork(socket, socket->queue.list.head);
+	sluice__cork(socket, socket->queue.list.head);
 	return sluice__file_tried(socket, count,
 				  send_slice_watched(socket, packets, offset, count));
 }

@@ -10,49 +10,12 @@
 #include "core/plan.h"
 #include "engine/engine.h"
 
-#define BLOCK 8192u /* of contents, of one record */
-#define BLOCKS 512u /* of one engine: 4 MiB */
-
-static char *take(struct sluice_engine *engine)
-{
-	char *block;
-
-	pthread_mutex_lock(&engine->lock);
-	block = engine->bounces_free;
-	if (block)
-		engine->bounces_free = *(char **)(void *)block;
-	else if (engine->bounces < BLOCKS) {
-		block = sluice__allocate(engine, BLOCK);
-		engine->bounces += block != NULL;
-	}
-	pthread_mutex_unlock(&engine->lock);
-	return block;
-}
-
-void sluice__bounce_put(struct sluice_engine *engine, char *bounce)
-{
-	pthread_mutex_lock(&engine->lock);
-	*(char **)(void *)bounce = engine->bounces_free;
-	engine->bounces_free = bounce;
-	pthread_mutex_unlock(&engine->lock);
-}
-
-void sluice__bounces_free(struct sluice_engine *engine)
-{
-	char *block;
-
-	while ((block = engine->bounces_free)) {
-		engine->bounces_free = *(char **)(void *)block;
-		free(block);
-	}
-}
-
 static bool wants_reading(const struct sluice_engine *engine, const struct sluice__packets *packets,
 			  const struct sluice__part *part)
 {
 	return part->kind == SLUICE__PART_FILE &&
 	       sluice__file_way(engine, packets, part) == SLUICE__PLAN_READ &&
-	       part->count <= BLOCK - packets->bounce_used;
+	       part->count <= SLUICE__BOUNCE_BYTES - packets->bounce_used;
 }
 
 /* Only if it is in the page cache, all of it. */
@@ -77,7 +40,7 @@ void sluice__file_read_small(struct sluice_engine *engine, struct sluice__packet
 		if (!wants_reading(engine, packets, part))
 			continue;
 		if (!packets->bounce)
-			packets->bounce = take(engine);
+			packets->bounce = sluice__bounce_take(engine);
 		if (!packets->bounce || !read_part(packets, part))
 			return;
 		__atomic_fetch_add(&engine->statistics.files_read, 1, __ATOMIC_RELAXED);

@@ -7,8 +7,8 @@ static void linger_over(struct sluice_socket *socket)
 {
 	if (socket->state & SLUICE__PARTED)
 		sluice__socket_linger_over(socket);
-	else if (socket->state & SLUICE__RETRYING)
-		sluice__datagram_retry(socket);
+	else if ((socket->state & SLUICE__RETRYING) && sluice__datagram_retry(socket))
+		return;
 	else if (socket->state & SLUICE__GRACEFUL)
 		sluice__socket_end(socket);
 	else if (socket->connecting)

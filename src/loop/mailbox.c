@@ -18,7 +18,7 @@ static void begin_other(struct sluice_socket *socket, struct sluice_args *args)
 {
 	uint32_t operation = args->last_operation;
 
-	sluice__begin(socket, args, false);
+	sluice__operation_begin(socket, args, false);
 	if (operation != SLUICE_OPERATION_CONNECT && operation != SLUICE_OPERATION_DISCONNECT)
 		__atomic_fetch_sub(&socket->receives_foreign, 1, __ATOMIC_RELEASE);
 }
@@ -43,7 +43,7 @@ static void begin_all(struct sluice_args *args)
 		if (oldest->last_operation < SLUICE_OPERATION_SEND)
 			begin_other(socket, oldest);
 		else
-			sluice__begin(socket, oldest, false);
+			sluice__operation_begin(socket, oldest, false);
 		oldest = next;
 	}
 }

@@ -18,6 +18,8 @@ void sluice__reap(struct sluice_engine *engine)
 			sluice__complete(engine, &completions[i]);
 		engine->statistics.completions += count;
 	} while (count == SLUICE__REAP);
+	if (unlikely(engine->buffers_kept))
+		sluice__receiver_resume_all(engine);
 }
 
 static void take_what_is_left(struct sluice_engine *engine)
@@ -74,6 +76,27 @@ static int enter(struct sluice_engine *engine, uint64_t until_ns)
 	return error;
 }
 
+static void cancel_request(struct sluice_engine *engine, struct sluice__request *request)
+{
+	if (request->armed && request->cancelling)
+		engine->backend->cancel(engine, request);
+}
+
+/* The kernel refuses to be entered: what was cancelled before would wait for an answer for ever. */
+static __attribute__((noinline, cold)) void cancel_again(struct sluice_engine *engine)
+{
+	pthread_mutex_lock(&engine->lock);
+	for (struct sluice_socket *socket = engine->sockets; socket; socket = socket->next) {
+		struct sluice__request *sending = sluice__hold_request(socket);
+
+		cancel_request(engine, &socket->in);
+		cancel_request(engine, &socket->out);
+		if (sending != &socket->out)
+			cancel_request(engine, sending);
+	}
+	pthread_mutex_unlock(&engine->lock);
+}
+
 /* A clock is read only where something waits for a time. */
 static void keep_time(struct sluice_engine *engine, uint64_t until_ns)
 {
@@ -95,6 +118,8 @@ int sluice__turn(struct sluice_engine *engine, uint64_t until_ns)
 	sluice__transmit(engine);
 	error = enter(engine, until_ns);
 	sluice__reap(engine);
+	if (unlikely(error && error != -EINTR))
+		cancel_again(engine);
 	keep_time(engine, until_ns);
 	engine->busy--;
 	return error;
@@ -142,28 +167,11 @@ static uint64_t until(int64_t timeout_ns)
 	return timeout_ns ? sluice__now() + (uint64_t)timeout_ns : 0;
 }
 
-/*
- * The kernel takes a closed ring apart a moment later, and interrupts the thread that had used it,
- * once and without a signal.
- */
-static __thread uint64_t ring_closed_ns;
-#define RING_CLOSES_NS 100000000
-
-void sluice__ring_closed(void)
-{
-	ring_closed_ns = sluice__now();
-}
-
 static int turn_past_rings(struct sluice_engine *engine, uint64_t until_ns)
 {
 	int error = sluice__turn(engine, until_ns);
 
-	if (unlikely(error == -EINTR && ring_closed_ns)) {
-		if (sluice__now() - ring_closed_ns < RING_CLOSES_NS)
-			error = 0;
-		ring_closed_ns = 0;
-	}
-	return error;
+	return unlikely(error == -EINTR) && sluice__ring_closed_interrupts() ? 0 : error;
 }
 
 int sluice_engine_run(struct sluice_engine *engine, int64_t timeout_ns)
@@ -206,8 +214,7 @@ int sluice_engine_flush(struct sluice_engine *engine)
 	if (error)
 		return error;
 	sluice__push_out(engine);
-	if (engine->foreign && !engine->busy)
-		sluice__listen_again(engine);
+	sluice__listen_if_idle(engine);
 	return 0;
 }
 
@@ -235,8 +242,7 @@ int sluice_batch_end(struct sluice_engine *engine)
 	if (engine->batches)
 		return 0;
 	sluice__push_out(engine);
-	if (engine->foreign && !engine->busy)
-		sluice__listen_again(engine);
+	sluice__listen_if_idle(engine);
 	return 0;
 }
 

@@ -25,6 +25,25 @@ struct sluice__accepter {
 	bool exhausted; /* waits for a descriptor; was reported */
 };
 
+int sluice__accepter_install(struct sluice_socket *listener,
+			     const struct sluice_accept_options *options)
+{
+	struct sluice__accepter *none = NULL;
+	struct sluice__accepter *accepter = sluice__allocate(listener->engine, sizeof *accepter);
+
+	if (!accepter)
+		return -ENOMEM;
+	accepter->on_accepted = options->on_accepted;
+	accepter->token = options->token;
+	accepter->end = &accepter->first;
+	accepter->retry.listener = listener;
+	if (__atomic_compare_exchange_n(&listener->accepter, &none, accepter, false,
+					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return 0;
+	free(accepter);
+	return -EBUSY;
+}
+
 static void report(struct sluice_socket *socket, int32_t error, int32_t native, bool terminal)
 {
 	struct sluice__accepter *accepter = socket->accepter;
@@ -240,55 +259,4 @@ void sluice__accepter_free(struct sluice_socket *socket)
 	forget_retry(socket->engine, accepter);
 	__atomic_store_n(&socket->accepter, NULL, __ATOMIC_RELEASE);
 	free(accepter);
-}
-
-/* ---- the public calls ---- */
-
-static int install(struct sluice_socket *listener, const struct sluice_accept_options *options)
-{
-	struct sluice__accepter *none = NULL;
-	struct sluice__accepter *accepter = sluice__allocate(listener->engine, sizeof *accepter);
-
-	if (!accepter)
-		return -ENOMEM;
-	accepter->on_accepted = options->on_accepted;
-	accepter->token = options->token;
-	accepter->end = &accepter->first;
-	accepter->retry.listener = listener;
-	if (__atomic_compare_exchange_n(&listener->accepter, &none, accepter, false,
-					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-		return 0;
-	free(accepter);
-	return -EBUSY;
-}
-
-int sluice_accept_start(struct sluice_socket *listener, const struct sluice_accept_options *options)
-{
-	int error;
-
-	if (!listener || !options || options->size < sizeof *options || !options->on_accepted)
-		return -EINVAL;
-	if (sluice__dead(listener->engine) || (sluice__refuse(listener) & SLUICE__CLOSED))
-		return -EBADF;
-	if (!sluice__listens(listener))
-		return -EINVAL;
-	if (sluice__receives_pending(listener))
-		return -EBUSY;
-	error = install(listener, options);
-	if (error)
-		return error;
-	sluice__attention_want_now(listener, SLUICE__WANT_ACCEPT);
-	return 0;
-}
-
-int sluice_accept_stop(struct sluice_socket *listener)
-{
-	if (!listener)
-		return -EINVAL;
-	if (sluice__dead(listener->engine) || (sluice__refuse(listener) & SLUICE__CLOSED))
-		return -EBADF;
-	if (!__atomic_load_n(&listener->accepter, __ATOMIC_ACQUIRE))
-		return -ENOENT;
-	sluice__attention_want_now(listener, SLUICE__WANT_ACCEPT_STOP);
-	return 0;
 }

@@ -119,25 +119,6 @@ static void message_received(struct sluice_args *args, const struct msghdr *mess
 		args->run.extras |= SLUICE__TRUNCATED;
 }
 
-/*
- * The reset is kept: after a send has met it, a receive that sees the end of the stream reports it,
- * and the other way round.
- */
-int64_t sluice__receive_result(struct sluice_socket *socket, int64_t result)
-{
-	if (result > 0) {
-		socket->bytes_received += (uint64_t)result;
-		socket->engine->statistics.bytes_received += (uint64_t)result;
-	} else if (result == -ECONNRESET) {
-		socket->state |= SLUICE__RESET_SEEN;
-	} else if (result == 0 && !(sluice__refuse(socket) & SLUICE__DATAGRAM)) {
-		if (socket->state & SLUICE__RESET_SEEN)
-			return -ECONNRESET;
-		socket->state |= SLUICE__END_SEEN;
-	}
-	return result;
-}
-
 /* ---- the result of one record ---- */
 
 static void accept_result(struct sluice_socket *socket, struct sluice_args *args, int64_t *result)

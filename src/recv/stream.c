@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "engine/buffers.h"
 #include "engine/engine.h"
-#include "recv/buffers.h"
 #include "start/checks.h"
 
 struct sluice__receiver {
@@ -28,6 +28,25 @@ struct sluice__receiver {
 	bool stopping;
 	bool paused; /* in the engine's list: no buffer was left */
 };
+
+int sluice__receiver_install(struct sluice_socket *socket,
+			     const struct sluice_receive_options *options)
+{
+	struct sluice__receiver *none = NULL;
+	struct sluice__receiver *receiver = sluice__allocate(socket->engine, sizeof *receiver);
+
+	if (!receiver)
+		return -ENOMEM;
+	receiver->on_received = options->on_received;
+	receiver->token = options->token;
+	receiver->end = &receiver->first;
+	receiver->socket = socket;
+	if (__atomic_compare_exchange_n(&socket->receiver, &none, receiver, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE))
+		return 0;
+	free(receiver);
+	return -EBUSY;
+}
 
 /* What it may have in all; what it may ask for is less while the pool is short of buffers. */
 static uint32_t most(const struct sluice__receiver *receiver)
@@ -129,6 +148,25 @@ void sluice__receiver_stop(struct sluice_socket *socket)
 		end(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
 }
 
+/*
+ * The reset is kept: after a send has met it, a receive that sees the end of the stream reports it,
+ * and the other way round.
+ */
+int64_t sluice__receive_result(struct sluice_socket *socket, int64_t result)
+{
+	if (result > 0) {
+		socket->bytes_received += (uint64_t)result;
+		socket->engine->statistics.bytes_received += (uint64_t)result;
+	} else if (result == -ECONNRESET) {
+		socket->state |= SLUICE__RESET_SEEN;
+	} else if (result == 0 && !(sluice__refuse(socket) & SLUICE__DATAGRAM)) {
+		if (socket->state & SLUICE__RESET_SEEN)
+			return -ECONNRESET;
+		socket->state |= SLUICE__END_SEEN;
+	}
+	return result;
+}
+
 static void add(struct sluice_socket *socket, uint16_t id, uint32_t length)
 {
 	struct sluice__receiver *receiver = socket->receiver;
@@ -220,7 +258,7 @@ void sluice__receiver_returned(struct sluice__receiver *receiver)
 	sluice__receiver_begin(socket);
 }
 
-void sluice__receiver_resume_paused(struct sluice_engine *engine)
+static void resume_paused(struct sluice_engine *engine)
 {
 	struct sluice__receiver *receiver;
 	bool armed = false;
@@ -232,6 +270,43 @@ void sluice__receiver_resume_paused(struct sluice_engine *engine)
 		arm(receiver->socket);
 		armed = receiver->socket->in.armed;
 	}
+}
+
+void sluice__buffer_put(struct sluice_engine *engine, struct sluice_buffer *buffer)
+{
+	struct sluice__receiver *receiver = buffer->receiver;
+
+	buffer->receiver = NULL;
+	engine->backend->buffer_return(engine, buffer->id);
+	engine->buffers_out--;
+	/* Before the socket that had it, which would take it again. */
+	resume_paused(engine);
+	if (receiver) {
+		engine->statistics.buffers_lent--;
+		sluice__receiver_returned(receiver);
+	}
+}
+
+void sluice__buffers_take_returned(struct sluice_engine *engine)
+{
+	struct sluice_buffer *buffer;
+
+	if (!__atomic_load_n(&engine->buffers_returned, __ATOMIC_RELAXED))
+		return;
+	buffer = __atomic_exchange_n(&engine->buffers_returned, NULL, __ATOMIC_ACQUIRE);
+	while (buffer) {
+		struct sluice_buffer *next = buffer->next;
+
+		sluice__buffer_put(engine, buffer);
+		buffer = next;
+	}
+}
+
+void sluice__receiver_resume_all(struct sluice_engine *engine)
+{
+	engine->buffers_kept = false;
+	while (engine->paused)
+		resume_paused(engine);
 }
 
 static void forget_paused(struct sluice_engine *engine, struct sluice__receiver *receiver)
@@ -338,69 +413,4 @@ void sluice__receiver_deliver(struct sluice_socket *socket)
 	}
 	if (socket->receiver)
 		slow_down(socket);
-}
-
-/* ---- the public calls ---- */
-
-static int install(struct sluice_socket *socket, const struct sluice_receive_options *options)
-{
-	struct sluice__receiver *none = NULL;
-	struct sluice__receiver *receiver = sluice__allocate(socket->engine, sizeof *receiver);
-
-	if (!receiver)
-		return -ENOMEM;
-	receiver->on_received = options->on_received;
-	receiver->token = options->token;
-	receiver->end = &receiver->first;
-	receiver->socket = socket;
-	if (__atomic_compare_exchange_n(&socket->receiver, &none, receiver, false, __ATOMIC_ACQ_REL,
-					__ATOMIC_ACQUIRE))
-		return 0;
-	free(receiver);
-	return -EBUSY;
-}
-
-static int check_stream(struct sluice_socket *socket)
-{
-	uint32_t refuse = sluice__refuse(socket);
-
-	if (refuse & SLUICE__DATAGRAM)
-		return -EOPNOTSUPP;
-	if (refuse & SLUICE__LISTENING)
-		return -ENOTCONN;
-	if (refuse & (SLUICE__CONNECTING | SLUICE__DISCONNECTED | SLUICE__SHUT_SEND))
-		return 0;
-	return sluice__has_peer(socket) ? 0 : -ENOTCONN;
-}
-
-int sluice_receive_start(struct sluice_socket *socket, const struct sluice_receive_options *options)
-{
-	int error;
-
-	if (!socket || !options || options->size < sizeof *options || !options->on_received)
-		return -EINVAL;
-	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
-		return -EBADF;
-	error = check_stream(socket);
-	if (error)
-		return error;
-	if (sluice__receives_pending(socket))
-		return -EBUSY;
-	error = install(socket, options);
-	if (error)
-		return error;
-	sluice__attention_want_now(socket, SLUICE__WANT_RECEIVE);
-	return 0;
-}
-
-int sluice_receive_stop(struct sluice_socket *socket)
-{
-	if (!socket)
-		return -EINVAL;
-	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
-		return -EBADF;
-	if (!__atomic_load_n(&socket->receiver, __ATOMIC_ACQUIRE))
-		return -ENOENT;
-	sluice__attention_want_now(socket, SLUICE__WANT_RECEIVE_STOP);
-	return 0;
 }

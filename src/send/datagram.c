@@ -24,17 +24,6 @@
 
 /* ---- what the kernel can do ---- */
 
-uint16_t sluice__datagram_gso(int fd)
-{
-	int bytes;
-	socklen_t length = sizeof bytes;
-
-	/* Who has set a size himself has every record cut up: not ours to touch. */
-	if (getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &bytes, &length) < 0 || bytes)
-		return 0;
-	return SLUICE__GSO_BYTES;
-}
-
 void sluice__datagram_open(struct sluice_engine *engine)
 {
 	static int known; /* atomic: 0 not yet, 1 it can, 2 it cannot */
@@ -42,7 +31,7 @@ void sluice__datagram_open(struct sluice_engine *engine)
 	int fd = answer ? -1 : socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
 
 	if (fd >= 0) {
-		answer = sluice__datagram_gso(fd) ? 1 : 2;
+		answer = sluice__socket_gso(fd) ? 1 : 2;
 		close(fd);
 		__atomic_store_n(&known, answer, __ATOMIC_RELAXED);
 	}
@@ -206,19 +195,18 @@ static void blocked(struct sluice_socket *socket)
 		sluice__transmit_blocked(socket);
 }
 
-void sluice__datagram_retry(struct sluice_socket *socket)
+bool sluice__datagram_retry(struct sluice_socket *socket)
 {
 	socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__RETRYING);
 	if ((socket->state & SLUICE__GRACEFUL) && socket->graceful_ns >= 0) {
 		socket->graceful_ns -= RETRY_NS;
-		if (socket->graceful_ns <= 0) {
-			sluice__socket_end(socket);
-			return;
-		}
+		if (socket->graceful_ns <= 0)
+			return false;
 		sluice__linger_arm(socket, socket->graceful_ns);
 	}
 	if (socket->queue.list.head)
 		sluice__ready(socket);
+	return true;
 }
 
 /* ---- one by one ---- */
@@ -408,12 +396,27 @@ static bool transmit_some(struct sluice_socket *socket, uint32_t records)
 	return transmit_planned(socket, burst);
 }
 
+/* Changes the remote of a datagram socket, which waits for nothing. 0 or errno. */
+static int change_remote(struct sluice_socket *socket, const struct sluice_args *args)
+{
+	struct sockaddr_storage peer;
+	socklen_t length = sizeof peer;
+	int error_number = 0;
+
+	if (connect(socket->fd, sluice__record_address(args), sluice__record_address_length(args)) <
+	    0)
+		error_number = errno;
+	if (error_number && getpeername(socket->fd, (struct sockaddr *)&peer, &length) < 0)
+		sluice__refuse_set(socket, SLUICE__UNCONNECTED);
+	return error_number;
+}
+
 static void disconnect_or_connect(struct sluice_socket *socket, struct sluice_args *args)
 {
 	int error_number;
 
 	if (args->last_operation == SLUICE_OPERATION_CONNECT)
-		error_number = sluice__connect_in_turn(socket, args);
+		error_number = change_remote(socket, args);
 	else
 		error_number = -sluice__socket_disconnect(socket, args->run.extras & SLUICE__REUSE);
 	finish_head(socket, error_number, 0);

@@ -23,58 +23,15 @@
 #include "engine/engine.h"
 #include "start/checks.h"
 
-/* How much unread data a close takes off, so that the kernel sends FIN and not RST. */
-#define DRAIN_ROUNDS 64
-#define DRAIN_BYTES 16384
-
-void sluice__socket_reset(struct sluice_socket *socket)
-{
-	struct sockaddr nobody = {.sa_family = AF_UNSPEC};
-
-	connect(socket->fd, &nobody, sizeof nobody);
-}
-
-/*
- * close(2) with data unread sends RST and destroys what the peer has not fetched yet. The bytes
- * discarded. Notes when nothing more will come.
- */
-static uint64_t drain(struct sluice_socket *socket)
-{
-	char nothing[DRAIN_BYTES];
-	uint64_t bytes = 0;
-
-	for (int i = 0; i < DRAIN_ROUNDS; i++) {
-		ssize_t got = recv(socket->fd, nothing, sizeof nothing, MSG_DONTWAIT);
-
-		if (got < 0 && errno != EAGAIN && errno != EINTR)
-			socket->state |= SLUICE__RESET_SEEN;
-		if (got == 0)
-			socket->state |= SLUICE__END_SEEN;
-		if (got <= 0)
-			break;
-		bytes += (uint64_t)got;
-	}
-	return bytes;
-}
-
-static bool is_stream(const struct sluice_socket *socket)
-{
-	return !(sluice__refuse(socket) & (SLUICE__DATAGRAM | SLUICE__LISTENING));
-}
-
-static bool is_tcp(const struct sluice_socket *socket)
-{
-	return is_stream(socket) && !(sluice__refuse(socket) & SLUICE__NOT_TCP);
-}
-
 static void say_goodbye(struct sluice_socket *socket, bool lost)
 {
 	uint32_t refuse = sluice__refuse(socket);
 
-	if (!is_stream(socket) || (refuse & (SLUICE__UNCONNECTED | SLUICE__CONNECTING)))
+	if (!sluice__socket_is_stream(socket) ||
+	    (refuse & (SLUICE__UNCONNECTED | SLUICE__CONNECTING)))
 		return;
 	if (lost && !(refuse & SLUICE__SHUT_SEND)) {
-		if (is_tcp(socket))
+		if (sluice__socket_is_tcp(socket))
 			sluice__socket_reset(socket);
 		return;
 	}
@@ -84,9 +41,9 @@ static void say_goodbye(struct sluice_socket *socket, bool lost)
 	/* Here nothing more arrives behind that, and data unread would be a reset all the same. */
 	if (socket->family == AF_UNIX)
 		shutdown(socket->fd, SHUT_RD);
-	if ((is_tcp(socket) || socket->family == AF_UNIX) &&
+	if ((sluice__socket_is_tcp(socket) || socket->family == AF_UNIX) &&
 	    !(socket->state & (SLUICE__END_SEEN | SLUICE__RESET_SEEN)))
-		drain(socket);
+		sluice__socket_drain(socket);
 }
 
 static void abort_sends(struct sluice_socket *socket)
@@ -151,7 +108,7 @@ static bool is_acknowledged(const struct sluice_socket *socket)
 
 static bool may_linger(const struct sluice_socket *socket)
 {
-	return is_tcp(socket) && socket->engine->options.close_linger_ns != 0 &&
+	return sluice__socket_is_tcp(socket) && socket->engine->options.close_linger_ns != 0 &&
 	       !sluice__dead(socket->engine) &&
 	       !(socket->state &
 		 (SLUICE__CUT | SLUICE__LOST | SLUICE__END_SEEN | SLUICE__RESET_SEEN)) &&
@@ -189,7 +146,7 @@ static bool begin_to_linger(struct sluice_socket *socket)
 
 static bool has_lingered(struct sluice_socket *socket)
 {
-	socket->lingering.bytes += drain(socket);
+	socket->lingering.bytes += sluice__socket_drain(socket);
 	return (socket->state & (SLUICE__END_SEEN | SLUICE__RESET_SEEN)) ||
 	       is_acknowledged(socket) || socket->lingering.bytes >= LINGER_BYTES ||
 	       (int64_t)sluice__now() >= socket->graceful_ns || sluice__dead(socket->engine);
@@ -261,9 +218,10 @@ void sluice__socket_settle_end(struct sluice_socket *socket)
 		return;
 	if (!(socket->state & SLUICE__PARTED))
 		part(socket);
-	else if (is_tcp(socket) &&
+	else if (sluice__socket_is_tcp(socket) &&
 		 !(socket->state & (SLUICE__CUT | SLUICE__LOST | SLUICE__LINGERING)))
-		drain(socket); /* what the peer sent while its buffers were waited for */
+		sluice__socket_drain(
+			socket); /* what the peer sent while its buffers were waited for */
 	if (socket->armed == 0)
 		linger_or_finish(socket);
 	if (!(socket->state & SLUICE__ENDED))
@@ -345,139 +303,6 @@ void sluice__socket_shut(struct sluice_socket *socket, bool receiving, bool send
 		sluice__refuse_set(socket, SLUICE__SHUT_RECEIVE);
 		shutdown(socket->fd, SHUT_RD);
 	}
-	if (!sending)
-		return;
-	sluice__refuse_set(socket, SLUICE__SHUT_SEND);
-	shutdown(socket->fd, SHUT_WR);
-	/* What the ring has is answered with EPIPE, or with what was taken; the rest follows then. */
-	if (socket->state & SLUICE__IN_FLIGHT)
-		return;
-	sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE);
-}
-
-/* A function of its own, because a socket here is called socket, too. */
-static int fresh_descriptor(int family, int type, int protocol)
-{
-	return socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
-}
-
-/*
- * A connected descriptor cannot connect again. A fresh one takes its number; the old stream goes on
- * to its end in the kernel.
- */
-static int renew(struct sluice_socket *socket)
-{
-	struct sluice_engine *engine = socket->engine;
-	int protocol = 0;
-	socklen_t length = sizeof protocol;
-	int fresh;
-
-	getsockopt(socket->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length);
-	fresh = fresh_descriptor(socket->family, socket->type, protocol);
-	if (fresh < 0)
-		return -errno;
-	if (is_tcp(socket))
-		drain(socket);
-	engine->backend->forget(engine, socket);
-	if (dup3(fresh, socket->fd, O_CLOEXEC) < 0) {
-		int error = -errno;
-
-		close(fresh);
-		return error;
-	}
-	close(fresh);
-	/* The next connection may lead to another machine. */
-	sluice__zerocopy_end(&socket->zerocopy, &engine->zerocopy_prior);
-	return 0;
-}
-
-int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse)
-{
-	int error;
-
-	if (!reuse) {
-		sluice__refuse_set(socket, SLUICE__DISCONNECTED);
-		if (shutdown(socket->fd, SHUT_WR) < 0 && errno != ENOTCONN)
-			return -errno;
-		return 0;
-	}
-	shutdown(socket->fd, SHUT_WR);
-	sluice__request_cancel(socket, &socket->in);
-	error = renew(socket);
-	if (error)
-		return error;
-	socket->state &= ~(uint32_t)(SLUICE__RESET_SEEN | SLUICE__RESET_SENT | SLUICE__END_SEEN |
-				     SLUICE__FULL);
-	sluice__refuse_set(socket, SLUICE__UNCONNECTED);
-	sluice__refuse_clear(socket,
-			     SLUICE__SHUT_SEND | SLUICE__SHUT_RECEIVE | SLUICE__DISCONNECTED);
-	sluice__receive_abort(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
-	sluice__receiver_end(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
-	return 0;
-}
-
-/* ---- the public calls ---- */
-
-static int check_open(const struct sluice_socket *socket)
-{
-	if (!socket)
-		return -EINVAL;
-	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
-		return -EBADF;
-	return 0;
-}
-
-int sluice_socket_close(struct sluice_socket *socket)
-{
-	if (!socket)
-		return -EINVAL;
-	if (sluice__dead(socket->engine))
-		return 0;
-	sluice__refuse_set(socket, SLUICE__CLOSED);
-	sluice__close_want(socket, SLUICE__WANT_CLOSE);
-	return 0;
-}
-
-void sluice_socket_destroy(struct sluice_socket *socket)
-{
-	if (!socket || (sluice__dead(socket->engine) & ~(uint32_t)SLUICE__DEAD_ENDING))
-		return;
-	sluice__refuse_set(socket, SLUICE__CLOSED);
-	sluice__close_want(socket, SLUICE__WANT_DESTROY);
-}
-
-int sluice_socket_close_gracefully(struct sluice_socket *socket, int64_t timeout_ns)
-{
-	int error = check_open(socket);
-
-	if (error)
-		return error;
-	socket->graceful_ns = timeout_ns;
-	sluice__refuse_set(socket, SLUICE__CLOSED);
-	sluice__attention_want_now(socket, SLUICE__WANT_GRACEFUL);
-	return 0;
-}
-
-int sluice_socket_shutdown(struct sluice_socket *socket, int how)
-{
-	int error = check_open(socket);
-	uint32_t wants = 0;
-
-	if (error)
-		return error;
-	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
-		return -EINVAL;
-	if ((sluice__refuse(socket) & (SLUICE__LISTENING | SLUICE__CONNECTING)) ||
-	    !sluice__has_peer(socket))
-		return -ENOTCONN;
-	if (how != SHUT_WR) {
-		wants |= SLUICE__WANT_SHUT_RECEIVE;
-		sluice__refuse_set(socket, SLUICE__SHUT_RECEIVE);
-	}
-	if (how != SHUT_RD) {
-		wants |= SLUICE__WANT_SHUT_SEND;
-		sluice__refuse_set(socket, SLUICE__SHUT_SEND);
-	}
-	sluice__attention_want_now(socket, wants);
-	return 0;
+	if (sending)
+		sluice__settle_shut(socket);
 }

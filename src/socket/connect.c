@@ -16,17 +16,6 @@ static int try_connect(struct sluice_socket *socket, const struct sluice_args *a
 	return errno;
 }
 
-int sluice__connect_in_turn(struct sluice_socket *socket, const struct sluice_args *args)
-{
-	struct sockaddr_storage peer;
-	socklen_t length = sizeof peer;
-	int error_number = try_connect(socket, args);
-
-	if (error_number && getpeername(socket->fd, (struct sockaddr *)&peer, &length) < 0)
-		sluice__refuse_set(socket, SLUICE__UNCONNECTED);
-	return error_number;
-}
-
 static void wait_for_answer(struct sluice_socket *socket, int error_number)
 {
 	if (error_number == EAGAIN) {
@@ -76,11 +65,29 @@ static int answered_at_once(struct sluice_socket *socket, struct sluice_args *ar
 	return answer;
 }
 
+/* What was started before a datagram socket changes its remote still goes to the old one. */
+static bool connects_in_its_turn(const struct sluice_socket *socket)
+{
+	return (sluice__refuse(socket) & SLUICE__DATAGRAM) && socket->queue.list.head;
+}
+
+static int queue_connect(struct sluice_socket *socket, struct sluice_args *args)
+{
+	/* What is started behind it is accepted, and has a remote when its turn comes. */
+	sluice__refuse_clear(socket, SLUICE__UNCONNECTED);
+	sluice__connect_withdraw(socket);
+	args->run.extras |= SLUICE__DISCONNECT;
+	sluice__send_push(socket, args);
+	return 1;
+}
+
 int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
 {
 	struct sluice_engine *engine = socket->engine;
 	int error_number;
 
+	if (connects_in_its_turn(socket))
+		return queue_connect(socket, args);
 	if (socket->connecting) {
 		sluice__connect_withdraw(socket);
 		return sluice__end_at_once(engine, args, may_finish,
@@ -128,6 +135,19 @@ void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_
 		failed(socket, error, native, error, native);
 	else
 		failed(socket, error, native, SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
+}
+
+/* A datagram socket's waits among the sends. */
+void sluice__connect_give_up_one(struct sluice_socket *socket, struct sluice_args *args)
+{
+	bool overdue = args->run.extras & SLUICE__OVERDUE;
+
+	if (args != socket->connecting)
+		sluice__send_give_up(socket, args);
+	else if (overdue)
+		sluice__connect_give_up(socket, SLUICE_ERROR_TIMED_OUT, ETIMEDOUT);
+	else
+		sluice__connect_give_up(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
 }
 
 /* The descriptor can be written to: connected, failed, or an answer that came too late. */

@@ -220,7 +220,7 @@ int sluice__socket_make(struct sluice_engine *engine, int fd, struct sluice_sock
 /* The same for a connection that the kernel has just handed over. */
 int sluice__socket_make_accepted(const struct sluice_socket *listener, int fd,
 				 struct sluice_socket **ret_socket);
-/* The memory goes back to the pool. */
+/* Frees what belongs to it, and gives its memory back. */
 void sluice__socket_free(struct sluice_socket *socket);
 
 /* close.c: on the engine's thread. */
@@ -230,8 +230,16 @@ void sluice__socket_end(struct sluice_socket *socket);
 void sluice__socket_settle_end(struct sluice_socket *socket);
 void sluice__socket_end_gracefully(struct sluice_socket *socket);
 void sluice__socket_shut(struct sluice_socket *socket, bool receiving, bool sending);
-/* FIN to the peer; with reuse the descriptor becomes a fresh one. 0 or -errno. */
-int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse);
+/* engine/sockets.c */
+/* Unread bytes are discarded: how many. Notes the end of the stream, and a reset. */
+uint64_t sluice__socket_drain(struct sluice_socket *socket);
+bool sluice__socket_is_stream(const struct sluice_socket *socket);
+bool sluice__socket_is_tcp(const struct sluice_socket *socket);
+uint16_t sluice__socket_gso(int fd); /* a UDP socket's gso_bytes */
+/* The kernel's word on a socket believed unconnected. */
+bool sluice__has_peer(struct sluice_socket *socket);
+/* Its memory, back to the pool. */
+void sluice__socket_give(struct sluice_socket *socket);
 /* RST to the peer, also while a duplicate of the descriptor lives. */
 void sluice__socket_reset(struct sluice_socket *socket);
 
@@ -241,6 +249,9 @@ void sluice__slabs_free(struct sluice_engine *engine);
 /* Out of the engine's list, to be freed when its last handler ran. */
 void sluice__socket_bury(struct sluice_socket *socket);
 void sluice__sockets_free_dead(struct sluice_engine *engine);
+
+/* No Begin or End uses it. */
+bool sluice__socket_apm_is_quiet(const struct sluice_socket *socket);
 
 /* Linger node: kind of the deadlines' wheel. */
 static inline struct sluice_socket *sluice__socket_of_linger(struct sluice__wheel_node *node)

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every start shares: the checks, and what happens once they are passed. A refused call leaves
- * the record and the socket as they were. What is accepted goes on in start/start.c, in the engine's
- * thread; from another thread by way of the mailbox.
+ * The checks that every start shares. A refused call leaves the record and the socket as they were;
+ * start/start.c accepts the record.
  */
 #include "start/checks.h"
 
 #include <errno.h>
 
 #include "engine/engine.h"
-#include "loop/thread_exit.h"
-#include "trace/trace.h"
 
 /* ---- what is wrong with a call, in the order that operations.h promises ---- */
 
@@ -42,21 +39,6 @@ int sluice__check_flags(uint32_t flags, uint32_t allowed)
 	return 0;
 }
 
-/* The peer may have come by a connect(2) of the caller's own. */
-bool sluice__has_peer(struct sluice_socket *socket)
-{
-	struct sockaddr_storage address;
-	socklen_t length = sizeof address;
-	uint32_t refuse = sluice__refuse(socket);
-
-	if (!(refuse & SLUICE__UNCONNECTED))
-		return true;
-	if (getpeername(socket->fd, (struct sockaddr *)&address, &length) < 0)
-		return false;
-	sluice__refuse_clear(socket, SLUICE__UNCONNECTED);
-	return true;
-}
-
 int sluice__check_connected(struct sluice_socket *socket)
 {
 	uint32_t refuse = sluice__refuse(socket);
@@ -85,126 +67,4 @@ int sluice__check_limit(struct sluice_socket *socket, uint64_t bytes)
 	if (sluice__is_owner(socket->engine))
 		sluice__offer_queue(socket);
 	return is_beyond_limit(socket, bytes) ? -ENOBUFS : 0;
-}
-
-/* ---- accepted ---- */
-
-static bool may_try(const struct sluice_engine *engine, const struct sluice_args *args)
-{
-	if (args->flags & SLUICE_FLAG_BATCHED)
-		return false;
-	return (args->flags & SLUICE_FLAG_EAGER) || !engine->busy;
-}
-
-/* A changed member has no effect on the operation that was started. */
-static void keep(struct sluice_args *args, uint32_t operation, uint32_t extras)
-{
-	if ((extras & SLUICE__TO) || operation == SLUICE_OPERATION_CONNECT)
-		sluice__record_keep_address(args, args->remote_address,
-					    args->remote_address_length);
-	else if (operation == SLUICE_OPERATION_RECEIVE_FROM)
-		sluice__record_keep_address(args, args->from_address, args->from_capacity);
-	if (extras & SLUICE__DEADLINE)
-		sluice__record_keep_timeout(args, args->timeout_ns);
-}
-
-static bool receives(uint32_t operation)
-{
-	return operation == SLUICE_OPERATION_ACCEPT || operation == SLUICE_OPERATION_RECEIVE ||
-	       operation == SLUICE_OPERATION_RECEIVE_FROM;
-}
-
-/*
- * What later starts are refused or accepted by is set in the calling thread: they may come from
- * there before the engine has seen this one.
- */
-static void announce(struct sluice_socket *socket, uint32_t operation)
-{
-	if (operation == SLUICE_OPERATION_CONNECT)
-		sluice__connect_announce(socket);
-	else if (receives(operation))
-		__atomic_fetch_add(&socket->receives_foreign, 1, __ATOMIC_RELEASE);
-}
-
-static void withdraw(struct sluice_socket *socket, uint32_t operation)
-{
-	if (operation == SLUICE_OPERATION_CONNECT)
-		sluice__connect_withdraw(socket);
-	else if (receives(operation))
-		__atomic_fetch_sub(&socket->receives_foreign, 1, __ATOMIC_RELEASE);
-}
-
-/* The record leaves the caller's thread. */
-static int start_foreign(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation,
-			 uint32_t extras, uint64_t memory)
-{
-	int32_t error = args->error, native_error = args->native_error;
-	uint64_t bytes = args->bytes_transferred;
-	uint32_t last_operation = args->last_operation;
-
-	if (unlikely(socket->engine->options.cancel_on_thread_exit)) {
-		int answer = sluice__exits_number(socket->engine, &args->rare.thread);
-
-		if (answer < 0)
-			return answer;
-		extras |= SLUICE__OF_THREAD;
-	}
-	__atomic_fetch_add(&socket->foreign_bytes, memory, __ATOMIC_RELAXED);
-	announce(socket, operation);
-	keep(args, operation, extras);
-	args->run.extras |= extras;
-	sluice__record_accept(args, socket, operation);
-	if (sluice__mailbox_push(socket->engine, args))
-		return 1;
-	/* The engine has just ended: refused, the record as it was. */
-	withdraw(socket, operation);
-	args->error = error;
-	args->native_error = native_error;
-	args->bytes_transferred = bytes;
-	args->last_operation = last_operation;
-	args->run.extras &= SLUICE__LIST;
-	args->rare.thread = 0;
-	if (operation != SLUICE_OPERATION_SEND_PACKETS)
-		sluice__record_keep_address(args, NULL, 0);
-	sluice__record_release(args);
-	return -EBADF;
-}
-
-/* What ends inside the call has its result in its members. */
-static int begin_traced(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
-{
-	int pending = sluice__begin(socket, args, may_finish);
-
-	if (pending == 0)
-		sluice__trace_end(socket, args);
-	sluice__trace_turn(socket->engine);
-	return pending;
-}
-
-int sluice__start(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation,
-		  uint32_t extras, uint64_t memory)
-{
-	struct sluice_engine *engine = socket->engine;
-	int owner = sluice__engine_enter(engine);
-
-	if (owner < 0)
-		return owner;
-	if (args->timeout_ns)
-		extras |= SLUICE__DEADLINE;
-	if (unlikely(engine->trace))
-		sluice__trace_call(socket, args, operation, extras);
-	if (!owner)
-		return start_foreign(socket, args, operation, extras, memory);
-	keep(args, operation, extras);
-	args->run.extras |= extras;
-	sluice__record_accept(args, socket, operation);
-	if (operation == SLUICE_OPERATION_CONNECT)
-		sluice__connect_announce(socket);
-	if (sluice__left_outside(engine)) {
-		sluice__mailbox_take(engine);
-		sluice__attention_take(engine);
-	}
-	if (unlikely(engine->trace))
-		return begin_traced(socket, args, may_try(engine, args));
-	return sluice__begin(socket, args, may_try(engine, args));
 }

@@ -15,8 +15,6 @@ int sluice__check_alive(const struct sluice_socket *socket, const struct sluice_
 int sluice__check_flags(uint32_t flags, uint32_t allowed);
 /* For a send: -ENOTCONN or -EDESTADDRREQ where no remote is known. */
 int sluice__check_connected(struct sluice_socket *socket);
-/* The kernel's word on a socket believed unconnected. */
-bool sluice__has_peer(struct sluice_socket *socket);
 /* The hard limit of the queue: -ENOBUFS. */
 int sluice__check_limit(struct sluice_socket *socket, uint64_t bytes);
 

@@ -120,12 +120,30 @@ static bool is_plain_datagram(const struct sluice_socket *socket, const struct s
 	       bytes <= socket->attention_at;
 }
 
+static __attribute__((noinline)) int begin_and_listen(struct sluice_socket *socket,
+						      struct sluice_args *args)
+{
+	int pending = sluice__send_begin(socket, args, true);
+
+	if (pending)
+		sluice__listen_if_idle(socket->engine);
+	return pending;
+}
+
+/* A socket that has begun to close is refused sooner, so this does not look for it. */
+static inline int begin_now(struct sluice_socket *socket, struct sluice_args *args)
+{
+	if (unlikely(socket->engine->foreign))
+		return begin_and_listen(socket, args);
+	return sluice__send_begin(socket, args, true);
+}
+
 static int send_plain_datagram(struct sluice_socket *socket, struct sluice_args *args)
 {
 	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND);
-	if (!socket->engine->busy)
-		return sluice__begin(socket, args, true);
 	socket->engine->statistics.records_started++;
+	if (!socket->engine->busy)
+		return begin_now(socket, args);
 	sluice__sendq_push(&socket->queue, args);
 	sluice__sendq_count(&socket->queue, socket->queue.bytes + args->run.total);
 	if (!(socket->state & (SLUICE__READY | SLUICE__IN_FLIGHT | SLUICE__BLOCKED)))
@@ -168,9 +186,9 @@ int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)
 		     left_outside(engine) || bytes > socket->attention_at))
 		return send_slow(socket, args);
 	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND);
-	if (!engine->busy)
-		return sluice__begin(socket, args, true);
 	engine->statistics.records_started++;
+	if (!engine->busy)
+		return begin_now(socket, args);
 	sluice__sendq_count(&socket->queue, bytes);
 	if (sluice__sendq_push_plain(&socket->queue, args))
 		return 1; /* a socket with a draft is ready */

@@ -1,241 +1,138 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Carries out, on the engine's thread, what start/checks.c accepted: tries at once where the call may
- * end with the result, or queues.
+ * Accepts a record whose start was checked. On the engine's thread its operation begins now; from
+ * another thread the record goes into the mailbox.
  */
 #include <errno.h>
 
 #include "engine/engine.h"
+#include "loop/thread_exit.h"
+#include "start/checks.h"
+#include "trace/trace.h"
 
-void sluice__offer_queue(struct sluice_socket *socket)
+static bool may_try(const struct sluice_engine *engine, const struct sluice_args *args)
 {
-	if (socket->state & SLUICE__FULL)
-		return;
-	sluice__transmit_now(socket);
-	if (socket->engine->sigpipe_masked)
-		sluice__sigpipe_unmask(socket->engine);
+	if (args->flags & SLUICE_FLAG_BATCHED)
+		return false;
+	return (args->flags & SLUICE_FLAG_EAGER) || !engine->busy;
 }
 
-/* The queue crosses its high mark. What the kernel takes at once congests nothing. */
-static __attribute__((noinline)) void rise(struct sluice_socket *socket)
+/* A changed member has no effect on the operation that was started. */
+static void keep(struct sluice_args *args, uint32_t operation, uint32_t extras)
 {
-	if (socket->state & SLUICE__ABOVE_HIGH)
-		return;
-	socket->state |= SLUICE__ABOVE_HIGH;
-	sluice__offer_queue(socket);
-	if ((socket->state & SLUICE__ABOVE_HIGH) && socket->marks && socket->marks->congested)
-		sluice__event(socket, SLUICE__EVENT_CONGESTED);
+	if ((extras & SLUICE__TO) || operation == SLUICE_OPERATION_CONNECT)
+		sluice__record_keep_address(args, args->remote_address,
+					    args->remote_address_length);
+	else if (operation == SLUICE_OPERATION_RECEIVE_FROM)
+		sluice__record_keep_address(args, args->from_address, args->from_capacity);
+	if (extras & SLUICE__DEADLINE)
+		sluice__record_keep_timeout(args, args->timeout_ns);
 }
 
-static void push(struct sluice_socket *socket, struct sluice_args *args)
+static bool receives(uint32_t operation)
 {
-	sluice__sendq_push(&socket->queue, args);
-	sluice__sendq_count(&socket->queue, socket->queue.bytes + sluice__sendq_memory(args));
-	if (args->run.extras & SLUICE__DEADLINE)
-		sluice__deadline_arm(socket, args);
-	if (!(socket->state & (SLUICE__READY | SLUICE__IN_FLIGHT | SLUICE__BLOCKED)))
-		sluice__ready(socket);
-	if (unlikely(socket->queue.bytes > socket->high_bytes))
-		rise(socket);
-}
-
-/* Nothing stands before it: the plain buffer's own way. */
-static int try_plain(struct sluice_socket *socket, struct sluice_args *args)
-{
-	struct sluice_engine *engine = socket->engine;
-	struct iovec segment = {(void *)(uintptr_t)args->run.base, args->run.total};
-	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
-	int64_t taken = engine->backend->try_send(engine, socket, &message, 0);
-
-	engine->statistics.inline_sends++;
-	if (likely(taken == (int64_t)args->run.total)) {
-		socket->transmissions++;
-		socket->records_sent++;
-		socket->bytes_sent += args->run.total;
-		return sluice__finished(engine, args);
-	}
-	if (taken < 0 && taken != -EAGAIN) {
-		int error_number = sluice__settle_errno(socket, (int)-taken);
-
-		return sluice__end_at_once(engine, args, true,
-					   sluice_socket_error_from_errno(error_number),
-					   error_number, 0);
-	}
-	if (taken > 0) {
-		args->run.sent = (uint64_t)taken;
-		socket->bytes_sent += (uint64_t)taken;
-	}
-	socket->state |= SLUICE__FULL;
-	push(socket, args);
-	return 1;
-}
-
-/* A datagram in one piece, which is taken whole or not at all: it needs no queue either. */
-static int try_datagram(struct sluice_socket *socket, struct sluice_args *args)
-{
-	struct sluice_engine *engine = socket->engine;
-	struct iovec segment = {(void *)(uintptr_t)args->run.base, args->run.total};
-	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
-	int64_t taken;
-
-	if (args->run.extras & SLUICE__TO) {
-		message.msg_name = sluice__record_address(args);
-		message.msg_namelen = sluice__record_address_length(args);
-	}
-	taken = engine->backend->try_send(engine, socket, &message, 0);
-	engine->statistics.inline_sends++;
-	if (unlikely(taken == -EAGAIN || taken == -EINTR)) {
-		push(socket, args);
-		return 1;
-	}
-	socket->transmissions++;
-	if (unlikely(taken != (int64_t)args->run.total)) {
-		int error_number = taken < 0 ? (int)-taken : 0;
-
-		return sluice__end_at_once(engine, args, true,
-					   sluice_socket_error_from_errno(error_number),
-					   error_number, taken < 0 ? 0 : (uint64_t)taken);
-	}
-	socket->records_sent++;
-	socket->bytes_sent += args->run.total;
-	return sluice__finished(engine, args);
+	return operation == SLUICE_OPERATION_ACCEPT || operation == SLUICE_OPERATION_RECEIVE ||
+	       operation == SLUICE_OPERATION_RECEIVE_FROM;
 }
 
 /*
- * Through the queue, as it would go in the turn, but what ends is looked for here instead of being
- * handed to its handler. Between the two stands what is to be tried.
+ * What later starts are refused or accepted by is set in the calling thread: they may come from
+ * there before the engine has seen this one.
  */
-static void push_aside(struct sluice_socket *socket, struct sluice_args *args,
-		       struct sluice__chain *mine)
+static void announce(struct sluice_socket *socket, uint32_t operation)
 {
-	sluice__chain_init(mine);
-	socket->engine->sink = mine;
-	push(socket, args);
+	if (operation == SLUICE_OPERATION_CONNECT)
+		sluice__connect_announce(socket);
+	else if (receives(operation))
+		__atomic_fetch_add(&socket->receives_foreign, 1, __ATOMIC_RELEASE);
 }
 
-static int ended_aside(struct sluice_engine *engine, struct sluice_args *args,
-		       const struct sluice__chain *mine)
+static void withdraw(struct sluice_socket *socket, uint32_t operation)
 {
-	sluice__sigpipe_unmask(engine);
-	engine->sink = &engine->done;
-	return mine->first ? sluice__finished(engine, args) : 1;
+	if (operation == SLUICE_OPERATION_CONNECT)
+		sluice__connect_withdraw(socket);
+	else if (receives(operation))
+		__atomic_fetch_sub(&socket->receives_foreign, 1, __ATOMIC_RELEASE);
 }
 
-/* Any other record. */
-static int try_queued(struct sluice_socket *socket, struct sluice_args *args)
+/* The record leaves the caller's thread. */
+static int start_foreign(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation,
+			 uint32_t extras, uint64_t memory)
 {
-	struct sluice__chain mine;
+	int32_t error = args->error, native_error = args->native_error;
+	uint64_t bytes = args->bytes_transferred;
+	uint32_t last_operation = args->last_operation;
 
-	push_aside(socket, args, &mine);
-	sluice__transmit_now(socket);
-	if (socket->engine->hands_over)
-		socket->engine->backend->submit(socket->engine);
-	return ended_aside(socket->engine, args, &mine);
-}
+	if (unlikely(socket->engine->options.cancel_on_thread_exit)) {
+		int answer = sluice__exits_number(socket->engine, &args->rare.thread);
 
-/* Of a size to think about: for zero copy, or any where the backend has a thread for it. */
-static bool goes_by_queue(struct sluice_socket *socket, uint64_t bytes)
-{
-	return socket->engine->hands_over || sluice__hold_considers(socket, bytes);
-}
-
-int sluice__begin_tried_file(struct sluice_socket *socket, struct sluice_args *args, uint64_t count,
-			     int64_t taken)
-{
-	struct sluice__chain mine;
-
-	push_aside(socket, args, &mine);
-	sluice__file_tried(socket, count, taken);
-	return ended_aside(socket->engine, args, &mine);
-}
-
-static bool is_lone_datagram(const struct sluice_engine *engine, uint32_t refuse,
-			     const struct sluice_args *args)
-{
-	return (refuse & SLUICE__DATAGRAM) && !(args->run.extras & ~(uint32_t)SLUICE__TO) &&
-	       !engine->hands_over;
-}
-
-static bool may_try(const struct sluice_socket *socket)
-{
-	return !socket->queue.list.head &&
-	       !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED)) &&
-	       !(sluice__refuse(socket) & SLUICE__CONNECTING);
-}
-
-static int begin_send(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
-{
-	uint32_t refuse = sluice__refuse(socket);
-
-	if (refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED) && !socket->queue.list.head) {
-		/* Disconnecting what is disconnected is no error. */
-		bool again = args->run.extras & SLUICE__DISCONNECT;
-
-		return sluice__end_at_once(socket->engine, args, may_finish,
-					   again ? SLUICE_ERROR_SUCCESS : SLUICE_ERROR_SHUTDOWN,
-					   again ? 0 : EPIPE, 0);
+		if (answer < 0)
+			return answer;
+		extras |= SLUICE__OF_THREAD;
 	}
-	if (!may_finish || !may_try(socket)) {
-		push(socket, args);
+	__atomic_fetch_add(&socket->foreign_bytes, memory, __ATOMIC_RELAXED);
+	announce(socket, operation);
+	keep(args, operation, extras);
+	args->run.extras |= extras;
+	sluice__record_accept(args, socket, operation);
+	if (sluice__mailbox_push(socket->engine, args))
 		return 1;
-	}
-	if (args->run.extras || (refuse & SLUICE__DATAGRAM))
-		return is_lone_datagram(socket->engine, refuse, args) ? try_datagram(socket, args)
-								      : try_queued(socket, args);
-	if (unlikely(args->run.total >= socket->engine->queue_from) &&
-	    goes_by_queue(socket, args->run.total))
-		return try_queued(socket, args);
-	return try_plain(socket, args);
+	/* The engine has just ended: refused, the record as it was. */
+	withdraw(socket, operation);
+	args->error = error;
+	args->native_error = native_error;
+	args->bytes_transferred = bytes;
+	args->last_operation = last_operation;
+	args->run.extras &= SLUICE__LIST;
+	args->rare.thread = 0;
+	if (operation != SLUICE_OPERATION_SEND_PACKETS)
+		sluice__record_keep_address(args, NULL, 0);
+	sluice__record_release(args);
+	return -EBADF;
 }
 
-/* What was started before a datagram socket changes its remote still goes to the old one. */
-static bool connects_in_its_turn(const struct sluice_socket *socket)
+/* What ends inside the call has its result in its members. */
+static int begin_traced(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
 {
-	return (sluice__refuse(socket) & SLUICE__DATAGRAM) && socket->queue.list.head;
+	int pending = sluice__operation_begin(socket, args, may_finish);
+
+	if (pending == 0)
+		sluice__trace_end(socket, args);
+	sluice__trace_turn(socket->engine);
+	return pending;
 }
 
-static int queue_connect(struct sluice_socket *socket, struct sluice_args *args)
-{
-	/* What is started behind it is accepted, and has a remote when its turn comes. */
-	sluice__refuse_clear(socket, SLUICE__UNCONNECTED);
-	sluice__connect_withdraw(socket);
-	args->run.extras |= SLUICE__DISCONNECT;
-	push(socket, args);
-	return 1;
-}
-
-static int begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
+int sluice__start(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation,
+		  uint32_t extras, uint64_t memory)
 {
 	struct sluice_engine *engine = socket->engine;
-
-	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED)) {
-		if (args->last_operation == SLUICE_OPERATION_CONNECT)
-			sluice__connect_withdraw(socket);
-		sluice__finish(engine, args, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, 0);
-		return 1;
-	}
-	switch (args->last_operation) {
-	case SLUICE_OPERATION_CONNECT:
-		if (connects_in_its_turn(socket))
-			return queue_connect(socket, args);
-		return sluice__connect_begin(socket, args, may_finish);
-	case SLUICE_OPERATION_ACCEPT:
-	case SLUICE_OPERATION_RECEIVE:
-	case SLUICE_OPERATION_RECEIVE_FROM:
-		return sluice__receive_begin(socket, args, may_finish);
-	default:
-		return begin_send(socket, args, may_finish);
-	}
-}
-
-int sluice__begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
-{
-	struct sluice_engine *engine = socket->engine;
+	int owner = sluice__engine_enter(engine);
+	bool took = false;
 	int pending;
 
-	engine->statistics.records_started++;
-	pending = begin(socket, args, may_finish);
-	if (unlikely(engine->foreign && pending && !engine->busy))
-		sluice__listen_again(engine);
+	if (owner < 0)
+		return owner;
+	if (args->timeout_ns)
+		extras |= SLUICE__DEADLINE;
+	if (unlikely(engine->trace))
+		sluice__trace_call(socket, args, operation, extras);
+	if (!owner)
+		return start_foreign(socket, args, operation, extras, memory);
+	keep(args, operation, extras);
+	args->run.extras |= extras;
+	sluice__record_accept(args, socket, operation);
+	if (operation == SLUICE_OPERATION_CONNECT)
+		sluice__connect_announce(socket);
+	if (sluice__left_outside(engine)) {
+		sluice__mailbox_take(engine);
+		sluice__attention_take(engine);
+		took = true;
+	}
+	if (unlikely(engine->trace))
+		pending = begin_traced(socket, args, may_try(engine, args));
+	else
+		pending = sluice__operation_begin(socket, args, may_try(engine, args));
+	if (pending || took)
+		sluice__listen_if_idle(engine);
 	return pending;
 }

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/packets.h"
 #include "engine/engine.h"
-#include "file/packets.h"
 #include "trace/trace.h"
 
 #define TEXT_BYTES 65536

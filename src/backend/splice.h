@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A large file through a pipe. */
-#ifndef SLUICE_SRC_FILE_SPLICE_H
-#define SLUICE_SRC_FILE_SPLICE_H
+#ifndef SLUICE_SRC_BACKEND_SPLICE_H
+#define SLUICE_SRC_BACKEND_SPLICE_H
 
 #include <stdbool.h>
 #include <stdint.h>

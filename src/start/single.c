@@ -95,9 +95,9 @@ static int go_on(struct sluice_socket *socket, struct sluice_args *args,
 	args->run.extras |= SLUICE__PACKETS;
 	engine->statistics.records_started++;
 	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND_PACKETS);
-	answer = sluice__begin_tried_file(socket, args, part->count, taken);
-	if (engine->foreign && answer)
-		sluice__listen_again(engine);
+	answer = sluice__send_begin_tried_file(socket, args, part->count, taken);
+	if (answer)
+		sluice__listen_if_idle(engine);
 	return answer;
 }
 

@@ -4,7 +4,7 @@
  * touched as more come into use. On the ring the free ones stand in the kernel's buffer ring,
  * otherwise in a list here.
  */
-#include "recv/buffers.h"
+#include "engine/buffers.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -133,54 +133,4 @@ void sluice__buffers_keep(struct sluice_engine *engine, uint16_t id)
 
 	buffer->next = engine->buffers_free;
 	engine->buffers_free = buffer;
-}
-
-void sluice__buffer_put(struct sluice_engine *engine, struct sluice_buffer *buffer)
-{
-	struct sluice__receiver *receiver = buffer->receiver;
-
-	buffer->receiver = NULL;
-	engine->backend->buffer_return(engine, buffer->id);
-	engine->buffers_out--;
-	/* Before the socket that had it, which would take it again. */
-	sluice__receiver_resume_paused(engine);
-	if (receiver) {
-		engine->statistics.buffers_lent--;
-		sluice__receiver_returned(receiver);
-	}
-}
-
-void sluice__buffers_take_returned(struct sluice_engine *engine)
-{
-	struct sluice_buffer *buffer;
-
-	if (!__atomic_load_n(&engine->buffers_returned, __ATOMIC_RELAXED))
-		return;
-	buffer = __atomic_exchange_n(&engine->buffers_returned, NULL, __ATOMIC_ACQUIRE);
-	while (buffer) {
-		struct sluice_buffer *next = buffer->next;
-
-		sluice__buffer_put(engine, buffer);
-		buffer = next;
-	}
-}
-
-void sluice_buffer_release(struct sluice_engine *engine, struct sluice_buffer *buffer)
-{
-	struct sluice_buffer *first;
-
-	if (!engine || !buffer)
-		return;
-	if (sluice__is_owner(engine)) {
-		sluice__buffer_put(engine, buffer);
-		if (engine->foreign && !engine->busy)
-			sluice__listen_again(engine);
-		return;
-	}
-	first = __atomic_load_n(&engine->buffers_returned, __ATOMIC_RELAXED);
-	do {
-		buffer->next = first;
-	} while (!__atomic_compare_exchange_n(&engine->buffers_returned, &first, buffer, true,
-					      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
-	sluice__engine_nudge(engine);
 }

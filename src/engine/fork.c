@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <pthread.h>
 
-#include "apm/apm.h"
 #include "engine/engine.h"
 
 static pthread_mutex_t engines_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -28,15 +27,23 @@ void sluice__process_unlock(void)
 	pthread_mutex_unlock(&engines_lock);
 }
 
+/* Of Begin and End, which is used if one engine has them; from before the fork until after it. */
+static const struct sluice__apm_calls *forking;
+
 static void before_fork(void)
 {
 	pthread_mutex_lock(&engines_lock);
-	sluice__handles_lock();
+	forking = NULL;
+	for (struct sluice_engine *engine = engines; engine && !forking; engine = engine->next)
+		forking = engine->apm_calls;
+	if (forking)
+		forking->before_fork();
 }
 
 static void after_fork(void)
 {
-	sluice__handles_unlock();
+	if (forking)
+		forking->after_fork();
 	pthread_mutex_unlock(&engines_lock);
 }
 
@@ -47,15 +54,14 @@ static void in_child(void)
 		engine->owner = 0;
 		engine->creator = 0;
 		pthread_mutex_init(&engine->lock, NULL);
-		pthread_mutex_init(&engine->handlers.lock, NULL);
+		if (engine->apm_calls)
+			engine->apm_calls->in_child(engine);
 	}
 	after_fork();
 }
 
 static void owner_exits(void *token)
 {
-	sluice__owner_exited_fn *owner_exited;
-
 	(void)token;
 	pthread_mutex_lock(&engines_lock);
 	for (struct sluice_engine *engine = engines; engine; engine = engine->next) {
@@ -65,9 +71,8 @@ static void owner_exits(void *token)
 		__atomic_store_n(&engine->owner, 0, __ATOMIC_RELEASE);
 		engine->creator = 0;
 		__atomic_store_n(&engine->in_turn, 0, __ATOMIC_RELAXED);
-		owner_exited = __atomic_load_n(&engine->owner_exited, __ATOMIC_ACQUIRE);
-		if (owner_exited)
-			owner_exited(engine);
+		if (engine->apm_calls)
+			engine->apm_calls->owner_exited(engine);
 	}
 	pthread_mutex_unlock(&engines_lock);
 }

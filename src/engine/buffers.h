@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The engine's own receive buffers, lent to handlers. */
-#ifndef SLUICE_SRC_RECV_BUFFERS_H
-#define SLUICE_SRC_RECV_BUFFERS_H
+#ifndef SLUICE_SRC_ENGINE_BUFFERS_H
+#define SLUICE_SRC_ENGINE_BUFFERS_H
 
 #include <stdint.h>
 

@@ -35,8 +35,7 @@ int sluice_timer_start(struct sluice_engine *engine, struct sluice_timer *timer,
 			  (uint64_t)timeout_ns > UINT64_MAX / 2 - now ? UINT64_MAX / 2
 								      : now + (uint64_t)timeout_ns,
 			  0);
-	if (engine->foreign && !engine->busy)
-		sluice__listen_again(engine);
+	sluice__listen_if_idle(engine);
 	return 0;
 }
 

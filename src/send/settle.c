@@ -4,6 +4,7 @@
  * handler: finished records go to the engine's list of the done.
  */
 #include <errno.h>
+#include <sys/socket.h>
 
 #include "engine/engine.h"
 
@@ -117,6 +118,18 @@ void sluice__settle_failed(struct sluice_socket *socket, int error_number)
 	int native = sluice__settle_errno(socket, error_number);
 
 	sluice__settle_abort(socket, error_of(native), native, SLUICE_ERROR_SHUTDOWN, EPIPE);
+}
+
+void sluice__settle_shut(struct sluice_socket *socket)
+{
+	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED))
+		return;
+	sluice__refuse_set(socket, SLUICE__SHUT_SEND);
+	shutdown(socket->fd, SHUT_WR);
+	/* What the ring has is answered with EPIPE, or with what was taken; the rest follows then. */
+	if (socket->state & SLUICE__IN_FLIGHT)
+		return;
+	sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE);
 }
 
 /* ---- completions of the backend ---- */

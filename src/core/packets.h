@@ -4,8 +4,8 @@
  * part for each element that is not empty. Paths have become descriptors, counts are resolved, and
  * a small file that was read has become memory.
  */
-#ifndef SLUICE_SRC_FILE_PACKETS_H
-#define SLUICE_SRC_FILE_PACKETS_H
+#ifndef SLUICE_SRC_CORE_PACKETS_H
+#define SLUICE_SRC_CORE_PACKETS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pool of what send_packets needs beside its record: side structures, and blocks for small files
+ * that are read. After a socket's first send_packets nothing is allocated.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/packets.h"
+#include "engine/engine.h"
+
+#define BLOCKS 512u /* of one engine: 4 MiB */
+
+char *sluice__bounce_take(struct sluice_engine *engine)
+{
+	char *block;
+
+	pthread_mutex_lock(&engine->lock);
+	block = engine->bounces_free;
+	if (block)
+		engine->bounces_free = *(char **)(void *)block;
+	else if (engine->bounces < BLOCKS) {
+		block = sluice__allocate(engine, SLUICE__BOUNCE_BYTES);
+		engine->bounces += block != NULL;
+	}
+	pthread_mutex_unlock(&engine->lock);
+	return block;
+}
+
+void sluice__bounce_put(struct sluice_engine *engine, char *bounce)
+{
+	pthread_mutex_lock(&engine->lock);
+	*(char **)(void *)bounce = engine->bounces_free;
+	engine->bounces_free = bounce;
+	pthread_mutex_unlock(&engine->lock);
+}
+
+void sluice__bounces_free(struct sluice_engine *engine)
+{
+	char *block;
+
+	while ((block = engine->bounces_free)) {
+		engine->bounces_free = *(char **)(void *)block;
+		free(block);
+	}
+}
+
+#define OWN 64 /* for the engine's thread alone */
+
+/* The engine's thread has a list of its own, which needs no lock. */
+static struct sluice__packets *take_pooled(struct sluice_engine *engine)
+{
+	struct sluice__packets *packets = NULL;
+
+	if (sluice__is_owner(engine) && engine->packets_own) {
+		packets = engine->packets_own;
+		engine->packets_own = packets->next;
+		return packets;
+	}
+	pthread_mutex_lock(&engine->lock);
+	packets = engine->packets_pool;
+	if (packets)
+		engine->packets_pool = packets->next;
+	pthread_mutex_unlock(&engine->lock);
+	return packets;
+}
+
+struct sluice__packets *sluice__packets_take(struct sluice_engine *engine)
+{
+	struct sluice__packets *packets = take_pooled(engine);
+
+	if (packets)
+		return packets;
+	packets = sluice__allocate(engine, sizeof *packets);
+	if (packets) {
+		packets->parts = packets->inline_parts;
+		packets->capacity = SLUICE__PARTS_INLINE;
+	}
+	return packets;
+}
+
+/* Some for the engine's thread, the rest for all. */
+void sluice__packets_give(struct sluice_engine *engine, struct sluice__packets *packets)
+{
+	if (sluice__is_owner(engine) && (!engine->packets_own || engine->packets_own->rank < OWN)) {
+		packets->rank = engine->packets_own ? engine->packets_own->rank + 1 : 1;
+		packets->next = engine->packets_own;
+		engine->packets_own = packets;
+		return;
+	}
+	pthread_mutex_lock(&engine->lock);
+	packets->next = engine->packets_pool;
+	engine->packets_pool = packets;
+	pthread_mutex_unlock(&engine->lock);
+}
+
+void sluice__packets_reset(struct sluice__packets *packets)
+{
+	packets->count = 0;
+	packets->index = 0;
+	packets->opened = false;
+	packets->beyond = false;
+	packets->cold = false;
+	packets->at = 0;
+	packets->warm_to = 0;
+	packets->memory = 0;
+	packets->copy = false;
+	packets->bounce_used = 0;
+}
+
+void sluice__packets_close(struct sluice_engine *engine, struct sluice__packets *packets)
+{
+	if (packets->opened) {
+		for (uint32_t i = 0; i < packets->count; i++) {
+			if (packets->parts[i].ours)
+				close(packets->parts[i].fd);
+		}
+		if (sluice__is_owner(engine))
+			sluice__descriptor_freed(engine);
+	}
+	if (packets->bounce)
+		sluice__bounce_put(engine, packets->bounce);
+	packets->bounce = NULL;
+	packets->count = 0;
+	sluice__packets_give(engine, packets);
+}
+
+static void free_list(struct sluice__packets *packets)
+{
+	while (packets) {
+		struct sluice__packets *next = packets->next;
+
+		if (packets->parts != packets->inline_parts)
+			free(packets->parts);
+		free(packets);
+		packets = next;
+	}
+}
+
+void sluice__packets_free_pool(struct sluice_engine *engine)
+{
+	free_list(engine->packets_own);
+	free_list(engine->packets_pool);
+	engine->packets_own = NULL;
+	engine->packets_pool = NULL;
+	sluice__bounces_free(engine);
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sockets as the engine sees them: their memory, what kind each is, and the few calls on a
+ * descriptor that several operations need. How a socket ends is in socket/close.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "engine/engine.h"
+#include "trace/trace.h"
+
+static int option(int fd, int name, int *ret_value)
+{
+	socklen_t length = sizeof *ret_value;
+
+	return getsockopt(fd, SOL_SOCKET, name, ret_value, &length) < 0 ? -errno : 0;
+}
+
+uint16_t sluice__socket_gso(int fd)
+{
+	int bytes;
+	socklen_t length = sizeof bytes;
+
+	/* Who has set a size himself has every record cut up: not ours to touch. */
+	if (getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &bytes, &length) < 0 || bytes)
+		return 0;
+	return SLUICE__GSO_BYTES;
+}
+
+/* What kind of socket this is, by the kernel's own word. */
+static int look_at(int fd, struct sluice_socket *socket)
+{
+	struct sockaddr_storage peer;
+	socklen_t length = sizeof peer;
+	int type, domain, protocol, listening;
+	int error = option(fd, SO_TYPE, &type);
+
+	if (!error)
+		error = option(fd, SO_DOMAIN, &domain);
+	if (!error)
+		error = option(fd, SO_PROTOCOL, &protocol);
+	if (error)
+		return error;
+	socket->family = (uint8_t)domain;
+	socket->type = (uint8_t)type;
+	if (type != SOCK_STREAM)
+		socket->refuse |= SLUICE__DATAGRAM;
+	if (protocol != IPPROTO_TCP)
+		socket->refuse |= SLUICE__NOT_TCP;
+	if (protocol == IPPROTO_UDP && type == SOCK_DGRAM)
+		socket->gso_bytes = sluice__socket_gso(fd);
+	if (option(fd, SO_ACCEPTCONN, &listening) == 0 && listening)
+		socket->refuse |= SLUICE__LISTENING;
+	else if (getpeername(fd, (struct sockaddr *)&peer, &length) < 0)
+		socket->refuse |= SLUICE__UNCONNECTED;
+	return 0;
+}
+
+static int make_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0)
+		return -errno;
+	if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	flags = fcntl(fd, F_GETFD);
+	if (flags < 0 || (!(flags & FD_CLOEXEC) && fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0))
+		return -errno;
+	return 0;
+}
+
+/* Sockets come many at a time: each costs its own bytes and nothing beside them. */
+#define SLAB 64
+
+struct sluice__slab {
+	struct sluice_socket sockets[SLAB];
+	struct sluice__slab *next;
+};
+
+/* Under the lock. */
+static void make_slab(struct sluice_engine *engine)
+{
+	struct sluice__slab *slab = sluice__allocate(engine, sizeof *slab);
+
+	if (!slab)
+		return;
+	slab->next = engine->slabs;
+	engine->slabs = slab;
+	for (int i = SLAB; i-- > 0;) {
+		slab->sockets[i].event_next = engine->socket_pool;
+		engine->socket_pool = &slab->sockets[i];
+	}
+}
+
+void sluice__slabs_free(struct sluice_engine *engine)
+{
+	struct sluice__slab *slab;
+
+	while ((slab = engine->slabs)) {
+		engine->slabs = slab->next;
+		free(slab);
+	}
+}
+
+static struct sluice_socket *take_memory(struct sluice_engine *engine)
+{
+	struct sluice_socket *socket;
+
+	pthread_mutex_lock(&engine->lock);
+	if (!engine->socket_pool)
+		make_slab(engine);
+	socket = engine->socket_pool;
+	if (socket)
+		engine->socket_pool = socket->event_next;
+	pthread_mutex_unlock(&engine->lock);
+	if (socket)
+		memset(socket, 0, sizeof *socket);
+	return socket;
+}
+
+static void give_memory(struct sluice_engine *engine, struct sluice_socket *socket)
+{
+	pthread_mutex_lock(&engine->lock);
+	socket->event_next = engine->socket_pool;
+	engine->socket_pool = socket;
+	pthread_mutex_unlock(&engine->lock);
+}
+
+static void enlist(struct sluice_engine *engine, struct sluice_socket *socket)
+{
+	pthread_mutex_lock(&engine->lock);
+	socket->next = engine->sockets;
+	if (socket->next)
+		socket->next->link = &socket->next;
+	socket->link = &engine->sockets;
+	engine->sockets = socket;
+	engine->statistics.sockets++;
+	pthread_mutex_unlock(&engine->lock);
+	if (engine->trace)
+		sluice__trace_socket(socket, SLUICE__TRACE_ATTACH);
+}
+
+static void initialise(struct sluice_socket *socket, struct sluice_engine *engine, int fd)
+{
+	socket->engine = engine;
+	socket->fd = fd;
+	sluice__sendq_init(&socket->queue);
+	sluice__list_init(&socket->receives);
+	socket->limit_bytes = engine->options.queue_limit_bytes;
+	socket->high_bytes = UINT64_MAX;
+	socket->attention_at = socket->limit_bytes ? socket->limit_bytes : UINT64_MAX;
+	socket->refuse = engine->trace ? SLUICE__TRACED : 0;
+}
+
+int sluice__socket_make(struct sluice_engine *engine, int fd, struct sluice_socket **ret_socket)
+{
+	struct sluice_socket *socket = take_memory(engine);
+	int error;
+
+	if (!socket)
+		return -ENOMEM;
+	initialise(socket, engine, fd);
+	error = look_at(fd, socket);
+	if (!error)
+		error = make_nonblocking(fd);
+	if (error) {
+		give_memory(engine, socket);
+		return error;
+	}
+	enlist(engine, socket);
+	*ret_socket = socket;
+	return 0;
+}
+
+int sluice__socket_make_accepted(const struct sluice_socket *listener, int fd,
+				 struct sluice_socket **ret_socket)
+{
+	struct sluice_engine *engine = listener->engine;
+	struct sluice_socket *socket = take_memory(engine);
+
+	if (!socket)
+		return -ENOMEM;
+	/* Connected, close-on-exec and non-blocking from birth; the rest is as the listener's. */
+	initialise(socket, engine, fd);
+	socket->family = listener->family;
+	socket->type = listener->type;
+	socket->refuse |= sluice__refuse(listener) & (SLUICE__DATAGRAM | SLUICE__NOT_TCP);
+	enlist(engine, socket);
+	engine->statistics.accepted++;
+	*ret_socket = socket;
+	return 0;
+}
+
+bool sluice__listens(struct sluice_socket *socket)
+{
+	int listening = 0;
+
+	if (sluice__refuse(socket) & SLUICE__LISTENING)
+		return true;
+	if (option(socket->fd, SO_ACCEPTCONN, &listening) < 0 || !listening)
+		return false;
+	sluice__refuse_set(socket, SLUICE__LISTENING);
+	sluice__refuse_clear(socket, SLUICE__UNCONNECTED);
+	return true;
+}
+
+static void unlist(struct sluice_engine *engine, struct sluice_socket *socket)
+{
+	pthread_mutex_lock(&engine->lock);
+	*socket->link = socket->next;
+	if (socket->next)
+		socket->next->link = socket->link;
+	engine->statistics.sockets--;
+	pthread_mutex_unlock(&engine->lock);
+}
+
+void sluice__socket_give(struct sluice_socket *socket)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	unlist(engine, socket);
+	give_memory(engine, socket);
+}
+
+/* ---- calls on the descriptor ---- */
+
+/* The peer may have come by a connect(2) of the caller's own. */
+bool sluice__has_peer(struct sluice_socket *socket)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof address;
+	uint32_t refuse = sluice__refuse(socket);
+
+	if (!(refuse & SLUICE__UNCONNECTED))
+		return true;
+	if (getpeername(socket->fd, (struct sockaddr *)&address, &length) < 0)
+		return false;
+	sluice__refuse_clear(socket, SLUICE__UNCONNECTED);
+	return true;
+}
+
+void sluice__socket_reset(struct sluice_socket *socket)
+{
+	struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+
+	connect(socket->fd, &nobody, sizeof nobody);
+}
+
+/* How much unread data a close takes off, so that the kernel sends FIN and not RST. */
+#define DRAIN_ROUNDS 64
+#define DRAIN_BYTES 16384
+
+/*
+ * close(2) with data unread sends RST and destroys what the peer has not fetched yet. The bytes
+ * discarded. Notes when nothing more will come.
+ */
+uint64_t sluice__socket_drain(struct sluice_socket *socket)
+{
+	char nothing[DRAIN_BYTES];
+	uint64_t bytes = 0;
+
+	for (int i = 0; i < DRAIN_ROUNDS; i++) {
+		ssize_t got = recv(socket->fd, nothing, sizeof nothing, MSG_DONTWAIT);
+
+		if (got < 0 && errno != EAGAIN && errno != EINTR)
+			socket->state |= SLUICE__RESET_SEEN;
+		if (got == 0)
+			socket->state |= SLUICE__END_SEEN;
+		if (got <= 0)
+			break;
+		bytes += (uint64_t)got;
+	}
+	return bytes;
+}
+
+bool sluice__socket_is_stream(const struct sluice_socket *socket)
+{
+	return !(sluice__refuse(socket) & (SLUICE__DATAGRAM | SLUICE__LISTENING));
+}
+
+bool sluice__socket_is_tcp(const struct sluice_socket *socket)
+{
+	return sluice__socket_is_stream(socket) && !(sluice__refuse(socket) & SLUICE__NOT_TCP);
+}

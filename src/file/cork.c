@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * TCP_CORK, set only if something follows a file; and what is undone if the record at the head of the
+ * queue ends early.
+ */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "engine/engine.h"
+
+static void set_cork(const struct sluice_socket *socket, int on)
+{
+	setsockopt(socket->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+}
+
+void sluice__cork(struct sluice_socket *socket, const struct sluice_args *args)
+{
+	const struct sluice__packets *packets = args->rare.side;
+	int on = 0;
+	socklen_t length = sizeof on;
+
+	if (packets->index + 1 >= packets->count && !(args->run.extras & SLUICE__MORE))
+		return;
+	socket->corked_for = args;
+	if ((socket->state & SLUICE__CORKED) || (sluice__refuse(socket) & SLUICE__NOT_TCP))
+		return;
+	/* One that the user has set himself stays. */
+	if (getsockopt(socket->fd, IPPROTO_TCP, TCP_CORK, &on, &length) < 0 || on)
+		return;
+	set_cork(socket, 1);
+	socket->state |= SLUICE__CORKED;
+}
+
+void sluice__uncork(struct sluice_socket *socket)
+{
+	socket->corked_for = NULL;
+	if (!(socket->state & SLUICE__CORKED))
+		return;
+	socket->state &= ~(uint32_t)SLUICE__CORKED;
+	set_cork(socket, 0);
+}
+
+void sluice__uncork_behind(struct sluice_socket *socket, uint32_t extras)
+{
+	const struct sluice_args *head = socket->queue.list.head;
+
+	if (head && head == socket->corked_for)
+		return;
+	if (!(extras & SLUICE__MORE))
+		sluice__uncork(socket);
+}
+
+void sluice__file_abandon(struct sluice_socket *socket)
+{
+	sluice__uncork(socket);
+	sluice__fetch_forget(socket);
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Begins a send on the engine's thread: tries it at once where the call may end with the result, or
+ * queues it.
+ */
+#include <errno.h>
+
+#include "engine/engine.h"
+
+void sluice__offer_queue(struct sluice_socket *socket)
+{
+	if (socket->state & SLUICE__FULL)
+		return;
+	sluice__transmit_now(socket);
+	if (socket->engine->sigpipe_masked)
+		sluice__sigpipe_unmask(socket->engine);
+}
+
+/* The queue crosses its high mark. What the kernel takes at once congests nothing. */
+static __attribute__((noinline)) void rise(struct sluice_socket *socket)
+{
+	if (socket->state & SLUICE__ABOVE_HIGH)
+		return;
+	socket->state |= SLUICE__ABOVE_HIGH;
+	sluice__offer_queue(socket);
+	if ((socket->state & SLUICE__ABOVE_HIGH) && socket->marks && socket->marks->congested)
+		sluice__event(socket, SLUICE__EVENT_CONGESTED);
+}
+
+void sluice__send_push(struct sluice_socket *socket, struct sluice_args *args)
+{
+	sluice__sendq_push(&socket->queue, args);
+	sluice__sendq_count(&socket->queue, socket->queue.bytes + sluice__sendq_memory(args));
+	if (args->run.extras & SLUICE__DEADLINE)
+		sluice__deadline_arm(socket, args);
+	if (!(socket->state & (SLUICE__READY | SLUICE__IN_FLIGHT | SLUICE__BLOCKED)))
+		sluice__ready(socket);
+	if (unlikely(socket->queue.bytes > socket->high_bytes))
+		rise(socket);
+}
+
+/* Nothing stands before it: the plain buffer's own way. */
+static int try_plain(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct iovec segment = {(void *)(uintptr_t)args->run.base, args->run.total};
+	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
+	int64_t taken = engine->backend->try_send(engine, socket, &message, 0);
+
+	engine->statistics.inline_sends++;
+	if (likely(taken == (int64_t)args->run.total)) {
+		socket->transmissions++;
+		socket->records_sent++;
+		socket->bytes_sent += args->run.total;
+		return sluice__finished(engine, args);
+	}
+	if (taken < 0 && taken != -EAGAIN) {
+		int error_number = sluice__settle_errno(socket, (int)-taken);
+
+		return sluice__end_at_once(engine, args, true,
+					   sluice_socket_error_from_errno(error_number),
+					   error_number, 0);
+	}
+	if (taken > 0) {
+		args->run.sent = (uint64_t)taken;
+		socket->bytes_sent += (uint64_t)taken;
+	}
+	socket->state |= SLUICE__FULL;
+	sluice__send_push(socket, args);
+	return 1;
+}
+
+/* A datagram in one piece, which is taken whole or not at all: it needs no queue either. */
+static int try_datagram(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct iovec segment = {(void *)(uintptr_t)args->run.base, args->run.total};
+	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
+	int64_t taken;
+
+	if (args->run.extras & SLUICE__TO) {
+		message.msg_name = sluice__record_address(args);
+		message.msg_namelen = sluice__record_address_length(args);
+	}
+	taken = engine->backend->try_send(engine, socket, &message, 0);
+	engine->statistics.inline_sends++;
+	if (unlikely(taken == -EAGAIN || taken == -EINTR)) {
+		sluice__send_push(socket, args);
+		return 1;
+	}
+	socket->transmissions++;
+	if (unlikely(taken != (int64_t)args->run.total)) {
+		int error_number = taken < 0 ? (int)-taken : 0;
+
+		return sluice__end_at_once(engine, args, true,
+					   sluice_socket_error_from_errno(error_number),
+					   error_number, taken < 0 ? 0 : (uint64_t)taken);
+	}
+	socket->records_sent++;
+	socket->bytes_sent += args->run.total;
+	return sluice__finished(engine, args);
+}
+
+/*
+ * Through the queue, as it would go in the turn, but what ends is looked for here instead of being
+ * handed to its handler. Between the two stands what is to be tried.
+ */
+static void push_aside(struct sluice_socket *socket, struct sluice_args *args,
+		       struct sluice__chain *mine)
+{
+	sluice__chain_init(mine);
+	socket->engine->sink = mine;
+	sluice__send_push(socket, args);
+}
+
+static int ended_aside(struct sluice_engine *engine, struct sluice_args *args,
+		       const struct sluice__chain *mine)
+{
+	sluice__sigpipe_unmask(engine);
+	engine->sink = &engine->done;
+	return mine->first ? sluice__finished(engine, args) : 1;
+}
+
+/* Any other record. */
+static int try_queued(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct sluice__chain mine;
+
+	push_aside(socket, args, &mine);
+	sluice__transmit_now(socket);
+	if (socket->engine->hands_over)
+		socket->engine->backend->submit(socket->engine);
+	return ended_aside(socket->engine, args, &mine);
+}
+
+/* Of a size to think about: for zero copy, or any where the backend has a thread for it. */
+static bool goes_by_queue(struct sluice_socket *socket, uint64_t bytes)
+{
+	return socket->engine->hands_over || sluice__hold_considers(socket, bytes);
+}
+
+int sluice__send_begin_tried_file(struct sluice_socket *socket, struct sluice_args *args,
+				  uint64_t count, int64_t taken)
+{
+	struct sluice__chain mine;
+
+	push_aside(socket, args, &mine);
+	sluice__file_tried(socket, count, taken);
+	return ended_aside(socket->engine, args, &mine);
+}
+
+static bool is_lone_datagram(const struct sluice_engine *engine, uint32_t refuse,
+			     const struct sluice_args *args)
+{
+	return (refuse & SLUICE__DATAGRAM) && !(args->run.extras & ~(uint32_t)SLUICE__TO) &&
+	       !engine->hands_over;
+}
+
+static bool may_try(const struct sluice_socket *socket)
+{
+	return !socket->queue.list.head &&
+	       !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED)) &&
+	       !(sluice__refuse(socket) & SLUICE__CONNECTING);
+}
+
+int sluice__send_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
+{
+	uint32_t refuse = sluice__refuse(socket);
+
+	if (refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED) && !socket->queue.list.head) {
+		/* Disconnecting what is disconnected is no error. */
+		bool again = args->run.extras & SLUICE__DISCONNECT;
+
+		return sluice__end_at_once(socket->engine, args, may_finish,
+					   again ? SLUICE_ERROR_SUCCESS : SLUICE_ERROR_SHUTDOWN,
+					   again ? 0 : EPIPE, 0);
+	}
+	if (!may_finish || !may_try(socket)) {
+		sluice__send_push(socket, args);
+		return 1;
+	}
+	if (args->run.extras || (refuse & SLUICE__DATAGRAM))
+		return is_lone_datagram(socket->engine, refuse, args) ? try_datagram(socket, args)
+								      : try_queued(socket, args);
+	if (unlikely(args->run.total >= socket->engine->queue_from) &&
+	    goes_by_queue(socket, args->run.total))
+		return try_queued(socket, args);
+	return try_plain(socket, args);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The operation that ends the sending side in its turn. With reuse the socket may connect again
+ * behind it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "engine/engine.h"
+
+/* A function of its own, because a socket here is called socket, too. */
+static int fresh_descriptor(int family, int type, int protocol)
+{
+	return socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+}
+
+/*
+ * A connected descriptor cannot connect again. A fresh one takes its number; the old stream goes on
+ * to its end in the kernel.
+ */
+static int renew(struct sluice_socket *socket)
+{
+	struct sluice_engine *engine = socket->engine;
+	int protocol = 0;
+	socklen_t length = sizeof protocol;
+	int fresh;
+
+	getsockopt(socket->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length);
+	fresh = fresh_descriptor(socket->family, socket->type, protocol);
+	if (fresh < 0)
+		return -errno;
+	if (sluice__socket_is_tcp(socket))
+		sluice__socket_drain(socket);
+	engine->backend->forget(engine, socket);
+	if (dup3(fresh, socket->fd, O_CLOEXEC) < 0) {
+		int error = -errno;
+
+		close(fresh);
+		return error;
+	}
+	close(fresh);
+	/* The next connection may lead to another machine. */
+	sluice__zerocopy_end(&socket->zerocopy, &engine->zerocopy_prior);
+	return 0;
+}
+
+int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse)
+{
+	int error;
+
+	if (!reuse) {
+		sluice__refuse_set(socket, SLUICE__DISCONNECTED);
+		if (shutdown(socket->fd, SHUT_WR) < 0 && errno != ENOTCONN)
+			return -errno;
+		return 0;
+	}
+	shutdown(socket->fd, SHUT_WR);
+	sluice__request_cancel(socket, &socket->in);
+	error = renew(socket);
+	if (error)
+		return error;
+	socket->state &= ~(uint32_t)(SLUICE__RESET_SEEN | SLUICE__RESET_SENT | SLUICE__END_SEEN |
+				     SLUICE__FULL);
+	sluice__refuse_set(socket, SLUICE__UNCONNECTED);
+	sluice__refuse_clear(socket,
+			     SLUICE__SHUT_SEND | SLUICE__SHUT_RECEIVE | SLUICE__DISCONNECTED);
+	sluice__receive_abort(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+	sluice__receiver_end(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+	return 0;
+}

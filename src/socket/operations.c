@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* What an operation of a record does: how it begins on the engine's thread, and how it is given up. */
+#include <errno.h>
+
+#include "engine/engine.h"
+
+struct operation {
+	/* 0: it ended inside the call; 1: its handler runs later. */
+	int (*begin)(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
+	/* Cancelled or overdue, and in its queue. */
+	void (*give_up)(struct sluice_socket *socket, struct sluice_args *args);
+};
+
+static const struct operation sending = {sluice__send_begin, sluice__send_give_up};
+static const struct operation receiving = {sluice__receive_begin, sluice__receive_give_up};
+static const struct operation connecting = {sluice__connect_begin, sluice__connect_give_up_one};
+
+static const struct operation *const operations[] = {
+	[SLUICE_OPERATION_ACCEPT] = &receiving,   [SLUICE_OPERATION_CONNECT] = &connecting,
+	[SLUICE_OPERATION_DISCONNECT] = &sending, /* in its turn among the sends */
+	[SLUICE_OPERATION_RECEIVE] = &receiving,  [SLUICE_OPERATION_RECEIVE_FROM] = &receiving,
+	[SLUICE_OPERATION_SEND] = &sending,       [SLUICE_OPERATION_SEND_PACKETS] = &sending,
+	[SLUICE_OPERATION_SEND_TO] = &sending,
+};
+
+int sluice__operation_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	engine->statistics.records_started++;
+	if (unlikely(socket->state & (SLUICE__ENDING | SLUICE__ENDED))) {
+		if (args->last_operation == SLUICE_OPERATION_CONNECT)
+			sluice__connect_withdraw(socket);
+		sluice__finish(engine, args, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, 0);
+		return 1;
+	}
+	return operations[args->last_operation]->begin(socket, args, may_finish);
+}
+
+void sluice__operation_give_up(struct sluice_socket *socket, struct sluice_args *args)
+{
+	operations[args->last_operation]->give_up(socket, args);
+}

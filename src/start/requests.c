@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls that ask for something without a record: close, shutdown, cancel, and the streams of
+ * connections and bytes. Each sets intents of the socket (loop/intents.c). The engine's thread
+ * carries them out at once, other threads leave them for its next turn.
+ */
+#include <errno.h>
+#include <sluice/operations.h>
+#include <sys/socket.h>
+
+#include "engine/buffers.h"
+#include "engine/engine.h"
+
+static void want_now(struct sluice_socket *socket, uint32_t wants)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	sluice__attention_want(socket, wants);
+	/* A ring that has not been used yet takes no more than it has room for. */
+	if ((wants & (SLUICE__WANT_ACCEPT | SLUICE__WANT_RECEIVE)) && !sluice__is_owner(engine))
+		return;
+	if (sluice__may_act(engine) && !sluice__dead(engine)) {
+		sluice__mailbox_take(engine);
+		sluice__attention_take(engine);
+		sluice__listen_if_idle(engine);
+	}
+}
+
+static int check_open(const struct sluice_socket *socket)
+{
+	if (!socket)
+		return -EINVAL;
+	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+		return -EBADF;
+	return 0;
+}
+
+/* ---- close ---- */
+
+/* A connected stream shares its port with others, or leaves it in TIME-WAIT. */
+static bool frees_a_port(const struct sluice_socket *socket)
+{
+	return sluice__refuse(socket) &
+	       (SLUICE__LISTENING | SLUICE__DATAGRAM | SLUICE__UNCONNECTED);
+}
+
+static void close_want(struct sluice_socket *socket, uint32_t wants)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	if (!frees_a_port(socket) || sluice__may_act(engine) ||
+	    !__atomic_load_n(&engine->in_turn, __ATOMIC_RELAXED))
+		want_now(socket, wants);
+	else
+		sluice__close_wait(socket, wants);
+}
+
+int sluice_socket_close(struct sluice_socket *socket)
+{
+	if (!socket)
+		return -EINVAL;
+	if (sluice__dead(socket->engine))
+		return 0;
+	sluice__refuse_set(socket, SLUICE__CLOSED);
+	close_want(socket, SLUICE__WANT_CLOSE);
+	return 0;
+}
+
+void sluice_socket_destroy(struct sluice_socket *socket)
+{
+	if (!socket || (sluice__dead(socket->engine) & ~(uint32_t)SLUICE__DEAD_ENDING))
+		return;
+	sluice__refuse_set(socket, SLUICE__CLOSED);
+	close_want(socket, SLUICE__WANT_DESTROY);
+}
+
+int sluice_socket_close_gracefully(struct sluice_socket *socket, int64_t timeout_ns)
+{
+	int error = check_open(socket);
+
+	if (error)
+		return error;
+	socket->graceful_ns = timeout_ns;
+	sluice__refuse_set(socket, SLUICE__CLOSED);
+	want_now(socket, SLUICE__WANT_GRACEFUL);
+	return 0;
+}
+
+int sluice_socket_shutdown(struct sluice_socket *socket, int how)
+{
+	int error = check_open(socket);
+	uint32_t wants = 0;
+
+	if (error)
+		return error;
+	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
+		return -EINVAL;
+	if ((sluice__refuse(socket) & (SLUICE__LISTENING | SLUICE__CONNECTING)) ||
+	    !sluice__has_peer(socket))
+		return -ENOTCONN;
+	if (how != SHUT_WR) {
+		wants |= SLUICE__WANT_SHUT_RECEIVE;
+		sluice__refuse_set(socket, SLUICE__SHUT_RECEIVE);
+	}
+	if (how != SHUT_RD) {
+		wants |= SLUICE__WANT_SHUT_SEND;
+		sluice__refuse_set(socket, SLUICE__SHUT_SEND);
+	}
+	want_now(socket, wants);
+	return 0;
+}
+
+static bool is_idle(const struct sluice_socket *socket)
+{
+	return !socket->queue.list.head && !socket->receives.head && !socket->connecting &&
+	       !socket->receiver && !socket->accepter && socket->armed == 0 &&
+	       !__atomic_load_n(&socket->attention, __ATOMIC_RELAXED) &&
+	       sluice__socket_apm_is_quiet(socket);
+}
+
+int sluice_socket_detach(struct sluice_socket *socket)
+{
+	struct sluice_engine *engine;
+	int fd, owner;
+
+	if (!socket)
+		return -EINVAL;
+	engine = socket->engine;
+	if (sluice__dead(engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+		return -EBADF;
+	owner = sluice__engine_enter(engine);
+	if (owner <= 0)
+		return owner ? owner : -EPERM;
+	if (sluice__left_outside(engine)) {
+		sluice__mailbox_take(engine);
+		sluice__attention_take(engine);
+		sluice__listen_if_idle(engine);
+	}
+	if (!is_idle(socket))
+		return -EBUSY;
+	sluice__refuse_set(socket, SLUICE__CLOSED);
+	sluice__wheel_disarm(&engine->deadlines, &socket->linger);
+	sluice__zerocopy_end(&socket->zerocopy, &engine->zerocopy_prior);
+	engine->backend->forget(engine, socket);
+	fd = socket->fd;
+	socket->fd = -1;
+	socket->state |= SLUICE__ENDED | SLUICE__DESTROYED;
+	sluice__socket_bury(socket);
+	return fd;
+}
+
+/* ---- cancel ---- */
+
+int sluice_cancel(struct sluice_socket *socket, struct sluice_args *args)
+{
+	uintptr_t expected = (uintptr_t)socket | SLUICE__IN_PROGRESS;
+
+	if (!socket || !args)
+		return -EINVAL;
+	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+		return -EBADF;
+	if (!__atomic_compare_exchange_n(&args->run.owner, &expected, expected | SLUICE__CANCELLED,
+					 false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) &&
+	    expected != ((uintptr_t)socket | SLUICE__IN_PROGRESS | SLUICE__CANCELLED))
+		return -ENOENT;
+	/* From here on the record may end at any time: the message names the socket. */
+	want_now(socket, SLUICE__WANT_CANCEL);
+	return 0;
+}
+
+int sluice_socket_cancel_all(struct sluice_socket *socket)
+{
+	int error = check_open(socket);
+
+	if (!error)
+		want_now(socket, SLUICE__WANT_CANCEL_ALL);
+	return error;
+}
+
+/* ---- streams of connections and bytes ---- */
+
+int sluice_accept_start(struct sluice_socket *listener, const struct sluice_accept_options *options)
+{
+	int error;
+
+	if (!listener || !options || options->size < sizeof *options || !options->on_accepted)
+		return -EINVAL;
+	if (sluice__dead(listener->engine) || (sluice__refuse(listener) & SLUICE__CLOSED))
+		return -EBADF;
+	if (!sluice__listens(listener))
+		return -EINVAL;
+	if (sluice__receives_pending(listener))
+		return -EBUSY;
+	error = sluice__accepter_install(listener, options);
+	if (error)
+		return error;
+	want_now(listener, SLUICE__WANT_ACCEPT);
+	return 0;
+}
+
+int sluice_accept_stop(struct sluice_socket *listener)
+{
+	int error = check_open(listener);
+
+	if (error)
+		return error;
+	if (!__atomic_load_n(&listener->accepter, __ATOMIC_ACQUIRE))
+		return -ENOENT;
+	want_now(listener, SLUICE__WANT_ACCEPT_STOP);
+	return 0;
+}
+
+static int check_stream(struct sluice_socket *socket)
+{
+	uint32_t refuse = sluice__refuse(socket);
+
+	if (refuse & SLUICE__DATAGRAM)
+		return -EOPNOTSUPP;
+	if (refuse & SLUICE__LISTENING)
+		return -ENOTCONN;
+	if (refuse & (SLUICE__CONNECTING | SLUICE__DISCONNECTED | SLUICE__SHUT_SEND))
+		return 0;
+	return sluice__has_peer(socket) ? 0 : -ENOTCONN;
+}
+
+int sluice_receive_start(struct sluice_socket *socket, const struct sluice_receive_options *options)
+{
+	int error;
+
+	if (!socket || !options || options->size < sizeof *options || !options->on_received)
+		return -EINVAL;
+	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+		return -EBADF;
+	error = check_stream(socket);
+	if (error)
+		return error;
+	if (sluice__receives_pending(socket))
+		return -EBUSY;
+	error = sluice__receiver_install(socket, options);
+	if (error)
+		return error;
+	want_now(socket, SLUICE__WANT_RECEIVE);
+	return 0;
+}
+
+int sluice_receive_stop(struct sluice_socket *socket)
+{
+	int error = check_open(socket);
+
+	if (error)
+		return error;
+	if (!__atomic_load_n(&socket->receiver, __ATOMIC_ACQUIRE))
+		return -ENOENT;
+	want_now(socket, SLUICE__WANT_RECEIVE_STOP);
+	return 0;
+}
+
+void sluice_buffer_release(struct sluice_engine *engine, struct sluice_buffer *buffer)
+{
+	struct sluice_buffer *first;
+
+	if (!engine || !buffer)
+		return;
+	if (sluice__is_owner(engine)) {
+		sluice__buffer_put(engine, buffer);
+		sluice__listen_if_idle(engine);
+		return;
+	}
+	first = __atomic_load_n(&engine->buffers_returned, __ATOMIC_RELAXED);
+	do {
+		buffer->next = first;
+	} while (!__atomic_compare_exchange_n(&engine->buffers_returned, &first, buffer, true,
+					      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+	sluice__engine_nudge(engine);
+}

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "backend/prefetch_thread.h"
+#include "base/libc.h"
 #include "engine/engine.h"
 
 #define EVENTS 256

@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "base/libc.h"
 #include "engine/engine.h"
 
 #define LOOKS 1024u            /* remembered; a newer one takes an older one's place */

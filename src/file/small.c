@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/uio.h>
 
+#include "base/libc.h"
 #include "core/plan.h"
 #include "engine/engine.h"
 

@@ -99,7 +99,7 @@ Test(c05, c05_no_thread_before_the_first_callback)
 	fixture_end(&fixture);
 }
 
-/* .NET runs them side by side, up to eight of one socket at once. */
+/* .NET runs up to eight of one socket side by side. */
 Test(c05, c05_callbacks_of_a_socket_begin_in_order)
 {
 	enum {
@@ -157,8 +157,8 @@ static int64_t waits_at_gate(struct call *call)
 	return ends_send(call);
 }
 
-/* The nine others' bytes and callbacks go on, on the same socket and elsewhere. */
-Test(c05, c05_a_callback_that_blocks_stops_nobody_else)
+/* The nine others' bytes go on, and the callbacks of other sockets; those of its own wait. */
+Test(c05, c05_a_callback_that_blocks_holds_up_its_own_socket_alone)
 {
 	struct fixture fixture;
 	struct pair pair, other;
@@ -176,21 +176,85 @@ Test(c05, c05_a_callback_that_blocks_stops_nobody_else)
 	calls[0].token = &gate;
 	for (int i = 0; i < 10; i++)
 		cr_assert_eq(begin_send(&calls[i], "x", 1), 0);
-	cr_assert_eq(begin_send(&elsewhere, "y", 1), 0);
-	run_until(&fixture, were_called(calls + 1, 9) && was_called(&elsewhere));
-	cr_assert_eq(atomic_load(&calls[0].entered), 1);
-	cr_assert(!was_called(&calls[0]));
-	for (int i = 2; i < 10; i++)
-		cr_assert_gt(calls[i].turn, calls[i - 1].turn);
 	read_exactly(pair.peer, got, 10);
+	cr_assert_eq(begin_send(&elsewhere, "y", 1), 0);
+	run_until(&fixture, was_called(&elsewhere) && atomic_load(&calls[0].entered) == 1);
+	for (int i = 0; i < 10; i++)
+		cr_assert(!was_called(&calls[i]), "callback %d ran beside the first", i);
 	sem_post(&gate.open);
-	run_until(&fixture, was_called(&calls[0]));
+	run_until(&fixture, were_called(calls, 10));
 	cr_assert_eq(calls[0].answer, 1);
+	for (int i = 1; i < 10; i++)
+		cr_assert_gt(calls[i].turn, calls[i - 1].turn);
 	pair_close(&pair);
 	pair_close(&other);
 	fixture_end(&fixture);
 	sem_destroy(&gate.open);
 	free(calls);
+}
+
+struct dependent {
+	struct sluice_async_result *receive;
+	int peer;
+};
+
+static int64_t waits_for_receive(struct call *call)
+{
+	struct dependent *dependent = call->token;
+
+	return sluice_async_result_wait(dependent->receive, GUARD_NS);
+}
+
+static int64_t ends_the_receive(struct call *call)
+{
+	struct dependent *dependent = call->token;
+
+	return sluice_end_receive(call->socket, dependent->receive, NULL);
+}
+
+static int64_t feeds_receive(struct call *call)
+{
+	struct dependent *dependent = call->token;
+
+	return send(dependent->peer, "z", 1, MSG_NOSIGNAL);
+}
+
+/* The first waits for what only the second brings about. */
+static void wait_for_the_next_callback(int64_t (*first)(struct call *call), int64_t answer)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct dependent dependent;
+	struct call calls[2];
+	char byte;
+
+	fixture_begin(&fixture);
+	tcp_pair(&fixture, &pair, 0);
+	dependent.peer = pair.peer;
+	cr_assert_eq(sluice_begin_receive(pair.socket, &byte, 1, 0, 1, 0, NULL, NULL, NULL,
+					  &dependent.receive),
+		     0);
+	for (int i = 0; i < 2; i++) {
+		call_init(&calls[i], &fixture, pair.socket);
+		calls[i].within = i ? feeds_receive : first;
+		calls[i].token = &dependent;
+		cr_assert_eq(begin_send(&calls[i], "x", 1), 0);
+	}
+	run_until(&fixture, was_called(&calls[0]) && was_called(&calls[1]));
+	cr_assert_eq(calls[0].answer, answer);
+	cr_assert_eq(calls[1].answer, 1);
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
+Test(c05, c05_a_callback_that_waits_in_end_lets_the_next_begin)
+{
+	wait_for_the_next_callback(ends_the_receive, 1);
+}
+
+Test(c05, c05_a_callback_that_waits_for_a_result_lets_the_next_begin)
+{
+	wait_for_the_next_callback(waits_for_receive, 0);
 }
 
 /* In A's callback: End of A, End of B which is queued behind, a new Begin and its End. */

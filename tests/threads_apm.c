@@ -191,7 +191,7 @@ static void note_order(struct sluice_async_result *result)
 
 	*(int *)sluice_async_result_state(result) = place;
 	check(sluice_end_send(sluice_async_result_socket(result), result, NULL) == 1);
-	/* Now and then one sleeps: the others go on, behind it. */
+	/* Now and then one takes long: the others come behind it all the same. */
 	if (place % 200 == 0)
 		usleep(5000);
 	sem_post(&order.over);

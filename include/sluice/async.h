@@ -3,11 +3,12 @@
  * Begin and End: each operation as a pair of calls (Socket.BeginSend, EndSend and their kin).
  *
  * A Begin starts the operation and hands out a result; its End waits until the operation is over
- * and tells how it went. A callback, if there is one, runs when the operation is over, in one of
+ * and returns its outcome. A callback, if there is one, runs when the operation is over, in one of
  * the engine's handler threads, never inside Begin; it may block, End other operations, Begin new
- * ones. Callbacks of one socket begin in the order in which their operations ended; those of
- * different sockets, and of one socket while one of them sleeps, may run side by side. A callback
- * may wait for an operation, not for another callback, and runs with all signals blocked.
+ * ones. The callbacks of one socket run one at a time, in the order in which their operations ended,
+ * but while one waits in End or sluice_async_result_wait the next may begin. Callbacks of different
+ * sockets run side by side. A callback may wait for an operation, not for another callback, and runs
+ * with all signals blocked.
  *
  * Every Begin returns 0, and *ret_result is to be ended, once; or <0, whatever failed at once
  * (arguments, the socket's state, the network): then *ret_result is NULL and no callback runs.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Begin and End: what a result is made of, and what a socket keeps of them. All of it is guarded by
- * the handlers' lock of the engine, but for the word that says whether an operation is over.
+ * the engine's callbacks.lock, but for the word that says whether an operation is over.
  */
 #ifndef SLUICE_SRC_APM_APM_H
 #define SLUICE_SRC_APM_APM_H
@@ -28,11 +28,11 @@ enum {
  * goes on when the slot comes to another result.
  */
 struct sluice__slot {
-	uint64_t generation;           /* atomic; written under the handlers' lock of the engine */
+	uint64_t generation;           /* atomic; written under the engine's callbacks.lock */
 	uint64_t before;               /* atomic: what it was when the result got the slot */
 	struct sluice_socket *socket;  /* atomic; NULL: free */
 	struct sluice__result *result; /* atomic */
-	struct sluice__slot *next_free;
+	struct sluice__link link;      /* in the pool of free slots */
 	uint32_t index;
 };
 
@@ -46,8 +46,8 @@ struct sluice__result {
 	struct sluice__slot *slot;
 	sluice_async_callback *callback;
 	void *state;
-	struct sluice__result *next; /* in the pool, or in line for its callback */
-	uint32_t word;               /* atomic, a futex */
+	struct sluice__link link; /* in apm->fresh, apm->rest or apm->callbacks */
+	uint32_t word;            /* atomic, a futex */
 	uint32_t operation; /* what Begin made of it, enum sluice_operation; NONE: never used */
 	uint32_t waiting;   /* threads inside End or wait */
 	bool ended;
@@ -65,19 +65,17 @@ struct sluice__results {
 /* What a socket has of Begin and End, from its first Begin on. */
 struct sluice__apm {
 	struct sluice__results *slabs; /* the largest first; atomic */
-	struct sluice__result *fresh;
-	struct sluice__result *rest; /* ended, the oldest first */
-	struct sluice__result **rest_end;
+	struct sluice__pool fresh;
+	struct sluice__fifo rest; /* ended, the oldest first */
 	uint32_t rest_count;
 	uint32_t running; /* operations that are not over */
 	uint32_t users;   /* callbacks in line or running, threads inside End or wait */
 
-	/* apm/callbacks.c's */
-	struct sluice__result *callbacks; /* in the order in which they ended */
-	struct sluice__result **callbacks_end;
-	struct sluice__handler *runner; /* in whose callback the others wait */
-	struct sluice__apm *ready_next; /* in line for a thread */
-	bool ready;
+	/* apm/callbacks.c */
+	struct sluice__fifo
+		callbacks; /* of results, in the order in which their operations ended */
+	struct sluice__callback_thread *runner; /* runs a callback that holds the next one up */
+	struct sluice__link ready_link;         /* in the pool's list of ready sockets */
 };
 
 /*
@@ -107,7 +105,7 @@ void sluice__handles_free(struct sluice__result *results, uint32_t count);
 struct sluice_async_result *sluice__handle_of(const struct sluice__result *result);
 /*
  * 0; -EALREADY: it was ended, and its result may serve another operation; -EINVAL: none of this
- * socket's, or, with NULL, of any that is still there. Under the handlers' lock, or to be repeated
+ * socket's, or, with NULL, of any that is still there. Under callbacks.lock, or to be repeated
  * under it where another thread may end it.
  */
 int sluice__handle_find(const struct sluice_async_result *handle,

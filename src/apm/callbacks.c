@@ -2,363 +2,234 @@
 #include "apm/callbacks.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "apm/apm.h"
-#include "base/futex.h"
 #include "engine/engine.h"
 
-/*
- * One to run callbacks and one to watch it: whoever has one operation at a time causes no more to be
- * started, and so no allocation, after the first.
- */
-#define FIRST_THREADS 2u
+/* The calling thread, if it is one of a pool. */
+static __thread struct sluice__callback_thread *self;
 
-/* How often the watcher looks. */
-#define WATCH_NS 1000000
-
-/* Where /proc does not tell whether a thread sleeps, it counts as sleeping after so many looks. */
-#define ROUNDS_UNTOLD 10
-
-/* Which of the handlers this thread is. */
-static __thread struct sluice__handler *self;
-
-static void *run(void *token);
-
-void sluice__handlers_init(struct sluice__handlers *handlers)
+void sluice__callbacks_init(struct sluice__callbacks *callbacks)
 {
-	pthread_mutex_init(&handlers->lock, NULL);
-	pthread_cond_init(&handlers->quiet, NULL);
-	handlers->ready_end = &handlers->ready;
+	pthread_mutex_init(&callbacks->lock, NULL);
+	pthread_cond_init(&callbacks->work, NULL);
+	pthread_cond_init(&callbacks->quiet, NULL);
+	sluice__fifo_init(&callbacks->ready);
 }
 
-void sluice__handlers_destroy(struct sluice__handlers *handlers)
+void sluice__callbacks_destroy(struct sluice__callbacks *callbacks)
 {
-	free(handlers->threads);
-	pthread_cond_destroy(&handlers->quiet);
-	pthread_mutex_destroy(&handlers->lock);
+	sluice__assert(callbacks->thread_count == 0);
+	sluice__assert(callbacks->users == 0);
+	free(callbacks->threads);
+	pthread_cond_destroy(&callbacks->quiet);
+	pthread_cond_destroy(&callbacks->work);
+	pthread_mutex_destroy(&callbacks->lock);
 }
 
-void sluice__handlers_lock(struct sluice__handlers *handlers)
+void sluice__callbacks_lock(struct sluice__callbacks *callbacks)
 {
-	pthread_mutex_lock(&handlers->lock);
+	pthread_mutex_lock(&callbacks->lock);
 }
 
-void sluice__handlers_unlock(struct sluice__handlers *handlers)
+/* Threads are woken behind the lock, which they would only wait for before. */
+void sluice__callbacks_unlock(struct sluice__callbacks *callbacks)
 {
-	const uint32_t *wake[SLUICE__WAKE_MAX];
-	uint32_t count = handlers->waking;
+	uint32_t signals = callbacks->signals;
 
-	for (uint32_t i = 0; i < count; i++)
-		wake[i] = handlers->wake[i];
-	handlers->waking = 0;
-	pthread_mutex_unlock(&handlers->lock);
-	while (count-- > 0)
-		sluice__futex_wake_all(wake[count]);
+	callbacks->signals = 0;
+	pthread_mutex_unlock(&callbacks->lock);
+	while (signals-- > 0)
+		pthread_cond_signal(&callbacks->work);
 }
 
-bool sluice__handlers_is_one(const struct sluice_engine *engine)
+bool sluice__callbacks_is_thread(const struct sluice_engine *engine)
 {
 	return self && self->engine == engine;
 }
 
-/* ---- threads: started, called ---- */
+/* ---- threads ---- */
+
+static void *run_thread(void *token);
 
 static int start_thread(struct sluice_engine *engine)
 {
-	struct sluice__handlers *handlers = &engine->handlers;
+	struct sluice__callbacks *callbacks = &engine->callbacks;
 	uint32_t max = engine->options.handler_threads_max;
-	struct sluice__handler *handler;
+	struct sluice__callback_thread *thread;
 	sigset_t all, before;
 	int error;
 
-	if (!handlers->threads)
-		handlers->threads = sluice__allocate(engine, max * sizeof *handler);
-	if (!handlers->threads)
+	sluice__assert(callbacks->thread_count < max);
+	if (!callbacks->threads)
+		callbacks->threads = sluice__allocate(engine, max * sizeof *thread);
+	if (!callbacks->threads)
 		return -ENOMEM;
-	handler = &handlers->threads[handlers->count];
-	handler->engine = engine;
+	thread = &callbacks->threads[callbacks->thread_count];
+	thread->engine = engine;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&handler->thread, NULL, run, handler);
+	error = pthread_create(&thread->thread, NULL, run_thread, thread);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error)
 		return -error;
-	handlers->count++;
-	handlers->coming++;
+	callbacks->thread_count++;
 	return 0;
 }
 
-int sluice__handlers_have(struct sluice_engine *engine)
+int sluice__callbacks_reserve(struct sluice_engine *engine)
 {
-	struct sluice__handlers *handlers = &engine->handlers;
-	int error = 0;
-
-	while (!error && handlers->count < FIRST_THREADS &&
-	       handlers->count < engine->options.handler_threads_max)
-		error = start_thread(engine);
-	return handlers->count ? 0 : error;
+	return engine->callbacks.thread_count ? 0 : start_thread(engine);
 }
 
-static void call_idle(struct sluice__handlers *handlers)
+/* If no thread can be added, a busy one takes the callback over when it has finished its own. */
+static void call_thread(struct sluice_engine *engine)
 {
-	struct sluice__handler *handler = handlers->idle;
+	struct sluice__callbacks *callbacks = &engine->callbacks;
 
-	handlers->idle = handler->next;
-	handlers->coming++;
-	if (handlers->watcher == handler)
-		handlers->watcher = NULL;
-	__atomic_store_n(&handler->called, 1, __ATOMIC_RELEASE);
-	if (handlers->waking < SLUICE__WAKE_MAX)
-		handlers->wake[handlers->waking++] = &handler->called;
-	else
-		sluice__futex_wake_all(&handler->called);
-}
-
-/* A thread for each line that wants one, and one to watch while lines wait behind a callback. */
-static uint32_t wanted(const struct sluice__handlers *handlers)
-{
-	return handlers->ready_count + (handlers->behind && !handlers->watcher);
-}
-
-static void summon(struct sluice_engine *engine)
-{
-	struct sluice__handlers *handlers = &engine->handlers;
-
-	while (wanted(handlers) > handlers->coming) {
-		if (handlers->idle)
-			call_idle(handlers);
-		else if (handlers->count == engine->options.handler_threads_max ||
-			 start_thread(engine) < 0)
-			return; /* those that are busy will come by */
+	if (callbacks->idle) {
+		callbacks->idle--;
+		callbacks->called++;
+		callbacks->signals++;
+	} else if (callbacks->thread_count < engine->options.handler_threads_max) {
+		start_thread(engine);
 	}
+	sluice__assert(callbacks->idle + callbacks->called <= callbacks->thread_count);
 }
 
-/* ---- lines ---- */
+/* ---- the callbacks of a socket ---- */
 
-static void make_ready(struct sluice__handlers *handlers, struct sluice__apm *apm)
+static void make_ready(struct sluice__callbacks *callbacks, struct sluice__apm *apm)
 {
-	apm->ready = true;
-	apm->ready_next = NULL;
-	*handlers->ready_end = apm;
-	handlers->ready_end = &apm->ready_next;
-	handlers->ready_count++;
+	sluice__assert(!apm->runner);
+	sluice__assert(!sluice__fifo_is_empty(&apm->callbacks));
+	sluice__fifo_push(&callbacks->ready, &apm->ready_link);
 }
 
-static struct sluice__apm *take_ready(struct sluice__handlers *handlers)
-{
-	struct sluice__apm *apm = handlers->ready;
-
-	if (!apm)
-		return NULL;
-	handlers->ready = apm->ready_next;
-	if (!handlers->ready)
-		handlers->ready_end = &handlers->ready;
-	handlers->ready_count--;
-	apm->ready = false;
-	return apm;
-}
-
-/* The thread no longer stands in the way of what is behind it. */
-static void let_go(struct sluice__handlers *handlers, struct sluice__handler *handler)
-{
-	struct sluice__apm *apm = handler->apm;
-
-	if (!apm || apm->runner != handler)
-		return;
-	apm->runner = NULL;
-	if (!apm->callbacks)
-		return;
-	handlers->behind--;
-	make_ready(handlers, apm);
-}
-
-void sluice__handlers_call(struct sluice__result *result)
+void sluice__callbacks_queue(struct sluice__result *result)
 {
 	struct sluice_socket *socket = result->socket;
-	struct sluice__handlers *handlers = &socket->engine->handlers;
+	struct sluice__callbacks *callbacks = &socket->engine->callbacks;
 	struct sluice__apm *apm = socket->apm;
-	bool first = !apm->callbacks;
+	bool first = sluice__fifo_is_empty(&apm->callbacks);
 
+	sluice__assert(!result->calling && result->callback);
 	result->calling = true;
-	result->next = NULL;
-	*apm->callbacks_end = result;
-	apm->callbacks_end = &result->next;
+	sluice__fifo_push(&apm->callbacks, &result->link);
 	apm->users++;
-	handlers->users++;
-	if (!first)
-		return; /* whoever comes for the first goes on with it */
-	if (apm->runner)
-		handlers->behind++;
-	else
-		make_ready(handlers, apm);
-	summon(socket->engine);
+	callbacks->users++;
+	if (!first || apm->runner)
+		return; /* a thread is due already, or comes from the callback before */
+	make_ready(callbacks, apm);
+	call_thread(socket->engine);
 }
 
-void sluice__handlers_sleep(void)
+/* The thread's callback no longer holds the next one up. True: there is one. */
+static bool release_socket(struct sluice__callback_thread *thread)
+{
+	struct sluice__apm *apm = thread->apm;
+
+	if (!apm || apm->runner != thread)
+		return false;
+	apm->runner = NULL;
+	if (sluice__fifo_is_empty(&apm->callbacks))
+		return false;
+	make_ready(&thread->engine->callbacks, apm);
+	return true;
+}
+
+void sluice__callbacks_yield(void)
 {
 	struct sluice_engine *engine;
 
 	if (!self || (sluice__dead(self->engine) & SLUICE__DEAD_FORKED))
 		return;
 	engine = self->engine;
-	sluice__handlers_lock(&engine->handlers);
-	let_go(&engine->handlers, self);
-	summon(engine);
-	sluice__handlers_unlock(&engine->handlers);
-}
-
-/* ---- watching ---- */
-
-/* Not merely without a processor: only a callback that has begun can sleep. */
-static bool sleeps(const struct sluice__handler *handler, uint32_t rounds)
-{
-	char path[48], text[128];
-	const char *state;
-	ssize_t length;
-	int fd;
-
-	snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)handler->tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return rounds >= ROUNDS_UNTOLD;
-	length = read(fd, text, sizeof text - 1);
-	close(fd);
-	if (length <= 0)
-		return rounds >= ROUNDS_UNTOLD;
-	text[length] = '\0';
-	state = strrchr(text, ')');
-	return state && state[1] == ' ' && state[2] == 'S';
-}
-
-static bool is_in_the_way(const struct sluice__handler *handler)
-{
-	return handler->apm && handler->apm->runner == handler && handler->apm->callbacks;
-}
-
-/* Lets go the lines behind those that sleep, in the same callback as when it last looked. */
-static void watch(struct sluice__handlers *handlers)
-{
-	for (uint32_t i = 0; i < handlers->count && handlers->behind; i++) {
-		struct sluice__handler *handler = &handlers->threads[i];
-		uint32_t job = handler->jobs;
-		bool asleep;
-
-		if (!is_in_the_way(handler))
-			continue;
-		if (handler->watched != job)
-			handler->rounds = 0;
-		handler->watched = job;
-		if (handler->rounds++ == 0)
-			continue;
-		sluice__handlers_unlock(handlers);
-		asleep = sleeps(handler, handler->rounds);
-		sluice__handlers_lock(handlers);
-		if (asleep && handler->jobs == job && is_in_the_way(handler))
-			let_go(handlers, handler);
-	}
+	sluice__callbacks_lock(&engine->callbacks);
+	if (release_socket(self))
+		call_thread(engine);
+	sluice__callbacks_unlock(&engine->callbacks);
 }
 
 /* ---- one thread ---- */
 
-static void run_callback(struct sluice__handler *handler, struct sluice__apm *apm)
+static void run_callback(struct sluice__callback_thread *thread, struct sluice__apm *apm)
 {
-	struct sluice__handlers *handlers = &handler->engine->handlers;
-	struct sluice__result *result = apm->callbacks;
+	struct sluice__callbacks *callbacks = &thread->engine->callbacks;
+	struct sluice__result *result =
+		sluice__element(sluice__fifo_pop(&apm->callbacks), struct sluice__result, link);
 	struct sluice_socket *socket = result->socket;
 
-	apm->callbacks = result->next;
-	apm->runner = handler;
-	handler->apm = apm;
-	handler->jobs++;
-	if (apm->callbacks)
-		handlers->behind++;
-	else
-		apm->callbacks_end = &apm->callbacks;
-	summon(handler->engine);
-	sluice__handlers_unlock(handlers);
+	sluice__assert(result->calling && socket->apm == apm);
+	apm->runner = thread;
+	thread->apm = apm;
+	sluice__callbacks_unlock(callbacks);
 	result->callback(sluice__handle_of(result));
-	sluice__handlers_lock(handlers);
-	let_go(handlers, handler);
-	handler->apm = NULL;
+	sluice__callbacks_lock(callbacks);
+	release_socket(thread); /* this thread takes a socket next, so none is called */
+	thread->apm = NULL;
 	result->calling = false;
 	sluice__apm_retire(result);
 	sluice__apm_leave(socket);
 }
 
-/* The wait of an idle thread, which may be the watcher's. */
-static void stand_by(struct sluice__handler *handler)
+static bool is_over(const struct sluice__callbacks *callbacks)
 {
-	struct sluice__handlers *handlers = &handler->engine->handlers;
-
-	__atomic_store_n(&handler->called, 0, __ATOMIC_RELAXED);
-	handler->next = handlers->idle;
-	handlers->idle = handler;
-	for (;;) {
-		uint64_t until_ns = UINT64_MAX;
-
-		if (handlers->watcher == handler && !handlers->behind)
-			handlers->watcher = NULL;
-		if (handlers->behind && !handlers->watcher)
-			handlers->watcher = handler;
-		if (handlers->watcher == handler)
-			until_ns = sluice__now() + WATCH_NS;
-		sluice__handlers_unlock(handlers);
-		sluice__futex_wait(&handler->called, 0, until_ns);
-		sluice__handlers_lock(handlers);
-		if (handlers->watcher == handler) {
-			watch(handlers);
-			summon(handler->engine);
-		}
-		if (__atomic_load_n(&handler->called, __ATOMIC_ACQUIRE))
-			return;
-	}
+	return callbacks->ending && !callbacks->users;
 }
 
-static void *run(void *token)
+static void wait_until_called(struct sluice__callbacks *callbacks)
 {
-	struct sluice__handler *handler = token;
-	struct sluice__handlers *handlers = &handler->engine->handlers;
+	callbacks->idle++;
+	while (!callbacks->called && !is_over(callbacks))
+		pthread_cond_wait(&callbacks->work, &callbacks->lock);
+	if (callbacks->called)
+		callbacks->called--;
+	else
+		callbacks->idle--;
+}
 
-	self = handler;
-	sluice__handlers_lock(handlers);
-	handler->tid = gettid();
-	handlers->coming--;
-	for (;;) {
-		struct sluice__apm *apm = take_ready(handlers);
-
-		if (apm) {
-			run_callback(handler, apm);
-			continue;
-		}
-		if (handlers->ending && !handlers->users)
-			break;
-		stand_by(handler);
-		handlers->coming--;
+/* NULL: the pool has ended. */
+static struct sluice__apm *next_socket(struct sluice__callbacks *callbacks)
+{
+	while (sluice__fifo_is_empty(&callbacks->ready)) {
+		if (is_over(callbacks))
+			return NULL;
+		wait_until_called(callbacks);
 	}
-	sluice__handlers_unlock(handlers);
+	return sluice__element(sluice__fifo_pop(&callbacks->ready), struct sluice__apm, ready_link);
+}
+
+static void *run_thread(void *token)
+{
+	struct sluice__callback_thread *thread = token;
+	struct sluice__callbacks *callbacks = &thread->engine->callbacks;
+	struct sluice__apm *apm;
+
+	self = thread;
+	sluice__callbacks_lock(callbacks);
+	while ((apm = next_socket(callbacks)))
+		run_callback(thread, apm);
+	sluice__callbacks_unlock(callbacks);
 	return NULL;
 }
 
-void sluice__handlers_end(struct sluice_engine *engine)
+void sluice__callbacks_end(struct sluice_engine *engine)
 {
-	struct sluice__handlers *handlers = &engine->handlers;
+	struct sluice__callbacks *callbacks = &engine->callbacks;
 	uint32_t count;
 
-	sluice__handlers_lock(handlers);
-	handlers->ending = true;
-	while (handlers->users)
-		pthread_cond_wait(&handlers->quiet, &handlers->lock);
-	while (handlers->idle)
-		call_idle(handlers);
-	count = handlers->count;
-	handlers->count = 0;
-	sluice__handlers_unlock(handlers);
+	sluice__assert(!sluice__callbacks_is_thread(engine));
+	sluice__callbacks_lock(callbacks);
+	callbacks->ending = true;
+	while (callbacks->users)
+		pthread_cond_wait(&callbacks->quiet, &callbacks->lock);
+	count = callbacks->thread_count;
+	callbacks->thread_count = 0;
+	pthread_cond_broadcast(&callbacks->work);
+	sluice__callbacks_unlock(callbacks);
 	for (uint32_t i = 0; i < count; i++)
-		pthread_join(handlers->threads[i].thread, NULL);
+		pthread_join(callbacks->threads[i].thread, NULL);
 }

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The handler threads: callbacks of Begin and End run there. A bounded pool, each thread started
- * when a callback finds none idle, all of them ended with the engine.
+ * The pool of threads that run the callbacks of Begin and End. Its threads are started on demand, up
+ * to options.handler_threads_max, and end with the engine.
  *
- * The callbacks of a socket stand in a line of its own, and one thread at a time works on it, so
- * that they begin in order. A thread that is going to sleep inside of our own calls lets the line
- * go; where it sleeps in any other way, an idle thread that watches finds out within a few
- * milliseconds, and takes the line over.
+ * The callbacks of one socket run one at a time, in the order in which their operations ended. A
+ * callback that waits in End or sluice_async_result_wait lets the next one begin.
  */
 #ifndef SLUICE_SRC_APM_CALLBACKS_H
 #define SLUICE_SRC_APM_CALLBACKS_H
@@ -14,61 +12,48 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
+
+#include "base/queue.h"
 
 struct sluice__apm;
 struct sluice__result;
 struct sluice_engine;
 
-/* One thread. */
-struct sluice__handler {
+struct sluice__callback_thread {
 	struct sluice_engine *engine;
 	pthread_t thread;
-	pid_t tid;
-	uint32_t called;              /* atomic, a futex: there is something to do */
-	struct sluice__apm *apm;      /* whose callback it runs */
-	uint32_t jobs;                /* begun: tells one from the next */
-	uint32_t watched;             /* the job that the watcher saw when it last came by */
-	uint32_t rounds;              /* in how many rounds it saw that one */
-	struct sluice__handler *next; /* idle */
+	struct sluice__apm *apm; /* of the socket whose callback runs; NULL: none */
 };
 
-#define SLUICE__WAKE_MAX 4
-
-struct sluice__handlers {
-	pthread_mutex_t lock; /* guards this, and all results */
+struct sluice__callbacks {
+	pthread_mutex_t lock; /* guards this struct and all results of the engine */
+	pthread_cond_t work;  /* a thread was called, or the pool has ended */
 	pthread_cond_t quiet; /* the last user has left */
-	struct sluice__handler *threads;
-	uint32_t count;
-	uint32_t coming; /* called or started, not yet here */
-	struct sluice__handler *idle;
-	struct sluice__handler *watcher; /* an idle one that looks whether others sleep */
-	struct sluice__apm *ready;       /* lines that want a thread */
-	struct sluice__apm **ready_end;
-	uint32_t ready_count;
-	uint32_t behind;                        /* lines that wait behind a running callback */
-	uint32_t users;                         /* of all sockets */
-	uint32_t waking;                        /* of wake in use */
-	const uint32_t *wake[SLUICE__WAKE_MAX]; /* to be woken behind the lock */
+	struct sluice__callback_thread *threads;
+	uint32_t thread_count;
+	uint32_t idle;             /* waiting threads that were not called */
+	uint32_t called;           /* threads that were called and still wait */
+	uint32_t signals;          /* of work, sent when the lock is released */
+	uint32_t users;            /* of all sockets, see struct sluice__apm */
+	struct sluice__fifo ready; /* struct sluice__apm: sockets whose next callback may run */
 	bool ending;
 };
 
-void sluice__handlers_init(struct sluice__handlers *handlers);
-void sluice__handlers_destroy(struct sluice__handlers *handlers);
+void sluice__callbacks_init(struct sluice__callbacks *callbacks);
+void sluice__callbacks_destroy(struct sluice__callbacks *callbacks);
 
-void sluice__handlers_lock(struct sluice__handlers *handlers);
-/* Wakes those who were called: before, they would only run into the lock. */
-void sluice__handlers_unlock(struct sluice__handlers *handlers);
+void sluice__callbacks_lock(struct sluice__callbacks *callbacks);
+void sluice__callbacks_unlock(struct sluice__callbacks *callbacks);
 
-/* There is one thread at least, if need be started now. 0 or -errno. Under the lock. */
-int sluice__handlers_have(struct sluice_engine *engine);
-/* The result's callback is to run. Under the lock. */
-void sluice__handlers_call(struct sluice__result *result);
-/* The calling thread is about to sleep: where it is a handler, others may go on. Without locks. */
-void sluice__handlers_sleep(void);
-/* Whether the calling thread is one of this engine's. */
-bool sluice__handlers_is_one(const struct sluice_engine *engine);
-/* Runs what is left, waits for whoever is inside, ends the threads. Twice is harmless. */
-void sluice__handlers_end(struct sluice_engine *engine);
+/* Starts the first thread, so that every accepted operation can be called back. 0 or -errno. Locked. */
+int sluice__callbacks_reserve(struct sluice_engine *engine);
+/* Queues the result's callback. Locked. */
+void sluice__callbacks_queue(struct sluice__result *result);
+/* Called before the calling thread sleeps: if it runs a callback, the next one may begin. Unlocked. */
+void sluice__callbacks_yield(void);
+/* Whether the calling thread is one of this engine's pool. */
+bool sluice__callbacks_is_thread(const struct sluice_engine *engine);
+/* Runs the callbacks that are left, waits until the last user has left, joins the threads. Idempotent. */
+void sluice__callbacks_end(struct sluice_engine *engine);
 
 #endif

@@ -40,7 +40,7 @@ static void enter(struct sluice__result *result)
 {
 	result->waiting++;
 	result->socket->apm->users++;
-	result->socket->engine->handlers.users++;
+	result->socket->engine->callbacks.users++;
 }
 
 static void leave(struct sluice__result *result)
@@ -57,7 +57,7 @@ static int sleep_until(struct sluice__result *result, uint64_t deadline_ns)
 {
 	struct sluice_engine *engine = result->socket->engine;
 
-	sluice__handlers_sleep();
+	sluice__callbacks_yield();
 	for (;;) {
 		uint32_t word =
 			__atomic_fetch_or(&result->word, SLUICE__ASYNC_WAITED, __ATOMIC_ACQ_REL);
@@ -96,17 +96,17 @@ static int wait_for(const struct sluice_async_result *handle, struct sluice__res
 		return -ETIMEDOUT;
 	if (sluice__is_owner(engine))
 		return -EDEADLK;
-	sluice__handlers_lock(&engine->handlers);
+	sluice__callbacks_lock(&engine->callbacks);
 	error = sluice__handle_find(handle, result->socket, &result);
 	if (!error)
 		enter(result);
-	sluice__handlers_unlock(&engine->handlers);
+	sluice__callbacks_unlock(&engine->callbacks);
 	if (error)
 		return error == -EALREADY ? 0 : error;
 	error = sleep_until(result, deadline(timeout_ns));
-	sluice__handlers_lock(&engine->handlers);
+	sluice__callbacks_lock(&engine->callbacks);
 	leave(result);
-	sluice__handlers_unlock(&engine->handlers);
+	sluice__callbacks_unlock(&engine->callbacks);
 	return error;
 }
 
@@ -154,7 +154,7 @@ static void collect(const struct sluice__result *result, struct outcome *outcome
 static int end_locked(struct sluice_socket *socket, const struct sluice_async_result *handle,
 		      uint32_t operation, struct outcome *outcome)
 {
-	struct sluice__handlers *handlers = &socket->engine->handlers;
+	struct sluice__callbacks *callbacks = &socket->engine->callbacks;
 	struct sluice__result *result;
 	int error = sluice__handle_find(handle, socket, &result);
 
@@ -164,9 +164,9 @@ static int end_locked(struct sluice_socket *socket, const struct sluice_async_re
 		return error;
 	enter(result);
 	if (!is_done(result)) {
-		sluice__handlers_unlock(handlers);
+		sluice__callbacks_unlock(callbacks);
 		error = sleep_until(result, UINT64_MAX);
-		sluice__handlers_lock(handlers);
+		sluice__callbacks_lock(callbacks);
 	}
 	if (!error && is_closed(socket))
 		error = -EBADF;
@@ -191,17 +191,17 @@ static int end_closed(const struct sluice_socket *socket, const struct sluice_as
 static int end(struct sluice_socket *socket, const struct sluice_async_result *handle,
 	       uint32_t operation, struct outcome *outcome)
 {
-	struct sluice__handlers *handlers;
+	struct sluice__callbacks *callbacks;
 	int error;
 
 	if (!socket || !handle)
 		return -EINVAL;
 	if (is_closed(socket))
 		return end_closed(socket, handle);
-	handlers = &socket->engine->handlers;
-	sluice__handlers_lock(handlers);
+	callbacks = &socket->engine->callbacks;
+	sluice__callbacks_lock(callbacks);
 	error = end_locked(socket, handle, operation, outcome);
-	sluice__handlers_unlock(handlers);
+	sluice__callbacks_unlock(callbacks);
 	if (!error && outcome->error != SLUICE_ERROR_SUCCESS)
 		error = -outcome->native_error;
 	return error;

@@ -7,7 +7,6 @@
  */
 #include "apm/apm.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -22,7 +21,7 @@ _Static_assert(sizeof(uintptr_t) == 8, "an index and a generation fit into a poi
 static pthread_mutex_t handles_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sluice__slot *chunks[CHUNKS];
 static uint32_t slots_made;
-static struct sluice__slot *slots_free;
+static struct sluice__pool slots_free;
 
 void sluice__handles_lock(void)
 {
@@ -52,11 +51,11 @@ static struct sluice__slot *make_slot(void)
 
 static struct sluice__slot *take_slot(void)
 {
-	struct sluice__slot *slot = slots_free;
+	struct sluice__slot *slot =
+		sluice__element(sluice__pool_get(&slots_free), struct sluice__slot, link);
 
-	if (!slot)
-		return slots_made < CHUNKS * CHUNK ? make_slot() : NULL;
-	slots_free = slot->next_free;
+	if (!slot && slots_made < CHUNKS * CHUNK)
+		slot = make_slot();
 	return slot;
 }
 
@@ -66,10 +65,9 @@ static void give_slot(struct sluice__result *result)
 
 	if (!slot)
 		return;
-	assert(slot->result == result);
+	sluice__assert(slot->result == result);
 	__atomic_store_n(&slot->socket, NULL, __ATOMIC_RELEASE);
-	slot->next_free = slots_free;
-	slots_free = slot;
+	sluice__pool_put(&slots_free, &slot->link);
 }
 
 int sluice__handles_make(struct sluice__result *results, uint32_t count)

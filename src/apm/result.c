@@ -15,9 +15,9 @@
 
 static sluice_completed_fn result_completed;
 
-static struct sluice__handlers *handlers_of(const struct sluice_socket *socket)
+static struct sluice__callbacks *callbacks_of(const struct sluice_socket *socket)
 {
-	return &socket->engine->handlers;
+	return &socket->engine->callbacks;
 }
 
 /* ---- the pool ---- */
@@ -40,10 +40,8 @@ static int make_results(struct sluice_socket *socket)
 		free(slab);
 		return -ENOMEM;
 	}
-	for (uint32_t i = count; i-- > 0;) {
-		slab->results[i].next = apm->fresh;
-		apm->fresh = &slab->results[i];
-	}
+	for (uint32_t i = count; i-- > 0;)
+		sluice__pool_put(&apm->fresh, &slab->results[i].link);
 	__atomic_store_n(&apm->slabs, slab, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -55,9 +53,9 @@ static bool is_quiet(const struct sluice_socket *socket)
 	const struct sluice__apm *apm = socket->apm;
 	uint32_t users;
 
-	sluice__handlers_lock(handlers_of(socket));
+	sluice__callbacks_lock(callbacks_of(socket));
 	users = apm->users + apm->running;
-	sluice__handlers_unlock(handlers_of(socket));
+	sluice__callbacks_unlock(callbacks_of(socket));
 	return users == 0;
 }
 
@@ -113,7 +111,7 @@ static void owner_exited(struct sluice_engine *engine)
 
 static void in_child(struct sluice_engine *engine)
 {
-	pthread_mutex_init(&engine->handlers.lock, NULL);
+	pthread_mutex_init(&engine->callbacks.lock, NULL);
 }
 
 static const struct sluice__apm_calls apm_calls = {
@@ -133,8 +131,8 @@ static int make_apm(struct sluice_socket *socket)
 
 	if (!apm)
 		return -ENOMEM;
-	apm->rest_end = &apm->rest;
-	apm->callbacks_end = &apm->callbacks;
+	sluice__fifo_init(&apm->rest);
+	sluice__fifo_init(&apm->callbacks);
 	sluice__process_lock();
 	socket->engine->apm_calls = &apm_calls;
 	sluice__process_unlock();
@@ -143,27 +141,24 @@ static int make_apm(struct sluice_socket *socket)
 }
 
 /* One that was never used, else the one that has rested longest. */
-static struct sluice__result *pop(struct sluice__apm *apm)
+static struct sluice__result *pop_result(struct sluice__apm *apm)
 {
-	struct sluice__result *result = apm->fresh;
+	struct sluice__link *link = sluice__pool_get(&apm->fresh);
 
-	if (result) {
-		apm->fresh = result->next;
-		return result;
+	if (!link) {
+		sluice__assert(apm->rest_count > SLUICE__RESULTS_REST);
+		link = sluice__fifo_pop(&apm->rest);
+		apm->rest_count--;
 	}
-	result = apm->rest;
-	apm->rest = result->next;
-	if (!apm->rest)
-		apm->rest_end = &apm->rest;
-	apm->rest_count--;
-	return result;
+	return sluice__element(link, struct sluice__result, link);
 }
 
 static int make_room(struct sluice_socket *socket)
 {
 	int error = socket->apm ? 0 : make_apm(socket);
 
-	if (error || socket->apm->fresh || socket->apm->rest_count > SLUICE__RESULTS_REST)
+	if (error || !sluice__pool_is_empty(&socket->apm->fresh) ||
+	    socket->apm->rest_count > SLUICE__RESULTS_REST)
 		return error;
 	return make_results(socket);
 }
@@ -172,14 +167,14 @@ static int take(struct sluice_socket *socket, bool callback, struct sluice__resu
 {
 	int error;
 
-	if (handlers_of(socket)->ending)
+	if (callbacks_of(socket)->ending)
 		return -EBADF;
 	error = make_room(socket);
 	/* Whoever is accepted will be called: one thread at least has to be there. */
 	if (!error && callback)
-		error = sluice__handlers_have(socket->engine);
+		error = sluice__callbacks_reserve(socket->engine);
 	if (!error)
-		*ret_result = pop(socket->apm);
+		*ret_result = pop_result(socket->apm);
 	return error;
 }
 
@@ -201,16 +196,16 @@ int sluice__apm_take(struct sluice_socket *socket, uint32_t operation,
 		     sluice_async_callback *callback, void *state,
 		     struct sluice__result **ret_result, bool *ret_alone)
 {
-	struct sluice__handlers *handlers = handlers_of(socket);
+	struct sluice__callbacks *callbacks = callbacks_of(socket);
 	int error;
 
-	sluice__handlers_lock(handlers);
+	sluice__callbacks_lock(callbacks);
 	error = take(socket, callback, ret_result);
 	if (!error) {
 		*ret_alone = socket->apm->running++ == 0;
 		prepare(*ret_result, operation, callback, state);
 	}
-	sluice__handlers_unlock(handlers);
+	sluice__callbacks_unlock(callbacks);
 	return error;
 }
 
@@ -219,12 +214,11 @@ void sluice__apm_untake(struct sluice__result *result)
 	struct sluice_socket *socket = result->socket;
 	struct sluice__apm *apm = socket->apm;
 
-	sluice__handlers_lock(handlers_of(socket));
+	sluice__callbacks_lock(callbacks_of(socket));
 	apm->running--;
 	result->operation = SLUICE_OPERATION_NONE;
-	result->next = apm->fresh;
-	apm->fresh = result;
-	sluice__handlers_unlock(handlers_of(socket));
+	sluice__pool_put(&apm->fresh, &result->link);
+	sluice__callbacks_unlock(callbacks_of(socket));
 }
 
 void sluice__apm_retire(struct sluice__result *result)
@@ -233,9 +227,7 @@ void sluice__apm_retire(struct sluice__result *result)
 
 	if (!result->ended || result->calling || result->waiting)
 		return;
-	result->next = NULL;
-	*apm->rest_end = result;
-	apm->rest_end = &result->next;
+	sluice__fifo_push(&apm->rest, &result->link);
 	apm->rest_count++;
 }
 
@@ -244,16 +236,16 @@ void sluice__apm_retire(struct sluice__result *result)
 void sluice__apm_finish(struct sluice__result *result, bool synchronously)
 {
 	struct sluice_socket *socket = result->socket;
-	struct sluice__handlers *handlers = handlers_of(socket);
+	struct sluice__callbacks *callbacks = callbacks_of(socket);
 	uint32_t before;
 
-	sluice__handlers_lock(handlers);
+	sluice__callbacks_lock(callbacks);
 	socket->apm->running--;
 	result->synchronously = synchronously;
 	before = __atomic_exchange_n(&result->word, SLUICE__ASYNC_DONE, __ATOMIC_ACQ_REL);
 	if (result->callback)
-		sluice__handlers_call(result);
-	sluice__handlers_unlock(handlers);
+		sluice__callbacks_queue(result);
+	sluice__callbacks_unlock(callbacks);
 	if (before & SLUICE__ASYNC_WAITED)
 		sluice__futex_wake_all(&result->word);
 }
@@ -265,11 +257,11 @@ static void result_completed(struct sluice_socket *socket, struct sluice_args *a
 
 void sluice__apm_leave(struct sluice_socket *socket)
 {
-	struct sluice__handlers *handlers = handlers_of(socket);
+	struct sluice__callbacks *callbacks = callbacks_of(socket);
 
 	/* Its memory may wait for this alone. */
 	if (--socket->apm->users == 0 && (sluice__refuse(socket) & SLUICE__CLOSED))
 		sluice__engine_nudge(socket->engine);
-	if (--handlers->users == 0 && handlers->ending)
-		pthread_cond_signal(&handlers->quiet);
+	if (--callbacks->users == 0 && callbacks->ending)
+		pthread_cond_signal(&callbacks->quiet);
 }

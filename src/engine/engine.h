@@ -155,7 +155,7 @@ struct sluice_engine {
 	struct sluice_socket *sockets;
 	struct sluice_socket *socket_pool;
 	struct sluice__slab *slabs;
-	struct sluice__handlers handlers;
+	struct sluice__callbacks callbacks;
 	struct sluice__note *notes; /* of threads whose exit ends what they started */
 	pthread_t thread;           /* with engine_start */
 	struct sluice__close_waiter *close_waiters; /* under lock */

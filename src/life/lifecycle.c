@@ -22,7 +22,7 @@ static void initialise(struct sluice_engine *engine)
 	sluice__wheel_init(&engine->deadlines, engine->now_ns);
 	sluice__wheel_init(&engine->timers, engine->now_ns);
 	pthread_mutex_init(&engine->lock, NULL);
-	sluice__handlers_init(&engine->handlers);
+	sluice__callbacks_init(&engine->callbacks);
 }
 
 static void free_sockets(struct sluice_engine *engine)
@@ -54,7 +54,7 @@ static void free_engine(struct sluice_engine *engine)
 	sluice__letters_free(engine);
 	sluice__posts_drop(engine);
 	sluice__trace_close(engine);
-	sluice__handlers_destroy(&engine->handlers);
+	sluice__callbacks_destroy(&engine->callbacks);
 	pthread_mutex_destroy(&engine->lock);
 	free(engine);
 }
@@ -167,7 +167,8 @@ int sluice_engine_start(struct sluice_engine *engine)
 /* In a handler, or in a callback of Begin and End. */
 static bool would_wait_for_itself(const struct sluice_engine *engine)
 {
-	return (sluice__is_owner(engine) && engine->delivering) || sluice__handlers_is_one(engine);
+	return (sluice__is_owner(engine) && engine->delivering) ||
+	       sluice__callbacks_is_thread(engine);
 }
 
 int sluice_engine_stop(struct sluice_engine *engine)
@@ -236,7 +237,7 @@ void sluice__engine_end(struct sluice_engine *engine)
 	/* A start that raced the end is refused from here on, or is ended here. */
 	sluice__mailbox_close(engine);
 	sluice__deliver(engine);
-	sluice__handlers_end(engine);
+	sluice__callbacks_end(engine);
 	set_creator(engine, 0);
 	__atomic_store_n(&engine->owner, 0, __ATOMIC_RELEASE);
 }
@@ -253,7 +254,7 @@ int sluice_engine_destroy(struct sluice_engine *engine)
 	if (would_wait_for_itself(engine))
 		return -EDEADLK;
 	if (dead & SLUICE__DEAD_LOST) {
-		sluice__handlers_end(engine);
+		sluice__callbacks_end(engine);
 		free_engine(engine);
 		return 0;
 	}

@@ -97,6 +97,10 @@ Test(queue, a_fifo_gives_back_in_order_whatever_leaves_in_between)
 		cr_expect_str_eq(names(fifo.first), rows[i].left, "row %zu", i);
 		cr_expect_eq(sluice__fifo_is_empty(&fifo), !*rows[i].left, "row %zu", i);
 		cr_expect_null(*fifo.end, "row %zu", i);
+		cr_expect(!*rows[i].left ? !sluice__fifo_last(&fifo)
+					 : sluice__fifo_last(&fifo) ==
+						   link_of(rows[i].left[strlen(rows[i].left) - 1]),
+			  "row %zu", i);
 	}
 }
 

@@ -16,6 +16,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "base/queue.h"
+
 struct sluice_engine;
 struct sluice_socket;
 
@@ -99,7 +101,7 @@ struct sluice__request {
 			uint32_t pending; /* the backend's: parts on their way */
 		};
 	};
-	struct sluice__request *next; /* the backend's */
+	struct sluice__link link; /* the backend's */
 };
 
 struct sluice__completion {

@@ -26,9 +26,8 @@
 struct sluice__poller {
 	int fd;
 	int wake_fd;
-	int timer_fd;                 /* for a foreign loop; -1 until asked for */
-	struct sluice__request *todo; /* to be tried in the next enter */
-	struct sluice__request **todo_end;
+	int timer_fd;                    /* for a foreign loop; -1 until asked for */
+	struct sluice__fifo todo;        /* requests to be tried in the next enter */
 	struct sluice__completion *done; /* grows, never shrinks */
 	uint32_t done_count;
 	uint32_t done_room;
@@ -77,23 +76,17 @@ static void todo(struct sluice__poller *poller, struct sluice__request *request)
 	if (request->slot == SLOT_TODO)
 		return;
 	request->slot = SLOT_TODO;
-	request->next = NULL;
-	*poller->todo_end = request;
-	poller->todo_end = &request->next;
+	sluice__fifo_push(&poller->todo, &request->link);
 }
 
 static void not_todo(struct sluice__poller *poller, struct sluice__request *request)
 {
-	struct sluice__request **at = &poller->todo;
+	bool listed = request->slot == SLOT_TODO &&
+		      sluice__fifo_remove(&poller->todo, &request->link);
 
-	if (request->slot != SLOT_TODO)
-		return;
-	request->slot = SLOT_NONE;
-	while (*at != request)
-		at = &(*at)->next;
-	*at = request->next;
-	if (!*at)
-		poller->todo_end = at;
+	sluice__assert(listed == (request->slot == SLOT_TODO));
+	if (listed)
+		request->slot = SLOT_NONE;
 }
 
 /* ---- requests that read ---- */
@@ -309,17 +302,16 @@ static void dispatch(struct sluice_engine *engine, const struct epoll_event *eve
 static void try_todo(struct sluice_engine *engine)
 {
 	struct sluice__poller *poller = engine->poller;
-	struct sluice__request *request = poller->todo;
+	struct sluice__link *link = sluice__fifo_take_all(&poller->todo);
 
-	poller->todo = NULL;
-	poller->todo_end = &poller->todo;
-	while (request) {
-		struct sluice__request *next = request->next;
+	while (link) {
+		struct sluice__request *request =
+			sluice__element(link, struct sluice__request, link);
 
+		link = link->next;
 		request->slot = SLOT_NONE;
 		/* Whether the stream has ended is not known here: read on until it says EAGAIN. */
 		attempt(engine, request, true);
-		request = next;
 	}
 }
 
@@ -357,7 +349,7 @@ static int enter(struct sluice_engine *engine, int64_t wait_ns)
 	if (wait_ns == 0 && engine->flying == 0 && !engine->foreign)
 		return 0;
 	try_todo(engine);
-	if (poller->done_count || poller->todo)
+	if (poller->done_count || !sluice__fifo_is_empty(&poller->todo))
 		wait_ns = 0;
 	do {
 		engine->statistics.enters++;
@@ -444,7 +436,7 @@ static void listen_on(struct sluice_engine *engine, uint64_t next_ns, bool ready
 			time.it_value.tv_nsec = 1;
 	}
 	timerfd_settime(poller->timer_fd, TFD_TIMER_ABSTIME, &time, NULL);
-	if (ready || poller->todo || poller->done_count)
+	if (ready || !sluice__fifo_is_empty(&poller->todo) || poller->done_count)
 		wake(engine);
 }
 
@@ -497,7 +489,7 @@ static int open_poller(struct sluice_engine *engine)
 	if (!poller)
 		return -ENOMEM;
 	engine->poller = poller;
-	poller->todo_end = &poller->todo;
+	sluice__fifo_init(&poller->todo);
 	poller->timer_fd = -1;
 	poller->fd = epoll_create1(EPOLL_CLOEXEC);
 	poller->wake_fd = poller->fd < 0 ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -17,9 +17,8 @@ struct sluice__workers {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct sluice__request *first; /* to be done */
-	struct sluice__request **end;
-	struct sluice__request *finished;
+	struct sluice__fifo requests; /* to be done */
+	struct sluice__fifo finished;
 	bool stopping;
 };
 
@@ -42,10 +41,14 @@ static void work(struct sluice__workers *workers, struct sluice__request *reques
 {
 	fetch(request);
 	pthread_mutex_lock(&workers->lock);
-	request->next = workers->finished;
-	workers->finished = request;
+	sluice__fifo_push(&workers->finished, &request->link);
 	pthread_mutex_unlock(&workers->lock);
 	workers->engine->backend->wake(workers->engine);
+}
+
+static struct sluice__request *pop_request(struct sluice__fifo *fifo)
+{
+	return sluice__element(sluice__fifo_pop(fifo), struct sluice__request, link);
 }
 
 static void *run(void *token)
@@ -56,14 +59,9 @@ static void *run(void *token)
 		struct sluice__request *request;
 
 		pthread_mutex_lock(&workers->lock);
-		while (!workers->first && !workers->stopping)
+		while (sluice__fifo_is_empty(&workers->requests) && !workers->stopping)
 			pthread_cond_wait(&workers->changed, &workers->lock);
-		request = workers->stopping ? NULL : workers->first;
-		if (request) {
-			workers->first = request->next;
-			if (!workers->first)
-				workers->end = &workers->first;
-		}
+		request = workers->stopping ? NULL : pop_request(&workers->requests);
 		pthread_mutex_unlock(&workers->lock);
 		if (!request)
 			return NULL;
@@ -80,7 +78,8 @@ static int make(struct sluice_engine *engine, struct sluice__workers **ret_worke
 	if (!workers)
 		return -ENOMEM;
 	workers->engine = engine;
-	workers->end = &workers->first;
+	sluice__fifo_init(&workers->requests);
+	sluice__fifo_init(&workers->finished);
 	pthread_mutex_init(&workers->lock, NULL);
 	pthread_cond_init(&workers->changed, NULL);
 	sigfillset(&all);
@@ -102,10 +101,8 @@ int sluice__workers_start(struct sluice_engine *engine, struct sluice__workers *
 
 	if (error)
 		return error;
-	request->next = NULL;
 	pthread_mutex_lock(&(*workers)->lock);
-	*(*workers)->end = request;
-	(*workers)->end = &request->next;
+	sluice__fifo_push(&(*workers)->requests, &request->link);
 	pthread_cond_signal(&(*workers)->changed);
 	pthread_mutex_unlock(&(*workers)->lock);
 	return 0;
@@ -117,12 +114,10 @@ uint32_t sluice__workers_reap(struct sluice__workers *workers,
 	uint32_t count = 0;
 
 	pthread_mutex_lock(&workers->lock);
-	while (workers->finished && count < max) {
+	while (!sluice__fifo_is_empty(&workers->finished) && count < max)
 		completions[count++] = (struct sluice__completion){
-			.request = workers->finished,
+			.request = pop_request(&workers->finished),
 		};
-		workers->finished = workers->finished->next;
-	}
 	pthread_mutex_unlock(&workers->lock);
 	return count;
 }

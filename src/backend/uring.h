@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "backend/uring_compat.h"
+#include "base/queue.h"
 
 struct sluice_engine;
 struct sluice__messages;
@@ -37,9 +38,9 @@ struct sluice__uring {
 	int notify_fd; /* the same, once a foreign loop has asked for it; -1 before */
 	bool failed;   /* the kernel refuses to be entered, for good */
 	bool deaf;     /* and its completions are heeded no more */
-	struct sluice__request *abandoned; /* cancelled since: answered without the kernel */
-	uint32_t refused;     /* capabilities whose entries are made invalid, for tests */
-	uint32_t spared;      /* but so many of these are left valid */
+	struct sluice__pool abandoned; /* requests cancelled since: answered without the kernel */
+	uint32_t refused;              /* capabilities whose entries are made invalid, for tests */
+	uint32_t spared;               /* but so many of these are left valid */
 	uint32_t trials;      /* forms of entries whose trial has not been answered, as bits */
 	uint32_t selecting;   /* receives that may have picked a buffer */
 	uint8_t *in_ring;     /* for each buffer: whether the kernel may pick it */

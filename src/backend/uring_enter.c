@@ -150,8 +150,7 @@ int sluice__uring_enter(struct sluice_engine *engine, int64_t wait_ns)
  */
 void sluice__uring_abandon(struct sluice__uring *uring, struct sluice__request *request)
 {
-	request->next = uring->abandoned;
-	uring->abandoned = request;
+	sluice__pool_put(&uring->abandoned, &request->link);
 }
 
 uint32_t sluice__uring_reap_abandoned(struct sluice__uring *uring,
@@ -159,12 +158,10 @@ uint32_t sluice__uring_reap_abandoned(struct sluice__uring *uring,
 {
 	uint32_t count = 0;
 
-	while (uring->abandoned && count < max) {
-		struct sluice__request *request = uring->abandoned;
-
-		uring->abandoned = request->next;
-		completions[count++] =
-			(struct sluice__completion){.request = request, .result = -ECANCELED};
-	}
+	while (!sluice__pool_is_empty(&uring->abandoned) && count < max)
+		completions[count++] = (struct sluice__completion){
+			.request = sluice__element(sluice__pool_get(&uring->abandoned),
+						   struct sluice__request, link),
+			.result = -ECANCELED};
 	return count;
 }

@@ -53,6 +53,12 @@ static inline void sluice__fifo_push(struct sluice__fifo *fifo, struct sluice__l
 	fifo->end = &link->next;
 }
 
+/* The element pushed last; NULL if the fifo is empty. A link is nothing but its next. */
+static inline struct sluice__link *sluice__fifo_last(const struct sluice__fifo *fifo)
+{
+	return fifo->first ? (struct sluice__link *)(void *)fifo->end : NULL;
+}
+
 /* NULL if the fifo is empty. */
 static inline struct sluice__link *sluice__fifo_pop(struct sluice__fifo *fifo)
 {

@@ -60,7 +60,7 @@ struct sluice__burst {
 		char bytes[CMSG_SPACE(sizeof(uint16_t))];
 		size_t alignment;
 	} control[SLUICE__BURST_MESSAGES];
-	struct sluice__burst *next; /* in the pool */
+	struct sluice__link link; /* in the pool */
 };
 
 /* Fills in the out members from the records of the list that begins with head. */

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/queue.h"
+
 struct sluice_args;
 struct sluice_engine;
 
@@ -34,9 +36,8 @@ struct sluice__part {
 #define SLUICE__PARTS_INLINE 4
 
 struct sluice__packets {
-	struct sluice__packets *next; /* in the pool */
+	struct sluice__link link; /* in the pool */
 	struct sluice__part *parts;
-	uint32_t rank;     /* in the list of the engine's thread: how many there are */
 	uint32_t capacity; /* of parts */
 	uint32_t count;
 	uint32_t index;   /* the part that is being sent */

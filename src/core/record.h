@@ -12,6 +12,7 @@
 #include <sluice/error.h>
 #include <stdbool.h>
 
+#include "base/queue.h"
 #include "base/wheel.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
@@ -157,112 +158,16 @@ static inline struct sluice_args *sluice__record_of_timer(struct sluice__wheel_n
 	return (struct sluice_args *)((char *)node - offsetof(struct sluice_args, rare.timer));
 }
 
-/* Records in a queue, any of which may leave it. The list must not move. */
-struct sluice__list {
-	struct sluice_args *head;
-	struct sluice_args **end; /* where the next one is linked */
-};
-
-static inline void sluice__list_init(struct sluice__list *list)
+/* The link by which a record is in a mailbox. */
+static inline struct sluice__link *sluice__record_link(struct sluice_args *args)
 {
-	list->head = NULL;
-	list->end = &list->head;
+	_Static_assert(sizeof args->run.next == sizeof(struct sluice__link), "one pointer");
+	return (struct sluice__link *)(void *)&args->run.next;
 }
 
-static inline void sluice__list_push(struct sluice__list *list, struct sluice_args *args)
+static inline struct sluice_args *sluice__record_of_link(struct sluice__link *link)
 {
-	struct sluice_args **end = list->end;
-
-	args->run.next = NULL;
-	args->run.link = end;
-	*end = args;
-	list->end = &args->run.next;
-}
-
-static inline void sluice__list_remove(struct sluice__list *list, struct sluice_args *args)
-{
-	*args->run.link = args->run.next;
-	if (args->run.next)
-		args->run.next->run.link = args->run.link;
-	else
-		list->end = args->run.link;
-}
-
-/* Takes head..last off. */
-static inline void sluice__list_cut(struct sluice__list *list, struct sluice_args *last)
-{
-	list->head = last->run.next;
-	if (list->head)
-		list->head->run.link = &list->head;
-	else
-		list->end = &list->head;
-}
-
-/* A chain of records that are done and wait for their handlers. */
-struct sluice__chain {
-	struct sluice_args *first;
-	struct sluice_args **end; /* where the next one is linked */
-	uint64_t added;           /* since the beginning */
-	uint64_t taken;
-};
-
-static inline void sluice__chain_init(struct sluice__chain *chain)
-{
-	chain->first = NULL;
-	chain->end = &chain->first;
-	chain->added = 0;
-	chain->taken = 0;
-}
-
-static inline void sluice__chain_add(struct sluice__chain *chain, struct sluice_args *args)
-{
-	args->run.next = NULL;
-	*chain->end = args;
-	chain->end = &args->run.next;
-	chain->added++;
-}
-
-/* Adds first..last, which are linked already, in one step. */
-static inline void sluice__chain_splice(struct sluice__chain *chain, struct sluice_args *first,
-					struct sluice_args *last, uint32_t count)
-{
-	last->run.next = NULL;
-	*chain->end = first;
-	chain->end = &last->run.next;
-	chain->added += count;
-}
-
-/* Adds all of another, which is empty then. */
-static inline void sluice__chain_move(struct sluice__chain *chain, struct sluice__chain *from)
-{
-	if (!from->first)
-		return;
-	*chain->end = from->first;
-	chain->end = from->end;
-	chain->added += from->added;
-	sluice__chain_init(from);
-}
-
-/* Everything, as a list of its own that ends at *ret_end. taken is left to the caller. */
-static inline struct sluice_args *sluice__chain_take_all(struct sluice__chain *chain,
-							 struct sluice_args ***ret_end)
-{
-	struct sluice_args *first = chain->first;
-
-	*ret_end = chain->end;
-	chain->first = NULL;
-	chain->end = &chain->first;
-	return first;
-}
-
-/* The rest of what was taken, in front of what came since. */
-static inline void sluice__chain_put_back(struct sluice__chain *chain, struct sluice_args *first,
-					  struct sluice_args **end)
-{
-	*end = chain->first;
-	if (!chain->first)
-		chain->end = end;
-	chain->first = first;
+	return sluice__element(link, struct sluice_args, run.next);
 }
 
 #endif

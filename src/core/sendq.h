@@ -14,7 +14,7 @@
 #define SLUICE_SRC_CORE_SENDQ_H
 
 #include "core/packets.h"
-#include "core/record.h"
+#include "core/record_list.h"
 
 struct sluice__sendq {
 	struct sluice__list list;

@@ -119,18 +119,13 @@ char *sluice__buffer_data(struct sluice_engine *engine, uint16_t id)
 
 int sluice__buffers_borrow(struct sluice_engine *engine)
 {
-	struct sluice_buffer *buffer = engine->buffers_free;
+	const struct sluice_buffer *buffer = sluice__element(
+		sluice__pool_get(&engine->buffers_free), struct sluice_buffer, link);
 
-	if (!buffer)
-		return -ENOBUFS;
-	engine->buffers_free = buffer->next;
-	return buffer->id;
+	return buffer ? buffer->id : -ENOBUFS;
 }
 
 void sluice__buffers_keep(struct sluice_engine *engine, uint16_t id)
 {
-	struct sluice_buffer *buffer = &engine->buffers[id];
-
-	buffer->next = engine->buffers_free;
-	engine->buffers_free = buffer;
+	sluice__pool_put(&engine->buffers_free, &engine->buffers[id].link);
 }

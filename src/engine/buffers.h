@@ -5,12 +5,14 @@
 
 #include <stdint.h>
 
+#include "base/queue.h"
+
 #define SLUICE__BUFFERS_MAX 32768u /* of an engine: the kernel's bound for a buffer ring */
 
 struct sluice__receiver;
 
 struct sluice_buffer {
-	struct sluice_buffer *next;
+	struct sluice__link link;
 	struct sluice__receiver *receiver; /* to whom it is lent */
 	char *data;
 	uint32_t length; /* of what was received */

@@ -15,6 +15,7 @@
 #include "apm/callbacks.h"
 #include "backend/backend.h"
 #include "backend/splice.h"
+#include "base/queue.h"
 #include "base/wheel.h"
 #include "core/gso.h"
 #include "core/record.h"
@@ -70,10 +71,9 @@ struct sluice_engine {
 	uintptr_t owner; /* atomic: the owner's thread pointer from its first use on; 0: nobody's */
 	uint32_t busy;   /* in a handler, a batch or a turn: queue, do not try */
 	uint32_t dead;   /* atomic: SLUICE__DEAD_*; every call answers -EBADF */
-	struct sluice_args *mailbox; /* atomic: records started by other threads, newest first */
-	struct sluice_socket *attention; /* atomic: sockets, newest first */
-	struct sluice_socket *ready;     /* sockets with something to send */
-	struct sluice_socket **ready_end;
+	struct sluice__stack mailbox; /* records started by other threads, by sluice__record_link */
+	struct sluice__stack attention; /* sockets with wants, by attention_link */
+	struct sluice__fifo ready;      /* sockets with something to send, by ready_link */
 	uint32_t batches;               /* open */
 	uint64_t zerocopy_from;         /* bytes from which on zero copy is thought of */
 	uint64_t queue_from;            /* bytes from which on a lone send goes by its queue */
@@ -99,14 +99,12 @@ struct sluice_engine {
 	struct sluice__wheel timers;
 	uint64_t now_ns;
 
-	uint64_t budget_end;          /* of sluice__budget_used, where events and posts stop */
-	uint32_t budget_waits;        /* turns in which the records left nothing to them */
-	struct sluice_socket *events; /* sockets with handlers of their own to run */
-	struct sluice_socket **events_end;
-	struct sluice_socket *dead_sockets;
-	struct sluice_socket **dead_end;
-	struct sluice__post *posts;       /* atomic, newest first */
-	struct sluice__post *posts_taken; /* oldest first */
+	uint64_t budget_end;        /* of sluice__budget_used, where events and posts stop */
+	uint32_t budget_waits;      /* turns in which the records left nothing to them */
+	struct sluice__fifo events; /* sockets with handlers of their own to run, by event_link */
+	struct sluice__fifo dead_sockets; /* by dead_link */
+	struct sluice__stack posts;
+	struct sluice__fifo posts_taken;
 
 	/* Receive buffers. */
 	struct sluice_buffer *buffers;
@@ -114,22 +112,22 @@ struct sluice_engine {
 	uint32_t buffer_count; /* in use, or free for use */
 	uint32_t buffer_most;  /* there is memory for */
 	bool buffers_kept; /* by the backend, outside of a release: receivers that wait may go on */
-	uint32_t buffers_out;                   /* filled, and lent or waiting for their handlers */
-	struct sluice_buffer *buffers_free;     /* epoll's; the ring's are in its own */
-	struct sluice_buffer *buffers_returned; /* atomic, by other threads */
-	struct sluice__receiver *paused;        /* wait for any buffer */
-	struct sluice__receiver **paused_end;
+	uint32_t buffers_out;                  /* filled, and lent or waiting for their handlers */
+	struct sluice__pool buffers_free;      /* epoll's; the ring's are in its own */
+	struct sluice__stack buffers_returned; /* by other threads */
+	struct sluice__fifo paused;            /* receivers that wait for any buffer */
 
-	struct sluice__burst *bursts;   /* free ones */
-	struct sluice__letter *letters; /* free ones */
+	struct sluice__pool bursts;
+	struct sluice__pool letters;
 
 	/* Files. */
 	struct sluice__fetcher *fetcher;
-	struct sluice__packets *packets_own;  /* the engine's thread's */
-	struct sluice__packets *packets_pool; /* under lock */
-	char *bounces_free;                   /* under lock */
-	uint32_t bounces;                     /* made so far */
-	sigset_t sigpipe_before;              /* the thread's mask */
+	struct sluice__pool packets_own; /* the engine's thread's */
+	uint32_t packets_own_count;
+	struct sluice__pool packets_pool; /* under lock */
+	struct sluice__pool bounces_free; /* under lock */
+	uint32_t bounces;                 /* made so far */
+	sigset_t sigpipe_before;          /* the thread's mask */
 	bool sigpipe_masked;
 	bool sigpipe_pending; /* one was, before */
 	bool sigpipe_raised;  /* by what we sent */
@@ -145,7 +143,7 @@ struct sluice_engine {
 	/* Zero copy. */
 	uint64_t single_below; /* records smaller than this need neither gathering nor thought */
 	struct sluice__zerocopy_prior zerocopy_prior;
-	struct sluice__hold *holds_free;
+	struct sluice__pool holds_free;
 	struct sluice__hold_slab *hold_slabs;
 	struct iovec regions[SLUICE__REGIONS]; /* registered; a base of NULL: a free place */
 	uint32_t region_count;                 /* places in use, and the free ones before them */
@@ -153,7 +151,7 @@ struct sluice_engine {
 
 	pthread_mutex_t lock; /* sockets' list and pools */
 	struct sluice_socket *sockets;
-	struct sluice_socket *socket_pool;
+	struct sluice__pool socket_pool;
 	struct sluice__slab *slabs;
 	struct sluice__callbacks callbacks;
 	struct sluice__note *notes; /* of threads whose exit ends what they started */
@@ -234,9 +232,6 @@ int sluice__options_copy(struct sluice_options *own, const struct sluice_options
 int sluice__backend_choose(struct sluice_engine *engine);
 
 /* inbox.c */
-/* In place of the mailbox's first record: the engine has ended. */
-#define SLUICE__MAILBOX_CLOSED ((struct sluice_args *)1)
-
 /* false: the engine has ended. */
 bool sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args);
 void sluice__attention_want(struct sluice_socket *socket, uint32_t wants);
@@ -280,8 +275,8 @@ static inline void sluice__turns_end(struct sluice_engine *engine)
 
 static inline bool sluice__left_outside(const struct sluice_engine *engine)
 {
-	return __atomic_load_n(&engine->mailbox, __ATOMIC_ACQUIRE) ||
-	       __atomic_load_n(&engine->attention, __ATOMIC_ACQUIRE);
+	return !sluice__stack_is_empty(&engine->mailbox, __ATOMIC_ACQUIRE) ||
+	       !sluice__stack_is_empty(&engine->attention, __ATOMIC_ACQUIRE);
 }
 
 /* result.c */

@@ -16,10 +16,8 @@ char *sluice__bounce_take(struct sluice_engine *engine)
 	char *block;
 
 	pthread_mutex_lock(&engine->lock);
-	block = engine->bounces_free;
-	if (block)
-		engine->bounces_free = *(char **)(void *)block;
-	else if (engine->bounces < BLOCKS) {
+	block = (char *)sluice__pool_get(&engine->bounces_free);
+	if (!block && engine->bounces < BLOCKS) {
 		block = sluice__allocate(engine, SLUICE__BOUNCE_BYTES);
 		engine->bounces += block != NULL;
 	}
@@ -30,19 +28,16 @@ char *sluice__bounce_take(struct sluice_engine *engine)
 void sluice__bounce_put(struct sluice_engine *engine, char *bounce)
 {
 	pthread_mutex_lock(&engine->lock);
-	*(char **)(void *)bounce = engine->bounces_free;
-	engine->bounces_free = bounce;
+	sluice__pool_put(&engine->bounces_free, (struct sluice__link *)(void *)bounce);
 	pthread_mutex_unlock(&engine->lock);
 }
 
 void sluice__bounces_free(struct sluice_engine *engine)
 {
-	char *block;
+	struct sluice__link *block;
 
-	while ((block = engine->bounces_free)) {
-		engine->bounces_free = *(char **)(void *)block;
+	while ((block = sluice__pool_get(&engine->bounces_free)))
 		free(block);
-	}
 }
 
 #define OWN 64 /* for the engine's thread alone */
@@ -50,19 +45,17 @@ void sluice__bounces_free(struct sluice_engine *engine)
 /* The engine's thread has a list of its own, which needs no lock. */
 static struct sluice__packets *take_pooled(struct sluice_engine *engine)
 {
-	struct sluice__packets *packets = NULL;
+	struct sluice__link *link;
 
-	if (sluice__is_owner(engine) && engine->packets_own) {
-		packets = engine->packets_own;
-		engine->packets_own = packets->next;
-		return packets;
+	if (sluice__is_owner(engine) && engine->packets_own_count) {
+		engine->packets_own_count--;
+		link = sluice__pool_get(&engine->packets_own);
+	} else {
+		pthread_mutex_lock(&engine->lock);
+		link = sluice__pool_get(&engine->packets_pool);
+		pthread_mutex_unlock(&engine->lock);
 	}
-	pthread_mutex_lock(&engine->lock);
-	packets = engine->packets_pool;
-	if (packets)
-		engine->packets_pool = packets->next;
-	pthread_mutex_unlock(&engine->lock);
-	return packets;
+	return sluice__element(link, struct sluice__packets, link);
 }
 
 struct sluice__packets *sluice__packets_take(struct sluice_engine *engine)
@@ -82,15 +75,13 @@ struct sluice__packets *sluice__packets_take(struct sluice_engine *engine)
 /* Some for the engine's thread, the rest for all. */
 void sluice__packets_give(struct sluice_engine *engine, struct sluice__packets *packets)
 {
-	if (sluice__is_owner(engine) && (!engine->packets_own || engine->packets_own->rank < OWN)) {
-		packets->rank = engine->packets_own ? engine->packets_own->rank + 1 : 1;
-		packets->next = engine->packets_own;
-		engine->packets_own = packets;
+	if (sluice__is_owner(engine) && engine->packets_own_count < OWN) {
+		engine->packets_own_count++;
+		sluice__pool_put(&engine->packets_own, &packets->link);
 		return;
 	}
 	pthread_mutex_lock(&engine->lock);
-	packets->next = engine->packets_pool;
-	engine->packets_pool = packets;
+	sluice__pool_put(&engine->packets_pool, &packets->link);
 	pthread_mutex_unlock(&engine->lock);
 }
 
@@ -125,23 +116,20 @@ void sluice__packets_close(struct sluice_engine *engine, struct sluice__packets 
 	sluice__packets_give(engine, packets);
 }
 
-static void free_list(struct sluice__packets *packets)
+static void free_packets(struct sluice__pool *pool)
 {
-	while (packets) {
-		struct sluice__packets *next = packets->next;
+	struct sluice__packets *packets;
 
+	while ((packets = sluice__element(sluice__pool_get(pool), struct sluice__packets, link))) {
 		if (packets->parts != packets->inline_parts)
 			free(packets->parts);
 		free(packets);
-		packets = next;
 	}
 }
 
 void sluice__packets_free_pool(struct sluice_engine *engine)
 {
-	free_list(engine->packets_own);
-	free_list(engine->packets_pool);
-	engine->packets_own = NULL;
-	engine->packets_pool = NULL;
+	free_packets(&engine->packets_own);
+	free_packets(&engine->packets_pool);
 	sluice__bounces_free(engine);
 }

@@ -6,7 +6,7 @@
 #include "engine/engine.h"
 
 struct sluice__post {
-	struct sluice__post *next;
+	struct sluice__link link;
 	void (*function)(struct sluice_engine *engine, void *token);
 	void *token;
 };
@@ -25,12 +25,7 @@ struct sluice__post *sluice__post_make(void (*function)(struct sluice_engine *en
 
 void sluice__post_push(struct sluice_engine *engine, struct sluice__post *post)
 {
-	struct sluice__post *first = __atomic_load_n(&engine->posts, __ATOMIC_RELAXED);
-
-	do {
-		post->next = first;
-	} while (!__atomic_compare_exchange_n(&engine->posts, &first, post, true, __ATOMIC_SEQ_CST,
-					      __ATOMIC_RELAXED));
+	sluice__stack_push(&engine->posts, &post->link);
 	sluice__engine_nudge(engine);
 }
 
@@ -52,30 +47,19 @@ int sluice_post(struct sluice_engine *engine,
 
 void sluice__posts_take(struct sluice_engine *engine)
 {
-	struct sluice__post *post, *oldest = NULL;
-	struct sluice__post **end = &engine->posts_taken;
+	sluice__fifo_append(&engine->posts_taken, sluice__stack_take_all(&engine->posts));
+}
 
-	if (!__atomic_load_n(&engine->posts, __ATOMIC_RELAXED))
-		return;
-	post = __atomic_exchange_n(&engine->posts, NULL, __ATOMIC_ACQUIRE);
-	while (post) {
-		struct sluice__post *next = post->next;
-
-		post->next = oldest;
-		oldest = post;
-		post = next;
-	}
-	while (*end)
-		end = &(*end)->next;
-	*end = oldest;
+static struct sluice__post *pop_post(struct sluice_engine *engine)
+{
+	return sluice__element(sluice__fifo_pop(&engine->posts_taken), struct sluice__post, link);
 }
 
 void sluice__posts_deliver(struct sluice_engine *engine)
 {
-	while (engine->posts_taken && sluice__within_budget(engine)) {
-		struct sluice__post *post = engine->posts_taken;
+	struct sluice__post *post;
 
-		engine->posts_taken = post->next;
+	while (sluice__within_budget(engine) && (post = pop_post(engine))) {
 		engine->statistics.posts++;
 		post->function(engine, post->token);
 		free(post);
@@ -85,11 +69,9 @@ void sluice__posts_deliver(struct sluice_engine *engine)
 
 void sluice__posts_drop(struct sluice_engine *engine)
 {
-	sluice__posts_take(engine);
-	while (engine->posts_taken) {
-		struct sluice__post *post = engine->posts_taken;
+	struct sluice__post *post;
 
-		engine->posts_taken = post->next;
+	sluice__posts_take(engine);
+	while ((post = pop_post(engine)))
 		free(post);
-	}
 }

@@ -9,9 +9,7 @@ void sluice__ready(struct sluice_socket *socket)
 	if (socket->state & SLUICE__READY)
 		return;
 	socket->state |= SLUICE__READY;
-	socket->ready_next = NULL;
-	*engine->ready_end = socket;
-	engine->ready_end = &socket->ready_next;
+	sluice__fifo_push(&engine->ready, &socket->ready_link);
 }
 
 void sluice__transmit_blocked(struct sluice_socket *socket)
@@ -31,7 +29,5 @@ void sluice__event(struct sluice_socket *socket, uint32_t event)
 	if (socket->events & SLUICE__EVENT_QUEUED)
 		return;
 	socket->events |= SLUICE__EVENT_QUEUED;
-	socket->event_next = NULL;
-	*engine->events_end = socket;
-	engine->events_end = &socket->event_next;
+	sluice__fifo_push(&engine->events, &socket->event_link);
 }

@@ -93,10 +93,8 @@ static void make_slab(struct sluice_engine *engine)
 		return;
 	slab->next = engine->slabs;
 	engine->slabs = slab;
-	for (int i = SLAB; i-- > 0;) {
-		slab->sockets[i].event_next = engine->socket_pool;
-		engine->socket_pool = &slab->sockets[i];
-	}
+	for (int i = SLAB; i-- > 0;)
+		sluice__pool_put(&engine->socket_pool, &slab->sockets[i].event_link);
 }
 
 void sluice__slabs_free(struct sluice_engine *engine)
@@ -114,11 +112,10 @@ static struct sluice_socket *take_memory(struct sluice_engine *engine)
 	struct sluice_socket *socket;
 
 	pthread_mutex_lock(&engine->lock);
-	if (!engine->socket_pool)
+	if (sluice__pool_is_empty(&engine->socket_pool))
 		make_slab(engine);
-	socket = engine->socket_pool;
-	if (socket)
-		engine->socket_pool = socket->event_next;
+	socket = sluice__element(sluice__pool_get(&engine->socket_pool), struct sluice_socket,
+				 event_link);
 	pthread_mutex_unlock(&engine->lock);
 	if (socket)
 		memset(socket, 0, sizeof *socket);
@@ -128,8 +125,7 @@ static struct sluice_socket *take_memory(struct sluice_engine *engine)
 static void give_memory(struct sluice_engine *engine, struct sluice_socket *socket)
 {
 	pthread_mutex_lock(&engine->lock);
-	socket->event_next = engine->socket_pool;
-	engine->socket_pool = socket;
+	sluice__pool_put(&engine->socket_pool, &socket->event_link);
 	pthread_mutex_unlock(&engine->lock);
 }
 

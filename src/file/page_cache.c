@@ -25,7 +25,7 @@
 struct window {
 	struct sluice__request request;
 	struct sluice_socket *socket; /* NULL: nobody waits for it any more */
-	struct window *next;          /* of the free ones */
+	struct sluice__link link;     /* in the pool */
 	uint64_t identity;
 };
 
@@ -38,9 +38,8 @@ struct look {
 
 struct sluice__fetcher {
 	struct window *windows;
-	struct window *free;
-	struct sluice_socket *waiting; /* linked by fetch_next */
-	struct sluice_socket **waiting_end;
+	struct sluice__pool free;
+	struct sluice__fifo waiting; /* sockets, by fetch_link */
 	struct look looks[LOOKS];
 };
 
@@ -52,14 +51,12 @@ int sluice__fetch_open(struct sluice_engine *engine)
 	if (!fetcher)
 		return -ENOMEM;
 	engine->fetcher = fetcher;
-	fetcher->waiting_end = &fetcher->waiting;
+	sluice__fifo_init(&fetcher->waiting);
 	fetcher->windows = sluice__allocate(engine, count * sizeof *fetcher->windows);
 	if (!fetcher->windows)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < count; i++) {
-		fetcher->windows[i].next = fetcher->free;
-		fetcher->free = &fetcher->windows[i];
-	}
+	for (uint32_t i = 0; i < count; i++)
+		sluice__pool_put(&fetcher->free, &fetcher->windows[i].link);
 	return 0;
 }
 
@@ -201,24 +198,17 @@ bool sluice__fetch_is_hot(struct sluice_engine *engine, const struct sluice__par
 
 /* ---- fetching ---- */
 
-static void wait_in_line(struct sluice_socket *socket)
-{
-	struct sluice__fetcher *fetcher = socket->engine->fetcher;
-
-	socket->fetch_next = NULL;
-	*fetcher->waiting_end = socket;
-	fetcher->waiting_end = &socket->fetch_next;
-}
-
 void sluice__fetch_begin(struct sluice_socket *socket, const struct sluice__part *part,
 			 uint64_t offset, uint64_t count)
 {
 	struct sluice_engine *engine = socket->engine;
-	struct window *window = engine->fetcher->free;
+	struct sluice__fetcher *fetcher = engine->fetcher;
+	struct window *window =
+		sluice__element(sluice__pool_get(&fetcher->free), struct window, link);
 
 	socket->state |= SLUICE__BLOCKED | SLUICE__FETCHING;
 	if (!window) {
-		wait_in_line(socket);
+		sluice__fifo_push(&fetcher->waiting, &socket->fetch_link);
 		return;
 	}
 	window->request = (struct sluice__request){
@@ -231,12 +221,13 @@ void sluice__fetch_begin(struct sluice_socket *socket, const struct sluice__part
 	window->identity = part->identity;
 	if (engine->backend->start(engine, &window->request) < 0) {
 		/* Neither ring nor worker to be had: better to block once than never to send. */
+		sluice__pool_put(&fetcher->free, &window->link);
+		window->socket = NULL;
 		socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__FETCHING);
 		remember(engine, part->identity, offset, offset + count);
 		sluice__ready(socket);
 		return;
 	}
-	engine->fetcher->free = window->next;
 	window->request.armed = true;
 	engine->flying++;
 }
@@ -249,14 +240,11 @@ static void go_on(struct sluice_socket *socket)
 
 static void next_in_line(struct sluice__fetcher *fetcher)
 {
-	struct sluice_socket *socket = fetcher->waiting;
+	struct sluice__link *link = sluice__fifo_pop(&fetcher->waiting);
 
-	if (!socket)
-		return;
-	fetcher->waiting = socket->fetch_next;
-	if (!fetcher->waiting)
-		fetcher->waiting_end = &fetcher->waiting;
-	go_on(socket); /* it looks again, and begins if need be */
+	/* It looks again, and begins if need be. */
+	if (link)
+		go_on(sluice__element(link, struct sluice_socket, fetch_link));
 }
 
 void sluice__fetch_settle(struct sluice_engine *engine, const struct sluice__completion *completion)
@@ -276,15 +264,13 @@ void sluice__fetch_settle(struct sluice_engine *engine, const struct sluice__com
 		go_on(socket);
 	}
 	window->socket = NULL;
-	window->next = fetcher->free;
-	fetcher->free = window;
+	sluice__pool_put(&fetcher->free, &window->link);
 	next_in_line(fetcher);
 }
 
 void sluice__fetch_forget(struct sluice_socket *socket)
 {
 	struct sluice__fetcher *fetcher = socket->engine->fetcher;
-	struct sluice_socket **at = &fetcher->waiting;
 
 	if (!(socket->state & SLUICE__FETCHING))
 		return;
@@ -293,11 +279,5 @@ void sluice__fetch_forget(struct sluice_socket *socket)
 		if (fetcher->windows[i].socket == socket)
 			fetcher->windows[i].socket = NULL;
 	}
-	while (*at && *at != socket)
-		at = &(*at)->fetch_next;
-	if (!*at)
-		return;
-	*at = socket->fetch_next;
-	if (!*at)
-		fetcher->waiting_end = at;
+	sluice__fifo_remove(&fetcher->waiting, &socket->fetch_link);
 }

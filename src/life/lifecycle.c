@@ -13,9 +13,11 @@
 static void initialise(struct sluice_engine *engine)
 {
 	engine->creator = sluice__self();
-	engine->ready_end = &engine->ready;
-	engine->events_end = &engine->events;
-	engine->dead_end = &engine->dead_sockets;
+	sluice__fifo_init(&engine->ready);
+	sluice__fifo_init(&engine->events);
+	sluice__fifo_init(&engine->dead_sockets);
+	sluice__fifo_init(&engine->posts_taken);
+	sluice__fifo_init(&engine->paused);
 	sluice__chain_init(&engine->done);
 	engine->sink = &engine->done;
 	engine->now_ns = sluice__now();

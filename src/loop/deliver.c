@@ -18,8 +18,9 @@ static uint64_t least(uint64_t budget)
 
 bool sluice__deliverable_records(const struct sluice_engine *engine)
 {
-	return engine->done.first || engine->events || engine->posts_taken ||
-	       __atomic_load_n(&engine->posts, __ATOMIC_RELAXED);
+	return engine->done.first || !sluice__fifo_is_empty(&engine->events) ||
+	       !sluice__fifo_is_empty(&engine->posts_taken) ||
+	       !sluice__stack_is_empty(&engine->posts, __ATOMIC_RELAXED);
 }
 
 bool sluice__deliverable(const struct sluice_engine *engine)
@@ -141,21 +142,18 @@ static void deliver_events_of(struct sluice_socket *socket, uint32_t events)
 /* The sockets that stand in the list now, each once: what comes back has its turn next time. */
 static void deliver_events(struct sluice_engine *engine)
 {
-	struct sluice_socket *last =
-		(struct sluice_socket *)((char *)engine->events_end -
-					 offsetof(struct sluice_socket, event_next));
+	const struct sluice__link *last = sluice__fifo_last(&engine->events);
+	struct sluice__link *link = NULL;
 
-	while (engine->events && sluice__within_budget(engine)) {
-		struct sluice_socket *socket = engine->events;
-		uint32_t events = socket->events;
+	while (link != last && sluice__within_budget(engine)) {
+		struct sluice_socket *socket;
+		uint32_t events;
 
-		engine->events = socket->event_next;
-		if (!engine->events)
-			engine->events_end = &engine->events;
+		link = sluice__fifo_pop(&engine->events);
+		socket = sluice__element(link, struct sluice_socket, event_link);
+		events = socket->events;
 		socket->events = 0;
 		deliver_events_of(socket, events);
-		if (socket == last)
-			break;
 	}
 }
 
@@ -200,9 +198,9 @@ static void deliver_rest(struct sluice_engine *engine, uint64_t left, uint64_t b
 	if (left == 0)
 		return;
 	engine->budget_end = before + left * SLUICE__STARTS_A_HANDLER;
-	if (engine->events)
+	if (!sluice__fifo_is_empty(&engine->events))
 		deliver_events(engine);
-	if (!engine->posts_taken)
+	if (sluice__fifo_is_empty(&engine->posts_taken))
 		return;
 	/* However many events there were. */
 	before = sluice__budget_used(engine) + least(budget) * SLUICE__STARTS_A_HANDLER;
@@ -225,12 +223,12 @@ int sluice__deliver(struct sluice_engine *engine)
 	engine->statistics.handlers += (uint64_t)records;
 	if (sluice__wheel_next(&engine->timers) <= engine->now_ns)
 		engine->statistics.handlers += (uint64_t)deliver_timers(engine, budget);
-	if (engine->events || engine->posts_taken)
+	if (!sluice__fifo_is_empty(&engine->events) || !sluice__fifo_is_empty(&engine->posts_taken))
 		deliver_rest(engine, left_by_records(engine, (uint64_t)budget, (uint64_t)records),
 			     (uint64_t)budget);
 	engine->busy--;
 	engine->delivering = false;
-	if (unlikely(engine->dead_sockets))
+	if (unlikely(!sluice__fifo_is_empty(&engine->dead_sockets)))
 		sluice__sockets_free_dead(engine);
 	return (int)(engine->statistics.handlers - before);
 }

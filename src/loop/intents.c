@@ -37,25 +37,17 @@ static void attend(struct sluice_socket *socket, uint32_t wants)
 
 void sluice__attention_take(struct sluice_engine *engine)
 {
-	struct sluice_socket *socket, *oldest = NULL;
+	struct sluice__link *link = sluice__stack_take_all(&engine->attention);
 
-	if (!__atomic_load_n(&engine->attention, __ATOMIC_RELAXED))
-		return;
-	socket = __atomic_exchange_n(&engine->attention, NULL, __ATOMIC_ACQUIRE);
 	/* What was started before the close was asked for has come by now: it goes first. */
-	sluice__mailbox_take(engine);
-	while (socket) {
-		struct sluice_socket *next = socket->attention_next;
-
-		socket->attention_next = oldest;
-		oldest = socket;
-		socket = next;
-	}
-	while (oldest) {
-		struct sluice_socket *next = oldest->attention_next;
+	if (link)
+		sluice__mailbox_take(engine);
+	while (link) {
+		struct sluice_socket *socket =
+			sluice__element(link, struct sluice_socket, attention_link);
 
 		/* From the exchange on it may be pushed again. */
-		attend(oldest, __atomic_exchange_n(&oldest->attention, 0, __ATOMIC_ACQ_REL));
-		oldest = next;
+		link = link->next;
+		attend(socket, __atomic_exchange_n(&socket->attention, 0, __ATOMIC_ACQ_REL));
 	}
 }

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What other threads start. One list head, pushed to by compare-and-swap and taken whole by
- * exchange: no lock, no message that points at a record which may have ended.
- */
+/* Starts the records that other threads have pushed to the mailbox. */
 #include "engine/engine.h"
 
 /* What the start counted as foreign: sends hold memory, other operations none. */
@@ -23,38 +20,27 @@ static void begin_other(struct sluice_socket *socket, struct sluice_args *args)
 		__atomic_fetch_sub(&socket->receives_foreign, 1, __ATOMIC_RELEASE);
 }
 
-/* Newest first as it was taken; begun oldest first. */
-static void begin_all(struct sluice_args *args)
+static void begin_all(struct sluice__link *link)
 {
-	struct sluice_args *oldest = NULL;
+	while (link) {
+		struct sluice_args *args = sluice__record_of_link(link);
+		struct sluice_socket *socket = sluice__record_socket(args);
 
-	while (args) {
-		struct sluice_args *next = args->run.next;
-
-		args->run.next = oldest;
-		oldest = args;
-		args = next;
-	}
-	while (oldest) {
-		struct sluice_args *next = oldest->run.next;
-		struct sluice_socket *socket = sluice__record_socket(oldest);
-
-		__atomic_fetch_sub(&socket->foreign_bytes, memory(oldest), __ATOMIC_RELAXED);
-		if (oldest->last_operation < SLUICE_OPERATION_SEND)
-			begin_other(socket, oldest);
+		link = link->next;
+		__atomic_fetch_sub(&socket->foreign_bytes, memory(args), __ATOMIC_RELAXED);
+		if (args->last_operation < SLUICE_OPERATION_SEND)
+			begin_other(socket, args);
 		else
-			sluice__operation_begin(socket, oldest, false);
-		oldest = next;
+			sluice__operation_begin(socket, args, false);
 	}
 }
 
 void sluice__mailbox_take(struct sluice_engine *engine)
 {
-	if (__atomic_load_n(&engine->mailbox, __ATOMIC_RELAXED))
-		begin_all(__atomic_exchange_n(&engine->mailbox, NULL, __ATOMIC_ACQUIRE));
+	begin_all(sluice__stack_take_all(&engine->mailbox));
 }
 
 void sluice__mailbox_close(struct sluice_engine *engine)
 {
-	begin_all(__atomic_exchange_n(&engine->mailbox, SLUICE__MAILBOX_CLOSED, __ATOMIC_ACQUIRE));
+	begin_all(sluice__stack_close(&engine->mailbox));
 }

@@ -24,8 +24,7 @@ void sluice__reap(struct sluice_engine *engine)
 
 static void take_what_is_left(struct sluice_engine *engine)
 {
-	if (__atomic_load_n(&engine->mailbox, __ATOMIC_RELAXED))
-		sluice__mailbox_take(engine);
+	sluice__mailbox_take(engine);
 	sluice__attention_take(engine);
 	sluice__buffers_take_returned(engine);
 	sluice__posts_take(engine);
@@ -34,10 +33,10 @@ static void take_what_is_left(struct sluice_engine *engine)
 /* After lying down: see sluice__engine_nudge. */
 static bool something_left(const struct sluice_engine *engine)
 {
-	return __atomic_load_n(&engine->mailbox, __ATOMIC_SEQ_CST) ||
-	       __atomic_load_n(&engine->attention, __ATOMIC_SEQ_CST) ||
-	       __atomic_load_n(&engine->posts, __ATOMIC_SEQ_CST) ||
-	       __atomic_load_n(&engine->buffers_returned, __ATOMIC_SEQ_CST) ||
+	return !sluice__stack_is_empty(&engine->mailbox, __ATOMIC_SEQ_CST) ||
+	       !sluice__stack_is_empty(&engine->attention, __ATOMIC_SEQ_CST) ||
+	       !sluice__stack_is_empty(&engine->posts, __ATOMIC_SEQ_CST) ||
+	       !sluice__stack_is_empty(&engine->buffers_returned, __ATOMIC_SEQ_CST) ||
 	       __atomic_load_n(&engine->woken, __ATOMIC_SEQ_CST) ||
 	       __atomic_load_n(&engine->stopping, __ATOMIC_SEQ_CST);
 }
@@ -47,7 +46,7 @@ static int64_t wait_time(const struct sluice_engine *engine, uint64_t until_ns)
 {
 	uint64_t next;
 
-	if (engine->ready || sluice__deliverable(engine))
+	if (!sluice__fifo_is_empty(&engine->ready) || sluice__deliverable(engine))
 		return 0;
 	next = sluice__deadline_next(engine);
 	if (next > until_ns)
@@ -142,7 +141,8 @@ void sluice__listen_again(struct sluice_engine *engine)
 
 	sluice__push_out(engine);
 	__atomic_store_n(&engine->asleep, 1, __ATOMIC_SEQ_CST);
-	ready = engine->ready || sluice__deliverable(engine) || something_left(engine);
+	ready = !sluice__fifo_is_empty(&engine->ready) || sluice__deliverable(engine) ||
+		something_left(engine);
 	engine->backend->listen(engine, sluice__deadline_next(engine), ready);
 }
 

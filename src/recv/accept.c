@@ -14,10 +14,9 @@
 struct sluice__accepter {
 	sluice_accepted_fn *on_accepted;
 	void *token;
-	struct sluice_socket *first; /* accepted and not yet delivered */
-	struct sluice_socket **end;
-	struct sluice__retry retry; /* in line with the others that ran out of descriptors */
-	int32_t error;              /* to be told, once */
+	struct sluice__fifo accepted; /* sockets that are not yet delivered, by accepted_link */
+	struct sluice__retry retry;   /* in line with the others that ran out of descriptors */
+	int32_t error;                /* to be told, once */
 	int32_t native;
 	bool error_due;
 	bool terminal; /* and then it is over */
@@ -35,7 +34,7 @@ int sluice__accepter_install(struct sluice_socket *listener,
 		return -ENOMEM;
 	accepter->on_accepted = options->on_accepted;
 	accepter->token = options->token;
-	accepter->end = &accepter->first;
+	sluice__fifo_init(&accepter->accepted);
 	accepter->retry.listener = listener;
 	if (__atomic_compare_exchange_n(&listener->accepter, &none, accepter, false,
 					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
@@ -106,9 +105,7 @@ static void add(struct sluice_socket *listener, int fd)
 		return;
 	}
 	accepter->exhausted = false;
-	socket->accepted_next = NULL;
-	*accepter->end = socket;
-	accepter->end = &socket->accepted_next;
+	sluice__fifo_push(&accepter->accepted, &socket->accepted_link);
 	sluice__event(listener, SLUICE__EVENT_ACCEPTED);
 }
 
@@ -205,12 +202,10 @@ void sluice__accepter_retry(struct sluice_socket *socket)
 
 static void deliver_one(struct sluice_socket *listener, struct sluice__accepter *accepter)
 {
-	struct sluice_socket *socket = accepter->first;
+	struct sluice_socket *socket = sluice__element(sluice__fifo_pop(&accepter->accepted),
+						       struct sluice_socket, accepted_link);
 	struct sluice_accepted accepted = {.size = sizeof accepted, .socket = socket};
 
-	accepter->first = socket->accepted_next;
-	if (!accepter->first)
-		accepter->end = &accepter->first;
 	accepter->on_accepted(listener, &accepted, accepter->token);
 }
 
@@ -238,7 +233,7 @@ void sluice__accepter_deliver(struct sluice_socket *listener)
 	while (listener->accepter && sluice__within_budget(engine)) {
 		struct sluice__accepter *accepter = listener->accepter;
 
-		if (accepter->first)
+		if (!sluice__fifo_is_empty(&accepter->accepted))
 			deliver_one(listener, accepter);
 		else if (accepter->error_due)
 			deliver_error(listener, accepter);
@@ -246,7 +241,8 @@ void sluice__accepter_deliver(struct sluice_socket *listener)
 			break;
 		engine->statistics.handlers++;
 	}
-	if (listener->accepter && (listener->accepter->first || listener->accepter->error_due))
+	if (listener->accepter && (!sluice__fifo_is_empty(&listener->accepter->accepted) ||
+				   listener->accepter->error_due))
 		sluice__event(listener, SLUICE__EVENT_ACCEPTED);
 }
 

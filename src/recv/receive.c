@@ -70,35 +70,31 @@ static void segments_of(struct sluice_socket *socket, const struct sluice_args *
 /* What the kernel writes to while a receive that asks for either is with the backend. */
 struct sluice__letter {
 	struct msghdr message;
-	struct sluice__letter *next;
+	struct sluice__link link;
 };
 
 static struct sluice__letter *letter_take(struct sluice_engine *engine)
 {
-	struct sluice__letter *letter = engine->letters;
+	struct sluice__link *link = sluice__pool_get(&engine->letters);
 
-	if (!letter)
-		return sluice__allocate(engine, sizeof *letter);
-	engine->letters = letter->next;
-	return letter;
+	if (!link)
+		return sluice__allocate(engine, sizeof(struct sluice__letter));
+	return sluice__element(link, struct sluice__letter, link);
 }
 
 static void letter_put(struct sluice_engine *engine, struct msghdr *message)
 {
 	struct sluice__letter *letter = (struct sluice__letter *)message;
 
-	letter->next = engine->letters;
-	engine->letters = letter;
+	sluice__pool_put(&engine->letters, &letter->link);
 }
 
 void sluice__letters_free(struct sluice_engine *engine)
 {
-	struct sluice__letter *letter;
+	struct sluice__link *link;
 
-	while ((letter = engine->letters)) {
-		engine->letters = letter->next;
-		free(letter);
-	}
+	while ((link = sluice__pool_get(&engine->letters)))
+		free(sluice__element(link, struct sluice__letter, link));
 }
 
 static void ask_for_sender(const struct sluice_args *args, struct msghdr *message)

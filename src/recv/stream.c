@@ -15,9 +15,8 @@ struct sluice__receiver {
 	sluice_received_fn *on_received;
 	void *token;
 	struct sluice_socket *socket; /* NULL once it is over */
-	struct sluice_buffer *first;  /* come and not yet delivered */
-	struct sluice_buffer **end;
-	struct sluice__receiver *next_paused;
+	struct sluice__fifo received; /* buffers that are not yet delivered */
+	struct sluice__link paused_link;
 	uint32_t lent;
 	uint32_t waiting; /* in the list */
 	bool many;        /* the request may bring more than one buffer */
@@ -39,7 +38,7 @@ int sluice__receiver_install(struct sluice_socket *socket,
 		return -ENOMEM;
 	receiver->on_received = options->on_received;
 	receiver->token = options->token;
-	receiver->end = &receiver->first;
+	sluice__fifo_init(&receiver->received);
 	receiver->socket = socket;
 	if (__atomic_compare_exchange_n(&socket->receiver, &none, receiver, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_ACQUIRE))
@@ -57,6 +56,11 @@ static uint32_t most(const struct sluice__receiver *receiver)
 static uint32_t share(const struct sluice__receiver *receiver)
 {
 	return sluice__buffers_share(receiver->socket->engine);
+}
+
+static bool has_received(const struct sluice__receiver *receiver)
+{
+	return !sluice__fifo_is_empty(&receiver->received);
 }
 
 static uint32_t used(const struct sluice__receiver *receiver)
@@ -176,9 +180,7 @@ static void add(struct sluice_socket *socket, uint16_t id, uint32_t length)
 	if (++socket->engine->buffers_out * 2 > socket->engine->buffer_count)
 		sluice__buffers_grow(socket->engine);
 	buffer->length = length;
-	buffer->next = NULL;
-	*receiver->end = buffer;
-	receiver->end = &buffer->next;
+	sluice__fifo_push(&receiver->received, &buffer->link);
 	receiver->waiting++;
 	sluice__receive_result(socket, length);
 	sluice__event(socket, SLUICE__EVENT_RECEIVED);
@@ -191,11 +193,7 @@ static void wait_for_buffer(struct sluice__receiver *receiver)
 
 	engine->statistics.receive_pauses++;
 	receiver->paused = true;
-	receiver->next_paused = NULL;
-	if (!engine->paused)
-		engine->paused_end = &engine->paused;
-	*engine->paused_end = receiver;
-	engine->paused_end = &receiver->next_paused;
+	sluice__fifo_push(&engine->paused, &receiver->paused_link);
 }
 
 static void finish(struct sluice_socket *socket, int32_t result)
@@ -253,9 +251,15 @@ void sluice__receiver_returned(struct sluice__receiver *receiver)
 		free_if_over(receiver);
 		return;
 	}
-	if (receiver->first || receiver->ended)
+	if (has_received(receiver) || receiver->ended)
 		sluice__event(socket, SLUICE__EVENT_RECEIVED);
 	sluice__receiver_begin(socket);
+}
+
+static struct sluice__receiver *pop_paused(struct sluice_engine *engine)
+{
+	return sluice__element(sluice__fifo_pop(&engine->paused), struct sluice__receiver,
+			       paused_link);
 }
 
 static void resume_paused(struct sluice_engine *engine)
@@ -264,8 +268,7 @@ static void resume_paused(struct sluice_engine *engine)
 	bool armed = false;
 
 	/* One that has ended, or has enough meanwhile, passes it on. */
-	while (!armed && (receiver = engine->paused)) {
-		engine->paused = receiver->next_paused;
+	while (!armed && (receiver = pop_paused(engine))) {
 		receiver->paused = false;
 		arm(receiver->socket);
 		armed = receiver->socket->in.armed;
@@ -289,38 +292,35 @@ void sluice__buffer_put(struct sluice_engine *engine, struct sluice_buffer *buff
 
 void sluice__buffers_take_returned(struct sluice_engine *engine)
 {
-	struct sluice_buffer *buffer;
+	struct sluice__link *link = sluice__stack_take_all(&engine->buffers_returned);
 
-	if (!__atomic_load_n(&engine->buffers_returned, __ATOMIC_RELAXED))
-		return;
-	buffer = __atomic_exchange_n(&engine->buffers_returned, NULL, __ATOMIC_ACQUIRE);
-	while (buffer) {
-		struct sluice_buffer *next = buffer->next;
+	while (link) {
+		struct sluice_buffer *buffer = sluice__element(link, struct sluice_buffer, link);
 
+		link = link->next;
 		sluice__buffer_put(engine, buffer);
-		buffer = next;
 	}
 }
 
 void sluice__receiver_resume_all(struct sluice_engine *engine)
 {
 	engine->buffers_kept = false;
-	while (engine->paused)
+	while (!sluice__fifo_is_empty(&engine->paused))
 		resume_paused(engine);
 }
 
 static void forget_paused(struct sluice_engine *engine, struct sluice__receiver *receiver)
 {
-	struct sluice__receiver **at = &engine->paused;
+	bool listed = sluice__fifo_remove(&engine->paused, &receiver->paused_link);
 
-	if (!receiver->paused)
-		return;
-	while (*at != receiver)
-		at = &(*at)->next_paused;
-	*at = receiver->next_paused;
-	if (!*at)
-		engine->paused_end = at;
+	sluice__assert(listed == receiver->paused);
 	receiver->paused = false;
+	(void)listed;
+}
+
+static struct sluice_buffer *pop_received(struct sluice__receiver *receiver)
+{
+	return sluice__element(sluice__fifo_pop(&receiver->received), struct sluice_buffer, link);
 }
 
 void sluice__receiver_free(struct sluice_socket *socket)
@@ -330,8 +330,7 @@ void sluice__receiver_free(struct sluice_socket *socket)
 
 	if (!receiver)
 		return;
-	while ((buffer = receiver->first)) {
-		receiver->first = buffer->next;
+	while ((buffer = pop_received(receiver))) {
 		socket->engine->backend->buffer_return(socket->engine, buffer->id);
 		socket->engine->buffers_out--;
 	}
@@ -345,7 +344,7 @@ void sluice__receiver_free(struct sluice_socket *socket)
 
 static void deliver_one(struct sluice_socket *socket, struct sluice__receiver *receiver)
 {
-	struct sluice_buffer *buffer = receiver->first;
+	struct sluice_buffer *buffer = pop_received(receiver);
 	struct sluice_received received = {
 		.size = sizeof received,
 		.buffer = buffer,
@@ -353,9 +352,6 @@ static void deliver_one(struct sluice_socket *socket, struct sluice__receiver *r
 		.length = buffer->length,
 	};
 
-	receiver->first = buffer->next;
-	if (!receiver->first)
-		receiver->end = &receiver->first;
 	buffer->receiver = receiver;
 	receiver->waiting--;
 	receiver->lent++;
@@ -390,7 +386,7 @@ static void slow_down(struct sluice_socket *socket)
 
 	if (socket->in.armed && receiver->many && used(receiver) >= (share(receiver) + 1) / 2)
 		sluice__request_cancel(socket, &socket->in);
-	if (receiver->first ? !is_full(receiver) : receiver->ended)
+	if (has_received(receiver) ? !is_full(receiver) : receiver->ended)
 		sluice__event(socket, SLUICE__EVENT_RECEIVED);
 	arm(socket);
 }
@@ -403,9 +399,9 @@ void sluice__receiver_deliver(struct sluice_socket *socket)
 		struct sluice__receiver *receiver = socket->receiver;
 
 		/* Nothing that was taken from the kernel may keep the end from being told. */
-		if (receiver->first && (!is_full(receiver) || is_over(receiver)))
+		if (has_received(receiver) && (!is_full(receiver) || is_over(receiver)))
 			deliver_one(socket, receiver);
-		else if (!receiver->first && receiver->ended)
+		else if (!has_received(receiver) && receiver->ended)
 			deliver_end(socket, receiver);
 		else
 			break;

@@ -65,28 +65,24 @@ static uint32_t gso_bytes(struct sluice_socket *socket)
 
 static struct sluice__burst *burst_take(struct sluice_engine *engine)
 {
-	struct sluice__burst *burst = engine->bursts;
+	struct sluice__link *link = sluice__pool_get(&engine->bursts);
 
-	if (!burst)
-		return sluice__allocate(engine, sizeof *burst);
-	engine->bursts = burst->next;
-	return burst;
+	if (!link)
+		return sluice__allocate(engine, sizeof(struct sluice__burst));
+	return sluice__element(link, struct sluice__burst, link);
 }
 
 static void burst_put(struct sluice_engine *engine, struct sluice__burst *burst)
 {
-	burst->next = engine->bursts;
-	engine->bursts = burst;
+	sluice__pool_put(&engine->bursts, &burst->link);
 }
 
 void sluice__bursts_free(struct sluice_engine *engine)
 {
-	struct sluice__burst *burst;
+	struct sluice__link *link;
 
-	while ((burst = engine->bursts)) {
-		engine->bursts = burst->next;
-		free(burst);
-	}
+	while ((link = sluice__pool_get(&engine->bursts)))
+		free(sluice__element(link, struct sluice__burst, link));
 }
 
 static struct sluice__burst *burst_of(struct sluice__messages *messages)

@@ -28,8 +28,7 @@ struct sluice__hold_slab {
 
 void sluice__hold_put(struct sluice_engine *engine, struct sluice__hold *hold)
 {
-	hold->next = engine->holds_free;
-	engine->holds_free = hold;
+	sluice__pool_put(&engine->holds_free, &hold->link);
 }
 
 static void make_slab(struct sluice_engine *engine)
@@ -46,16 +45,11 @@ static void make_slab(struct sluice_engine *engine)
 
 struct sluice__hold *sluice__hold_take(struct sluice_engine *engine)
 {
-	struct sluice__hold *hold;
-
 	if (engine->statistics.zerocopy_pending >= HOLDS_PER_ENTRY * engine->options.ring_entries)
 		return NULL;
-	if (!engine->holds_free)
+	if (sluice__pool_is_empty(&engine->holds_free))
 		make_slab(engine);
-	hold = engine->holds_free;
-	if (hold)
-		engine->holds_free = hold->next;
-	return hold;
+	return sluice__element(sluice__pool_get(&engine->holds_free), struct sluice__hold, link);
 }
 
 void sluice__holds_free(struct sluice_engine *engine)

@@ -7,7 +7,8 @@
 
 struct sluice__hold {
 	struct sluice__request request; /* the first member, so that a completion finds the rest */
-	struct sluice__hold *next;
+	struct sluice__hold *next;      /* in the ring of socket->holds */
+	struct sluice__link link;       /* in the pool */
 	struct sluice__chain done;
 	const struct sluice_args *broken; /* half-sent by it; compared, never followed */
 	bool taking;                      /* the result is being settled */

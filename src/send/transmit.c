@@ -268,17 +268,17 @@ static void count_blocked(struct sluice_engine *engine)
 
 static void transmit_ready(struct sluice_engine *engine)
 {
-	struct sluice_socket *socket = engine->ready, *drafting = engine->drafting;
+	struct sluice__link *ready = sluice__fifo_take_all(&engine->ready);
+	struct sluice_socket *drafting = engine->drafting;
 
-	engine->ready = NULL;
-	engine->ready_end = &engine->ready;
 	engine->drafting = NULL;
-	while (socket) {
-		struct sluice_socket *next = socket->ready_next;
+	while (ready) {
+		struct sluice_socket *socket =
+			sluice__element(ready, struct sluice_socket, ready_link);
 
+		ready = ready->next;
 		socket->state &= ~(uint32_t)SLUICE__READY;
 		transmit_socket(socket);
-		socket = next;
 	}
 	if (drafting)
 		sluice__sendq_drop_draft(&drafting->queue);
@@ -286,7 +286,7 @@ static void transmit_ready(struct sluice_engine *engine)
 
 void sluice__transmit(struct sluice_engine *engine)
 {
-	if (engine->ready)
+	if (!sluice__fifo_is_empty(&engine->ready))
 		transmit_ready(engine);
 	if (engine->slices)
 		count_blocked(engine);

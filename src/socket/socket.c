@@ -22,9 +22,7 @@ void sluice__socket_bury(struct sluice_socket *socket)
 		return;
 	socket->state |= SLUICE__DEAD;
 	socket->dead_at = engine->done.added;
-	socket->dead_next = NULL;
-	*engine->dead_end = socket;
-	engine->dead_end = &socket->dead_next;
+	sluice__fifo_push(&engine->dead_sockets, &socket->dead_link);
 }
 
 void sluice__socket_free(struct sluice_socket *socket)
@@ -57,18 +55,19 @@ static bool is_gone(const struct sluice_engine *engine, const struct sluice_sock
 
 void sluice__sockets_free_dead(struct sluice_engine *engine)
 {
-	struct sluice_socket **at = &engine->dead_sockets;
-	struct sluice_socket *socket;
+	struct sluice__link **at = &engine->dead_sockets.first;
 
-	while ((socket = *at)) {
+	while (*at) {
+		struct sluice_socket *socket =
+			sluice__element(*at, struct sluice_socket, dead_link);
+
 		if (!is_gone(engine, socket)) {
-			at = &socket->dead_next;
+			at = &socket->dead_link.next;
 			continue;
 		}
-		*at = socket->dead_next;
+		sluice__fifo_remove_at(&engine->dead_sockets, at);
 		sluice__socket_free(socket);
 	}
-	engine->dead_end = at;
 }
 
 /* ---- the public calls ---- */

@@ -7,6 +7,7 @@
 #include <sluice/statistics.h>
 
 #include "backend/backend.h"
+#include "base/queue.h"
 #include "base/wheel.h"
 #include "core/sendq.h"
 #include "core/zerocopy_policy.h"
@@ -115,7 +116,7 @@ struct sluice_socket {
 	struct sluice_engine *engine;
 	struct sluice__sendq queue;
 	uint64_t attention_at; /* queued bytes above which a start looks closer: min(high, limit) */
-	struct sluice_socket *ready_next;
+	struct sluice__link ready_link;
 	int32_t fd;
 	uint8_t family;
 	uint8_t type;
@@ -157,12 +158,12 @@ struct sluice_socket {
 	struct sluice__wheel_node linger; /* close_gracefully, a retry */
 	uint32_t attention;               /* atomic */
 	uint32_t events;
-	struct sluice_socket *attention_next;
-	struct sluice_socket *event_next; /* also: in the pool */
-	struct sluice_socket *fetch_next; /* in line for a window */
+	struct sluice__link attention_link;
+	struct sluice__link event_link; /* also of engine->socket_pool */
+	struct sluice__link fetch_link; /* of the sockets that wait for a window */
 	union {
-		struct sluice_socket *accepted_next; /* not yet delivered */
-		struct sluice_socket *dead_next;
+		struct sluice__link accepted_link; /* not yet delivered */
+		struct sluice__link dead_link;
 	};
 	struct sluice__closed *closed; /* atomic: of set_closed */
 	struct sluice_socket *next;    /* of all sockets of the engine */

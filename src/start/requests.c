@@ -257,8 +257,6 @@ int sluice_receive_stop(struct sluice_socket *socket)
 
 void sluice_buffer_release(struct sluice_engine *engine, struct sluice_buffer *buffer)
 {
-	struct sluice_buffer *first;
-
 	if (!engine || !buffer)
 		return;
 	if (sluice__is_owner(engine)) {
@@ -266,10 +264,6 @@ void sluice_buffer_release(struct sluice_engine *engine, struct sluice_buffer *b
 		sluice__listen_if_idle(engine);
 		return;
 	}
-	first = __atomic_load_n(&engine->buffers_returned, __ATOMIC_RELAXED);
-	do {
-		buffer->next = first;
-	} while (!__atomic_compare_exchange_n(&engine->buffers_returned, &first, buffer, true,
-					      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+	sluice__stack_push(&engine->buffers_returned, &buffer->link);
 	sluice__engine_nudge(engine);
 }

@@ -103,8 +103,8 @@ static inline uint64_t unusual(const struct sluice_socket *socket, const struct 
 
 static inline bool left_outside(const struct sluice_engine *engine)
 {
-	return (uintptr_t)__atomic_load_n(&engine->mailbox, __ATOMIC_RELAXED) |
-	       (uintptr_t)__atomic_load_n(&engine->attention, __ATOMIC_RELAXED);
+	return (uintptr_t)__atomic_load_n(&engine->mailbox.top, __ATOMIC_RELAXED) |
+	       (uintptr_t)__atomic_load_n(&engine->attention.top, __ATOMIC_RELAXED);
 }
 
 /* A plain buffer on a datagram socket that is connected, and nothing else to look at. */

@@ -79,7 +79,31 @@ FIRST_WORDS = "document.querySelector('h2 + p').textContent"
 SECOND_WORDS = "document.querySelector('h2 + p + p').textContent"
 
 # Elements that the page does not have by itself.
-STRANGE = "[...document.querySelectorAll('img, script, [onerror]')].map(e => e.outerHTML)"
+STRANGE = "[...document.querySelectorAll('main img, main script, [onerror]')].map(e => e.outerHTML)"
+
+
+DEAD_LINKS = """
+[...document.querySelectorAll('a[href^="#"]')].map(a => a.getAttribute('href').slice(1))
+  .filter(id => !document.getElementById(id))
+"""
+VERDICT_LINKS = "document.querySelectorAll('p.verdict a').length"
+
+# The first bar of each chart whose label is ours, and all others by their label.
+MIXED_COLORS = """
+(() => {
+  const colors = new Map(), mixed = [];
+  for (const svg of document.querySelectorAll('section[id] svg')) {
+    const labels = [...svg.querySelectorAll('text[text-anchor=end]')];
+    const bars = [...svg.querySelectorAll('rect')];
+    bars.forEach((bar, i) => {
+      const name = labels[i].textContent, color = bar.getAttribute('fill');
+      if (colors.has(name) && colors.get(name) !== color) mixed.push(name);
+      colors.set(name, color);
+    });
+  }
+  return colors.size > 5 ? mixed : ['only ' + colors.size + ' peers'];
+})()
+"""
 
 
 class Browser:
@@ -224,8 +248,11 @@ def main():
         case("a warning comes first", "" if words.startswith("WARNING: the load") else words)
         words = page.value(SECOND_WORDS)
         case("and then the verdict, in words",
-             "" if words.startswith("On this machine, for these loads:") else words)
+             "" if words.startswith("Against libuv, Asio and .NET: ahead in") else words)
         case("what a result names is text", page.value(STRANGE))
+        case("the contents lead to every load", page.value(DEAD_LINKS))
+        case("the verdict links to loads", "" if page.value(VERDICT_LINKS) > 0 else "no link")
+        case("a peer has the same color in every chart", page.value(MIXED_COLORS))
     finally:
         browser.end()
     print(f"1..{CASES}")

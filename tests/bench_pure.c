@@ -9,8 +9,8 @@
 #include "harness/histogram.h"
 #include "harness/interval.h"
 #include "report/compare.h"
-#include "report/html.h"
 #include "report/json.h"
+#include "report/page.h"
 #include "report/words.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -329,8 +329,9 @@ Test(bench_pure, a_load_beyond_the_cores_before_the_run_is_warned_of)
 		conditions_add(&result.conditions, "cpus", "%s", cases[i].cpus);
 		words_load(words, sizeof(words), &result);
 		cr_expect_eq(strstr(words, "WARNING") != NULL, cases[i].warned, "%zu", i);
-		page = written(&result, html_write);
-		cr_expect_eq(strstr(page, "WARNING") != NULL, cases[i].warned, "%zu", i);
+		page = written(&result, page_write);
+		cr_expect_eq(strstr(page, "\"WARNING: the load") != NULL, cases[i].warned, "%zu",
+			     i);
 		free(page);
 	}
 }
@@ -407,7 +408,7 @@ Test(bench_pure, growth_is_from_the_least_cost_to_a_later_one)
 	result_free(&result);
 }
 
-Test(bench_pure, a_peer_that_stands_alone_is_nobody_to_be_ahead_of)
+Test(bench_pure, a_peer_without_its_background_is_no_competitor)
 {
 	cr_expect(result_is_foreign(&(struct result_peer){.name = "send"}));
 	cr_expect_not(result_is_foreign(&(struct result_peer){.name = "send-alone"}));
@@ -470,35 +471,54 @@ Test(bench_pure, a_result_comes_back_from_its_json_as_it_was)
 	result_free(&again);
 }
 
-Test(bench_pure, a_page_escapes_what_it_shows_and_needs_nothing_from_outside)
+/* The JSON that is embedded in the page. */
+static char *embedded(const struct result *result)
 {
-	struct result result;
-	char *page;
+	static const char begin[] = "id=\"result\">";
+	char *page = written(result, page_write), *json = strstr(page, begin), *end;
 
-	make_result(&result);
-	page = written(&result, html_write);
-	cr_expect(strstr(page, "send &lt;&amp;&quot;"));
-	cr_expect_null(strstr(page, "send <&"));
-	cr_expect_null(strstr(page, "http"));
-	cr_expect_null(strstr(page, "<script"));
-	cr_expect_lt(strstr(page, "The verdict") - page, strstr(page, "<svg") - page);
+	cr_assert_not_null(json);
+	json += strlen(begin);
+	end = strstr(json, "</script>");
+	cr_assert_not_null(end);
+	json = strndup(json, (size_t)(end - json));
 	free(page);
-	result_free(&result);
+	return json;
 }
 
-/* Every text that a result has, from whatever file it was read. */
-Test(bench_pure, a_page_escapes_every_text_of_a_result)
+Test(bench_pure, a_page_embeds_the_result_and_its_verdict_and_loads_nothing)
 {
-	static const char evil[] = "<\"'&>x y";
+	struct result result, again;
+	char *page, *json;
+
+	make_result(&result);
+	page = written(&result, page_write);
+	cr_expect_null(strstr(page, "http"));
+	cr_expect_null(strstr(page, "src="));
+	cr_expect(strncmp(page, "<!DOCTYPE html>", 15) == 0);
+	cr_expect(strstr(page, "</html>"));
+	json = embedded(&result);
+	cr_assert_null(result_read(json, strlen(json), &again));
+	cr_expect_eq(again.scenario_count, 1);
+	cr_expect(strstr(json, "\"kind\": \"hand\""));
+	cr_expect(strstr(json, "Against the best hand-written code: ahead in 1 of 1"));
+	free(page);
+	free(json);
+	result_free(&result);
+	result_free(&again);
+}
+
+/* No text of a result, from whatever file it was read, ends the script element it is embedded in. */
+Test(bench_pure, no_text_of_a_result_leaves_its_place_in_the_page)
+{
+	static const char evil[] = "</script><img src=x>";
 	struct result result;
 	struct result_scenario *scenario;
-	char *page;
+	char *json;
 
 	make_result(&result);
 	result.conditions = (struct conditions){0};
 	conditions_add(&result.conditions, evil, "%s", evil);
-	conditions_add(&result.conditions, "date", "%s", evil);
-	conditions_add(&result.conditions, "cpu", "%s", evil);
 	scenario = &result.scenarios[0];
 	snprintf(scenario->name, sizeof(scenario->name), "%s", evil);
 	snprintf(scenario->title, sizeof(scenario->title), "%s", evil);
@@ -513,13 +533,76 @@ Test(bench_pure, a_page_escapes_every_text_of_a_result)
 	}
 	result_add_missing(&scenario->missing, evil, evil);
 	result_add_missing(&result.missing, evil, evil);
-	page = written(&result, html_write);
-	cr_expect_null(strstr(page, "<\"'"));
-	cr_expect_null(strstr(page, "\"'&"));
-	cr_expect_null(strstr(page, "'&>"));
-	cr_expect(strstr(page, "&lt;&quot;'&amp;&gt;x y"));
-	cr_expect(strstr(page, "<section id=\"_3c_22_27_26_3ex_20y\">"));
-	free(page);
+	json = embedded(&result);
+	cr_expect_null(strchr(json, '<'));
+	cr_expect_eq(json[strlen(json) - 1 - (json[strlen(json) - 1] == '\n')], '}');
+	free(json);
+	result_free(&result);
+}
+
+Test(bench_pure, the_verdict_counts_libraries_and_hand_written_code_apart)
+{
+	/* What each costs against ours; the best of its kind counts. */
+	static const struct {
+		const char *name;
+		double send, libuv, asio;
+	} loads[] = {
+		{"first", 2, 3, 4},
+		{"second", 0.5, 1.5, 4},
+		{"third", 0.98, 0.8, 2},
+		{"fourth", 0.97, 1, 2},
+	};
+	struct result result = {0};
+	char words[WORDS_MAX];
+
+	for (size_t i = 0; i < COUNT(loads); i++) {
+		struct result_scenario *scenario = result_add_scenario(&result);
+		const double factors[] = {1, loads[i].send, loads[i].libuv, loads[i].asio};
+
+		snprintf(scenario->name, sizeof(scenario->name), "%s", loads[i].name);
+		scenario->judged = METRIC_BIT(METRIC_WALL);
+		add_peer(scenario, "sluice");
+		add_peer(scenario, "send");
+		add_peer(scenario, "libuv");
+		add_peer(scenario, "asio-epoll");
+		add_rounds(scenario, 25, factors, 0.001);
+		result_evaluate(scenario);
+	}
+	words_libraries(words, sizeof(words), &result);
+	cr_expect_str_eq(words, "Against libuv and Asio: ahead in 2 of 4, level in 1, slower in 1 "
+				"(third 1.25). ");
+	words_hand(words, sizeof(words), &result);
+	cr_expect_str_eq(words,
+			 "Against the best hand-written code: ahead in 1 of 4, within 5 % in 2, "
+			 "slower in 1 (second 2.00). ");
+	result_free(&result);
+}
+
+Test(bench_pure, tail_latencies_are_in_the_verdict)
+{
+	struct result result = {0};
+	struct result_scenario *scenario = result_add_scenario(&result);
+	char words[WORDS_MAX];
+
+	snprintf(scenario->name, sizeof(scenario->name), "echo-64");
+	scenario->headline = METRIC_CPU;
+	add_peer(scenario, "sluice");
+	add_peer(scenario, "epoll");
+	for (size_t i = 0; i < 20; i++) {
+		for (size_t j = 0; j < 2; j++) {
+			const struct result_sample sample = {
+				.ns = {[METRIC_WALL] = 1e6,
+				       [METRIC_CPU] = 1e6,
+				       [METRIC_P99] = j == 0 ? 900 : 1000,
+				       [METRIC_P999] = j == 0 ? 3000 : 2000}};
+
+			result_add_sample(&scenario->peers[j], &sample);
+		}
+	}
+	result_evaluate(scenario);
+	words_latency(words, sizeof(words), &result);
+	cr_expect_str_eq(words, "Latency against the best other, p99 latency: echo-64 0.90; p99.9 "
+				"latency: echo-64 1.50.");
 	result_free(&result);
 }
 

@@ -181,6 +181,7 @@ static void ask(struct context *context, const struct order *order, struct sampl
 		return;
 	sample->p50_ns = histogram_percentile(latencies, 50);
 	sample->p99_ns = histogram_percentile(latencies, 99);
+	sample->p999_ns = histogram_percentile(latencies, 99.9);
 	if (context->latencies)
 		histogram_merge(context->latencies, latencies);
 }

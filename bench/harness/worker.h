@@ -31,6 +31,7 @@ struct sample {
 	uint64_t background; /* parts of a file that were sent meanwhile */
 	uint64_t p50_ns;     /* of an echo: latencies */
 	uint64_t p99_ns;
+	uint64_t p999_ns;
 	uint64_t calls;   /* of a turn that is watched: system calls, those around it included */
 	uint64_t untimed; /* of them, made between loads by what measures */
 };

@@ -13,7 +13,7 @@ static struct interval ratio_of(const struct result_scenario *scenario,
 				const struct result_peer *peer, enum metric metric)
 {
 	const struct result_peer *ours = &scenario->peers[0];
-	double scale = metric == METRIC_P99 ? 1 : peer->operations / ours->operations;
+	double scale = metric_is_latency(metric) ? 1 : peer->operations / ours->operations;
 	double *ratios = calloc(peer->count, sizeof(*ratios));
 	struct interval interval = {0};
 	size_t count = 0;

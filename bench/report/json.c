@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "report/jsonwriter.h"
+#include "report/words.h"
 
 /* What this layout is called; another one gets another number. */
 #define FORMAT 1
@@ -53,6 +54,7 @@ static void write_peer(struct json_writer *writer, const struct result_peer *pee
 	json_writer_open(writer, NULL, '{');
 	json_writer_string(writer, "name", peer->name);
 	json_writer_string(writer, "title", peer->title);
+	json_writer_string(writer, "kind", kind_name(result_kind(peer)));
 	if (*peer->note)
 		json_writer_string(writer, "note", peer->note);
 	if (peer->aim > 0)
@@ -94,6 +96,8 @@ static void write_judged(struct json_writer *writer, unsigned judged)
 
 static void write_scenario(struct json_writer *writer, const struct result_scenario *scenario)
 {
+	char words[WORDS_MAX];
+
 	json_writer_open(writer, NULL, '{');
 	json_writer_string(writer, "name", scenario->name);
 	json_writer_string(writer, "title", scenario->title);
@@ -104,6 +108,8 @@ static void write_scenario(struct json_writer *writer, const struct result_scena
 	}
 	json_writer_string(writer, "receiver", scenario->receiver);
 	json_writer_string(writer, "headline", metric_name(scenario->headline));
+	words_scenario(words, sizeof(words), scenario);
+	json_writer_string(writer, "words", words);
 	write_judged(writer, scenario->judged);
 	json_writer_open(writer, "peers", '[');
 	for (size_t i = 0; i < scenario->peer_count; i++)
@@ -130,6 +136,23 @@ static void write_head(struct json_writer *writer, const struct result *result)
 	json_writer_close(writer, '}');
 }
 
+/* For readers of the file and for the page; ignored when the result is read. */
+static void write_verdict(struct json_writer *writer, const struct result *result)
+{
+	static void (*const all[])(char *text, size_t size, const struct result *result) = {
+		words_load,     words_libraries, words_hand, words_latency,
+		words_backends, words_growth,    words_aims};
+	char words[WORDS_MAX];
+
+	json_writer_open(writer, "verdict", '[');
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		all[i](words, sizeof(words), result);
+		if (*words)
+			json_writer_string(writer, NULL, words);
+	}
+	json_writer_close(writer, ']');
+}
+
 void result_write(const struct result *result, FILE *file)
 {
 	struct json_writer writer = {.file = file};
@@ -141,6 +164,7 @@ void result_write(const struct result *result, FILE *file)
 		write_scenario(&writer, &result->scenarios[i]);
 	json_writer_close(&writer, ']');
 	write_missing(&writer, &result->missing);
+	write_verdict(&writer, result);
 	json_writer_close(&writer, '}');
 }
 

@@ -23,7 +23,10 @@ static size_t character_bytes(const unsigned char *text)
 	return bytes;
 }
 
-/* JSON is UTF-8: what is not, such as half a character at the end of a cut text, is replaced. */
+/*
+ * JSON is UTF-8: invalid bytes, such as half a character at the end of a cut text, are replaced. '<'
+ * is escaped so that the JSON can be embedded in an HTML script element.
+ */
 static void put_string(struct json_writer *writer, const char *string)
 {
 	const unsigned char *at = (const unsigned char *)string;
@@ -34,7 +37,7 @@ static void put_string(struct json_writer *writer, const char *string)
 
 		if (*at == '"' || *at == '\\')
 			fprintf(writer->file, "\\%c", *at);
-		else if (*at < 0x20)
+		else if (*at < 0x20 || *at == '<')
 			fprintf(writer->file, "\\u%04x", *at);
 		else if (bytes > 0)
 			fwrite(at, 1, bytes, writer->file);

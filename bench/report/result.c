@@ -49,7 +49,7 @@ void result_add_missing(struct result_missing_list *list, const char *name, cons
 
 static struct interval cost_of(const struct result_peer *peer, enum metric metric, double *scratch)
 {
-	double operations = metric == METRIC_P99 ? 1 : peer->operations;
+	double operations = metric_is_latency(metric) ? 1 : peer->operations;
 
 	for (size_t i = 0; i < peer->count; i++)
 		scratch[i] = peer->samples[i].ns[metric] / operations;
@@ -60,7 +60,7 @@ static struct interval cost_of(const struct result_peer *peer, enum metric metri
 static struct interval ratio_of(const struct result_peer *ours, const struct result_peer *peer,
 				enum metric metric, double *scratch)
 {
-	bool per_operation = metric != METRIC_P99;
+	bool per_operation = !metric_is_latency(metric);
 	double scale = per_operation ? peer->operations / ours->operations : 1;
 	size_t count = 0;
 
@@ -113,7 +113,7 @@ void result_evaluate(struct result_scenario *scenario)
 
 const char *metric_name(enum metric metric)
 {
-	static const char *const names[METRICS] = {"wall", "cpu", "p99"};
+	static const char *const names[METRICS] = {"wall", "cpu", "p99", "p999"};
 
 	return names[metric];
 }
@@ -160,14 +160,43 @@ const struct result_peer *result_find_peer(const struct result_scenario *scenari
 	return NULL;
 }
 
-bool result_is_foreign(const struct result_peer *peer)
+static bool has_prefix(const char *name, const char *prefix)
 {
-	static const char ours[] = "sluice", alone[] = "-alone";
+	return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+enum kind result_kind(const struct result_peer *peer)
+{
+	static const char alone[] = "-alone";
+	static const struct {
+		const char *prefix;
+		enum kind kind;
+	} prefixes[] = {
+		{"sluice", KIND_OURS},    {"libuv", KIND_LIBRARY}, {"asio", KIND_LIBRARY},
+		{"dotnet", KIND_LIBRARY}, {"nginx", KIND_SERVER},  {"lighttpd", KIND_SERVER},
+		{"kestrel", KIND_SERVER}, {"loop", KIND_CONTEXT},
+	};
 	size_t length = strlen(peer->name);
 
 	if (length > strlen(alone) && strcmp(peer->name + length - strlen(alone), alone) == 0)
-		return false;
-	return strncmp(peer->name, ours, strlen(ours)) != 0;
+		return KIND_CONTEXT;
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+		if (has_prefix(peer->name, prefixes[i].prefix))
+			return prefixes[i].kind;
+	}
+	return KIND_HAND;
+}
+
+const char *kind_name(enum kind kind)
+{
+	static const char *const names[KINDS] = {"ours", "context", "hand", "library", "server"};
+
+	return names[kind];
+}
+
+bool result_is_foreign(const struct result_peer *peer)
+{
+	return result_kind(peer) >= KIND_HAND;
 }
 
 static void free_scenario(struct result_scenario *scenario)

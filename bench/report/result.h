@@ -18,12 +18,13 @@ enum metric {
 	METRIC_WALL, /* time of an operation */
 	METRIC_CPU,  /* CPU time of an operation: the process's, kernel workers included */
 	METRIC_P99,  /* the latency that one request in a hundred exceeds */
+	METRIC_P999, /* the latency that one request in a thousand exceeds */
 	METRICS
 };
 
 #define METRIC_BIT(metric) (1u << (metric))
 
-/* Of one turn of one peer; all operations of it together, but p99 is one request's. */
+/* One turn of one peer: totals of its operations; the latencies are of single requests. */
 struct result_sample {
 	double ns[METRICS];
 };
@@ -114,6 +115,12 @@ void result_evaluate(struct result_scenario *scenario);
 /* "cpu" */
 const char *metric_name(enum metric metric);
 
+/* Whether the metric is one request's latency rather than a total of a turn. */
+static inline bool metric_is_latency(enum metric metric)
+{
+	return metric >= METRIC_P99;
+}
+
 /* Whether an aim is met, by the worst of the metrics it holds for. */
 enum outcome {
 	OUTCOME_NO_AIM,
@@ -128,10 +135,22 @@ const struct result_scenario *result_find(const struct result *result, const cha
 const struct result_peer *result_find_peer(const struct result_scenario *scenario,
 					   const char *name);
 
-/*
- * Whether the peer is not this library: on the other backend, or used in another way, it is. Nor is
- * one whose name ends with -alone: it shows what its like costs where nothing else goes on.
- */
+/* What a peer is, by its name. */
+enum kind {
+	KIND_OURS,    /* this library: on the other backend or used in another way as well */
+	KIND_CONTEXT, /* -alone: the same load without its background; no competitor */
+	KIND_HAND,    /* hand-written against the kernel's interface, or liburing */
+	KIND_LIBRARY, /* libuv, Asio, .NET */
+	KIND_SERVER,  /* nginx, lighttpd, Kestrel */
+	KINDS
+};
+
+enum kind result_kind(const struct result_peer *peer);
+
+/* "ours", "context", "hand", "library", "server" */
+const char *kind_name(enum kind kind);
+
+/* Whether the peer competes with this library. */
 bool result_is_foreign(const struct result_peer *peer);
 
 void result_free(struct result *result);

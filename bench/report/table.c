@@ -179,7 +179,8 @@ static void print_missing(const struct result *result)
 void table_print_end(const struct result *result)
 {
 	static void (*const all[])(char *text, size_t size, const struct result *result) = {
-		words_standing, words_backends, words_growth, words_aims};
+		words_libraries, words_hand,   words_latency,
+		words_backends,  words_growth, words_aims};
 	char words[WORDS_MAX];
 
 	print_missing(result);

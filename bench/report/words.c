@@ -44,7 +44,8 @@ void words_ratio(char *text, size_t size, double ratio)
 
 const char *words_metric(enum metric metric)
 {
-	static const char *const words[METRICS] = {"time", "CPU time", "p99 latency"};
+	static const char *const words[METRICS] = {"time", "CPU time", "p99 latency",
+						   "p99.9 latency"};
 
 	return words[metric];
 }
@@ -53,7 +54,7 @@ void words_headline(char *text, size_t size, const struct result_scenario *scena
 {
 	const char *metric = words_metric(scenario->headline), *unit = scenario->unit;
 
-	if (scenario->headline == METRIC_P99)
+	if (metric_is_latency(scenario->headline))
 		snprintf(text, size, "%s", metric);
 	else
 		snprintf(text, size, "%s %s %s", metric,
@@ -156,54 +157,187 @@ void words_scenario(char *text, size_t size, const struct result_scenario *scena
 	append(text, size, ".");
 }
 
-/* "a, b and c", of the scenarios where the best other stands so. */
-static void append_names(char *text, size_t size, const struct result *result, int order)
+/* The peer of these kinds with the best ratio, or NULL. */
+static const struct result_peer *best_of_kinds(const struct result_scenario *scenario,
+					       unsigned kinds, enum metric metric)
 {
-	size_t named = 0;
+	const struct result_peer *best = NULL;
+
+	for (size_t i = 1; i < scenario->peer_count; i++) {
+		const struct result_peer *peer = &scenario->peers[i];
+
+		if (!(kinds & 1u << result_kind(peer)) || peer->ratio[metric].high <= 0)
+			continue;
+		if (best == NULL || peer->ratio[metric].median > best->ratio[metric].median)
+			best = peer;
+	}
+	return best;
+}
+
+/* Comparisons with the best peer of some kinds, one a scenario. */
+struct tally {
+	size_t all, ahead, near, slower, noisy;
+	char names[256]; /* of the scenarios that are slower, with their ratios, the worst first */
+	double worst;
+	const char *worst_name;
+};
+
+static void tally_names(struct tally *tally, const struct result *result, unsigned kinds,
+			double limit)
+{
+	double below = INFINITY;
+
+	/* Few enough for a selection of the next worst each time. */
+	for (size_t n = 0; n < tally->slower && n < 6; n++) {
+		const char *name = NULL;
+		double worst = 0;
+
+		for (size_t i = 0; i < result->scenario_count; i++) {
+			const struct result_scenario *scenario = &result->scenarios[i];
+			const struct result_peer *peer =
+				best_of_kinds(scenario, kinds, scenario->headline);
+			double ratio = peer != NULL ? headline(scenario, peer)->median : 0;
+
+			if (peer == NULL || words_order(headline(scenario, peer)) <= 0 ||
+			    ratio <= limit || ratio >= below || ratio <= worst)
+				continue;
+			worst = ratio;
+			name = scenario->name;
+		}
+		if (name == NULL)
+			return;
+		append(tally->names, sizeof(tally->names), "%s%s %.2f", n > 0 ? ", " : "", name,
+		       worst);
+		below = worst;
+	}
+	if (tally->slower > 6)
+		append(tally->names, sizeof(tally->names), ", ...");
+}
+
+/* limit: ratio up to which a slower median counts as near. */
+static struct tally count_against(const struct result *result, unsigned kinds, double limit)
+{
+	struct tally tally = {0};
 
 	for (size_t i = 0; i < result->scenario_count; i++) {
 		const struct result_scenario *scenario = &result->scenarios[i];
-		const struct result_peer *best = best_other(scenario);
+		const struct result_peer *peer = best_of_kinds(scenario, kinds, scenario->headline);
+		const struct interval *ratio;
+		int order;
 
-		if (best != NULL && words_order(headline(scenario, best)) == order)
-			append(text, size, "%s%s", named++ > 0 ? ", " : "", scenario->name);
+		if (peer == NULL)
+			continue;
+		ratio = headline(scenario, peer);
+		order = words_order(ratio);
+		tally.all++;
+		if (order < 0)
+			tally.ahead++;
+		else if (order == 0 && is_noisy(ratio))
+			tally.noisy++;
+		else if (order > 0 && ratio->median > limit)
+			tally.slower++;
+		else
+			tally.near++;
+	}
+	tally_names(&tally, result, kinds, limit);
+	return tally;
+}
+
+static void append_tally_end(char *text, size_t size, const struct tally *tally)
+{
+	if (tally->slower > 0)
+		append(text, size, ", slower in %zu (%s)", tally->slower, tally->names);
+	else
+		append(text, size, ", slower in none");
+	if (tally->noisy > 0)
+		append(text, size, "; too noisy to tell in %zu", tally->noisy);
+	append(text, size, ". ");
+}
+
+/* "libuv, Asio and .NET", of the kind's peers that were measured. */
+static void append_measured(char *text, size_t size, const struct result *result, enum kind kind)
+{
+	static const struct {
+		const char *prefix, *title;
+	} all[] = {{"libuv", "libuv"}, {"asio", "Asio"},         {"dotnet", ".NET"},
+		   {"nginx", "nginx"}, {"lighttpd", "lighttpd"}, {"kestrel", "Kestrel"}};
+	const char *found[sizeof(all) / sizeof(all[0])];
+	size_t count = 0;
+
+	for (size_t k = 0; k < sizeof(all) / sizeof(all[0]); k++) {
+		bool here = false;
+
+		for (size_t i = 0; i < result->scenario_count && !here; i++) {
+			const struct result_scenario *scenario = &result->scenarios[i];
+
+			for (size_t j = 1; j < scenario->peer_count && !here; j++)
+				here = result_kind(&scenario->peers[j]) == kind &&
+				       strncmp(scenario->peers[j].name, all[k].prefix,
+					       strlen(all[k].prefix)) == 0;
+		}
+		if (here)
+			found[count++] = all[k].title;
+	}
+	for (size_t i = 0; i < count; i++)
+		append(text, size, "%s%s", i == 0 ? "" : i + 1 < count ? ", " : " and ", found[i]);
+}
+
+void words_libraries(char *text, size_t size, const struct result *result)
+{
+	static const enum kind kinds[] = {KIND_LIBRARY, KIND_SERVER};
+
+	text[0] = '\0';
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct tally tally = count_against(result, 1u << kinds[i], 1);
+
+		if (tally.all == 0)
+			continue;
+		append(text, size, "Against ");
+		append_measured(text, size, result, kinds[i]);
+		append(text, size, ": ahead in %zu of %zu, level in %zu", tally.ahead, tally.all,
+		       tally.near);
+		append_tally_end(text, size, &tally);
 	}
 }
 
-void words_standing(char *text, size_t size, const struct result *result)
+void words_hand(char *text, size_t size, const struct result *result)
 {
-	size_t counts[3] = {0}, all = 0;
-
-	size_t noisy = 0;
+	struct tally tally = count_against(result, 1u << KIND_HAND, 1.05);
 
 	text[0] = '\0';
-	for (size_t i = 0; i < result->scenario_count; i++) {
-		const struct result_peer *best = best_other(&result->scenarios[i]);
-		int order;
-
-		if (best == NULL)
-			continue;
-		order = words_order(headline(&result->scenarios[i], best));
-		if (order == 0 && is_noisy(headline(&result->scenarios[i], best)))
-			noisy++;
-		else
-			counts[order + 1]++;
-		all++;
-	}
-	if (all == 0)
+	if (tally.all == 0)
 		return;
 	append(text, size,
-	       "On this machine, for these loads: of %zu comparisons, sluice is ahead of every "
-	       "other in %zu, level with the best in %zu, and behind the best in %zu",
-	       all, counts[0], counts[1], counts[2]);
-	if (counts[2] > 0) {
-		append(text, size, " (");
-		append_names(text, size, result, 1);
-		append(text, size, ")");
+	       "Against the best hand-written code: ahead in %zu of %zu, within 5 %% in %zu",
+	       tally.ahead, tally.all, tally.near);
+	append_tally_end(text, size, &tally);
+}
+
+void words_latency(char *text, size_t size, const struct result *result)
+{
+	static const enum metric metrics[] = {METRIC_P99, METRIC_P999};
+	unsigned kinds = 1u << KIND_HAND | 1u << KIND_LIBRARY;
+
+	text[0] = '\0';
+	for (size_t m = 0; m < sizeof(metrics) / sizeof(metrics[0]); m++) {
+		char ratios[192] = "";
+
+		for (size_t i = 0; i < result->scenario_count; i++) {
+			const struct result_scenario *scenario = &result->scenarios[i];
+			const struct result_peer *peer = best_of_kinds(scenario, kinds, metrics[m]);
+
+			if (peer != NULL)
+				append(ratios, sizeof(ratios), "%s%s %.2f", *ratios ? ", " : "",
+				       scenario->name, peer->ratio[metrics[m]].median);
+		}
+		if (*ratios)
+			append(text, size, "%s %s", *text ? ";" : "Latency against the best other,",
+			       words_metric(metrics[m]));
+		if (*ratios)
+			append(text, size, ": %s", ratios);
 	}
-	if (noisy > 0)
-		append(text, size, "; the noise was too large to tell in %zu", noisy);
-	append(text, size, ".");
+	if (*text)
+		append(text, size, ".");
 }
 
 /* Ours is on one of the two, the other one is a peer of that name. */
@@ -246,9 +380,9 @@ void words_backends(char *text, size_t size, const struct result *result)
 	if (faster + level + slower == 0)
 		return;
 	append(text, size,
-	       "io_uring against epoll, both by sluice: cheaper in %zu, level in %zu, dearer in %zu "
-	       "of %zu; it takes between %.2f and %.2f times as much.",
-	       faster, level, slower, faster + level + slower, best, worst);
+	       "On this machine io_uring takes between %.2f and %.2f times the cost of epoll, both by "
+	       "sluice: less in %zu of %zu loads, the same in %zu, more in %zu.",
+	       best, worst, faster, faster + level + slower, level, slower);
 }
 
 /* The scenarios of a family, from one x to another, in which both peers are. */

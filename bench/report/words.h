@@ -5,7 +5,7 @@
 
 #include "report/result.h"
 
-#define WORDS_MAX 512
+#define WORDS_MAX 1024
 
 /* "1,620 ns", "44.1 us", "3.2 ms" */
 void words_time(char *text, size_t size, double ns);
@@ -17,10 +17,13 @@ void words_ratio(char *text, size_t size, double ratio);
 void words_scenario(char *text, size_t size, const struct result_scenario *scenario);
 
 /*
- * How ours stands in all of them; io_uring against epoll; how costs grow with the number of records
- * and of sockets; the aims. Each may be "".
+ * The verdict over all scenarios, sentence by sentence: against other libraries and servers, against
+ * hand-written code, latencies, io_uring against epoll, how costs grow with the number of records
+ * and of sockets, the aims. Each may be "".
  */
-void words_standing(char *text, size_t size, const struct result *result);
+void words_libraries(char *text, size_t size, const struct result *result);
+void words_hand(char *text, size_t size, const struct result *result);
+void words_latency(char *text, size_t size, const struct result *result);
 void words_backends(char *text, size_t size, const struct result *result);
 void words_growth(char *text, size_t size, const struct result *result);
 void words_aims(char *text, size_t size, const struct result *result);

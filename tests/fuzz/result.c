@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "report/compare.h"
-#include "report/html.h"
 #include "report/json.h"
+#include "report/page.h"
 #include "report/words.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -48,7 +48,9 @@ static void look_at(const struct result *result)
 {
 	char words[WORDS_MAX];
 
-	words_standing(words, sizeof(words), result);
+	words_libraries(words, sizeof(words), result);
+	words_hand(words, sizeof(words), result);
+	words_latency(words, sizeof(words), result);
 	words_backends(words, sizeof(words), result);
 	words_aims(words, sizeof(words), result);
 	for (size_t i = 0; i < result->scenario_count; i++) {
@@ -56,7 +58,7 @@ static void look_at(const struct result *result)
 		if (result->scenarios[i].peer_count > 0)
 			compare_scenario(&result->scenarios[0], &result->scenarios[i], METRIC_WALL);
 	}
-	free(written(result, html_write));
+	free(written(result, page_write));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

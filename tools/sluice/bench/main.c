@@ -18,8 +18,8 @@
 #include "peers/peers.h"
 #include "progress.h"
 #include "report/compare.h"
-#include "report/html.h"
 #include "report/json.h"
+#include "report/page.h"
 #include "report/table.h"
 #include "run.h"
 #include "settings.h"
@@ -222,7 +222,7 @@ static int conclude(const struct settings *settings, struct outputs *outputs,
 	if (outputs->json.path != NULL && !output_write(&outputs->json, result, result_write))
 		code = EXIT_FAILED;
 	if (outputs->html.path != NULL) {
-		if (output_write(&outputs->html, result, html_write))
+		if (output_write(&outputs->html, result, page_write))
 			printf("The report: %s\n", settings->html_path);
 		else
 			code = EXIT_FAILED;

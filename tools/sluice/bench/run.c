@@ -176,7 +176,8 @@ static void take_over(const struct scenario *scenario, const struct contender *c
 		const struct result_sample sample = {
 			.ns = {[METRIC_WALL] = (double)contender->samples[i].wall_ns,
 			       [METRIC_CPU] = (double)contender->samples[i].cpu_ns,
-			       [METRIC_P99] = (double)contender->samples[i].p99_ns}};
+			       [METRIC_P99] = (double)contender->samples[i].p99_ns,
+			       [METRIC_P999] = (double)contender->samples[i].p999_ns}};
 
 		result_add_sample(peer, &sample);
 		if (contender->samples[i].copied)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -29,7 +30,7 @@ static void on_dropped(void *token, uint64_t lines)
 }
 
 /* Without waiting for the reader of a FIFO: until there is one, the FIFO keeps what fits. */
-static int open_file(const char *file)
+int accesslog_open_file(const char *file)
 {
 	int flags = O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY;
 	int fd = open(file, flags | O_WRONLY | O_NONBLOCK, 0644);
@@ -38,7 +39,7 @@ static int open_file(const char *file)
 		fd = open(file, flags | O_RDWR | O_NONBLOCK, 0644);
 	if (fd >= 0)
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
-	return fd;
+	return fd >= 0 ? fd : -errno;
 }
 
 int accesslog_open(struct accesslog *log, bool wanted, const char *file)
@@ -49,9 +50,10 @@ int accesslog_open(struct accesslog *log, bool wanted, const char *file)
 	log->lines = malloc(LINES_BYTES);
 	if (log->lines == NULL)
 		return -ENOMEM;
-	log->fd = file == NULL ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3) : open_file(file);
+	log->fd = file == NULL ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+			       : accesslog_open_file(file);
 	if (log->fd < 0)
-		return -errno;
+		return file == NULL ? -errno : log->fd;
 	log->writer = writer_start(log->fd, WAITING_BYTES, on_dropped, NULL);
 	return log->writer != NULL ? 0 : -ENOMEM;
 }
@@ -74,6 +76,44 @@ void accesslog_close(struct accesslog *log)
 	log->writer = NULL;
 	log->fd = -1;
 	log->lines = NULL;
+}
+
+/* What is left of a log that another has taken the place of. */
+struct old_log {
+	struct writer *writer;
+	int fd;
+};
+
+static void *end_old_log(void *argument)
+{
+	struct old_log *old = argument;
+
+	if (writer_stop(old->writer, STOP_TIMEOUT_MS))
+		close(old->fd);
+	free(old);
+	return NULL;
+}
+
+void accesslog_switch(struct accesslog *log, int fd)
+{
+	struct writer *writer = writer_start(fd, WAITING_BYTES, on_dropped, NULL);
+	struct old_log *old = malloc(sizeof(*old));
+	pthread_t thread;
+
+	if (writer == NULL || old == NULL) {
+		writer_stop(writer, 0);
+		free(old);
+		close(fd);
+		return;
+	}
+	accesslog_flush(log);
+	*old = (struct old_log){log->writer, log->fd};
+	log->writer = writer;
+	log->fd = fd;
+	if (pthread_create(&thread, NULL, end_old_log, old) == 0)
+		pthread_detach(thread);
+	else
+		end_old_log(old);
 }
 
 /* A client must be able to forge neither lines nor fields. */

@@ -18,6 +18,15 @@ struct accesslog {
 	size_t length;
 };
 
+/* The file, opened so that nothing waits for a reader; -errno. */
+int accesslog_open_file(const char *file);
+
+/*
+ * Goes on in another file, whose descriptor it takes over. What waits for the old one is written to
+ * it by a thread that nothing waits for.
+ */
+void accesslog_switch(struct accesslog *log, int fd);
+
 /* 0 or -errno. file is NULL for the standard output; without wanted there is no log. */
 int accesslog_open(struct accesslog *log, bool wanted, const char *file);
 void accesslog_close(struct accesslog *log);

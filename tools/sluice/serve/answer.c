@@ -38,7 +38,13 @@ static struct answer answer_begin(struct connection *connection, const struct re
 		.connection = connection,
 		.request = request,
 		.without_body = request != NULL && request->method == HTTP_HEAD,
-		.head = {.status = status, .date = connection->worker->date},
+		.head =
+			{
+				.status = status,
+				.date = connection->worker->date,
+				.extra = {connection->worker->extra.base,
+					  connection->worker->extra.length},
+			},
 	};
 
 	if (request == NULL || request->status != 0 || answer_closes(connection, request))
@@ -69,7 +75,8 @@ static bool write_head(struct reply *reply, const struct answer *answer, struct 
 		       struct span *ret_written)
 {
 	const struct response_head *head = &answer->head;
-	size_t longest = 512 + 3 * head->location.length + head->query.length;
+	size_t longest = 512 + 3 * head->location.length + head->query.length + head->url.length +
+			 head->extra.length;
 	struct text text = text_in(reply->head, sizeof(reply->head));
 
 	if (longest > sizeof(reply->head)) {
@@ -101,7 +108,7 @@ static void send_short(struct answer *answer)
 
 	if (reply == NULL)
 		return;
-	if (answer->head.status != 304) {
+	if (answer->head.status != 304 && answer->head.status != 204) {
 		response_write_explanation(&explanation, answer->head.status, answer->explanation);
 		answer->head.media.type = span_of("text/plain");
 		answer->head.media.charset = span_of("utf-8");
@@ -189,15 +196,17 @@ static void set_validators(struct answer *answer, const struct cache_entry *entr
 {
 	answer->head.etag = (struct span){entry->etag, entry->etag_length};
 	answer->head.vary = entry->vary;
+	answer->head.extra = entry->extra;
 	if (entry->last_modified_length > 0)
 		answer->head.last_modified =
 			(struct span){entry->last_modified, entry->last_modified_length};
 }
 
-/* The whole of something that has no versions, with the status that it stands for. */
-static void send_error_page(struct answer *answer, struct cache_entry *entry)
+/* The whole of something as the page for a status, which has no versions. */
+static void send_page(struct answer *answer, struct cache_entry *entry, int status)
 {
-	answer->head.status = entry->status;
+	answer->head.status = status;
+	answer->head.extra = entry->extra;
 	answer->head.media = entry->media;
 	answer->head.vary = entry->vary;
 	answer->head.has_length = true;
@@ -276,6 +285,15 @@ static void answer_directory(struct answer *answer, const struct target *target)
 	answer->head.location = (struct span){NULL, 0};
 }
 
+/* As a rule of the site says; the address is complete. */
+static void answer_redirect(struct answer *answer, struct span url)
+{
+	answer->head.url = url;
+	if (answer->head.status == 301)
+		answer->explanation = "The file is at another address.";
+	send_short(answer);
+}
+
 static void answer_found(struct connection *connection, const struct request *request,
 			 const struct target *target, struct found found)
 {
@@ -283,14 +301,33 @@ static void answer_found(struct connection *connection, const struct request *re
 
 	if (found.no_index)
 		answer.explanation = "No index.html here, and directory listings are off.";
-	if (found.status == 200 && found.entry->status != 200)
-		send_error_page(&answer, found.entry);
+	if (found.url.at != NULL)
+		answer_redirect(&answer, found.url);
+	else if (found.status == 200 && found.answer_status != 0)
+		send_page(&answer, found.entry, found.answer_status);
+	else if (found.status == 200 && found.entry->status != 200)
+		send_page(&answer, found.entry, found.entry->status);
 	else if (found.status == 200)
 		answer_file(&answer, found.entry);
 	else if (found.status == 301)
 		answer_directory(&answer, target);
 	else
 		send_short(&answer);
+}
+
+/* What a browser asks before a request to another site that is not simple. */
+static void answer_preflight(struct connection *connection, const struct request *request)
+{
+	struct answer answer = answer_begin(connection, request, 204);
+	struct buffer *lines = &connection->worker->target;
+
+	lines->length = 0;
+	buffer_add(lines, answer.head.extra);
+	buffer_add_string(lines, "Access-Control-Allow-Methods: GET, HEAD\r\n"
+				 "Access-Control-Allow-Headers: *\r\n"
+				 "Access-Control-Max-Age: 86400\r\n");
+	answer.head.extra = (struct span){lines->base, lines->length};
+	send_short(&answer);
 }
 
 bool answer_request(struct connection *connection, const struct request *request)
@@ -304,7 +341,11 @@ bool answer_request(struct connection *connection, const struct request *request
 		    !search_run(connection, request, &target, &found))
 			return false;
 	}
-	if (found.status == 200 && is_plain(connection, request))
+	if (request->method == HTTP_OPTIONS && options_of(connection)->cors) {
+		answer_preflight(connection, request);
+		return true;
+	}
+	if (found.status == 200 && found.answer_status == 0 && is_plain(connection, request))
 		send_plain(connection, request, found.entry);
 	else
 		answer_found(connection, request, &target, found);

@@ -5,8 +5,11 @@
 #include <unistd.h>
 
 #include "serve/response.h"
+#include "serve/rules.h"
 #include "serve/validator.h"
 #include "serve/view.h"
+
+#define HEAD_BYTES 1024 /* of all headers but the extra ones */
 
 struct cache_entry *cache_entry_create(const struct cache_key *key)
 {
@@ -39,6 +42,7 @@ void cache_entry_release(struct cache_entry *entry)
 	if (entry->fd >= 0)
 		close(entry->fd);
 	block_release(entry->block);
+	free((char *)(uintptr_t)entry->extra.at);
 	free(entry);
 }
 
@@ -51,6 +55,7 @@ static void write_plain_head(struct text *text, const struct entry_context *cont
 		.media = entry->media,
 		.etag = {entry->etag_length > 0 ? entry->etag : NULL, entry->etag_length},
 		.vary = entry->vary,
+		.extra = entry->extra,
 		.accepts_ranges = entry->status == 200,
 		.has_length = true,
 		.content_length = entry->facts.size,
@@ -62,22 +67,35 @@ static void write_plain_head(struct text *text, const struct entry_context *cont
 	response_write_head(text, &head);
 }
 
+/* A block of the entry's head and a content that is copied; NULL: no memory. */
+static struct block *make_block(const struct entry_context *context,
+				const struct cache_entry *entry, struct span content)
+{
+	size_t longest = HEAD_BYTES + entry->extra.length;
+	char *memory = malloc(longest);
+	struct text head = text_in(memory, longest);
+	struct block *block = NULL;
+
+	if (memory == NULL)
+		return NULL;
+	write_plain_head(&head, context, entry);
+	if (!head.overflowed)
+		block = block_create((struct span){memory, head.length},
+				     response_date_offset(entry->status), context->now, content);
+	free(memory);
+	return block;
+}
+
 /* Takes a generated content over; copies that of a small file. NULL: no memory. */
 static struct block *prepare_block(const struct entry_context *context,
 				   const struct cache_entry *entry, struct loaded *loaded)
 {
-	char memory[1024];
-	struct text head = text_in(memory, sizeof(memory));
 	struct span content = {"", 0};
 	struct block *block;
 
-	write_plain_head(&head, context, entry);
-	if (head.overflowed)
-		return NULL;
 	if (loaded->content != NULL && !loaded->generated)
 		content = (struct span){loaded->content, entry->facts.size};
-	block = block_create((struct span){memory, head.length},
-			     response_date_offset(entry->status), context->now, content);
+	block = make_block(context, entry, content);
 	if (block == NULL || !loaded->generated)
 		return block;
 	if (!block_set_body(block, loaded->content, entry->facts.size)) {
@@ -86,6 +104,41 @@ static struct block *prepare_block(const struct entry_context *context,
 	}
 	loaded->content = NULL;
 	return block;
+}
+
+/* False: no memory. */
+static bool set_extra(const struct entry_context *context, struct cache_entry *entry)
+{
+	struct buffer lines = {0};
+
+	if (context->rules != NULL)
+		rules_write_headers(context->rules, (struct span){entry->path, entry->path_length},
+				    &lines);
+	if (lines.failed) {
+		buffer_dispose(&lines);
+		return false;
+	}
+	free((char *)(uintptr_t)entry->extra.at);
+	entry->extra = (struct span){lines.base, lines.length};
+	return true;
+}
+
+bool cache_entry_renew(const struct entry_context *context, struct cache_entry *entry)
+{
+	struct block *old = entry->block, *block;
+	struct span content = {old->bytes + old->head_length, old->length - old->head_length};
+
+	if (!set_extra(context, entry))
+		return false;
+	block = make_block(context, entry, content);
+	if (block == NULL)
+		return false;
+	block->body = old->body;
+	if (block->body != NULL)
+		block->body->references++;
+	entry->block = block;
+	block_release(old);
+	return true;
 }
 
 static void write_validators(struct cache_entry *entry, const struct loaded *loaded)
@@ -124,6 +177,7 @@ struct cache_entry *cache_entry_of(const struct entry_context *context, const st
 		return NULL;
 	entry->facts = loaded->facts;
 	entry->generated = loaded->generated;
+	entry->is_listing = loaded->listing;
 	entry->content_hash = loaded->content_hash;
 	entry->media = media_of(context, key, loaded);
 	if (loaded->encoding != ENCODING_IDENTITY)
@@ -136,7 +190,8 @@ struct cache_entry *cache_entry_of(const struct entry_context *context, const st
 	/* An error is no version of a file. */
 	if (entry->status == 200)
 		write_validators(entry, loaded);
-	entry->block = prepare_block(context, entry, loaded);
+	if (set_extra(context, entry))
+		entry->block = prepare_block(context, entry, loaded);
 	if (entry->block == NULL) {
 		cache_entry_release(entry);
 		return NULL;

@@ -33,14 +33,17 @@ struct cache_entry {
 	uint16_t status; /* that it is sent with: 200, or 404 for an error page */
 	int fd;          /* -1: the content is in the block */
 	bool used;
+	bool is_listing;
 	bool loading;
+	uint8_t generation; /* of the rules that its head was made by */
 	bool listed;
 	bool unsettled; /* it may change and show the same facts: the next look reads it again */
 	bool generated; /* content_hash tells whether the next look made the same content */
 	uint8_t etag_length;
 	uint8_t last_modified_length; /* 0: the date is not to be trusted */
 	uint64_t content_hash;
-	struct span vary; /* the header's value */
+	struct span vary;  /* the header's value */
+	struct span extra; /* lines of further headers, from malloc */
 	char etag[40];
 	char last_modified[HTTPDATE_LENGTH];
 	size_t path_length;
@@ -50,8 +53,9 @@ struct cache_entry {
 /* What all entries of a cache have in common. */
 struct entry_context {
 	const struct mime *mime;
-	bool negotiates; /* encodings: answers depend on Accept-Encoding */
-	int64_t now;     /* seconds since 1970, and the same as text */
+	const struct rules *rules; /* of further headers; NULL: none */
+	bool negotiates;           /* encodings: answers depend on Accept-Encoding */
+	int64_t now;               /* seconds since 1970, and the same as text */
 	char date[HTTPDATE_LENGTH];
 };
 
@@ -64,6 +68,9 @@ struct cache_entry *cache_entry_create(const struct cache_key *key);
  */
 struct cache_entry *cache_entry_of(const struct entry_context *context, const struct cache_key *key,
 				   struct loaded *loaded);
+
+/* Makes the head anew, after the rules have changed. False: no memory, and the old one stays. */
+bool cache_entry_renew(const struct entry_context *context, struct cache_entry *entry);
 
 struct cache_entry *cache_entry_hold(struct cache_entry *entry);
 void cache_entry_release(struct cache_entry *entry);

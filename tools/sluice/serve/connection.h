@@ -36,12 +36,13 @@ struct connection {
 	struct cache_waiter waiter;
 	struct worker *worker;
 	struct sluice_socket *socket;
-	struct input *input; /* bytes that could not be taken yet, or NULL */
-	struct found found;  /* what the request at the front of the input waited for */
-	uint64_t body_left;  /* bytes of a body that is thrown away */
-	uint64_t deadline;   /* tick */
-	uint64_t taken;      /* bytes that the client had acknowledged when it was last asked */
-	uint32_t replies;    /* on their way */
+	struct input *input;    /* bytes that could not be taken yet, or NULL */
+	struct found found;     /* what the request at the front of the input waited for */
+	uint64_t body_left;     /* bytes of a body that is thrown away */
+	uint64_t deadline;      /* tick */
+	uint64_t taken;         /* bytes that the client had acknowledged when it was last asked */
+	uint32_t replies;       /* on their way */
+	uint16_t answer_status; /* of the page that is searched for; 0: its own */
 	uint8_t phase;
 	uint8_t stage;   /* of the search that waits: see search.c */
 	bool receiving;  /* the engine's last call is to come */

@@ -217,6 +217,32 @@ struct root *docroot_get(struct docroot *docroot, bool cached)
 	return latest;
 }
 
+int docroot_reopen(struct docroot *docroot)
+{
+	int fd = open(docroot->path, OPENING_ROOT);
+	struct root *root, *previous;
+	struct stat stat;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &stat) != 0) {
+		int error = -errno;
+
+		close(fd);
+		return error;
+	}
+	root = root_of(fd, &stat, docroot->path);
+	if (root == NULL)
+		return -ENOMEM;
+	pthread_mutex_lock(&docroot->lock);
+	previous = docroot->current;
+	docroot->current = root;
+	docroot->checked = now_s();
+	pthread_mutex_unlock(&docroot->lock);
+	root_release(previous);
+	return 0;
+}
+
 /* Paths beneath it */
 
 /* A walk from the root to a file, a directory at a time. */

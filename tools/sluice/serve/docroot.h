@@ -47,6 +47,9 @@ void docroot_close(struct docroot *docroot);
 struct root *docroot_get(struct docroot *docroot, bool cached);
 void root_release(struct root *root);
 
+/* Opens the path now; the last directory stays if that fails. May wait for a disk. 0 or -errno. */
+int docroot_reopen(struct docroot *docroot);
+
 /*
  * Opens a path beneath the directory for reading, without waiting for a FIFO's other end. Symbolic
  * links are followed, relative or absolute, as long as they stay beneath. The descriptor, or

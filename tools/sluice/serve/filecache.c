@@ -25,6 +25,7 @@ struct filecache {
 	bool stopped;
 	uint64_t seed;
 	uint64_t identities; /* given so far */
+	uint8_t generation;  /* of the rules */
 	uint64_t tick;
 	uint64_t reported; /* tick of the last error that was reported */
 	struct entry_context context;
@@ -180,6 +181,13 @@ void filecache_empty(struct filecache *cache)
 	}
 }
 
+void filecache_reload(struct filecache *cache, const struct rules *rules)
+{
+	cache->context.rules = rules;
+	cache->generation++;
+	filecache_empty(cache);
+}
+
 void filecache_expire(struct filecache *cache)
 {
 	uint64_t interval = cache->options.revalidate_s > 0 ? cache->options.revalidate_s : 1;
@@ -271,6 +279,8 @@ static struct found settle(struct filecache *cache, const struct cache_key *key,
 
 	if (is_unchanged(loaded, old)) {
 		loaded_dispose(loaded);
+		if (old->generation != cache->generation && cache_entry_renew(&cache->context, old))
+			old->generation = cache->generation;
 		old->checked = cache->tick;
 		list_remove(&old->by_check);
 		if (old->listed)
@@ -286,6 +296,7 @@ static struct found settle(struct filecache *cache, const struct cache_key *key,
 		else
 			found = keep(cache, entry);
 		if (entry != NULL) {
+			entry->generation = cache->generation;
 			entry->identity = ++cache->identities;
 			entry->checked = cache->tick;
 		}

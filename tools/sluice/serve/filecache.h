@@ -20,6 +20,8 @@ struct sluice_engine;
 struct found {
 	int status;                /* 200, or what else to answer with */
 	bool no_index;             /* with 403: a directory that is not listed */
+	uint16_t answer_status;    /* in place of the entry's own; 0: that */
+	struct span url;           /* where to go instead, with the status of a redirect */
 	struct cache_entry *entry; /* with 200 */
 };
 
@@ -81,6 +83,9 @@ size_t filecache_pending(const struct filecache *cache);
  */
 void filecache_expire(struct filecache *cache);
 bool filecache_is_empty(const struct filecache *cache);
+
+/* Everything is looked at again, and gets the headers of these rules, which outlive the cache. */
+void filecache_reload(struct filecache *cache, const struct rules *rules);
 
 /* Closes every descriptor that nobody is sending from. */
 void filecache_empty(struct filecache *cache);

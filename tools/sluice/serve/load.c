@@ -14,6 +14,7 @@
 #include "serve/directory.h"
 #include "serve/resolve.h"
 #include "serve/response.h"
+#include "serve/site.h"
 #include "serve/view.h"
 
 #define ERROR_PAGE "404.html"
@@ -342,6 +343,10 @@ static int load_error_page(const struct root *root, const struct load_request *r
 static int load_beneath(const struct root *root, const struct load_request *request, bool cached,
 			struct loaded *loaded)
 {
+	if (site_is_hidden(request->path)) {
+		loaded->status = 404;
+		return 0;
+	}
 	if ((request->view & VIEW_ERROR_PAGE) != 0)
 		return load_error_page(root, request, cached, loaded);
 	if (request->path[strlen(request->path) - 1] == '/')

@@ -10,9 +10,14 @@ static const struct status {
 	const char *explanation;
 } statuses[] = {
 	{200, "OK", ""},
+	{204, "No Content", ""},
 	{206, "Partial Content", ""},
 	{301, "Moved Permanently", "This is a directory; its address ends with a slash."},
+	{302, "Found", "The file is at another address at the moment."},
+	{303, "See Other", "The answer is at another address."},
 	{304, "Not Modified", ""},
+	{307, "Temporary Redirect", "The file is at another address at the moment."},
+	{308, "Permanent Redirect", "The file is at another address."},
 	{400, "Bad Request", "The request cannot be understood."},
 	{403, "Forbidden", "This is not served."},
 	{404, "Not Found", "There is no such file here."},
@@ -149,8 +154,11 @@ void response_write_head(struct text *text, const struct response_head *head)
 		write_content_range(text, head);
 	if (head->location.at != NULL)
 		write_location(text, head);
+	write_header(text, "Location: ", head->url);
 	if (head->status == 405)
 		text_add_string(text, "Allow: GET, HEAD\r\n");
+	if (head->extra.length > 0)
+		text_add(text, head->extra);
 	if (head->status == 503)
 		text_add_string(text, "Retry-After: 1\r\n");
 	text_add_string(text, "\r\n");

@@ -27,6 +27,8 @@ struct response_head {
 	struct span vary;
 	struct span location; /* a path in its plain form; it is escaped here */
 	struct span query;    /* of the location, as it came */
+	struct span url;      /* a location that is complete */
+	struct span extra;    /* lines of further headers */
 	bool accepts_ranges;
 	bool has_length;
 	uint64_t content_length;

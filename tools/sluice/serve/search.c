@@ -7,6 +7,7 @@
 /* What the connection waits for; only that is still to be looked at when it is called. */
 enum search_stage {
 	SEARCH_TARGET,
+	SEARCH_REWRITE,
 	SEARCH_ERROR_PAGE,
 };
 
@@ -64,11 +65,66 @@ static bool find_error_page(struct connection *connection, const struct request 
 	return !waits(connection, SEARCH_ERROR_PAGE, found);
 }
 
-/* What is found for the target itself is not there. False: it has to be waited for. */
+/* The file that answers in place of the target. False: it has to be waited for. */
+static bool find_rewritten(struct connection *connection, const struct request *request,
+			   uint16_t status, struct found *ret_found)
+{
+	const struct buffer *url = &connection->worker->target;
+	struct span path = {url->base, url->length};
+	const char *query = memchr(path.at, '?', path.length);
+	bool found;
+
+	if (query != NULL)
+		path.length = (size_t)(query - path.at);
+	connection->answer_status = status == 200 ? 0 : status;
+	found = filecache_find(connection->worker->cache, path, encodings_of(connection, request),
+			       &connection->waiter, ret_found);
+	ret_found->answer_status = connection->answer_status;
+	return !waits(connection, SEARCH_REWRITE, found);
+}
+
+/* Applies the redirects of the site. False: what takes its place has to be waited for. */
+static bool redirect(struct connection *connection, const struct request *request,
+		     const struct target *target, bool forced, enum search_stage *stage,
+		     struct found *found)
+{
+	struct worker *worker = connection->worker;
+	char path[RESOLVE_PATH_MAX];
+	size_t length;
+	int status;
+
+	if (resolve_path(target->path, options_of(connection)->dotfiles, path, &length) != 0)
+		return true;
+	status = rules_redirect(worker->rules, (struct span){path, length}, target->query, forced,
+				&worker->target);
+	if (status == 0 || worker->target.failed)
+		return true;
+	*stage = SEARCH_REWRITE;
+	if (status == 200 || status == 404)
+		return find_rewritten(connection, request, (uint16_t)status, found);
+	*found = (struct found){
+		.status = status,
+		.url = {worker->target.base, worker->target.length},
+	};
+	return true;
+}
+
+/* Whether a path has neither a file nor an address of its own. */
+static bool is_missing(const struct found *found)
+{
+	return found->status == 404 || found->no_index ||
+	       (found->status == 200 && found->entry->is_listing);
+}
+
+/* What is found for the target itself is not a file. False: it has to be waited for. */
 static bool search_further(struct connection *connection, const struct request *request,
 			   const struct target *target, enum search_stage stage,
 			   struct found *found)
 {
+	if (stage == SEARCH_TARGET && is_missing(found) &&
+	    rules_have_redirects(connection->worker->rules) &&
+	    !redirect(connection, request, target, false, &stage, found))
+		return false;
 	if (found->status == 404 && stage < SEARCH_ERROR_PAGE)
 		return find_error_page(connection, request, target, found);
 	return true;
@@ -83,12 +139,21 @@ bool search_run(struct connection *connection, const struct request *request,
 		connection->has_found = false;
 		*ret_found = connection->found;
 		stage = (enum search_stage)connection->stage;
-	} else if (waits(connection, stage,
-			 filecache_find(connection->worker->cache, target->path,
-					view_of(connection, request, target), &connection->waiter,
-					ret_found))) {
-		return false;
+		if (stage == SEARCH_REWRITE)
+			ret_found->answer_status = connection->answer_status;
+	} else {
+		bool forced = rules_have_forced(connection->worker->rules);
+
+		if (forced && !redirect(connection, request, target, true, &stage, ret_found))
+			return false;
+		if (stage == SEARCH_TARGET &&
+		    waits(connection, stage,
+			  filecache_find(connection->worker->cache, target->path,
+					 view_of(connection, request, target), &connection->waiter,
+					 ret_found)))
+			return false;
 	}
-	return ret_found->status == 200 ||
-	       search_further(connection, request, target, stage, ret_found);
+	if (ret_found->status == 200 && !ret_found->entry->is_listing)
+		return true;
+	return search_further(connection, request, target, stage, ret_found);
 }

@@ -18,12 +18,13 @@
 #include "messages.h"
 #include "options.h"
 #include "serve/listener.h"
+#include "serve/reload.h"
+#include "serve/setup.h"
+#include "serve/site.h"
 #include "serve/worker.h"
 
-#define WORKERS_MAX 256
 #define DESCRIPTORS_BESIDE 16 /* that are neither connections nor cached files, and as many */
 #define DESCRIPTORS_WORKER 16 /* again for each worker */
-#define DAY_S 86400
 #define NS_PER_S 1000000000
 
 /* How long the end may take, apart from --drain, before the process ends with threads that hang. */
@@ -31,116 +32,18 @@
 #define TEAR_DOWN_S 5
 #define AT_ONCE_S 1
 
-#define DONE (-1) /* no exit code: help was printed */
-
-#define MEMBER(name) offsetof(struct serve_options, name)
-
-static const struct option_spec specs[] = {
-	{"bind", "ADDRESS", "listen at this address [127.0.0.1]; :: or 0.0.0.0 for all",
-	 MEMBER(bind), 0, 0, OPTION_STRING, 'b'},
-	{"port", "PORT", "listen at this port [8080]; 0 for a free one", MEMBER(port), 0, 65535,
-	 OPTION_NUMBER, 'p'},
-	{"backend", "NAME", "auto, uring or epoll [auto]", MEMBER(backend), 0, 0, OPTION_BACKEND,
-	 0},
-	{"workers", "N", "engines side by side, a thread each [1]", MEMBER(workers), 1, WORKERS_MAX,
-	 OPTION_NUMBER, 'w'},
-	{"dotfiles", NULL, "serve names that begin with a dot", MEMBER(dotfiles), 0, 0, OPTION_FLAG,
-	 0},
-	{"index", "NAMES", "of a directory, the first that exists [index.html]", MEMBER(index), 0,
-	 0, OPTION_STRING, 0},
-	{"clean-urls", NULL, "let /about find about.html", MEMBER(clean_urls), 0, 0, OPTION_FLAG,
-	 0},
-	{"charset", "NAME", "of text files [utf-8]; empty: do not say", MEMBER(charset), 0, 0,
-	 OPTION_STRING, 0},
-	{"mime", "EXT=TYPE", "the type of files that end in .EXT; repeatable", MEMBER(mimes), 0, 0,
-	 OPTION_LIST, 0},
-	{"no-listing", NULL, "answer 403 for a directory without an index", MEMBER(no_listing), 0,
-	 0, OPTION_FLAG, 0},
-	{"no-precompressed", NULL, "leave .br, .zst and .gz beside a file alone",
-	 MEMBER(no_precompressed), 0, 0, OPTION_FLAG, 0},
-	{"access-log", "FILE", "log requests to the file, or to the standard output",
-	 MEMBER(access_log_file), 0, 0, OPTION_LOG, 0},
-	{"max-connections", "N", "in all; 0: what descriptors allow [0]", MEMBER(max_connections),
-	 0, 10000000, OPTION_NUMBER, 0},
-	{"max-head", "BYTES", "of a request's head [16K]", MEMBER(max_head), 256, 1 << 20,
-	 OPTION_SIZE, 0},
-	{"max-target", "BYTES", "of the address in it [8K]", MEMBER(max_target), 64, 1 << 20,
-	 OPTION_SIZE, 0},
-	{"max-body", "BYTES", "of a body, which is thrown away [1M]", MEMBER(max_body), 0, 1u << 30,
-	 OPTION_SIZE, 0},
-	{"idle-timeout", "SECONDS", "between requests [60]", MEMBER(idle_timeout_s), 1, DAY_S,
-	 OPTION_NUMBER, 0},
-	{"header-timeout", "SECONDS", "for a request to arrive [10]", MEMBER(header_timeout_s), 1,
-	 DAY_S, OPTION_NUMBER, 0},
-	{"write-timeout", "SECONDS", "in which a client takes nothing [30]",
-	 MEMBER(write_timeout_s), 1, DAY_S, OPTION_NUMBER, 0},
-	{"drain", "SECONDS", "after SIGTERM, for what is being sent [10]", MEMBER(drain_s), 0,
-	 DAY_S, OPTION_NUMBER, 0},
-	{"cache-entries", "N", "files that a worker keeps ready [1024]", MEMBER(cache_entries), 1,
-	 1000000, OPTION_NUMBER, 0},
-	{"cache-file-size", "BYTES", "files up to this are kept in memory [16K]",
-	 MEMBER(cache_file_bytes), 0, 1 << 20, OPTION_SIZE, 0},
-	{"revalidate", "SECONDS", "after which a file is looked at again [1]", MEMBER(revalidate_s),
-	 0, DAY_S, OPTION_NUMBER, 0},
-	{"lookup-threads", "N", "of a worker, for looks that wait for a disk [16]",
-	 MEMBER(lookup_threads), 1, 256, OPTION_NUMBER, 0},
-	{"config", "FILE", "read options from the file, one a line", MEMBER(config), 0, 0,
-	 OPTION_CONFIG, 'c'},
-	{"directory", "PATH", "what to serve, as the argument", MEMBER(directory), 0, 0,
-	 OPTION_STRING, 0},
-	{"check", NULL, "only say whether options and files are right", MEMBER(check), 0, 0,
-	 OPTION_FLAG, 0},
-	{"trace", "FILE", "add every call and completion to the file; JSON in a .json",
-	 MEMBER(trace), 0, 0, OPTION_STRING, 0},
-};
-
-static const struct option_table table = {
-	.command = "serve",
-	.arguments = "[DIRECTORY]",
-	.summary = "Serves the files below the directory (default: the current one) over HTTP.",
-	.specs = specs,
-	.count = sizeof(specs) / sizeof(specs[0]),
-	.flag_offset = MEMBER(access_log),
-};
-
-static const struct serve_options defaults = {
-	.directory = ".",
-	.bind = "127.0.0.1",
-	.index = "index.html",
-	.charset = "utf-8",
-	.port = 8080,
-	.workers = 1,
-	.max_head = 16 * 1024,
-	.max_target = 8 * 1024,
-	.max_body = 1024 * 1024,
-	.idle_timeout_s = 60,
-	.header_timeout_s = 10,
-	.write_timeout_s = 30,
-	.drain_s = 10,
-	.cache_entries = 1024,
-	.cache_file_bytes = 16 * 1024,
-	.revalidate_s = 1,
-	.lookup_threads = 16,
-};
-
 struct service {
 	struct serve_options options;
 	struct server server;
 	struct listen_address address;
 	struct worker *workers;
 	size_t worker_count; /* that run */
+	struct reload reload;
 	int64_t deadline_ns; /* for the end; 0: none yet */
 	unsigned int asked;  /* how often it was to end */
 	bool left_behind;    /* threads hang */
 	bool released;       /* the workers' engines may be gone */
 };
-
-static int fail(const char *what, int error, const char *advice)
-{
-	messages_complain("%s: %s%s%s", what, strerror(-error), advice[0] != '\0' ? "; " : "",
-			  advice);
-	return EXIT_FAILED;
-}
 
 /* How many descriptors there may be; takes the soft limit up to the hard one. */
 static size_t raise_descriptors(void)
@@ -185,68 +88,10 @@ static int open_directory(struct service *service)
 		docroot_open(&service->server.docroot, directory, service->options.revalidate_s);
 
 	if (error == -ENOTDIR)
-		return fail(directory, error, "give the directory that holds it");
+		return setup_fail(directory, error, "give the directory that holds it");
 	if (error != 0)
-		return fail(directory, error, "");
+		return setup_fail(directory, error, "");
 	return EXIT_OK;
-}
-
-/* The table of media types: what the options say comes before what the system says. */
-static int load_types(struct service *service)
-{
-	const struct serve_options *options = &service->options;
-
-	for (size_t i = 0; i < options->mimes.count; i++) {
-		if (!mime_is_valid(options->mimes.values[i])) {
-			options_complain("serve", "--mime=%s: it is EXT=TYPE, like foo=text/plain",
-					 options->mimes.values[i]);
-			return EXIT_USAGE;
-		}
-	}
-	if (!mime_is_valid_charset(options->charset)) {
-		options_complain("serve", "--charset=%s: not a name", options->charset);
-		return EXIT_USAGE;
-	}
-	service->server.mime = mime_load("/etc/mime.types", options->mimes.values,
-					 options->mimes.count, options->charset);
-	if (service->server.mime == NULL)
-		return fail("/etc/mime.types", -ENOMEM, "");
-	return EXIT_OK;
-}
-
-/* The names of an index, at most INDEXES_MAX, are names of files. */
-static int read_indexes(struct service *service)
-{
-	struct load_options *load = &service->server.load;
-	char *names = strdup(service->options.index), *rest = names, *name;
-
-	if (names == NULL)
-		return fail("--index", -ENOMEM, "");
-	service->server.index_names = names;
-	while ((name = strsep(&rest, ",")) != NULL) {
-		if (name[0] == '\0' || strchr(name, '/') != NULL || strcmp(name, ".") == 0 ||
-		    strcmp(name, "..") == 0 || load->index_count == LOAD_INDEXES_MAX) {
-			options_complain("serve", "--index=%s: not up to %d names of files",
-					 service->options.index, LOAD_INDEXES_MAX);
-			return EXIT_USAGE;
-		}
-		load->indexes[load->index_count++] = name;
-	}
-	return EXIT_OK;
-}
-
-/* What the options say about looking for files. */
-static int set_load_options(struct service *service)
-{
-	const struct serve_options *options = &service->options;
-
-	service->server.load = (struct load_options){
-		.dotfiles = options->dotfiles,
-		.listing = !options->no_listing,
-		.precompressed = !options->no_precompressed,
-		.clean_urls = options->clean_urls,
-	};
-	return read_indexes(service);
 }
 
 static int open_listeners(struct service *service, int *fds)
@@ -266,22 +111,23 @@ static int open_listeners(struct service *service, int *fds)
 		return EXIT_OK;
 	snprintf(what, sizeof(what), "port %" PRIu64 " at %.200s", options->port, options->bind);
 	if (error == -EADDRINUSE)
-		return fail(what, error, "choose another with --port, or 0 for a free one");
+		return setup_fail(what, error, "choose another with --port, or 0 for a free one");
 	if (error == -EACCES)
-		return fail(what, error, "ports below 1024 are for root: choose one with --port");
+		return setup_fail(what, error,
+				  "ports below 1024 are for root: choose one with --port");
 	if (error == -EADDRNOTAVAIL)
-		return fail(what, error, "choose an address of this machine with --bind");
-	return fail(what, error, "");
+		return setup_fail(what, error, "choose an address of this machine with --bind");
+	return setup_fail(what, error, "");
 }
 
 static int start_failed(int error)
 {
 	if (error == -ENOSYS || error == -EPERM || error == -EOPNOTSUPP)
-		return fail("the engine", error,
-			    "see 'sluice probe', or let it choose with --backend=auto");
+		return setup_fail("the engine", error,
+				  "see 'sluice probe', or let it choose with --backend=auto");
 	if (error == -EMFILE || error == -ENOMEM)
-		return fail("the engine", error, "raise the limit with ulimit -n or -l");
-	return fail("the worker", error, "");
+		return setup_fail("the engine", error, "raise the limit with ulimit -n or -l");
+	return setup_fail("the worker", error, "");
 }
 
 static int start_workers(struct service *service)
@@ -402,6 +248,24 @@ static int next_signal(const struct service *service, const sigset_t *signals)
 	return signal;
 }
 
+/* What was read again goes to the workers, unless they end. */
+static void finish_reload(struct service *service)
+{
+	struct reload *reload = &service->reload;
+
+	if (!reload_is_done(reload))
+		return;
+	if (reload->rules != NULL && service->asked == 0) {
+		for (size_t i = 0; i < service->worker_count; i++) {
+			worker_reload(&service->workers[i], rules_hold(reload->rules),
+				      reload->log_fds[i]);
+			reload->log_fds[i] = -1;
+		}
+		messages_say("Reloaded %s", service->options.directory);
+	}
+	reload_finish(reload);
+}
+
 /* Until the count is that of all workers. False: something hangs, and the deadline has come. */
 static bool wait_for_workers(struct service *service, const sigset_t *signals,
 			     size_t (*count)(const struct service *service))
@@ -411,7 +275,14 @@ static bool wait_for_workers(struct service *service, const sigset_t *signals,
 
 		if (signal == 0)
 			return false;
-		/* SIGUSR1 comes from a worker: one that failed ends the others. */
+		if (signal == SIGHUP) {
+			if (service->asked == 0)
+				reload_begin(&service->reload);
+			continue;
+		}
+		if (signal == SIGUSR1)
+			finish_reload(service);
+		/* SIGUSR1 comes from a worker, too: one that failed ends the others. */
 		if (signal != SIGUSR1 || (service->asked == 0 && ended_workers(service) > 0))
 			ask_to_end(service);
 	}
@@ -447,7 +318,7 @@ static int join_workers(struct service *service)
 
 		service->left_behind |= service->workers[i].left_behind;
 		if (error != 0)
-			code = fail("a worker ended", error, "");
+			code = setup_fail("a worker ended", error, "");
 	}
 	free(service->workers);
 	return code;
@@ -458,6 +329,7 @@ static int run_service(struct service *service, const sigset_t *signals)
 	int code = start_workers(service);
 	int ended;
 
+	reload_init(&service->reload, &service->server, service->worker_count);
 	if (code == EXIT_OK)
 		print_start(service);
 	else
@@ -474,41 +346,22 @@ static void block_signals(sigset_t *ret_signals)
 	sigaddset(ret_signals, SIGTERM);
 	sigaddset(ret_signals, SIGINT);
 	sigaddset(ret_signals, SIGUSR1);
+	sigaddset(ret_signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
-}
-
-static int read_arguments(struct service *service, int argc, char **argv)
-{
-	int index = 0;
-
-	service->options = defaults;
-	switch (options_parse(&table, argc, argv, &service->options, &index)) {
-	case OPTIONS_OK:
-		break;
-	case OPTIONS_DONE:
-		return DONE;
-	case OPTIONS_WRONG:
-		return EXIT_USAGE;
-	}
-	if (index + 1 < argc) {
-		options_complain("serve", "%s: one directory is served", argv[index + 1]);
-		return EXIT_USAGE;
-	}
-	if (index < argc)
-		service->options.directory = argv[index];
-	return EXIT_OK;
 }
 
 /* All that can be found wrong before anything is started. */
 static int prepare(struct service *service)
 {
-	int code = set_load_options(service);
+	int code = setup_server(&service->server);
 
 	if (code == EXIT_OK)
-		code = load_types(service);
-	if (code == EXIT_OK)
 		code = open_directory(service);
+	if (code == EXIT_OK) {
+		service->server.rules = site_read(&service->options, &service->server.docroot);
+		code = service->server.rules != NULL ? EXIT_OK : EXIT_FAILED;
+	}
 	return code;
 }
 
@@ -516,10 +369,10 @@ int serve_main(int argc, char **argv)
 {
 	struct service service = {.server = {.options = &service.options}};
 	sigset_t signals;
-	int code = read_arguments(&service, argc, argv);
+	int code = setup_read_arguments(&service.options, argc, argv);
 
 	if (code != EXIT_OK)
-		return code == DONE ? EXIT_OK : code;
+		return code == SETUP_DONE ? EXIT_OK : code;
 	block_signals(&signals);
 	messages_start();
 	share_descriptors(&service);
@@ -535,9 +388,10 @@ int serve_main(int argc, char **argv)
 		code = run_service(&service, &signals);
 	messages_stop();
 	/* Threads that hang in a file system still look at what would be freed. */
-	if (service.left_behind)
+	if (service.left_behind || !reload_is_over(&service.reload))
 		_exit(code);
 	mime_free(service.server.mime);
+	rules_release(service.server.rules);
 	free(service.server.index_names);
 	docroot_close(&service.server.docroot);
 	return code;

@@ -35,6 +35,9 @@ struct serve_options {
 	const char *charset;      /* of text; empty: not said */
 	const char *config;       /* NULL: none */
 	struct option_list mimes; /* "EXT=TYPE" */
+	struct option_list headers;
+	const char *cache_control; /* NULL: none */
+	bool cors;
 	bool access_log;
 	const char *access_log_file; /* NULL: standard output */
 	const char *trace;           /* NULL: none */

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -174,6 +175,57 @@ void worker_drain(struct worker *worker)
 	sluice_post(worker->engine, drain_here, worker);
 }
 
+/* New rules and a new log */
+
+static void use_rules(struct worker *worker, struct rules *rules)
+{
+	filecache_reload(worker->cache, rules);
+	rules_release(worker->rules);
+	worker->rules = rules;
+	worker->extra.length = 0;
+	rules_write_headers(rules, (struct span){NULL, 0}, &worker->extra);
+}
+
+static void drop_news(struct worker_news *news)
+{
+	if (news == NULL)
+		return;
+	rules_release(news->rules);
+	if (news->log_fd >= 0)
+		close(news->log_fd);
+	free(news);
+}
+
+static void reload_here(struct sluice_engine *engine, void *token)
+{
+	struct worker *worker = token;
+	struct worker_news *news = atomic_exchange(&worker->news, NULL);
+
+	if (news == NULL)
+		return;
+	use_rules(worker, news->rules);
+	if (news->log_fd >= 0)
+		accesslog_switch(&worker->log, news->log_fd);
+	free(news);
+}
+
+void worker_reload(struct worker *worker, struct rules *rules, int log_fd)
+{
+	struct worker_news *news = malloc(sizeof(*news));
+
+	if (news == NULL) {
+		rules_release(rules);
+		if (log_fd >= 0)
+			close(log_fd);
+		messages_complain("reload: %s", strerror(ENOMEM));
+		return;
+	}
+	*news = (struct worker_news){rules, log_fd};
+	drop_news(atomic_exchange(&worker->news, news));
+	if (sluice_post(worker->engine, reload_here, worker) != 0)
+		messages_complain("reload: %s", strerror(ENOMEM));
+}
+
 static bool is_done(const struct worker *worker)
 {
 	return worker->error != 0 ||
@@ -221,6 +273,7 @@ static int start_up(struct worker *worker)
 	if (error == 0)
 		error = create_cache(worker);
 	if (error == 0) {
+		use_rules(worker, rules_hold(worker->server->rules));
 		read_clocks(worker);
 		error = begin_accepting(worker);
 	}
@@ -244,6 +297,10 @@ static void tear_down(struct worker *worker)
 	worker->engine = NULL;
 	filecache_destroy(worker->cache);
 	replies_free(worker);
+	rules_release(worker->rules);
+	buffer_dispose(&worker->extra);
+	buffer_dispose(&worker->target);
+	drop_news(atomic_exchange(&worker->news, NULL));
 	accesslog_close(&worker->log);
 	if (worker->listen_fd >= 0)
 		close(worker->listen_fd);

@@ -8,14 +8,22 @@
 #include <sluice/sluice.h>
 #include <stdatomic.h>
 
+#include "buffer.h"
 #include "serve/accesslog.h"
 #include "serve/docroot.h"
 #include "serve/filecache.h"
 #include "serve/mime.h"
 #include "serve/request.h"
+#include "serve/rules.h"
 #include "serve/serve.h"
 
 struct reply;
+
+/* What a worker gets when the daemon has read its files again. */
+struct worker_news {
+	struct rules *rules;
+	int log_fd; /* -1: the log stays */
+};
 
 /* What all workers share. */
 struct server {
@@ -24,6 +32,7 @@ struct server {
 	struct mime *mime;
 	struct load_options load;
 	char *index_names;      /* what load points into */
+	struct rules *rules;    /* what new workers begin with */
 	size_t connections_max; /* of one worker */
 	struct request_limits limits;
 };
@@ -47,6 +56,9 @@ struct worker {
 	struct reply *free_replies;
 	size_t free_reply_count;
 	struct request request; /* the one being looked at */
+	struct rules *rules;
+	struct buffer extra;  /* lines of headers of answers without a file */
+	struct buffer target; /* of the redirect that is being answered */
 
 	int draining;        /* how often it was told to */
 	bool accepting;      /* the listener's last call is to come */
@@ -57,8 +69,9 @@ struct worker {
 	pthread_t thread;
 	pthread_t starter;
 	int listen_fd;
-	int error;         /* -errno: why it could not start, or why it ended */
-	bool left_behind;  /* threads of its hang, and use what all workers share */
+	int error;        /* -errno: why it could not start, or why it ended */
+	bool left_behind; /* threads of its hang, and use what all workers share */
+	_Atomic(struct worker_news *) news;
 	atomic_bool ended; /* the engine stands still, and is destroyed after the release */
 	atomic_bool gone;  /* everything is given back, and the thread ends */
 	sem_t started;     /* posted once: it accepts connections, or error tells */
@@ -77,6 +90,12 @@ int worker_start(struct worker *worker, struct server *server, int listen_fd);
  * at once. Any thread, before the release.
  */
 void worker_drain(struct worker *worker);
+
+/*
+ * Gives the worker new rules and a new log, which it takes over, and has it look at all files again.
+ * No connection is touched. Any thread, before the release.
+ */
+void worker_reload(struct worker *worker, struct rules *rules, int log_fd);
 
 /* Lets a worker that has ended give everything back; SIGUSR1 comes when it is gone. */
 void worker_release(struct worker *worker);

@@ -1,0 +1,137 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# `sluice serve` and headers and redirects of a site; and what it reads again on SIGHUP.
+. "$(dirname "${BASH_SOURCE[0]}")/serve_common.sh"
+
+mkdir "$root/assets" "$root/empty" "$root/dir"
+echo index >"$root/index.html"
+echo app >"$root/assets/app.js"
+echo real >"$root/real.html"
+echo gone >"$root/gone.html"
+echo secret >"$root/dir/.secret"
+head -c 100000 /dev/urandom >"$root/assets/large.bin"
+cat >"$root/_headers" <<-'END'
+	/*
+	  X-Frame-Options: DENY
+	/assets/*
+	  Cache-Control: public, max-age=31536000, immutable
+	  X-Assets: yes
+END
+cat >"$root/_redirects" <<-'END'
+	/old        /new/place
+	/moved/*    https://other.example/:splat  302
+	/real.html  /elsewhere
+	/forced.txt /elsewhere 307!
+	/gone/*     /gone.html 404
+	/leak       /dir/.secret 200
+	/up         /../outside 200
+	/app/*      /index.html 200
+END
+echo forced >"$root/forced.txt"
+
+start_server
+large=/assets/large.bin
+check 'a header for every path' equal DENY "$(header x-frame-options /)"
+check 'a header for some' equal 'yes DENY' "$(header x-assets $large) $(header x-frame-options $large)"
+check 'and not for others' equal '' "$(header x-assets /)"
+check 'from the cache' equal yes "$(header x-assets $large)"
+check 'with a range' equal '206 yes' "$(status $large -r 0-9) $(header x-assets $large -r 0-9)"
+check 'with 304' equal yes "$(header x-assets $large -H "If-None-Match: $(header etag $large)")"
+check 'with HTTP/1.0' equal yes "$(header x-assets $large --http1.0)"
+check 'with HEAD' equal yes "$(header x-assets $large -I)"
+check 'Cache-Control of the site' matches immutable "$(header cache-control /assets/app.js)"
+check '_headers is not served' equal 404 "$(status /_headers)"
+check '_redirects is not served' equal 404 "$(status /_redirects)"
+check 'nor with an escape' equal 404 "$(status /%5fredirects)"
+check 'nor with dots' equal 404 "$(status /./_headers)"
+check 'a redirect' equal '301 /new/place' "$(status /old) $(header location /old)"
+check 'keeps the query' equal '/new/place?a=b' "$(header location '/old?a=b')"
+check 'a splat' equal '302 https://other.example/a/b' "$(status /moved/a/b) $(header location /moved/a/b)"
+check 'is escaped' equal 'https://other.example/%0D' "$(header location /moved/%250D | sed 's/%250D/%0D/')"
+check 'a line end in it is refused' equal 400 "$(status /moved/%0d%0aX-Forged:%20y)"
+check 'a file hides a redirect' equal '200 real' "$(status /real.html) $(get /real.html)"
+check 'unless that is forced' equal '307 /elsewhere' "$(status /forced.txt) $(header location /forced.txt)"
+check 'a path is answered with a file' equal '200 index' "$(status /app/a/b) $(get /app/a/b)"
+check 'and its conditions' equal 304 "$(status /app/a/b -H "If-None-Match: $(header etag /)")"
+check 'with another status' equal '404 gone' "$(status /gone/x) $(get /gone/x)"
+check 'no dotfile by a rule' equal 403 "$(status /leak)"
+check 'nothing above by a rule' equal 403 "$(status /up)"
+check 'what no rule names does not exist' equal 404 "$(status /nothing)"
+check 'POST is not redirected' equal 405 "$(status /old -d x)"
+check 'the rules are not listed' eval '! get /assets/../ 2>&1 | grep -q _headers'
+
+# SIGHUP.
+reloaded() { # COUNT: reloads so far
+	until_it "$patience" eval '[ "$(grep -c "^Reloaded " "$work/start")" -ge '"$1"' ]'
+}
+printf '/*\n  X-Frame-Options: SAMEORIGIN\n' >"$root/_headers"
+printf '/* /index.html 200\n' >"$root/_redirects"
+kill -HUP "$server"
+check 'SIGHUP reads the rules again' reloaded 1
+check 'new headers hold' equal SAMEORIGIN "$(header x-frame-options $large)"
+check 'old ones are gone' equal '' "$(header x-assets $large)"
+check 'new redirects hold' equal '200 index' "$(status /any/page) $(get /any/page)"
+check 'also for what would be listed' equal index "$(get /empty/)"
+check 'a file is itself' equal app "$(get /assets/app.js)"
+printf '/a\n  Content-Length: 5\n' >"$root/_headers"
+kill -HUP "$server"
+check 'a wrong line is named' until_it "$patience" grep -q '_headers:2: ' "$work/errors"
+check 'and everything stays' equal SAMEORIGIN "$(header x-frame-options $large)"
+check 'SIGTERM ends it with 0' stop_server
+refused_start() {
+	"$SLUICE_COMMAND" serve --port=0 "$@" "$root" >"$work/refusal" 2>&1
+	equal 1 $?
+}
+check 'it does not start with a wrong line' refused_start
+check 'which is named' grep -q '_headers:2: ' "$work/refusal"
+check '--check says so, too' refused_start --check
+rm "$root/_headers" "$root/_redirects"
+mkdir "$root/_headers"
+check 'nor with a directory of the name' refused_start
+rmdir "$root/_headers"
+
+# Options.
+start_server --header='X-One: 1' --header='X-Two: 2' --cache-control=no-cache --cors --access-log="$work/log"
+check 'headers of options' equal '1 2 no-cache *' "$(header x-one /) $(header x-two /) \
+$(header cache-control /) $(header access-control-allow-origin /)"
+check 'also with errors' equal '1 no-cache' "$(header x-one /nothing) $(header cache-control /nothing -d x)"
+check 'a preflight request is answered' equal '204 GET, HEAD' \
+	"$(status / -X OPTIONS) $(header access-control-allow-methods / -X OPTIONS)"
+mv "$work/log" "$work/log.1"
+kill -HUP "$server"
+reloaded 1
+get /real.html >/dev/null
+check 'a log that was moved is opened anew' until_it "$patience" grep -q 'GET /real.html' "$work/log"
+check 'and the old one is complete' until_it "$patience" grep -q 'OPTIONS / HTTP' "$work/log.1"
+check 'ends' stop_server
+for bad in 'X: a
+Y: b' 'Content-Length: 5' 'no colon'; do
+	check "a header that is none (${bad%%:*})" refused_start --header="$bad"
+done
+check 'a value that is none' refused_start --cache-control='a
+X: b'
+start_server
+check 'without --cors no preflight' equal 405 "$(status / -X OPTIONS)"
+check 'ends' stop_server
+
+# No request is lost.
+if command -v wrk >/dev/null; then
+	start_server --workers=2
+	wrk -t 1 -c 200 -d 6 "$url/assets/app.js" >"$work/wrk" 2>&1 &
+	load=$!
+	for i in $(seq 20); do
+		printf '/*\n  X-Reload: %d\n' "$i" >"$root/new" && mv "$root/new" "$root/_headers"
+		kill -HUP "$server"
+		sleep 0.2
+	done
+	wait "$load"
+	check 'twenty reloads under load lose no request' eval \
+		'grep -q "requests in" "$work/wrk" && ! grep -E "Socket errors|Non-2xx" "$work/wrk"'
+	kill -HUP "$server"
+	check 'the last rules hold' until_it "$patience" eval '[ "$(header x-reload /)" = 20 ]'
+	kill -HUP "$server"
+	check 'SIGTERM behind SIGHUP ends it' stop_server
+else
+	skip 'twenty reloads under load lose no request' wrk
+fi
+plan

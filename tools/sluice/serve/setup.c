@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+#include "serve/setup.h"
+
+#include <errno.h>
+#include <sluice/engine.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "messages.h"
+#include "options.h"
+
+#define DAY_S 86400
+
+int setup_fail(const char *what, int error, const char *advice)
+{
+	messages_complain("%s: %s%s%s", what, strerror(-error), advice[0] != '\0' ? "; " : "",
+			  advice);
+	return EXIT_FAILED;
+}
+
+#define MEMBER(name) offsetof(struct serve_options, name)
+
+static const struct option_spec specs[] = {
+	{"bind", "ADDRESS", "listen at this address [127.0.0.1]; :: or 0.0.0.0 for all",
+	 MEMBER(bind), 0, 0, OPTION_STRING, 'b'},
+	{"port", "PORT", "listen at this port [8080]; 0 for a free one", MEMBER(port), 0, 65535,
+	 OPTION_NUMBER, 'p'},
+	{"backend", "NAME", "auto, uring or epoll [auto]", MEMBER(backend), 0, 0, OPTION_BACKEND,
+	 0},
+	{"workers", "N", "engines side by side, a thread each [1]", MEMBER(workers), 1, WORKERS_MAX,
+	 OPTION_NUMBER, 'w'},
+	{"dotfiles", NULL, "serve names that begin with a dot", MEMBER(dotfiles), 0, 0, OPTION_FLAG,
+	 0},
+	{"index", "NAMES", "of a directory, the first that exists [index.html]", MEMBER(index), 0,
+	 0, OPTION_STRING, 0},
+	{"clean-urls", NULL, "let /about find about.html", MEMBER(clean_urls), 0, 0, OPTION_FLAG,
+	 0},
+	{"charset", "NAME", "of text files [utf-8]; empty: do not say", MEMBER(charset), 0, 0,
+	 OPTION_STRING, 0},
+	{"mime", "EXT=TYPE", "the type of files that end in .EXT; repeatable", MEMBER(mimes), 0, 0,
+	 OPTION_LIST, 0},
+	{"header", "LINE", "add \"Name: value\" to all answers; repeatable", MEMBER(headers), 0, 0,
+	 OPTION_LIST, 0},
+	{"cache-control", "VALUE", "of all answers", MEMBER(cache_control), 0, 0, OPTION_STRING, 0},
+	{"cors", NULL, "let the pages of other sites read the files", MEMBER(cors), 0, 0,
+	 OPTION_FLAG, 0},
+	{"no-listing", NULL, "answer 403 for a directory without an index", MEMBER(no_listing), 0,
+	 0, OPTION_FLAG, 0},
+	{"no-precompressed", NULL, "leave .br, .zst and .gz beside a file alone",
+	 MEMBER(no_precompressed), 0, 0, OPTION_FLAG, 0},
+	{"access-log", "FILE", "log requests to the file, or to the standard output",
+	 MEMBER(access_log_file), 0, 0, OPTION_LOG, 0},
+	{"max-connections", "N", "in all; 0: what descriptors allow [0]", MEMBER(max_connections),
+	 0, 10000000, OPTION_NUMBER, 0},
+	{"max-head", "BYTES", "of a request's head [16K]", MEMBER(max_head), 256, 1 << 20,
+	 OPTION_SIZE, 0},
+	{"max-target", "BYTES", "of the address in it [8K]", MEMBER(max_target), 64, 1 << 20,
+	 OPTION_SIZE, 0},
+	{"max-body", "BYTES", "of a body, which is thrown away [1M]", MEMBER(max_body), 0, 1u << 30,
+	 OPTION_SIZE, 0},
+	{"idle-timeout", "SECONDS", "between requests [60]", MEMBER(idle_timeout_s), 1, DAY_S,
+	 OPTION_NUMBER, 0},
+	{"header-timeout", "SECONDS", "for a request to arrive [10]", MEMBER(header_timeout_s), 1,
+	 DAY_S, OPTION_NUMBER, 0},
+	{"write-timeout", "SECONDS", "in which a client takes nothing [30]",
+	 MEMBER(write_timeout_s), 1, DAY_S, OPTION_NUMBER, 0},
+	{"drain", "SECONDS", "after SIGTERM, for what is being sent [10]", MEMBER(drain_s), 0,
+	 DAY_S, OPTION_NUMBER, 0},
+	{"cache-entries", "N", "files that a worker keeps ready [1024]", MEMBER(cache_entries), 1,
+	 1000000, OPTION_NUMBER, 0},
+	{"cache-file-size", "BYTES", "files up to this are kept in memory [16K]",
+	 MEMBER(cache_file_bytes), 0, 1 << 20, OPTION_SIZE, 0},
+	{"revalidate", "SECONDS", "after which a file is looked at again [1]", MEMBER(revalidate_s),
+	 0, DAY_S, OPTION_NUMBER, 0},
+	{"lookup-threads", "N", "of a worker, for looks that wait for a disk [16]",
+	 MEMBER(lookup_threads), 1, 256, OPTION_NUMBER, 0},
+	{"config", "FILE", "read options from the file, one a line", MEMBER(config), 0, 0,
+	 OPTION_CONFIG, 'c'},
+	{"directory", "PATH", "what to serve, as the argument", MEMBER(directory), 0, 0,
+	 OPTION_STRING, 0},
+	{"check", NULL, "only say whether options and files are right", MEMBER(check), 0, 0,
+	 OPTION_FLAG, 0},
+	{"trace", "FILE", "add every call and completion to the file; JSON in a .json",
+	 MEMBER(trace), 0, 0, OPTION_STRING, 0},
+};
+
+static const struct option_table table = {
+	.command = "serve",
+	.arguments = "[DIRECTORY]",
+	.summary = "Serves the files below the directory (default: the current one) over HTTP.",
+	.specs = specs,
+	.count = sizeof(specs) / sizeof(specs[0]),
+	.flag_offset = MEMBER(access_log),
+};
+
+static const struct serve_options defaults = {
+	.directory = ".",
+	.bind = "127.0.0.1",
+	.index = "index.html",
+	.charset = "utf-8",
+	.port = 8080,
+	.workers = 1,
+	.max_head = 16 * 1024,
+	.max_target = 8 * 1024,
+	.max_body = 1024 * 1024,
+	.idle_timeout_s = 60,
+	.header_timeout_s = 10,
+	.write_timeout_s = 30,
+	.drain_s = 10,
+	.cache_entries = 1024,
+	.cache_file_bytes = 16 * 1024,
+	.revalidate_s = 1,
+	.lookup_threads = 16,
+};
+
+int setup_read_arguments(struct serve_options *options, int argc, char **argv)
+{
+	int index = 0;
+
+	*options = defaults;
+	switch (options_parse(&table, argc, argv, options, &index)) {
+	case OPTIONS_OK:
+		break;
+	case OPTIONS_DONE:
+		return SETUP_DONE;
+	case OPTIONS_WRONG:
+		return EXIT_USAGE;
+	}
+	if (index + 1 < argc) {
+		options_complain("serve", "%s: one directory is served", argv[index + 1]);
+		return EXIT_USAGE;
+	}
+	if (index < argc)
+		options->directory = argv[index];
+	return EXIT_OK;
+}
+
+/* The table of media types: what the options say comes before what the system says. */
+static int load_types(struct server *server)
+{
+	const struct serve_options *options = server->options;
+
+	for (size_t i = 0; i < options->mimes.count; i++) {
+		if (!mime_is_valid(options->mimes.values[i])) {
+			options_complain("serve", "--mime=%s: it is EXT=TYPE, like foo=text/plain",
+					 options->mimes.values[i]);
+			return EXIT_USAGE;
+		}
+	}
+	if (!mime_is_valid_charset(options->charset)) {
+		options_complain("serve", "--charset=%s: not a name", options->charset);
+		return EXIT_USAGE;
+	}
+	server->mime = mime_load("/etc/mime.types", options->mimes.values, options->mimes.count,
+				 options->charset);
+	if (server->mime == NULL)
+		return setup_fail("/etc/mime.types", -ENOMEM, "");
+	return EXIT_OK;
+}
+
+/* The names of an index, at most INDEXES_MAX, are names of files. */
+static int read_indexes(struct server *server)
+{
+	struct load_options *load = &server->load;
+	char *names = strdup(server->options->index), *rest = names, *name;
+
+	if (names == NULL)
+		return setup_fail("--index", -ENOMEM, "");
+	server->index_names = names;
+	while ((name = strsep(&rest, ",")) != NULL) {
+		if (name[0] == '\0' || strchr(name, '/') != NULL || strcmp(name, ".") == 0 ||
+		    strcmp(name, "..") == 0 || load->index_count == LOAD_INDEXES_MAX) {
+			options_complain("serve", "--index=%s: not up to %d names of files",
+					 server->options->index, LOAD_INDEXES_MAX);
+			return EXIT_USAGE;
+		}
+		load->indexes[load->index_count++] = name;
+	}
+	return EXIT_OK;
+}
+
+/* What the options say about looking for files. */
+static int set_load_options(struct server *server)
+{
+	const struct serve_options *options = server->options;
+
+	server->load = (struct load_options){
+		.dotfiles = options->dotfiles,
+		.listing = !options->no_listing,
+		.precompressed = !options->no_precompressed,
+		.clean_urls = options->clean_urls,
+	};
+	return read_indexes(server);
+}
+
+int setup_server(struct server *server)
+{
+	int code = set_load_options(server);
+
+	return code == EXIT_OK ? load_types(server) : code;
+}

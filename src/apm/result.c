@@ -9,7 +9,8 @@
 
 #include "apm/apm.h"
 #include "base/futex.h"
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 
 #define SLAB_FIRST 32u
 
@@ -17,7 +18,7 @@ static sluice_completed_fn result_completed;
 
 static struct sluice__callbacks *callbacks_of(const struct sluice_socket *socket)
 {
-	return &socket->engine->callbacks;
+	return socket->engine->callbacks;
 }
 
 /* ---- the pool ---- */
@@ -111,7 +112,7 @@ static void owner_exited(struct sluice_engine *engine)
 
 static void in_child(struct sluice_engine *engine)
 {
-	pthread_mutex_init(&engine->callbacks.lock, NULL);
+	pthread_mutex_init(&engine->callbacks->lock, NULL);
 }
 
 static const struct sluice__apm_calls apm_calls = {

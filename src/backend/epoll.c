@@ -15,9 +15,11 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "backend/backend.h"
 #include "backend/prefetch_thread.h"
 #include "base/libc.h"
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 
 #define EVENTS 256
 #define RECEIVES_A_TURN 8 /* of one socket, before the others have had theirs */

@@ -4,8 +4,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "backend/backend.h"
 #include "backend/uring.h"
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 
 static int register_ring(struct sluice__uring *uring, unsigned int entries)
 {

@@ -7,8 +7,9 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "backend/backend.h"
 #include "backend/uring.h"
-#include "engine/engine.h"
+#include "engine/state.h"
 
 #define SECOND INT64_C(1000000000)
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "engine/engine.h"
+#include "engine/state.h"
 
 /* Array and memory for so many: 0 or -ENOMEM, and nothing was made. */
 static int make(struct sluice_engine *engine, uint32_t most)

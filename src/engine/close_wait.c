@@ -8,7 +8,8 @@
 #include <assert.h>
 
 #include "base/futex.h"
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 
 /* A turn may be held up by a file system. */
 #define BOUND_NS 1000000000

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Arms the deadlines of records and the timer of a socket; expire.c handles what has passed. */
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 
 void sluice__deadline_arm(struct sluice_socket *socket, struct sluice_args *args)
 {

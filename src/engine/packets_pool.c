@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "core/packets.h"
-#include "engine/engine.h"
+#include "engine/state.h"
 
 #define BLOCKS 512u /* of one engine: 4 MiB */
 

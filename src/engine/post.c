@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/engine.h"
+#include "engine/state.h"
 
 struct sluice__post {
 	struct sluice__link link;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The engine's lists of sockets: those with something to send, and those with handlers to run. */
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 
 void sluice__ready(struct sluice_socket *socket)
 {

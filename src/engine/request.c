@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests of a socket on their way to the backend: counted, so that close knows when all are back. */
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 
 int sluice__request_start(struct sluice_socket *socket, struct sluice__request *request)
 {

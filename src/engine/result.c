@@ -2,7 +2,7 @@
 /* How a record ends: its result is recorded, and published inside the starting call or by deliver.c. */
 #include <errno.h>
 
-#include "engine/engine.h"
+#include "engine/state.h"
 
 void sluice__finish(struct sluice_engine *engine, struct sluice_args *args, int32_t error,
 		    int32_t native, uint64_t bytes)

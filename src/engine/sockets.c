@@ -12,7 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
+#include "core/gso.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 #include "trace/trace.h"
 
 static int option(int fd, int name, int *ret_value)

@@ -5,6 +5,9 @@
  * structures.
  */
 #include "core/packets.h"
+#include "core/plan.h"
+#include "engine/state.h"
+#include "file/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,9 +16,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "core/plan.h"
-#include "engine/engine.h"
 
 static int make_room(struct sluice_engine *engine, struct sluice__packets *packets, uint64_t count)
 {
@@ -185,13 +185,13 @@ static uint64_t device_of(struct sluice__part *part)
 int sluice__file_way_now(struct sluice_engine *engine, const struct sluice__packets *packets,
 			 struct sluice__part *part)
 {
-	if (unlikely(engine->refusals.count) &&
-	    sluice__refusal_knows(&engine->refusals, device_of(part)))
+	if (unlikely(engine->files->refusals.count) &&
+	    sluice__refusal_knows(&engine->files->refusals, device_of(part)))
 		return SLUICE__PLAN_READ;
 	return sluice__file_way(engine, packets, part);
 }
 
 void sluice__file_refused(struct sluice_engine *engine, struct sluice__part *part)
 {
-	sluice__refusal_remember(&engine->refusals, device_of(part));
+	sluice__refusal_remember(&engine->files->refusals, device_of(part));
 }

@@ -15,7 +15,9 @@
 #include <time.h>
 
 #include "base/libc.h"
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
 
 #define LOOKS 1024u            /* remembered; a newer one takes an older one's place */
 #define LOOK_NS 1000000000u    /* for how long, by a clock that is cheap to ask */

@@ -10,7 +10,10 @@
 #include <unistd.h>
 
 #include "core/plan.h"
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
+#include "send/send.h"
 
 #define SCRATCH (256u << 10)
 #define PAGE 4096u
@@ -29,15 +32,15 @@ static int64_t send_by_reading(struct sluice_socket *socket, struct sluice__pack
 	ssize_t got;
 	bool more;
 
-	if (!engine->scratch)
-		engine->scratch = sluice__allocate(engine, SCRATCH);
-	if (!engine->scratch)
+	if (!engine->files->scratch)
+		engine->files->scratch = sluice__allocate(engine, SCRATCH);
+	if (!engine->files->scratch)
 		return -ENOMEM;
-	got = pread(part->fd, engine->scratch, count < SCRATCH ? count : SCRATCH,
+	got = pread(part->fd, engine->files->scratch, count < SCRATCH ? count : SCRATCH,
 		    (off_t)(part->offset + packets->at));
 	if (got <= 0)
 		return got < 0 ? -errno : 0;
-	segment.iov_base = engine->scratch;
+	segment.iov_base = engine->files->scratch;
 	segment.iov_len = (size_t)got;
 	more = packets->at + segment.iov_len < part->count || packets->index + 1 < packets->count;
 	engine->statistics.inline_sends++;
@@ -54,7 +57,7 @@ int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset,
 	engine->statistics.inline_files++;
 	taken = engine->backend->try_send_file(engine, socket, fd, offset, count, piped);
 	/* Behind a short count, too, the stream may have failed and the signal been raised. */
-	engine->sigpipe_raised |= taken < (int64_t)count;
+	engine->files->sigpipe_raised |= taken < (int64_t)count;
 	return taken;
 }
 
@@ -65,9 +68,9 @@ static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *
 	struct sluice_engine *engine = socket->engine;
 	int way = sluice__file_way_now(engine, packets, part);
 
-	if (engine->slices++ == 0) {
-		engine->sleeps = sluice__sleeps();
-		engine->slices_ns = sluice__now();
+	if (engine->files->slices++ == 0) {
+		engine->files->sleeps = sluice__sleeps();
+		engine->files->slices_ns = sluice__now();
 	}
 	if (way == SLUICE__PLAN_READ)
 		return send_by_reading(socket, packets, count);
@@ -244,9 +247,9 @@ static uint64_t slice_at(uint64_t offset, uint64_t bytes)
  */
 static bool others_are_served(struct sluice_engine *engine)
 {
-	bool served = engine->statistics.handlers != engine->slice_handlers;
+	bool served = engine->statistics.handlers != engine->files->slice_handlers;
 
-	engine->slice_handlers = engine->statistics.handlers;
+	engine->files->slice_handlers = engine->statistics.handlers;
 	return served;
 }
 

@@ -3,7 +3,13 @@
  * Dispatches the backend's completions to the operations that wait for them. This is the only place
  * that knows all of them; the operations do not know each other.
  */
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
+#include "loop/loop.h"
+#include "recv/recv.h"
+#include "send/send.h"
+#include "socket/socket.h"
 
 static void ready_again(struct sluice_socket *socket)
 {

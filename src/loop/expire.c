@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Dispatches deadlines that have passed, as completion.c dispatches completions. */
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "loop/loop.h"
+#include "recv/recv.h"
+#include "send/send.h"
+#include "socket/socket.h"
 
 /* What the socket waited for: each of them excludes the others. */
 static void linger_over(struct sluice_socket *socket)

@@ -5,7 +5,11 @@
  */
 #include <assert.h>
 
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "loop/loop.h"
+#include "recv/recv.h"
+#include "socket/socket.h"
 
 /* In the order in which a careful caller would have made the calls. */
 static void attend(struct sluice_socket *socket, uint32_t wants)

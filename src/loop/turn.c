@@ -5,19 +5,25 @@
  */
 #include <errno.h>
 
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "loop/loop.h"
+#include "recv/recv.h"
+#include "send/send.h"
+
+#define REAP 256u /* completions taken at a time */
 
 void sluice__reap(struct sluice_engine *engine)
 {
-	struct sluice__completion completions[SLUICE__REAP];
+	struct sluice__completion completions[REAP];
 	uint32_t count;
 
 	do {
-		count = engine->backend->reap(engine, completions, SLUICE__REAP);
+		count = engine->backend->reap(engine, completions, REAP);
 		for (uint32_t i = 0; i < count; i++)
 			sluice__complete(engine, &completions[i]);
 		engine->statistics.completions += count;
-	} while (count == SLUICE__REAP);
+	} while (count == REAP);
 	if (unlikely(engine->buffers_kept))
 		sluice__receiver_resume_all(engine);
 }

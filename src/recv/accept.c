@@ -5,8 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
-#include "start/checks.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "recv/recv.h"
 
 /* Out of descriptors: how long until the next try, if none of this engine's is closed before. */
 #define RETRY_NS 100000000

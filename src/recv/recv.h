@@ -45,4 +45,8 @@ void sluice__receiver_resume_all(struct sluice_engine *engine);
 void sluice__receiver_free(struct sluice_socket *socket);
 void sluice__receiver_returned(struct sluice__receiver *receiver);
 
+/* Buffers that other threads gave back; a buffer that the application gives back. */
+void sluice__buffers_take_returned(struct sluice_engine *engine);
+void sluice__buffer_put(struct sluice_engine *engine, struct sluice_buffer *buffer);
+
 #endif

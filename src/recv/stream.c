@@ -8,8 +8,9 @@
 #include <stdlib.h>
 
 #include "engine/buffers.h"
-#include "engine/engine.h"
-#include "start/checks.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "recv/recv.h"
 
 struct sluice__receiver {
 	sluice_received_fn *on_received;

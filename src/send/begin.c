@@ -5,14 +5,17 @@
  */
 #include <errno.h>
 
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
+#include "send/send.h"
 
 void sluice__offer_queue(struct sluice_socket *socket)
 {
 	if (socket->state & SLUICE__FULL)
 		return;
 	sluice__transmit_now(socket);
-	if (socket->engine->sigpipe_masked)
+	if (socket->engine->files->sigpipe_masked)
 		sluice__sigpipe_unmask(socket->engine);
 }
 

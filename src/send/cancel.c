@@ -3,7 +3,10 @@
  * Cancelled and overdue sends. One that waits in its queue leaves it at once. For one that the kernel
  * has, the request is cancelled first; its answer says how much was taken, and then the record leaves.
  */
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
+#include "send/send.h"
 
 static bool in_flight(const struct sluice_socket *socket, const struct sluice_args *args)
 {

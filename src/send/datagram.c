@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
+#include "core/gso.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "send/send.h"
 
 /* Records of one socket in one turn, before the next socket's. */
 #define RECORDS 256

@@ -8,7 +8,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
+#include "core/zerocopy_policy.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "recv/recv.h"
+#include "send/send.h"
 
 /* A function of its own, because a socket here is called socket, too. */
 static int fresh_descriptor(int family, int type, int protocol)

@@ -28,7 +28,7 @@ struct sluice__hold_slab {
 
 void sluice__hold_put(struct sluice_engine *engine, struct sluice__hold *hold)
 {
-	sluice__pool_put(&engine->holds_free, &hold->link);
+	sluice__pool_put(&engine->zerocopy->holds_free, &hold->link);
 }
 
 static void make_slab(struct sluice_engine *engine)
@@ -37,8 +37,8 @@ static void make_slab(struct sluice_engine *engine)
 
 	if (!slab)
 		return;
-	slab->next = engine->hold_slabs;
-	engine->hold_slabs = slab;
+	slab->next = engine->zerocopy->hold_slabs;
+	engine->zerocopy->hold_slabs = slab;
 	for (int i = SLAB; i-- > 0;)
 		sluice__hold_put(engine, &slab->holds[i]);
 }
@@ -47,17 +47,18 @@ struct sluice__hold *sluice__hold_take(struct sluice_engine *engine)
 {
 	if (engine->statistics.zerocopy_pending >= HOLDS_PER_ENTRY * engine->options.ring_entries)
 		return NULL;
-	if (sluice__pool_is_empty(&engine->holds_free))
+	if (sluice__pool_is_empty(&engine->zerocopy->holds_free))
 		make_slab(engine);
-	return sluice__element(sluice__pool_get(&engine->holds_free), struct sluice__hold, link);
+	return sluice__element(sluice__pool_get(&engine->zerocopy->holds_free), struct sluice__hold,
+			       link);
 }
 
 void sluice__holds_free(struct sluice_engine *engine)
 {
 	struct sluice__hold_slab *slab;
 
-	while ((slab = engine->hold_slabs)) {
-		engine->hold_slabs = slab->next;
+	while ((slab = engine->zerocopy->hold_slabs)) {
+		engine->zerocopy->hold_slabs = slab->next;
 		free(slab);
 	}
 }

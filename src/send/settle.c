@@ -6,7 +6,10 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
+#include "send/send.h"
 
 static int32_t error_of(int error_number)
 {

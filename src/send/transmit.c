@@ -4,7 +4,10 @@
 #include <sys/resource.h>
 
 #include "core/plan.h"
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
+#include "send/send.h"
 
 /* Gathers of one socket in one turn, before the next socket's. */
 #define ROUNDS 8
@@ -259,11 +262,12 @@ void sluice__transmit_now(struct sluice_socket *socket)
  */
 static void count_blocked(struct sluice_engine *engine)
 {
-	uint64_t spent = sluice__now() - engine->slices_ns;
+	uint64_t spent = sluice__now() - engine->files->slices_ns;
 
-	if (spent > engine->slices * (uint64_t)SLICE_NS && sluice__sleeps() > engine->sleeps)
+	if (spent > engine->files->slices * (uint64_t)SLICE_NS &&
+	    sluice__sleeps() > engine->files->sleeps)
 		engine->statistics.file_blocked++;
-	engine->slices = 0;
+	engine->files->slices = 0;
 }
 
 static void transmit_ready(struct sluice_engine *engine)
@@ -288,8 +292,8 @@ void sluice__transmit(struct sluice_engine *engine)
 {
 	if (!sluice__fifo_is_empty(&engine->ready))
 		transmit_ready(engine);
-	if (engine->slices)
+	if (engine->files->slices)
 		count_blocked(engine);
-	if (engine->sigpipe_masked)
+	if (engine->files->sigpipe_masked)
 		sluice__sigpipe_unmask(engine);
 }

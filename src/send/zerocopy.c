@@ -5,8 +5,11 @@
  */
 #include <errno.h>
 
-#include "engine/engine.h"
+#include "core/zerocopy_policy.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 #include "send/holds.h"
+#include "send/send.h"
 
 /* ---- whether ---- */
 

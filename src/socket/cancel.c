@@ -2,7 +2,10 @@
 /* Single records that are cancelled, overdue, or end with the thread that started them. */
 #include <errno.h>
 
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "recv/recv.h"
+#include "send/send.h"
+#include "socket/socket.h"
 
 void sluice__give_up_marked(struct sluice_socket *socket)
 {

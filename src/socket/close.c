@@ -20,8 +20,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
-#include "start/checks.h"
+#include "core/zerocopy_policy.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
+#include "recv/recv.h"
+#include "send/send.h"
+#include "socket/socket.h"
 
 static void say_goodbye(struct sluice_socket *socket, bool lost)
 {

@@ -3,7 +3,11 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "recv/recv.h"
+#include "send/send.h"
+#include "socket/socket.h"
 
 /* A UNIX listener with a full backlog gives nothing to wait for. */
 #define RETRY_NS 1000000

@@ -2,7 +2,11 @@
 /* What an operation of a record does: how it begins on the engine's thread, and how it is given up. */
 #include <errno.h>
 
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "recv/recv.h"
+#include "send/send.h"
+#include "socket/socket.h"
 
 struct operation {
 	/* 0: it ended inside the call; 1: its handler runs later. */

@@ -9,7 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "recv/recv.h"
+#include "socket/socket.h"
 #include "trace/trace.h"
 
 /* ---- the dead ---- */

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <sluice/operations.h>
 
-#include "engine/engine.h"
-#include "start/checks.h"
+#include "engine/socket.h"
+#include "start/start.h"
 #include "trace/trace.h"
 
 static int check_call(const struct sluice_socket *socket, const struct sluice_args *args)

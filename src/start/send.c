@@ -6,8 +6,12 @@
 #include <errno.h>
 #include <sluice/operations.h>
 
-#include "engine/engine.h"
-#include "start/checks.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
+#include "loop/loop.h"
+#include "send/send.h"
+#include "start/start.h"
 #include "trace/trace.h"
 
 /* How a send starts; beside any flag. */

@@ -8,7 +8,8 @@
 #include <unistd.h>
 
 #include "core/packets.h"
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 #include "trace/trace.h"
 
 #define TEXT_BYTES 65536

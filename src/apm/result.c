@@ -226,6 +226,7 @@ void sluice__apm_retire(struct sluice__result *result)
 {
 	struct sluice__apm *apm = result->socket->apm;
 
+	sluice__assert(!result->waiting || result->socket->apm->users > 0);
 	if (!result->ended || result->calling || result->waiting)
 		return;
 	sluice__fifo_push(&apm->rest, &result->link);
@@ -260,6 +261,7 @@ void sluice__apm_leave(struct sluice_socket *socket)
 {
 	struct sluice__callbacks *callbacks = callbacks_of(socket);
 
+	sluice__assert(socket->apm->users > 0 && callbacks->users > 0);
 	/* Its memory may wait for this alone. */
 	if (--socket->apm->users == 0 && (sluice__refuse(socket) & SLUICE__CLOSED))
 		sluice__engine_nudge(socket->engine);

@@ -151,6 +151,7 @@ int sluice__uring_enter(struct sluice_engine *engine, int64_t wait_ns)
  */
 void sluice__uring_abandon(struct sluice__uring *uring, struct sluice__request *request)
 {
+	sluice__assert(uring->failed && request->cancelling);
 	sluice__pool_put(&uring->abandoned, &request->link);
 }
 

@@ -92,6 +92,8 @@ static inline void sluice__record_accept(struct sluice_args *args, struct sluice
 	_Static_assert(offsetof(struct sluice_args, bytes_transferred) ==
 			       offsetof(struct sluice_args, error) + 8,
 		       "side by side");
+	sluice__assert(!__atomic_load_n(&args->run.owner, __ATOMIC_RELAXED));
+	sluice__assert(((uintptr_t)socket & SLUICE__OWNER_BITS) == 0);
 	__builtin_memcpy(&args->error, &pending, sizeof pending);
 	args->last_operation = operation;
 	__atomic_store_n(&args->run.owner, (uintptr_t)socket | SLUICE__IN_PROGRESS,
@@ -101,6 +103,7 @@ static inline void sluice__record_accept(struct sluice_args *args, struct sluice
 /* The record is its user's again. */
 static inline void sluice__record_release(struct sluice_args *args)
 {
+	sluice__assert(__atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) & SLUICE__IN_PROGRESS);
 	__atomic_store_n(&args->run.owner, 0, __ATOMIC_RELEASE);
 }
 

@@ -61,6 +61,7 @@ int sluice__buffers_open(struct sluice_engine *engine)
 	uint32_t most = most_of(&engine->options);
 	int error;
 
+	sluice__assert_owner(engine);
 	if (engine->buffers)
 		return 0;
 	error = make(engine, most);
@@ -79,6 +80,8 @@ int sluice__buffers_open(struct sluice_engine *engine)
 
 bool sluice__buffers_grow(struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
+	sluice__assert(engine->buffers_out <= engine->buffer_count);
 	if (engine->buffer_count >= engine->buffer_most)
 		return false;
 	bring_in(engine, engine->buffer_count * 2);
@@ -91,6 +94,7 @@ uint32_t sluice__buffers_share(const struct sluice_engine *engine)
 	uint64_t half = engine->buffer_most / 2;
 	uint64_t left = engine->buffer_most - engine->buffers_out;
 
+	sluice__assert(engine->buffers_out <= engine->buffer_most);
 	if (left >= half || !half)
 		return (uint32_t)whole;
 	return left * whole > half ? (uint32_t)(left * whole / half) : 1;
@@ -109,6 +113,7 @@ void sluice__buffers_close(struct sluice_engine *engine)
 
 struct sluice_buffer *sluice__buffer(struct sluice_engine *engine, uint16_t id)
 {
+	sluice__assert(id < engine->buffer_count);
 	return &engine->buffers[id];
 }
 
@@ -122,10 +127,13 @@ int sluice__buffers_borrow(struct sluice_engine *engine)
 	const struct sluice_buffer *buffer = sluice__element(
 		sluice__pool_get(&engine->buffers_free), struct sluice_buffer, link);
 
+	sluice__assert_owner(engine);
 	return buffer ? buffer->id : -ENOBUFS;
 }
 
 void sluice__buffers_keep(struct sluice_engine *engine, uint16_t id)
 {
+	sluice__assert_owner(engine);
+	sluice__assert(id < engine->buffer_count);
 	sluice__pool_put(&engine->buffers_free, &engine->buffers[id].link);
 }

@@ -14,6 +14,7 @@
 #include <sluice/statistics.h>
 
 #include "backend/backend.h"
+#include "base/assert.h"
 #include "base/queue.h"
 #include "base/wheel.h"
 #include "core/record.h"
@@ -188,6 +189,9 @@ static inline uint32_t sluice__dead(const struct sluice_engine *engine)
 {
 	return __atomic_load_n(&engine->dead, __ATOMIC_RELAXED);
 }
+
+/* Only the engine's own thread gets here, or the one that takes a dead engine apart. */
+#define sluice__assert_owner(engine) sluice__assert(sluice__may_act(engine) || sluice__dead(engine))
 
 /* owner.c */
 uint64_t sluice__now(void);

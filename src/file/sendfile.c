@@ -53,6 +53,7 @@ int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset,
 	struct sluice_engine *engine = socket->engine;
 	int64_t taken;
 
+	sluice__assert_owner(socket->engine);
 	sluice__sigpipe_mask(engine);
 	engine->statistics.inline_files++;
 	taken = engine->backend->try_send_file(engine, socket, fd, offset, count, piped);
@@ -261,6 +262,8 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 	uint64_t offset = part->offset + packets->at;
 	uint64_t count = part->count - packets->at;
 
+	sluice__assert_owner(engine);
+	sluice__assert(packets && !sluice__packets_done(packets));
 	if (count > engine->options.file_slice_bytes)
 		count = slice_at(offset, engine->options.file_slice_bytes);
 	if (offset < packets->warm_to && offset + count > packets->warm_to)
@@ -282,6 +285,8 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 
 bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t taken)
 {
+	sluice__assert_owner(socket->engine);
+	sluice__assert(taken <= (int64_t)count);
 	if (unlikely(taken < 0) && sluice__refusal_is((int)-taken))
 		taken = send_refused(socket, count, taken);
 	if (taken == -EAGAIN) {

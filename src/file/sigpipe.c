@@ -13,6 +13,7 @@ void sluice__sigpipe_mask(struct sluice_engine *engine)
 {
 	sigset_t pipe, pending;
 
+	sluice__assert_owner(engine);
 	if (engine->files->sigpipe_masked || engine->options.sigpipe_ignored)
 		return;
 	sigemptyset(&pipe);
@@ -39,6 +40,7 @@ static void take_back(void)
 
 void sluice__sigpipe_unmask(struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
 	if (!engine->files->sigpipe_masked)
 		return;
 	if (engine->files->sigpipe_raised && !engine->files->sigpipe_pending)

@@ -63,9 +63,12 @@ void sluice__complete(struct sluice_engine *engine, const struct sluice__complet
 	struct sluice__request *request = completion->request;
 	struct sluice_socket *socket = request->socket;
 
+	sluice__assert_owner(engine);
 	/* What was abandoned at the engine's end is answered to nobody. */
 	if (unlikely(!request->armed))
 		return;
+	sluice__assert(engine->flying > 0);
+	sluice__assert(!socket || socket->armed > 0);
 	if (!completion->more) {
 		request->armed = false;
 		request->cancelling = false;

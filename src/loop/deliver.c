@@ -220,6 +220,8 @@ int sluice__deliver(struct sluice_engine *engine)
 	uint64_t before = engine->statistics.handlers;
 	int records;
 
+	sluice__assert_owner(engine);
+	sluice__assert(!engine->delivering);
 	if (unlikely(engine->trace))
 		sluice__trace_turn(engine);
 	engine->delivering = true;

@@ -26,6 +26,7 @@ void sluice__deadline_expire(struct sluice_engine *engine)
 {
 	struct sluice__wheel_node *node;
 
+	sluice__assert_owner(engine);
 	sluice__wheel_expire_begin(&engine->deadlines, engine->now_ns);
 	while ((node = sluice__wheel_expire(&engine->deadlines))) {
 		if (sluice__wheel_kind(node) == SLUICE__NODE_RECORD)

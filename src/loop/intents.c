@@ -3,7 +3,6 @@
  * What is to be done with a socket besides its records: close, shut down, cancel. Any thread leaves
  * it as bits of the socket and puts the socket, once, on the engine's list; the next turn acts.
  */
-#include <assert.h>
 
 #include "engine/socket.h"
 #include "engine/state.h"
@@ -43,6 +42,7 @@ void sluice__attention_take(struct sluice_engine *engine)
 {
 	struct sluice__link *link = sluice__stack_take_all(&engine->attention);
 
+	sluice__assert_owner(engine);
 	/* What was started before the close was asked for has come by now: it goes first. */
 	if (link)
 		sluice__mailbox_take(engine);

@@ -40,6 +40,7 @@ static void begin_all(struct sluice__link *link)
 
 void sluice__mailbox_take(struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
 	begin_all(sluice__stack_take_all(&engine->mailbox));
 }
 

@@ -18,6 +18,7 @@ void sluice__reap(struct sluice_engine *engine)
 	struct sluice__completion completions[REAP];
 	uint32_t count;
 
+	sluice__assert_owner(engine);
 	do {
 		count = engine->backend->reap(engine, completions, REAP);
 		for (uint32_t i = 0; i < count; i++)
@@ -116,6 +117,8 @@ int sluice__turn(struct sluice_engine *engine, uint64_t until_ns)
 {
 	int error;
 
+	sluice__assert_owner(engine);
+	sluice__assert(!engine->delivering);
 	engine->busy++;
 	engine->statistics.turns++;
 	take_what_is_left(engine);
@@ -132,6 +135,7 @@ int sluice__turn(struct sluice_engine *engine, uint64_t until_ns)
 
 void sluice__push_out(struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
 	engine->busy++;
 	take_what_is_left(engine);
 	sluice__transmit(engine);
@@ -145,6 +149,8 @@ void sluice__listen_again(struct sluice_engine *engine)
 {
 	bool ready;
 
+	sluice__assert_owner(engine);
+	sluice__assert(engine->foreign);
 	sluice__push_out(engine);
 	__atomic_store_n(&engine->asleep, 1, __ATOMIC_SEQ_CST);
 	ready = !sluice__fifo_is_empty(&engine->ready) || sluice__deliverable(engine) ||

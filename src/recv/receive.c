@@ -258,6 +258,7 @@ static int fill_request(struct sluice_socket *socket, const struct sluice_args *
 
 void sluice__receive_arm(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	while (socket->receives.head && !socket->in.armed) {
 		int error;
 
@@ -278,6 +279,7 @@ int sluice__receive_begin(struct sluice_socket *socket, struct sluice_args *args
 	bool first = !socket->receives.head && !socket->in.armed &&
 		     !(sluice__refuse(socket) & SLUICE__CONNECTING);
 
+	sluice__assert_owner(socket->engine);
 	if (is_from(args))
 		args->from_length = 0;
 	/* An urgent byte is there or is not: nothing to wait for. */
@@ -294,6 +296,7 @@ int sluice__receive_begin(struct sluice_socket *socket, struct sluice_args *args
 
 void sluice__receive_give_up(struct sluice_socket *socket, struct sluice_args *args)
 {
+	sluice__assert_owner(socket->engine);
 	if (args == socket->receives.head && socket->in.armed) {
 		sluice__request_cancel(socket, &socket->in);
 		return;
@@ -319,6 +322,7 @@ void sluice__receive_settle(struct sluice_socket *socket, int32_t result)
 {
 	struct sluice_args *args = socket->receives.head;
 
+	sluice__assert_owner(socket->engine);
 	socket->in.kind = SLUICE__REQUEST_NONE;
 	read_letter(socket, args, result);
 	if (result == -ECANCELED) {
@@ -337,6 +341,7 @@ void sluice__receive_abort(struct sluice_socket *socket, int32_t error, int32_t 
 {
 	struct sluice_args *args;
 
+	sluice__assert_owner(socket->engine);
 	while ((args = socket->receives.head)) {
 		take_off(socket, args);
 		sluice__finish(socket->engine, args, error, native, 0);

@@ -135,6 +135,7 @@ static void arm(struct sluice_socket *socket)
 
 void sluice__receiver_begin(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	if (socket->receiver && !socket->receives.head &&
 	    !(sluice__refuse(socket) & SLUICE__CONNECTING))
 		arm(socket);
@@ -144,6 +145,7 @@ void sluice__receiver_stop(struct sluice_socket *socket)
 {
 	struct sluice__receiver *receiver = socket->receiver;
 
+	sluice__assert_owner(socket->engine);
 	if (!receiver || receiver->stopping)
 		return;
 	receiver->stopping = true;
@@ -224,6 +226,7 @@ static void finish(struct sluice_socket *socket, int32_t result)
 void sluice__receiver_settle(struct sluice_socket *socket,
 			     const struct sluice__completion *completion)
 {
+	sluice__assert_owner(socket->engine);
 	if (!socket->receiver) {
 		if (completion->result > 0)
 			socket->engine->backend->buffer_return(socket->engine, completion->buffer);
@@ -247,6 +250,7 @@ void sluice__receiver_returned(struct sluice__receiver *receiver)
 {
 	struct sluice_socket *socket = receiver->socket;
 
+	sluice__assert(receiver->lent > 0);
 	receiver->lent--;
 	if (!socket) {
 		free_if_over(receiver);
@@ -280,6 +284,8 @@ void sluice__buffer_put(struct sluice_engine *engine, struct sluice_buffer *buff
 {
 	struct sluice__receiver *receiver = buffer->receiver;
 
+	sluice__assert_owner(engine);
+	sluice__assert(engine->buffers_out > 0);
 	buffer->receiver = NULL;
 	engine->backend->buffer_return(engine, buffer->id);
 	engine->buffers_out--;
@@ -305,6 +311,7 @@ void sluice__buffers_take_returned(struct sluice_engine *engine)
 
 void sluice__receiver_resume_all(struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
 	engine->buffers_kept = false;
 	while (!sluice__fifo_is_empty(&engine->paused))
 		resume_paused(engine);
@@ -396,6 +403,8 @@ void sluice__receiver_deliver(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 
+	sluice__assert_owner(engine);
+	sluice__assert(engine->delivering);
 	while (socket->receiver && sluice__within_budget(engine)) {
 		struct sluice__receiver *receiver = socket->receiver;
 

@@ -54,6 +54,7 @@ void sluice__send_give_up_marked(struct sluice_socket *socket)
 	struct sluice_args *args = socket->queue.list.head;
 	bool ends = false;
 
+	sluice__assert_owner(socket->engine);
 	while (args) {
 		struct sluice_args *next = args->run.next;
 
@@ -68,6 +69,7 @@ void sluice__send_give_up_marked(struct sluice_socket *socket)
 
 void sluice__send_give_up(struct sluice_socket *socket, struct sluice_args *args)
 {
+	sluice__assert_owner(socket->engine);
 	if (give_up_send(socket, args))
 		sluice__settle_shut(socket);
 }

@@ -54,6 +54,7 @@ int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse)
 {
 	int error;
 
+	sluice__assert_owner(socket->engine);
 	if (!reuse) {
 		sluice__refuse_set(socket, SLUICE__DISCONNECTED);
 		if (shutdown(socket->fd, SHUT_WR) < 0 && errno != ENOTCONN)

@@ -28,6 +28,7 @@ struct sluice__hold_slab {
 
 void sluice__hold_put(struct sluice_engine *engine, struct sluice__hold *hold)
 {
+	sluice__assert(!hold->request.armed);
 	sluice__pool_put(&engine->zerocopy->holds_free, &hold->link);
 }
 
@@ -45,6 +46,7 @@ static void make_slab(struct sluice_engine *engine)
 
 struct sluice__hold *sluice__hold_take(struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
 	if (engine->statistics.zerocopy_pending >= HOLDS_PER_ENTRY * engine->options.ring_entries)
 		return NULL;
 	if (sluice__pool_is_empty(&engine->zerocopy->holds_free))
@@ -67,6 +69,9 @@ void sluice__holds_free(struct sluice_engine *engine)
 
 void sluice__hold_add(struct sluice_socket *socket, struct sluice__hold *hold)
 {
+	sluice__assert_owner(socket->engine);
+	sluice__assert(hold->request.armed);
+	sluice__assert(!(socket->state & SLUICE__IN_FLIGHT));
 	if (socket->state & SLUICE__HOLDING) {
 		hold->next = socket->holds->next;
 		socket->holds->next = hold;
@@ -81,6 +86,7 @@ struct sluice__chain *sluice__hold_sink(const struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 
+	sluice__assert(socket->state & SLUICE__HOLDING);
 	/* What ends inside its own start was copied, and is behind nothing. */
 	return engine->sink == &engine->done ? &socket->holds->done : engine->sink;
 }
@@ -127,6 +133,7 @@ void sluice__hold_let_go(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 
+	sluice__assert_owner(socket->engine);
 	while (socket->state & SLUICE__HOLDING) {
 		struct sluice__hold *oldest = socket->holds->next;
 
@@ -147,6 +154,7 @@ void sluice__hold_abandon(struct sluice_socket *socket)
 {
 	struct sluice__hold *hold = socket->holds;
 
+	sluice__assert_owner(socket->engine);
 	if (!(socket->state & SLUICE__HOLDING))
 		return;
 	do {

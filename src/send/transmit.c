@@ -45,6 +45,7 @@ static void submit_memory(struct sluice_socket *socket, const struct sluice__gat
 	struct sluice_engine *engine = socket->engine;
 	struct sluice__request *out = &socket->out;
 
+	sluice__assert(!(socket->state & SLUICE__IN_FLIGHT));
 	if (!engine->backend->sends) {
 		sluice__transmit_blocked(socket);
 		return;
@@ -152,6 +153,7 @@ static void transmit_single(struct sluice_socket *socket)
 	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
 	int64_t taken = engine->backend->try_send(engine, socket, &message, 0);
 
+	sluice__assert(!(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED)));
 	if (unlikely(taken != (int64_t)args->run.total)) {
 		socket->flight = (struct sluice__flight){args, args->run.total, 1, true};
 		tried(socket, taken);
@@ -253,6 +255,7 @@ static void transmit_socket(struct sluice_socket *socket)
 
 void sluice__transmit_now(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	transmit_socket(socket);
 }
 
@@ -290,6 +293,7 @@ static void transmit_ready(struct sluice_engine *engine)
 
 void sluice__transmit(struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
 	if (!sluice__fifo_is_empty(&engine->ready))
 		transmit_ready(engine);
 	if (engine->files->slices)

@@ -90,6 +90,8 @@ int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args
 	struct sluice_engine *engine = socket->engine;
 	int error_number;
 
+	sluice__assert_owner(socket->engine);
+	sluice__assert(sluice__refuse(socket) & SLUICE__CONNECTING);
 	if (connects_in_its_turn(socket))
 		return queue_connect(socket, args);
 	if (socket->connecting) {
@@ -111,6 +113,7 @@ static void succeeded(struct sluice_socket *socket)
 {
 	struct sluice_args *args = socket->connecting;
 
+	sluice__assert(args && (sluice__refuse(socket) & SLUICE__CONNECTING));
 	socket->connecting = NULL;
 	sluice__finish(socket->engine, args, SLUICE_ERROR_SUCCESS, 0, 0);
 	over(socket, true);
@@ -121,6 +124,7 @@ static void failed(struct sluice_socket *socket, int32_t error, int32_t native, 
 {
 	struct sluice_args *args = socket->connecting;
 
+	sluice__assert(args && native > 0);
 	socket->connecting = NULL;
 	sluice__socket_reset(socket); /* the next connect(2) would be answered for this one */
 	sluice__wheel_disarm(&socket->engine->deadlines, &socket->linger);
@@ -131,6 +135,7 @@ static void failed(struct sluice_socket *socket, int32_t error, int32_t native, 
 
 void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_t native)
 {
+	sluice__assert_owner(socket->engine);
 	if (!socket->connecting)
 		return;
 	sluice__request_cancel(socket, &socket->out);
@@ -162,6 +167,7 @@ void sluice__connect_writable(struct sluice_socket *socket)
 	int error_number = 0;
 	socklen_t error_length = sizeof error_number;
 
+	sluice__assert_owner(socket->engine);
 	if (socket->state & SLUICE__ENDING)
 		return;
 	getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error_number, &error_length);
@@ -178,6 +184,8 @@ void sluice__connect_retry(struct sluice_socket *socket)
 {
 	int error_number = try_connect(socket, socket->connecting);
 
+	sluice__assert_owner(socket->engine);
+	sluice__assert(socket->connecting);
 	if (error_number == 0 || error_number == EISCONN)
 		succeeded(socket);
 	else if (error_number == EAGAIN || error_number == EINPROGRESS || error_number == EALREADY)

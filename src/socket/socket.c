@@ -21,6 +21,8 @@ void sluice__socket_bury(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 
+	sluice__assert_owner(socket->engine);
+	sluice__assert(socket->fd < 0);
 	if (socket->state & SLUICE__DEAD)
 		return;
 	socket->state |= SLUICE__DEAD;
@@ -60,6 +62,7 @@ void sluice__sockets_free_dead(struct sluice_engine *engine)
 {
 	struct sluice__link **at = &engine->dead_sockets.first;
 
+	sluice__assert_owner(engine);
 	while (*at) {
 		struct sluice_socket *socket =
 			sluice__element(*at, struct sluice_socket, dead_link);

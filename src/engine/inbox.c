@@ -3,8 +3,7 @@
  * What any thread leaves for the engine's thread: records to start, and sockets with wants. Lock-free,
  * and no message points at a record that may have ended.
  */
-#include "engine/socket.h"
-#include "engine/state.h"
+#include "engine/engine.h"
 
 bool sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args)
 {

@@ -7,8 +7,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include "engine/socket.h"
-#include "file/file.h"
+#include "engine/engine.h"
 
 static void set_cork(const struct sluice_socket *socket, int on)
 {

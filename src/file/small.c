@@ -9,8 +9,7 @@
 
 #include "base/libc.h"
 #include "core/plan.h"
-#include "engine/state.h"
-#include "file/file.h"
+#include "engine/engine.h"
 
 static bool wants_reading(const struct sluice_engine *engine, const struct sluice__packets *packets,
 			  const struct sluice__part *part)

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <sluice/timer.h>
 
-#include "engine/state.h"
-#include "loop/loop.h"
+#include "engine/engine.h"
 
 _Static_assert(sizeof(struct sluice_timer) == 48, "callers keep it");
 

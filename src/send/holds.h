@@ -3,9 +3,7 @@
 #ifndef SLUICE_SRC_SEND_HOLDS_H
 #define SLUICE_SRC_SEND_HOLDS_H
 
-#include "send/send.h"
-
-#include "backend/backend.h"
+#include "engine/engine.h"
 
 struct sluice__hold {
 	struct sluice__request request; /* the first member, so that a completion finds the rest */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/state.h"
+#include "engine/engine.h"
 
 static const char *hint(int error_number)
 {

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "backend/backend.h"
-#include "engine/state.h"
+#include "engine/engine.h"
 
 #define STEP (128u << 10)
 

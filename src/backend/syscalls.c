@@ -8,9 +8,7 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
-#include "backend/backend.h"
-#include "backend/splice.h"
-#include "engine/socket.h"
+#include "engine/engine.h"
 
 int64_t sluice__direct_send(struct sluice_engine *engine, struct sluice_socket *socket,
 			    const struct msghdr *message, uint32_t flags)

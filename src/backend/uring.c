@@ -15,9 +15,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "backend/backend.h"
 #include "backend/prefetch_thread.h"
-#include "engine/state.h"
+#include "engine/engine.h"
 
 #define TRIAL_NS 10000000
 #define TRIAL_LOOKS 10

@@ -13,9 +13,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "backend/backend.h"
 #include "backend/uring.h"
-#include "engine/state.h"
+#include "engine/engine.h"
 
 _Static_assert(SLUICE__KEPT >= SLUICE__SEGMENTS_MAX, "one send always fits");
 

@@ -7,9 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "backend/backend.h"
 #include "backend/uring.h"
-#include "engine/state.h"
+#include "engine/engine.h"
 
 #define OPERATIONS 64 /* enough to see SENDMSG_ZC */
 

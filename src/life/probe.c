@@ -18,8 +18,7 @@
 #include <sluice/operations.h>
 
 #include "base/capability.h"
-#include "engine/state.h"
-#include "life/engine.h"
+#include "engine/engine.h"
 
 #define PATIENCE_NS 1000000000 /* for what takes microseconds */
 

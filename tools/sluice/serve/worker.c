@@ -92,7 +92,7 @@ static void complain(struct worker *worker)
 static void on_accept_error(struct worker *worker, const struct sluice_accepted *accepted)
 {
 	if (accepted->terminal) {
-		worker->accepting--;
+		worker->accepting = false;
 		if (worker->draining == 0)
 			worker->error = accepted->native_error != 0 ? -accepted->native_error
 								    : -EIO;
@@ -105,8 +105,7 @@ static void on_accept_error(struct worker *worker, const struct sluice_accepted 
 static void on_accepted(struct sluice_socket *listener, const struct sluice_accepted *accepted,
 			void *token)
 {
-	struct worker_listener *from = token;
-	struct worker *worker = from->worker;
+	struct worker *worker = token;
 	size_t most = worker->server->connections_max;
 
 	if (!worker->ticking) {
@@ -125,39 +124,22 @@ static void on_accepted(struct sluice_socket *listener, const struct sluice_acce
 		on_accept_error(worker, accepted);
 }
 
-static int begin_accepting_at(struct worker *worker, struct worker_listener *listener)
+static int begin_accepting(struct worker *worker)
 {
 	struct sluice_accept_options options = {
 		.size = sizeof(options),
 		.on_accepted = on_accepted,
-		.token = listener,
+		.token = worker,
 	};
-	int error = sluice_socket_attach(worker->engine, listener->fd, &listener->socket);
+	int error;
 
+	error = sluice_socket_attach(worker->engine, worker->listen_fd, &worker->listener);
 	if (error != 0)
 		return error;
-	listener->fd = -1;
-	error = sluice_accept_start(listener->socket, &options);
-	worker->accepting += error == 0;
+	worker->listen_fd = -1;
+	error = sluice_accept_start(worker->listener, &options);
+	worker->accepting = error == 0;
 	return error;
-}
-
-static int begin_accepting(struct worker *worker)
-{
-	int error = 0;
-
-	for (size_t i = 0; i < worker->listener_count && error == 0; i++)
-		error = begin_accepting_at(worker, &worker->listeners[i]);
-	return error;
-}
-
-static void stop_accepting(struct worker *worker)
-{
-	for (size_t i = 0; i < worker->listener_count; i++) {
-		if (worker->listeners[i].socket != NULL)
-			sluice_socket_destroy(worker->listeners[i].socket);
-		worker->listeners[i].socket = NULL;
-	}
 }
 
 /* Draining */
@@ -178,7 +160,8 @@ static void drain_here(struct sluice_engine *engine, void *token)
 	}
 	sluice_timer_start(engine, &worker->drain_timer,
 			   (int64_t)worker->server->options->drain_s * 1000000000);
-	stop_accepting(worker);
+	sluice_socket_destroy(worker->listener);
+	worker->listener = NULL;
 	while (link != &worker->connections) {
 		struct connection *connection = LINK_OWNER(link, struct connection, link);
 
@@ -246,7 +229,7 @@ void worker_reload(struct worker *worker, struct rules *rules, int log_fd)
 static bool is_done(const struct worker *worker)
 {
 	return worker->error != 0 ||
-	       (worker->draining > 0 && worker->accepting == 0 && !has_connections(worker));
+	       (worker->draining > 0 && !worker->accepting && !has_connections(worker));
 }
 
 /* The thread */
@@ -319,11 +302,8 @@ static void tear_down(struct worker *worker)
 	buffer_dispose(&worker->target);
 	drop_news(atomic_exchange(&worker->news, NULL));
 	accesslog_close(&worker->log);
-	for (size_t i = 0; i < worker->listener_count; i++) {
-		if (worker->listeners[i].fd >= 0)
-			close(worker->listeners[i].fd);
-	}
-	free(worker->listeners);
+	if (worker->listen_fd >= 0)
+		close(worker->listen_fd);
 }
 
 /* What has to happen before the process ends has happened. */
@@ -365,32 +345,11 @@ static void *worker_thread(void *argument)
 	return NULL;
 }
 
-/* Takes the descriptors of this worker out of the set. */
-static bool take_listeners(struct worker *worker, struct listen_set *set, size_t number)
-{
-	worker->listeners = calloc(set->count + 1, sizeof(*worker->listeners));
-	if (worker->listeners == NULL)
-		return false;
-	for (size_t i = 0; i < set->count; i++) {
-		struct listen_point *point = &set->points[i];
-
-		if (point->fds[number] < 0)
-			continue;
-		worker->listeners[worker->listener_count++] = (struct worker_listener){
-			.worker = worker, .fd = point->fds[number], .kind = point->kind};
-		point->fds[number] = -1;
-	}
-	return true;
-}
-
-int worker_start(struct worker *worker, struct server *server, struct listen_set *set,
-		 size_t number)
+int worker_start(struct worker *worker, struct server *server, int listen_fd)
 {
 	int error;
 
-	*worker = (struct worker){.server = server};
-	if (!take_listeners(worker, set, number))
-		return -ENOMEM;
+	*worker = (struct worker){.server = server, .listen_fd = listen_fd};
 	worker->starter = pthread_self();
 	worker->log.fd = -1;
 	worker->timer.expired = on_tick;
@@ -402,9 +361,7 @@ int worker_start(struct worker *worker, struct server *server, struct listen_set
 	sem_init(&worker->released, 0, 0);
 	error = pthread_create(&worker->thread, NULL, worker_thread, worker);
 	if (error != 0) {
-		for (size_t i = 0; i < worker->listener_count; i++)
-			close(worker->listeners[i].fd);
-		free(worker->listeners);
+		close(listen_fd);
 		return -error;
 	}
 	while (sem_wait(&worker->started) != 0)
@@ -412,18 +369,6 @@ int worker_start(struct worker *worker, struct server *server, struct listen_set
 	if (worker->error != 0)
 		pthread_join(worker->thread, NULL);
 	return worker->error;
-}
-
-static void ping_here(struct sluice_engine *engine, void *token)
-{
-	struct worker *worker = token;
-
-	atomic_fetch_add(&worker->pings, 1);
-}
-
-void worker_ping(struct worker *worker)
-{
-	sluice_post(worker->engine, ping_here, worker);
 }
 
 void worker_release(struct worker *worker)

@@ -12,6 +12,7 @@
 #             turn that finds the completions to the return from the handlers (io_uring only)
 #   growth    what a record costs when more sockets have one, or when more are queued on one
 #   calls     system calls
+#   hpp       an awaited send in C++20, and the same loop in C, each with the caller's own part
 # and by default all of them.
 #
 # Instructions count from the entry of the starting call to the return from the (empty) handler:
@@ -24,7 +25,7 @@ set -eu
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${1:-$root/build/bench}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- records reaped growth calls
+[ $# -gt 0 ] || set -- records reaped growth calls hpp
 count=$build/bench/count
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -175,11 +176,28 @@ count_calls() {
 	done
 }
 
+# whole_program MODE: the instructions of a send, of the library and the caller.
+whole_program() {
+	local n
+	for n in 512 1024; do
+		valgrind --tool=callgrind --callgrind-out-file=/dev/null "$count-hpp" "$1" "$n" 2>&1 \
+			>/dev/null | awk '/Collected/ { print $4 }'
+	done | awk 'NR == 1 { less = $1 } END { printf "%.1f\n", ($1 - less) / 512 }'
+}
+
+count_hpp() {
+	[ -x "$count-hpp" ] || return 0
+	echo "$(whole_program c) $(whole_program await)" | awk '{
+		printf "%-16s %7.1f instructions a send in C, %.1f awaited in C++: %.1f more (aim: at most 40)\n",
+			"hpp", $1, $2, $2 - $1
+	}'
+}
+
 for what; do
 	case $what in
-	records | reaped | growth | calls) "count_$what" ;;
+	records | reaped | growth | calls | hpp) "count_$what" ;;
 	*)
-		echo "$what: not one of records, reaped, growth and calls" >&2
+		echo "$what: not one of records, reaped, growth, calls and hpp" >&2
 		exit 2
 		;;
 	esac

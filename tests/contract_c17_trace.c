@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* One line of JSON, taken apart. */
@@ -679,7 +681,7 @@ static void path_new(char path[64], const char *ending)
 
 Test(c17, c17_a_path_gets_every_event_as_the_ring_fills_and_at_the_end)
 {
-	struct sluice_options options = traced(64);
+	struct sluice_options options = traced(4096);
 	struct fixture fixture;
 	struct pair pair;
 	struct operation operation;
@@ -712,6 +714,51 @@ Test(c17, c17_a_path_gets_every_event_as_the_ring_fills_and_at_the_end)
 	}
 }
 
+static void *read_to_the_end(void *token)
+{
+	FILE *stream = fdopen(*(int *)token, "r");
+	char *text = NULL;
+	size_t room = 0;
+
+	if (!stream || getdelim(&text, &room, 0, stream) < 0)
+		return NULL;
+	fclose(stream);
+	return text;
+}
+
+/* A pipe that is full blocks a write; nothing else waits for it. */
+Test(c17, c17_a_path_that_takes_nothing_costs_events_and_no_send)
+{
+	struct sluice_options options = traced(64);
+	struct fixture fixture;
+	pthread_t thread;
+	void *text;
+	char path[64];
+	int fd, writer;
+
+	path_new(path, "pipe");
+	cr_assert_eq(mkfifo(path, 0600), 0);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	cr_assert_geq(fd, 0);
+	options.trace_path = path;
+	options.close_linger_ns = 0;
+	fixture_begin_with(&fixture, &options);
+	send_some(&fixture, 2000);
+	/* Without a writer of its own the reader would see the end of the pipe too early. */
+	writer = open(path, O_WRONLY | O_CLOEXEC);
+	cr_assert_geq(writer, 0);
+	cr_assert_eq(fcntl(fd, F_SETFL, 0), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, read_to_the_end, &fd), 0);
+	cr_assert_eq(sluice_engine_destroy(fixture.engine), 0);
+	close(writer);
+	cr_assert_eq(pthread_join(thread, &text), 0);
+	cr_assert_not_null(text);
+	cr_assert(strstr(text, " lost "), "%s", (char *)text);
+	cr_assert(strstr(text, " settle   send  "));
+	free(text);
+	unlink(path);
+}
+
 Test(c17, c17_the_environment_names_a_path)
 {
 	struct sluice_options options = files_options();
@@ -742,7 +789,7 @@ Test(c17, c17_the_environment_names_a_path)
 
 Test(c17, c17_several_engines_add_whole_lines_to_one_file)
 {
-	struct sluice_options options = traced(64);
+	struct sluice_options options = traced(1024);
 	struct fixture one, other;
 	char path[64];
 

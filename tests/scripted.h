@@ -9,7 +9,7 @@
 #ifndef SCRIPTED_H
 #define SCRIPTED_H
 
-#include "engine/engine.h"
+#include "life/engine.h"
 #include "support.h"
 
 #define SCRIPTED_REQUESTS 8192

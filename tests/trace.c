@@ -215,20 +215,3 @@ Test(trace, c17_an_event_that_is_being_written_is_not_read)
 	cr_assert_eq(event.bytes, 4);
 	cr_assert_eq(lost, 0);
 }
-
-/* ---- the clock ---- */
-
-Test(trace, c17_ticks_become_times_between_their_readings)
-{
-	struct sluice__trace_clock first = {.ticks = 1000, .ns = 50};
-	struct sluice__trace_clock last = {.ticks = 4000, .ns = 1050};
-
-	cr_assert_eq(sluice__trace_clock_ns(&first, &last, 1000), 50);
-	cr_assert_eq(sluice__trace_clock_ns(&first, &last, 2500), 550);
-	cr_assert_eq(sluice__trace_clock_ns(&first, &last, 4000), 1050);
-	cr_assert_eq(sluice__trace_clock_ns(&first, &last, 10), 50);
-	cr_assert_eq(sluice__trace_clock_ns(&first, &first, 2000), 50);
-	last.ticks = UINT64_MAX / 2;
-	last.ns = UINT64_MAX / 4;
-	cr_assert_leq(sluice__trace_clock_ns(&first, &last, last.ticks), last.ns + 1);
-}

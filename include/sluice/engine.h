@@ -126,10 +126,10 @@ struct sluice_options {
 	uint32_t trace_events; /* in the ring of the trace (trace.h), 0: none; 64 bytes each; 0 */
 	uint32_t trace_format; /* SLUICE_TRACE_*, of what is written to trace_path */
 	/*
-	 * A file that the trace is added to, as the ring fills (by the engine's thread, which waits
-	 * for the disk) and when the engine is destroyed; JSON also where its name ends in .json.
-	 * Turns the trace on, with 16,384 events if no number is given. Read by create alone. NULL:
-	 * the environment's SLUICE_TRACE=path, if there is one.
+	 * A file that the trace is appended to, as the ring fills and when the engine is destroyed, by
+	 * a thread of its own; JSON if the name ends in .json. Turns the trace on, with 16,384 events
+	 * if no number is given. Read by create alone. NULL: the environment's SLUICE_TRACE=path, if
+	 * there is one.
 	 */
 	const char *trace_path;
 	uint32_t handler_threads_max;   /* for callbacks of Begin and End; 64 */

@@ -11,7 +11,6 @@
 #include <sluice/async.h>
 #include <sluice/engine.h>
 #include <sluice/error.h>
-#include <sluice/filter.h>
 #include <sluice/operations.h>
 #include <sluice/probe.h>
 #include <sluice/server.h>

@@ -13,8 +13,8 @@
  *   settle    a record ended well, with its bytes
  *   error     a record ended badly, with SocketError, errno and bytes; or a call was refused
  *
- * The events stand in a ring of fixed size; where nobody writes them out in time, the oldest are
- * overwritten, and how many were is told in their place.
+ * The events are in a ring of fixed size. If they are not written out in time, the oldest are
+ * overwritten, and their number is written in their place.
  */
 #ifndef SLUICE_TRACE_H
 #define SLUICE_TRACE_H

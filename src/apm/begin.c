@@ -5,13 +5,13 @@
  * without a turn of the engine, or the failure is answered and there is no result.
  */
 #include "apm/apm.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "trace/trace.h"
 
 #include <errno.h>
 #include <sluice/operations.h>
 #include <string.h>
-
-#include "engine/engine.h"
-#include "trace/trace.h"
 
 /* What every Begin is given. */
 struct begin {

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 
 #include "apm/apm.h"
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 
 /* The calling thread, if it is one of a pool. */
 static __thread struct sluice__callback_thread *self;
@@ -56,7 +57,7 @@ static void *run_thread(void *token);
 
 static int start_thread(struct sluice_engine *engine)
 {
-	struct sluice__callbacks *callbacks = &engine->callbacks;
+	struct sluice__callbacks *callbacks = engine->callbacks;
 	uint32_t max = engine->options.handler_threads_max;
 	struct sluice__callback_thread *thread;
 	sigset_t all, before;
@@ -81,13 +82,13 @@ static int start_thread(struct sluice_engine *engine)
 
 int sluice__callbacks_reserve(struct sluice_engine *engine)
 {
-	return engine->callbacks.thread_count ? 0 : start_thread(engine);
+	return engine->callbacks->thread_count ? 0 : start_thread(engine);
 }
 
 /* If no thread can be added, a busy one takes the callback over when it has finished its own. */
 static void call_thread(struct sluice_engine *engine)
 {
-	struct sluice__callbacks *callbacks = &engine->callbacks;
+	struct sluice__callbacks *callbacks = engine->callbacks;
 
 	if (callbacks->idle) {
 		callbacks->idle--;
@@ -111,7 +112,7 @@ static void make_ready(struct sluice__callbacks *callbacks, struct sluice__apm *
 void sluice__callbacks_queue(struct sluice__result *result)
 {
 	struct sluice_socket *socket = result->socket;
-	struct sluice__callbacks *callbacks = &socket->engine->callbacks;
+	struct sluice__callbacks *callbacks = socket->engine->callbacks;
 	struct sluice__apm *apm = socket->apm;
 	bool first = sluice__fifo_is_empty(&apm->callbacks);
 
@@ -136,7 +137,7 @@ static bool release_socket(struct sluice__callback_thread *thread)
 	apm->runner = NULL;
 	if (sluice__fifo_is_empty(&apm->callbacks))
 		return false;
-	make_ready(&thread->engine->callbacks, apm);
+	make_ready(thread->engine->callbacks, apm);
 	return true;
 }
 
@@ -147,17 +148,17 @@ void sluice__callbacks_yield(void)
 	if (!self || (sluice__dead(self->engine) & SLUICE__DEAD_FORKED))
 		return;
 	engine = self->engine;
-	sluice__callbacks_lock(&engine->callbacks);
+	sluice__callbacks_lock(engine->callbacks);
 	if (release_socket(self))
 		call_thread(engine);
-	sluice__callbacks_unlock(&engine->callbacks);
+	sluice__callbacks_unlock(engine->callbacks);
 }
 
 /* ---- one thread ---- */
 
 static void run_callback(struct sluice__callback_thread *thread, struct sluice__apm *apm)
 {
-	struct sluice__callbacks *callbacks = &thread->engine->callbacks;
+	struct sluice__callbacks *callbacks = thread->engine->callbacks;
 	struct sluice__result *result =
 		sluice__element(sluice__fifo_pop(&apm->callbacks), struct sluice__result, link);
 	struct sluice_socket *socket = result->socket;
@@ -205,7 +206,7 @@ static struct sluice__apm *next_socket(struct sluice__callbacks *callbacks)
 static void *run_thread(void *token)
 {
 	struct sluice__callback_thread *thread = token;
-	struct sluice__callbacks *callbacks = &thread->engine->callbacks;
+	struct sluice__callbacks *callbacks = thread->engine->callbacks;
 	struct sluice__apm *apm;
 
 	self = thread;
@@ -218,7 +219,7 @@ static void *run_thread(void *token)
 
 void sluice__callbacks_end(struct sluice_engine *engine)
 {
-	struct sluice__callbacks *callbacks = &engine->callbacks;
+	struct sluice__callbacks *callbacks = engine->callbacks;
 	uint32_t count;
 
 	sluice__assert(!sluice__callbacks_is_thread(engine));

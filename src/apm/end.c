@@ -5,7 +5,8 @@
 
 #include "apm/apm.h"
 #include "base/futex.h"
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 
 /* What an operation brought. */
 struct outcome {
@@ -40,7 +41,7 @@ static void enter(struct sluice__result *result)
 {
 	result->waiting++;
 	result->socket->apm->users++;
-	result->socket->engine->callbacks.users++;
+	result->socket->engine->callbacks->users++;
 }
 
 static void leave(struct sluice__result *result)
@@ -96,17 +97,17 @@ static int wait_for(const struct sluice_async_result *handle, struct sluice__res
 		return -ETIMEDOUT;
 	if (sluice__is_owner(engine))
 		return -EDEADLK;
-	sluice__callbacks_lock(&engine->callbacks);
+	sluice__callbacks_lock(engine->callbacks);
 	error = sluice__handle_find(handle, result->socket, &result);
 	if (!error)
 		enter(result);
-	sluice__callbacks_unlock(&engine->callbacks);
+	sluice__callbacks_unlock(engine->callbacks);
 	if (error)
 		return error == -EALREADY ? 0 : error;
 	error = sleep_until(result, deadline(timeout_ns));
-	sluice__callbacks_lock(&engine->callbacks);
+	sluice__callbacks_lock(engine->callbacks);
 	leave(result);
-	sluice__callbacks_unlock(&engine->callbacks);
+	sluice__callbacks_unlock(engine->callbacks);
 	return error;
 }
 
@@ -154,7 +155,7 @@ static void collect(const struct sluice__result *result, struct outcome *outcome
 static int end_locked(struct sluice_socket *socket, const struct sluice_async_result *handle,
 		      uint32_t operation, struct outcome *outcome)
 {
-	struct sluice__callbacks *callbacks = &socket->engine->callbacks;
+	struct sluice__callbacks *callbacks = socket->engine->callbacks;
 	struct sluice__result *result;
 	int error = sluice__handle_find(handle, socket, &result);
 
@@ -198,7 +199,7 @@ static int end(struct sluice_socket *socket, const struct sluice_async_result *h
 		return -EINVAL;
 	if (is_closed(socket))
 		return end_closed(socket, handle);
-	callbacks = &socket->engine->callbacks;
+	callbacks = socket->engine->callbacks;
 	sluice__callbacks_lock(callbacks);
 	error = end_locked(socket, handle, operation, outcome);
 	sluice__callbacks_unlock(callbacks);

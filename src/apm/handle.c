@@ -104,6 +104,7 @@ struct sluice_async_result *sluice__handle_of(const struct sluice__result *resul
 {
 	const struct sluice__slot *slot = result->slot;
 
+	sluice__assert(slot && slot->generation > 0);
 	return (struct sluice_async_result *)(uintptr_t)(slot->generation << INDEX_BITS |
 							 slot->index);
 }

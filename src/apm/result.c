@@ -9,7 +9,8 @@
 
 #include "apm/apm.h"
 #include "base/futex.h"
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 
 #define SLAB_FIRST 32u
 
@@ -17,7 +18,7 @@ static sluice_completed_fn result_completed;
 
 static struct sluice__callbacks *callbacks_of(const struct sluice_socket *socket)
 {
-	return &socket->engine->callbacks;
+	return socket->engine->callbacks;
 }
 
 /* ---- the pool ---- */
@@ -111,7 +112,7 @@ static void owner_exited(struct sluice_engine *engine)
 
 static void in_child(struct sluice_engine *engine)
 {
-	pthread_mutex_init(&engine->callbacks.lock, NULL);
+	pthread_mutex_init(&engine->callbacks->lock, NULL);
 }
 
 static const struct sluice__apm_calls apm_calls = {
@@ -225,6 +226,7 @@ void sluice__apm_retire(struct sluice__result *result)
 {
 	struct sluice__apm *apm = result->socket->apm;
 
+	sluice__assert(!result->waiting || result->socket->apm->users > 0);
 	if (!result->ended || result->calling || result->waiting)
 		return;
 	sluice__fifo_push(&apm->rest, &result->link);
@@ -259,6 +261,7 @@ void sluice__apm_leave(struct sluice_socket *socket)
 {
 	struct sluice__callbacks *callbacks = callbacks_of(socket);
 
+	sluice__assert(socket->apm->users > 0 && callbacks->users > 0);
 	/* Its memory may wait for this alone. */
 	if (--socket->apm->users == 0 && (sluice__refuse(socket) & SLUICE__CLOSED))
 		sluice__engine_nudge(socket->engine);

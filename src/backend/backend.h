@@ -27,6 +27,8 @@ struct sluice_socket;
  */
 #define SLUICE__WAIT_MAX_NS (INT64_C(86400) * 1000000000)
 
+#define SLUICE__REGIONS 64u /* memories that may be registered at a time */
+
 enum {
 	SLUICE__REQUEST_NONE,
 	/*
@@ -180,6 +182,9 @@ struct sluice__backend {
 	/* Bytes that the peer's window would take now, beyond what it has not acknowledged. */
 	uint64_t (*window)(const struct sluice_socket *socket);
 };
+
+/* backend.c: chooses and opens one; engine->reason tells why. 0 or -errno. */
+int sluice__backend_choose(struct sluice_engine *engine);
 
 extern const struct sluice__backend sluice__uring;
 extern const struct sluice__backend sluice__epoll;

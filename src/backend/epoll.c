@@ -15,9 +15,11 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "backend/backend.h"
 #include "backend/prefetch_thread.h"
 #include "base/libc.h"
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 
 #define EVENTS 256
 #define RECEIVES_A_TURN 8 /* of one socket, before the others have had theirs */
@@ -67,12 +69,14 @@ static void complete(struct sluice_engine *engine, struct sluice__request *reque
 {
 	struct sluice__poller *poller = engine->poller;
 
+	sluice__assert(poller->done_count < poller->done_room);
 	poller->done[poller->done_count++] = (struct sluice__completion){
 		.request = request, .result = result, .buffer = buffer, .more = more};
 }
 
 static void todo(struct sluice__poller *poller, struct sluice__request *request)
 {
+	sluice__assert(request->armed || request->slot == SLOT_NONE);
 	if (request->slot == SLOT_TODO)
 		return;
 	request->slot = SLOT_TODO;

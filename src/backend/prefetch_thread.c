@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
+#include "backend/backend.h"
+#include "engine/state.h"
 
 #define STEP (128u << 10)
 

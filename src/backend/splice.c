@@ -11,7 +11,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
+#include "backend/backend.h"
+#include "backend/splice.h"
+#include "core/refusal.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 
 #define PIPE_BYTES (1 << 20)
 
@@ -41,7 +45,7 @@ static bool make(struct sluice__pipe *pipe)
 int64_t sluice__splice_send(struct sluice_engine *engine, struct sluice_socket *socket, int file,
 			    uint64_t offset, uint64_t count)
 {
-	struct sluice__pipe *pipe = &engine->pipe;
+	struct sluice__pipe *pipe = engine->pipe;
 	off_t at = (off_t)offset;
 	uint64_t sum = 0;
 	int error = 0;
@@ -73,5 +77,5 @@ int64_t sluice__splice_send(struct sluice_engine *engine, struct sluice_socket *
 
 void sluice__splice_close(struct sluice_engine *engine)
 {
-	drop(&engine->pipe);
+	drop(engine->pipe);
 }

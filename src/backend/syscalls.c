@@ -8,7 +8,9 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
-#include "engine/engine.h"
+#include "backend/backend.h"
+#include "backend/splice.h"
+#include "engine/socket.h"
 
 int64_t sluice__direct_send(struct sluice_engine *engine, struct sluice_socket *socket,
 			    const struct msghdr *message, uint32_t flags)

@@ -15,8 +15,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "backend/backend.h"
 #include "backend/prefetch_thread.h"
-#include "engine/engine.h"
+#include "engine/state.h"
 
 #define TRIAL_NS 10000000
 #define TRIAL_LOOKS 10

@@ -4,8 +4,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "backend/backend.h"
 #include "backend/uring.h"
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 
 static int register_ring(struct sluice__uring *uring, unsigned int entries)
 {
@@ -63,6 +65,7 @@ void sluice__uring_buffer_return(struct sluice_engine *engine, uint16_t id)
 {
 	struct sluice__uring *uring = engine->uring;
 
+	sluice__assert(id < engine->buffer_count);
 	/* Where the multishot was lost on the way, polling borrows from the list. */
 	if (!uring->buffer_ring || !(engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_RECEIVE)) {
 		sluice__buffers_keep(engine, id);

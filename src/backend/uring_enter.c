@@ -7,8 +7,9 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "backend/backend.h"
 #include "backend/uring.h"
-#include "engine/engine.h"
+#include "engine/state.h"
 
 #define SECOND INT64_C(1000000000)
 
@@ -150,6 +151,7 @@ int sluice__uring_enter(struct sluice_engine *engine, int64_t wait_ns)
  */
 void sluice__uring_abandon(struct sluice__uring *uring, struct sluice__request *request)
 {
+	sluice__assert(uring->failed && request->cancelling);
 	sluice__pool_put(&uring->abandoned, &request->link);
 }
 

@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "backend/backend.h"
 #include "backend/uring.h"
 #include "base/capability.h"
-#include "engine/engine.h"
+#include "engine/state.h"
 
 static const uint32_t capability_of[SLUICE__FORMS] = {
 	[SLUICE__FORM_ACCEPT_MANY] = SLUICE_CAPABILITY_MULTISHOT_ACCEPT,

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "backend/uring.h"
-#include "engine/engine.h"
+#include "engine/state.h"
 
 /* Completions for each entry: multishots and zero copy answer more than once. */
 #define COMPLETIONS_PER_ENTRY 8

@@ -13,8 +13,9 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "backend/backend.h"
 #include "backend/uring.h"
-#include "engine/engine.h"
+#include "engine/state.h"
 
 _Static_assert(SLUICE__KEPT >= SLUICE__SEGMENTS_MAX, "one send always fits");
 

@@ -7,8 +7,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "backend/backend.h"
 #include "backend/uring.h"
-#include "engine/engine.h"
+#include "engine/state.h"
 
 #define OPERATIONS 64 /* enough to see SENDMSG_ZC */
 

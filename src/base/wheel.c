@@ -9,7 +9,7 @@
  */
 #include "base/wheel.h"
 
-#include <assert.h>
+#include "base/assert.h"
 
 enum {
 	KIND_BITS = 2,
@@ -87,6 +87,7 @@ static void list_init(struct sluice__wheel_list *list)
 
 static void list_append(struct sluice__wheel_list *list, struct sluice__wheel_node *node)
 {
+	sluice__assert(*list->end == NULL);
 	node->next = NULL;
 	node->link = list->end;
 	*list->end = node;
@@ -104,6 +105,7 @@ static void list_splice(struct sluice__wheel_list *to, struct sluice__wheel_list
 {
 	if (!from->first)
 		return;
+	sluice__assert(*to->end == NULL && *from->end == NULL);
 	*to->end = from->first;
 	from->first->link = to->end;
 	to->end = from->end;
@@ -138,7 +140,7 @@ static uint64_t round_up(uint64_t expires_ns)
 void sluice__wheel_arm(struct sluice__wheel *wheel, struct sluice__wheel_node *node,
 		       uint64_t expires_ns, unsigned int kind)
 {
-	assert(kind >> KIND_BITS == 0);
+	sluice__assert(kind >> KIND_BITS == 0);
 	sluice__wheel_disarm(wheel, node);
 	node->expires_ns = round_up(expires_ns) | kind;
 	insert(wheel, &wheel->overdue, node);
@@ -148,6 +150,8 @@ void sluice__wheel_disarm(struct sluice__wheel *wheel, struct sluice__wheel_node
 {
 	if (!node->link)
 		return;
+	sluice__assert(*node->link == node);
+	sluice__assert(!node->next || node->next->link == &node->next);
 	*node->link = node->next;
 	if (node->next)
 		node->next->link = node->link;

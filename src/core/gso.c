@@ -95,6 +95,7 @@ static void control(struct sluice__burst *burst, uint32_t index, uint16_t segmen
 	struct msghdr *header = &burst->headers[index].msg_hdr;
 	struct cmsghdr *cmsg;
 
+	sluice__assert(segment_bytes > 0 && segment_bytes <= burst->gso_bytes);
 	header->msg_control = &burst->control[index];
 	header->msg_controllen = sizeof burst->control[index].bytes;
 	cmsg = CMSG_FIRSTHDR(header);
@@ -107,6 +108,8 @@ static void control(struct sluice__burst *burst, uint32_t index, uint16_t segmen
 static void add(struct sluice__burst *burst, struct sluice__message *message, struct msghdr *header,
 		struct sluice_args *args, uint32_t count)
 {
+	sluice__assert(count <= burst->room - burst->used);
+	sluice__assert(burst->records > 0);
 	fill_in(args, burst->segments + burst->used);
 	burst->used += count;
 	burst->last = args;
@@ -215,6 +218,8 @@ void sluice__burst_plan(struct sluice_args *head, struct sluice__burst *burst)
 {
 	struct sluice_args *args = head;
 
+	sluice__assert(burst->messages > 0 && burst->messages <= SLUICE__BURST_MESSAGES);
+	sluice__assert(burst->room > 0);
 	burst->given = (struct sluice__messages){.headers = burst->headers};
 	burst->used = 0;
 	burst->joined = 0;

@@ -45,7 +45,6 @@ enum {
 	SLUICE__OVERDUE = 1 << 13,   /* its deadline has passed while it was in flight */
 	SLUICE__DONE = 1 << 15,      /* has left its queue: too late to give it up */
 	SLUICE__TRUNCATED = 1 << 16, /* a datagram that was larger than the room for it */
-	SLUICE__HANDSHAKE = 1 << 17, /* a connect that is a filter's handshake */
 	SLUICE__OF_THREAD = 1 << 20, /* ends with the thread rare.thread, which started it */
 	SLUICE__ALONE = SLUICE__OUT_OF_BAND | SLUICE__DONT_ROUTE | SLUICE__DISCONNECT | SLUICE__TO
 };
@@ -93,6 +92,8 @@ static inline void sluice__record_accept(struct sluice_args *args, struct sluice
 	_Static_assert(offsetof(struct sluice_args, bytes_transferred) ==
 			       offsetof(struct sluice_args, error) + 8,
 		       "side by side");
+	sluice__assert(!__atomic_load_n(&args->run.owner, __ATOMIC_RELAXED));
+	sluice__assert(((uintptr_t)socket & SLUICE__OWNER_BITS) == 0);
 	__builtin_memcpy(&args->error, &pending, sizeof pending);
 	args->last_operation = operation;
 	__atomic_store_n(&args->run.owner, (uintptr_t)socket | SLUICE__IN_PROGRESS,
@@ -102,6 +103,7 @@ static inline void sluice__record_accept(struct sluice_args *args, struct sluice
 /* The record is its user's again. */
 static inline void sluice__record_release(struct sluice_args *args)
 {
+	sluice__assert(__atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) & SLUICE__IN_PROGRESS);
 	__atomic_store_n(&args->run.owner, 0, __ATOMIC_RELEASE);
 }
 

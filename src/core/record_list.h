@@ -26,6 +26,7 @@ static inline void sluice__list_push(struct sluice__list *list, struct sluice_ar
 {
 	struct sluice_args **end = list->end;
 
+	sluice__assert(*end == NULL);
 	args->run.next = NULL;
 	args->run.link = end;
 	*end = args;
@@ -34,6 +35,8 @@ static inline void sluice__list_push(struct sluice__list *list, struct sluice_ar
 
 static inline void sluice__list_remove(struct sluice__list *list, struct sluice_args *args)
 {
+	sluice__assert(*args->run.link == args);
+	sluice__assert(args->run.next || list->end == &args->run.next);
 	*args->run.link = args->run.next;
 	if (args->run.next)
 		args->run.next->run.link = args->run.link;
@@ -44,6 +47,7 @@ static inline void sluice__list_remove(struct sluice__list *list, struct sluice_
 /* Takes head..last off. */
 static inline void sluice__list_cut(struct sluice__list *list, struct sluice_args *last)
 {
+	sluice__assert(list->head);
 	list->head = last->run.next;
 	if (list->head)
 		list->head->run.link = &list->head;
@@ -69,6 +73,7 @@ static inline void sluice__chain_init(struct sluice__chain *chain)
 
 static inline void sluice__chain_add(struct sluice__chain *chain, struct sluice_args *args)
 {
+	sluice__assert(*chain->end == NULL);
 	args->run.next = NULL;
 	*chain->end = args;
 	chain->end = &args->run.next;
@@ -79,6 +84,7 @@ static inline void sluice__chain_add(struct sluice__chain *chain, struct sluice_
 static inline void sluice__chain_splice(struct sluice__chain *chain, struct sluice_args *first,
 					struct sluice_args *last, uint32_t count)
 {
+	sluice__assert(*chain->end == NULL && count > 0);
 	last->run.next = NULL;
 	*chain->end = first;
 	chain->end = &last->run.next;
@@ -102,6 +108,7 @@ static inline struct sluice_args *sluice__chain_take_all(struct sluice__chain *c
 {
 	struct sluice_args *first = chain->first;
 
+	sluice__assert(chain->first && *chain->end == NULL);
 	*ret_end = chain->end;
 	chain->first = NULL;
 	chain->end = &chain->first;

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "base/assert.h"
+
 bool sluice__refusal_is(int error_number)
 {
 	switch (error_number) {
@@ -27,6 +29,7 @@ bool sluice__refusal_knows(const struct sluice__refusals *refusals, uint64_t dev
 
 void sluice__refusal_remember(struct sluice__refusals *refusals, uint64_t device)
 {
+	sluice__assert(refusals->count <= SLUICE__REFUSALS && refusals->next < SLUICE__REFUSALS);
 	if (!device || sluice__refusal_knows(refusals, device))
 		return;
 	refusals->devices[refusals->next] = device;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/sendq.h"
 
-#include <assert.h>
 #include <sys/socket.h>
 
 static uint64_t packets_memory_left(const struct sluice__packets *packets)
@@ -26,6 +25,8 @@ uint64_t sluice__sendq_memory(const struct sluice_args *args)
 
 void sluice__sendq_remove(struct sluice__sendq *queue, struct sluice_args *args)
 {
+	sluice__assert(queue->list.head);
+	sluice__assert(sluice__sendq_memory(args) <= queue->bytes);
 	sluice__sendq_drop_draft(queue);
 	sluice__sendq_count(queue, queue->bytes - sluice__sendq_memory(args));
 	sluice__list_remove(&queue->list, args);
@@ -44,6 +45,7 @@ static bool gather_memory(struct sluice__gather *gather, const char *base, uint6
 	uint64_t left = gather->budget - gather->bytes;
 	uint64_t part = length < left ? length : left;
 
+	sluice__assert(gather->count <= gather->room);
 	if (length == 0)
 		return true;
 	if (gather_full(gather))
@@ -229,6 +231,7 @@ void sluice__sendq_gather(const struct sluice__sendq *queue, struct sluice__gath
 {
 	struct sluice_args *args = queue->list.head;
 
+	sluice__assert(gather->room > 0 && gather->budget > 0);
 	gather_reset(gather);
 	if (!args)
 		return;
@@ -247,8 +250,8 @@ void sluice__sendq_begin_draft(struct sluice__sendq *queue, struct iovec *room)
 {
 	const struct sluice_args *args = queue->list.head;
 
-	assert(args && !args->run.next && !args->run.extras && !args->run.sent);
-	assert(((uintptr_t)room & (SLUICE__DRAFT_BYTES - 1)) == 0);
+	sluice__assert(args && !args->run.next && !args->run.extras && !args->run.sent);
+	sluice__assert(((uintptr_t)room & (SLUICE__DRAFT_BYTES - 1)) == 0);
 	room->iov_base = (void *)(uintptr_t)args->run.base;
 	room->iov_len = args->run.total;
 	queue->draft = room + 1;
@@ -293,6 +296,7 @@ static void advance_list(struct sluice_args *args, uint64_t taken)
 
 static void next_part(struct sluice__packets *packets)
 {
+	sluice__assert(packets->index < packets->count);
 	packets->index++;
 	packets->at = 0;
 	packets->warm_to = 0;
@@ -332,17 +336,12 @@ static uint64_t packets_gathered(const struct sluice__packets *packets)
 	return bytes;
 }
 
-uint64_t sluice__sendq_unsent(const struct sluice_args *args)
-{
-	return args->run.extras & SLUICE__PACKETS ? packets_gathered(args->rare.side)
-						  : args->run.total - args->run.sent;
-}
-
 /* Gives the record its share of what was taken; true when it is finished. */
 static bool settle_record(struct sluice__sendq *queue, struct sluice_args *args, uint64_t *left)
 {
 	bool packets = args->run.extras & SLUICE__PACKETS;
-	uint64_t rest = sluice__sendq_unsent(args);
+	uint64_t rest = packets ? packets_gathered(args->rare.side)
+				: args->run.total - args->run.sent;
 	uint64_t bytes = *left < rest ? *left : rest;
 
 	args->run.sent += bytes;
@@ -364,6 +363,7 @@ void sluice__sendq_finish_head(struct sluice__sendq *queue, struct sluice__chain
 {
 	struct sluice_args *args = queue->list.head;
 
+	sluice__assert(args);
 	sluice__sendq_remove(queue, args);
 	sluice__record_result(args, error, native, bytes);
 	sluice__chain_add(done, args);
@@ -391,7 +391,7 @@ static uint32_t settle_walk(struct sluice__sendq *queue, const struct sluice_arg
 uint32_t sluice__sendq_settle(struct sluice__sendq *queue, const struct sluice__flight *flight,
 			      uint64_t taken, struct sluice__chain *done)
 {
-	assert(taken <= flight->bytes);
+	sluice__assert(taken <= flight->bytes);
 	if (likely(sluice__sendq_settle_plain(queue, flight, taken, done)))
 		return flight->records;
 	sluice__sendq_drop_draft(queue);
@@ -402,6 +402,8 @@ bool sluice__sendq_advance_file(struct sluice_args *args, uint64_t taken)
 {
 	struct sluice__packets *packets = args->rare.side;
 
+	sluice__assert(!sluice__packets_done(packets));
+	sluice__assert(taken <= sluice__packets_part(packets)->count - packets->at);
 	args->run.sent += taken;
 	advance_packets(packets, taken);
 	return sluice__packets_done(packets);

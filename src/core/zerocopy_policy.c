@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/zerocopy_policy.h"
 
+#include "base/assert.h"
+
 bool sluice__zerocopy_fits(const struct sluice__zerocopy_facts *facts)
 {
 	uint64_t segment = facts->registered ? SLUICE__ZEROCOPY_SEGMENT / 4
@@ -18,6 +20,7 @@ bool sluice__zerocopy_fits(const struct sluice__zerocopy_facts *facts)
 
 static void rest(struct sluice__zerocopy *zerocopy)
 {
+	sluice__assert(zerocopy->rests <= SLUICE__ZEROCOPY_REST_DOUBLINGS);
 	zerocopy->phase = SLUICE__ZEROCOPY_RESTING;
 	zerocopy->left = (uint32_t)SLUICE__ZEROCOPY_REST << zerocopy->rests;
 	zerocopy->bad = 0;
@@ -47,6 +50,7 @@ void sluice__zerocopy_begin(struct sluice__zerocopy *zerocopy, struct sluice__ze
 
 void sluice__zerocopy_passed(struct sluice__zerocopy *zerocopy)
 {
+	sluice__assert(!zerocopy->left || zerocopy->phase == SLUICE__ZEROCOPY_RESTING);
 	if (!zerocopy->left || --zerocopy->left)
 		return;
 	zerocopy->phase = SLUICE__ZEROCOPY_RETRYING;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "engine/engine.h"
+#include "engine/state.h"
 
 /* Array and memory for so many: 0 or -ENOMEM, and nothing was made. */
 static int make(struct sluice_engine *engine, uint32_t most)
@@ -61,6 +61,7 @@ int sluice__buffers_open(struct sluice_engine *engine)
 	uint32_t most = most_of(&engine->options);
 	int error;
 
+	sluice__assert_owner(engine);
 	if (engine->buffers)
 		return 0;
 	error = make(engine, most);
@@ -79,6 +80,8 @@ int sluice__buffers_open(struct sluice_engine *engine)
 
 bool sluice__buffers_grow(struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
+	sluice__assert(engine->buffers_out <= engine->buffer_count);
 	if (engine->buffer_count >= engine->buffer_most)
 		return false;
 	bring_in(engine, engine->buffer_count * 2);
@@ -91,22 +94,10 @@ uint32_t sluice__buffers_share(const struct sluice_engine *engine)
 	uint64_t half = engine->buffer_most / 2;
 	uint64_t left = engine->buffer_most - engine->buffers_out;
 
+	sluice__assert(engine->buffers_out <= engine->buffer_most);
 	if (left >= half || !half)
 		return (uint32_t)whole;
 	return left * whole > half ? (uint32_t)(left * whole / half) : 1;
-}
-
-static struct sluice_buffer *pop_own(struct sluice_engine *engine)
-{
-	return sluice__element(sluice__pool_get(&engine->buffers_own), struct sluice_buffer, link);
-}
-
-static void free_own(struct sluice_engine *engine)
-{
-	struct sluice_buffer *buffer;
-
-	while ((buffer = pop_own(engine)))
-		free(buffer);
 }
 
 void sluice__buffers_close(struct sluice_engine *engine)
@@ -114,7 +105,6 @@ void sluice__buffers_close(struct sluice_engine *engine)
 	if (engine->buffer_memory)
 		munmap(engine->buffer_memory,
 		       (size_t)engine->buffer_most * engine->options.receive_buffer_bytes);
-	free_own(engine);
 	free(engine->buffers);
 	engine->buffer_memory = NULL;
 	engine->buffers = NULL;
@@ -123,6 +113,7 @@ void sluice__buffers_close(struct sluice_engine *engine)
 
 struct sluice_buffer *sluice__buffer(struct sluice_engine *engine, uint16_t id)
 {
+	sluice__assert(id < engine->buffer_count);
 	return &engine->buffers[id];
 }
 
@@ -136,36 +127,13 @@ int sluice__buffers_borrow(struct sluice_engine *engine)
 	const struct sluice_buffer *buffer = sluice__element(
 		sluice__pool_get(&engine->buffers_free), struct sluice_buffer, link);
 
+	sluice__assert_owner(engine);
 	return buffer ? buffer->id : -ENOBUFS;
 }
 
 void sluice__buffers_keep(struct sluice_engine *engine, uint16_t id)
 {
+	sluice__assert_owner(engine);
+	sluice__assert(id < engine->buffer_count);
 	sluice__pool_put(&engine->buffers_free, &engine->buffers[id].link);
-}
-
-struct sluice_buffer *sluice__buffer_own(struct sluice_engine *engine)
-{
-	struct sluice_buffer *buffer;
-
-	if (engine->buffers_out >= engine->buffer_most)
-		return NULL;
-	buffer = pop_own(engine);
-	if (buffer)
-		return buffer;
-	buffer = malloc(sizeof *buffer + engine->options.receive_buffer_bytes);
-	if (!buffer)
-		return NULL;
-	__atomic_fetch_add(&engine->statistics.allocations, 1, __ATOMIC_RELAXED);
-	*buffer = (struct sluice_buffer){.data = (char *)(buffer + 1), .own = true};
-	return buffer;
-}
-
-void sluice__buffer_drop(struct sluice_engine *engine, struct sluice_buffer *buffer)
-{
-	engine->buffers_out--;
-	if (buffer->own)
-		sluice__pool_put(&engine->buffers_own, &buffer->link);
-	else
-		engine->backend->buffer_return(engine, buffer->id);
 }

@@ -3,7 +3,6 @@
 #ifndef SLUICE_SRC_ENGINE_BUFFERS_H
 #define SLUICE_SRC_ENGINE_BUFFERS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/queue.h"
@@ -18,7 +17,6 @@ struct sluice_buffer {
 	char *data;
 	uint32_t length; /* of what was received */
 	uint16_t id;
-	bool own; /* not of the pool, see sluice__buffer_own */
 };
 
 #endif

@@ -5,10 +5,10 @@
  * sleeps in the kernel or works; not in a handler, which may itself wait for the caller, and not
  * outside of run. Whoever waits is released when the turn ends.
  */
-#include <assert.h>
 
 #include "base/futex.h"
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 
 /* A turn may be held up by a file system. */
 #define BOUND_NS 1000000000
@@ -48,7 +48,7 @@ static void remove_waiter(struct sluice_engine *engine, struct sluice__close_wai
 
 	pthread_mutex_lock(&engine->lock);
 	while (*at != waiter) {
-		assert(*at);
+		sluice__assert(*at);
 		at = &(*at)->next;
 	}
 	*at = waiter->next;

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 
-#include "engine/engine.h"
+#include "engine/state.h"
 
 static pthread_mutex_t engines_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sluice_engine *engines;

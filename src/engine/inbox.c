@@ -3,7 +3,8 @@
  * What any thread leaves for the engine's thread: records to start, and sockets with wants. Lock-free,
  * and no message points at a record that may have ended.
  */
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 
 bool sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args)
 {

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/capability.h"
-#include "engine/engine.h"
+#include "engine/state.h"
 
 #define TRACE_EVENTS 16384 /* 1 MiB */
 

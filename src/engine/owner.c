@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "engine/engine.h"
+#include "engine/state.h"
 
 uint64_t sluice__now(void)
 {

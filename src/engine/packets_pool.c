@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "core/packets.h"
-#include "engine/engine.h"
+#include "engine/state.h"
 
 #define BLOCKS 512u /* of one engine: 4 MiB */
 
@@ -75,6 +75,7 @@ struct sluice__packets *sluice__packets_take(struct sluice_engine *engine)
 /* Some for the engine's thread, the rest for all. */
 void sluice__packets_give(struct sluice_engine *engine, struct sluice__packets *packets)
 {
+	sluice__assert(!packets->bounce);
 	if (sluice__is_owner(engine) && engine->packets_own_count < OWN) {
 		engine->packets_own_count++;
 		sluice__pool_put(&engine->packets_own, &packets->link);

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/engine.h"
+#include "engine/state.h"
 
 struct sluice__post {
 	struct sluice__link link;
@@ -47,6 +47,7 @@ int sluice_post(struct sluice_engine *engine,
 
 void sluice__posts_take(struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
 	sluice__fifo_append(&engine->posts_taken, sluice__stack_take_all(&engine->posts));
 }
 
@@ -59,6 +60,8 @@ void sluice__posts_deliver(struct sluice_engine *engine)
 {
 	struct sluice__post *post;
 
+	sluice__assert_owner(engine);
+	sluice__assert(engine->delivering);
 	while (sluice__within_budget(engine) && (post = pop_post(engine))) {
 		engine->statistics.posts++;
 		post->function(engine, post->token);

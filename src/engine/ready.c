@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The engine's lists of sockets: those with something to send, and those with handlers to run. */
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 
 void sluice__ready(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 
+	sluice__assert_owner(engine);
 	if (socket->state & SLUICE__READY)
 		return;
 	socket->state |= SLUICE__READY;
@@ -14,6 +16,8 @@ void sluice__ready(struct sluice_socket *socket)
 
 void sluice__transmit_blocked(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
+	sluice__assert(!(socket->state & SLUICE__IN_FLIGHT));
 	socket->out.kind = SLUICE__REQUEST_WRITABLE;
 	if (sluice__request_start(socket, &socket->out) == 0)
 		socket->state |= SLUICE__BLOCKED;
@@ -25,6 +29,8 @@ void sluice__event(struct sluice_socket *socket, uint32_t event)
 {
 	struct sluice_engine *engine = socket->engine;
 
+	sluice__assert_owner(engine);
+	sluice__assert(event && !(event & SLUICE__EVENT_QUEUED));
 	socket->events |= event;
 	if (socket->events & SLUICE__EVENT_QUEUED)
 		return;

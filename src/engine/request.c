@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests of a socket on their way to the backend: counted, so that close knows when all are back. */
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 
 int sluice__request_start(struct sluice_socket *socket, struct sluice__request *request)
 {
 	struct sluice_engine *engine = socket->engine;
 	int error;
 
+	sluice__assert_owner(engine);
+	sluice__assert(!request->armed);
+	sluice__assert(request->kind != SLUICE__REQUEST_NONE);
+	sluice__assert(socket->fd >= 0);
 	request->socket = socket;
 	request->fd = socket->fd;
 	error = engine->backend->start(engine, request);
@@ -22,6 +27,7 @@ int sluice__request_start(struct sluice_socket *socket, struct sluice__request *
 
 void sluice__request_cancel(struct sluice_socket *socket, struct sluice__request *request)
 {
+	sluice__assert_owner(socket->engine);
 	if (!request->armed || request->cancelling)
 		return;
 	request->cancelling = true;

@@ -2,11 +2,13 @@
 /* How a record ends: its result is recorded, and published inside the starting call or by deliver.c. */
 #include <errno.h>
 
-#include "engine/engine.h"
+#include "engine/state.h"
 
 void sluice__finish(struct sluice_engine *engine, struct sluice_args *args, int32_t error,
 		    int32_t native, uint64_t bytes)
 {
+	sluice__assert_owner(engine);
+	sluice__assert(sluice__record_owner(args) & SLUICE__IN_PROGRESS);
 	sluice__record_result(args, error, native, bytes);
 	sluice__chain_add(&engine->done, args);
 }
@@ -39,6 +41,7 @@ void sluice__record_strip(struct sluice_engine *engine, struct sluice_args *args
 int sluice__end_at_once(struct sluice_engine *engine, struct sluice_args *args, bool may_finish,
 			int32_t error, int32_t native, uint64_t bytes)
 {
+	sluice__assert_owner(engine);
 	if (!may_finish) {
 		sluice__finish(engine, args, error, native, bytes);
 		return 1;

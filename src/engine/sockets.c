@@ -12,7 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
+#include "core/gso.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 #include "trace/trace.h"
 
 static int option(int fd, int name, int *ret_value)
@@ -181,6 +183,8 @@ int sluice__socket_make_accepted(const struct sluice_socket *listener, int fd,
 	struct sluice_engine *engine = listener->engine;
 	struct sluice_socket *socket = take_memory(engine);
 
+	sluice__assert_owner(engine);
+	sluice__assert(fd >= 0);
 	if (!socket)
 		return -ENOMEM;
 	/* Connected, close-on-exec and non-blocking from birth; the rest is as the listener's. */
@@ -221,6 +225,8 @@ void sluice__socket_give(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 
+	sluice__assert(socket->armed == 0);
+	sluice__assert(!socket->queue.list.head);
 	unlist(engine, socket);
 	give_memory(engine, socket);
 }
@@ -246,6 +252,7 @@ void sluice__socket_reset(struct sluice_socket *socket)
 {
 	struct sockaddr nobody = {.sa_family = AF_UNSPEC};
 
+	sluice__assert(socket->fd >= 0);
 	connect(socket->fd, &nobody, sizeof nobody);
 }
 
@@ -262,6 +269,8 @@ uint64_t sluice__socket_drain(struct sluice_socket *socket)
 	char nothing[DRAIN_BYTES];
 	uint64_t bytes = 0;
 
+	sluice__assert_owner(socket->engine);
+	sluice__assert(socket->fd >= 0);
 	for (int i = 0; i < DRAIN_ROUNDS; i++) {
 		ssize_t got = recv(socket->fd, nothing, sizeof nothing, MSG_DONTWAIT);
 

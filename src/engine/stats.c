@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "base/capability.h"
-#include "engine/engine.h"
+#include "core/zerocopy_policy.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 
 /* Copies what both sides know, and leaves the caller's size as it was. */
 static int copy(void *to, size_t size, const void *from, size_t own)

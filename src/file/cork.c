@@ -7,7 +7,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "file/file.h"
 
 static void set_cork(const struct sluice_socket *socket, int on)
 {

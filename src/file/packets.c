@@ -5,6 +5,9 @@
  * structures.
  */
 #include "core/packets.h"
+#include "core/plan.h"
+#include "engine/state.h"
+#include "file/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,9 +16,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "core/plan.h"
-#include "engine/engine.h"
 
 static int make_room(struct sluice_engine *engine, struct sluice__packets *packets, uint64_t count)
 {
@@ -134,7 +134,7 @@ static int add(struct sluice__packets *packets, const struct sluice_packet *pack
 	return 0;
 }
 
-int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args, bool copy,
+int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args,
 			 struct sluice__packets **ret_packets)
 {
 	struct sluice__packets *packets = sluice__packets_take(engine);
@@ -143,7 +143,7 @@ int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args,
 	if (!packets)
 		return -ENOMEM;
 	sluice__packets_reset(packets);
-	packets->copy = copy || (args->transmit_flags & SLUICE_TRANSMIT_COPY);
+	packets->copy = args->transmit_flags & SLUICE_TRANSMIT_COPY;
 	error = make_room(engine, packets, args->rare.packet_count);
 	for (uint64_t i = 0; i < args->rare.packet_count && !error; i++)
 		error = add(packets, &args->rare.packets[i]);
@@ -185,13 +185,13 @@ static uint64_t device_of(struct sluice__part *part)
 int sluice__file_way_now(struct sluice_engine *engine, const struct sluice__packets *packets,
 			 struct sluice__part *part)
 {
-	if (unlikely(engine->refusals.count) &&
-	    sluice__refusal_knows(&engine->refusals, device_of(part)))
+	if (unlikely(engine->files->refusals.count) &&
+	    sluice__refusal_knows(&engine->files->refusals, device_of(part)))
 		return SLUICE__PLAN_READ;
 	return sluice__file_way(engine, packets, part);
 }
 
 void sluice__file_refused(struct sluice_engine *engine, struct sluice__part *part)
 {
-	sluice__refusal_remember(&engine->refusals, device_of(part));
+	sluice__refusal_remember(&engine->files->refusals, device_of(part));
 }

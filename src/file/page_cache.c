@@ -15,7 +15,9 @@
 #include <time.h>
 
 #include "base/libc.h"
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
 
 #define LOOKS 1024u            /* remembered; a newer one takes an older one's place */
 #define LOOK_NS 1000000000u    /* for how long, by a clock that is cheap to ask */
@@ -188,6 +190,8 @@ static int look(struct sluice_engine *engine, const struct sluice__part *part, u
 bool sluice__fetch_is_hot(struct sluice_engine *engine, const struct sluice__part *part,
 			  uint64_t offset, uint64_t count)
 {
+	sluice__assert_owner(engine);
+	sluice__assert(count > 0);
 	if (remembered(engine, part->identity, offset, offset + count))
 		return true;
 	if (look(engine, part, offset, count) != HOT)
@@ -206,6 +210,9 @@ void sluice__fetch_begin(struct sluice_socket *socket, const struct sluice__part
 	struct window *window =
 		sluice__element(sluice__pool_get(&fetcher->free), struct window, link);
 
+	sluice__assert_owner(engine);
+	sluice__assert(!(socket->state & (SLUICE__BLOCKED | SLUICE__FETCHING)));
+	sluice__assert(count > 0);
 	socket->state |= SLUICE__BLOCKED | SLUICE__FETCHING;
 	if (!window) {
 		sluice__fifo_push(&fetcher->waiting, &socket->fetch_link);
@@ -253,6 +260,7 @@ void sluice__fetch_settle(struct sluice_engine *engine, const struct sluice__com
 	struct window *window = (struct window *)completion->request;
 	struct sluice_socket *socket = window->socket;
 
+	sluice__assert_owner(engine);
 	engine->statistics.file_windows_fetched++;
 	/* Also where it failed: then the sending says what is wrong. */
 	remember(engine, window->identity, window->request.offset,
@@ -272,6 +280,7 @@ void sluice__fetch_forget(struct sluice_socket *socket)
 {
 	struct sluice__fetcher *fetcher = socket->engine->fetcher;
 
+	sluice__assert_owner(socket->engine);
 	if (!(socket->state & SLUICE__FETCHING))
 		return;
 	socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__FETCHING);

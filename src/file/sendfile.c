@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "core/plan.h"
-#include "engine/engine.h"
-#include "filter/filter.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
+#include "send/send.h"
 
 #define SCRATCH (256u << 10)
 #define PAGE 4096u
@@ -20,39 +22,27 @@
 
 /* ---- one slice ---- */
 
-/* Into the engine's scratch: bytes or -errno. *ret_more: whether the record goes on behind them. */
-static int64_t read_slice(struct sluice_engine *engine, struct sluice__packets *packets,
-			  uint64_t count, bool *ret_more)
-{
-	const struct sluice__part *part = sluice__packets_part(packets);
-	ssize_t got;
-
-	if (!engine->scratch)
-		engine->scratch = sluice__allocate(engine, SCRATCH);
-	if (!engine->scratch)
-		return -ENOMEM;
-	got = pread(part->fd, engine->scratch, count < SCRATCH ? count : SCRATCH,
-		    (off_t)(part->offset + packets->at));
-	if (got <= 0)
-		return got < 0 ? -errno : 0;
-	*ret_more = packets->at + (uint64_t)got < part->count ||
-		    packets->index + 1 < packets->count;
-	return got;
-}
-
 static int64_t send_by_reading(struct sluice_socket *socket, struct sluice__packets *packets,
 			       uint64_t count)
 {
+	const struct sluice__part *part = sluice__packets_part(packets);
 	struct sluice_engine *engine = socket->engine;
 	struct iovec segment;
 	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
+	ssize_t got;
 	bool more;
-	int64_t got = read_slice(engine, packets, count, &more);
 
+	if (!engine->files->scratch)
+		engine->files->scratch = sluice__allocate(engine, SCRATCH);
+	if (!engine->files->scratch)
+		return -ENOMEM;
+	got = pread(part->fd, engine->files->scratch, count < SCRATCH ? count : SCRATCH,
+		    (off_t)(part->offset + packets->at));
 	if (got <= 0)
-		return got;
-	segment.iov_base = engine->scratch;
+		return got < 0 ? -errno : 0;
+	segment.iov_base = engine->files->scratch;
 	segment.iov_len = (size_t)got;
+	more = packets->at + segment.iov_len < part->count || packets->index + 1 < packets->count;
 	engine->statistics.inline_sends++;
 	return engine->backend->try_send(engine, socket, &message, more ? MSG_MORE : 0);
 }
@@ -63,11 +53,12 @@ int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset,
 	struct sluice_engine *engine = socket->engine;
 	int64_t taken;
 
+	sluice__assert_owner(socket->engine);
 	sluice__sigpipe_mask(engine);
 	engine->statistics.inline_files++;
 	taken = engine->backend->try_send_file(engine, socket, fd, offset, count, piped);
 	/* Behind a short count, too, the stream may have failed and the signal been raised. */
-	engine->sigpipe_raised |= taken < (int64_t)count;
+	engine->files->sigpipe_raised |= taken < (int64_t)count;
 	return taken;
 }
 
@@ -78,9 +69,9 @@ static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *
 	struct sluice_engine *engine = socket->engine;
 	int way = sluice__file_way_now(engine, packets, part);
 
-	if (engine->slices++ == 0) {
-		engine->sleeps = sluice__sleeps();
-		engine->slices_ns = sluice__now();
+	if (engine->files->slices++ == 0) {
+		engine->files->sleeps = sluice__sleeps();
+		engine->files->slices_ns = sluice__now();
 	}
 	if (way == SLUICE__PLAN_READ)
 		return send_by_reading(socket, packets, count);
@@ -257,38 +248,10 @@ static uint64_t slice_at(uint64_t offset, uint64_t bytes)
  */
 static bool others_are_served(struct sluice_engine *engine)
 {
-	bool served = engine->statistics.handlers != engine->slice_handlers;
+	bool served = engine->statistics.handlers != engine->files->slice_handlers;
 
-	engine->slice_handlers = engine->statistics.handlers;
+	engine->files->slice_handlers = engine->statistics.handlers;
 	return served;
-}
-
-/* Through the socket's filter. Others have their turn behind it, as behind any other slice. */
-static bool seal_slice(struct sluice_socket *socket, struct sluice__packets *packets,
-		       uint64_t count)
-{
-	const struct sluice_args *args = socket->queue.list.head;
-	struct iovec segment;
-	int64_t got;
-	bool more;
-
-	if (count > SLUICE__SEAL_MAX)
-		count = SLUICE__SEAL_MAX;
-	got = read_slice(socket->engine, packets, count, &more);
-	if (got <= 0)
-		return sluice__file_tried(socket, count, got);
-	segment = (struct iovec){socket->engine->scratch, (size_t)got};
-	if (!sluice__filter_send_slice(
-		    socket, &segment, more || (args->run.extras & SLUICE__MORE) ? MSG_MORE : 0,
-		    !more && ((args->run.extras & SLUICE__END) ||
-			      ((socket->state & SLUICE__GRACEFUL) && !args->run.next))))
-		return false;
-	return !(socket->state & SLUICE__READY);
-}
-
-void sluice__file_sealed(struct sluice_socket *socket, uint64_t bytes)
-{
-	settle(socket, bytes, bytes);
 }
 
 bool sluice__file_transmit(struct sluice_socket *socket)
@@ -299,6 +262,8 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 	uint64_t offset = part->offset + packets->at;
 	uint64_t count = part->count - packets->at;
 
+	sluice__assert_owner(engine);
+	sluice__assert(packets && !sluice__packets_done(packets));
 	if (count > engine->options.file_slice_bytes)
 		count = slice_at(offset, engine->options.file_slice_bytes);
 	if (offset < packets->warm_to && offset + count > packets->warm_to)
@@ -313,8 +278,6 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 		count = COLD_SLICE;
 	if (count > SCRATCH && sluice__file_way_now(engine, packets, part) == SLUICE__PLAN_READ)
 		count = SCRATCH;
-	if (sluice__sends_filtered(socket))
-		return seal_slice(socket, packets, count);
 	sluice__cork(socket, socket->queue.list.head);
 	return sluice__file_tried(socket, count,
 				  send_slice_watched(socket, packets, offset, count));
@@ -322,6 +285,8 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 
 bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t taken)
 {
+	sluice__assert_owner(socket->engine);
+	sluice__assert(taken <= (int64_t)count);
 	if (unlikely(taken < 0) && sluice__refusal_is((int)-taken))
 		taken = send_refused(socket, count, taken);
 	if (taken == -EAGAIN) {

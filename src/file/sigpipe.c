@@ -6,23 +6,25 @@
 #include <errno.h>
 #include <time.h>
 
-#include "engine/engine.h"
+#include "engine/state.h"
+#include "file/file.h"
 
 void sluice__sigpipe_mask(struct sluice_engine *engine)
 {
 	sigset_t pipe, pending;
 
-	if (engine->sigpipe_masked || engine->options.sigpipe_ignored)
+	sluice__assert_owner(engine);
+	if (engine->files->sigpipe_masked || engine->options.sigpipe_ignored)
 		return;
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);
-	pthread_sigmask(SIG_BLOCK, &pipe, &engine->sigpipe_before);
-	engine->sigpipe_masked = true;
-	engine->sigpipe_raised = false;
-	engine->sigpipe_pending = false;
+	pthread_sigmask(SIG_BLOCK, &pipe, &engine->files->sigpipe_before);
+	engine->files->sigpipe_masked = true;
+	engine->files->sigpipe_raised = false;
+	engine->files->sigpipe_pending = false;
 	/* Masked by the caller already: one of his own may be waiting. */
-	if (sigismember(&engine->sigpipe_before, SIGPIPE) && sigpending(&pending) == 0)
-		engine->sigpipe_pending = sigismember(&pending, SIGPIPE);
+	if (sigismember(&engine->files->sigpipe_before, SIGPIPE) && sigpending(&pending) == 0)
+		engine->files->sigpipe_pending = sigismember(&pending, SIGPIPE);
 }
 
 static void take_back(void)
@@ -38,10 +40,11 @@ static void take_back(void)
 
 void sluice__sigpipe_unmask(struct sluice_engine *engine)
 {
-	if (!engine->sigpipe_masked)
+	sluice__assert_owner(engine);
+	if (!engine->files->sigpipe_masked)
 		return;
-	if (engine->sigpipe_raised && !engine->sigpipe_pending)
+	if (engine->files->sigpipe_raised && !engine->files->sigpipe_pending)
 		take_back();
-	pthread_sigmask(SIG_SETMASK, &engine->sigpipe_before, NULL);
-	engine->sigpipe_masked = false;
+	pthread_sigmask(SIG_SETMASK, &engine->files->sigpipe_before, NULL);
+	engine->files->sigpipe_masked = false;
 }

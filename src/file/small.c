@@ -9,7 +9,8 @@
 
 #include "base/libc.h"
 #include "core/plan.h"
-#include "engine/engine.h"
+#include "engine/state.h"
+#include "file/file.h"
 
 static bool wants_reading(const struct sluice_engine *engine, const struct sluice__packets *packets,
 			  const struct sluice__part *part)

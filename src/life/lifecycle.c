@@ -6,8 +6,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
-#include "loop/thread_exit.h"
+#include "apm/callbacks.h"
+#include "backend/splice.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
+#include "life/engine.h"
+#include "loop/loop.h"
+#include "recv/recv.h"
+#include "send/send.h"
+#include "socket/socket.h"
 #include "trace/trace.h"
 
 static void initialise(struct sluice_engine *engine)
@@ -24,7 +32,7 @@ static void initialise(struct sluice_engine *engine)
 	sluice__wheel_init(&engine->deadlines, engine->now_ns);
 	sluice__wheel_init(&engine->timers, engine->now_ns);
 	pthread_mutex_init(&engine->lock, NULL);
-	sluice__callbacks_init(&engine->callbacks);
+	sluice__callbacks_init(engine->callbacks);
 }
 
 static void free_sockets(struct sluice_engine *engine)
@@ -48,7 +56,7 @@ static void free_engine(struct sluice_engine *engine)
 	sluice__fetch_close(engine);
 	sluice__splice_close(engine);
 	sluice__holds_free(engine);
-	free(engine->scratch);
+	free(engine->files->scratch);
 	free_sockets(engine);
 	sluice__buffers_close(engine);
 	sluice__packets_free_pool(engine);
@@ -56,22 +64,36 @@ static void free_engine(struct sluice_engine *engine)
 	sluice__letters_free(engine);
 	sluice__posts_drop(engine);
 	sluice__trace_close(engine);
-	sluice__callbacks_destroy(&engine->callbacks);
+	sluice__callbacks_destroy(engine->callbacks);
 	pthread_mutex_destroy(&engine->lock);
-	free(engine);
+	free((char *)engine - offsetof(struct sluice__whole_engine, engine));
+}
+
+static struct sluice_engine *allocate_engine(void)
+{
+	struct sluice__whole_engine *whole =
+		aligned_alloc(_Alignof(struct sluice__whole_engine), sizeof *whole);
+
+	if (!whole)
+		return NULL;
+	memset(whole, 0, sizeof *whole);
+	whole->engine.draft = whole->draft;
+	whole->engine.files = &whole->files;
+	whole->engine.pipe = &whole->pipe;
+	whole->engine.zerocopy = &whole->zerocopy;
+	whole->engine.callbacks = &whole->callbacks;
+	return &whole->engine;
 }
 
 int sluice__engine_make(struct sluice_engine **ret_engine, const struct sluice_options *options,
 			const struct sluice__backend *backend)
 {
-	struct sluice_engine *engine =
-		aligned_alloc(_Alignof(struct sluice_engine), sizeof *engine);
+	struct sluice_engine *engine = allocate_engine();
 	int error;
 
 	*ret_engine = NULL;
 	if (!engine)
 		return -ENOMEM;
-	memset(engine, 0, sizeof *engine);
 	initialise(engine);
 	error = sluice__options_copy(&engine->options, options);
 	if (!error) {

@@ -18,7 +18,8 @@
 #include <sluice/operations.h>
 
 #include "base/capability.h"
-#include "engine/engine.h"
+#include "engine/state.h"
+#include "life/engine.h"
 
 #define PATIENCE_NS 1000000000 /* for what takes microseconds */
 

@@ -3,22 +3,19 @@
  * Dispatches the backend's completions to the operations that wait for them. This is the only place
  * that knows all of them; the operations do not know each other.
  */
-#include "engine/engine.h"
-#include "filter/filter.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
+#include "loop/loop.h"
+#include "recv/recv.h"
+#include "send/send.h"
+#include "socket/socket.h"
 
 static void ready_again(struct sluice_socket *socket)
 {
 	if (socket->queue.list.head && !(socket->state & (SLUICE__READY | SLUICE__BLOCKED |
 							  SLUICE__IN_FLIGHT | SLUICE__ENDED)))
 		sluice__ready(socket);
-}
-
-static void writable_filtered(struct sluice_socket *socket)
-{
-	if (socket->connecting)
-		sluice__filter_step(socket);
-	else if (!socket->queue.list.head)
-		sluice__filter_flush_idle(socket);
 }
 
 static void settle_out(struct sluice_socket *socket, const struct sluice__completion *completion)
@@ -32,9 +29,7 @@ static void settle_out(struct sluice_socket *socket, const struct sluice__comple
 		sluice__datagram_settle(socket, completion->result);
 	} else {
 		socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__FULL);
-		if (unlikely(sluice__is_filtered(socket)))
-			writable_filtered(socket);
-		else if (socket->connecting)
+		if (socket->connecting)
 			sluice__connect_writable(socket);
 	}
 }
@@ -49,20 +44,6 @@ static void settle_send(struct sluice_socket *socket, const struct sluice__compl
 		sluice__give_up_marked(socket);
 }
 
-static void readable_filtered(struct sluice_socket *socket,
-			      const struct sluice__completion *completion)
-{
-	if (socket->connecting) {
-		socket->in.kind = SLUICE__REQUEST_NONE;
-		sluice__filter_step(socket);
-	} else if (socket->receiver && !socket->receives.head) {
-		socket->in.kind = SLUICE__REQUEST_NONE;
-		sluice__receiver_readable(socket, completion->result);
-	} else {
-		sluice__receive_settle(socket, completion->result);
-	}
-}
-
 static void settle_in(struct sluice_socket *socket, const struct sluice__completion *completion)
 {
 	switch (completion->request->kind) {
@@ -73,10 +54,7 @@ static void settle_in(struct sluice_socket *socket, const struct sluice__complet
 		sluice__receiver_settle(socket, completion);
 		break;
 	default:
-		if (unlikely(sluice__is_filtered(socket)))
-			readable_filtered(socket, completion);
-		else
-			sluice__receive_settle(socket, completion->result);
+		sluice__receive_settle(socket, completion->result);
 	}
 }
 
@@ -85,9 +63,12 @@ void sluice__complete(struct sluice_engine *engine, const struct sluice__complet
 	struct sluice__request *request = completion->request;
 	struct sluice_socket *socket = request->socket;
 
+	sluice__assert_owner(engine);
 	/* What was abandoned at the engine's end is answered to nobody. */
 	if (unlikely(!request->armed))
 		return;
+	sluice__assert(engine->flying > 0);
+	sluice__assert(!socket || socket->armed > 0);
 	if (!completion->more) {
 		request->armed = false;
 		request->cancelling = false;

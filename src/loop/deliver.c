@@ -4,9 +4,14 @@
  * its handler is called, and not touched again: the handler may free it.
  */
 #include <limits.h>
+#include <sluice/timer.h>
 #include <stdlib.h>
 
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "loop/loop.h"
+#include "recv/recv.h"
+#include "socket/socket.h"
 #include "trace/trace.h"
 
 #define WAITS 16 /* turns full of records before events and posts have a share all the same */
@@ -215,6 +220,8 @@ int sluice__deliver(struct sluice_engine *engine)
 	uint64_t before = engine->statistics.handlers;
 	int records;
 
+	sluice__assert_owner(engine);
+	sluice__assert(!engine->delivering);
 	if (unlikely(engine->trace))
 		sluice__trace_turn(engine);
 	engine->delivering = true;

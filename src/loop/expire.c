@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Dispatches deadlines that have passed, as completion.c dispatches completions. */
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "loop/loop.h"
+#include "recv/recv.h"
+#include "send/send.h"
+#include "socket/socket.h"
 
 /* What the socket waited for: each of them excludes the others. */
 static void linger_over(struct sluice_socket *socket)
@@ -21,6 +26,7 @@ void sluice__deadline_expire(struct sluice_engine *engine)
 {
 	struct sluice__wheel_node *node;
 
+	sluice__assert_owner(engine);
 	sluice__wheel_expire_begin(&engine->deadlines, engine->now_ns);
 	while ((node = sluice__wheel_expire(&engine->deadlines))) {
 		if (sluice__wheel_kind(node) == SLUICE__NODE_RECORD)

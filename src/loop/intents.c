@@ -3,9 +3,12 @@
  * What is to be done with a socket besides its records: close, shut down, cancel. Any thread leaves
  * it as bits of the socket and puts the socket, once, on the engine's list; the next turn acts.
  */
-#include <assert.h>
 
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "loop/loop.h"
+#include "recv/recv.h"
+#include "socket/socket.h"
 
 /* In the order in which a careful caller would have made the calls. */
 static void attend(struct sluice_socket *socket, uint32_t wants)
@@ -39,6 +42,7 @@ void sluice__attention_take(struct sluice_engine *engine)
 {
 	struct sluice__link *link = sluice__stack_take_all(&engine->attention);
 
+	sluice__assert_owner(engine);
 	/* What was started before the close was asked for has come by now: it goes first. */
 	if (link)
 		sluice__mailbox_take(engine);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Starts the records that other threads have pushed to the mailbox. */
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "loop/loop.h"
+#include "socket/socket.h"
 
 /* What the start counted as foreign: sends hold memory, other operations none. */
 static uint64_t memory(const struct sluice_args *args)
@@ -37,6 +40,7 @@ static void begin_all(struct sluice__link *link)
 
 void sluice__mailbox_take(struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
 	begin_all(sluice__stack_take_all(&engine->mailbox));
 }
 

@@ -5,12 +5,15 @@
  * made at once, so that its exit needs no memory: the exit hands the post to the engine, which looks
  * for the records. The engine's own thread needs no note: without it there is no engine.
  */
-#include "loop/thread_exit.h"
+#include "loop/loop.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "loop/loop.h"
+#include "socket/socket.h"
 
 struct sluice__note {
 	struct sluice__note *next; /* of the thread */

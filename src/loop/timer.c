@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <sluice/timer.h>
 
-#include "engine/engine.h"
+#include "engine/state.h"
+#include "loop/loop.h"
 
 _Static_assert(sizeof(struct sluice_timer) == 48, "callers keep it");
 

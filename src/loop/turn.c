@@ -5,19 +5,26 @@
  */
 #include <errno.h>
 
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "loop/loop.h"
+#include "recv/recv.h"
+#include "send/send.h"
+
+#define REAP 256u /* completions taken at a time */
 
 void sluice__reap(struct sluice_engine *engine)
 {
-	struct sluice__completion completions[SLUICE__REAP];
+	struct sluice__completion completions[REAP];
 	uint32_t count;
 
+	sluice__assert_owner(engine);
 	do {
-		count = engine->backend->reap(engine, completions, SLUICE__REAP);
+		count = engine->backend->reap(engine, completions, REAP);
 		for (uint32_t i = 0; i < count; i++)
 			sluice__complete(engine, &completions[i]);
 		engine->statistics.completions += count;
-	} while (count == SLUICE__REAP);
+	} while (count == REAP);
 	if (unlikely(engine->buffers_kept))
 		sluice__receiver_resume_all(engine);
 }
@@ -110,6 +117,8 @@ int sluice__turn(struct sluice_engine *engine, uint64_t until_ns)
 {
 	int error;
 
+	sluice__assert_owner(engine);
+	sluice__assert(!engine->delivering);
 	engine->busy++;
 	engine->statistics.turns++;
 	take_what_is_left(engine);
@@ -126,6 +135,7 @@ int sluice__turn(struct sluice_engine *engine, uint64_t until_ns)
 
 void sluice__push_out(struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
 	engine->busy++;
 	take_what_is_left(engine);
 	sluice__transmit(engine);
@@ -139,6 +149,8 @@ void sluice__listen_again(struct sluice_engine *engine)
 {
 	bool ready;
 
+	sluice__assert_owner(engine);
+	sluice__assert(engine->foreign);
 	sluice__push_out(engine);
 	__atomic_store_n(&engine->asleep, 1, __ATOMIC_SEQ_CST);
 	ready = !sluice__fifo_is_empty(&engine->ready) || sluice__deliverable(engine) ||

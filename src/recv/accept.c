@@ -5,8 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
-#include "start/checks.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "recv/recv.h"
 
 /* Out of descriptors: how long until the next try, if none of this engine's is closed before. */
 #define RETRY_NS 100000000
@@ -76,6 +77,7 @@ static void arm(struct sluice_socket *socket)
 
 void sluice__accepter_begin(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	if (socket->accepter && !socket->accepter->terminal)
 		arm(socket);
 }
@@ -84,6 +86,7 @@ void sluice__accepter_stop(struct sluice_socket *socket)
 {
 	struct sluice__accepter *accepter = socket->accepter;
 
+	sluice__assert_owner(socket->engine);
 	if (!accepter || accepter->stopping)
 		return;
 	accepter->stopping = true;
@@ -153,6 +156,7 @@ static void failed(struct sluice_socket *socket, int error_number)
 void sluice__accepter_settle(struct sluice_socket *socket,
 			     const struct sluice__completion *completion)
 {
+	sluice__assert_owner(socket->engine);
 	if (!socket->accepter) {
 		if (completion->result >= 0)
 			close(completion->result);
@@ -185,6 +189,8 @@ void sluice__accepter_retry(struct sluice_socket *socket)
 {
 	int fd;
 
+	sluice__assert_owner(socket->engine);
+	sluice__assert(socket->accepter);
 	forget_retry(socket->engine, socket->accepter);
 	if (socket->in.armed || socket->accepter->terminal)
 		return;
@@ -230,6 +236,8 @@ void sluice__accepter_deliver(struct sluice_socket *listener)
 {
 	struct sluice_engine *engine = listener->engine;
 
+	sluice__assert_owner(engine);
+	sluice__assert(engine->delivering);
 	while (listener->accepter && sluice__within_budget(engine)) {
 		struct sluice__accepter *accepter = listener->accepter;
 

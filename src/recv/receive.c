@@ -7,8 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
-#include "filter/filter.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "recv/recv.h"
 
 static bool is_accept(const struct sluice_args *args)
 {
@@ -166,12 +167,8 @@ static int64_t try_look(struct sluice_socket *socket)
 	struct iovec segment = {&byte, 1};
 	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
 	struct sluice_engine *engine = socket->engine;
-	int64_t seen;
+	int64_t seen = engine->backend->try_receive(engine, socket, &message, MSG_PEEK);
 
-	if (sluice__is_filtered(socket))
-		seen = sluice__filter_receive(socket, &segment, 1, SLUICE_FILTER_PEEK);
-	else
-		seen = engine->backend->try_receive(engine, socket, &message, MSG_PEEK);
 	return seen > 0 ? 0 : seen;
 }
 
@@ -192,15 +189,7 @@ static int64_t try_receive(struct sluice_socket *socket, struct sluice_args *arg
 	message.msg_iov = segments;
 	message.msg_iovlen = count;
 	ask_for_sender(args, &message);
-	if (sluice__is_filtered(socket)) {
-		message.msg_namelen = 0;
-		result = sluice__filter_receive(socket, segments, count,
-						args->run.extras & SLUICE__PEEK ? SLUICE_FILTER_PEEK
-										: 0);
-	} else {
-		result =
-			engine->backend->try_receive(engine, socket, &message, receive_flags(args));
-	}
+	result = engine->backend->try_receive(engine, socket, &message, receive_flags(args));
 	message_received(args, &message, result);
 	return result;
 }
@@ -255,7 +244,7 @@ static int fill_request(struct sluice_socket *socket, const struct sluice_args *
 		in->kind = SLUICE__REQUEST_ACCEPT;
 		return 0;
 	}
-	if (room(args) == 0 || sluice__is_filtered(socket)) {
+	if (room(args) == 0) {
 		in->kind = SLUICE__REQUEST_READABLE;
 		return 0;
 	}
@@ -267,31 +256,14 @@ static int fill_request(struct sluice_socket *socket, const struct sluice_args *
 	return 0;
 }
 
-/* What the filter has already, which the kernel does not signal. True: it ended a record. */
-static bool end_from_filter(struct sluice_socket *socket)
-{
-	struct sluice_args *args = socket->receives.head;
-	int64_t result;
-
-	if (!sluice__filter_pending(socket))
-		return false;
-	result = try_receive(socket, args);
-	if (result == -EAGAIN || result == -EINTR)
-		return false;
-	take_off(socket, args);
-	end_record(socket, args, result, false);
-	return true;
-}
-
 void sluice__receive_arm(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	while (socket->receives.head && !socket->in.armed) {
 		int error;
 
 		if (sluice__refuse(socket) & SLUICE__CONNECTING)
 			return;
-		if (sluice__is_filtered(socket) && end_from_filter(socket))
-			continue;
 		error = fill_request(socket, socket->receives.head);
 		if (error == 0)
 			error = sluice__request_start(socket, &socket->in);
@@ -307,6 +279,7 @@ int sluice__receive_begin(struct sluice_socket *socket, struct sluice_args *args
 	bool first = !socket->receives.head && !socket->in.armed &&
 		     !(sluice__refuse(socket) & SLUICE__CONNECTING);
 
+	sluice__assert_owner(socket->engine);
 	if (is_from(args))
 		args->from_length = 0;
 	/* An urgent byte is there or is not: nothing to wait for. */
@@ -323,6 +296,7 @@ int sluice__receive_begin(struct sluice_socket *socket, struct sluice_args *args
 
 void sluice__receive_give_up(struct sluice_socket *socket, struct sluice_args *args)
 {
+	sluice__assert_owner(socket->engine);
 	if (args == socket->receives.head && socket->in.armed) {
 		sluice__request_cancel(socket, &socket->in);
 		return;
@@ -348,9 +322,7 @@ void sluice__receive_settle(struct sluice_socket *socket, int32_t result)
 {
 	struct sluice_args *args = socket->receives.head;
 
-	if (args && result == 0 && !is_accept(args) && sluice__is_filtered(socket) &&
-	    !(socket->state & (SLUICE__ENDING | SLUICE__ENDED)))
-		result = (int32_t)try_receive(socket, args);
+	sluice__assert_owner(socket->engine);
 	socket->in.kind = SLUICE__REQUEST_NONE;
 	read_letter(socket, args, result);
 	if (result == -ECANCELED) {
@@ -369,6 +341,7 @@ void sluice__receive_abort(struct sluice_socket *socket, int32_t error, int32_t 
 {
 	struct sluice_args *args;
 
+	sluice__assert_owner(socket->engine);
 	while ((args = socket->receives.head)) {
 		take_off(socket, args);
 		sluice__finish(socket->engine, args, error, native, 0);

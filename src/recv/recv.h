@@ -39,11 +39,14 @@ void sluice__receiver_begin(struct sluice_socket *socket);
 void sluice__receiver_stop(struct sluice_socket *socket);
 void sluice__receiver_settle(struct sluice_socket *socket,
 			     const struct sluice__completion *completion);
-void sluice__receiver_readable(struct sluice_socket *socket, int32_t result); /* with a filter */
 void sluice__receiver_deliver(struct sluice_socket *socket);
 void sluice__receiver_end(struct sluice_socket *socket, int32_t error, int32_t native);
 void sluice__receiver_resume_all(struct sluice_engine *engine);
 void sluice__receiver_free(struct sluice_socket *socket);
 void sluice__receiver_returned(struct sluice__receiver *receiver);
+
+/* Buffers that other threads gave back; a buffer that the application gives back. */
+void sluice__buffers_take_returned(struct sluice_engine *engine);
+void sluice__buffer_put(struct sluice_engine *engine, struct sluice_buffer *buffer);
 
 #endif

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 
 #include "engine/buffers.h"
-#include "engine/engine.h"
-#include "filter/filter.h"
-#include "start/checks.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "recv/recv.h"
 
 struct sluice__receiver {
 	sluice_received_fn *on_received;
@@ -26,8 +26,7 @@ struct sluice__receiver {
 	int32_t native;
 	bool ended; /* the terminal call is due, behind what has come */
 	bool stopping;
-	bool paused;  /* in the engine's list: no buffer was left */
-	bool filling; /* from its filter */
+	bool paused; /* in the engine's list: no buffer was left */
 };
 
 int sluice__receiver_install(struct sluice_socket *socket,
@@ -107,18 +106,6 @@ void sluice__receiver_end(struct sluice_socket *socket, int32_t error, int32_t n
 		end(socket, error, native);
 }
 
-static void fill(struct sluice_socket *socket);
-
-static void fill_request(struct sluice_socket *socket, uint32_t buffers)
-{
-	socket->in.length = (uint64_t)buffers * socket->engine->options.receive_buffer_bytes;
-	socket->in.kind = SLUICE__REQUEST_RECEIVE_MULTI;
-	if (sluice__is_filtered(socket)) {
-		socket->in.message = NULL;
-		socket->in.kind = SLUICE__REQUEST_READABLE;
-	}
-}
-
 static void arm(struct sluice_socket *socket)
 {
 	struct sluice__receiver *receiver = socket->receiver;
@@ -134,15 +121,12 @@ static void arm(struct sluice_socket *socket)
 		return;
 	}
 	receiver->full = false;
-	receiver->many = buffers > 1 && !sluice__is_filtered(socket);
-	/* The kernel does not signal what the filter has already. */
-	if (sluice__is_filtered(socket) && sluice__filter_pending(socket) && !receiver->filling) {
-		fill(socket);
-		return;
-	}
+	receiver->many = buffers > 1;
 	error = sluice__buffers_open(socket->engine);
 	if (!error) {
-		fill_request(socket, buffers);
+		socket->in.length =
+			(uint64_t)buffers * socket->engine->options.receive_buffer_bytes;
+		socket->in.kind = SLUICE__REQUEST_RECEIVE_MULTI;
 		error = sluice__request_start(socket, &socket->in);
 	}
 	if (error)
@@ -151,6 +135,7 @@ static void arm(struct sluice_socket *socket)
 
 void sluice__receiver_begin(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	if (socket->receiver && !socket->receives.head &&
 	    !(sluice__refuse(socket) & SLUICE__CONNECTING))
 		arm(socket);
@@ -160,6 +145,7 @@ void sluice__receiver_stop(struct sluice_socket *socket)
 {
 	struct sluice__receiver *receiver = socket->receiver;
 
+	sluice__assert_owner(socket->engine);
 	if (!receiver || receiver->stopping)
 		return;
 	receiver->stopping = true;
@@ -188,9 +174,10 @@ int64_t sluice__receive_result(struct sluice_socket *socket, int64_t result)
 	return result;
 }
 
-static void add(struct sluice_socket *socket, struct sluice_buffer *buffer, uint32_t length)
+static void add(struct sluice_socket *socket, uint16_t id, uint32_t length)
 {
 	struct sluice__receiver *receiver = socket->receiver;
+	struct sluice_buffer *buffer = sluice__buffer(socket->engine, id);
 
 	/* In time, so that the next receive finds one. */
 	if (++socket->engine->buffers_out * 2 > socket->engine->buffer_count)
@@ -236,72 +223,17 @@ static void finish(struct sluice_socket *socket, int32_t result)
 		arm(socket);
 }
 
-/* ---- through a filter ---- */
-
-/* One buffer: its bytes, 0 at the end, or -errno. */
-static int64_t fill_one(struct sluice_socket *socket)
-{
-	struct sluice_engine *engine = socket->engine;
-	struct sluice_buffer *buffer = sluice__buffer_own(engine);
-	struct iovec segment;
-	int64_t result;
-
-	if (!buffer)
-		return -ENOBUFS;
-	segment = (struct iovec){buffer->data, engine->options.receive_buffer_bytes};
-	result = sluice__filter_receive(socket, &segment, 1, 0);
-	if (result > 0) {
-		add(socket, buffer, (uint32_t)result);
-		return result;
-	}
-	engine->buffers_out++;
-	sluice__buffer_drop(engine, buffer);
-	return result;
-}
-
-static void fill(struct sluice_socket *socket)
-{
-	struct sluice__receiver *receiver = socket->receiver;
-	int64_t result = sluice__buffers_open(socket->engine);
-	uint32_t left = may_bring(receiver);
-
-	receiver->filling = true;
-	if (result == 0) {
-		do {
-			result = fill_one(socket);
-		} while (result > 0 && --left > 0);
-	}
-	receiver->filling = false;
-	if (result > 0)
-		result = -EAGAIN;
-	finish(socket, (int32_t)result);
-}
-
-void sluice__receiver_readable(struct sluice_socket *socket, int32_t result)
-{
-	struct sluice__receiver *receiver = socket->receiver;
-
-	if (receiver->ended || (socket->state & (SLUICE__ENDING | SLUICE__ENDED)))
-		return;
-	if (result < 0 || receiver->stopping)
-		finish(socket, result < 0 ? result : -ECANCELED);
-	else if (may_bring(receiver))
-		fill(socket);
-	else
-		arm(socket);
-}
-
 void sluice__receiver_settle(struct sluice_socket *socket,
 			     const struct sluice__completion *completion)
 {
+	sluice__assert_owner(socket->engine);
 	if (!socket->receiver) {
 		if (completion->result > 0)
 			socket->engine->backend->buffer_return(socket->engine, completion->buffer);
 		return;
 	}
 	if (completion->result > 0)
-		add(socket, sluice__buffer(socket->engine, completion->buffer),
-		    (uint32_t)completion->result);
+		add(socket, completion->buffer, (uint32_t)completion->result);
 	if (!completion->more)
 		finish(socket, completion->result);
 }
@@ -318,6 +250,7 @@ void sluice__receiver_returned(struct sluice__receiver *receiver)
 {
 	struct sluice_socket *socket = receiver->socket;
 
+	sluice__assert(receiver->lent > 0);
 	receiver->lent--;
 	if (!socket) {
 		free_if_over(receiver);
@@ -351,8 +284,11 @@ void sluice__buffer_put(struct sluice_engine *engine, struct sluice_buffer *buff
 {
 	struct sluice__receiver *receiver = buffer->receiver;
 
+	sluice__assert_owner(engine);
+	sluice__assert(engine->buffers_out > 0);
 	buffer->receiver = NULL;
-	sluice__buffer_drop(engine, buffer);
+	engine->backend->buffer_return(engine, buffer->id);
+	engine->buffers_out--;
 	/* Before the socket that had it, which would take it again. */
 	resume_paused(engine);
 	if (receiver) {
@@ -375,6 +311,7 @@ void sluice__buffers_take_returned(struct sluice_engine *engine)
 
 void sluice__receiver_resume_all(struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
 	engine->buffers_kept = false;
 	while (!sluice__fifo_is_empty(&engine->paused))
 		resume_paused(engine);
@@ -402,7 +339,8 @@ void sluice__receiver_free(struct sluice_socket *socket)
 	if (!receiver)
 		return;
 	while ((buffer = pop_received(receiver))) {
-		sluice__buffer_drop(socket->engine, buffer);
+		socket->engine->backend->buffer_return(socket->engine, buffer->id);
+		socket->engine->buffers_out--;
 	}
 	forget_paused(socket->engine, receiver);
 	__atomic_store_n(&socket->receiver, NULL, __ATOMIC_RELEASE);
@@ -465,6 +403,8 @@ void sluice__receiver_deliver(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 
+	sluice__assert_owner(engine);
+	sluice__assert(engine->delivering);
 	while (socket->receiver && sluice__within_budget(engine)) {
 		struct sluice__receiver *receiver = socket->receiver;
 

@@ -5,14 +5,18 @@
  */
 #include <errno.h>
 
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
+#include "send/send.h"
 
 void sluice__offer_queue(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	if (socket->state & SLUICE__FULL)
 		return;
 	sluice__transmit_now(socket);
-	if (socket->engine->sigpipe_masked)
+	if (socket->engine->files->sigpipe_masked)
 		sluice__sigpipe_unmask(socket->engine);
 }
 
@@ -29,6 +33,7 @@ static __attribute__((noinline)) void rise(struct sluice_socket *socket)
 
 void sluice__send_push(struct sluice_socket *socket, struct sluice_args *args)
 {
+	sluice__assert_owner(socket->engine);
 	sluice__sendq_push(&socket->queue, args);
 	sluice__sendq_count(&socket->queue, socket->queue.bytes + sluice__sendq_memory(args));
 	if (args->run.extras & SLUICE__DEADLINE)
@@ -144,6 +149,8 @@ int sluice__send_begin_tried_file(struct sluice_socket *socket, struct sluice_ar
 {
 	struct sluice__chain mine;
 
+	sluice__assert_owner(socket->engine);
+	sluice__assert(!socket->queue.list.head);
 	push_aside(socket, args, &mine);
 	sluice__file_tried(socket, count, taken);
 	return ended_aside(socket->engine, args, &mine);
@@ -167,6 +174,8 @@ int sluice__send_begin(struct sluice_socket *socket, struct sluice_args *args, b
 {
 	uint32_t refuse = sluice__refuse(socket);
 
+	sluice__assert_owner(socket->engine);
+	sluice__assert(!(socket->state & (SLUICE__ENDING | SLUICE__ENDED)));
 	if (refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED) && !socket->queue.list.head) {
 		/* Disconnecting what is disconnected is no error. */
 		bool again = args->run.extras & SLUICE__DISCONNECT;
@@ -179,7 +188,7 @@ int sluice__send_begin(struct sluice_socket *socket, struct sluice_args *args, b
 		sluice__send_push(socket, args);
 		return 1;
 	}
-	if (args->run.extras || (refuse & (SLUICE__DATAGRAM | SLUICE__FILTERED_SENDS)))
+	if (args->run.extras || (refuse & SLUICE__DATAGRAM))
 		return is_lone_datagram(socket->engine, refuse, args) ? try_datagram(socket, args)
 								      : try_queued(socket, args);
 	if (unlikely(args->run.total >= socket->engine->queue_from) &&

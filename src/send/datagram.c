@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
+#include "core/gso.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "send/send.h"
 
 /* Records of one socket in one turn, before the next socket's. */
 #define RECORDS 256
@@ -193,6 +196,8 @@ static void blocked(struct sluice_socket *socket)
 
 bool sluice__datagram_retry(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
+	sluice__assert(socket->state & SLUICE__RETRYING);
 	socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__RETRYING);
 	if ((socket->state & SLUICE__GRACEFUL) && socket->graceful_ns >= 0) {
 		socket->graceful_ns -= RETRY_NS;
@@ -423,6 +428,8 @@ void sluice__datagram_transmit(struct sluice_socket *socket)
 	uint64_t before = socket->engine->sink->added;
 	uint64_t done = 0;
 
+	sluice__assert_owner(socket->engine);
+	sluice__assert(!(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED)));
 	/* An interrupted round does nothing. */
 	for (int round = 0; round < RECORDS && done < RECORDS && socket->queue.list.head; round++) {
 		struct sluice_args *head = socket->queue.list.head;
@@ -448,6 +455,8 @@ void sluice__datagram_settle(struct sluice_socket *socket, int32_t result)
 	int error_number = result < 0 ? -result : given->error;
 	uint32_t taken = result > 0 ? (uint32_t)result : 0;
 
+	sluice__assert_owner(socket->engine);
+	sluice__assert(socket->state & SLUICE__IN_FLIGHT);
 	socket->state &= ~(uint32_t)SLUICE__IN_FLIGHT;
 	for (uint32_t i = 0; i < taken; i++)
 		sent(socket, &burst->of[i], given->headers[i].msg_len);

@@ -8,8 +8,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
-#include "filter/filter.h"
+#include "core/zerocopy_policy.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "recv/recv.h"
+#include "send/send.h"
 
 /* A function of its own, because a socket here is called socket, too. */
 static int fresh_descriptor(int family, int type, int protocol)
@@ -42,8 +45,6 @@ static int renew(struct sluice_socket *socket)
 		return error;
 	}
 	close(fresh);
-	sluice__filter_free(socket);
-	sluice__refuse_clear(socket, SLUICE__FILTERED | SLUICE__FILTERED_SENDS);
 	/* The next connection may lead to another machine. */
 	sluice__zerocopy_end(&socket->zerocopy, &engine->zerocopy_prior);
 	return 0;
@@ -53,8 +54,7 @@ int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse)
 {
 	int error;
 
-	if (sluice__is_filtered(socket))
-		sluice__filter_goodbye(socket);
+	sluice__assert_owner(socket->engine);
 	if (!reuse) {
 		sluice__refuse_set(socket, SLUICE__DISCONNECTED);
 		if (shutdown(socket->fd, SHUT_WR) < 0 && errno != ENOTCONN)

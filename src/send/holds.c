@@ -28,7 +28,8 @@ struct sluice__hold_slab {
 
 void sluice__hold_put(struct sluice_engine *engine, struct sluice__hold *hold)
 {
-	sluice__pool_put(&engine->holds_free, &hold->link);
+	sluice__assert(!hold->request.armed);
+	sluice__pool_put(&engine->zerocopy->holds_free, &hold->link);
 }
 
 static void make_slab(struct sluice_engine *engine)
@@ -37,27 +38,29 @@ static void make_slab(struct sluice_engine *engine)
 
 	if (!slab)
 		return;
-	slab->next = engine->hold_slabs;
-	engine->hold_slabs = slab;
+	slab->next = engine->zerocopy->hold_slabs;
+	engine->zerocopy->hold_slabs = slab;
 	for (int i = SLAB; i-- > 0;)
 		sluice__hold_put(engine, &slab->holds[i]);
 }
 
 struct sluice__hold *sluice__hold_take(struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
 	if (engine->statistics.zerocopy_pending >= HOLDS_PER_ENTRY * engine->options.ring_entries)
 		return NULL;
-	if (sluice__pool_is_empty(&engine->holds_free))
+	if (sluice__pool_is_empty(&engine->zerocopy->holds_free))
 		make_slab(engine);
-	return sluice__element(sluice__pool_get(&engine->holds_free), struct sluice__hold, link);
+	return sluice__element(sluice__pool_get(&engine->zerocopy->holds_free), struct sluice__hold,
+			       link);
 }
 
 void sluice__holds_free(struct sluice_engine *engine)
 {
 	struct sluice__hold_slab *slab;
 
-	while ((slab = engine->hold_slabs)) {
-		engine->hold_slabs = slab->next;
+	while ((slab = engine->zerocopy->hold_slabs)) {
+		engine->zerocopy->hold_slabs = slab->next;
 		free(slab);
 	}
 }
@@ -66,6 +69,9 @@ void sluice__holds_free(struct sluice_engine *engine)
 
 void sluice__hold_add(struct sluice_socket *socket, struct sluice__hold *hold)
 {
+	sluice__assert_owner(socket->engine);
+	sluice__assert(hold->request.armed);
+	sluice__assert(!(socket->state & SLUICE__IN_FLIGHT));
 	if (socket->state & SLUICE__HOLDING) {
 		hold->next = socket->holds->next;
 		socket->holds->next = hold;
@@ -80,6 +86,7 @@ struct sluice__chain *sluice__hold_sink(const struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 
+	sluice__assert(socket->state & SLUICE__HOLDING);
 	/* What ends inside its own start was copied, and is behind nothing. */
 	return engine->sink == &engine->done ? &socket->holds->done : engine->sink;
 }
@@ -126,6 +133,7 @@ void sluice__hold_let_go(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 
+	sluice__assert_owner(socket->engine);
 	while (socket->state & SLUICE__HOLDING) {
 		struct sluice__hold *oldest = socket->holds->next;
 
@@ -146,6 +154,7 @@ void sluice__hold_abandon(struct sluice_socket *socket)
 {
 	struct sluice__hold *hold = socket->holds;
 
+	sluice__assert_owner(socket->engine);
 	if (!(socket->state & SLUICE__HOLDING))
 		return;
 	do {

@@ -3,7 +3,9 @@
 #ifndef SLUICE_SRC_SEND_HOLDS_H
 #define SLUICE_SRC_SEND_HOLDS_H
 
-#include "engine/engine.h"
+#include "send/send.h"
+
+#include "backend/backend.h"
 
 struct sluice__hold {
 	struct sluice__request request; /* the first member, so that a completion finds the rest */

@@ -5,7 +5,9 @@
  */
 #include <errno.h>
 
-#include "engine/engine.h"
+#include "core/zerocopy_policy.h"
+#include "engine/state.h"
+#include "send/send.h"
 
 #define LONGEST ((size_t)1 << 30) /* the kernel's bound on one registered buffer */
 
@@ -22,12 +24,12 @@ static bool lies_in(const struct iovec *region, const struct iovec *segment)
 uint32_t sluice__region_of(const struct sluice_engine *engine, const struct iovec *segments,
 			   uint32_t count)
 {
-	for (uint32_t i = 0; i < engine->region_count; i++) {
+	for (uint32_t i = 0; i < engine->zerocopy->region_count; i++) {
 		uint32_t inside = 0;
 
-		if (engine->region_refused >> i & 1)
+		if (engine->zerocopy->region_refused >> i & 1)
 			continue;
-		while (inside < count && lies_in(&engine->regions[i], &segments[inside]))
+		while (inside < count && lies_in(&engine->zerocopy->regions[i], &segments[inside]))
 			inside++;
 		if (inside == count)
 			return i + 1;
@@ -37,8 +39,9 @@ uint32_t sluice__region_of(const struct sluice_engine *engine, const struct iove
 
 static bool has_usable_region(const struct sluice_engine *engine)
 {
-	for (uint32_t i = 0; i < engine->region_count; i++) {
-		if (engine->regions[i].iov_base && !(engine->region_refused >> i & 1))
+	for (uint32_t i = 0; i < engine->zerocopy->region_count; i++) {
+		if (engine->zerocopy->regions[i].iov_base &&
+		    !(engine->zerocopy->region_refused >> i & 1))
 			return true;
 	}
 	return false;
@@ -67,7 +70,7 @@ static uint32_t find(const struct sluice_engine *engine, const void *base)
 {
 	uint32_t i = 0;
 
-	while (i < engine->region_count && engine->regions[i].iov_base != base)
+	while (i < engine->zerocopy->region_count && engine->zerocopy->regions[i].iov_base != base)
 		i++;
 	return i;
 }
@@ -79,12 +82,12 @@ static int pin(struct sluice_engine *engine, uint32_t place, const void *base, s
 
 	if (!(engine->capabilities & SLUICE_CAPABILITY_REGISTERED_MEMORY) ||
 	    !engine->backend->memory_register) {
-		engine->region_refused |= UINT64_C(1) << place;
+		engine->zerocopy->region_refused |= UINT64_C(1) << place;
 		return 0;
 	}
 	error = engine->backend->memory_register(engine, place, base, length);
 	if (error == 0)
-		engine->region_refused &= ~(UINT64_C(1) << place);
+		engine->zerocopy->region_refused &= ~(UINT64_C(1) << place);
 	return error;
 }
 
@@ -97,7 +100,7 @@ int sluice_engine_register_memory(struct sluice_engine *engine, const void *base
 		return error;
 	if (!base || length == 0 || length > LONGEST || (uintptr_t)base + length < length)
 		return -EINVAL;
-	if (find(engine, base) < engine->region_count)
+	if (find(engine, base) < engine->zerocopy->region_count)
 		return -EEXIST;
 	place = find(engine, NULL);
 	if (place == SLUICE__REGIONS)
@@ -105,10 +108,10 @@ int sluice_engine_register_memory(struct sluice_engine *engine, const void *base
 	error = pin(engine, place, base, length);
 	if (error)
 		return error;
-	engine->regions[place].iov_base = (void *)(uintptr_t)base;
-	engine->regions[place].iov_len = length;
-	if (place == engine->region_count)
-		engine->region_count++;
+	engine->zerocopy->regions[place].iov_base = (void *)(uintptr_t)base;
+	engine->zerocopy->regions[place].iov_len = length;
+	if (place == engine->zerocopy->region_count)
+		engine->zerocopy->region_count++;
 	sluice__zerocopy_limits(engine);
 	return 0;
 }
@@ -123,15 +126,15 @@ int sluice_engine_unregister_memory(struct sluice_engine *engine, const void *ba
 	if (!base)
 		return -EINVAL;
 	place = find(engine, base);
-	if (place == engine->region_count)
+	if (place == engine->zerocopy->region_count)
 		return -ENOENT;
-	if (!(engine->region_refused >> place & 1)) {
+	if (!(engine->zerocopy->region_refused >> place & 1)) {
 		/* Entries that name the place and have not left yet would find it empty. */
 		engine->backend->submit(engine);
 		engine->backend->memory_unregister(engine, place);
 	}
-	engine->regions[place].iov_base = NULL;
-	engine->regions[place].iov_len = 0;
+	engine->zerocopy->regions[place].iov_base = NULL;
+	engine->zerocopy->regions[place].iov_len = 0;
 	sluice__zerocopy_limits(engine);
 	return 0;
 }

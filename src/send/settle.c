@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "engine/engine.h"
-#include "filter/filter.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
+#include "send/send.h"
 
 static int32_t error_of(int error_number)
 {
@@ -25,6 +27,7 @@ static void settle_drained(struct sluice_socket *socket)
 
 void sluice__settle_shorter(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	settle_drained(socket);
 	if ((socket->state & SLUICE__GRACEFUL) && !socket->queue.list.head)
 		sluice__attention_want(socket, SLUICE__WANT_CLOSE);
@@ -60,6 +63,8 @@ void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken)
 {
 	struct sluice__chain *done = sluice__sink(socket);
 
+	sluice__assert_owner(socket->engine);
+	sluice__assert(taken <= socket->flight.bytes);
 	socket->transmissions++;
 	socket->bytes_sent += taken;
 	if (likely(!(socket->state & (SLUICE__CORKED | SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL)) &&
@@ -82,6 +87,7 @@ static bool receive_took_reset(const struct sluice_socket *socket)
  */
 int sluice__settle_errno(struct sluice_socket *socket, int error_number)
 {
+	sluice__assert(error_number > 0);
 	if (error_number == ECONNRESET || (error_number == EPIPE && receive_took_reset(socket)))
 		socket->state |= SLUICE__RESET_SEEN;
 	if (error_number != EPIPE && error_number != ECONNRESET)
@@ -100,11 +106,10 @@ void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t n
 	struct sluice_args *head = socket->queue.list.head;
 	struct sluice__chain *first = sluice__sink(socket), *rest = first;
 
+	sluice__assert_owner(socket->engine);
 	if (!head)
 		return;
 	sluice__file_abandon(socket);
-	if (sluice__sends_filtered(socket))
-		sluice__filter_forget_all(socket);
 	/* Shut down, nothing waits for the peer but what is half-sent from its own buffer. */
 	if (sluice__refuse(socket) & SLUICE__SHUT_SEND) {
 		rest = socket->engine->sink;
@@ -120,15 +125,16 @@ void sluice__settle_failed(struct sluice_socket *socket, int error_number)
 {
 	int native = sluice__settle_errno(socket, error_number);
 
+	sluice__assert_owner(socket->engine);
+	sluice__assert(error_number > 0);
 	sluice__settle_abort(socket, error_of(native), native, SLUICE_ERROR_SHUTDOWN, EPIPE);
 }
 
 void sluice__settle_shut(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED))
 		return;
-	if (sluice__is_filtered(socket) && !socket->queue.list.head)
-		sluice__filter_goodbye(socket);
 	sluice__refuse_set(socket, SLUICE__SHUT_SEND);
 	shutdown(socket->fd, SHUT_WR);
 	/* What the ring has is answered with EPIPE, or with what was taken; the rest follows then. */
@@ -141,6 +147,9 @@ void sluice__settle_shut(struct sluice_socket *socket)
 
 void sluice__settle_result(struct sluice_socket *socket, int32_t result)
 {
+	sluice__assert_owner(socket->engine);
+	sluice__assert(socket->state & SLUICE__IN_FLIGHT);
+	sluice__assert(result < 0 || (uint64_t)result <= socket->flight.bytes);
 	socket->state &= ~(uint32_t)SLUICE__IN_FLIGHT;
 	/* Nothing taken of something: seen from the kernel's submission thread (liburing issue 1435). */
 	if (unlikely(result == 0 && socket->flight.bytes))

@@ -4,8 +4,10 @@
 #include <sys/resource.h>
 
 #include "core/plan.h"
-#include "engine/engine.h"
-#include "filter/filter.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
+#include "send/send.h"
 
 /* Gathers of one socket in one turn, before the next socket's. */
 #define ROUNDS 8
@@ -43,6 +45,7 @@ static void submit_memory(struct sluice_socket *socket, const struct sluice__gat
 	struct sluice_engine *engine = socket->engine;
 	struct sluice__request *out = &socket->out;
 
+	sluice__assert(!(socket->state & SLUICE__IN_FLIGHT));
 	if (!engine->backend->sends) {
 		sluice__transmit_blocked(socket);
 		return;
@@ -150,6 +153,7 @@ static void transmit_single(struct sluice_socket *socket)
 	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
 	int64_t taken = engine->backend->try_send(engine, socket, &message, 0);
 
+	sluice__assert(!(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED)));
 	if (unlikely(taken != (int64_t)args->run.total)) {
 		socket->flight = (struct sluice__flight){args, args->run.total, 1, true};
 		tried(socket, taken);
@@ -234,57 +238,11 @@ static bool transmit_round(struct sluice_socket *socket)
 	}
 }
 
-/* True: more may follow at once. */
-static bool transmit_filtered_round(struct sluice_socket *socket)
-{
-	struct sluice__gather gathered;
-
-	if (!sluice__filter_flush(socket) || !can_transmit(socket))
-		return false;
-	gather(socket, &gathered);
-	switch (gathered.what) {
-	case SLUICE__GATHERED_MEMORY:
-		return sluice__filter_send(socket, &gathered);
-	case SLUICE__GATHERED_FILE:
-		return sluice__file_transmit(socket);
-	case SLUICE__GATHERED_BEYOND:
-		transmit_beyond(socket);
-		return true;
-	case SLUICE__GATHERED_DISCONNECT:
-		if (!sluice__filter_end(socket))
-			return false;
-		transmit_disconnect(socket);
-		return true;
-	default:
-		return false;
-	}
-}
-
-static void transmit_filtered(struct sluice_socket *socket)
-{
-	/* The record whose output is left may have been given up meanwhile. */
-	if (!socket->queue.list.head)
-		sluice__filter_flush_idle(socket);
-	for (int round = 0; round < ROUNDS; round++) {
-		if (!can_transmit(socket) || !transmit_filtered_round(socket))
-			return;
-	}
-	if (can_transmit(socket))
-		sluice__ready(socket);
-}
-
-static void transmit_other(struct sluice_socket *socket)
-{
-	if (sluice__sends_filtered(socket))
-		transmit_filtered(socket);
-	else if (can_transmit(socket))
-		sluice__datagram_transmit(socket);
-}
-
 static void transmit_socket(struct sluice_socket *socket)
 {
-	if (sluice__refuse(socket) & (SLUICE__DATAGRAM | SLUICE__FILTERED_SENDS)) {
-		transmit_other(socket);
+	if (sluice__refuse(socket) & SLUICE__DATAGRAM) {
+		if (can_transmit(socket))
+			sluice__datagram_transmit(socket);
 		return;
 	}
 	for (int round = 0; round < ROUNDS; round++) {
@@ -297,6 +255,7 @@ static void transmit_socket(struct sluice_socket *socket)
 
 void sluice__transmit_now(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	transmit_socket(socket);
 }
 
@@ -306,11 +265,12 @@ void sluice__transmit_now(struct sluice_socket *socket)
  */
 static void count_blocked(struct sluice_engine *engine)
 {
-	uint64_t spent = sluice__now() - engine->slices_ns;
+	uint64_t spent = sluice__now() - engine->files->slices_ns;
 
-	if (spent > engine->slices * (uint64_t)SLICE_NS && sluice__sleeps() > engine->sleeps)
+	if (spent > engine->files->slices * (uint64_t)SLICE_NS &&
+	    sluice__sleeps() > engine->files->sleeps)
 		engine->statistics.file_blocked++;
-	engine->slices = 0;
+	engine->files->slices = 0;
 }
 
 static void transmit_ready(struct sluice_engine *engine)
@@ -333,10 +293,11 @@ static void transmit_ready(struct sluice_engine *engine)
 
 void sluice__transmit(struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
 	if (!sluice__fifo_is_empty(&engine->ready))
 		transmit_ready(engine);
-	if (engine->slices)
+	if (engine->files->slices)
 		count_blocked(engine);
-	if (engine->sigpipe_masked)
+	if (engine->files->sigpipe_masked)
 		sluice__sigpipe_unmask(engine);
 }

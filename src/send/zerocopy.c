@@ -5,8 +5,11 @@
  */
 #include <errno.h>
 
-#include "engine/engine.h"
+#include "core/zerocopy_policy.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 #include "send/holds.h"
+#include "send/send.h"
 
 /* ---- whether ---- */
 
@@ -120,6 +123,8 @@ bool sluice__hold_start(struct sluice_socket *socket, const struct sluice__gathe
 	struct sluice__hold *hold = sluice__hold_take(engine);
 	struct sluice__request *request;
 
+	sluice__assert_owner(engine);
+	sluice__assert(gathered->count > 0 && gathered->bytes > 0);
 	if (!hold)
 		return false;
 	hold->told = hold->learned = hold->taking = false;
@@ -236,6 +241,8 @@ void sluice__hold_settle(struct sluice_socket *socket, const struct sluice__comp
 {
 	struct sluice__hold *hold = (struct sluice__hold *)(void *)completion->request;
 
+	sluice__assert_owner(socket->engine);
+	sluice__assert(socket->state & SLUICE__HOLDING);
 	if (!hold->told)
 		settle_result(socket, hold, completion->result);
 	else

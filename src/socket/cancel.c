@@ -2,10 +2,14 @@
 /* Single records that are cancelled, overdue, or end with the thread that started them. */
 #include <errno.h>
 
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "recv/recv.h"
+#include "send/send.h"
+#include "socket/socket.h"
 
 void sluice__give_up_marked(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	socket->state &= ~(uint32_t)SLUICE__MARKED;
 	if (socket->connecting && sluice__record_marked(socket->connecting))
 		sluice__connect_give_up_one(socket, socket->connecting);
@@ -20,6 +24,7 @@ static void mark(struct sluice_args *args)
 
 void sluice__give_up_all(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	if (socket->connecting)
 		mark(socket->connecting);
 	for (struct sluice_args *args = socket->queue.list.head; args; args = args->run.next)
@@ -54,6 +59,7 @@ void sluice__give_up_of_thread(struct sluice_socket *socket, uint32_t number)
 {
 	bool found = mark_of_thread(socket->queue.list.head, number);
 
+	sluice__assert_owner(socket->engine);
 	found |= mark_of_thread(socket->receives.head, number);
 	if (socket->connecting && is_of_thread(socket->connecting, number)) {
 		mark(socket->connecting);
@@ -65,6 +71,7 @@ void sluice__give_up_of_thread(struct sluice_socket *socket, uint32_t number)
 
 void sluice__give_up_overdue(struct sluice_args *args)
 {
+	sluice__assert(args->run.extras & SLUICE__DEADLINE);
 	if (args->run.extras & SLUICE__DONE)
 		return;
 	args->run.extras |= SLUICE__OVERDUE;

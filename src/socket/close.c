@@ -11,7 +11,6 @@
  *   7. the descriptor is closed
  *   8. once destroyed, the memory goes when the last handler has run
  */
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -20,9 +19,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
-#include "filter/filter.h"
-#include "start/checks.h"
+#include "core/zerocopy_policy.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
+#include "recv/recv.h"
+#include "send/send.h"
+#include "socket/socket.h"
 
 static void say_goodbye(struct sluice_socket *socket, bool lost)
 {
@@ -36,8 +39,6 @@ static void say_goodbye(struct sluice_socket *socket, bool lost)
 			sluice__socket_reset(socket);
 		return;
 	}
-	if ((refuse & SLUICE__FILTERED) && !(refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED)))
-		sluice__filter_goodbye(socket);
 	/* Not left to close(2): a duplicate of the descriptor may live. */
 	if (!(refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED)))
 		shutdown(socket->fd, SHUT_WR);
@@ -81,6 +82,8 @@ static void close_descriptor(struct sluice_socket *socket)
 {
 	int fd = socket->fd;
 
+	sluice__assert(socket->fd >= 0);
+	sluice__assert(socket->armed == 0);
 	socket->engine->backend->forget(socket->engine, socket);
 	__atomic_store_n(&socket->fd, -1, __ATOMIC_RELAXED);
 	close(fd);
@@ -205,8 +208,8 @@ static void linger_or_finish(struct sluice_socket *socket)
 {
 	bool waits;
 
-	assert(socket->state & SLUICE__PARTED);
-	assert(!socket->queue.list.head && !socket->receives.head);
+	sluice__assert(socket->state & SLUICE__PARTED);
+	sluice__assert(!socket->queue.list.head && !socket->receives.head);
 	if (socket->state & SLUICE__LINGERING)
 		waits = !has_lingered(socket) && wait_for_more(socket);
 	else
@@ -217,6 +220,7 @@ static void linger_or_finish(struct sluice_socket *socket)
 
 void sluice__socket_settle_end(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	if ((socket->state & SLUICE__ENDED) || socket->armed > sluice__hold_waiting(socket))
 		return;
 	if (!(socket->state & SLUICE__PARTED))
@@ -251,6 +255,7 @@ static void hurry(struct sluice_socket *socket)
 
 void sluice__socket_linger_over(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	if (socket->state & SLUICE__LINGERING) {
 		if (has_lingered(socket))
 			sluice__request_cancel(socket, &socket->in);
@@ -268,6 +273,7 @@ void sluice__socket_linger_over(struct sluice_socket *socket)
 
 void sluice__socket_end(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED)) {
 		if (unlikely(sluice__dead(socket->engine)) && (socket->state & SLUICE__ENDING) &&
 		    (socket->state & SLUICE__PARTED))
@@ -286,6 +292,7 @@ void sluice__socket_end(struct sluice_socket *socket)
 
 void sluice__socket_end_gracefully(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED | SLUICE__GRACEFUL))
 		return;
 	if (!socket->queue.list.head) {
@@ -300,6 +307,7 @@ void sluice__socket_end_gracefully(struct sluice_socket *socket)
 
 void sluice__socket_shut(struct sluice_socket *socket, bool receiving, bool sending)
 {
+	sluice__assert_owner(socket->engine);
 	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED))
 		return;
 	if (receiving) {

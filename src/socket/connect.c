@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "engine/engine.h"
-#include "filter/filter.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "recv/recv.h"
+#include "send/send.h"
+#include "socket/socket.h"
 
 /* A UNIX listener with a full backlog gives nothing to wait for. */
 #define RETRY_NS 1000000
@@ -87,10 +90,10 @@ int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args
 	struct sluice_engine *engine = socket->engine;
 	int error_number;
 
+	sluice__assert_owner(socket->engine);
+	sluice__assert(sluice__refuse(socket) & SLUICE__CONNECTING);
 	if (connects_in_its_turn(socket))
 		return queue_connect(socket, args);
-	if (args->run.extras & SLUICE__HANDSHAKE)
-		return sluice__filter_begin(socket, args);
 	if (socket->connecting) {
 		sluice__connect_withdraw(socket);
 		return sluice__end_at_once(engine, args, may_finish,
@@ -106,10 +109,11 @@ int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args
 	return 1;
 }
 
-void sluice__connect_succeeded(struct sluice_socket *socket)
+static void succeeded(struct sluice_socket *socket)
 {
 	struct sluice_args *args = socket->connecting;
 
+	sluice__assert(args && (sluice__refuse(socket) & SLUICE__CONNECTING));
 	socket->connecting = NULL;
 	sluice__finish(socket->engine, args, SLUICE_ERROR_SUCCESS, 0, 0);
 	over(socket, true);
@@ -120,32 +124,21 @@ static void failed(struct sluice_socket *socket, int32_t error, int32_t native, 
 {
 	struct sluice_args *args = socket->connecting;
 
+	sluice__assert(args && native > 0);
 	socket->connecting = NULL;
 	sluice__socket_reset(socket); /* the next connect(2) would be answered for this one */
-	sluice__refuse_set(socket, SLUICE__UNCONNECTED);
 	sluice__wheel_disarm(&socket->engine->deadlines, &socket->linger);
 	sluice__connect_withdraw(socket);
 	sluice__finish(socket->engine, args, error, native, 0);
 	abort_behind(socket, rest_error, rest_native);
 }
 
-void sluice__connect_refused(struct sluice_socket *socket, int32_t error, int32_t native)
-{
-	struct sluice_args *args = socket->connecting;
-
-	socket->connecting = NULL;
-	sluice__connect_withdraw(socket);
-	sluice__finish(socket->engine, args, error, native, 0);
-	abort_behind(socket, SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
-}
-
 void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_t native)
 {
+	sluice__assert_owner(socket->engine);
 	if (!socket->connecting)
 		return;
 	sluice__request_cancel(socket, &socket->out);
-	if (sluice__is_filtered(socket))
-		sluice__request_cancel(socket, &socket->in);
 	/* Closing ends what waits as it ends everything else. */
 	if (socket->state & SLUICE__PARTED)
 		failed(socket, error, native, error, native);
@@ -174,6 +167,7 @@ void sluice__connect_writable(struct sluice_socket *socket)
 	int error_number = 0;
 	socklen_t error_length = sizeof error_number;
 
+	sluice__assert_owner(socket->engine);
 	if (socket->state & SLUICE__ENDING)
 		return;
 	getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error_number, &error_length);
@@ -181,7 +175,7 @@ void sluice__connect_writable(struct sluice_socket *socket)
 		failed(socket, sluice_socket_error_from_errno(error_number), error_number,
 		       SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
 	else if (getpeername(socket->fd, (struct sockaddr *)&peer, &length) == 0)
-		sluice__connect_succeeded(socket);
+		succeeded(socket);
 	else
 		wait_for_answer(socket, EINPROGRESS);
 }
@@ -190,8 +184,10 @@ void sluice__connect_retry(struct sluice_socket *socket)
 {
 	int error_number = try_connect(socket, socket->connecting);
 
+	sluice__assert_owner(socket->engine);
+	sluice__assert(socket->connecting);
 	if (error_number == 0 || error_number == EISCONN)
-		sluice__connect_succeeded(socket);
+		succeeded(socket);
 	else if (error_number == EAGAIN || error_number == EINPROGRESS || error_number == EALREADY)
 		wait_for_answer(socket, error_number);
 	else

@@ -2,7 +2,11 @@
 /* What an operation of a record does: how it begins on the engine's thread, and how it is given up. */
 #include <errno.h>
 
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "recv/recv.h"
+#include "send/send.h"
+#include "socket/socket.h"
 
 struct operation {
 	/* 0: it ended inside the call; 1: its handler runs later. */
@@ -27,6 +31,8 @@ int sluice__operation_begin(struct sluice_socket *socket, struct sluice_args *ar
 {
 	struct sluice_engine *engine = socket->engine;
 
+	sluice__assert_owner(socket->engine);
+	sluice__assert(sluice__record_socket(args) == socket);
 	engine->statistics.records_started++;
 	if (unlikely(socket->state & (SLUICE__ENDING | SLUICE__ENDED))) {
 		if (args->last_operation == SLUICE_OPERATION_CONNECT)
@@ -39,5 +45,6 @@ int sluice__operation_begin(struct sluice_socket *socket, struct sluice_args *ar
 
 void sluice__operation_give_up(struct sluice_socket *socket, struct sluice_args *args)
 {
+	sluice__assert_owner(socket->engine);
 	operations[args->last_operation]->give_up(socket, args);
 }

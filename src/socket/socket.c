@@ -9,8 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
-#include "filter/filter.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "recv/recv.h"
+#include "socket/socket.h"
 #include "trace/trace.h"
 
 /* ---- the dead ---- */
@@ -19,6 +21,8 @@ void sluice__socket_bury(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 
+	sluice__assert_owner(socket->engine);
+	sluice__assert(socket->fd < 0);
 	if (socket->state & SLUICE__DEAD)
 		return;
 	socket->state |= SLUICE__DEAD;
@@ -35,7 +39,6 @@ void sluice__socket_free(struct sluice_socket *socket)
 	if (socket->apm)
 		engine->apm_calls->free_socket(socket);
 	free(__atomic_exchange_n(&socket->closed, NULL, __ATOMIC_ACQUIRE));
-	sluice__filter_free(socket);
 	free(socket->marks);
 	sluice__socket_give(socket);
 }
@@ -59,6 +62,7 @@ void sluice__sockets_free_dead(struct sluice_engine *engine)
 {
 	struct sluice__link **at = &engine->dead_sockets.first;
 
+	sluice__assert_owner(engine);
 	while (*at) {
 		struct sluice_socket *socket =
 			sluice__element(*at, struct sluice_socket, dead_link);
@@ -117,7 +121,7 @@ struct sluice_engine *sluice_socket_engine(const struct sluice_socket *socket)
 	return socket ? socket->engine : NULL;
 }
 
-struct sluice__marks *sluice__marks_of(struct sluice_socket *socket)
+static struct sluice__marks *marks_of(struct sluice_socket *socket)
 {
 	if (socket && !socket->marks)
 		socket->marks = sluice__allocate(socket->engine, sizeof *socket->marks);
@@ -126,7 +130,7 @@ struct sluice__marks *sluice__marks_of(struct sluice_socket *socket)
 
 int sluice_socket_set_drained(struct sluice_socket *socket, sluice_drained_fn *drained, void *token)
 {
-	struct sluice__marks *marks = sluice__marks_of(socket);
+	struct sluice__marks *marks = marks_of(socket);
 
 	if (!marks)
 		return socket ? -ENOMEM : -EINVAL;
@@ -138,7 +142,7 @@ int sluice_socket_set_drained(struct sluice_socket *socket, sluice_drained_fn *d
 int sluice_socket_set_congested(struct sluice_socket *socket, sluice_congested_fn *congested,
 				void *token)
 {
-	struct sluice__marks *marks = sluice__marks_of(socket);
+	struct sluice__marks *marks = marks_of(socket);
 
 	if (!marks)
 		return socket ? -ENOMEM : -EINVAL;

@@ -3,11 +3,14 @@
  * The checks that every start shares. A refused call leaves the record and the socket as they were;
  * start/start.c accepts the record.
  */
-#include "start/checks.h"
+#include "start/start.h"
 
 #include <errno.h>
 
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "send/send.h"
+#include "start/start.h"
 
 /* ---- what is wrong with a call, in the order that operations.h promises ---- */
 

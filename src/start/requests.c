@@ -8,8 +8,13 @@
 #include <sluice/operations.h>
 #include <sys/socket.h>
 
+#include "core/zerocopy_policy.h"
 #include "engine/buffers.h"
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "loop/loop.h"
+#include "recv/recv.h"
+#include "socket/socket.h"
 
 static void want_now(struct sluice_socket *socket, uint32_t wants)
 {

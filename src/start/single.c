@@ -8,8 +8,12 @@
 #include <sys/stat.h>
 
 #include "core/plan.h"
-#include "engine/engine.h"
-#include "start/checks.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
+#include "loop/loop.h"
+#include "send/send.h"
+#include "start/start.h"
 
 /* What of the file is to be sent: 0, -errno, or SLUICE__ELSEWHERE, where a part may end early. */
 static int measure(const struct sluice_packet *packet, struct sluice__part *part)
@@ -47,7 +51,7 @@ static void finish(struct sluice_socket *socket, struct sluice_args *args, uint6
 {
 	struct sluice_engine *engine = socket->engine;
 
-	if (engine->sigpipe_masked)
+	if (engine->files->sigpipe_masked)
 		sluice__sigpipe_unmask(engine);
 	engine->statistics.records_started++;
 	engine->statistics.records_eager++;

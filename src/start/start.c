@@ -5,9 +5,11 @@
  */
 #include <errno.h>
 
-#include "engine/engine.h"
-#include "loop/thread_exit.h"
-#include "start/checks.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "loop/loop.h"
+#include "socket/socket.h"
+#include "start/start.h"
 #include "trace/trace.h"
 
 static bool may_try(const struct sluice_engine *engine, const struct sluice_args *args)

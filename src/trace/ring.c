@@ -2,6 +2,7 @@
 /* A ring of events that is written without a lock and may be read meanwhile. */
 #include <string.h>
 
+#include "base/assert.h"
 #include "trace/trace.h"
 
 void sluice__trace_ring_put(struct sluice__trace_ring *ring, uint64_t place,
@@ -10,6 +11,7 @@ void sluice__trace_ring_put(struct sluice__trace_ring *ring, uint64_t place,
 	struct sluice__trace_slot *slot = &ring->slots[place & ring->mask];
 	uint64_t words[SLUICE__TRACE_EVENT_WORDS];
 
+	sluice__assert(slot && (ring->mask & (ring->mask + 1)) == 0);
 	memcpy(words, event, sizeof words);
 	/* Each word is stored behind the 0. */
 	__atomic_store_n(&slot->place, 0, __ATOMIC_RELAXED);

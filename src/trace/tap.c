@@ -3,7 +3,7 @@
  * Stands in front of the backend and tells the trace what the kernel is given and what it answers.
  * Functions that are not named here are the backend's own.
  */
-#include "engine/engine.h"
+#include "engine/socket.h"
 #include "trace/trace.h"
 
 static uint64_t segments_bytes(const struct iovec *segments, size_t count)

@@ -1,25 +1,32 @@
 /* SPDX-License-Identifier: MIT */
-/* The trace of an engine: opened and closed with it, told by its rooms, written out. */
+/*
+ * The trace of an engine: opened and closed with it, filled by its modules, and written out. A path is
+ * written by a thread of the trace's own, which the engine's thread never waits for: what it is too
+ * slow for is overwritten, and counted.
+ */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sluice/trace.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/futex.h"
 #include "core/packets.h"
-#include "engine/engine.h"
+#include "engine/socket.h"
+#include "engine/state.h"
 #include "trace/trace.h"
 
 #define TEXT_BYTES 65536
 
 enum {
-	OWN,     /* the engine's thread */
-	FOREIGN, /* the others */
+	OWNER_RING,  /* the engine's thread */
+	OTHERS_RING, /* all other threads */
 	RINGS
 };
 
-/* Who reads the events, and how far. */
+/* How far the events have been read. */
 struct reader {
 	uint64_t place[RINGS];
 };
@@ -28,7 +35,6 @@ struct sluice__trace {
 	struct sluice__backend over;
 	const struct sluice__backend *below;
 	struct sluice__trace_ring rings[RINGS];
-	struct sluice__trace_clock opened;
 	pthread_mutex_t lock; /* of what follows */
 	struct reader asked;  /* by sluice_engine_trace_write */
 	struct reader path;
@@ -36,6 +42,13 @@ struct sluice__trace {
 	uint32_t number; /* the engine's, in this process */
 	int fd;          /* of the path; -1: none */
 	char text[TEXT_BYTES];
+
+	/* The thread that writes the path. */
+	pthread_t writer;
+	uint32_t due;            /* atomic, a futex: the writer has something to do */
+	uint32_t stopping;       /* atomic: it writes once more, and exits */
+	uint32_t failed;         /* atomic: the path is not written any more */
+	uint64_t written[RINGS]; /* atomic: the path's reader's places */
 };
 
 const struct sluice__backend *sluice__trace_below(const struct sluice_engine *engine)
@@ -43,98 +56,22 @@ const struct sluice__backend *sluice__trace_below(const struct sluice_engine *en
 	return engine->trace->below;
 }
 
-/* ---- open and close ---- */
-
-static int open_ring(struct sluice_engine *engine, struct sluice__trace_ring *ring, uint32_t events)
-{
-	ring->slots = sluice__allocate(engine, events * sizeof *ring->slots);
-	ring->mask = events - 1;
-	return ring->slots ? 0 : -ENOMEM;
-}
-
-/* Several engines, and several runs, share a file: whole lines are added at its end. */
-static int open_path(struct sluice__trace *trace, const char *path)
-{
-	trace->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
-	return trace->fd < 0 ? -errno : 0;
-}
-
-static int open_trace(struct sluice_engine *engine, struct sluice__trace *trace)
-{
-	const struct sluice_options *options = &engine->options;
-	uint32_t events = options->trace_events;
-	int error;
-
-	error = open_ring(engine, &trace->rings[OWN], events);
-	if (!error)
-		error = open_ring(engine, &trace->rings[FOREIGN], events);
-	if (!error && options->trace_path)
-		error = open_path(trace, options->trace_path);
-	return error;
-}
-
-int sluice__trace_open(struct sluice_engine *engine)
-{
-	static uint32_t engines;
-	struct sluice__trace *trace;
-	int error;
-
-	if (!engine->options.trace_events)
-		return 0;
-	trace = sluice__allocate(engine, sizeof *trace);
-	if (!trace)
-		return -ENOMEM;
-	trace->fd = -1;
-	trace->format = engine->options.trace_format;
-	trace->number = __atomic_add_fetch(&engines, 1, __ATOMIC_RELAXED);
-	pthread_mutex_init(&trace->lock, NULL);
-	sluice__trace_clock_read(&trace->opened);
-	error = open_trace(engine, trace);
-	engine->options.trace_path = NULL; /* the caller's */
-	trace->below = engine->backend;
-	sluice__trace_backend(&trace->over, engine->backend);
-	engine->trace = trace;
-	if (!error)
-		engine->backend = &trace->over;
-	return error;
-}
-
-static int64_t write_events(struct sluice__trace *trace, struct reader *reader, int fd,
-			    uint32_t format);
-
-void sluice__trace_close(struct sluice_engine *engine)
-{
-	struct sluice__trace *trace = engine->trace;
-
-	if (!trace)
-		return;
-	if (trace->fd >= 0) {
-		write_events(trace, &trace->path, trace->fd, trace->format);
-		close(trace->fd);
-	}
-	for (int i = 0; i < RINGS; i++)
-		free(trace->rings[i].slots);
-	pthread_mutex_destroy(&trace->lock);
-	free(trace);
-	engine->trace = NULL;
-}
-
-/* ---- told ---- */
+/* ---- events ---- */
 
 void sluice__trace_event(struct sluice_engine *engine, struct sluice__trace_event *event)
 {
 	struct sluice__trace_ring *rings = engine->trace->rings;
 	uint64_t place;
 
-	event->time = sluice__trace_ticks();
+	event->time = sluice__now();
 	sluice__trace_probe(event);
 	if (sluice__is_owner(engine)) {
-		place = rings[OWN].next;
-		__atomic_store_n(&rings[OWN].next, place + 1, __ATOMIC_RELAXED);
-		sluice__trace_ring_put(&rings[OWN], place, event);
+		place = rings[OWNER_RING].next;
+		__atomic_store_n(&rings[OWNER_RING].next, place + 1, __ATOMIC_RELAXED);
+		sluice__trace_ring_put(&rings[OWNER_RING], place, event);
 	} else {
-		place = __atomic_fetch_add(&rings[FOREIGN].next, 1, __ATOMIC_RELAXED);
-		sluice__trace_ring_put(&rings[FOREIGN], place, event);
+		place = __atomic_fetch_add(&rings[OTHERS_RING].next, 1, __ATOMIC_RELAXED);
+		sluice__trace_ring_put(&rings[OTHERS_RING], place, event);
 	}
 }
 
@@ -223,7 +160,7 @@ void sluice__trace_refused(struct sluice_socket *socket, const struct sluice_arg
 	sluice__trace_event(socket->engine, &event);
 }
 
-/* ---- written out ---- */
+/* ---- writing out ---- */
 
 /* The earlier one of what the rings hold next: its ring, or -1 when there is none. */
 static int next_event(const struct sluice__trace *trace, struct reader *reader, uint64_t *lost,
@@ -259,7 +196,7 @@ static int write_all(int fd, const char *text, size_t length)
 
 /* As many as the text has room for. How many; the text's length in *ret_length. */
 static int64_t format_events(struct sluice__trace *trace, struct reader *reader, uint32_t format,
-			     const struct sluice__trace_clock *now, size_t *ret_length)
+			     size_t *ret_length)
 {
 	struct sluice__trace_event event;
 	int64_t count = 0;
@@ -274,7 +211,6 @@ static int64_t format_events(struct sluice__trace *trace, struct reader *reader,
 							    trace->number, lost);
 		if (ring < 0)
 			break;
-		event.time = sluice__trace_clock_ns(&trace->opened, now, event.time);
 		length += sluice__trace_format(trace->text + length, format, trace->number, &event);
 		reader->place[ring]++;
 		count++;
@@ -287,15 +223,13 @@ static int64_t format_events(struct sluice__trace *trace, struct reader *reader,
 static int64_t write_events(struct sluice__trace *trace, struct reader *reader, int fd,
 			    uint32_t format)
 {
-	uint64_t end = trace->rings[OWN].mask + 1;
-	struct sluice__trace_clock now;
+	uint64_t end = trace->rings[OWNER_RING].mask + 1;
 	uint64_t written = 0;
 	size_t length;
 
-	sluice__trace_clock_read(&now);
 	do {
 		struct reader before = *reader;
-		int64_t count = format_events(trace, reader, format, &now, &length);
+		int64_t count = format_events(trace, reader, format, &length);
 		int error = write_all(fd, trace->text, length);
 
 		if (error) {
@@ -307,30 +241,69 @@ static int64_t write_events(struct sluice__trace *trace, struct reader *reader, 
 	return (int64_t)written;
 }
 
-/* A disk that is full: it is not tried again and again. */
-static void give_path_up(struct sluice__trace *trace)
+/* ---- the writer of the path ---- */
+
+/* A disk that is full is not tried again and again. */
+static void write_path(struct sluice__trace *trace)
 {
-	close(trace->fd);
-	trace->fd = -1;
+	pthread_mutex_lock(&trace->lock);
+	if (!trace->failed && write_events(trace, &trace->path, trace->fd, trace->format) < 0)
+		__atomic_store_n(&trace->failed, 1, __ATOMIC_RELAXED);
+	for (int i = 0; i < RINGS; i++)
+		__atomic_store_n(&trace->written[i], trace->path.place[i], __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&trace->lock);
+}
+
+static void *run_writer(void *token)
+{
+	struct sluice__trace *trace = token;
+	uint32_t stopping;
+
+	do {
+		while (!__atomic_exchange_n(&trace->due, 0, __ATOMIC_ACQ_REL))
+			sluice__futex_wait(&trace->due, 0, UINT64_MAX);
+		stopping = __atomic_load_n(&trace->stopping, __ATOMIC_ACQUIRE);
+		write_path(trace);
+	} while (!stopping);
+	return NULL;
+}
+
+static int start_writer(struct sluice__trace *trace)
+{
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&trace->writer, NULL, run_writer, trace);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -error;
+}
+
+static void wake_writer(struct sluice__trace *trace)
+{
+	if (!__atomic_exchange_n(&trace->due, 1, __ATOMIC_ACQ_REL))
+		sluice__futex_wake_all(&trace->due);
+}
+
+static bool is_half_full(const struct sluice__trace *trace, int ring)
+{
+	uint64_t unwritten = __atomic_load_n(&trace->rings[ring].next, __ATOMIC_RELAXED) -
+			     __atomic_load_n(&trace->written[ring], __ATOMIC_RELAXED);
+
+	return unwritten > trace->rings[ring].mask / 2;
 }
 
 void sluice__trace_turn(struct sluice_engine *engine)
 {
 	struct sluice__trace *trace = engine->trace;
-	const struct sluice__trace_ring *rings = trace->rings;
-	bool fills = false;
 
-	if (trace->fd < 0)
+	sluice__assert_owner(engine);
+	if (trace->fd < 0 || __atomic_load_n(&trace->failed, __ATOMIC_RELAXED) ||
+	    __atomic_load_n(&trace->due, __ATOMIC_RELAXED))
 		return;
-	for (int i = 0; i < RINGS; i++)
-		fills |= __atomic_load_n(&rings[i].next, __ATOMIC_RELAXED) - trace->path.place[i] >
-			 rings[i].mask / 2;
-	if (!fills)
-		return;
-	pthread_mutex_lock(&trace->lock);
-	if (write_events(trace, &trace->path, trace->fd, trace->format) < 0)
-		give_path_up(trace);
-	pthread_mutex_unlock(&trace->lock);
+	if (is_half_full(trace, OWNER_RING) || is_half_full(trace, OTHERS_RING))
+		wake_writer(trace);
 }
 
 int64_t sluice_engine_trace_write(struct sluice_engine *engine, int fd, uint32_t format)
@@ -347,4 +320,93 @@ int64_t sluice_engine_trace_write(struct sluice_engine *engine, int fd, uint32_t
 	written = write_events(trace, &trace->asked, fd, format);
 	pthread_mutex_unlock(&trace->lock);
 	return written;
+}
+
+/* ---- open and close ---- */
+
+static int open_ring(struct sluice_engine *engine, struct sluice__trace_ring *ring, uint32_t events)
+{
+	ring->slots = sluice__allocate(engine, events * sizeof *ring->slots);
+	ring->mask = events - 1;
+	return ring->slots ? 0 : -ENOMEM;
+}
+
+/* Several engines, and several runs, share a file: whole lines are added at its end. */
+static int open_path(struct sluice__trace *trace, const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	trace->fd = fd;
+	error = start_writer(trace);
+	if (error) {
+		close(fd);
+		trace->fd = -1;
+	}
+	return error;
+}
+
+static int open_trace(struct sluice_engine *engine, struct sluice__trace *trace)
+{
+	const struct sluice_options *options = &engine->options;
+	uint32_t events = options->trace_events;
+	int error;
+
+	error = open_ring(engine, &trace->rings[OWNER_RING], events);
+	if (!error)
+		error = open_ring(engine, &trace->rings[OTHERS_RING], events);
+	if (!error && options->trace_path)
+		error = open_path(trace, options->trace_path);
+	return error;
+}
+
+int sluice__trace_open(struct sluice_engine *engine)
+{
+	static uint32_t engines;
+	struct sluice__trace *trace;
+	int error;
+
+	if (!engine->options.trace_events)
+		return 0;
+	trace = sluice__allocate(engine, sizeof *trace);
+	if (!trace)
+		return -ENOMEM;
+	trace->fd = -1;
+	trace->format = engine->options.trace_format;
+	trace->number = __atomic_add_fetch(&engines, 1, __ATOMIC_RELAXED);
+	pthread_mutex_init(&trace->lock, NULL);
+	error = open_trace(engine, trace);
+	engine->options.trace_path = NULL; /* the caller's */
+	trace->below = engine->backend;
+	sluice__trace_backend(&trace->over, engine->backend);
+	engine->trace = trace;
+	if (!error)
+		engine->backend = &trace->over;
+	return error;
+}
+
+static void stop_writer(struct sluice__trace *trace)
+{
+	__atomic_store_n(&trace->stopping, 1, __ATOMIC_RELEASE);
+	wake_writer(trace);
+	pthread_join(trace->writer, NULL);
+}
+
+void sluice__trace_close(struct sluice_engine *engine)
+{
+	struct sluice__trace *trace = engine->trace;
+
+	if (!trace)
+		return;
+	if (trace->fd >= 0) {
+		stop_writer(trace);
+		close(trace->fd);
+	}
+	for (int i = 0; i < RINGS; i++)
+		free(trace->rings[i].slots);
+	pthread_mutex_destroy(&trace->lock);
+	free(trace);
+	engine->trace = NULL;
 }

@@ -46,7 +46,7 @@ enum {
 };
 
 struct sluice__trace_event {
-	uint64_t time; /* ticks in the ring, nanoseconds of CLOCK_MONOTONIC when formatted */
+	uint64_t time; /* nanoseconds of CLOCK_MONOTONIC */
 	uint64_t socket;
 	uint64_t record;
 	uint64_t bytes;
@@ -74,7 +74,7 @@ void sluice__trace_call(struct sluice_socket *socket, const struct sluice_args *
 			uint32_t operation, uint32_t extras);
 /* A record that has its result in its members, and is still ours. */
 void sluice__trace_end(struct sluice_socket *socket, const struct sluice_args *args);
-/* Once a turn and start, by the owner: a ring that fills is written out, where there is a path. */
+/* Once a turn and start, by the owner: wakes the writer of the path when a ring is half full. */
 void sluice__trace_turn(struct sluice_engine *engine);
 
 /* Also where there is no trace. */
@@ -115,19 +115,6 @@ void sluice__trace_ring_put(struct sluice__trace_ring *ring, uint64_t place,
  */
 int sluice__trace_ring_get(const struct sluice__trace_ring *ring, uint64_t *place, uint64_t *lost,
 			   struct sluice__trace_event *event);
-
-/* ---- base/clock.c ---- */
-
-struct sluice__trace_clock {
-	uint64_t ticks;
-	uint64_t ns;
-};
-
-void sluice__trace_clock_read(struct sluice__trace_clock *clock);
-uint64_t sluice__trace_ticks(void);
-/* The time of ticks, between two readings or a little beside them. */
-uint64_t sluice__trace_clock_ns(const struct sluice__trace_clock *first,
-				const struct sluice__trace_clock *last, uint64_t ticks);
 
 /* ---- trace/format.c: pure ---- */
 

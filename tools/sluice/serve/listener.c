@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -58,12 +59,15 @@ static int open_bound(const struct listen_address *address, bool shared)
 	if (fd < 0)
 		return -errno;
 	/* Accepted sockets inherit TCP_NODELAY: answers leave whole, and none waits for the next. */
-	if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 &&
-	    (!shared || set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) == 0) &&
-	    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) == 0 &&
-	    (address->address.ss_family != AF_INET6 ||
-	     set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0) == 0) &&
-	    bind(fd, (const struct sockaddr *)&address->address, address->length) == 0)
+	if (address->address.ss_family == AF_UNIX) {
+		if (bind(fd, (const struct sockaddr *)&address->address, address->length) == 0)
+			return fd;
+	} else if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 &&
+		   (!shared || set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) == 0) &&
+		   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) == 0 &&
+		   (address->address.ss_family != AF_INET6 ||
+		    set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0) == 0) &&
+		   bind(fd, (const struct sockaddr *)&address->address, address->length) == 0)
 		return fd;
 	error = -errno;
 	close(fd);
@@ -130,11 +134,23 @@ int listen_open(struct listen_address *address, int *ret_fds, size_t count)
 	return error;
 }
 
+static bool write_path(const struct listen_address *address, char *ret_text, size_t size)
+{
+	const struct sockaddr_un *path = (const struct sockaddr_un *)&address->address;
+
+	if (address->address.ss_family != AF_UNIX)
+		return false;
+	snprintf(ret_text, size, "unix:%s", path->sun_path);
+	return true;
+}
+
 void listen_text(const struct listen_address *address, char *ret_text, size_t size)
 {
 	char host[NI_MAXHOST] = "?", service[NI_MAXSERV] = "?";
 	bool is_v6 = address->address.ss_family == AF_INET6;
 
+	if (write_path(address, ret_text, size))
+		return;
 	getnameinfo((const struct sockaddr *)&address->address, address->length, host, sizeof(host),
 		    service, sizeof(service), NI_NUMERICHOST | NI_NUMERICSERV);
 	snprintf(ret_text, size, is_v6 ? "[%s]:%s" : "%s:%s", host, service);
@@ -149,6 +165,8 @@ void listen_url(const struct listen_address *address, char *ret_url, size_t size
 	bool any = is_v6 ? IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr)
 			 : v4->sin_addr.s_addr == htonl(INADDR_ANY);
 
+	if (write_path(address, ret_url, size))
+		return;
 	getnameinfo((const struct sockaddr *)&address->address, address->length, host, sizeof(host),
 		    service, sizeof(service), NI_NUMERICHOST | NI_NUMERICSERV);
 	if (any)

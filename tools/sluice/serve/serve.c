@@ -3,8 +3,10 @@
 #include "serve/serve.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pwd.h>
 #include <signal.h>
 #include <sluice/sluice.h>
 #include <stdio.h>
@@ -17,7 +19,8 @@
 #include "command.h"
 #include "messages.h"
 #include "options.h"
-#include "serve/listener.h"
+#include "serve/listenset.h"
+#include "serve/notify.h"
 #include "serve/reload.h"
 #include "serve/setup.h"
 #include "serve/site.h"
@@ -35,7 +38,9 @@
 struct service {
 	struct serve_options options;
 	struct server server;
-	struct listen_address address;
+	struct listen_set listeners;
+	int64_t alive_ns;   /* between two signs of life; 0: none are wanted */
+	unsigned int pings; /* that each worker was sent */
 	struct worker *workers;
 	size_t worker_count; /* that run */
 	struct reload reload;
@@ -94,22 +99,37 @@ static int open_directory(struct service *service)
 	return EXIT_OK;
 }
 
-static int open_listeners(struct service *service, int *fds)
+static int add_listeners(struct service *service)
 {
 	const struct serve_options *options = &service->options;
-	const char *wrong =
-		listen_resolve(options->bind, (uint16_t)options->port, &service->address);
-	char what[300];
-	int error;
+	const struct option_list *binds = &options->binds;
+	static const char *const usual[] = {"127.0.0.1"};
+	int inherited = options->check ? 0 : listen_set_inherit(&service->listeners);
 
-	if (wrong != NULL) {
-		options_complain("serve", "--bind=%s: %s", options->bind, wrong);
-		return EXIT_USAGE;
+	if (inherited < 0)
+		return setup_fail("LISTEN_FDS", inherited, "");
+	for (size_t i = 0; i < (binds->count > 0 ? binds->count : inherited == 0); i++) {
+		const char *bind = binds->count > 0 ? binds->values[i] : usual[0];
+		const char *wrong = listen_set_add(&service->listeners, bind,
+						   (uint16_t)options->port, LISTEN_FILES);
+
+		if (wrong != NULL) {
+			options_complain("serve", "--bind=%s: %s", bind, wrong);
+			return EXIT_USAGE;
+		}
 	}
-	error = listen_open(&service->address, fds, options->workers);
+	return EXIT_OK;
+}
+
+static int open_listeners(struct service *service)
+{
+	struct listen_point *point = NULL;
+	int error = listen_set_open(&service->listeners, service->options.workers, &point);
+	char what[300];
+
 	if (error == 0)
 		return EXIT_OK;
-	snprintf(what, sizeof(what), "port %" PRIu64 " at %.200s", options->port, options->bind);
+	listen_text(&point->address, what, sizeof(what));
 	if (error == -EADDRINUSE)
 		return setup_fail(what, error, "choose another with --port, or 0 for a free one");
 	if (error == -EACCES)
@@ -118,6 +138,27 @@ static int open_listeners(struct service *service, int *fds)
 	if (error == -EADDRNOTAVAIL)
 		return setup_fail(what, error, "choose an address of this machine with --bind");
 	return setup_fail(what, error, "");
+}
+
+/* Everything that takes rights is open: gives them up. */
+static int become_user(const struct serve_options *options)
+{
+	const struct passwd *user;
+
+	if (options->user == NULL)
+		return EXIT_OK;
+	errno = 0;
+	user = getpwnam(options->user);
+	if (user == NULL) {
+		options_complain("serve", "--user=%s: no such user", options->user);
+		return EXIT_USAGE;
+	}
+	if (user->pw_uid == getuid() && user->pw_gid == getgid())
+		return EXIT_OK;
+	if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
+	    setuid(user->pw_uid) != 0)
+		return setup_fail(options->user, -errno, "only root can become another user");
+	return EXIT_OK;
 }
 
 static int start_failed(int error)
@@ -133,22 +174,21 @@ static int start_failed(int error)
 static int start_workers(struct service *service)
 {
 	const struct serve_options *options = &service->options;
-	int fds[WORKERS_MAX];
-	int code = open_listeners(service, fds), error = 0;
-	size_t started;
+	int code = open_listeners(service), error = 0;
 
+	if (code == EXIT_OK)
+		code = become_user(options);
 	if (code != EXIT_OK)
 		return code;
 	service->workers = calloc(options->workers, sizeof(*service->workers));
 	if (service->workers == NULL)
 		error = -ENOMEM;
-	for (started = 0; started < options->workers && error == 0; started++) {
-		error = worker_start(&service->workers[started], &service->server, fds[started]);
+	for (size_t i = 0; i < options->workers && error == 0; i++) {
+		error = worker_start(&service->workers[i], &service->server, &service->listeners,
+				     i);
 		if (error == 0)
 			service->worker_count++;
 	}
-	while (started < options->workers)
-		close(fds[started++]);
 	return error == 0 ? EXIT_OK : start_failed(error);
 }
 
@@ -172,13 +212,20 @@ static void print_start(const struct service *service)
 	struct sluice_engine *engine = service->workers[0].engine;
 	char url[128], directory[PATH_MAX], workers[32] = "";
 
-	listen_url(&service->address, url, sizeof(url));
+	listen_url(&service->listeners.points[0].address, url, sizeof(url));
 	if (realpath(service->options.directory, directory) == NULL)
 		snprintf(directory, sizeof(directory), "%s", service->options.directory);
 	if (service->worker_count > 1)
 		snprintf(workers, sizeof(workers), ", %zu workers", service->worker_count);
 	messages_say("Serving %s at %s with %s (%s)%s", directory, url,
 		     sluice_engine_backend(engine), backend_reason(service, engine), workers);
+	for (size_t i = 1; i < service->listeners.count; i++) {
+		listen_url(&service->listeners.points[i].address, url, sizeof(url));
+		messages_say("%s at %s",
+			     service->listeners.points[i].kind == LISTEN_METRICS ? "Metrics"
+										 : "Also",
+			     url);
+	}
 }
 
 static void drain_workers(struct service *service)
@@ -225,19 +272,53 @@ static void set_deadline(struct service *service, uint64_t seconds)
 /* Asks the workers to end: at first when everything is sent, then at once. */
 static void ask_to_end(struct service *service)
 {
+	if (service->asked == 0)
+		notify_stopping();
 	set_deadline(service,
 		     service->asked++ == 0 ? service->options.drain_s + GRACE_S : AT_ONCE_S);
 	if (!service->released)
 		drain_workers(service);
 }
 
+/* Says that the service is alive if all workers have answered, and asks them again. */
+static void show_life(struct service *service)
+{
+	bool alive = true;
+
+	for (size_t i = 0; i < service->worker_count; i++)
+		alive &= atomic_load(&service->workers[i].pings) == service->pings;
+	if (!alive)
+		return;
+	notify_alive();
+	service->pings++;
+	for (size_t i = 0; i < service->worker_count; i++)
+		worker_ping(&service->workers[i]);
+}
+
+/* The next signal while the service runs; its manager may want to hear of it between them. */
+static int next_signal_running(struct service *service, const sigset_t *signals)
+{
+	struct timespec time = {.tv_sec = service->alive_ns / NS_PER_S,
+				.tv_nsec = service->alive_ns % NS_PER_S};
+	int signal;
+
+	for (;;) {
+		show_life(service);
+		signal = sigtimedwait(signals, NULL, &time);
+		if (signal >= 0 || errno != EAGAIN)
+			return signal >= 0 ? signal : SIGUSR1;
+	}
+}
+
 /* The next signal; 0: the deadline has come. */
-static int next_signal(const struct service *service, const sigset_t *signals)
+static int next_signal(struct service *service, const sigset_t *signals)
 {
 	int64_t left = service->deadline_ns - now_ns();
 	struct timespec time = {.tv_sec = left / NS_PER_S, .tv_nsec = left % NS_PER_S};
 	int signal;
 
+	if (service->deadline_ns == 0 && service->alive_ns > 0 && !service->released)
+		return next_signal_running(service, signals);
 	if (service->deadline_ns == 0)
 		return sigwait(signals, &signal) == 0 ? signal : SIGUSR1;
 	if (left <= 0)
@@ -263,6 +344,8 @@ static void finish_reload(struct service *service)
 		}
 		messages_say("Reloaded %s", service->options.directory);
 	}
+	if (service->asked == 0)
+		notify_ready();
 	reload_finish(reload);
 }
 
@@ -276,8 +359,10 @@ static bool wait_for_workers(struct service *service, const sigset_t *signals,
 		if (signal == 0)
 			return false;
 		if (signal == SIGHUP) {
-			if (service->asked == 0)
+			if (service->asked == 0) {
+				notify_reloading();
 				reload_begin(&service->reload);
+			}
 			continue;
 		}
 		if (signal == SIGUSR1)
@@ -330,12 +415,16 @@ static int run_service(struct service *service, const sigset_t *signals)
 	int ended;
 
 	reload_init(&service->reload, &service->server, service->worker_count);
-	if (code == EXIT_OK)
+	service->alive_ns = notify_interval_ns();
+	if (code == EXIT_OK) {
 		print_start(service);
-	else
+		notify_ready();
+	} else {
 		ask_to_end(service);
+	}
 	wait_for_end(service, signals);
 	ended = join_workers(service);
+	listen_set_close(&service->listeners);
 	return code != EXIT_OK ? code : ended;
 }
 
@@ -356,6 +445,8 @@ static int prepare(struct service *service)
 {
 	int code = setup_server(&service->server);
 
+	if (code == EXIT_OK)
+		code = add_listeners(service);
 	if (code == EXIT_OK)
 		code = open_directory(service);
 	if (code == EXIT_OK) {

@@ -10,7 +10,8 @@
 
 struct serve_options {
 	const char *directory;
-	const char *bind;
+	struct option_list binds; /* empty: 127.0.0.1, or what is inherited */
+	const char *user;         /* NULL: stay the same */
 	uint64_t port;
 	uint64_t backend; /* SLUICE_BACKEND_* */
 	uint64_t workers;

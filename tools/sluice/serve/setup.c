@@ -22,8 +22,9 @@ int setup_fail(const char *what, int error, const char *advice)
 #define MEMBER(name) offsetof(struct serve_options, name)
 
 static const struct option_spec specs[] = {
-	{"bind", "ADDRESS", "listen at this address [127.0.0.1]; :: or 0.0.0.0 for all",
-	 MEMBER(bind), 0, 0, OPTION_STRING, 'b'},
+	{"bind", "ADDRESS[:PORT]", "listen there [127.0.0.1], or at unix:PATH; repeatable",
+	 MEMBER(binds), 0, 0, OPTION_LIST, 'b'},
+	{"user", "NAME", "become this user once it listens", MEMBER(user), 0, 0, OPTION_STRING, 0},
 	{"port", "PORT", "listen at this port [8080]; 0 for a free one", MEMBER(port), 0, 65535,
 	 OPTION_NUMBER, 'p'},
 	{"backend", "NAME", "auto, uring or epoll [auto]", MEMBER(backend), 0, 0, OPTION_BACKEND,
@@ -96,7 +97,6 @@ static const struct option_table table = {
 
 static const struct serve_options defaults = {
 	.directory = ".",
-	.bind = "127.0.0.1",
 	.index = "index.html",
 	.charset = "utf-8",
 	.port = 8080,

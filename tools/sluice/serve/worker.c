@@ -92,7 +92,7 @@ static void complain(struct worker *worker)
 static void on_accept_error(struct worker *worker, const struct sluice_accepted *accepted)
 {
 	if (accepted->terminal) {
-		worker->accepting = false;
+		worker->accepting--;
 		if (worker->draining == 0)
 			worker->error = accepted->native_error != 0 ? -accepted->native_error
 								    : -EIO;
@@ -105,7 +105,8 @@ static void on_accept_error(struct worker *worker, const struct sluice_accepted 
 static void on_accepted(struct sluice_socket *listener, const struct sluice_accepted *accepted,
 			void *token)
 {
-	struct worker *worker = token;
+	struct worker_listener *from = token;
+	struct worker *worker = from->worker;
 	size_t most = worker->server->connections_max;
 
 	if (!worker->ticking) {
@@ -124,22 +125,39 @@ static void on_accepted(struct sluice_socket *listener, const struct sluice_acce
 		on_accept_error(worker, accepted);
 }
 
-static int begin_accepting(struct worker *worker)
+static int begin_accepting_at(struct worker *worker, struct worker_listener *listener)
 {
 	struct sluice_accept_options options = {
 		.size = sizeof(options),
 		.on_accepted = on_accepted,
-		.token = worker,
+		.token = listener,
 	};
-	int error;
+	int error = sluice_socket_attach(worker->engine, listener->fd, &listener->socket);
 
-	error = sluice_socket_attach(worker->engine, worker->listen_fd, &worker->listener);
 	if (error != 0)
 		return error;
-	worker->listen_fd = -1;
-	error = sluice_accept_start(worker->listener, &options);
-	worker->accepting = error == 0;
+	listener->fd = -1;
+	error = sluice_accept_start(listener->socket, &options);
+	worker->accepting += error == 0;
 	return error;
+}
+
+static int begin_accepting(struct worker *worker)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < worker->listener_count && error == 0; i++)
+		error = begin_accepting_at(worker, &worker->listeners[i]);
+	return error;
+}
+
+static void stop_accepting(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->listener_count; i++) {
+		if (worker->listeners[i].socket != NULL)
+			sluice_socket_destroy(worker->listeners[i].socket);
+		worker->listeners[i].socket = NULL;
+	}
 }
 
 /* Draining */
@@ -160,8 +178,7 @@ static void drain_here(struct sluice_engine *engine, void *token)
 	}
 	sluice_timer_start(engine, &worker->drain_timer,
 			   (int64_t)worker->server->options->drain_s * 1000000000);
-	sluice_socket_destroy(worker->listener);
-	worker->listener = NULL;
+	stop_accepting(worker);
 	while (link != &worker->connections) {
 		struct connection *connection = LINK_OWNER(link, struct connection, link);
 
@@ -229,7 +246,7 @@ void worker_reload(struct worker *worker, struct rules *rules, int log_fd)
 static bool is_done(const struct worker *worker)
 {
 	return worker->error != 0 ||
-	       (worker->draining > 0 && !worker->accepting && !has_connections(worker));
+	       (worker->draining > 0 && worker->accepting == 0 && !has_connections(worker));
 }
 
 /* The thread */
@@ -302,8 +319,11 @@ static void tear_down(struct worker *worker)
 	buffer_dispose(&worker->target);
 	drop_news(atomic_exchange(&worker->news, NULL));
 	accesslog_close(&worker->log);
-	if (worker->listen_fd >= 0)
-		close(worker->listen_fd);
+	for (size_t i = 0; i < worker->listener_count; i++) {
+		if (worker->listeners[i].fd >= 0)
+			close(worker->listeners[i].fd);
+	}
+	free(worker->listeners);
 }
 
 /* What has to happen before the process ends has happened. */
@@ -345,11 +365,32 @@ static void *worker_thread(void *argument)
 	return NULL;
 }
 
-int worker_start(struct worker *worker, struct server *server, int listen_fd)
+/* Takes the descriptors of this worker out of the set. */
+static bool take_listeners(struct worker *worker, struct listen_set *set, size_t number)
+{
+	worker->listeners = calloc(set->count + 1, sizeof(*worker->listeners));
+	if (worker->listeners == NULL)
+		return false;
+	for (size_t i = 0; i < set->count; i++) {
+		struct listen_point *point = &set->points[i];
+
+		if (point->fds[number] < 0)
+			continue;
+		worker->listeners[worker->listener_count++] = (struct worker_listener){
+			.worker = worker, .fd = point->fds[number], .kind = point->kind};
+		point->fds[number] = -1;
+	}
+	return true;
+}
+
+int worker_start(struct worker *worker, struct server *server, struct listen_set *set,
+		 size_t number)
 {
 	int error;
 
-	*worker = (struct worker){.server = server, .listen_fd = listen_fd};
+	*worker = (struct worker){.server = server};
+	if (!take_listeners(worker, set, number))
+		return -ENOMEM;
 	worker->starter = pthread_self();
 	worker->log.fd = -1;
 	worker->timer.expired = on_tick;
@@ -361,7 +402,9 @@ int worker_start(struct worker *worker, struct server *server, int listen_fd)
 	sem_init(&worker->released, 0, 0);
 	error = pthread_create(&worker->thread, NULL, worker_thread, worker);
 	if (error != 0) {
-		close(listen_fd);
+		for (size_t i = 0; i < worker->listener_count; i++)
+			close(worker->listeners[i].fd);
+		free(worker->listeners);
 		return -error;
 	}
 	while (sem_wait(&worker->started) != 0)
@@ -369,6 +412,18 @@ int worker_start(struct worker *worker, struct server *server, int listen_fd)
 	if (worker->error != 0)
 		pthread_join(worker->thread, NULL);
 	return worker->error;
+}
+
+static void ping_here(struct sluice_engine *engine, void *token)
+{
+	struct worker *worker = token;
+
+	atomic_fetch_add(&worker->pings, 1);
+}
+
+void worker_ping(struct worker *worker)
+{
+	sluice_post(worker->engine, ping_here, worker);
 }
 
 void worker_release(struct worker *worker)

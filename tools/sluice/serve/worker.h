@@ -12,6 +12,7 @@
 #include "serve/accesslog.h"
 #include "serve/docroot.h"
 #include "serve/filecache.h"
+#include "serve/listenset.h"
 #include "serve/mime.h"
 #include "serve/request.h"
 #include "serve/rules.h"
@@ -37,10 +38,18 @@ struct server {
 	struct request_limits limits;
 };
 
+struct worker_listener {
+	struct worker *worker;
+	struct sluice_socket *socket;
+	int fd; /* -1: the socket has it */
+	enum listen_kind kind;
+};
+
 struct worker {
 	struct server *server;
 	struct sluice_engine *engine;
-	struct sluice_socket *listener;
+	struct worker_listener *listeners;
+	size_t listener_count;
 	struct sluice_timer timer;
 	struct sluice_timer drain_timer;
 	struct filecache *cache;
@@ -61,16 +70,16 @@ struct worker {
 	struct buffer target; /* of the redirect that is being answered */
 
 	int draining;        /* how often it was told to */
-	bool accepting;      /* the listener's last call is to come */
+	size_t accepting;    /* listeners whose last call is to come */
 	bool ticking;        /* the timer runs */
 	uint64_t complained; /* tick of the last complaint about descriptors */
 
 	/* Between the worker and the thread that started it. */
 	pthread_t thread;
 	pthread_t starter;
-	int listen_fd;
-	int error;        /* -errno: why it could not start, or why it ended */
-	bool left_behind; /* threads of its hang, and use what all workers share */
+	int error;         /* -errno: why it could not start, or why it ended */
+	bool left_behind;  /* threads of its hang, and use what all workers share */
+	atomic_uint pings; /* that it has answered */
 	_Atomic(struct worker_news *) news;
 	atomic_bool ended; /* the engine stands still, and is destroyed after the release */
 	atomic_bool gone;  /* everything is given back, and the thread ends */
@@ -79,11 +88,15 @@ struct worker {
 };
 
 /*
- * Starts the thread and waits until it accepts connections. Takes the listening descriptor over.
- * When the worker ends, the thread that started it gets SIGUSR1, which it has to have blocked.
- * 0 or -errno, then there is nothing to join.
+ * Starts the thread and waits until it accepts connections. Takes the descriptors of this number over
+ * out of the set. When the worker ends, the thread that started it gets SIGUSR1, which it has to have
+ * blocked. 0 or -errno, then there is nothing to join.
  */
-int worker_start(struct worker *worker, struct server *server, int listen_fd);
+int worker_start(struct worker *worker, struct server *server, struct listen_set *set,
+		 size_t number);
+
+/* Has the worker count one more ping, which it does unless it hangs. Any thread, before the release. */
+void worker_ping(struct worker *worker);
 
 /*
  * Stops accepting, and ends when what is being sent is sent, or after the limit; told again, ends

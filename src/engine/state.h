@@ -1,32 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of an engine, and what its rooms offer each other. */
-#ifndef SLUICE_SRC_ENGINE_ENGINE_H
-#define SLUICE_SRC_ENGINE_ENGINE_H
+/*
+ * The state of an engine that all modules share, and what this folder offers them: the owner, lists
+ * that other threads push to, lists of sockets, requests, results, deadlines, posts and pools. What
+ * belongs to one folder is declared there; life/engine.h puts it all together.
+ */
+#ifndef SLUICE_SRC_ENGINE_STATE_H
+#define SLUICE_SRC_ENGINE_STATE_H
 
 #include <pthread.h>
-#include <signal.h>
 #include <sluice/engine.h>
 #include <sluice/probe.h>
 #include <sluice/server.h>
 #include <sluice/statistics.h>
-#include <sluice/timer.h>
-#include <sys/stat.h>
 
-#include "apm/callbacks.h"
 #include "backend/backend.h"
-#include "backend/splice.h"
+#include "base/assert.h"
 #include "base/queue.h"
 #include "base/wheel.h"
-#include "core/gso.h"
 #include "core/record.h"
-#include "core/refusal.h"
-#include "recv/recv.h"
-#include "socket/socket.h"
+#include "core/sendq.h"
+#include "core/zerocopy_policy.h"
 
 #define SLUICE__SEGMENTS_MAX 1024u /* of one sendmsg: the kernel's UIO_MAXIOV */
 #define SLUICE__ARENA 4096u        /* segments between two entries of the kernel */
-#define SLUICE__REAP 256u          /* completions taken at a time */
-#define SLUICE__REGIONS 64u        /* registered memories */
 
 /* Kinds of nodes in the wheel of deadlines. */
 enum {
@@ -37,15 +33,19 @@ enum {
 struct sluice__close_waiter;
 struct sluice__letter;
 struct sluice__note;
+struct sluice__burst;
+struct sluice__callbacks;
+struct sluice__files;
+struct sluice__packets;
 struct sluice__pipe;
 struct sluice__post;
 struct sluice__slab;
 struct sluice__uring;
 struct sluice__poller;
 struct sluice__fetcher;
+struct sluice__receiver;
 struct sluice__trace;
-struct sluice__hold;
-struct sluice__hold_slab;
+struct sluice__zerocopy_pool;
 
 /* A listener that waits for a descriptor to be closed. */
 struct sluice__retry {
@@ -114,7 +114,6 @@ struct sluice_engine {
 	bool buffers_kept; /* by the backend, outside of a release: receivers that wait may go on */
 	uint32_t buffers_out;                  /* filled, and lent or waiting for their handlers */
 	struct sluice__pool buffers_free;      /* epoll's; the ring's are in its own */
-	struct sluice__pool buffers_own;       /* for what filters give, free ones */
 	struct sluice__stack buffers_returned; /* by other threads */
 	struct sluice__fifo paused;            /* receivers that wait for any buffer */
 
@@ -123,40 +122,27 @@ struct sluice_engine {
 
 	/* Files. */
 	struct sluice__fetcher *fetcher;
+	struct sluice__files *files;
+	struct sluice__pipe *pipe;
 	struct sluice__pool packets_own; /* the engine's thread's */
 	uint32_t packets_own_count;
-	struct sluice__pool packets_pool; /* under lock */
-	struct sluice__pool bounces_free; /* under lock */
-	uint32_t bounces;                 /* made so far */
-	sigset_t sigpipe_before;          /* the thread's mask */
-	bool sigpipe_masked;
-	bool sigpipe_pending; /* one was, before */
-	bool sigpipe_raised;  /* by what we sent */
-	struct sluice__pipe pipe;
-	struct sluice__refusals refusals;
-	char *scratch;                        /* for files that are read slice by slice */
-	uint32_t slices;                      /* of files, in this turn */
-	long sleeps;                          /* of the thread, before the first of them */
-	uint64_t slices_ns;                   /* and the time */
-	uint64_t slice_handlers;              /* called when a cold file's last slice left */
+	struct sluice__pool packets_pool;     /* under lock */
+	struct sluice__pool bounces_free;     /* under lock */
+	uint32_t bounces;                     /* made so far */
 	struct sluice__retry *accept_retries; /* listeners that ran out of descriptors */
 
 	/* Zero copy. */
 	uint64_t single_below; /* records smaller than this need neither gathering nor thought */
 	struct sluice__zerocopy_prior zerocopy_prior;
-	struct sluice__pool holds_free;
-	struct sluice__hold_slab *hold_slabs;
-	struct iovec regions[SLUICE__REGIONS]; /* registered; a base of NULL: a free place */
-	uint32_t region_count;                 /* places in use, and the free ones before them */
-	uint64_t region_refused;               /* a bit for each that the backend makes no use of */
+	struct sluice__zerocopy_pool *zerocopy;
 
 	pthread_mutex_t lock; /* sockets' list and pools */
 	struct sluice_socket *sockets;
 	struct sluice__pool socket_pool;
 	struct sluice__slab *slabs;
-	struct sluice__callbacks callbacks;
-	struct sluice__note *notes; /* of threads whose exit ends what they started */
-	pthread_t thread;           /* with engine_start */
+	struct sluice__callbacks *callbacks; /* threads for them */
+	struct sluice__note *notes;          /* of threads whose exit ends what they started */
+	pthread_t thread;                    /* with engine_start */
 	struct sluice__close_waiter *close_waiters; /* under lock */
 	uint32_t close_waiting;                     /* atomic: how many */
 	uint32_t in_turn; /* atomic: the thread runs turns, and is in no handler */
@@ -171,8 +157,8 @@ struct sluice_engine {
 	struct sluice_engine_statistics statistics;
 	struct iovec arena[SLUICE__ARENA];
 	uint32_t arena_used;
-	struct iovec draft[SLUICE__DRAFT] __attribute__((aligned(SLUICE__DRAFT_BYTES)));
-};
+	struct iovec *draft; /* SLUICE__DRAFT, aligned to their size */
+} __attribute__((aligned(64)));
 
 enum {
 	SLUICE__DEAD_ENDING = 1 << 0,
@@ -204,6 +190,9 @@ static inline uint32_t sluice__dead(const struct sluice_engine *engine)
 	return __atomic_load_n(&engine->dead, __ATOMIC_RELAXED);
 }
 
+/* Only the engine's own thread gets here, or the one that takes a dead engine apart. */
+#define sluice__assert_owner(engine) sluice__assert(sluice__may_act(engine) || sluice__dead(engine))
+
 /* owner.c */
 uint64_t sluice__now(void);
 /* Zeroed; NULL if there is no memory. */
@@ -220,29 +209,13 @@ bool sluice__ring_closed_interrupts(void);
 /* Wakes the owner if it sleeps. */
 void sluice__engine_nudge(struct sluice_engine *engine);
 
-/* loop/lifecycle.c */
-int sluice__engine_make(struct sluice_engine **ret_engine, const struct sluice_options *options,
-			const struct sluice__backend *backend);
-
-void sluice__engine_end(struct sluice_engine *engine); /* aborts everything, runs the handlers */
-
 /* options.c: 0, -EINVAL, -E2BIG. Reads the environment for what the options leave to it. */
 int sluice__options_copy(struct sluice_options *own, const struct sluice_options *given);
-
-/* backend.c: chooses and opens one; engine->reason tells why. 0 or -errno. */
-int sluice__backend_choose(struct sluice_engine *engine);
 
 /* inbox.c */
 /* false: the engine has ended. */
 bool sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args);
 void sluice__attention_want(struct sluice_socket *socket, uint32_t wants);
-
-/* mailbox.c: starts what other threads left. */
-void sluice__mailbox_close(struct sluice_engine *engine); /* and takes what is in it */
-void sluice__mailbox_take(struct sluice_engine *engine);
-
-/* loop/intents.c */
-void sluice__attention_take(struct sluice_engine *engine);
 
 /* engine/close_wait.c */
 void sluice__close_release_waiting(struct sluice_engine *engine,
@@ -313,25 +286,6 @@ static inline int sluice__finished(struct sluice_engine *engine, struct sluice_a
 int sluice__end_at_once(struct sluice_engine *engine, struct sluice_args *args, bool may_finish,
 			int32_t error, int32_t native, uint64_t bytes);
 
-/* socket/operations.c: by the record's operation. 0: it ended inside the call; 1: it goes on. */
-int sluice__operation_begin(struct sluice_socket *socket, struct sluice_args *args,
-			    bool may_finish);
-void sluice__operation_give_up(struct sluice_socket *socket, struct sluice_args *args);
-
-/* send/begin.c */
-int sluice__send_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
-/* Into the queue. */
-void sluice__send_push(struct sluice_socket *socket, struct sluice_args *args);
-/* Transmits a queue now that would otherwise wait for the turn. The engine's thread. */
-void sluice__offer_queue(struct sluice_socket *socket);
-/* A record that is one file, an attempt at which has been made already, outside of its queue. */
-int sluice__send_begin_tried_file(struct sluice_socket *socket, struct sluice_args *args,
-				  uint64_t count, int64_t taken);
-
-/* send/cancel.c */
-void sluice__send_give_up(struct sluice_socket *socket, struct sluice_args *args);
-void sluice__send_give_up_marked(struct sluice_socket *socket);
-
 /* ready.c */
 void sluice__ready(struct sluice_socket *socket);
 /* Waits until the socket is writable. */
@@ -353,83 +307,6 @@ static inline bool sluice__within_budget(const struct sluice_engine *engine)
 	return sluice__budget_used(engine) < engine->budget_end;
 }
 
-/* transmit.c */
-void sluice__transmit(struct sluice_engine *engine);
-void sluice__transmit_now(struct sluice_socket *socket); /* one socket, outside of its turn */
-
-/* send/zerocopy.c: transmissions by zero copy, whose buffers the kernel has beyond their result */
-/* Whether a start of so many bytes should go by the queue, because zero copy is an option for it. */
-bool sluice__hold_considers(struct sluice_socket *socket, uint64_t bytes);
-/* Whether what was gathered should, and can, go by zero copy. */
-bool sluice__hold_fits(struct sluice_socket *socket, const struct sluice__gather *gathered);
-bool sluice__hold_start(struct sluice_socket *socket, const struct sluice__gather *gathered);
-void sluice__hold_settle(struct sluice_socket *socket, const struct sluice__completion *completion);
-/* Where records go that end behind what is held: they wait for it. Only with HOLDING. */
-struct sluice__chain *sluice__hold_sink(const struct sluice_socket *socket);
-/* Whether the kernel has some of this half-sent record's own buffer. */
-bool sluice__hold_has(const struct sluice_socket *socket, const struct sluice_args *args);
-/* The request of the transmission in flight. */
-struct sluice__request *sluice__hold_request(struct sluice_socket *socket);
-uint32_t sluice__hold_waiting(const struct sluice_socket *socket); /* for a notification alone */
-void sluice__hold_abandon(struct sluice_socket *socket); /* notifications that will never come */
-void sluice__holds_free(struct sluice_engine *engine);
-
-/* Where records of this socket go that end, in order. */
-static inline struct sluice__chain *sluice__sink(const struct sluice_socket *socket)
-{
-	if (unlikely(socket->state & SLUICE__HOLDING))
-		return sluice__hold_sink(socket);
-	return socket->engine->sink;
-}
-
-/* send/registered.c: registered memory. The place plus one that all segments lie in; 0: none. */
-uint32_t sluice__region_of(const struct sluice_engine *engine, const struct iovec *segments,
-			   uint32_t count);
-/* What the options and the registered memory make of engine's limits: zerocopy_from and what follows from it. */
-void sluice__zerocopy_limits(struct sluice_engine *engine);
-
-/* settle.c */
-/* What came of the transmission in flight. */
-void sluice__settle_result(struct sluice_socket *socket, int32_t result);
-void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken);
-void sluice__settle_failed(struct sluice_socket *socket, int error_number);
-/* The sends of a socket end: the head with error, the others with rest. */
-void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t native,
-			  int32_t rest_error, int32_t rest_native);
-/* The error a send reports for an errno, the socket's history considered. */
-int sluice__settle_errno(struct sluice_socket *socket, int error_number);
-/* The queue has become shorter: water marks, a graceful close. */
-void sluice__settle_shorter(struct sluice_socket *socket);
-/* Shuts the sending side down; queued sends end with Shutdown. */
-void sluice__settle_shut(struct sluice_socket *socket);
-
-/* send/disconnect.c: FIN to the peer; with reuse the descriptor becomes a fresh one. 0 or -errno. */
-int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse);
-
-/* completion.c */
-void sluice__complete(struct sluice_engine *engine, const struct sluice__completion *completion);
-
-/* expire.c */
-void sluice__deadline_expire(struct sluice_engine *engine);
-
-/* deliver.c */
-int sluice__deliver(struct sluice_engine *engine);
-bool sluice__deliverable(const struct sluice_engine *engine);
-bool sluice__deliverable_records(const struct sluice_engine *engine); /* timers apart */
-
-/* turn.c */
-int sluice__turn(struct sluice_engine *engine, uint64_t until_ns);
-void sluice__push_out(struct sluice_engine *engine);     /* transmits and submits, no wait */
-void sluice__listen_again(struct sluice_engine *engine); /* for the foreign loop */
-void sluice__reap(struct sluice_engine *engine);
-
-/* Outside of handlers, turns and batches a foreign loop has to know what was started. */
-static inline void sluice__listen_if_idle(struct sluice_engine *engine)
-{
-	if (unlikely(engine->foreign && !engine->busy))
-		sluice__listen_again(engine);
-}
-
 /* deadline.c */
 void sluice__deadline_arm(struct sluice_socket *socket, struct sluice_args *args);
 static inline uint64_t sluice__deadline_next(const struct sluice_engine *engine)
@@ -444,33 +321,9 @@ void sluice__linger_arm(struct sluice_socket *socket, int64_t ns);
 /* A descriptor was closed: listeners that ran out of them try again in the next turn. */
 void sluice__descriptor_freed(struct sluice_engine *engine);
 
-/* socket/cancel.c: cancel and deadline. */
-void sluice__give_up_marked(struct sluice_socket *socket);
-void sluice__give_up_all(struct sluice_socket *socket);
-void sluice__give_up_of_thread(struct sluice_socket *socket, uint32_t number);
-void sluice__give_up_overdue(struct sluice_args *args);
-
 /* request.c */
 int sluice__request_start(struct sluice_socket *socket, struct sluice__request *request);
 void sluice__request_cancel(struct sluice_socket *socket, struct sluice__request *request);
-
-/* datagram.c */
-void sluice__datagram_transmit(struct sluice_socket *socket);
-void sluice__datagram_settle(struct sluice_socket *socket, int32_t result);
-/* False: the bound of close_gracefully is over. */
-bool sluice__datagram_retry(struct sluice_socket *socket);
-void sluice__datagram_open(struct sluice_engine *engine); /* what the kernel can do */
-void sluice__bursts_free(struct sluice_engine *engine);
-
-/* connect.c */
-int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
-void sluice__connect_writable(struct sluice_socket *socket);
-void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_t native);
-void sluice__connect_give_up_one(struct sluice_socket *socket, struct sluice_args *args);
-void sluice__connect_retry(struct sluice_socket *socket);
-/* A handshake ended. A refused one leaves the connection open, for what it told the peer. */
-void sluice__connect_succeeded(struct sluice_socket *socket);
-void sluice__connect_refused(struct sluice_socket *socket, int32_t error, int32_t native);
 
 /* buffers.c */
 int sluice__buffers_open(struct sluice_engine *engine);
@@ -479,89 +332,20 @@ struct sluice_buffer *sluice__buffer(struct sluice_engine *engine, uint16_t id);
 bool sluice__buffers_grow(struct sluice_engine *engine); /* twice as many; false: no more */
 /* Buffers that one socket may have now: fewer while less than half of the pool is left. */
 uint32_t sluice__buffers_share(const struct sluice_engine *engine);
-void sluice__buffers_take_returned(struct sluice_engine *engine);
 int sluice__buffers_borrow(struct sluice_engine *engine); /* for epoll: an id, or -ENOBUFS */
 char *sluice__buffer_data(struct sluice_engine *engine, uint16_t id);
 void sluice__buffers_keep(struct sluice_engine *engine, uint16_t id); /* the other way */
-/* One outside of the kernel's ring, for bytes that a filter gives. NULL: no more. */
-struct sluice_buffer *sluice__buffer_own(struct sluice_engine *engine);
-/* Free again, whatever kind it is. */
-void sluice__buffer_drop(struct sluice_engine *engine, struct sluice_buffer *buffer);
-void sluice__buffer_put(struct sluice_engine *engine, struct sluice_buffer *buffer);
 
-/* packets.c: what a send_packets is made of */
-int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args, bool copy,
-			 struct sluice__packets **ret_packets);
+/* packets_pool.c: what a send_packets needs beside its record */
 void sluice__packets_close(struct sluice_engine *engine, struct sluice__packets *packets);
 void sluice__packets_free_pool(struct sluice_engine *engine);
 struct sluice__packets *sluice__packets_take(struct sluice_engine *engine); /* or NULL */
 void sluice__packets_give(struct sluice_engine *engine, struct sluice__packets *packets);
 void sluice__packets_reset(struct sluice__packets *packets);
-/* Which way a part that is a file goes: SLUICE__PLAN_SENDFILE, _READ, _SPLICE. */
-int sluice__file_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
-		     const struct sluice__part *part);
-/* The same for the engine's thread, which knows what was refused before. */
-int sluice__file_way_now(struct sluice_engine *engine, const struct sluice__packets *packets,
-			 struct sluice__part *part);
-/* It cannot be sent by reference, but can be read. */
-void sluice__file_refused(struct sluice_engine *engine, struct sluice__part *part);
-/* A file that the caller vouches for, instead of a look. */
-void sluice__part_vouch(struct sluice__part *part, const struct sluice_packet *packet);
-int sluice__file_status(int fd, struct stat *status); /* 0, or -1 and errno */
-
-/*
- * file/single.c: one open file and nothing else, on the engine's thread, where nothing stands before it.
- * As a starting call answers, or SLUICE__ELSEWHERE: nothing was done, it goes the common way.
- */
-#define SLUICE__ELSEWHERE 2
-int sluice__lone_start(struct sluice_socket *socket, struct sluice_args *args);
-
-/* file/sendfile.c: the head of the queue is a file */
-/* One slice. True: go on with the queue; false: the socket waits, or stands in the ready list again. */
-bool sluice__file_transmit(struct sluice_socket *socket);
-/* What an attempt at count bytes of the head's file gave. */
-bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t taken);
-/* An attempt at a slice by reference, through a pipe or not: bytes or -errno. */
-int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset, uint64_t count,
-			  bool piped);
-
-/* The output of so many bytes of a slice has gone, through the socket's filter. */
-void sluice__file_sealed(struct sluice_socket *socket, uint64_t bytes);
-
-/* file/cork.c */
-/* Set if something follows this file, which is at the head. */
-void sluice__cork(struct sluice_socket *socket, const struct sluice_args *args);
-void sluice__uncork(struct sluice_socket *socket);
-/* The head ends early: takes the cork off, leaves the window that is fetched for it. */
-void sluice__file_abandon(struct sluice_socket *socket);
-/* A record with these extras has gone: takes the cork off, unless more was announced. */
-void sluice__uncork_behind(struct sluice_socket *socket, uint32_t extras);
-
-/* small.c: small files are read when they are started, and sent with what stands beside them */
-void sluice__file_read_small(struct sluice_engine *engine, struct sluice__packets *packets);
 #define SLUICE__BOUNCE_BYTES (8u << 10)
 char *sluice__bounce_take(struct sluice_engine *engine); /* or NULL */
 void sluice__bounce_put(struct sluice_engine *engine, char *bounce);
 void sluice__bounces_free(struct sluice_engine *engine);
-
-/* sigpipe.c: sendfile(2) and splice(2) raise it; once a turn it is masked, and taken back */
-void sluice__sigpipe_mask(struct sluice_engine *engine);
-void sluice__sigpipe_unmask(struct sluice_engine *engine);
-
-/* file/page_cache.c: cold windows */
-int sluice__fetch_open(struct sluice_engine *engine);
-void sluice__fetch_close(struct sluice_engine *engine);
-uint64_t sluice__fetch_identity(const struct stat *status);
-uint64_t sluice__fetch_identity_of(uint64_t known); /* a packet's */
-/* True: may be sent without blocking, as far as one can tell; a page evicted meanwhile blocks one slice. */
-bool sluice__fetch_is_hot(struct sluice_engine *engine, const struct sluice__part *part,
-			  uint64_t offset, uint64_t count);
-/* Brings it in; the socket is BLOCKED until then. */
-void sluice__fetch_begin(struct sluice_socket *socket, const struct sluice__part *part,
-			 uint64_t offset, uint64_t count);
-void sluice__fetch_settle(struct sluice_engine *engine,
-			  const struct sluice__completion *completion);
-void sluice__fetch_forget(struct sluice_socket *socket);
 
 /* post.c */
 struct sluice__post *sluice__post_make(void (*function)(struct sluice_engine *engine, void *token),
@@ -571,7 +355,7 @@ void sluice__posts_take(struct sluice_engine *engine);
 void sluice__posts_deliver(struct sluice_engine *engine);
 void sluice__posts_drop(struct sluice_engine *engine);
 
-/* loop/fork.c: fork, and owners that exit */
+/* fork.c: fork, and owners that exit */
 int sluice__process_register(struct sluice_engine *engine);
 void sluice__process_forget(struct sluice_engine *engine);
 /* Guards what outlives engines and threads; nobody holds it in a forked child. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What every start shares. The checks return 0 or the refusal. */
-#ifndef SLUICE_SRC_START_CHECKS_H
-#define SLUICE_SRC_START_CHECKS_H
+#ifndef SLUICE_SRC_START_START_H
+#define SLUICE_SRC_START_START_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,5 +24,12 @@ int sluice__check_limit(struct sluice_socket *socket, uint64_t bytes);
  */
 int sluice__start(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation,
 		  uint32_t extras, uint64_t memory);
+
+/*
+ * single.c: one open file and nothing else, on the engine's thread, where nothing stands before it.
+ * As a starting call answers, or SLUICE__ELSEWHERE: nothing was done, it goes the common way.
+ */
+#define SLUICE__ELSEWHERE 2
+int sluice__lone_start(struct sluice_socket *socket, struct sluice_args *args);
 
 #endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* A whole engine: the state that is shared, and what each folder adds to it. */
+#ifndef SLUICE_SRC_LIFE_ENGINE_H
+#define SLUICE_SRC_LIFE_ENGINE_H
+
+#include "apm/callbacks.h"
+#include "backend/splice.h"
+#include "engine/state.h"
+#include "file/file.h"
+#include "send/send.h"
+
+struct sluice__whole_engine {
+	struct iovec draft[SLUICE__DRAFT] __attribute__((aligned(SLUICE__DRAFT_BYTES)));
+	struct sluice_engine engine;
+	struct sluice__files files;
+	struct sluice__pipe pipe;
+	struct sluice__zerocopy_pool zerocopy;
+	struct sluice__callbacks callbacks;
+};
+
+/* lifecycle.c: with this backend, or one that is chosen */
+int sluice__engine_make(struct sluice_engine **ret_engine, const struct sluice_options *options,
+			const struct sluice__backend *backend);
+
+void sluice__engine_end(struct sluice_engine *engine); /* aborts everything, runs the handlers */
+
+#endif

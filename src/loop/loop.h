@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine's turn: what it takes, dispatches and delivers. */
+#ifndef SLUICE_SRC_LOOP_LOOP_H
+#define SLUICE_SRC_LOOP_LOOP_H
+
+#include "backend/backend.h"
+#include "engine/state.h"
+
+/* mailbox.c: starts what other threads left. */
+void sluice__mailbox_close(struct sluice_engine *engine); /* and takes what is in it */
+void sluice__mailbox_take(struct sluice_engine *engine);
+
+/* loop/intents.c */
+void sluice__attention_take(struct sluice_engine *engine);
+
+/* completion.c */
+void sluice__complete(struct sluice_engine *engine, const struct sluice__completion *completion);
+
+/* expire.c */
+void sluice__deadline_expire(struct sluice_engine *engine);
+
+/* deliver.c */
+int sluice__deliver(struct sluice_engine *engine);
+bool sluice__deliverable(const struct sluice_engine *engine);
+bool sluice__deliverable_records(const struct sluice_engine *engine); /* timers apart */
+
+/* turn.c */
+int sluice__turn(struct sluice_engine *engine, uint64_t until_ns);
+void sluice__push_out(struct sluice_engine *engine);     /* transmits and submits, no wait */
+void sluice__listen_again(struct sluice_engine *engine); /* for the foreign loop */
+void sluice__reap(struct sluice_engine *engine);
+
+/* Outside of handlers, turns and batches a foreign loop has to know what was started. */
+static inline void sluice__listen_if_idle(struct sluice_engine *engine)
+{
+	if (unlikely(engine->foreign && !engine->busy))
+		sluice__listen_again(engine);
+}
+
+/* thread_exit.c: the calling thread's number, for records that end with it. 0 or -ENOMEM. */
+int sluice__exits_number(struct sluice_engine *engine, uint32_t *ret_number);
+void sluice__exits_forget(struct sluice_engine *engine);
+
+#endif

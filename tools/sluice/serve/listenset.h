@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* Sockets that listen: each worker has one for each address, or a copy of one that cannot be shared. */
+#ifndef SLUICE_COMMAND_SERVE_LISTENSET_H
+#define SLUICE_COMMAND_SERVE_LISTENSET_H
+
+#include <stdbool.h>
+
+#include "serve/listener.h"
+
+#define LISTEN_POINTS_MAX 32
+
+/* What is answered to those that connect. */
+enum listen_kind {
+	LISTEN_FILES,
+	LISTEN_METRICS, /* of the first worker only */
+};
+
+struct listen_point {
+	struct listen_address address;
+	enum listen_kind kind;
+	bool made;      /* a path of the file system that goes away with it */
+	bool inherited; /* from whatever started the process */
+	int *fds;       /* one for each worker, or -1: taken over */
+};
+
+struct listen_set {
+	struct listen_point points[LISTEN_POINTS_MAX];
+	size_t count;
+	size_t workers;
+};
+
+/*
+ * Adds what a text names: "ADDRESS", "ADDRESS:PORT", "[ADDRESS]:PORT", "unix:PATH", or a name with all
+ * its addresses. NULL, or what is wrong with it.
+ */
+const char *listen_set_add(struct listen_set *set, const char *text, uint16_t port,
+			   enum listen_kind kind);
+
+/* Adds the sockets that systemd's protocol passes (LISTEN_FDS). How many, or -errno. */
+int listen_set_inherit(struct listen_set *set);
+
+/*
+ * Opens what was added, for this many workers. Port 0 becomes one that the kernel chose, the same at
+ * all addresses of a name. If a port is in use, tries for two seconds: a process that was killed may
+ * hold it a moment longer. 0; or -errno, and ret_wrong is what could not be opened.
+ */
+int listen_set_open(struct listen_set *set, size_t workers, struct listen_point **ret_wrong);
+
+/* Closes what was not taken over, and removes what was made. */
+void listen_set_close(struct listen_set *set);
+
+#endif

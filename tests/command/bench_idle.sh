@@ -25,7 +25,7 @@ check() {
 }
 
 measures() {
-	SLUICE_BENCH_DOTNET=/nowhere timeout "$patience" "$here/../bench/idle.py" --build="$build" --runs=1 \
+	SLUICE_BENCH_DOTNET=/nowhere timeout "$patience" "$here/../../bench/idle.py" --build="$build" --runs=1 \
 		--connections=400 --json="$work/idle.json" sluice sluice-epoll kestrel \
 		>"$work/said" 2>&1 || {
 		cat "$work/said"

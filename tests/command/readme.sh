@@ -5,7 +5,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/examples_common.sh"
 
 : "${SLUICE_LIBRARY:?the path of libsluice.so}"
-root=$(dirname "$here")
+root=$(cd "$here/../.." && pwd)
 libraries=$(dirname "$SLUICE_LIBRARY")
 
 # The first block of C in the README.

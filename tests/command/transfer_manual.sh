@@ -3,7 +3,7 @@
 # The manual pages of `sluice send` and `sluice receive`, as they are read and copied from.
 . "$(dirname "${BASH_SOURCE[0]}")/serve_common.sh"
 
-pages=$here/../man
+pages=$here/../../man
 
 clean() { # the pages refer to others, which need not be installed
 	local said

@@ -3,11 +3,11 @@
  * What the tests of the contract share: an engine on the backend that SLUICE_BACKEND names, with
  * every operation counted; connected pairs; and peers that check what arrives.
  *
- * A test's body starts with fixture_begin and ends with fixture_end, which asserts that every
- * accepted operation ended exactly once and that neither a descriptor nor memory is left. What
- * holds of every operation (a record that is refused is untouched, one that ended says so in all
- * its members, no handler runs inside a starting call) is asserted on the way, in start() and in
- * the handler.
+ * ENGINE_TEST and its kin own all of this: they make the engine and what a test works on, and
+ * assert after the test's body that every accepted operation ended exactly once and that neither a
+ * descriptor nor memory is left. What holds for every operation (a refused record is untouched, all
+ * members of a completed one agree, no handler runs inside a starting call) is asserted in start()
+ * and in the handler.
  */
 #ifndef SUPPORT_H
 #define SUPPORT_H
@@ -85,6 +85,60 @@ void skip_without_thread(struct fixture *fixture);
  * All operations have to be over; a test of what destroy aborts destroys the engine itself.
  */
 void fixture_end(struct fixture *fixture);
+
+/*
+ * Defines a test like Criterion's Test. Its body has an engine, `fixture`, which is made before the
+ * body and ended after it. Nothing may then refer to a variable of the body: a test whose handlers,
+ * timers or callbacks may still do so is a Test that calls fixture_begin and fixture_end itself.
+ */
+#define ENGINE_TEST(row, name)                            \
+	static void name##_body(struct fixture *fixture); \
+	Test(row, name)                                   \
+	{                                                 \
+		struct fixture fixture;                   \
+                                                          \
+		fixture_begin(&fixture);                  \
+		name##_body(&fixture);                    \
+		fixture_end(&fixture);                    \
+	}                                                 \
+	static void name##_body(struct fixture *fixture)
+
+/* As ENGINE_TEST, with a `struct subject *subject` that `begin` makes and `end` ends. */
+#define SUBJECT_TEST(row, name, subject, begin, end)                               \
+	static void name##_with(struct fixture *fixture, struct subject *subject); \
+	ENGINE_TEST(row, name)                                                     \
+	{                                                                          \
+		struct subject subject;                                            \
+                                                                                   \
+		begin;                                                             \
+		name##_with(fixture, &subject);                                    \
+		end;                                                               \
+	}                                                                          \
+	static void name##_with(struct fixture *fixture, struct subject *subject)
+
+/* `pair` is made by tcp_pair, udp_pair or unix_pair, which follows with its last argument. */
+#define PAIR_TEST(row, name, make, ...) \
+	SUBJECT_TEST(row, name, pair, make(fixture, &pair, ##__VA_ARGS__), pair_close(&pair))
+
+/* `blocked` is made by blocked_begin or blocked_begin_unix. */
+#define BLOCKED_TEST(row, name, make) \
+	SUBJECT_TEST(row, name, blocked, make(fixture, &blocked), blocked_end(&blocked))
+
+/*
+ * The body has a `scene`, whose type and whose scene_begin and scene_end are those of the file or of
+ * files.h; the arguments behind the name are scene_begin's.
+ */
+#define SCENE_TEST(row, name, ...)                    \
+	static void name##_body(struct scene *scene); \
+	Test(row, name)                               \
+	{                                             \
+		struct scene scene;                   \
+                                                      \
+		scene_begin(&scene, __VA_ARGS__);     \
+		name##_body(&scene);                  \
+		scene_end(&scene);                    \
+	}                                             \
+	static void name##_body(struct scene *scene)
 
 /* One turn that waits so long at most; fails the test when run answers an error. */
 void run_for(struct fixture *fixture, int64_t timeout_ns);

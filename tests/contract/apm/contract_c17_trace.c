@@ -186,19 +186,16 @@ static uint64_t allocations_of(struct fixture *fixture)
 	return statistics.allocations;
 }
 
-Test(c17, c17_off_there_is_no_trace_and_nothing_is_allocated_for_it)
+ENGINE_TEST(c17, c17_off_there_is_no_trace_and_nothing_is_allocated_for_it)
 {
 	struct sluice_options options = traced(64);
-	struct fixture fixture;
 	uint64_t allocations;
 
-	fixture_begin(&fixture);
-	cr_assert_eq(sluice_engine_trace_write(fixture.engine, 1, SLUICE_TRACE_TEXT), -EINVAL);
-	allocations = allocations_of(&fixture);
-	fixture_end(&fixture);
-	fixture_begin_with(&fixture, &options);
-	cr_assert_eq(allocations_of(&fixture), allocations + 3); /* itself, and two rings */
-	fixture_end(&fixture);
+	cr_assert_eq(sluice_engine_trace_write(fixture->engine, 1, SLUICE_TRACE_TEXT), -EINVAL);
+	allocations = allocations_of(fixture);
+	fixture_end(fixture);
+	fixture_begin_with(fixture, &options);
+	cr_assert_eq(allocations_of(fixture), allocations + 3); /* itself, and two rings */
 }
 
 Test(c17, c17_a_send_that_completes_at_once_is_told)

@@ -11,44 +11,34 @@
 #define ROUNDS 40
 
 /* .NET lets two large sends of two threads, and even of one by several calls, run into each other. */
-Test(faults, fault_02_large_sends_never_interleave)
+PAIR_TEST(faults, fault_02_large_sends_never_interleave, tcp_pair, SMALL)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation operations[6];
 	struct reader reader;
 	const size_t length = 1000003;
 	char *bytes = pattern_new(6 * length, 0);
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, SMALL);
-	reader_start_slow(&reader, pair.peer, 0);
+	reader_start_slow(&reader, pair->peer, 0);
 	for (size_t i = 0; i < 6; i++) {
-		operation_init(&operations[i], &fixture);
+		operation_init(&operations[i], fixture);
 		operations[i].args.flags = i % 2 ? SLUICE_FLAG_EAGER : SLUICE_FLAG_BATCHED;
-		start_send(pair.socket, &operations[i], bytes + i * length, length);
+		start_send(pair->socket, &operations[i], bytes + i * length, length);
 	}
-	run_until(&fixture, fixture.pending == 0);
-	cr_assert_eq(sluice_socket_shutdown(pair.socket, SHUT_WR), 0);
+	run_until(fixture, fixture->pending == 0);
+	cr_assert_eq(sluice_socket_shutdown(pair->socket, SHUT_WR), 0);
 	reader_join(&reader);
 	cr_assert_eq(reader.bytes, 6 * length);
-	pair_close(&pair);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
 /* .NET says Success, and leaves out what stands behind 1,024 empty segments in a row. */
-Test(faults, fault_03_what_stands_behind_many_empty_segments_is_sent)
+PAIR_TEST(faults, fault_03_what_stands_behind_many_empty_segments_is_sent, tcp_pair, 0)
 {
 	static const struct {
 		size_t first, empty, last;
 	} lists[] = {{0, 2000, 1}, {0, 1024, 1}, {1, 1500, 1}, {3, 2000, 4}};
 	struct iovec segments[2002];
-	struct fixture fixture;
-	struct pair pair;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
 		size_t total = lists[i].first + lists[i].last;
 		unsigned char bytes[8];
@@ -58,40 +48,36 @@ Test(faults, fault_03_what_stands_behind_many_empty_segments_is_sent)
 		memset(segments, 0, sizeof segments);
 		segments[0] = segment(bytes, lists[i].first);
 		segments[lists[i].empty + 1] = segment(bytes + lists[i].first, lists[i].last);
-		operation_init(&operation, &fixture);
+		operation_init(&operation, fixture);
 		cr_assert_eq(sluice_args_set_buffer_list(&operation.args, segments,
 							 lists[i].empty + 2),
 			     0);
-		run_start(sluice_send_async, pair.socket, &operation);
+		run_start(sluice_send_async, pair->socket, &operation);
 		assert_ended(&operation, SLUICE_ERROR_SUCCESS, total);
-		read_pattern(pair.peer, total, 0);
+		read_pattern(pair->peer, total, 0);
 	}
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
 /* .NET's ConnectAsync with a buffer may say that it is done, with a part, and run the handler later. */
-Test(faults, fault_04_a_connect_that_is_done_runs_no_handler)
+ENGINE_TEST(faults, fault_04_a_connect_that_is_done_runs_no_handler)
 {
-	struct fixture fixture;
 	void *bytes = pattern_new(HEAD_BYTES, 0);
 
-	fixture_begin(&fixture);
 	for (int round = 0; round < ROUNDS; round++) {
 		int listener = listen_tcp(0), peer;
 		struct sockaddr_in address = loopback(port_of(listener));
-		struct sluice_socket *socket = attach(&fixture, new_tcp(0));
+		struct sluice_socket *socket = attach(fixture, new_tcp(0));
 		struct operation operation;
 		int answer;
 
-		operation_init(&operation, &fixture);
+		operation_init(&operation, fixture);
 		cr_assert_eq(sluice_args_set_buffer(&operation.args, bytes, HEAD_BYTES, 0,
 						    (int64_t)HEAD_BYTES),
 			     0);
 		answer = start_connect(socket, &operation, &address);
 		cr_assert(answer >= 0);
-		run_until(&fixture, is_over(&operation));
-		run_idle(&fixture);
+		run_until(fixture, is_over(&operation));
+		run_idle(fixture);
 		cr_assert_eq(operation.handled, (uint32_t)answer);
 		assert_ended(&operation, SLUICE_ERROR_SUCCESS, 0);
 
@@ -103,63 +89,52 @@ Test(faults, fault_04_a_connect_that_is_done_runs_no_handler)
 		close(listener);
 	}
 	free(bytes);
-	fixture_end(&fixture);
 }
 
 /* .NET's Dispose resets where just a receive is pending, and what was sent with Success is lost. */
-Test(faults, fault_05_close_with_a_receive_pending_destroys_nothing)
+PAIR_TEST(faults, fault_05_close_with_a_receive_pending_destroys_nothing, tcp_pair, 300000)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation receive, send;
 	struct reader reader;
 	char room[100];
 	void *bytes = pattern_new(100000, 0);
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 300000);
-	operation_init(&receive, &fixture);
-	operation_init(&send, &fixture);
-	cr_assert_eq(start_receive(pair.socket, &receive, room, sizeof room), 1);
-	run_send(pair.socket, &send, bytes, 100000);
+	operation_init(&receive, fixture);
+	operation_init(&send, fixture);
+	cr_assert_eq(start_receive(pair->socket, &receive, room, sizeof room), 1);
+	run_send(pair->socket, &send, bytes, 100000);
 	assert_ended(&send, SLUICE_ERROR_SUCCESS, 100000);
-	cr_assert_eq(sluice_socket_close(pair.socket), 0);
-	run_until(&fixture, is_over(&receive));
+	cr_assert_eq(sluice_socket_close(pair->socket), 0);
+	run_until(fixture, is_over(&receive));
 	assert_ended(&receive, SLUICE_ERROR_OPERATION_ABORTED, 0);
-	reader_start(&reader, pair.peer, 0);
+	reader_start(&reader, pair->peer, 0);
 	reader_join(&reader);
 	cr_assert_eq(reader.error, 0, "%s", strerror(reader.error));
 	cr_assert_eq(reader.bytes, 100000);
-	pair_close(&pair);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
 /* .NET reports a reset of a half-sent send as Shutdown, now and then. */
-Test(faults, fault_06_a_reset_of_a_half_sent_send_is_always_a_reset)
+ENGINE_TEST(faults, fault_06_a_reset_of_a_half_sent_send_is_always_a_reset)
 {
-	struct fixture fixture;
-
-	fixture_begin(&fixture);
 	for (int round = 0; round < ROUNDS; round++) {
 		struct blocked blocked;
 		struct operation behind;
 
-		blocked_begin(&fixture, &blocked);
-		operation_init(&behind, &fixture);
+		blocked_begin(fixture, &blocked);
+		operation_init(&behind, fixture);
 		cr_assert_eq(start_send(blocked.pair.socket, &behind, "behind", 6), 1);
 		if (round % 2)
 			close_with_reset(blocked.pair.peer);
 		else
 			close(blocked.pair.peer); /* with bytes that nobody read: a reset as well */
 		blocked.pair.peer = -1;
-		run_until(&fixture, fixture.pending == 0);
+		run_until(fixture, fixture->pending == 0);
 		cr_assert_eq(blocked.head.args.error, SLUICE_ERROR_CONNECTION_RESET, "round %d: %s",
 			     round, sluice_socket_error_name(blocked.head.args.error));
 		assert_ended(&behind, SLUICE_ERROR_SHUTDOWN, 0);
 		blocked_end(&blocked);
 	}
-	fixture_end(&fixture);
 }
 
 #define CHAINED 20000
@@ -310,80 +285,62 @@ Test(faults, fault_14_handlers_run_one_at_a_time_and_never_deadlock)
 }
 
 /* .NET marks the last byte of every short send, and so takes a hundred bytes out of the stream. */
-Test(faults, fault_15_out_of_band_takes_one_byte_however_long_it_is)
+PAIR_TEST(faults, fault_15_out_of_band_takes_one_byte_however_long_it_is, tcp_pair, SMALL)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation operation;
 	const size_t length = 2097152;
 	void *bytes = pattern_new(length, 0);
 	struct reader reader;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, SMALL);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 	operation.args.flags = SLUICE_FLAG_OUT_OF_BAND;
-	reader_start(&reader, pair.peer, 0);
-	run_send(pair.socket, &operation, bytes, length);
+	reader_start(&reader, pair->peer, 0);
+	run_send(pair->socket, &operation, bytes, length);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, length);
-	cr_assert_eq(sluice_socket_shutdown(pair.socket, SHUT_WR), 0);
+	cr_assert_eq(sluice_socket_shutdown(pair->socket, SHUT_WR), 0);
 	reader_join(&reader);
 	cr_assert_eq(reader.bytes, length - 1);
-	pair_close(&pair);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
 /* .NET tells cancelled sends in two ways, and lets the next message follow in a half-sent one. */
-Test(faults, fault_16_cancelled_is_cancelled_and_framing_can_be_kept)
+BLOCKED_TEST(faults, fault_16_cancelled_is_cancelled_and_framing_can_be_kept, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation queued, behind;
 	uint64_t taken;
 	int error;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operation_init(&queued, &fixture);
-	operation_init(&behind, &fixture);
-	cr_assert_eq(sluice_socket_set_option(blocked.pair.socket, SLUICE_SOCKET_END_ON_GIVE_UP, 1),
-		     0);
-	cr_assert_eq(start_send(blocked.pair.socket, &queued, "queued", 6), 1);
-	cr_assert_eq(start_send(blocked.pair.socket, &behind, "behind", 6), 1);
-	cr_assert_eq(sluice_cancel(blocked.pair.socket, &queued.args), 0);
-	cr_assert_eq(sluice_cancel(blocked.pair.socket, &blocked.head.args), 0);
-	run_until(&fixture, fixture.pending == 0);
-	taken = blocked.head.args.bytes_transferred;
+	operation_init(&queued, fixture);
+	operation_init(&behind, fixture);
+	cr_assert_eq(
+		sluice_socket_set_option(blocked->pair.socket, SLUICE_SOCKET_END_ON_GIVE_UP, 1), 0);
+	cr_assert_eq(start_send(blocked->pair.socket, &queued, "queued", 6), 1);
+	cr_assert_eq(start_send(blocked->pair.socket, &behind, "behind", 6), 1);
+	cr_assert_eq(sluice_cancel(blocked->pair.socket, &queued.args), 0);
+	cr_assert_eq(sluice_cancel(blocked->pair.socket, &blocked->head.args), 0);
+	run_until(fixture, fixture->pending == 0);
+	taken = blocked->head.args.bytes_transferred;
 	cr_assert_gt(taken, 0);
 	assert_ended(&queued, SLUICE_ERROR_OPERATION_ABORTED, 0);
-	assert_ended(&blocked.head, SLUICE_ERROR_OPERATION_ABORTED, taken);
+	assert_ended(&blocked->head, SLUICE_ERROR_OPERATION_ABORTED, taken);
 	assert_ended(&behind, SLUICE_ERROR_SHUTDOWN, 0);
-	cr_assert_eq(run_reading_to_end(&fixture, blocked.pair.peer, 0, &error), taken);
+	cr_assert_eq(run_reading_to_end(fixture, blocked->pair.peer, 0, &error), taken);
 	cr_assert_eq(error, 0);
-	blocked_end(&blocked);
-	fixture_end(&fixture);
 }
 
 /* .NET's receive looks like an orderly end when a send has met the reset before. */
-Test(faults, fault_17_a_receive_behind_a_reset_tells_the_reset)
+BLOCKED_TEST(faults, fault_17_a_receive_behind_a_reset_tells_the_reset, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation receive;
 	char room[10];
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operation_init(&receive, &fixture);
-	close_with_reset(blocked.pair.peer);
-	blocked.pair.peer = -1;
-	run_until(&fixture, is_over(&blocked.head));
-	cr_assert_eq(blocked.head.args.error, SLUICE_ERROR_CONNECTION_RESET);
-	run_receive(blocked.pair.socket, &receive, room, sizeof room);
+	operation_init(&receive, fixture);
+	close_with_reset(blocked->pair.peer);
+	blocked->pair.peer = -1;
+	run_until(fixture, is_over(&blocked->head));
+	cr_assert_eq(blocked->head.args.error, SLUICE_ERROR_CONNECTION_RESET);
+	run_receive(blocked->pair.socket, &receive, room, sizeof room);
 	assert_ended(&receive, SLUICE_ERROR_CONNECTION_RESET, 0);
-	blocked_end(&blocked);
-	fixture_end(&fixture);
 }
 
 /* .NET's time-outs, tasks and EndSend lose the count of what was sent. */

@@ -36,7 +36,7 @@ Test(d04, d04_memory_path_and_descriptor_leave_in_order)
 }
 
 /* .NET's cases for one file of 1,024 bytes. */
-Test(d04, d04_a_file_goes_whole_or_in_part)
+SCENE_TEST(d04, d04_a_file_goes_whole_or_in_part, 1024, 0)
 {
 	static const struct {
 		int64_t offset, count;
@@ -45,36 +45,29 @@ Test(d04, d04_a_file_goes_whole_or_in_part)
 		{0, 0, 1024}, {0, 1024, 1024}, {10, 20, 20}, {1000, 0, 24},   {1024, 0, 0},
 		{1023, 0, 1}, {1023, 1, 1},    {0, 1, 1},    {500, 524, 524},
 	};
-	struct scene scene;
 
-	scene_begin(&scene, 1024, 0);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct sluice_packet by_path =
-			path_packet(scene.file.path, cases[i].offset, cases[i].count);
+			path_packet(scene->file.path, cases[i].offset, cases[i].count);
 		struct sluice_packet by_descriptor =
-			file_packet(scene.file.fd, cases[i].offset, cases[i].count);
+			file_packet(scene->file.fd, cases[i].offset, cases[i].count);
 		uint64_t position = (uint64_t)cases[i].offset;
 
-		assert_arrives(&scene, &by_path, 1, cases[i].bytes, position);
-		assert_arrives(&scene, &by_descriptor, 1, cases[i].bytes, position);
+		assert_arrives(scene, &by_path, 1, cases[i].bytes, position);
+		assert_arrives(scene, &by_descriptor, 1, cases[i].bytes, position);
 	}
-	scene_end(&scene);
 }
 
-Test(d04, d04_several_parts_of_one_file)
+SCENE_TEST(d04, d04_several_parts_of_one_file, 300000, 0)
 {
-	struct scene scene;
-
-	scene_begin(&scene, 300000, 0);
-	assert_arrives(&scene,
+	assert_arrives(scene,
 		       (struct sluice_packet[]){
-			       path_packet(scene.file.path, 0, 7),
-			       file_packet(scene.file.fd, 7, 99993),
-			       file_packet(scene.file.fd, 100000, 1),
-			       path_packet(scene.file.path, 100001, 0),
+			       path_packet(scene->file.path, 0, 7),
+			       file_packet(scene->file.fd, 7, 99993),
+			       file_packet(scene->file.fd, 100000, 1),
+			       path_packet(scene->file.path, 100001, 0),
 		       },
 		       4, 300000, 0);
-	scene_end(&scene);
 }
 
 Test(d04, d04_the_offset_of_memory_is_heeded)
@@ -128,102 +121,87 @@ static void assert_nothing_sent(struct scene *scene, const struct sluice_packet 
 	assert_nothing_to_read(scene->pair.peer);
 }
 
-Test(d04, d04_an_array_of_none_is_success_with_no_bytes)
+SCENE_TEST(d04, d04_an_array_of_none_is_success_with_no_bytes, 0, 0)
 {
 	struct sluice_packet none[4] = {{0}};
-	struct scene scene;
 
-	scene_begin(&scene, 0, 0);
-	assert_nothing_sent(&scene, none, 0);
-	assert_nothing_sent(&scene, none, 1);
-	assert_nothing_sent(&scene, none, 4);
-	assert_still_sends(&scene.pair, &scene.fixture);
-	scene_end(&scene);
+	assert_nothing_sent(scene, none, 0);
+	assert_nothing_sent(scene, none, 1);
+	assert_nothing_sent(scene, none, 4);
+	assert_still_sends(&scene->pair, &scene->fixture);
 }
 
-Test(d04, d04_no_packets_set_is_refused)
+SCENE_TEST(d04, d04_no_packets_set_is_refused, 0, 0)
 {
 	struct sluice_packet packet = memory_packet("x", 1);
-	struct scene scene;
 
-	scene_begin(&scene, 0, 0);
-	cr_assert_eq(start(sluice_send_packets_async, scene.pair.socket, &scene.operation),
+	cr_assert_eq(start(sluice_send_packets_async, scene->pair.socket, &scene->operation),
 		     -EINVAL);
-	cr_assert_eq(sluice_args_set_packets(&scene.operation.args, &packet, 1), 0);
-	cr_assert_eq(sluice_args_set_packets(&scene.operation.args, NULL, 0), 0);
-	cr_assert_eq(start(sluice_send_packets_async, scene.pair.socket, &scene.operation),
+	cr_assert_eq(sluice_args_set_packets(&scene->operation.args, &packet, 1), 0);
+	cr_assert_eq(sluice_args_set_packets(&scene->operation.args, NULL, 0), 0);
+	cr_assert_eq(start(sluice_send_packets_async, scene->pair.socket, &scene->operation),
 		     -EINVAL);
-	scene_end(&scene);
 }
 
 /* The record's buffer and its packets have places of their own (a03). */
-Test(d04, d04_packets_do_not_look_at_the_buffer_nor_sends_at_the_packets)
+SCENE_TEST(d04, d04_packets_do_not_look_at_the_buffer_nor_sends_at_the_packets, 0, 0)
 {
 	struct sluice_packet packet = memory_packet("packets", 7);
-	struct scene scene;
 	char bytes[7];
 
-	scene_begin(&scene, 0, 0);
-	cr_assert_eq(sluice_args_set_buffer(&scene.operation.args, "buffer", 6, 0, 6), 0);
-	send_packets(scene.pair.socket, &scene.operation, &packet, 1);
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 7);
-	read_exactly(scene.pair.peer, bytes, 7);
+	cr_assert_eq(sluice_args_set_buffer(&scene->operation.args, "buffer", 6, 0, 6), 0);
+	send_packets(scene->pair.socket, &scene->operation, &packet, 1);
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 7);
+	read_exactly(scene->pair.peer, bytes, 7);
 	cr_assert_arr_eq(bytes, "packets", 7);
-	cr_assert_eq(start(sluice_send_async, scene.pair.socket, &scene.operation), 0);
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 6);
-	read_exactly(scene.pair.peer, bytes, 6);
+	cr_assert_eq(start(sluice_send_async, scene->pair.socket, &scene->operation), 0);
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 6);
+	read_exactly(scene->pair.peer, bytes, 6);
 	cr_assert_arr_eq(bytes, "buffer", 6);
-	scene_end(&scene);
 }
 
 /* .NET always says true and runs the handler inside the call. */
-Test(d04, d04_done_at_once_returns_0_and_runs_no_handler)
+SCENE_TEST(d04, d04_done_at_once_returns_0_and_runs_no_handler, 10000, 0)
 {
-	struct scene scene;
-
-	scene_begin(&scene, 10000, 0);
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation,
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation,
 				   (struct sluice_packet[]){memory_packet("abc", 3)}, 1),
 		     0);
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 3);
-	read_exactly(scene.pair.peer, (char[3]){0}, 3);
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 3);
+	read_exactly(scene->pair.peer, (char[3]){0}, 3);
 	if (!files_unforced())
 		cr_skip("where the way of files is forced they may wait for it");
 
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation,
-				   (struct sluice_packet[]){file_packet(scene.file.fd, 0, 0)}, 1),
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation,
+				   (struct sluice_packet[]){file_packet(scene->file.fd, 0, 0)}, 1),
 		     0);
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 10000);
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation,
-				   (struct sluice_packet[]){path_packet(scene.file.path, 0, 0)}, 1),
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 10000);
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation,
+				   (struct sluice_packet[]){path_packet(scene->file.path, 0, 0)},
+				   1),
 		     0);
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 10000);
-	run_idle(&scene.fixture);
-	cr_assert_eq(scene.fixture.handled, 0);
-	scene_end(&scene);
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 10000);
+	run_idle(&scene->fixture);
+	cr_assert_eq(scene->fixture.handled, 0);
 }
 
-Test(d04, d04_batched_packets_return_1_and_end_in_their_handler)
+SCENE_TEST(d04, d04_batched_packets_return_1_and_end_in_their_handler, 10000, 0)
 {
-	struct scene scene;
 	struct sluice_packet packet;
 
-	scene_begin(&scene, 10000, 0);
-	packet = file_packet(scene.file.fd, 0, 0);
-	scene.operation.args.flags = SLUICE_FLAG_BATCHED;
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, &packet, 1), 1);
-	run_until(&scene.fixture, is_over(&scene.operation));
-	cr_assert_eq(scene.operation.handled, 1);
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 10000);
+	packet = file_packet(scene->file.fd, 0, 0);
+	scene->operation.args.flags = SLUICE_FLAG_BATCHED;
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, &packet, 1), 1);
+	run_until(&scene->fixture, is_over(&scene->operation));
+	cr_assert_eq(scene->operation.handled, 1);
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 10000);
 
-	cr_assert_eq(sluice_batch_begin(scene.fixture.engine), 0);
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, &packet, 1), 1);
-	cr_assert_eq(sluice_batch_end(scene.fixture.engine), 0);
-	run_until(&scene.fixture, is_over(&scene.operation));
-	cr_assert_eq(scene.operation.handled, 2);
-	read_pattern(scene.pair.peer, 10000, 0);
-	read_pattern(scene.pair.peer, 10000, 0);
-	scene_end(&scene);
+	cr_assert_eq(sluice_batch_begin(scene->fixture.engine), 0);
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, &packet, 1), 1);
+	cr_assert_eq(sluice_batch_end(scene->fixture.engine), 0);
+	run_until(&scene->fixture, is_over(&scene->operation));
+	cr_assert_eq(scene->operation.handled, 2);
+	read_pattern(scene->pair.peer, 10000, 0);
+	read_pattern(scene->pair.peer, 10000, 0);
 }
 
 /* More elements than one vectored send can carry, small files and memory in turn. */
@@ -270,59 +248,50 @@ Test(d04, d04_thousands_of_empty_elements_lose_nothing)
 	free(packets);
 }
 
-Test(d04, d04_a_symbolic_link_is_followed)
+SCENE_TEST(d04, d04_a_symbolic_link_is_followed, 5000, 0)
 {
 	char directory[] = "sluice-test-XXXXXX", link[64];
-	struct scene scene;
 	struct sluice_packet packet;
 
-	scene_begin(&scene, 5000, 0);
 	cr_assert(mkdtemp(directory));
 	snprintf(link, sizeof link, "%s/link", directory);
-	cr_assert_eq(symlink(scene.file.path, link), 0);
+	cr_assert_eq(symlink(scene->file.path, link), 0);
 	packet = path_packet(link, 1, 0);
-	assert_arrives(&scene, &packet, 1, 4999, 1);
+	assert_arrives(scene, &packet, 1, 4999, 1);
 	unlink(link);
 	rmdir(directory);
-	scene_end(&scene);
 }
 
 /* They are regular files of size 0. */
-Test(d04, d04_a_file_without_a_size_is_as_long_as_it_says)
+SCENE_TEST(d04, d04_a_file_without_a_size_is_as_long_as_it_says, 0, 0)
 {
-	struct scene scene;
 	struct sluice_packet packet = path_packet("/proc/version", 0, 0);
 
-	scene_begin(&scene, 0, 0);
-	assert_nothing_sent(&scene, &packet, 1);
+	assert_nothing_sent(scene, &packet, 1);
 	packet.count = 10;
-	send_packets(scene.pair.socket, &scene.operation, &packet, 1);
-	assert_ended(&scene.operation, SLUICE_ERROR_INVALID_ARGUMENT, 0);
-	assert_still_sends(&scene.pair, &scene.fixture);
-	scene_end(&scene);
+	send_packets(scene->pair.socket, &scene->operation, &packet, 1);
+	assert_ended(&scene->operation, SLUICE_ERROR_INVALID_ARGUMENT, 0);
+	assert_still_sends(&scene->pair, &scene->fixture);
 }
 
 /* .NET sends a z b c d e f. */
-Test(d04, d04_a_send_started_behind_packets_leaves_behind_them)
+SCENE_TEST(d04, d04_a_send_started_behind_packets_leaves_behind_them, 0, 0)
 {
 	static const char letters[] = "abcdefz";
 	struct sluice_packet packets[6];
 	struct operation behind;
-	struct scene scene;
 	char bytes[7];
 
-	scene_begin(&scene, 0, 0);
 	for (size_t i = 0; i < 6; i++)
 		packets[i] = memory_packet(letters + i, 1);
-	scene.operation.args.flags = SLUICE_FLAG_BATCHED;
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 6), 1);
-	operation_init(&behind, &scene.fixture);
-	cr_assert_eq(start_send(scene.pair.socket, &behind, letters + 6, 1), 1);
-	run_until(&scene.fixture, is_over(&behind) && is_over(&scene.operation));
-	cr_assert_lt(scene.operation.turn, behind.turn);
-	read_exactly(scene.pair.peer, bytes, 7);
+	scene->operation.args.flags = SLUICE_FLAG_BATCHED;
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, packets, 6), 1);
+	operation_init(&behind, &scene->fixture);
+	cr_assert_eq(start_send(scene->pair.socket, &behind, letters + 6, 1), 1);
+	run_until(&scene->fixture, is_over(&behind) && is_over(&scene->operation));
+	cr_assert_lt(scene->operation.turn, behind.turn);
+	read_exactly(scene->pair.peer, bytes, 7);
 	cr_assert_arr_eq(bytes, letters, 7);
-	scene_end(&scene);
 }
 
 /*
@@ -406,23 +375,20 @@ Test(d04, d04_one_file_is_sent_on_many_sockets_at_once)
 	file_end(&file);
 }
 
-Test(d04, d04_packets_go_over_unix_streams_too)
+SCENE_TEST(d04, d04_packets_go_over_unix_streams_too, 2 * MIB, 0)
 {
-	struct scene scene;
 	struct reader reader;
 	struct sluice_packet packets[2];
 
-	scene_begin(&scene, 2 * MIB, 0);
-	pair_close(&scene.pair);
-	unix_pair(&scene.fixture, &scene.pair, SOCK_STREAM);
-	packets[0] = file_packet(scene.file.fd, 0, MIB);
-	packets[1] = path_packet(scene.file.path, MIB, 0);
-	reader_start(&reader, scene.pair.peer, 0);
-	send_packets(scene.pair.socket, &scene.operation, packets, 2);
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 2 * MIB);
-	assert_read_to_end(&scene, &reader, 2 * MIB);
+	pair_close(&scene->pair);
+	unix_pair(&scene->fixture, &scene->pair, SOCK_STREAM);
+	packets[0] = file_packet(scene->file.fd, 0, MIB);
+	packets[1] = path_packet(scene->file.path, MIB, 0);
+	reader_start(&reader, scene->pair.peer, 0);
+	send_packets(scene->pair.socket, &scene->operation, packets, 2);
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 2 * MIB);
+	assert_read_to_end(scene, &reader, 2 * MIB);
 	cr_assert_eq(reader.mismatches, 0);
-	scene_end(&scene);
 }
 
 /* .NET overflows its stack when packets are started again in their handler. */

@@ -12,20 +12,18 @@
 
 #define LIMIT 64
 
-Test(d05, d05_a_path_that_fails_sends_nothing_and_closes_the_others)
+SCENE_TEST(d05, d05_a_path_that_fails_sends_nothing_and_closes_the_others, 5000, 0)
 {
-	struct scene scene;
 	struct sluice_packet packets[4];
 
-	scene_begin(&scene, 5000, 0);
-	packets[0] = path_packet(scene.file.path, 0, 0);
+	packets[0] = path_packet(scene->file.path, 0, 0);
 	packets[1] = memory_packet("memory", 6);
-	packets[2] = path_packet(scene.file.path, 100, 0);
+	packets[2] = path_packet(scene->file.path, 100, 0);
 	packets[3] = path_packet("sluice-test-there-is-no-such-file", 0, 0);
 	for (int i = 0; i < 200; i++) {
 		int descriptors = count_descriptors();
 
-		cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 4),
+		cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, packets, 4),
 			     -ENOENT);
 		cr_assert_eq(count_descriptors(), descriptors);
 	}
@@ -33,61 +31,54 @@ Test(d05, d05_a_path_that_fails_sends_nothing_and_closes_the_others)
 	for (int i = 0; i < 200; i++) {
 		int descriptors = count_descriptors();
 
-		cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 4),
+		cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, packets, 4),
 			     -EBADF);
 		cr_assert_eq(count_descriptors(), descriptors);
 	}
-	run_idle(&scene.fixture);
-	assert_nothing_to_read(scene.pair.peer);
-	assert_still_sends(&scene.pair, &scene.fixture);
-	scene_end(&scene);
+	run_idle(&scene->fixture);
+	assert_nothing_to_read(scene->pair.peer);
+	assert_still_sends(&scene->pair, &scene->fixture);
 }
 
-Test(d05, d05_out_of_descriptors_is_refused_and_sends_nothing)
+SCENE_TEST(d05, d05_out_of_descriptors_is_refused_and_sends_nothing, 5000, 0)
 {
-	struct scene scene;
 	struct sluice_packet packets[2];
 	struct hoard hoard;
 
-	scene_begin(&scene, 5000, 0);
 	packets[0] = memory_packet("memory", 6);
-	packets[1] = path_packet(scene.file.path, 0, 0);
+	packets[1] = path_packet(scene->file.path, 0, 0);
 	hoard_begin(&hoard, LIMIT);
 
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 2), -EMFILE);
-	run_idle(&scene.fixture);
-	assert_nothing_to_read(scene.pair.peer);
-	assert_still_sends(&scene.pair, &scene.fixture);
-	packets[1] = file_packet(scene.file.fd, 0, 0);
-	send_packets(scene.pair.socket, &scene.operation, packets, 2);
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 5006);
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, packets, 2), -EMFILE);
+	run_idle(&scene->fixture);
+	assert_nothing_to_read(scene->pair.peer);
+	assert_still_sends(&scene->pair, &scene->fixture);
+	packets[1] = file_packet(scene->file.fd, 0, 0);
+	send_packets(scene->pair.socket, &scene->operation, packets, 2);
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 5006);
 
 	hoard_end(&hoard);
-	scene_end(&scene);
 }
 
 /* Two paths for which there is room for one: the first is closed again. */
-Test(d05, d05_what_was_opened_is_closed_when_the_next_cannot_be)
+SCENE_TEST(d05, d05_what_was_opened_is_closed_when_the_next_cannot_be, 5000, 0)
 {
-	struct scene scene;
 	struct sluice_packet packets[3];
 	struct hoard hoard;
 
-	scene_begin(&scene, 5000, 0);
-	packets[0] = path_packet(scene.file.path, 0, 10);
-	packets[1] = path_packet(scene.file.path, 10, 10);
-	packets[2] = path_packet(scene.file.path, 20, 10);
+	packets[0] = path_packet(scene->file.path, 0, 10);
+	packets[1] = path_packet(scene->file.path, 10, 10);
+	packets[2] = path_packet(scene->file.path, 20, 10);
 	hoard_begin(&hoard, LIMIT);
 	hoard_release(&hoard, 2);
 
 	for (int i = 0; i < 10; i++)
-		cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 3),
+		cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, packets, 3),
 			     -EMFILE);
-	send_packets(scene.pair.socket, &scene.operation, packets, 2);
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 20);
+	send_packets(scene->pair.socket, &scene->operation, packets, 2);
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 20);
 	hoard_end(&hoard);
-	read_pattern(scene.pair.peer, 20, 0);
-	scene_end(&scene);
+	read_pattern(scene->pair.peer, 20, 0);
 }
 
 /* ---- closed before the handler ---- */
@@ -197,20 +188,18 @@ Test(d05, d05_what_was_opened_is_closed_before_the_handler_of_a_file_past_its_en
 }
 
 /* The descriptor of an element is the caller's: looked at, sent from, and still open. */
-Test(d05, d05_a_descriptor_that_was_given_is_not_closed)
+SCENE_TEST(d05, d05_a_descriptor_that_was_given_is_not_closed, 5000, 0)
 {
-	struct scene scene;
 	struct sluice_packet packet;
 
-	scene_begin(&scene, 5000, 0);
-	packet = file_packet(scene.file.fd, 0, 0);
+	packet = file_packet(scene->file.fd, 0, 0);
 	for (int i = 0; i < 3; i++) {
-		send_packets(scene.pair.socket, &scene.operation, &packet, 1);
-		assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 5000);
-		cr_assert(fcntl(scene.file.fd, F_GETFD) >= 0, "the caller's descriptor was closed");
-		read_pattern(scene.pair.peer, 5000, 0);
+		send_packets(scene->pair.socket, &scene->operation, &packet, 1);
+		assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 5000);
+		cr_assert(fcntl(scene->file.fd, F_GETFD) >= 0,
+			  "the caller's descriptor was closed");
+		read_pattern(scene->pair.peer, 5000, 0);
 	}
-	scene_end(&scene);
 }
 
 /* Whatever happens to the name afterwards, and whoever's turn it is. */

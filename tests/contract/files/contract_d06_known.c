@@ -80,25 +80,22 @@ Test(d06, d06_a_known_file_that_is_too_short_is_no_data)
 }
 
 /* Nothing of it has left: the stream is whole. */
-Test(d06, d06_a_known_descriptor_that_is_none_ends_alone)
+SCENE_TEST(d06, d06_a_known_descriptor_that_is_none_ends_alone, 5000, 0)
 {
 	struct sluice_packet packet;
-	struct scene scene;
 	int ends[2];
 
-	scene_begin(&scene, 5000, 0);
 	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
 	cr_assert_eq(write(ends[1], "pipe", 4), 4);
 	for (int i = 0; i < 3; i++) {
 		packet = known_packet(i == 0 ? -1 : ends[i - 1], 0, 4);
-		send_packets(scene.pair.socket, &scene.operation, &packet, 1);
-		cr_assert_neq(scene.operation.args.error, SLUICE_ERROR_SUCCESS, "case %d", i);
-		cr_assert_eq(scene.operation.args.bytes_transferred, 0);
-		assert_still_sends(&scene.pair, &scene.fixture);
+		send_packets(scene->pair.socket, &scene->operation, &packet, 1);
+		cr_assert_neq(scene->operation.args.error, SLUICE_ERROR_SUCCESS, "case %d", i);
+		cr_assert_eq(scene->operation.args.bytes_transferred, 0);
+		assert_still_sends(&scene->pair, &scene->fixture);
 	}
 	close(ends[0]);
 	close(ends[1]);
-	scene_end(&scene);
 }
 
 Test(d06, d06_only_a_descriptor_with_its_count_can_be_known)

@@ -13,7 +13,7 @@
 
 /* ---- past the end ---- */
 
-Test(d06, d06_past_the_end_is_invalid_argument_and_nothing_is_sent)
+SCENE_TEST(d06, d06_past_the_end_is_invalid_argument_and_nothing_is_sent, 1024, 0)
 {
 	static const struct {
 		int64_t offset, count;
@@ -29,26 +29,23 @@ Test(d06, d06_past_the_end_is_invalid_argument_and_nothing_is_sent)
 		{INT64_MAX, INT64_MAX},
 		{INT64_C(1) << 32, 10},
 	};
-	struct scene scene;
 	struct sluice_packet packets[4];
 
-	scene_begin(&scene, 1024, 0);
 	packets[0] = memory_packet("head", 4);
-	packets[1] = path_packet(scene.file.path, 0, 0);
+	packets[1] = path_packet(scene->file.path, 0, 0);
 	packets[3] = memory_packet("tail", 4);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		packets[2] = file_packet(scene.file.fd, cases[i].offset, cases[i].count);
-		send_packets(scene.pair.socket, &scene.operation, packets, 4);
-		assert_ended(&scene.operation, SLUICE_ERROR_INVALID_ARGUMENT, 0);
-		cr_assert_eq(scene.operation.args.native_error, EINVAL);
-		packets[2] = path_packet(scene.file.path, cases[i].offset, cases[i].count);
-		send_packets(scene.pair.socket, &scene.operation, packets, 4);
-		assert_ended(&scene.operation, SLUICE_ERROR_INVALID_ARGUMENT, 0);
+		packets[2] = file_packet(scene->file.fd, cases[i].offset, cases[i].count);
+		send_packets(scene->pair.socket, &scene->operation, packets, 4);
+		assert_ended(&scene->operation, SLUICE_ERROR_INVALID_ARGUMENT, 0);
+		cr_assert_eq(scene->operation.args.native_error, EINVAL);
+		packets[2] = path_packet(scene->file.path, cases[i].offset, cases[i].count);
+		send_packets(scene->pair.socket, &scene->operation, packets, 4);
+		assert_ended(&scene->operation, SLUICE_ERROR_INVALID_ARGUMENT, 0);
 	}
-	run_idle(&scene.fixture);
-	assert_nothing_to_read(scene.pair.peer);
-	assert_still_sends(&scene.pair, &scene.fixture);
-	scene_end(&scene);
+	run_idle(&scene->fixture);
+	assert_nothing_to_read(scene->pair.peer);
+	assert_still_sends(&scene->pair, &scene->fixture);
 }
 
 /* It fails for itself before its first byte (b08), in its turn. */
@@ -87,42 +84,36 @@ Test(d06, d06_past_the_end_ends_alone_and_the_next_goes_on)
 }
 
 /* Whatever the kernel says to who may only write. */
-Test(d06, d06_a_descriptor_that_cannot_be_read_ends_alone)
+SCENE_TEST(d06, d06_a_descriptor_that_cannot_be_read_ends_alone, 5000, 0)
 {
-	struct scene scene;
 	struct sluice_packet packet;
 	int fd, answer;
 
-	scene_begin(&scene, 5000, 0);
-	fd = open(scene.file.path, O_WRONLY | O_CLOEXEC);
+	fd = open(scene->file.path, O_WRONLY | O_CLOEXEC);
 	cr_assert(fd >= 0);
 	packet = file_packet(fd, 0, 0);
-	answer = start_packets(scene.pair.socket, &scene.operation, &packet, 1);
+	answer = start_packets(scene->pair.socket, &scene->operation, &packet, 1);
 	if (answer != -EBADF) {
 		cr_assert(answer >= 0);
-		run_until(&scene.fixture, is_over(&scene.operation));
-		cr_assert_neq(scene.operation.args.error, SLUICE_ERROR_SUCCESS);
-		cr_assert_eq(scene.operation.args.bytes_transferred, 0);
+		run_until(&scene->fixture, is_over(&scene->operation));
+		cr_assert_neq(scene->operation.args.error, SLUICE_ERROR_SUCCESS);
+		cr_assert_eq(scene->operation.args.bytes_transferred, 0);
 	}
 	close(fd);
-	assert_still_sends(&scene.pair, &scene.fixture);
-	scene_end(&scene);
+	assert_still_sends(&scene->pair, &scene->fixture);
 }
 
-Test(d06, d06_a_failed_element_does_not_carry_out_its_disconnect)
+SCENE_TEST(d06, d06_a_failed_element_does_not_carry_out_its_disconnect, 100, 0)
 {
-	struct scene scene;
 	struct sluice_packet packet;
 
-	scene_begin(&scene, 100, 0);
-	packet = file_packet(scene.file.fd, 101, 0);
-	scene.operation.args.transmit_flags = SLUICE_TRANSMIT_DISCONNECT;
-	send_packets(scene.pair.socket, &scene.operation, &packet, 1);
-	assert_ended(&scene.operation, SLUICE_ERROR_INVALID_ARGUMENT, 0);
-	run_idle(&scene.fixture);
-	assert_nothing_to_read(scene.pair.peer);
-	assert_still_sends(&scene.pair, &scene.fixture);
-	scene_end(&scene);
+	packet = file_packet(scene->file.fd, 101, 0);
+	scene->operation.args.transmit_flags = SLUICE_TRANSMIT_DISCONNECT;
+	send_packets(scene->pair.socket, &scene->operation, &packet, 1);
+	assert_ended(&scene->operation, SLUICE_ERROR_INVALID_ARGUMENT, 0);
+	run_idle(&scene->fixture);
+	assert_nothing_to_read(scene->pair.peer);
+	assert_still_sends(&scene->pair, &scene->fixture);
 }
 
 /* ---- shrinking ---- */
@@ -220,22 +211,19 @@ Test(d06, d06_a_file_that_shrinks_is_no_data_when_it_is_read_too)
 	scene_end(&shrinking.scene);
 }
 
-Test(d06, d06_a_file_that_shrinks_to_just_its_count_is_success)
+SCENE_TEST(d06, d06_a_file_that_shrinks_to_just_its_count_is_success, 8 * MIB, SMALL)
 {
-	struct scene scene;
 	struct sluice_packet packet;
 	struct reader reader;
 
-	scene_begin(&scene, 8 * MIB, SMALL);
-	packet = file_packet(scene.file.fd, 0, 5 * MIB);
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, &packet, 1), 1);
-	cr_assert_eq(ftruncate(scene.file.fd, 5 * MIB), 0);
-	reader_start(&reader, scene.pair.peer, 0);
-	run_until(&scene.fixture, is_over(&scene.operation));
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 5 * MIB);
-	assert_read_to_end(&scene, &reader, 5 * MIB);
+	packet = file_packet(scene->file.fd, 0, 5 * MIB);
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, &packet, 1), 1);
+	cr_assert_eq(ftruncate(scene->file.fd, 5 * MIB), 0);
+	reader_start(&reader, scene->pair.peer, 0);
+	run_until(&scene->fixture, is_over(&scene->operation));
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 5 * MIB);
+	assert_read_to_end(scene, &reader, 5 * MIB);
 	cr_assert_eq(reader.mismatches, 0);
-	scene_end(&scene);
 }
 
 /* None of it is sent yet: the stream is whole, and the next record goes on. */
@@ -365,21 +353,18 @@ Test(d07, d07_the_descriptors_own_position_is_neither_used_nor_moved)
 }
 
 /* Nor when it has to wait in the middle. */
-Test(d07, d07_the_position_of_a_large_file_stays)
+SCENE_TEST(d07, d07_the_position_of_a_large_file_stays, 8 * MIB, SMALL)
 {
-	struct scene scene;
 	struct sluice_packet packet;
 	struct reader reader;
 
-	scene_begin(&scene, 8 * MIB, SMALL);
-	packet = file_packet(scene.file.fd, 0, 0);
-	cr_assert_eq(lseek(scene.file.fd, 77, SEEK_SET), 77);
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, &packet, 1), 1);
-	cr_assert_eq(lseek(scene.file.fd, 0, SEEK_CUR), 77);
-	reader_start(&reader, scene.pair.peer, 0);
-	run_until(&scene.fixture, is_over(&scene.operation));
-	cr_assert_eq(lseek(scene.file.fd, 0, SEEK_CUR), 77);
-	assert_read_to_end(&scene, &reader, 8 * MIB);
+	packet = file_packet(scene->file.fd, 0, 0);
+	cr_assert_eq(lseek(scene->file.fd, 77, SEEK_SET), 77);
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, &packet, 1), 1);
+	cr_assert_eq(lseek(scene->file.fd, 0, SEEK_CUR), 77);
+	reader_start(&reader, scene->pair.peer, 0);
+	run_until(&scene->fixture, is_over(&scene->operation));
+	cr_assert_eq(lseek(scene->file.fd, 0, SEEK_CUR), 77);
+	assert_read_to_end(scene, &reader, 8 * MIB);
 	cr_assert_eq(reader.mismatches, 0);
-	scene_end(&scene);
 }

@@ -45,23 +45,20 @@ static void assert_connects_again(struct scene *scene, const struct sluice_packe
 	assert_arrives(scene, packets, count, bytes, 0);
 }
 
-Test(d08, d08_disconnect_ends_the_stream_after_the_last_byte)
+SCENE_TEST(d08, d08_disconnect_ends_the_stream_after_the_last_byte, 5000, 0)
 {
-	struct scene scene;
 	struct sluice_packet packets[2];
 	char head[4];
 
-	scene_begin(&scene, 5000, 0);
 	packets[0] = memory_packet("head", 4);
-	packets[1] = file_packet(scene.file.fd, 0, 0);
-	scene.operation.args.transmit_flags = SLUICE_TRANSMIT_DISCONNECT;
-	send_packets(scene.pair.socket, &scene.operation, packets, 2);
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 5004);
-	read_exactly(scene.pair.peer, head, 4);
-	read_pattern(scene.pair.peer, 5000, 0);
-	assert_end_of_stream(scene.pair.peer);
-	assert_ended_for_good(&scene);
-	scene_end(&scene);
+	packets[1] = file_packet(scene->file.fd, 0, 0);
+	scene->operation.args.transmit_flags = SLUICE_TRANSMIT_DISCONNECT;
+	send_packets(scene->pair.socket, &scene->operation, packets, 2);
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 5004);
+	read_exactly(scene->pair.peer, head, 4);
+	read_pattern(scene->pair.peer, 5000, 0);
+	assert_end_of_stream(scene->pair.peer);
+	assert_ended_for_good(scene);
 }
 
 Test(d08, d08_disconnect_waits_for_a_slow_reader)
@@ -133,47 +130,41 @@ Test(d08, d08_disconnect_with_no_elements_waits_for_what_was_started_before)
 	fixture_end(&fixture);
 }
 
-Test(d08, d08_what_is_queued_behind_a_disconnect_completes_with_shutdown)
+SCENE_TEST(d08, d08_what_is_queued_behind_a_disconnect_completes_with_shutdown, 4 * MIB, SMALL)
 {
-	struct scene scene;
 	struct sluice_packet packet;
 	struct operation behind;
 	struct reader reader;
 
-	scene_begin(&scene, 4 * MIB, SMALL);
-	packet = file_packet(scene.file.fd, 0, 0);
-	scene.operation.args.transmit_flags = SLUICE_TRANSMIT_DISCONNECT;
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, &packet, 1), 1);
-	cr_assert_eq(send_text(&scene, &behind), 1);
-	reader_start(&reader, scene.pair.peer, 0);
-	run_until(&scene.fixture, is_over(&behind));
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 4 * MIB);
+	packet = file_packet(scene->file.fd, 0, 0);
+	scene->operation.args.transmit_flags = SLUICE_TRANSMIT_DISCONNECT;
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, &packet, 1), 1);
+	cr_assert_eq(send_text(scene, &behind), 1);
+	reader_start(&reader, scene->pair.peer, 0);
+	run_until(&scene->fixture, is_over(&behind));
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 4 * MIB);
 	assert_ended(&behind, SLUICE_ERROR_SHUTDOWN, 0);
-	cr_assert_lt(scene.operation.turn, behind.turn);
+	cr_assert_lt(scene->operation.turn, behind.turn);
 	reader_join(&reader);
 	cr_assert_eq(reader.bytes, 4 * MIB);
-	scene_end(&scene);
 }
 
-Test(d08, d08_a_cancelled_record_does_not_disconnect)
+SCENE_TEST(d08, d08_a_cancelled_record_does_not_disconnect, 4 * MIB, SMALL)
 {
-	struct scene scene;
 	struct sluice_packet packet;
 	struct operation behind;
 	struct reader reader;
 
-	scene_begin(&scene, 4 * MIB, SMALL);
-	packet = file_packet(scene.file.fd, 0, 0);
-	scene.operation.args.transmit_flags = SLUICE_TRANSMIT_DISCONNECT;
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, &packet, 1), 1);
-	cr_assert_eq(send_text(&scene, &behind), 1);
-	cr_assert_eq(sluice_cancel(scene.pair.socket, &scene.operation.args), 0);
-	reader_start(&reader, scene.pair.peer, 0);
-	run_until(&scene.fixture, is_over(&behind));
-	cr_assert_eq(scene.operation.args.error, SLUICE_ERROR_OPERATION_ABORTED);
+	packet = file_packet(scene->file.fd, 0, 0);
+	scene->operation.args.transmit_flags = SLUICE_TRANSMIT_DISCONNECT;
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, &packet, 1), 1);
+	cr_assert_eq(send_text(scene, &behind), 1);
+	cr_assert_eq(sluice_cancel(scene->pair.socket, &scene->operation.args), 0);
+	reader_start(&reader, scene->pair.peer, 0);
+	run_until(&scene->fixture, is_over(&behind));
+	cr_assert_eq(scene->operation.args.error, SLUICE_ERROR_OPERATION_ABORTED);
 	assert_ended(&behind, SLUICE_ERROR_SUCCESS, 4);
-	assert_read_to_end(&scene, &reader, scene.operation.args.bytes_transferred + 4);
-	scene_end(&scene);
+	assert_read_to_end(scene, &reader, scene->operation.args.bytes_transferred + 4);
 }
 
 static void assert_reusable(uint32_t transmit_flags)
@@ -206,32 +197,26 @@ Test(d08, d08_reuse_disconnects_also_alone)
 }
 
 /* e01: after a disconnect with reuse the socket is not connected until the next connect. */
-Test(d08, d08_after_reuse_sends_are_refused_until_the_next_connect)
+SCENE_TEST(d08, d08_after_reuse_sends_are_refused_until_the_next_connect, 0, 0)
 {
-	struct scene scene;
 	struct sluice_packet packet = memory_packet("x", 1);
 	struct operation operation;
 
-	scene_begin(&scene, 0, 0);
-	scene.operation.args.transmit_flags = SLUICE_TRANSMIT_REUSE_SOCKET;
-	send_packets(scene.pair.socket, &scene.operation, &packet, 1);
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 1);
-	cr_assert_eq(send_text(&scene, &operation), -ENOTCONN);
-	cr_assert_eq(start_packets(scene.pair.socket, &operation, &packet, 1), -EOPNOTSUPP);
-	scene_end(&scene);
+	scene->operation.args.transmit_flags = SLUICE_TRANSMIT_REUSE_SOCKET;
+	send_packets(scene->pair.socket, &scene->operation, &packet, 1);
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 1);
+	cr_assert_eq(send_text(scene, &operation), -ENOTCONN);
+	cr_assert_eq(start_packets(scene->pair.socket, &operation, &packet, 1), -EOPNOTSUPP);
 }
 
-Test(d08, d08_flags_that_mean_nothing_here_are_accepted)
+SCENE_TEST(d08, d08_flags_that_mean_nothing_here_are_accepted, 5000, 0)
 {
-	struct scene scene;
 	struct sluice_packet packet;
 
-	scene_begin(&scene, 5000, 0);
-	packet = file_packet(scene.file.fd, 0, 0);
-	scene.operation.args.transmit_flags = SLUICE_TRANSMIT_WRITE_BEHIND |
-					      SLUICE_TRANSMIT_USE_SYSTEM_THREAD |
-					      SLUICE_TRANSMIT_USE_KERNEL_APC;
-	assert_arrives(&scene, &packet, 1, 5000, 0);
-	assert_still_sends(&scene.pair, &scene.fixture);
-	scene_end(&scene);
+	packet = file_packet(scene->file.fd, 0, 0);
+	scene->operation.args.transmit_flags = SLUICE_TRANSMIT_WRITE_BEHIND |
+					       SLUICE_TRANSMIT_USE_SYSTEM_THREAD |
+					       SLUICE_TRANSMIT_USE_KERNEL_APC;
+	assert_arrives(scene, &packet, 1, 5000, 0);
+	assert_still_sends(&scene->pair, &scene->fixture);
 }

@@ -83,76 +83,64 @@ Test(d09, d09_file_and_trailer_leave_as_one_segment)
 }
 
 /* .NET: ten. */
-Test(d09, d09_ten_buffers_leave_as_one_segment)
+SCENE_TEST(d09, d09_ten_buffers_leave_as_one_segment, 0, 0)
 {
-	struct scene scene;
 	struct sluice_packet packets[10];
 
-	scene_begin(&scene, 0, 0);
 	for (size_t i = 0; i < 10; i++)
 		packets[i] = memory_packet("0123456789", 10);
-	cr_assert_eq(segments_of(&scene, packets, 10, 100), 1);
-	scene_end(&scene);
+	cr_assert_eq(segments_of(scene, packets, 10, 100), 1);
 }
 
-Test(d09, d09_small_and_larger_files_in_turn_leave_as_one_segment)
+SCENE_TEST(d09, d09_small_and_larger_files_in_turn_leave_as_one_segment, 20000, 0)
 {
-	struct scene scene;
 	struct sluice_packet packets[12];
 	size_t bytes = 0;
 
-	scene_begin(&scene, 20000, 0);
 	for (size_t i = 0; i < 12; i += 2) {
 		int64_t length = i % 4 ? 300 : 5000;
 
 		packets[i] = memory_packet("--boundary--", 12);
-		packets[i + 1] = file_packet(scene.file.fd, 0, length);
+		packets[i + 1] = file_packet(scene->file.fd, 0, length);
 		bytes += 12 + (size_t)length;
 	}
-	cr_assert_eq(segments_of(&scene, packets, 12, bytes), 1);
-	cr_assert_eq(cork_of(&scene.pair), 0);
-	scene_end(&scene);
+	cr_assert_eq(segments_of(scene, packets, 12, bytes), 1);
+	cr_assert_eq(cork_of(&scene->pair), 0);
 }
 
-Test(d09, d09_a_large_file_leaves_in_large_segments)
+SCENE_TEST(d09, d09_a_large_file_leaves_in_large_segments, MIB, 0)
 {
 	const size_t length = MIB;
-	struct scene scene;
 	struct sluice_packet packets[3];
 	uint32_t mss, segments;
 
-	scene_begin(&scene, length, 0);
-	mss = tcp_info_of(&scene.pair).tcpi_snd_mss;
+	mss = tcp_info_of(&scene->pair).tcpi_snd_mss;
 	packets[0] = memory_packet("header", 6);
-	packets[1] = file_packet(scene.file.fd, 0, 0);
+	packets[1] = file_packet(scene->file.fd, 0, 0);
 	packets[2] = memory_packet("trailer", 7);
-	segments = segments_of(&scene, packets, 3, length + 13);
+	segments = segments_of(scene, packets, 3, length + 13);
 	cr_assert_leq(segments, 2 * (length / mss) + 8, "%u segments of at most %u bytes", segments,
 		      mss);
-	scene_end(&scene);
 }
 
 /* b13: held back until the next send without it. */
-Test(d09, d09_packets_with_more_leave_with_what_follows)
+SCENE_TEST(d09, d09_packets_with_more_leave_with_what_follows, 5000, 0)
 {
-	struct scene scene;
 	struct sluice_packet packets[2];
 	struct operation next;
 	uint32_t before;
 
-	scene_begin(&scene, 5000, 0);
-	operation_init(&next, &scene.fixture);
+	operation_init(&next, &scene->fixture);
 	packets[0] = memory_packet("header", 6);
-	packets[1] = file_packet(scene.file.fd, 0, 0);
-	before = tcp_info_of(&scene.pair).tcpi_data_segs_out;
-	scene.operation.args.flags = SLUICE_FLAG_MORE;
-	send_packets(scene.pair.socket, &scene.operation, packets, 2);
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 5006);
-	cr_assert(start_send(scene.pair.socket, &next, "next", 4) >= 0);
-	run_until(&scene.fixture, is_over(&next));
-	read_exactly(scene.pair.peer, (char[5010]){0}, 5010);
-	cr_assert_eq(tcp_info_of(&scene.pair).tcpi_data_segs_out - before, 1);
-	scene_end(&scene);
+	packets[1] = file_packet(scene->file.fd, 0, 0);
+	before = tcp_info_of(&scene->pair).tcpi_data_segs_out;
+	scene->operation.args.flags = SLUICE_FLAG_MORE;
+	send_packets(scene->pair.socket, &scene->operation, packets, 2);
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 5006);
+	cr_assert(start_send(scene->pair.socket, &next, "next", 4) >= 0);
+	run_until(&scene->fixture, is_over(&next));
+	read_exactly(scene->pair.peer, (char[5010]){0}, 5010);
+	cr_assert_eq(tcp_info_of(&scene->pair).tcpi_data_segs_out - before, 1);
 }
 
 /* ---- the cork ---- */
@@ -241,24 +229,21 @@ Test(d09, d09_the_cork_is_taken_off_after_a_success)
 }
 
 /* MSG_MORE joins the header to the file. */
-Test(d09, d09_there_is_no_cork_where_nothing_follows_a_file)
+SCENE_TEST(d09, d09_there_is_no_cork_where_nothing_follows_a_file, 8 * MIB, SMALL)
 {
-	struct scene scene;
 	struct sluice_packet packets[2];
 	struct reader reader;
 
-	scene_begin(&scene, 8 * MIB, SMALL);
 	packets[0] = memory_packet("header", 6);
-	packets[1] = file_packet(scene.file.fd, 0, 0);
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 2), 1);
+	packets[1] = file_packet(scene->file.fd, 0, 0);
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, packets, 2), 1);
 	for (int turn = 0; turn < 5; turn++) {
-		cr_assert_eq(cork_of(&scene.pair), 0);
-		cr_assert(sluice_engine_run(scene.fixture.engine, MILLISECOND) >= 0);
+		cr_assert_eq(cork_of(&scene->pair), 0);
+		cr_assert(sluice_engine_run(scene->fixture.engine, MILLISECOND) >= 0);
 	}
-	reader_start(&reader, scene.pair.peer, 0);
-	run_until(&scene.fixture, is_over(&scene.operation));
-	assert_read_to_end(&scene, &reader, 8 * MIB + 6);
-	scene_end(&scene);
+	reader_start(&reader, scene->pair.peer, 0);
+	run_until(&scene->fixture, is_over(&scene->operation));
+	assert_read_to_end(scene, &reader, 8 * MIB + 6);
 }
 
 Test(d09, d09_a_cork_that_the_user_set_stays)
@@ -288,19 +273,16 @@ Test(d09, d09_a_cork_that_the_user_set_stays)
 	free(memory);
 }
 
-Test(d09, d09_a_cork_that_the_user_set_stays_after_a_cancel)
+SCENE_TEST(d09, d09_a_cork_that_the_user_set_stays_after_a_cancel, 8 * MIB, SMALL)
 {
-	struct scene scene;
 	struct sluice_packet packets[2];
 
-	scene_begin(&scene, 8 * MIB, SMALL);
-	set_cork(&scene.pair, 1);
-	packets[0] = file_packet(scene.file.fd, 0, 0);
+	set_cork(&scene->pair, 1);
+	packets[0] = file_packet(scene->file.fd, 0, 0);
 	packets[1] = memory_packet("trailer", 7);
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 2), 1);
-	run_idle(&scene.fixture);
-	cr_assert_eq(sluice_cancel(scene.pair.socket, &scene.operation.args), 0);
-	run_until(&scene.fixture, is_over(&scene.operation));
-	cr_assert_eq(cork_of(&scene.pair), 1, "the user's cork was taken off");
-	scene_end(&scene);
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, packets, 2), 1);
+	run_idle(&scene->fixture);
+	cr_assert_eq(sluice_cancel(scene->pair.socket, &scene->operation.args), 0);
+	run_until(&scene->fixture, is_over(&scene->operation));
+	cr_assert_eq(cork_of(&scene->pair), 1, "the user's cork was taken off");
 }

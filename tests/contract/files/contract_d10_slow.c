@@ -59,44 +59,38 @@ static void assert_few_workers(void)
 		      workers);
 }
 
-Test(d10, d10_slow_readers_delay_nobody_and_hold_no_worker_thread)
+SCENE_TEST(d10, d10_slow_readers_delay_nobody_and_hold_no_worker_thread, 8 * MIB, 0)
 {
-	struct scene scene;
 	struct slow slow;
 	struct sluice_packet packet;
 	int64_t alone, beside;
 
-	scene_begin(&scene, 8 * MIB, 0);
-	packet = file_packet(scene.file.fd, 0, 0);
-	alone = time_of_200(&scene);
-	slow_begin(&slow, &scene.fixture, &packet);
-	run_idle(&scene.fixture);
+	packet = file_packet(scene->file.fd, 0, 0);
+	alone = time_of_200(scene);
+	slow_begin(&slow, &scene->fixture, &packet);
+	run_idle(&scene->fixture);
 	assert_few_workers();
-	beside = time_of_200(&scene);
+	beside = time_of_200(scene);
 	cr_assert_lt(beside, 5 * alone + SECOND, "%lld ms beside slow readers, %lld ms alone",
 		     (long long)(beside / MILLISECOND), (long long)(alone / MILLISECOND));
 	assert_few_workers();
-	slow_end(&slow, &scene.fixture);
-	scene_end(&scene);
+	slow_end(&slow, &scene->fixture);
 }
 
 /* Nothing is tried again and again: the engine sleeps until a peer reads. */
-Test(d10, d10_slow_readers_cost_no_turns)
+SCENE_TEST(d10, d10_slow_readers_cost_no_turns, 8 * MIB, 0)
 {
-	struct scene scene;
 	struct slow slow;
 	struct sluice_packet packet;
 	uint64_t turns;
 
-	scene_begin(&scene, 8 * MIB, 0);
-	packet = file_packet(scene.file.fd, 0, 0);
-	slow_begin(&slow, &scene.fixture, &packet);
-	run_idle(&scene.fixture);
-	turns = turns_in(&scene.fixture, 200 * MILLISECOND);
+	packet = file_packet(scene->file.fd, 0, 0);
+	slow_begin(&slow, &scene->fixture, &packet);
+	run_idle(&scene->fixture);
+	turns = turns_in(&scene->fixture, 200 * MILLISECOND);
 	cr_assert_leq(turns, 20, "%llu turns in 200 ms in which nothing happened",
 		      (unsigned long long)turns);
-	slow_end(&slow, &scene.fixture);
-	scene_end(&scene);
+	slow_end(&slow, &scene->fixture);
 }
 
 /* ---- fast readers ---- */

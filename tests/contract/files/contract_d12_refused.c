@@ -112,38 +112,32 @@ Test(d12, d12_either_of_the_calls_may_be_refused_sendfile)
 }
 
 /* One call is wasted on a file system, and not one on each file or slice. */
-Test(d12, d12_a_refusal_is_remembered_for_the_file_system)
+SCENE_TEST(d12, d12_a_refusal_is_remembered_for_the_file_system, LENGTH, 0)
 {
 	struct sluice_engine_statistics once, many;
-	struct scene scene;
 
-	scene_begin(&scene, LENGTH, 0);
 	deny(DENY_SENDFILE | DENY_SPLICE, EINVAL);
-	assert_all_ways(&scene);
-	once = statistics_of(&scene.fixture);
+	assert_all_ways(scene);
+	once = statistics_of(&scene->fixture);
 	for (int i = 0; i < 5; i++)
-		assert_all_ways(&scene);
-	many = statistics_of(&scene.fixture);
+		assert_all_ways(scene);
+	many = statistics_of(&scene->fixture);
 	cr_assert_eq(many.inline_files, once.inline_files);
 	if (files_unforced())
 		cr_assert_leq(once.inline_files, 1);
 	cr_assert_gt(many.files_read, once.files_read);
-	scene_end(&scene);
 }
 
 /* What was sent by reference before stays, and the rest follows it. */
-Test(d12, d12_a_refusal_in_the_middle_of_a_file_loses_and_repeats_nothing)
+SCENE_TEST(d12, d12_a_refusal_in_the_middle_of_a_file_loses_and_repeats_nothing, LENGTH, SMALL)
 {
 	struct sluice_packet packet;
-	struct scene scene;
 
-	scene_begin(&scene, LENGTH, SMALL);
-	packet = file_packet(scene.file.fd, 0, 0);
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, &packet, 1), 1);
-	run_reading(&scene.fixture, scene.pair.peer, MIB, 0);
+	packet = file_packet(scene->file.fd, 0, 0);
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, &packet, 1), 1);
+	run_reading(&scene->fixture, scene->pair.peer, MIB, 0);
 	deny(DENY_SENDFILE | DENY_SPLICE, EINVAL);
-	run_reading(&scene.fixture, scene.pair.peer, LENGTH - MIB, MIB);
-	run_until(&scene.fixture, is_over(&scene.operation));
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, LENGTH);
-	scene_end(&scene);
+	run_reading(&scene->fixture, scene->pair.peer, LENGTH - MIB, MIB);
+	run_until(&scene->fixture, is_over(&scene->operation));
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, LENGTH);
 }

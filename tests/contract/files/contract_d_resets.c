@@ -150,47 +150,41 @@ Test(b12, b12_200_connections_reset_while_the_file_flows_report_it_200_times)
 	file_end(&file);
 }
 
-Test(b12, b12_the_first_file_after_a_reset_reports_it_and_the_next_shutdown)
+SCENE_TEST(b12, b12_the_first_file_after_a_reset_reports_it_and_the_next_shutdown, 100000, 0)
 {
-	struct scene scene;
 	struct sluice_packet packet;
 
-	scene_begin(&scene, 100000, 0);
-	packet = file_packet(scene.file.fd, 0, 0);
-	close_with_reset(scene.pair.peer);
-	scene.pair.peer = -1;
-	send_packets(scene.pair.socket, &scene.operation, &packet, 1);
-	assert_ended(&scene.operation, SLUICE_ERROR_CONNECTION_RESET, 0);
-	send_packets(scene.pair.socket, &scene.operation, &packet, 1);
-	assert_ended(&scene.operation, SLUICE_ERROR_SHUTDOWN, 0);
-	scene_end(&scene);
+	packet = file_packet(scene->file.fd, 0, 0);
+	close_with_reset(scene->pair.peer);
+	scene->pair.peer = -1;
+	send_packets(scene->pair.socket, &scene->operation, &packet, 1);
+	assert_ended(&scene->operation, SLUICE_ERROR_CONNECTION_RESET, 0);
+	send_packets(scene->pair.socket, &scene->operation, &packet, 1);
+	assert_ended(&scene->operation, SLUICE_ERROR_SHUTDOWN, 0);
 }
 
 /* .NET's case: the peer gets a reset, the record what was taken. */
-Test(e03, e03_close_in_the_middle_of_20_mb_aborts_with_the_bytes_taken)
+SCENE_TEST(e03, e03_close_in_the_middle_of_20_mb_aborts_with_the_bytes_taken, 20 * MIB, SMALL)
 {
-	struct scene scene;
 	struct sluice_packet packet;
 	char bytes[4096];
 	ssize_t count;
 	uint64_t arrived = 0;
 
-	scene_begin(&scene, 20 * MIB, SMALL);
-	packet = file_packet(scene.file.fd, 0, 0);
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, &packet, 1), 1);
-	run_idle(&scene.fixture);
-	cr_assert_eq(sluice_socket_close(scene.pair.socket), 0);
-	cr_assert(!is_over(&scene.operation), "a handler ran inside close");
-	run_until(&scene.fixture, is_over(&scene.operation));
-	cr_assert_eq(scene.operation.args.error, SLUICE_ERROR_OPERATION_ABORTED);
-	cr_assert_gt(scene.operation.args.bytes_transferred, 0);
-	cr_assert_lt(scene.operation.args.bytes_transferred, 20 * MIB);
-	while ((count = recv(scene.pair.peer, bytes, sizeof bytes, 0)) > 0)
+	packet = file_packet(scene->file.fd, 0, 0);
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, &packet, 1), 1);
+	run_idle(&scene->fixture);
+	cr_assert_eq(sluice_socket_close(scene->pair.socket), 0);
+	cr_assert(!is_over(&scene->operation), "a handler ran inside close");
+	run_until(&scene->fixture, is_over(&scene->operation));
+	cr_assert_eq(scene->operation.args.error, SLUICE_ERROR_OPERATION_ABORTED);
+	cr_assert_gt(scene->operation.args.bytes_transferred, 0);
+	cr_assert_lt(scene->operation.args.bytes_transferred, 20 * MIB);
+	while ((count = recv(scene->pair.peer, bytes, sizeof bytes, 0)) > 0)
 		arrived += (uint64_t)count;
 	cr_assert_eq(count, -1, "the peer met an orderly end");
 	cr_assert_eq(errno, ECONNRESET, "the peer met: %s", strerror(errno));
-	cr_assert_leq(arrived, scene.operation.args.bytes_transferred);
-	scene_end(&scene);
+	cr_assert_leq(arrived, scene->operation.args.bytes_transferred);
 }
 
 /* ---- the signal ---- */
@@ -253,35 +247,29 @@ Test(b12, b12_no_signal_reaches_the_program_and_none_is_left_blocked)
 	}
 }
 
-Test(b12, b12_a_program_that_blocks_sigpipe_finds_none_pending)
+SCENE_TEST(b12, b12_a_program_that_blocks_sigpipe_finds_none_pending, 100000, 0)
 {
-	struct scene scene;
-
-	scene_begin(&scene, 100000, 0);
 	set_sigpipe(SIG_BLOCK);
-	shut(&scene);
-	provoke(&scene, SLUICE_FLAG_EAGER);
+	shut(scene);
+	provoke(scene, SLUICE_FLAG_EAGER);
 	cr_assert(sigpipe_is_blocked(), "the program's own mask was changed");
 	cr_assert_not(sigpipe_is_pending(), "the library left its SIGPIPE pending");
-	provoke(&scene, SLUICE_FLAG_BATCHED);
+	provoke(scene, SLUICE_FLAG_BATCHED);
 	cr_assert(sigpipe_is_blocked());
 	cr_assert_not(sigpipe_is_pending());
 	set_sigpipe(SIG_UNBLOCK);
-	scene_end(&scene);
 }
 
-Test(b12, b12_a_sigpipe_that_was_pending_before_stays_the_programs)
+SCENE_TEST(b12, b12_a_sigpipe_that_was_pending_before_stays_the_programs, 100000, 0)
 {
 	const struct timespec at_once = {0};
-	struct scene scene;
 	sigset_t set;
 
-	scene_begin(&scene, 100000, 0);
 	set_sigpipe(SIG_BLOCK);
 	cr_assert_eq(raise(SIGPIPE), 0);
 	cr_assert(sigpipe_is_pending());
-	shut(&scene);
-	provoke(&scene, SLUICE_FLAG_EAGER);
+	shut(scene);
+	provoke(scene, SLUICE_FLAG_EAGER);
 	cr_assert(sigpipe_is_pending(), "the program's own SIGPIPE was taken away");
 	cr_assert(sigpipe_is_blocked());
 
@@ -289,7 +277,6 @@ Test(b12, b12_a_sigpipe_that_was_pending_before_stays_the_programs)
 	sigaddset(&set, SIGPIPE);
 	cr_assert_eq(sigtimedwait(&set, NULL, &at_once), SIGPIPE);
 	set_sigpipe(SIG_UNBLOCK);
-	scene_end(&scene);
 }
 
 Test(b12, b12_a_program_that_ignores_sigpipe_may_say_so)

@@ -109,54 +109,48 @@ Test(d00, d00_by_itself_the_library_reads_small_files_sends_larger_ones_and_spli
 }
 
 /* Then sendfile does it. */
-Test(d00, d00_a_large_file_needs_no_pipe)
+SCENE_TEST(d00, d00_a_large_file_needs_no_pipe, 3 * MIB, 0)
 {
-	struct scene scene;
 	struct sluice_packet packet;
 	struct reader reader;
 	struct hoard hoard;
 
-	scene_begin(&scene, 3 * MIB, 0);
-	packet = file_packet(scene.file.fd, 0, 0);
+	packet = file_packet(scene->file.fd, 0, 0);
 	hoard_begin(&hoard, 64);
-	reader_start(&reader, scene.pair.peer, 0);
-	send_packets(scene.pair.socket, &scene.operation, &packet, 1);
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 3 * MIB);
+	reader_start(&reader, scene->pair.peer, 0);
+	send_packets(scene->pair.socket, &scene->operation, &packet, 1);
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 3 * MIB);
 	hoard_end(&hoard);
-	assert_read_to_end(&scene, &reader, 3 * MIB);
+	assert_read_to_end(scene, &reader, 3 * MIB);
 	cr_assert_eq(reader.mismatches, 0);
-	scene_end(&scene);
 }
 
 /*
  * A unix socket says that it has room whatever it holds: pipes are left with bytes that it did not
  * take, and none of them may be lost or sent twice.
  */
-Test(d00, d00_what_a_socket_does_not_take_from_a_pipe_is_sent_later)
+SCENE_TEST(d00, d00_what_a_socket_does_not_take_from_a_pipe_is_sent_later, 9 * MIB, 0)
 {
-	struct scene scene;
 	struct sluice_packet packets[3];
 	struct reader reader;
 	int buffer = 700 * KIB;
 
-	scene_begin(&scene, 9 * MIB, 0);
-	pair_close(&scene.pair);
-	unix_pair(&scene.fixture, &scene.pair, SOCK_STREAM);
-	cr_assert_eq(setsockopt(sluice_socket_fd(scene.pair.socket), SOL_SOCKET, SO_SNDBUF, &buffer,
-				sizeof buffer),
+	pair_close(&scene->pair);
+	unix_pair(&scene->fixture, &scene->pair, SOCK_STREAM);
+	cr_assert_eq(setsockopt(sluice_socket_fd(scene->pair.socket), SOL_SOCKET, SO_SNDBUF,
+				&buffer, sizeof buffer),
 		     0);
-	packets[0] = file_packet(scene.file.fd, 0, 5 * MIB);
-	packets[1] = path_packet(scene.file.path, 5 * MIB, 1);
-	packets[2] = file_packet(scene.file.fd, 5 * MIB + 1, 0);
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 3), 1);
-	run_idle(&scene.fixture);
-	cr_assert(!is_over(&scene.operation));
-	reader_start(&reader, scene.pair.peer, 0);
-	run_until(&scene.fixture, is_over(&scene.operation));
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 9 * MIB);
-	assert_read_to_end(&scene, &reader, 9 * MIB);
+	packets[0] = file_packet(scene->file.fd, 0, 5 * MIB);
+	packets[1] = path_packet(scene->file.path, 5 * MIB, 1);
+	packets[2] = file_packet(scene->file.fd, 5 * MIB + 1, 0);
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, packets, 3), 1);
+	run_idle(&scene->fixture);
+	cr_assert(!is_over(&scene->operation));
+	reader_start(&reader, scene->pair.peer, 0);
+	run_until(&scene->fixture, is_over(&scene->operation));
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 9 * MIB);
+	assert_read_to_end(scene, &reader, 9 * MIB);
 	cr_assert_eq(reader.mismatches, 0);
-	scene_end(&scene);
 }
 
 /* Its header and trailer leave in the same call. */

@@ -20,33 +20,30 @@ static struct sluice_async_result *begin_file(struct pair *pair, const char *pat
 }
 
 /* .NET leaves a descriptor open for each file that was sent by its path, until it collects. */
-Test(faults, fault_01_files_sent_by_path_leave_no_descriptor)
+SCENE_TEST(faults, fault_01_files_sent_by_path_leave_no_descriptor, 4096, 0)
 {
-	struct scene scene;
 	struct sluice_packet packet;
 	int descriptors;
 
-	scene_begin(&scene, 4096, 0);
-	packet = path_packet(scene.file.path, 0, 0);
+	packet = path_packet(scene->file.path, 0, 0);
 	for (int i = 0; i < 2; i++) {
-		send_packets(scene.pair.socket, &scene.operation, &packet, 1);
-		read_pattern(scene.pair.peer, 4096, 0);
+		send_packets(scene->pair.socket, &scene->operation, &packet, 1);
+		read_pattern(scene->pair.peer, 4096, 0);
 	}
 	descriptors = count_descriptors();
 	for (int i = 0; i < 500; i++) {
 		struct sluice_async_result *result;
 
-		send_packets(scene.pair.socket, &scene.operation, &packet, 1);
-		read_pattern(scene.pair.peer, 4096, 0);
+		send_packets(scene->pair.socket, &scene->operation, &packet, 1);
+		read_pattern(scene->pair.peer, 4096, 0);
 		cr_assert_eq(count_descriptors(), descriptors);
 
-		result = begin_file(&scene.pair, scene.file.path);
-		run_until(&scene.fixture, sluice_async_result_is_completed(result));
-		cr_assert_eq(sluice_end_send_file(scene.pair.socket, result), 0);
-		read_pattern(scene.pair.peer, 4096, 0);
+		result = begin_file(&scene->pair, scene->file.path);
+		run_until(&scene->fixture, sluice_async_result_is_completed(result));
+		cr_assert_eq(sluice_end_send_file(scene->pair.socket, result), 0);
+		read_pattern(scene->pair.peer, 4096, 0);
 		cr_assert_eq(count_descriptors(), descriptors);
 	}
-	scene_end(&scene);
 }
 
 /* .NET sends what is started behind packets or a file into the middle of them: a z b c, p z F q. */
@@ -94,51 +91,45 @@ Test(faults, fault_02_nothing_comes_between_packets_and_files)
 }
 
 /* .NET counts a living connection as unconnected after a bad flag or a file past its end. */
-Test(faults, fault_07_harmless_errors_leave_the_connection_connected)
+SCENE_TEST(faults, fault_07_harmless_errors_leave_the_connection_connected, 1000, 0)
 {
-	struct scene scene;
 	struct sluice_packet packet;
 	struct sluice_async_result *result;
 
-	scene_begin(&scene, 1000, 0);
-	packet = file_packet(scene.file.fd, 1001, 0);
-	send_packets(scene.pair.socket, &scene.operation, &packet, 1);
-	assert_ended(&scene.operation, SLUICE_ERROR_INVALID_ARGUMENT, 0);
-	scene.operation.args.flags = 0x4000;
-	cr_assert_eq(start_send(scene.pair.socket, &scene.operation, "x", 1), -EOPNOTSUPP);
-	scene.operation.args.flags = 0;
-	cr_assert_eq(sluice_args_set_buffer(&scene.operation.args, NULL, 0, 0, 0), 0);
+	packet = file_packet(scene->file.fd, 1001, 0);
+	send_packets(scene->pair.socket, &scene->operation, &packet, 1);
+	assert_ended(&scene->operation, SLUICE_ERROR_INVALID_ARGUMENT, 0);
+	scene->operation.args.flags = 0x4000;
+	cr_assert_eq(start_send(scene->pair.socket, &scene->operation, "x", 1), -EOPNOTSUPP);
+	scene->operation.args.flags = 0;
+	cr_assert_eq(sluice_args_set_buffer(&scene->operation.args, NULL, 0, 0, 0), 0);
 
-	packet = file_packet(scene.file.fd, 0, 0);
-	assert_arrives(&scene, &packet, 1, 1000, 0);
-	result = begin_file(&scene.pair, scene.file.path);
-	run_until(&scene.fixture, sluice_async_result_is_completed(result));
-	cr_assert_eq(sluice_end_send_file(scene.pair.socket, result), 0);
-	read_pattern(scene.pair.peer, 1000, 0);
-	assert_still_sends(&scene.pair, &scene.fixture);
-	scene_end(&scene);
+	packet = file_packet(scene->file.fd, 0, 0);
+	assert_arrives(scene, &packet, 1, 1000, 0);
+	result = begin_file(&scene->pair, scene->file.path);
+	run_until(&scene->fixture, sluice_async_result_is_completed(result));
+	cr_assert_eq(sluice_end_send_file(scene->pair.socket, result), 0);
+	read_pattern(scene->pair.peer, 1000, 0);
+	assert_still_sends(&scene->pair, &scene->fixture);
 }
 
 /* .NET says Success of a file that shrank meanwhile, and sends the trailer all the same. */
-Test(faults, fault_08_a_file_that_shrinks_while_it_is_sent_is_told)
+SCENE_TEST(faults, fault_08_a_file_that_shrinks_while_it_is_sent_is_told, 8 * MIB, SMALL)
 {
-	struct scene scene;
 	struct sluice_packet packets[2];
 	uint64_t got;
 	int error;
 
-	scene_begin(&scene, 8 * MIB, SMALL);
-	packets[0] = file_packet(scene.file.fd, 0, 0);
+	packets[0] = file_packet(scene->file.fd, 0, 0);
 	packets[1] = memory_packet("trailer", 7);
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 2), 1);
-	run_idle(&scene.fixture);
-	cr_assert_eq(ftruncate(scene.file.fd, MIB), 0);
-	got = run_reading_to_end(&scene.fixture, scene.pair.peer, 0, &error);
-	run_until(&scene.fixture, is_over(&scene.operation));
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, packets, 2), 1);
+	run_idle(&scene->fixture);
+	cr_assert_eq(ftruncate(scene->file.fd, MIB), 0);
+	got = run_reading_to_end(&scene->fixture, scene->pair.peer, 0, &error);
+	run_until(&scene->fixture, is_over(&scene->operation));
 	cr_assert_eq(error, 0);
-	assert_ended(&scene.operation, SLUICE_ERROR_NO_DATA, got);
+	assert_ended(&scene->operation, SLUICE_ERROR_NO_DATA, got);
 	cr_assert_leq(got, MIB);
-	scene_end(&scene);
 }
 
 static void *discard(void *token)
@@ -153,49 +144,43 @@ static void *discard(void *token)
 }
 
 /* .NET says -2,147,483,549. */
-Test(faults, fault_09_more_than_two_gibibytes_are_counted)
+SCENE_TEST(faults, fault_09_more_than_two_gibibytes_are_counted, 0, 0)
 {
-	struct scene scene;
 	struct sluice_packet packets[33];
 	struct reader reader = {.bytes = 0};
 
-	scene_begin(&scene, 0, 0);
-	cr_assert_eq(ftruncate(scene.file.fd, 64 * MIB), 0);
+	cr_assert_eq(ftruncate(scene->file.fd, 64 * MIB), 0);
 	for (int i = 0; i < 32; i++)
-		packets[i] = file_packet(scene.file.fd, 0, 64 * MIB);
-	packets[32] = file_packet(scene.file.fd, 0, 99);
-	reader.fd = scene.pair.peer;
+		packets[i] = file_packet(scene->file.fd, 0, 64 * MIB);
+	packets[32] = file_packet(scene->file.fd, 0, 99);
+	reader.fd = scene->pair.peer;
 	cr_assert_eq(pthread_create(&reader.thread, NULL, discard, &reader), 0);
-	cr_assert(start_packets(scene.pair.socket, &scene.operation, packets, 33) >= 0);
-	for (int64_t end = now_ns() + 40 * SECOND; !is_over(&scene.operation);)
-		run_turn(&scene.fixture, end, "2 GiB");
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, UINT64_C(2147483747));
-	cr_assert_eq(sluice_socket_shutdown(scene.pair.socket, SHUT_WR), 0);
+	cr_assert(start_packets(scene->pair.socket, &scene->operation, packets, 33) >= 0);
+	for (int64_t end = now_ns() + 40 * SECOND; !is_over(&scene->operation);)
+		run_turn(&scene->fixture, end, "2 GiB");
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, UINT64_C(2147483747));
+	cr_assert_eq(sluice_socket_shutdown(scene->pair.socket, SHUT_WR), 0);
 	cr_assert_eq(pthread_join(reader.thread, NULL), 0);
 	cr_assert_eq(reader.bytes, UINT64_C(2147483747));
-	scene_end(&scene);
 }
 
 /* .NET's SendPacketsAsync always says true, and runs the handler inside the call. */
-Test(faults, fault_11_packets_done_at_once_say_so_and_run_no_handler)
+SCENE_TEST(faults, fault_11_packets_done_at_once_say_so_and_run_no_handler, 100, 0)
 {
-	struct scene scene;
 	struct sluice_packet packets[2];
 
-	scene_begin(&scene, 100, 0);
 	packets[0] = memory_packet("0123456789", 10);
 	packets[1] = memory_packet("0123456789", 10);
-	scene.operation.args.flags = SLUICE_FLAG_EAGER;
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 2), 0);
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 20);
-	run_idle(&scene.fixture);
-	cr_assert_eq(scene.operation.handled, 0);
-	scene.operation.args.flags = SLUICE_FLAG_BATCHED;
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 2), 1);
-	cr_assert_eq(scene.operation.handled, 0);
-	run_until(&scene.fixture, is_over(&scene.operation));
-	cr_assert_eq(scene.operation.handled, 1);
-	scene_end(&scene);
+	scene->operation.args.flags = SLUICE_FLAG_EAGER;
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, packets, 2), 0);
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 20);
+	run_idle(&scene->fixture);
+	cr_assert_eq(scene->operation.handled, 0);
+	scene->operation.args.flags = SLUICE_FLAG_BATCHED;
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, packets, 2), 1);
+	cr_assert_eq(scene->operation.handled, 0);
+	run_until(&scene->fixture, is_over(&scene->operation));
+	cr_assert_eq(scene->operation.handled, 1);
 }
 
 /* .NET waits in open(2) until somebody writes to the fifo. */
@@ -263,19 +248,16 @@ static uint32_t segments_out(const struct pair *pair)
 }
 
 /* .NET sends header, file and trailer as three. */
-Test(faults, fault_19_header_file_and_trailer_leave_as_one)
+SCENE_TEST(faults, fault_19_header_file_and_trailer_leave_as_one, 4096, 0)
 {
-	struct scene scene;
 	struct sluice_packet packets[3];
 	uint32_t before;
 
-	scene_begin(&scene, 4096, 0);
 	packets[0] = memory_packet("header", 6);
-	packets[1] = file_packet(scene.file.fd, 0, 0);
+	packets[1] = file_packet(scene->file.fd, 0, 0);
 	packets[2] = memory_packet("trailer", 7);
-	before = segments_out(&scene.pair);
-	send_packets(scene.pair.socket, &scene.operation, packets, 3);
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 4109);
-	cr_assert_eq(segments_out(&scene.pair) - before, 1);
-	scene_end(&scene);
+	before = segments_out(&scene->pair);
+	send_packets(scene->pair.socket, &scene->operation, packets, 3);
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 4109);
+	cr_assert_eq(segments_out(&scene->pair) - before, 1);
 }

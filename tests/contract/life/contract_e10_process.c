@@ -223,21 +223,18 @@ static int child_with_an_engine(void)
 	return sluice_engine_destroy(engine) == 0 ? 0 : 4;
 }
 
-Test(e10, e10_a_forked_child_may_make_an_engine_of_its_own)
+ENGINE_TEST(e10, e10_a_forked_child_may_make_an_engine_of_its_own)
 {
-	struct fixture fixture;
 	pid_t child;
 	int status;
 
-	fixture_begin(&fixture);
-	run_idle(&fixture);
+	run_idle(fixture);
 	child = fork();
 	if (child == 0)
 		_exit(child_with_an_engine());
 	cr_assert_eq(waitpid(child, &status, 0), child);
 	cr_assert(WIFEXITED(status));
 	cr_assert_eq(WEXITSTATUS(status), 0, "step %d", WEXITSTATUS(status));
-	fixture_end(&fixture);
 }
 
 /* ---- signals ---- */
@@ -360,45 +357,39 @@ Test(e10, e10_an_engine_that_finds_too_few_descriptors_is_refused_and_leaves_not
 	cr_assert(refused && made);
 }
 
-Test(e10, e10_without_descriptors_sends_files_and_receives_go_on)
+SCENE_TEST(e10, e10_without_descriptors_sends_files_and_receives_go_on, 4 * MIB, SMALL)
 {
-	struct scene scene;
 	struct operation receiving;
 	struct sluice_packet packets[2];
 	struct hoard hoard;
 	struct reader reader;
 	char bytes[5];
 
-	scene_begin(&scene, 4 * MIB, SMALL);
-	operation_init(&receiving, &scene.fixture);
-	(void)file_chill(scene.file.fd);
+	operation_init(&receiving, &scene->fixture);
+	(void)file_chill(scene->file.fd);
 	packets[0] = memory_packet("header", 6);
-	packets[1] = file_packet(scene.file.fd, 0, 0);
+	packets[1] = file_packet(scene->file.fd, 0, 0);
 	hoard_begin(&hoard, HOARD_MAX);
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 2), 1);
-	cr_assert_eq(start_receive(scene.pair.socket, &receiving, bytes, 5), 1);
-	cr_assert_eq(send(scene.pair.peer, "bytes", 5, 0), 5);
-	reader_start(&reader, scene.pair.peer, 0);
-	run_until(&scene.fixture, is_over(&scene.operation) && is_over(&receiving));
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 4 * MIB + 6);
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, packets, 2), 1);
+	cr_assert_eq(start_receive(scene->pair.socket, &receiving, bytes, 5), 1);
+	cr_assert_eq(send(scene->pair.peer, "bytes", 5, 0), 5);
+	reader_start(&reader, scene->pair.peer, 0);
+	run_until(&scene->fixture, is_over(&scene->operation) && is_over(&receiving));
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 4 * MIB + 6);
 	assert_ended(&receiving, SLUICE_ERROR_SUCCESS, 5);
 	hoard_end(&hoard);
-	assert_read_to_end(&scene, &reader, 4 * MIB + 6);
-	scene_end(&scene);
+	assert_read_to_end(scene, &reader, 4 * MIB + 6);
 }
 
-Test(e10, e10_the_loops_descriptor_is_refused_for_want_of_one_and_had_later)
+ENGINE_TEST(e10, e10_the_loops_descriptor_is_refused_for_want_of_one_and_had_later)
 {
-	struct fixture fixture;
 	struct hoard hoard;
 	int answer;
 
-	fixture_begin(&fixture);
 	hoard_begin(&hoard, HOARD_MAX);
-	answer = sluice_engine_fd(fixture.engine);
+	answer = sluice_engine_fd(fixture->engine);
 	cr_assert(answer >= 0 || answer == -EMFILE, "it answered %s", strerror(-answer));
 	hoard_end(&hoard);
-	cr_assert(sluice_engine_fd(fixture.engine) >= 0);
-	run_idle(&fixture);
-	fixture_end(&fixture);
+	cr_assert(sluice_engine_fd(fixture->engine) >= 0);
+	run_idle(fixture);
 }

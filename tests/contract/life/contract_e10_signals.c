@@ -131,24 +131,16 @@ static int run_interrupted(struct sluice_engine *engine, int64_t timeout_ns)
 	return result;
 }
 
-Test(e10, e10_a_signal_ends_the_wait_of_the_first_turn)
+ENGINE_TEST(e10, e10_a_signal_ends_the_wait_of_the_first_turn)
 {
-	struct fixture fixture;
-
-	fixture_begin(&fixture);
-	cr_assert_eq(run_interrupted(fixture.engine, -1), -EINTR);
-	fixture_end(&fixture);
+	cr_assert_eq(run_interrupted(fixture->engine, -1), -EINTR);
 }
 
-Test(e10, e10_a_signal_ends_the_wait_of_a_turn_that_has_nothing_to_submit)
+ENGINE_TEST(e10, e10_a_signal_ends_the_wait_of_a_turn_that_has_nothing_to_submit)
 {
-	struct fixture fixture;
-
-	fixture_begin(&fixture);
-	run_idle(&fixture);
-	cr_assert_eq(run_interrupted(fixture.engine, -1), -EINTR);
-	cr_assert_eq(run_interrupted(fixture.engine, FAR), -EINTR);
-	fixture_end(&fixture);
+	run_idle(fixture);
+	cr_assert_eq(run_interrupted(fixture->engine, -1), -EINTR);
+	cr_assert_eq(run_interrupted(fixture->engine, FAR), -EINTR);
 }
 
 /* A receive waits for its bytes: its request is handed over by the turn that the signal meets. */
@@ -216,22 +208,19 @@ static void stop_and_continue(pid_t process)
 	kill(process, SIGCONT);
 }
 
-Test(e10, e10_an_engines_own_thread_goes_on_when_the_process_was_stopped)
+PAIR_TEST(e10, e10_an_engines_own_thread_goes_on_when_the_process_was_stopped, unix_pair,
+	  SOCK_STREAM)
 {
-	struct fixture fixture;
 	struct operation receive;
-	struct pair pair;
 	int64_t deadline;
 	pid_t child;
 	char byte;
 
-	fixture_begin(&fixture);
-	unix_pair(&fixture, &pair, SOCK_STREAM);
-	operation_init(&receive, &fixture);
+	operation_init(&receive, fixture);
 	receive.args.completed = NULL;
 	cr_assert_eq(sluice_args_set_receive_buffer(&receive.args, &byte, 1, 0, 1), 0);
-	cr_assert_eq(sluice_engine_start(fixture.engine), 0);
-	cr_assert_eq(sluice_receive_async(pair.socket, &receive.args), 1);
+	cr_assert_eq(sluice_engine_start(fixture->engine), 0);
+	cr_assert_eq(sluice_receive_async(pair->socket, &receive.args), 1);
 	child = fork();
 	if (child == 0) {
 		stop_and_continue(getppid());
@@ -239,34 +228,29 @@ Test(e10, e10_an_engines_own_thread_goes_on_when_the_process_was_stopped)
 	}
 	cr_assert_gt(child, 0);
 	cr_assert_eq(waitpid(child, NULL, 0), child);
-	write_pattern(pair.peer, 1, 0);
+	write_pattern(pair->peer, 1, 0);
 	deadline = now_ns() + GUARD_NS;
 	while (sluice_args_in_progress(&receive.args) && now_ns() < deadline)
 		rest();
 	assert_ended(&receive, SLUICE_ERROR_SUCCESS, 1);
-	cr_assert_eq(sluice_engine_stop(fixture.engine), 0);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	cr_assert_eq(sluice_engine_stop(fixture->engine), 0);
 }
 
 /* The time of a wait that submitted something is over: that is no signal. */
-Test(e10, e10_a_wait_that_submitted_and_ran_out_of_time_is_not_interrupted)
+ENGINE_TEST(e10, e10_a_wait_that_submitted_and_ran_out_of_time_is_not_interrupted)
 {
 	struct operation operation;
-	struct fixture fixture;
 	struct pair pair;
 	char bytes[8];
 
-	fixture_begin(&fixture);
-	run_idle(&fixture);
-	unix_pair(&fixture, &pair, SOCK_STREAM);
-	operation_init(&operation, &fixture);
+	run_idle(fixture);
+	unix_pair(fixture, &pair, SOCK_STREAM);
+	operation_init(&operation, fixture);
 	for (int i = 0; i < 20; i++) {
 		cr_assert_eq(start_receive(pair.socket, &operation, bytes, sizeof bytes), 1);
-		cr_assert_eq(sluice_engine_run(fixture.engine, MILLISECOND), 0);
+		cr_assert_eq(sluice_engine_run(fixture->engine, MILLISECOND), 0);
 		cr_assert_eq(sluice_cancel(pair.socket, &operation.args), 0);
-		run_until(&fixture, is_over(&operation));
+		run_until(fixture, is_over(&operation));
 	}
 	pair_close(&pair);
-	fixture_end(&fixture);
 }

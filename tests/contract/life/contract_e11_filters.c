@@ -103,53 +103,44 @@ Test(e11, e11_create_takes_epoll_if_the_ring_cannot_be_entered)
 }
 
 /* What was cancelled before the refusal ends as well. */
-Test(e11, e11_an_engine_that_cannot_wait_is_destroyed_and_ends_what_is_pending)
+ENGINE_TEST(e11, e11_an_engine_that_cannot_wait_is_destroyed_and_ends_what_is_pending)
 {
 	struct operation receive, other;
-	struct fixture fixture;
 	struct pair pair, closed;
 	char bytes[2];
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	tcp_pair(&fixture, &closed, 0);
-	operation_init(&receive, &fixture);
-	operation_init(&other, &fixture);
+	tcp_pair(fixture, &pair, 0);
+	tcp_pair(fixture, &closed, 0);
+	operation_init(&receive, fixture);
+	operation_init(&other, fixture);
 	cr_assert_eq(start_receive(pair.socket, &receive, &bytes[0], 1), 1);
 	cr_assert_eq(start_receive(closed.socket, &other, &bytes[1], 1), 1);
-	run_for(&fixture, MILLISECOND);
+	run_for(fixture, MILLISECOND);
 	sluice_socket_close(closed.socket);
 	refuse_to_wait();
-	cr_assert_eq(sluice_engine_destroy(fixture.engine), 0);
-	fixture.engine = NULL;
+	cr_assert_eq(sluice_engine_destroy(fixture->engine), 0);
+	fixture->engine = NULL;
 	assert_ended(&receive, SLUICE_ERROR_OPERATION_ABORTED, 0);
 	assert_ended(&other, SLUICE_ERROR_OPERATION_ABORTED, 0);
 	close(pair.peer);
 	close(closed.peer);
-	fixture_end(&fixture);
 }
 
 /* The answer is the same each time, and what is pending can be closed all the same. */
-Test(e11, e11_a_wait_that_is_refused_later_ends_run_with_its_errno)
+PAIR_TEST(e11, e11_a_wait_that_is_refused_later_ends_run_with_its_errno, tcp_pair, 0)
 {
 	struct operation receive;
-	struct fixture fixture;
-	struct pair pair;
 	char byte;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&receive, &fixture);
-	cr_assert_eq(start_receive(pair.socket, &receive, &byte, 1), 1);
+	operation_init(&receive, fixture);
+	cr_assert_eq(start_receive(pair->socket, &receive, &byte, 1), 1);
 	refuse_to_wait();
 	for (int i = 0; i < 3; i++)
-		cr_assert_eq(sluice_engine_run(fixture.engine, -1), -EPERM);
-	sluice_socket_close(pair.socket);
+		cr_assert_eq(sluice_engine_run(fixture->engine, -1), -EPERM);
+	sluice_socket_close(pair->socket);
 	for (int i = 0; i < 3 && !is_over(&receive); i++)
-		sluice_engine_run(fixture.engine, 0);
+		sluice_engine_run(fixture->engine, 0);
 	assert_ended(&receive, SLUICE_ERROR_OPERATION_ABORTED, 0);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
 static void after_a_wait_is_refused(struct sluice_engine *engine, void *token)

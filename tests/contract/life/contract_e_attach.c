@@ -6,101 +6,79 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-Test(e03, e03_what_attach_refuses_stays_the_caller_s)
+ENGINE_TEST(e03, e03_what_attach_refuses_stays_the_caller_s)
 {
-	struct fixture fixture;
-	struct sluice_socket *socket_ = (struct sluice_socket *)&fixture;
+	struct sluice_socket *socket_ = (struct sluice_socket *)fixture;
 	int pipes[2], fd;
 
-	fixture_begin(&fixture);
 	cr_assert_eq(pipe(pipes), 0);
 	fd = new_tcp(0);
-	cr_assert_eq(sluice_socket_attach(fixture.engine, pipes[0], &socket_), -ENOTSOCK);
-	cr_assert_eq(sluice_socket_attach(fixture.engine, -1, &socket_), -EBADF);
-	cr_assert_eq(sluice_socket_attach(fixture.engine, 100000, &socket_), -EBADF);
-	cr_assert_eq(sluice_socket_attach(fixture.engine, fd, NULL), -EINVAL);
+	cr_assert_eq(sluice_socket_attach(fixture->engine, pipes[0], &socket_), -ENOTSOCK);
+	cr_assert_eq(sluice_socket_attach(fixture->engine, -1, &socket_), -EBADF);
+	cr_assert_eq(sluice_socket_attach(fixture->engine, 100000, &socket_), -EBADF);
+	cr_assert_eq(sluice_socket_attach(fixture->engine, fd, NULL), -EINVAL);
 	cr_assert_eq(sluice_socket_attach(NULL, fd, &socket_), -EINVAL);
 	cr_assert_eq(close(fd), 0);
 	cr_assert_eq(close(pipes[0]), 0);
 	cr_assert_eq(close(pipes[1]), 0);
-	fixture_end(&fixture);
 }
 
-Test(e03, e03_detach_gives_the_descriptor_back_when_nothing_is_pending)
+BLOCKED_TEST(e03, e03_detach_gives_the_descriptor_back_when_nothing_is_pending, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation receive;
 	char byte = 9;
 	int fd;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operation_init(&receive, &fixture);
+	operation_init(&receive, fixture);
 
-	cr_assert_eq(sluice_socket_detach(blocked.pair.socket), -EBUSY);
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
-	run_until(&fixture, is_over(&blocked.head));
-	cr_assert_eq(start_receive(blocked.pair.socket, &receive, &byte, 1), 1);
-	cr_assert_eq(sluice_socket_detach(blocked.pair.socket), -EBUSY);
-	cr_assert_eq(sluice_cancel(blocked.pair.socket, &receive.args), 0);
-	run_until(&fixture, is_over(&receive));
+	cr_assert_eq(sluice_socket_detach(blocked->pair.socket), -EBUSY);
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES, 0);
+	run_until(fixture, is_over(&blocked->head));
+	cr_assert_eq(start_receive(blocked->pair.socket, &receive, &byte, 1), 1);
+	cr_assert_eq(sluice_socket_detach(blocked->pair.socket), -EBUSY);
+	cr_assert_eq(sluice_cancel(blocked->pair.socket, &receive.args), 0);
+	run_until(fixture, is_over(&receive));
 
-	fd = sluice_socket_fd(blocked.pair.socket);
-	cr_assert_eq(sluice_socket_detach(blocked.pair.socket), fd);
-	blocked.pair.socket = NULL;
+	fd = sluice_socket_fd(blocked->pair.socket);
+	cr_assert_eq(sluice_socket_detach(blocked->pair.socket), fd);
+	blocked->pair.socket = NULL;
 	cr_assert_eq(send(fd, "\0\1", 2, 0), 2);
-	read_pattern(blocked.pair.peer, 2, 0);
-	blocked.pair.socket = attach(&fixture, fd);
-	cr_assert_eq(start_send(blocked.pair.socket, &receive, "\2", 1), 0);
-	read_pattern(blocked.pair.peer, 1, 2);
-
-	blocked_end(&blocked);
-	fixture_end(&fixture);
+	read_pattern(blocked->pair.peer, 2, 0);
+	blocked->pair.socket = attach(fixture, fd);
+	cr_assert_eq(start_send(blocked->pair.socket, &receive, "\2", 1), 0);
+	read_pattern(blocked->pair.peer, 1, 2);
 }
 
-Test(e03, e03_an_attached_descriptor_is_non_blocking_and_close_on_exec)
+PAIR_TEST(e03, e03_an_attached_descriptor_is_non_blocking_and_close_on_exec, unix_pair, SOCK_STREAM)
 {
-	struct fixture fixture;
-	struct pair pair;
 	int fd;
 
-	fixture_begin(&fixture);
-	unix_pair(&fixture, &pair, SOCK_STREAM);
-	fd = dup(pair.peer); /* dup(2) leaves close-on-exec behind */
+	fd = dup(pair->peer); /* dup(2) leaves close-on-exec behind */
 	cr_assert_eq(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
 	cr_assert_eq(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
-	close(pair.peer);
-	pair.peer = -1;
-	sluice_socket_destroy(pair.socket);
-	pair.socket = attach(&fixture, fd);
-	cr_assert_eq(sluice_socket_fd(pair.socket), fd);
+	close(pair->peer);
+	pair->peer = -1;
+	sluice_socket_destroy(pair->socket);
+	pair->socket = attach(fixture, fd);
+	cr_assert_eq(sluice_socket_fd(pair->socket), fd);
 	cr_assert_neq(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
 	cr_assert_neq(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
-Test(e03, e03_what_is_queued_keeps_a_socket_from_being_detached)
+PAIR_TEST(e03, e03_what_is_queued_keeps_a_socket_from_being_detached, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation send;
 	int fd;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&send, &fixture);
+	operation_init(&send, fixture);
 	send.args.flags = SLUICE_FLAG_BATCHED;
-	cr_assert_eq(start_send(pair.socket, &send, "\0", 1), 1);
-	cr_assert_eq(sluice_socket_detach(pair.socket), -EBUSY);
-	run_until(&fixture, is_over(&send));
-	fd = sluice_socket_detach(pair.socket);
+	cr_assert_eq(start_send(pair->socket, &send, "\0", 1), 1);
+	cr_assert_eq(sluice_socket_detach(pair->socket), -EBUSY);
+	run_until(fixture, is_over(&send));
+	fd = sluice_socket_detach(pair->socket);
 	cr_assert_geq(fd, 0);
-	pair.socket = NULL;
+	pair->socket = NULL;
 	cr_assert_eq(close(fd), 0);
-	read_pattern(pair.peer, 1, 0);
-	assert_end_of_stream(pair.peer);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	read_pattern(pair->peer, 1, 0);
+	assert_end_of_stream(pair->peer);
 }

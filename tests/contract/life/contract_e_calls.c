@@ -23,40 +23,37 @@ static void finish_something(struct fixture *fixture, struct pair *pair,
 	cr_assert_eq(start_send(pair->socket, &operations[1], "x", 1), 1);
 }
 
-Test(e07, e07_no_handler_runs_inside_a_call)
+ENGINE_TEST(e07, e07_no_handler_runs_inside_a_call)
 {
-	struct fixture fixture;
 	struct pair pair, destroyed;
 	struct operation first[2], second[2], other;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	tcp_pair(&fixture, &destroyed, 0);
-	operation_init(&other, &fixture);
-	finish_something(&fixture, &pair, first);
-	finish_something(&fixture, &destroyed, second);
+	tcp_pair(fixture, &pair, 0);
+	tcp_pair(fixture, &destroyed, 0);
+	operation_init(&other, fixture);
+	finish_something(fixture, &pair, first);
+	finish_something(fixture, &destroyed, second);
 
-	fixture.inside_call++;
-	cr_assert_eq(sluice_engine_flush(fixture.engine), 0);
-	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
-	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
-	sluice_engine_wake(fixture.engine);
+	fixture->inside_call++;
+	cr_assert_eq(sluice_engine_flush(fixture->engine), 0);
+	cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
+	cr_assert_eq(sluice_batch_end(fixture->engine), 0);
+	sluice_engine_wake(fixture->engine);
 	start_send(pair.socket, &other, "y", 1);
-	cr_assert_geq(sluice_engine_fd(fixture.engine), 0);
+	cr_assert_geq(sluice_engine_fd(fixture->engine), 0);
 	sluice_cancel(pair.socket, &first[0].args);
 	cr_assert_eq(sluice_socket_cancel_all(pair.socket), 0);
 	cr_assert_eq(sluice_socket_shutdown(pair.socket, SHUT_RDWR), 0);
 	cr_assert_eq(sluice_socket_close(pair.socket), 0);
 	sluice_socket_destroy(destroyed.socket);
-	cr_assert_eq(sluice_engine_flush(fixture.engine), 0);
-	fixture.inside_call--;
-	cr_assert_eq(fixture.handled, 0);
-	run_until(&fixture, fixture.pending == 0);
+	cr_assert_eq(sluice_engine_flush(fixture->engine), 0);
+	fixture->inside_call--;
+	cr_assert_eq(fixture->handled, 0);
+	run_until(fixture, fixture->pending == 0);
 
 	destroyed.socket = NULL;
 	pair_close(&destroyed);
 	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
 /* ---- e07: from a handler ---- */
@@ -181,51 +178,42 @@ Test(e07, e07_run_returns_the_handlers_that_it_called)
 	fixture_end(&fixture);
 }
 
-Test(e07, e07_run_waits_no_longer_than_it_is_told)
+PAIR_TEST(e07, e07_run_waits_no_longer_than_it_is_told, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation receive;
 	int64_t begin;
 	char byte;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&receive, &fixture);
-	cr_assert_eq(start_receive(pair.socket, &receive, &byte, 1), 1);
+	operation_init(&receive, fixture);
+	cr_assert_eq(start_receive(pair->socket, &receive, &byte, 1), 1);
 
-	cr_assert_eq(sluice_engine_run(fixture.engine, 0), 0);
+	cr_assert_eq(sluice_engine_run(fixture->engine, 0), 0);
 	begin = now_ns();
-	cr_assert_eq(sluice_engine_run(fixture.engine, 20 * MILLISECOND), 0);
+	cr_assert_eq(sluice_engine_run(fixture->engine, 20 * MILLISECOND), 0);
 	cr_assert_geq(now_ns() - begin, 20 * MILLISECOND);
 	cr_assert_lt(now_ns() - begin, GUARD_NS);
 	begin = now_ns();
-	cr_assert_eq(sluice_engine_run(fixture.engine, 500000), 0);
+	cr_assert_eq(sluice_engine_run(fixture->engine, 500000), 0);
 	cr_assert_geq(now_ns() - begin, 500000);
 
 	/* For ever: until something happens. */
-	write_pattern(pair.peer, 1, 0);
+	write_pattern(pair->peer, 1, 0);
 	while (!is_over(&receive))
-		cr_assert_geq(sluice_engine_run(fixture.engine, -1), 0);
-	pair_close(&pair);
-	fixture_end(&fixture);
+		cr_assert_geq(sluice_engine_run(fixture->engine, -1), 0);
 }
 
-Test(e07, e07_a_wake_is_kept_for_the_next_run_and_only_for_that)
+ENGINE_TEST(e07, e07_a_wake_is_kept_for_the_next_run_and_only_for_that)
 {
-	struct fixture fixture;
 	int64_t begin;
 
-	fixture_begin(&fixture);
-	sluice_engine_wake(fixture.engine);
-	sluice_engine_wake(fixture.engine);
+	sluice_engine_wake(fixture->engine);
+	sluice_engine_wake(fixture->engine);
 	begin = now_ns();
-	cr_assert_eq(sluice_engine_run(fixture.engine, -1), 0);
+	cr_assert_eq(sluice_engine_run(fixture->engine, -1), 0);
 	cr_assert_lt(now_ns() - begin, GUARD_NS);
 	begin = now_ns();
-	cr_assert_eq(sluice_engine_run(fixture.engine, 20 * MILLISECOND), 0);
+	cr_assert_eq(sluice_engine_run(fixture->engine, 20 * MILLISECOND), 0);
 	cr_assert_geq(now_ns() - begin, 20 * MILLISECOND);
-	fixture_end(&fixture);
 }
 
 Test(e07, e07_the_handler_budget_leaves_the_rest_to_the_next_turn)
@@ -467,61 +455,51 @@ Test(e09, e09_destroying_an_engine_aborts_what_is_pending_and_runs_every_handler
 	fixture_end(&fixture);
 }
 
-Test(e09, e09_what_had_ended_and_waits_for_its_handler_keeps_its_result)
+ENGINE_TEST(e09, e09_what_had_ended_and_waits_for_its_handler_keeps_its_result)
 {
-	struct fixture fixture;
 	struct pair pair;
 	struct operation send;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&send, &fixture);
-	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	tcp_pair(fixture, &pair, 0);
+	operation_init(&send, fixture);
+	cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
 	cr_assert_eq(start_send(pair.socket, &send, "\0\1", 2), 1);
-	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
+	cr_assert_eq(sluice_batch_end(fixture->engine), 0);
 	read_pattern(pair.peer, 2, 0);
 
 	/* The kernel took it; aborted or not, its count says so. */
-	cr_assert_eq(sluice_engine_destroy(fixture.engine), 0);
-	fixture.engine = NULL;
-	cr_assert_eq(fixture.pending, 0);
+	cr_assert_eq(sluice_engine_destroy(fixture->engine), 0);
+	fixture->engine = NULL;
+	cr_assert_eq(fixture->pending, 0);
 	assert_ended(&send, SLUICE_ERROR_SUCCESS, 2);
 	close(pair.peer);
-	fixture_end(&fixture);
 }
 
-Test(e09, e09_sockets_that_nobody_destroyed_are_closed_and_freed)
+ENGINE_TEST(e09, e09_sockets_that_nobody_destroyed_are_closed_and_freed)
 {
 	enum {
 		PAIRS = 50
 	};
-	struct fixture fixture;
 	struct pair pairs[PAIRS];
 
-	fixture_begin(&fixture);
 	for (int i = 0; i < PAIRS; i++) {
-		tcp_pair(&fixture, &pairs[i], 0);
+		tcp_pair(fixture, &pairs[i], 0);
 		if (i % 3 == 0)
 			cr_assert_eq(sluice_socket_close(pairs[i].socket), 0);
 	}
-	cr_assert_eq(sluice_engine_destroy(fixture.engine), 0);
-	fixture.engine = NULL;
+	cr_assert_eq(sluice_engine_destroy(fixture->engine), 0);
+	fixture->engine = NULL;
 	for (int i = 0; i < PAIRS; i++) {
 		assert_end_of_stream(pairs[i].peer);
 		close(pairs[i].peer);
 	}
-	fixture_end(&fixture);
 }
 
-Test(e09, e09_an_engine_that_was_never_used)
+ENGINE_TEST(e09, e09_an_engine_that_was_never_used)
 {
-	struct fixture fixture;
-
-	fixture_begin(&fixture);
 	cr_assert_eq(sluice_engine_destroy(NULL), 0);
-	cr_assert_eq(sluice_engine_stop(fixture.engine), -EINVAL);
-	cr_assert_eq(sluice_engine_adopt(fixture.engine), 0);
-	fixture_end(&fixture);
+	cr_assert_eq(sluice_engine_stop(fixture->engine), -EINVAL);
+	cr_assert_eq(sluice_engine_adopt(fixture->engine), 0);
 }
 
 Test(e09, e09_engines_side_by_side)

@@ -48,63 +48,44 @@ static void assert_peer_reset(struct fixture *fixture, const struct blocked *blo
 	cr_assert_leq(received, blocked->head.args.bytes_transferred);
 }
 
-Test(e03, e03_close_aborts_what_is_pending_and_resets_the_peer)
+BLOCKED_TEST(e03, e03_close_aborts_what_is_pending_and_resets_the_peer, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation operations[QUEUED];
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	queue_behind(&fixture, &blocked, operations);
-	run_idle(&fixture);
+	queue_behind(fixture, blocked, operations);
+	run_idle(fixture);
 
-	close_without_handlers(&fixture, blocked.pair.socket);
-	close_without_handlers(&fixture, blocked.pair.socket);
-	cr_assert_eq(fixture.handled, 0);
-	assert_aborted(&fixture, &blocked, operations);
-	assert_peer_reset(&fixture, &blocked);
-	close_without_handlers(&fixture, blocked.pair.socket);
-	cr_assert_eq(sluice_socket_fd(blocked.pair.socket), -EBADF);
-
-	blocked_end(&blocked);
-	fixture_end(&fixture);
+	close_without_handlers(fixture, blocked->pair.socket);
+	close_without_handlers(fixture, blocked->pair.socket);
+	cr_assert_eq(fixture->handled, 0);
+	assert_aborted(fixture, blocked, operations);
+	assert_peer_reset(fixture, blocked);
+	close_without_handlers(fixture, blocked->pair.socket);
+	cr_assert_eq(sluice_socket_fd(blocked->pair.socket), -EBADF);
 }
 
-Test(e03, e03_a_duplicate_of_the_descriptor_does_not_keep_the_reset_away)
+BLOCKED_TEST(e03, e03_a_duplicate_of_the_descriptor_does_not_keep_the_reset_away, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation operations[QUEUED];
 	int duplicate;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	queue_behind(&fixture, &blocked, operations);
-	duplicate = dup(sluice_socket_fd(blocked.pair.socket));
-	close_without_handlers(&fixture, blocked.pair.socket);
-	assert_aborted(&fixture, &blocked, operations);
-	assert_peer_reset(&fixture, &blocked);
+	queue_behind(fixture, blocked, operations);
+	duplicate = dup(sluice_socket_fd(blocked->pair.socket));
+	close_without_handlers(fixture, blocked->pair.socket);
+	assert_aborted(fixture, blocked, operations);
+	assert_peer_reset(fixture, blocked);
 	close(duplicate);
-	blocked_end(&blocked);
-	fixture_end(&fixture);
 }
 
-Test(e03, e03_a_duplicate_of_the_descriptor_does_not_keep_the_end_away)
+PAIR_TEST(e03, e03_a_duplicate_of_the_descriptor_does_not_keep_the_end_away, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	int duplicate;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	duplicate = dup(sluice_socket_fd(pair.socket));
-	close_without_handlers(&fixture, pair.socket);
-	run_idle(&fixture);
-	assert_end_of_stream(pair.peer);
+	duplicate = dup(sluice_socket_fd(pair->socket));
+	close_without_handlers(fixture, pair->socket);
+	run_idle(fixture);
+	assert_end_of_stream(pair->peer);
 	close(duplicate);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
 #define SENT ((size_t)100000)
@@ -126,99 +107,70 @@ static void close_after_success(struct fixture *fixture, struct pair *pair)
 	free(bytes);
 }
 
-Test(e03, e03_with_nothing_pending_the_peer_gets_everything_then_the_end)
+PAIR_TEST(e03, e03_with_nothing_pending_the_peer_gets_everything_then_the_end, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
-
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	close_after_success(&fixture, &pair);
-	pair_close(&pair);
-	unix_pair(&fixture, &pair, SOCK_STREAM);
-	close_after_success(&fixture, &pair);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	close_after_success(fixture, pair);
+	pair_close(pair);
+	unix_pair(fixture, pair, SOCK_STREAM);
+	close_after_success(fixture, pair);
 }
 
-Test(e03, e03_with_only_a_receive_pending_too)
+PAIR_TEST(e03, e03_with_only_a_receive_pending_too, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation receive;
 	char byte;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&receive, &fixture);
-	cr_assert_eq(start_receive(pair.socket, &receive, &byte, 1), 1);
-	run_idle(&fixture);
-	close_after_success(&fixture, &pair);
+	operation_init(&receive, fixture);
+	cr_assert_eq(start_receive(pair->socket, &receive, &byte, 1), 1);
+	run_idle(fixture);
+	close_after_success(fixture, pair);
 	assert_ended(&receive, SLUICE_ERROR_OPERATION_ABORTED, 0);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
-Test(e03, e03_bytes_that_nobody_received_do_not_make_it_a_reset)
+PAIR_TEST(e03, e03_bytes_that_nobody_received_do_not_make_it_a_reset, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation send;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&send, &fixture);
-	write_pattern(pair.peer, 10, 0);
-	cr_assert_eq(start_send(pair.socket, &send, "\0\1\2", 3), 0);
-	close_without_handlers(&fixture, pair.socket);
-	run_idle(&fixture);
-	read_pattern(pair.peer, 3, 0);
-	assert_end_of_stream(pair.peer);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	operation_init(&send, fixture);
+	write_pattern(pair->peer, 10, 0);
+	cr_assert_eq(start_send(pair->socket, &send, "\0\1\2", 3), 0);
+	close_without_handlers(fixture, pair->socket);
+	run_idle(fixture);
+	read_pattern(pair->peer, 3, 0);
+	assert_end_of_stream(pair->peer);
 }
 
-Test(e03, e03_after_a_shutdown_close_is_an_end_and_no_reset)
+BLOCKED_TEST(e03, e03_after_a_shutdown_close_is_an_end_and_no_reset, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	int error;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	cr_assert_eq(sluice_socket_shutdown(blocked.pair.socket, SHUT_WR), 0);
-	close_without_handlers(&fixture, blocked.pair.socket);
-	run_until(&fixture, fixture.pending == 0);
+	cr_assert_eq(sluice_socket_shutdown(blocked->pair.socket, SHUT_WR), 0);
+	close_without_handlers(fixture, blocked->pair.socket);
+	run_until(fixture, fixture->pending == 0);
 	/* The shutdown came first: what it ended does not say that it was aborted. */
-	cr_assert_eq(blocked.head.args.error, SLUICE_ERROR_SHUTDOWN);
-	cr_assert_eq(run_reading_to_end(&fixture, blocked.pair.peer, 0, &error),
-		     blocked.head.args.bytes_transferred);
+	cr_assert_eq(blocked->head.args.error, SLUICE_ERROR_SHUTDOWN);
+	cr_assert_eq(run_reading_to_end(fixture, blocked->pair.peer, 0, &error),
+		     blocked->head.args.bytes_transferred);
 	cr_assert_eq(error, 0);
-	blocked_end(&blocked);
-	fixture_end(&fixture);
 }
 
-Test(e03, e03_a_flood_then_close_aborts_here_and_resets_there)
+PAIR_TEST(e03, e03_a_flood_then_close_aborts_here_and_resets_there, tcp_pair, 0)
 {
 	enum {
 		SENDS = 1000
 	};
-	struct fixture fixture;
-	struct pair pair;
 	struct operation *operations;
 	unsigned char *bytes = pattern_new(65536 + 251, 0);
 	size_t aborted = 0;
 	int error;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operations = operations_new(&fixture, SENDS);
+	operations = operations_new(fixture, SENDS);
 	for (size_t i = 0; i < SENDS; i++)
-		start_send(pair.socket, &operations[i], bytes + i * 65536 % 251, 65536);
-	cr_assert_gt(fixture.pending, 0);
-	run_idle(&fixture);
-	close_without_handlers(&fixture, pair.socket);
-	run_until(&fixture, fixture.pending == 0);
+		start_send(pair->socket, &operations[i], bytes + i * 65536 % 251, 65536);
+	cr_assert_gt(fixture->pending, 0);
+	run_idle(fixture);
+	close_without_handlers(fixture, pair->socket);
+	run_until(fixture, fixture->pending == 0);
 	for (size_t i = 0; i < SENDS; i++) {
 		if (operations[i].args.error == SLUICE_ERROR_SUCCESS) {
 			assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, 65536);
@@ -229,13 +181,11 @@ Test(e03, e03_a_flood_then_close_aborts_here_and_resets_there)
 		cr_assert_eq(operations[i].args.error, SLUICE_ERROR_OPERATION_ABORTED);
 	}
 	cr_assert_gt(aborted, 0);
-	run_reading_to_end(&fixture, pair.peer, 0, &error);
+	run_reading_to_end(fixture, pair->peer, 0, &error);
 	cr_assert_eq(error, ECONNRESET);
 
-	pair_close(&pair);
 	free(operations);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
 static void close_own_socket(struct operation *operation)
@@ -246,83 +196,68 @@ static void close_own_socket(struct operation *operation)
 	cr_assert_eq(start(sluice_send_async, operation->socket, operation), -EBADF);
 }
 
-Test(e03, e03_closed_in_the_handler_of_the_first)
+PAIR_TEST(e03, e03_closed_in_the_handler_of_the_first, tcp_pair, SMALL)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation *operations;
 	unsigned char *bytes = pattern_new(4 * HEAD_BYTES, 0);
 	int error;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, SMALL);
-	operations = operations_new(&fixture, 4);
+	operations = operations_new(fixture, 4);
 	operations[0].then = close_own_socket;
 	for (size_t i = 0; i < 4; i++)
-		cr_assert_eq(start_send(pair.socket, &operations[i], bytes + i * HEAD_BYTES,
+		cr_assert_eq(start_send(pair->socket, &operations[i], bytes + i * HEAD_BYTES,
 					HEAD_BYTES),
 			     1);
-	run_reading_to_end(&fixture, pair.peer, 0, &error);
+	run_reading_to_end(fixture, pair->peer, 0, &error);
 	cr_assert_eq(error, ECONNRESET);
-	run_until(&fixture, fixture.pending == 0);
+	run_until(fixture, fixture->pending == 0);
 	assert_ended(&operations[0], SLUICE_ERROR_SUCCESS, HEAD_BYTES);
 	cr_assert_eq(operations[1].args.error, SLUICE_ERROR_OPERATION_ABORTED);
 	assert_ended(&operations[2], SLUICE_ERROR_OPERATION_ABORTED, 0);
 	assert_ended(&operations[3], SLUICE_ERROR_OPERATION_ABORTED, 0);
 
-	pair_close(&pair);
 	free(operations);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
-Test(e03, e03_close_inside_a_batch_aborts_what_the_batch_queued)
+PAIR_TEST(e03, e03_close_inside_a_batch_aborts_what_the_batch_queued, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation *operations;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operations = operations_new(&fixture, 5);
-	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	operations = operations_new(fixture, 5);
+	cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
 	for (size_t i = 0; i < 5; i++)
-		cr_assert_eq(start_send(pair.socket, &operations[i], "x", 1), 1);
-	close_without_handlers(&fixture, pair.socket);
-	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
-	run_until(&fixture, fixture.pending == 0);
+		cr_assert_eq(start_send(pair->socket, &operations[i], "x", 1), 1);
+	close_without_handlers(fixture, pair->socket);
+	cr_assert_eq(sluice_batch_end(fixture->engine), 0);
+	run_until(fixture, fixture->pending == 0);
 	for (size_t i = 0; i < 5; i++)
 		assert_ended(&operations[i], SLUICE_ERROR_OPERATION_ABORTED, 0);
-	pair_close(&pair);
 	free(operations);
-	fixture_end(&fixture);
 }
 
-Test(e03, e03_a_datagram_socket_closes)
+ENGINE_TEST(e03, e03_a_datagram_socket_closes)
 {
-	struct fixture fixture;
 	struct pair pairs[2];
 	struct operation *operations;
 	char byte;
 
-	fixture_begin(&fixture);
-	udp_pair(&fixture, &pairs[0]);
-	unix_pair(&fixture, &pairs[1], SOCK_DGRAM);
-	operations = operations_new(&fixture, 1000);
+	udp_pair(fixture, &pairs[0]);
+	unix_pair(fixture, &pairs[1], SOCK_DGRAM);
+	operations = operations_new(fixture, 1000);
 	cr_assert_eq(start_receive(pairs[0].socket, &operations[0], &byte, 1), 1);
 	for (size_t i = 1; i < 1000; i++)
 		start_send(pairs[1].socket, &operations[i], "x", 1);
-	cr_assert_gt(fixture.pending, 1);
-	close_without_handlers(&fixture, pairs[0].socket);
-	close_without_handlers(&fixture, pairs[1].socket);
-	run_until(&fixture, fixture.pending == 0);
+	cr_assert_gt(fixture->pending, 1);
+	close_without_handlers(fixture, pairs[0].socket);
+	close_without_handlers(fixture, pairs[1].socket);
+	run_until(fixture, fixture->pending == 0);
 	for (size_t i = 0; i < 1000; i++)
 		if (operations[i].handled)
 			assert_ended(&operations[i], SLUICE_ERROR_OPERATION_ABORTED, 0);
 	pair_close(&pairs[0]);
 	pair_close(&pairs[1]);
 	free(operations);
-	fixture_end(&fixture);
 }
 
 /* ---- while the peer keeps sending ---- */
@@ -400,23 +335,18 @@ Test(e03, e03_a_graceful_close_loses_nothing_while_the_peer_keeps_sending)
 	close_while_the_peer_sends(true);
 }
 
-Test(e03, e03_a_unix_peer_gets_everything_and_the_end_in_spite_of_what_it_sent)
+PAIR_TEST(e03, e03_a_unix_peer_gets_everything_and_the_end_in_spite_of_what_it_sent, unix_pair,
+	  SOCK_STREAM)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation send_;
 
-	fixture_begin(&fixture);
-	unix_pair(&fixture, &pair, SOCK_STREAM);
-	operation_init(&send_, &fixture);
-	cr_assert_eq(start_send(pair.socket, &send_, "\0\1\2", 3), 0);
-	keep_sending(pair.peer);
-	close_without_handlers(&fixture, pair.socket);
-	run_idle(&fixture);
-	read_pattern(pair.peer, 3, 0);
-	assert_end_of_stream(pair.peer);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	operation_init(&send_, fixture);
+	cr_assert_eq(start_send(pair->socket, &send_, "\0\1\2", 3), 0);
+	keep_sending(pair->peer);
+	close_without_handlers(fixture, pair->socket);
+	run_idle(fixture);
+	read_pattern(pair->peer, 3, 0);
+	assert_end_of_stream(pair->peer);
 }
 
 /* ---- the closed handler ---- */
@@ -581,60 +511,40 @@ Test(e09, e09_the_engine_s_end_waits_for_no_peer)
 
 /* ---- close_gracefully ---- */
 
-Test(e03, e03_a_graceful_close_comes_after_the_last_byte)
+BLOCKED_TEST(e03, e03_a_graceful_close_comes_after_the_last_byte, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation behind;
 	int error;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operation_init(&behind, &fixture);
+	operation_init(&behind, fixture);
 
-	cr_assert_eq(sluice_socket_close_gracefully(blocked.pair.socket, -1), 0);
-	cr_assert_eq(start_send(blocked.pair.socket, &behind, "x", 1), -EBADF);
-	run_idle(&fixture);
-	cr_assert(!is_over(&blocked.head));
-	cr_assert_eq(run_reading_to_end(&fixture, blocked.pair.peer, 0, &error), HEAD_BYTES);
+	cr_assert_eq(sluice_socket_close_gracefully(blocked->pair.socket, -1), 0);
+	cr_assert_eq(start_send(blocked->pair.socket, &behind, "x", 1), -EBADF);
+	run_idle(fixture);
+	cr_assert(!is_over(&blocked->head));
+	cr_assert_eq(run_reading_to_end(fixture, blocked->pair.peer, 0, &error), HEAD_BYTES);
 	cr_assert_eq(error, 0);
-	run_until(&fixture, is_over(&blocked.head));
-	assert_ended(&blocked.head, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
-	cr_assert_eq(sluice_socket_close_gracefully(blocked.pair.socket, -1), -EBADF);
-
-	blocked_end(&blocked);
-	fixture_end(&fixture);
+	run_until(fixture, is_over(&blocked->head));
+	assert_ended(&blocked->head, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
+	cr_assert_eq(sluice_socket_close_gracefully(blocked->pair.socket, -1), -EBADF);
 }
 
-Test(e03, e03_a_graceful_close_that_takes_too_long_is_a_close)
+BLOCKED_TEST(e03, e03_a_graceful_close_that_takes_too_long_is_a_close, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	int64_t begin = now_ns();
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	cr_assert_eq(sluice_socket_close_gracefully(blocked.pair.socket, 30 * MILLISECOND), 0);
-	run_until(&fixture, is_over(&blocked.head));
+	cr_assert_eq(sluice_socket_close_gracefully(blocked->pair.socket, 30 * MILLISECOND), 0);
+	run_until(fixture, is_over(&blocked->head));
 	cr_assert_geq(now_ns() - begin, 30 * MILLISECOND);
-	cr_assert_eq(blocked.head.args.error, SLUICE_ERROR_OPERATION_ABORTED);
-	assert_peer_reset(&fixture, &blocked);
-	blocked_end(&blocked);
-	fixture_end(&fixture);
+	cr_assert_eq(blocked->head.args.error, SLUICE_ERROR_OPERATION_ABORTED);
+	assert_peer_reset(fixture, blocked);
 }
 
-Test(e03, e03_a_graceful_close_with_nothing_queued_is_an_end)
+PAIR_TEST(e03, e03_a_graceful_close_with_nothing_queued_is_an_end, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
-
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	cr_assert_eq(sluice_socket_close_gracefully(pair.socket, SECOND), 0);
-	run_idle(&fixture);
-	assert_end_of_stream(pair.peer);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	cr_assert_eq(sluice_socket_close_gracefully(pair->socket, SECOND), 0);
+	run_idle(fixture);
+	assert_end_of_stream(pair->peer);
 }
 
 /* ---- destroy ---- */
@@ -681,31 +591,25 @@ static void destroy_own_socket(struct operation *operation)
 	sluice_socket_destroy(operation->socket);
 }
 
-Test(e03, e03_destroyed_in_its_own_handler)
+BLOCKED_TEST(e03, e03_destroyed_in_its_own_handler, blocked_begin)
 {
 	static unsigned char more[HEAD_BYTES];
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation behind;
 	int error;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operation_init(&behind, &fixture);
+	operation_init(&behind, fixture);
 	pattern_fill(more, HEAD_BYTES, HEAD_BYTES);
-	cr_assert_eq(start_send(blocked.pair.socket, &behind, more, HEAD_BYTES), 1);
-	blocked.head.then = destroy_own_socket;
+	cr_assert_eq(start_send(blocked->pair.socket, &behind, more, HEAD_BYTES), 1);
+	blocked->head.then = destroy_own_socket;
 	/* The reset that aborts the one behind may take the last bytes of the head along. */
-	run_reading_to_end(&fixture, blocked.pair.peer, 0, &error);
+	run_reading_to_end(fixture, blocked->pair.peer, 0, &error);
 	cr_assert_eq(error, ECONNRESET);
-	run_until(&fixture, fixture.pending == 0);
-	assert_ended(&blocked.head, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
+	run_until(fixture, fixture->pending == 0);
+	assert_ended(&blocked->head, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
 	cr_assert_eq(behind.args.error, SLUICE_ERROR_OPERATION_ABORTED);
 	cr_assert_lt(behind.args.bytes_transferred, HEAD_BYTES);
 
-	blocked.pair.socket = NULL;
-	blocked_end(&blocked);
-	fixture_end(&fixture);
+	blocked->pair.socket = NULL;
 }
 
 static void destroy_the_other_s_socket(struct operation *operation)

@@ -80,16 +80,13 @@ static void assert_connects(struct fixture *fixture, struct sluice_socket *socke
 	close(listener);
 }
 
-Test(e01, e01_connect)
+ENGINE_TEST(e01, e01_connect)
 {
-	struct fixture fixture;
 	struct sluice_socket *socket;
 
-	fixture_begin(&fixture);
-	socket = attach(&fixture, new_tcp(0));
-	assert_connects(&fixture, socket);
+	socket = attach(fixture, new_tcp(0));
+	assert_connects(fixture, socket);
 	sluice_socket_destroy(socket);
-	fixture_end(&fixture);
 }
 
 Test(e01, e01_receive_start_behind_a_connect_begins_with_the_connection)
@@ -142,69 +139,55 @@ Test(e01, e01_receive_start_behind_a_connect_that_fails_ends_with_not_connected)
 	fixture_end(&fixture);
 }
 
-Test(e01, e01_connected_already)
+PAIR_TEST(e01, e01_connected_already, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct sluice_socket *socket;
 	struct sockaddr_in address = nobody();
 	struct operation connect;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&connect, &fixture);
+	operation_init(&connect, fixture);
 
 	/* Attached when it was connected, and connected by the library. */
-	cr_assert_eq(start_connect(pair.socket, &connect, &address), -EISCONN);
-	socket = attach(&fixture, new_tcp(0));
-	assert_connects(&fixture, socket);
+	cr_assert_eq(start_connect(pair->socket, &connect, &address), -EISCONN);
+	socket = attach(fixture, new_tcp(0));
+	assert_connects(fixture, socket);
 	cr_assert_eq(start_connect(socket, &connect, &address), -EISCONN);
 
 	sluice_socket_destroy(socket);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_a_refused_connect_leaves_a_socket_that_can_connect)
+ENGINE_TEST(e01, e01_a_refused_connect_leaves_a_socket_that_can_connect)
 {
-	struct fixture fixture;
 	struct sluice_socket *socket;
 	struct sockaddr_in address = nobody();
 
-	fixture_begin(&fixture);
-	socket = attach(&fixture, new_tcp(0));
-	connect_and_wait(&fixture, socket, &address, SLUICE_ERROR_CONNECTION_REFUSED);
-	connect_and_wait(&fixture, socket, &address, SLUICE_ERROR_CONNECTION_REFUSED);
-	assert_connects(&fixture, socket);
+	socket = attach(fixture, new_tcp(0));
+	connect_and_wait(fixture, socket, &address, SLUICE_ERROR_CONNECTION_REFUSED);
+	connect_and_wait(fixture, socket, &address, SLUICE_ERROR_CONNECTION_REFUSED);
+	assert_connects(fixture, socket);
 	sluice_socket_destroy(socket);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_connect_needs_an_address)
+ENGINE_TEST(e01, e01_connect_needs_an_address)
 {
-	struct fixture fixture;
 	struct sluice_socket *socket;
 	struct operation connect;
 
-	fixture_begin(&fixture);
-	socket = attach(&fixture, new_tcp(0));
-	operation_init(&connect, &fixture);
+	socket = attach(fixture, new_tcp(0));
+	operation_init(&connect, fixture);
 	cr_assert_eq(start_connect(socket, &connect, NULL), -EINVAL);
-	assert_connects(&fixture, socket);
+	assert_connects(fixture, socket);
 	sluice_socket_destroy(socket);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_a_unix_path_that_is_not_there)
+ENGINE_TEST(e01, e01_a_unix_path_that_is_not_there)
 {
-	struct fixture fixture;
 	struct sluice_socket *socket_;
 	struct operation connect;
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	fixture_begin(&fixture);
-	socket_ = attach(&fixture, socket(AF_UNIX, SOCK_STREAM, 0));
-	operation_init(&connect, &fixture);
+	socket_ = attach(fixture, socket(AF_UNIX, SOCK_STREAM, 0));
+	operation_init(&connect, fixture);
 
 	snprintf(address.sun_path, sizeof address.sun_path, "/tmp/sluice-no-such-%d", getpid());
 	connect.args.remote_address = (const struct sockaddr *)&address;
@@ -214,34 +197,27 @@ Test(e01, e01_a_unix_path_that_is_not_there)
 	cr_assert_eq(connect.args.native_error, ENOENT);
 
 	sluice_socket_destroy(socket_);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_a_datagram_socket_connects_again_and_again)
+PAIR_TEST(e01, e01_a_datagram_socket_connects_again_and_again, udp_pair)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation send;
 	struct sockaddr_in address;
 	int other;
 
-	fixture_begin(&fixture);
-	udp_pair(&fixture, &pair);
-	operation_init(&send, &fixture);
+	operation_init(&send, fixture);
 	other = socket(AF_INET, SOCK_DGRAM, 0);
 	address = loopback(0);
 	cr_assert_eq(bind(other, (struct sockaddr *)&address, sizeof address), 0);
 	address = loopback(port_of(other));
 
-	connect_and_wait(&fixture, pair.socket, &address, SLUICE_ERROR_SUCCESS);
-	run_send(pair.socket, &send, "\0", 1);
+	connect_and_wait(fixture, pair->socket, &address, SLUICE_ERROR_SUCCESS);
+	run_send(pair->socket, &send, "\0", 1);
 	assert_ended(&send, SLUICE_ERROR_SUCCESS, 1);
 	read_pattern(other, 1, 0);
-	assert_nothing_to_read(pair.peer);
+	assert_nothing_to_read(pair->peer);
 
 	close(other);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
 /* ---- what waits for a connect ---- */
@@ -279,24 +255,22 @@ static void assert_waiting_ended(struct fixture *fixture, const struct waiting *
 	cr_assert_lt(waiting->sends[0].turn, waiting->sends[1].turn);
 }
 
-Test(e01, e01_sends_and_receives_wait_for_the_connect)
+ENGINE_TEST(e01, e01_sends_and_receives_wait_for_the_connect)
 {
-	struct fixture fixture;
 	struct full_listener full;
 	struct waiting waiting;
 	int peer;
 
-	fixture_begin(&fixture);
 	full_listener_begin(&full);
-	waiting_begin(&fixture, &waiting, &full.address, 0);
-	run_idle(&fixture);
-	cr_assert_eq(fixture.pending, 4);
+	waiting_begin(fixture, &waiting, &full.address, 0);
+	run_idle(fixture);
+	cr_assert_eq(fixture->pending, 4);
 
 	/* Room for it; the kernel knocks again within a few seconds. */
 	cr_assert_eq(listen(full.fd, 10), 0);
-	run_until(&fixture, is_over(&waiting.connect));
+	run_until(fixture, is_over(&waiting.connect));
 	assert_ended(&waiting.connect, SLUICE_ERROR_SUCCESS, 0);
-	run_until(&fixture, are_over(waiting.sends, 2));
+	run_until(fixture, are_over(waiting.sends, 2));
 	assert_ended(&waiting.sends[0], SLUICE_ERROR_SUCCESS, 2);
 	assert_ended(&waiting.sends[1], SLUICE_ERROR_SUCCESS, 3);
 	do {
@@ -311,113 +285,96 @@ Test(e01, e01_sends_and_receives_wait_for_the_connect)
 	} while (true);
 	read_pattern(peer, 5, 0);
 	write_pattern(peer, 4, 0);
-	run_until(&fixture, fixture.pending == 0);
+	run_until(fixture, fixture->pending == 0);
 	assert_ended(&waiting.receive, SLUICE_ERROR_SUCCESS, 4);
 	cr_assert(pattern_matches(waiting.received, 4, 0));
 
 	close(peer);
 	sluice_socket_destroy(waiting.socket);
 	full_listener_end(&full);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_what_waits_for_a_connect_that_fails_is_not_connected)
+ENGINE_TEST(e01, e01_what_waits_for_a_connect_that_fails_is_not_connected)
 {
-	struct fixture fixture;
 	struct waiting waiting;
 	struct sockaddr_in address = nobody();
 
-	fixture_begin(&fixture);
-	waiting_begin(&fixture, &waiting, &address, 0);
-	assert_waiting_ended(&fixture, &waiting, SLUICE_ERROR_CONNECTION_REFUSED,
+	waiting_begin(fixture, &waiting, &address, 0);
+	assert_waiting_ended(fixture, &waiting, SLUICE_ERROR_CONNECTION_REFUSED,
 			     SLUICE_ERROR_NOT_CONNECTED);
 	cr_assert_lt(waiting.connect.turn, waiting.sends[0].turn);
-	assert_connects(&fixture, waiting.socket);
+	assert_connects(fixture, waiting.socket);
 	sluice_socket_destroy(waiting.socket);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_a_cancelled_connect_is_undone)
+ENGINE_TEST(e01, e01_a_cancelled_connect_is_undone)
 {
-	struct fixture fixture;
 	struct full_listener full;
 	struct waiting waiting;
 
-	fixture_begin(&fixture);
 	full_listener_begin(&full);
-	waiting_begin(&fixture, &waiting, &full.address, 0);
-	run_idle(&fixture);
+	waiting_begin(fixture, &waiting, &full.address, 0);
+	run_idle(fixture);
 	cr_assert_eq(sluice_cancel(waiting.socket, &waiting.connect.args), 0);
-	assert_waiting_ended(&fixture, &waiting, SLUICE_ERROR_OPERATION_ABORTED,
+	assert_waiting_ended(fixture, &waiting, SLUICE_ERROR_OPERATION_ABORTED,
 			     SLUICE_ERROR_NOT_CONNECTED);
 	cr_assert_eq(start_send(waiting.socket, &waiting.sends[0], "x", 1), -ENOTCONN);
-	assert_connects(&fixture, waiting.socket);
+	assert_connects(fixture, waiting.socket);
 	sluice_socket_destroy(waiting.socket);
 	full_listener_end(&full);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_an_overdue_connect_is_undone)
+ENGINE_TEST(e01, e01_an_overdue_connect_is_undone)
 {
-	struct fixture fixture;
 	struct full_listener full;
 	struct waiting waiting;
 	int64_t begin = now_ns();
 
-	fixture_begin(&fixture);
 	full_listener_begin(&full);
-	waiting_begin(&fixture, &waiting, &full.address, 50 * MILLISECOND);
-	assert_waiting_ended(&fixture, &waiting, SLUICE_ERROR_TIMED_OUT,
-			     SLUICE_ERROR_NOT_CONNECTED);
+	waiting_begin(fixture, &waiting, &full.address, 50 * MILLISECOND);
+	assert_waiting_ended(fixture, &waiting, SLUICE_ERROR_TIMED_OUT, SLUICE_ERROR_NOT_CONNECTED);
 	cr_assert_geq(now_ns() - begin, 50 * MILLISECOND);
-	assert_connects(&fixture, waiting.socket);
+	assert_connects(fixture, waiting.socket);
 	sluice_socket_destroy(waiting.socket);
 	full_listener_end(&full);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_a_second_connect_meanwhile_is_already_in_progress)
+ENGINE_TEST(e01, e01_a_second_connect_meanwhile_is_already_in_progress)
 {
-	struct fixture fixture;
 	struct full_listener full;
 	struct waiting waiting;
 	struct operation second;
 
-	fixture_begin(&fixture);
 	full_listener_begin(&full);
-	waiting_begin(&fixture, &waiting, &full.address, 0);
-	operation_init(&second, &fixture);
+	waiting_begin(fixture, &waiting, &full.address, 0);
+	operation_init(&second, fixture);
 	run_connect(waiting.socket, &second, &full.address);
 	assert_ended(&second, SLUICE_ERROR_ALREADY_IN_PROGRESS, 0);
-	cr_assert_eq(fixture.pending, 4);
+	cr_assert_eq(fixture->pending, 4);
 
 	cr_assert_eq(sluice_socket_close(waiting.socket), 0);
-	assert_waiting_ended(&fixture, &waiting, SLUICE_ERROR_OPERATION_ABORTED,
+	assert_waiting_ended(fixture, &waiting, SLUICE_ERROR_OPERATION_ABORTED,
 			     SLUICE_ERROR_OPERATION_ABORTED);
 	sluice_socket_destroy(waiting.socket);
 	full_listener_end(&full);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_a_send_that_is_cancelled_while_it_waits_for_the_connect_ends_alone)
+ENGINE_TEST(e01, e01_a_send_that_is_cancelled_while_it_waits_for_the_connect_ends_alone)
 {
-	struct fixture fixture;
 	struct full_listener full;
 	struct waiting waiting;
 
-	fixture_begin(&fixture);
 	full_listener_begin(&full);
-	waiting_begin(&fixture, &waiting, &full.address, 0);
+	waiting_begin(fixture, &waiting, &full.address, 0);
 	cr_assert_eq(sluice_cancel(waiting.socket, &waiting.sends[0].args), 0);
-	run_until(&fixture, is_over(&waiting.sends[0]));
+	run_until(fixture, is_over(&waiting.sends[0]));
 	assert_ended(&waiting.sends[0], SLUICE_ERROR_OPERATION_ABORTED, 0);
-	cr_assert_eq(fixture.pending, 3);
+	cr_assert_eq(fixture->pending, 3);
 	cr_assert_eq(sluice_socket_cancel_all(waiting.socket), 0);
-	run_until(&fixture, fixture.pending == 0);
+	run_until(fixture, fixture->pending == 0);
 	assert_ended(&waiting.connect, SLUICE_ERROR_OPERATION_ABORTED, 0);
 	sluice_socket_destroy(waiting.socket);
 	full_listener_end(&full);
-	fixture_end(&fixture);
 }
 
 /* ---- accept ---- */
@@ -502,50 +459,41 @@ Test(e01, e01_five_accepts_after_the_connects)
 	accept_five(true);
 }
 
-Test(e01, e01_accept_on_what_does_not_listen)
+PAIR_TEST(e01, e01_accept_on_what_does_not_listen, tcp_pair, 0)
 {
-	struct fixture fixture;
 	struct sluice_socket *fresh, *datagram;
-	struct pair pair;
 	struct operation accept;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	fresh = attach(&fixture, new_tcp(0));
-	datagram = attach(&fixture, socket(AF_INET, SOCK_DGRAM, 0));
-	operation_init(&accept, &fixture);
+	fresh = attach(fixture, new_tcp(0));
+	datagram = attach(fixture, socket(AF_INET, SOCK_DGRAM, 0));
+	operation_init(&accept, fixture);
 
 	cr_assert_eq(start(sluice_accept_async, fresh, &accept), -EINVAL);
 	cr_assert_eq(start(sluice_accept_async, datagram, &accept), -EINVAL);
-	cr_assert_eq(start(sluice_accept_async, pair.socket, &accept), -EINVAL);
+	cr_assert_eq(start(sluice_accept_async, pair->socket, &accept), -EINVAL);
 
 	sluice_socket_destroy(fresh);
 	sluice_socket_destroy(datagram);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_accepts_that_are_given_up_make_no_socket)
+ENGINE_TEST(e01, e01_accepts_that_are_given_up_make_no_socket)
 {
-	struct fixture fixture;
 	struct sluice_socket *listener;
 	struct operation *accepts;
 
-	fixture_begin(&fixture);
-	listener = attach(&fixture, listen_tcp(0));
-	accepts = operations_new(&fixture, 3);
+	listener = attach(fixture, listen_tcp(0));
+	accepts = operations_new(fixture, 3);
 	for (int i = 0; i < 3; i++)
 		cr_assert_eq(start(sluice_accept_async, listener, &accepts[i]), 1);
 	cr_assert_eq(sluice_cancel(listener, &accepts[1].args), 0);
-	run_until(&fixture, is_over(&accepts[1]));
-	cr_assert_eq(fixture.pending, 2);
+	run_until(fixture, is_over(&accepts[1]));
+	cr_assert_eq(fixture->pending, 2);
 	cr_assert_eq(sluice_socket_close(listener), 0);
-	run_until(&fixture, fixture.pending == 0);
+	run_until(fixture, fixture->pending == 0);
 	for (int i = 0; i < 3; i++) {
 		assert_ended(&accepts[i], SLUICE_ERROR_OPERATION_ABORTED, 0);
 		cr_assert_null(accepts[i].args.accept_socket);
 	}
 	sluice_socket_destroy(listener);
 	free(accepts);
-	fixture_end(&fixture);
 }

@@ -17,97 +17,80 @@ static void receive_and_wait(struct fixture *fixture, struct sluice_socket *sock
 	assert_ended(&receive, SLUICE_ERROR_SUCCESS, expected);
 }
 
-Test(e01, e01_a_receive_takes_what_there_is)
+ENGINE_TEST(e01, e01_a_receive_takes_what_there_is)
 {
-	struct fixture fixture;
 	struct pair pairs[3];
 	unsigned char bytes[10];
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pairs[0], 0);
-	unix_pair(&fixture, &pairs[1], SOCK_STREAM);
-	udp_pair(&fixture, &pairs[2]);
+	tcp_pair(fixture, &pairs[0], 0);
+	unix_pair(fixture, &pairs[1], SOCK_STREAM);
+	udp_pair(fixture, &pairs[2]);
 	for (int i = 0; i < 3; i++) {
 		write_pattern(pairs[i].peer, 7, 0);
-		receive_and_wait(&fixture, pairs[i].socket, bytes, sizeof bytes, 7);
+		receive_and_wait(fixture, pairs[i].socket, bytes, sizeof bytes, 7);
 		cr_assert(pattern_matches(bytes, 7, 0));
 		pair_close(&pairs[i]);
 	}
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_a_receive_waits_for_the_first_byte)
+ENGINE_TEST(e01, e01_a_receive_waits_for_the_first_byte)
 {
-	struct fixture fixture;
 	struct pair pairs[3];
 	struct operation receive;
 	unsigned char bytes[10];
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pairs[0], 0);
-	unix_pair(&fixture, &pairs[1], SOCK_STREAM);
-	udp_pair(&fixture, &pairs[2]);
+	tcp_pair(fixture, &pairs[0], 0);
+	unix_pair(fixture, &pairs[1], SOCK_STREAM);
+	udp_pair(fixture, &pairs[2]);
 	for (int i = 0; i < 3; i++) {
-		operation_init(&receive, &fixture);
+		operation_init(&receive, fixture);
 		cr_assert_eq(start_receive(pairs[i].socket, &receive, bytes, sizeof bytes), 1);
-		run_idle(&fixture);
+		run_idle(fixture);
 		cr_assert(!is_over(&receive));
 		write_pattern(pairs[i].peer, 3, 0);
-		run_until(&fixture, is_over(&receive));
+		run_until(fixture, is_over(&receive));
 		assert_ended(&receive, SLUICE_ERROR_SUCCESS, 3);
 		cr_assert(pattern_matches(bytes, 3, 0));
 		pair_close(&pairs[i]);
 	}
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_a_receive_writes_only_where_it_may)
+PAIR_TEST(e01, e01_a_receive_writes_only_where_it_may, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation receive;
 	unsigned char bytes[10];
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&receive, &fixture);
+	operation_init(&receive, fixture);
 	memset(bytes, 0xff, sizeof bytes);
 
-	write_pattern(pair.peer, 10, 0);
+	write_pattern(pair->peer, 10, 0);
 	cr_assert_eq(sluice_args_set_receive_buffer(&receive.args, bytes, sizeof bytes, 3, 4), 0);
-	run_start(sluice_receive_async, pair.socket, &receive);
+	run_start(sluice_receive_async, pair->socket, &receive);
 	assert_ended(&receive, SLUICE_ERROR_SUCCESS, 4);
 	cr_assert(pattern_matches(bytes + 3, 4, 0));
 	for (int i = 0; i < 10; i++)
 		cr_assert(i >= 3 && i < 7 ? bytes[i] != 0xff : bytes[i] == 0xff);
-	receive_and_wait(&fixture, pair.socket, bytes, 10, 6);
+	receive_and_wait(fixture, pair->socket, bytes, 10, 6);
 	cr_assert(pattern_matches(bytes, 6, 4));
-
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_a_receive_fills_a_list)
+PAIR_TEST(e01, e01_a_receive_fills_a_list, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation receive;
 	unsigned char bytes[3][4];
 	const struct iovec list[] = {
 		{bytes[0], 2}, {bytes[1], 0}, {bytes[1], 3}, {bytes[2], 4}, {bytes[2], 0}};
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&receive, &fixture);
+	operation_init(&receive, fixture);
 
 	cr_assert_eq(sluice_args_set_buffer_list(&receive.args, list, 5), 0);
 	for (int round = 0; round < 2; round++) {
 		if (round)
-			write_pattern(pair.peer, 7, 0);
-		if (start(sluice_receive_async, pair.socket, &receive) == 1) {
+			write_pattern(pair->peer, 7, 0);
+		if (start(sluice_receive_async, pair->socket, &receive) == 1) {
 			if (!round)
-				write_pattern(pair.peer, 7, 0);
-			run_until(&fixture, is_over(&receive));
+				write_pattern(pair->peer, 7, 0);
+			run_until(fixture, is_over(&receive));
 		}
 		assert_ended(&receive, SLUICE_ERROR_SUCCESS, 7);
 		cr_assert(pattern_matches(bytes[0], 2, 0));
@@ -115,73 +98,61 @@ Test(e01, e01_a_receive_fills_a_list)
 		cr_assert(pattern_matches(bytes[2], 2, 5));
 		memset(bytes, 0xff, sizeof bytes);
 	}
-
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_empty_segments_of_a_receive_count_for_nothing)
+PAIR_TEST(e01, e01_empty_segments_of_a_receive_count_for_nothing, tcp_pair, 0)
 {
 	enum {
 		EMPTY = 3000
 	};
-	struct fixture fixture;
-	struct pair pair;
 	struct operation receive;
 	unsigned char bytes[2][3];
 	struct iovec *list = calloc(EMPTY + 3, sizeof *list);
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&receive, &fixture);
+	operation_init(&receive, fixture);
 
 	list[EMPTY / 2] = (struct iovec){bytes[0], 3};
 	list[EMPTY + 1] = (struct iovec){bytes[1], 3};
 	cr_assert_eq(sluice_args_set_buffer_list(&receive.args, list, EMPTY + 3), 0);
-	write_pattern(pair.peer, 5, 0);
-	run_start(sluice_receive_async, pair.socket, &receive);
+	write_pattern(pair->peer, 5, 0);
+	run_start(sluice_receive_async, pair->socket, &receive);
 	cr_assert_eq(receive.args.error, SLUICE_ERROR_SUCCESS);
 	cr_assert_geq(receive.args.bytes_transferred, 1, "data taken for the end of the stream");
 	cr_assert(pattern_matches(bytes[0], receive.args.bytes_transferred < 3 ? 1 : 3, 0));
 
 	/* And while it waits. */
 	if (receive.args.bytes_transferred < 5)
-		run_start(sluice_receive_async, pair.socket, &receive);
-	cr_assert_eq(start(sluice_receive_async, pair.socket, &receive), 1);
-	run_idle(&fixture);
+		run_start(sluice_receive_async, pair->socket, &receive);
+	cr_assert_eq(start(sluice_receive_async, pair->socket, &receive), 1);
+	run_idle(fixture);
 	cr_assert(!is_over(&receive));
-	write_pattern(pair.peer, 2, 0);
-	run_until(&fixture, is_over(&receive));
+	write_pattern(pair->peer, 2, 0);
+	run_until(fixture, is_over(&receive));
 	assert_ended(&receive, SLUICE_ERROR_SUCCESS, 2);
 	cr_assert(pattern_matches(bytes[0], 2, 0));
 
-	pair_close(&pair);
 	free(list);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_an_empty_datagram_is_received_and_is_no_end)
+ENGINE_TEST(e01, e01_an_empty_datagram_is_received_and_is_no_end)
 {
-	struct fixture fixture;
 	struct pair pairs[2];
 	struct operation receive;
 	unsigned char bytes[4];
 
-	fixture_begin(&fixture);
-	udp_pair(&fixture, &pairs[0]);
-	unix_pair(&fixture, &pairs[1], SOCK_DGRAM);
+	udp_pair(fixture, &pairs[0]);
+	unix_pair(fixture, &pairs[1], SOCK_DGRAM);
 	for (int i = 0; i < 2; i++) {
-		operation_init(&receive, &fixture);
+		operation_init(&receive, fixture);
 		cr_assert_eq(start_receive(pairs[i].socket, &receive, bytes, 4), 1);
 		cr_assert_eq(send(pairs[i].peer, "", 0, 0), 0);
 		write_pattern(pairs[i].peer, 2, 0);
-		run_until(&fixture, is_over(&receive));
+		run_until(fixture, is_over(&receive));
 		assert_ended(&receive, SLUICE_ERROR_SUCCESS, 0);
-		receive_and_wait(&fixture, pairs[i].socket, bytes, 4, 2);
+		receive_and_wait(fixture, pairs[i].socket, bytes, 4, 2);
 		cr_assert(pattern_matches(bytes, 2, 0));
 		pair_close(&pairs[i]);
 	}
-	fixture_end(&fixture);
 }
 
 /* ---- datagrams that do not fit ---- */
@@ -212,32 +183,29 @@ static void assert_truncated(struct fixture *fixture, struct pair *pair, struct 
 	}
 }
 
-Test(e01, e01_a_datagram_that_does_not_fit_is_message_size_with_what_fits)
+ENGINE_TEST(e01, e01_a_datagram_that_does_not_fit_is_message_size_with_what_fits)
 {
-	struct fixture fixture;
 	struct operation receive;
 	struct pair pair;
 	unsigned char bytes[600];
 
-	fixture_begin(&fixture);
 	for (int kind = 0; kind < 3; kind++) {
-		datagram_pair(&fixture, &pair, kind);
-		operation_init(&receive, &fixture);
+		datagram_pair(fixture, &pair, kind);
+		operation_init(&receive, fixture);
 		cr_assert_eq(sluice_args_set_receive_buffer(&receive.args, bytes, 600, 0, 100), 0);
 		memset(bytes, 0xee, sizeof bytes);
-		assert_truncated(&fixture, &pair, &receive, 500, 100);
+		assert_truncated(fixture, &pair, &receive, 500, 100);
 		cr_assert(pattern_matches(bytes, 100, 0));
 		cr_assert_eq(bytes[100], 0xee);
 
 		/* What fits to the last byte is whole, and so is the next datagram. */
 		for (int pending = 0; pending < 2; pending++) {
 			write_pattern(pair.peer, 100, 3);
-			receive_and_wait(&fixture, pair.socket, bytes, 100, 100);
+			receive_and_wait(fixture, pair.socket, bytes, 100, 100);
 			cr_assert(pattern_matches(bytes, 100, 3));
 		}
 		pair_close(&pair);
 	}
-	fixture_end(&fixture);
 }
 
 Test(e01, e01_a_datagram_that_needs_too_many_segments_is_message_size)
@@ -270,42 +238,32 @@ Test(e01, e01_a_datagram_that_needs_too_many_segments_is_message_size)
 	fixture_end(&fixture);
 }
 
-Test(e01, e01_a_receive_without_memory_is_refused)
+PAIR_TEST(e01, e01_a_receive_without_memory_is_refused, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation receive;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&receive, &fixture);
-	write_pattern(pair.peer, 1, 0);
-	cr_assert_eq(start(sluice_receive_async, pair.socket, &receive), -EINVAL);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	operation_init(&receive, fixture);
+	write_pattern(pair->peer, 1, 0);
+	cr_assert_eq(start(sluice_receive_async, pair->socket, &receive), -EINVAL);
 }
 
-Test(e01, e01_receives_of_one_socket_are_served_in_order)
+PAIR_TEST(e01, e01_receives_of_one_socket_are_served_in_order, tcp_pair, 0)
 {
 	enum {
 		RECEIVES = 50
 	};
-	struct fixture fixture;
-	struct pair pair;
 	struct operation *receives;
 	unsigned char bytes[RECEIVES][100];
 	uint64_t position = 0;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	receives = operations_new(&fixture, RECEIVES);
+	receives = operations_new(fixture, RECEIVES);
 	for (size_t i = 0; i < RECEIVES; i++)
-		cr_assert_eq(start_receive(pair.socket, &receives[i], bytes[i], i + 1), 1);
+		cr_assert_eq(start_receive(pair->socket, &receives[i], bytes[i], i + 1), 1);
 	for (size_t i = 0; i < RECEIVES; i++) {
-		write_pattern(pair.peer, 26, i * 26);
-		run_idle(&fixture);
+		write_pattern(pair->peer, 26, i * 26);
+		run_idle(fixture);
 	}
-	run_until(&fixture, fixture.pending == 0);
+	run_until(fixture, fixture->pending == 0);
 	for (size_t i = 0; i < RECEIVES; i++) {
 		uint64_t count = receives[i].args.bytes_transferred;
 
@@ -316,148 +274,110 @@ Test(e01, e01_receives_of_one_socket_are_served_in_order)
 		position += count;
 	}
 
-	pair_close(&pair);
 	free(receives);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_a_receive_of_zero_bytes_waits_until_something_can_be_read)
+PAIR_TEST(e01, e01_a_receive_of_zero_bytes_waits_until_something_can_be_read, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation receive;
 	unsigned char bytes[8];
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&receive, &fixture);
+	operation_init(&receive, fixture);
 
-	cr_assert_eq(start_receive(pair.socket, &receive, bytes, 0), 1);
-	run_idle(&fixture);
+	cr_assert_eq(start_receive(pair->socket, &receive, bytes, 0), 1);
+	run_idle(fixture);
 	cr_assert(!is_over(&receive));
-	write_pattern(pair.peer, 5, 0);
-	run_until(&fixture, is_over(&receive));
+	write_pattern(pair->peer, 5, 0);
+	run_until(fixture, is_over(&receive));
 	assert_ended(&receive, SLUICE_ERROR_SUCCESS, 0);
-	receive_and_wait(&fixture, pair.socket, bytes, 0, 0);
-	receive_and_wait(&fixture, pair.socket, bytes, 8, 5);
+	receive_and_wait(fixture, pair->socket, bytes, 0, 0);
+	receive_and_wait(fixture, pair->socket, bytes, 8, 5);
 	cr_assert(pattern_matches(bytes, 5, 0));
-
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_the_end_of_the_stream_is_success_with_0_bytes_again_and_again)
+PAIR_TEST(e01, e01_the_end_of_the_stream_is_success_with_0_bytes_again_and_again, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation receive;
 	unsigned char bytes[8];
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&receive, &fixture);
+	operation_init(&receive, fixture);
 
-	write_pattern(pair.peer, 5, 0);
-	receive_and_wait(&fixture, pair.socket, bytes, 8, 5);
-	cr_assert_eq(start_receive(pair.socket, &receive, bytes, 8), 1);
-	close(pair.peer);
-	pair.peer = -1;
-	run_until(&fixture, is_over(&receive));
+	write_pattern(pair->peer, 5, 0);
+	receive_and_wait(fixture, pair->socket, bytes, 8, 5);
+	cr_assert_eq(start_receive(pair->socket, &receive, bytes, 8), 1);
+	close(pair->peer);
+	pair->peer = -1;
+	run_until(fixture, is_over(&receive));
 	assert_ended(&receive, SLUICE_ERROR_SUCCESS, 0);
 	for (int i = 0; i < 3; i++)
-		receive_and_wait(&fixture, pair.socket, bytes, 8, 0);
-	receive_and_wait(&fixture, pair.socket, bytes, 0, 0);
-
-	pair_close(&pair);
-	fixture_end(&fixture);
+		receive_and_wait(fixture, pair->socket, bytes, 8, 0);
+	receive_and_wait(fixture, pair->socket, bytes, 0, 0);
 }
 
-Test(e01, e01_the_end_ends_every_receive_that_waits)
+PAIR_TEST(e01, e01_the_end_ends_every_receive_that_waits, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation *receives;
 	unsigned char bytes[4][8];
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	receives = operations_new(&fixture, 4);
+	receives = operations_new(fixture, 4);
 	for (int i = 0; i < 4; i++)
-		cr_assert_eq(start_receive(pair.socket, &receives[i], bytes[i], 8), 1);
-	write_pattern(pair.peer, 5, 0);
-	cr_assert_eq(shutdown(pair.peer, SHUT_WR), 0);
-	run_until(&fixture, fixture.pending == 0);
+		cr_assert_eq(start_receive(pair->socket, &receives[i], bytes[i], 8), 1);
+	write_pattern(pair->peer, 5, 0);
+	cr_assert_eq(shutdown(pair->peer, SHUT_WR), 0);
+	run_until(fixture, fixture->pending == 0);
 	for (int i = 0; i < 4; i++)
 		assert_ended(&receives[i], SLUICE_ERROR_SUCCESS, i ? 0 : 5);
 
 	/* The other direction goes on. */
-	cr_assert_eq(start_send(pair.socket, &receives[0], "\0", 1), 0);
-	read_pattern(pair.peer, 1, 0);
+	cr_assert_eq(start_send(pair->socket, &receives[0], "\0", 1), 0);
+	read_pattern(pair->peer, 1, 0);
 
-	pair_close(&pair);
 	free(receives);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_after_shutting_down_the_receiving_side)
+PAIR_TEST(e01, e01_after_shutting_down_the_receiving_side, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation receive;
 	unsigned char bytes[8];
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&receive, &fixture);
-	cr_assert_eq(start_receive(pair.socket, &receive, bytes, 8), 1);
-	cr_assert_eq(sluice_socket_shutdown(pair.socket, SHUT_RD), 0);
-	run_until(&fixture, is_over(&receive));
+	operation_init(&receive, fixture);
+	cr_assert_eq(start_receive(pair->socket, &receive, bytes, 8), 1);
+	cr_assert_eq(sluice_socket_shutdown(pair->socket, SHUT_RD), 0);
+	run_until(fixture, is_over(&receive));
 	assert_ended(&receive, SLUICE_ERROR_SUCCESS, 0);
-	receive_and_wait(&fixture, pair.socket, bytes, 8, 0);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	receive_and_wait(fixture, pair->socket, bytes, 8, 0);
 }
 
-Test(e01, e01_sends_and_receives_do_not_hinder_each_other)
+BLOCKED_TEST(e01, e01_sends_and_receives_do_not_hinder_each_other, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation receive;
 	unsigned char bytes[8];
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operation_init(&receive, &fixture);
+	operation_init(&receive, fixture);
 
-	cr_assert_eq(start_receive(blocked.pair.socket, &receive, bytes, 8), 1);
-	write_pattern(blocked.pair.peer, 5, 0);
-	run_until(&fixture, is_over(&receive));
+	cr_assert_eq(start_receive(blocked->pair.socket, &receive, bytes, 8), 1);
+	write_pattern(blocked->pair.peer, 5, 0);
+	run_until(fixture, is_over(&receive));
 	assert_ended(&receive, SLUICE_ERROR_SUCCESS, 5);
-	cr_assert_eq(start_receive(blocked.pair.socket, &receive, bytes, 8), 1);
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
-	run_until(&fixture, is_over(&blocked.head));
+	cr_assert_eq(start_receive(blocked->pair.socket, &receive, bytes, 8), 1);
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES, 0);
+	run_until(fixture, is_over(&blocked->head));
 	cr_assert(!is_over(&receive));
-	write_pattern(blocked.pair.peer, 2, 0);
-	run_until(&fixture, is_over(&receive));
-
-	blocked_end(&blocked);
-	fixture_end(&fixture);
+	write_pattern(blocked->pair.peer, 2, 0);
+	run_until(fixture, is_over(&receive));
 }
 
-Test(e01, e01_receive_and_disconnect_never_connected)
+ENGINE_TEST(e01, e01_receive_and_disconnect_never_connected)
 {
-	struct fixture fixture;
 	struct sluice_socket *fresh;
 	struct operation operation;
 	unsigned char bytes[8];
 
-	fixture_begin(&fixture);
-	fresh = attach(&fixture, new_tcp(0));
-	operation_init(&operation, &fixture);
+	fresh = attach(fixture, new_tcp(0));
+	operation_init(&operation, fixture);
 	cr_assert_eq(start_receive(fresh, &operation, bytes, 8), -ENOTCONN);
 	cr_assert_eq(start(sluice_disconnect_async, fresh, &operation), -ENOTCONN);
 	sluice_socket_destroy(fresh);
-	fixture_end(&fixture);
 }
 
 /* ---- two sockets of one engine ---- */

@@ -343,56 +343,47 @@ Test(e01, e01_who_has_no_name_is_told_as_none)
 	scene_end(&scene);
 }
 
-Test(e01, e01_a_stream_tells_no_sender)
+PAIR_TEST(e01, e01_a_stream_tells_no_sender, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct letter letter;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	letter_init(&letter, &fixture, 100);
-	cr_assert_eq(start(sluice_receive_from_async, pair.socket, &letter.operation), 1);
-	write_pattern(pair.peer, 50, 0);
-	run_until(&fixture, is_over(&letter.operation));
+	letter_init(&letter, fixture, 100);
+	cr_assert_eq(start(sluice_receive_from_async, pair->socket, &letter.operation), 1);
+	write_pattern(pair->peer, 50, 0);
+	run_until(fixture, is_over(&letter.operation));
 	assert_ended(&letter.operation, SLUICE_ERROR_SUCCESS, 50);
 	cr_assert_eq(letter.operation.args.from_length, 0);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_receive_from_refuses_what_it_cannot_do)
+SCENE_TEST(e01, e01_receive_from_refuses_what_it_cannot_do, AF_INET)
 {
-	struct scene scene;
 	struct letter letter;
 	struct sluice_args *args = &letter.operation.args;
 	struct sluice_socket *listener;
 
-	scene_begin(&scene, AF_INET);
-	letter_init(&letter, &scene.fixture, 100);
+	letter_init(&letter, &scene->fixture, 100);
 	cr_assert_eq(sluice_receive_from_async(NULL, args), -EINVAL);
-	cr_assert_eq(sluice_receive_from_async(scene.receiver, NULL), -EINVAL);
+	cr_assert_eq(sluice_receive_from_async(scene->receiver, NULL), -EINVAL);
 	args->from_address = NULL;
-	cr_assert_eq(start_from(&scene, &letter), -EINVAL);
-	letter_init(&letter, &scene.fixture, 100);
+	cr_assert_eq(start_from(scene, &letter), -EINVAL);
+	letter_init(&letter, &scene->fixture, 100);
 	args->from_capacity = 0;
-	cr_assert_eq(start_from(&scene, &letter), -EINVAL);
-	letter_init(&letter, &scene.fixture, 100);
+	cr_assert_eq(start_from(scene, &letter), -EINVAL);
+	letter_init(&letter, &scene->fixture, 100);
 	args->flags = SLUICE_FLAG_DONT_ROUTE;
-	cr_assert_eq(start_from(&scene, &letter), -EOPNOTSUPP);
-	letter_init(&letter, &scene.fixture, 100);
+	cr_assert_eq(start_from(scene, &letter), -EOPNOTSUPP);
+	letter_init(&letter, &scene->fixture, 100);
 	cr_assert_eq(sluice_args_set_receive_buffer(args, NULL, 0, 0, 0), 0);
-	cr_assert_eq(start_from(&scene, &letter), -EINVAL);
+	cr_assert_eq(start_from(scene, &letter), -EINVAL);
 	cr_assert_eq(sluice_args_set_buffer(args, letter.bytes, 10, 0, 10), 0);
-	cr_assert_eq(start_from(&scene, &letter), -EINVAL);
+	cr_assert_eq(start_from(scene, &letter), -EINVAL);
 
-	letter_init(&letter, &scene.fixture, 100);
-	listener = attach(&scene.fixture, listen_tcp(0));
+	letter_init(&letter, &scene->fixture, 100);
+	listener = attach(&scene->fixture, listen_tcp(0));
 	cr_assert_eq(start(sluice_receive_from_async, listener, &letter.operation), -ENOTCONN);
 	sluice_socket_destroy(listener);
-	cr_assert_eq(sluice_socket_close(scene.receiver), 0);
-	cr_assert_eq(start_from(&scene, &letter), -EBADF);
-	scene_end(&scene);
+	cr_assert_eq(sluice_socket_close(scene->receiver), 0);
+	cr_assert_eq(start_from(scene, &letter), -EBADF);
 }
 
 /* ---- given up ---- */

@@ -63,97 +63,72 @@ Test(e04, e04_so_does_shutdown_of_both_directions)
 	shut_down_with_sends_queued(SHUT_RDWR);
 }
 
-Test(e04, e04_shutdown_of_a_unix_stream)
+BLOCKED_TEST(e04, e04_shutdown_of_a_unix_stream, blocked_begin_unix)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	uint64_t taken;
 	int error;
 
-	fixture_begin(&fixture);
-	blocked_begin_unix(&fixture, &blocked);
-	cr_assert_eq(sluice_socket_shutdown(blocked.pair.socket, SHUT_WR), 0);
-	run_until(&fixture, fixture.pending == 0);
-	taken = blocked.head.args.bytes_transferred;
-	assert_ended(&blocked.head, SLUICE_ERROR_SHUTDOWN, taken);
-	cr_assert_eq(run_reading_to_end(&fixture, blocked.pair.peer, 0, &error), taken);
+	cr_assert_eq(sluice_socket_shutdown(blocked->pair.socket, SHUT_WR), 0);
+	run_until(fixture, fixture->pending == 0);
+	taken = blocked->head.args.bytes_transferred;
+	assert_ended(&blocked->head, SLUICE_ERROR_SHUTDOWN, taken);
+	cr_assert_eq(run_reading_to_end(fixture, blocked->pair.peer, 0, &error), taken);
 	cr_assert_eq(error, 0);
-	blocked_end(&blocked);
-	fixture_end(&fixture);
 }
 
-Test(e04, e04_shutdown_of_the_receiving_side_leaves_the_sends_alone)
+BLOCKED_TEST(e04, e04_shutdown_of_the_receiving_side_leaves_the_sends_alone, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
-
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	cr_assert_eq(sluice_socket_shutdown(blocked.pair.socket, SHUT_RD), 0);
-	run_idle(&fixture);
-	cr_assert(!is_over(&blocked.head));
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
-	run_until(&fixture, is_over(&blocked.head));
-	assert_ended(&blocked.head, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
-	blocked_end(&blocked);
-	fixture_end(&fixture);
+	cr_assert_eq(sluice_socket_shutdown(blocked->pair.socket, SHUT_RD), 0);
+	run_idle(fixture);
+	cr_assert(!is_over(&blocked->head));
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES, 0);
+	run_until(fixture, is_over(&blocked->head));
+	assert_ended(&blocked->head, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
 }
 
-Test(e04, e04_what_shutdown_answers)
+PAIR_TEST(e04, e04_what_shutdown_answers, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct sluice_socket *fresh;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	fresh = attach(&fixture, new_tcp(0));
+	fresh = attach(fixture, new_tcp(0));
 
 	cr_assert_eq(sluice_socket_shutdown(NULL, SHUT_WR), -EINVAL);
-	cr_assert_eq(sluice_socket_shutdown(pair.socket, 3), -EINVAL);
-	cr_assert_eq(sluice_socket_shutdown(pair.socket, -1), -EINVAL);
+	cr_assert_eq(sluice_socket_shutdown(pair->socket, 3), -EINVAL);
+	cr_assert_eq(sluice_socket_shutdown(pair->socket, -1), -EINVAL);
 	cr_assert_eq(sluice_socket_shutdown(fresh, SHUT_WR), -ENOTCONN);
-	assert_nothing_to_read(pair.peer);
-	cr_assert_eq(sluice_socket_shutdown(pair.socket, SHUT_WR), 0);
-	cr_assert_eq(sluice_socket_shutdown(pair.socket, SHUT_WR), 0);
-	run_idle(&fixture);
-	assert_end_of_stream(pair.peer);
-	cr_assert_eq(sluice_socket_close(pair.socket), 0);
-	cr_assert_eq(sluice_socket_shutdown(pair.socket, SHUT_WR), -EBADF);
-	cr_assert_eq(sluice_socket_shutdown(pair.socket, 3), -EBADF);
+	assert_nothing_to_read(pair->peer);
+	cr_assert_eq(sluice_socket_shutdown(pair->socket, SHUT_WR), 0);
+	cr_assert_eq(sluice_socket_shutdown(pair->socket, SHUT_WR), 0);
+	run_idle(fixture);
+	assert_end_of_stream(pair->peer);
+	cr_assert_eq(sluice_socket_close(pair->socket), 0);
+	cr_assert_eq(sluice_socket_shutdown(pair->socket, SHUT_WR), -EBADF);
+	cr_assert_eq(sluice_socket_shutdown(pair->socket, 3), -EBADF);
 
 	sluice_socket_destroy(fresh);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
-Test(e04, e04_100_megabytes_then_shutdown_then_close_is_an_end_and_no_reset)
+PAIR_TEST(e04, e04_100_megabytes_then_shutdown_then_close_is_an_end_and_no_reset, tcp_pair, 0)
 {
 	const size_t length = 100 * 1000 * 1000;
-	struct fixture fixture;
-	struct pair pair;
 	struct reader reader;
 	struct operation send;
 	void *bytes = pattern_new(length, 0);
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&send, &fixture);
+	operation_init(&send, fixture);
 
-	cr_assert_eq(start_send(pair.socket, &send, bytes, length), 1);
-	reader_start(&reader, pair.peer, 0);
-	run_until(&fixture, is_over(&send));
+	cr_assert_eq(start_send(pair->socket, &send, bytes, length), 1);
+	reader_start(&reader, pair->peer, 0);
+	run_until(fixture, is_over(&send));
 	assert_ended(&send, SLUICE_ERROR_SUCCESS, length);
-	cr_assert_eq(sluice_socket_shutdown(pair.socket, SHUT_WR), 0);
-	cr_assert_eq(sluice_socket_close(pair.socket), 0);
-	run_idle(&fixture);
+	cr_assert_eq(sluice_socket_shutdown(pair->socket, SHUT_WR), 0);
+	cr_assert_eq(sluice_socket_close(pair->socket), 0);
+	run_idle(fixture);
 	reader_join(&reader);
 	cr_assert_eq(reader.error, 0);
 	cr_assert_eq(reader.bytes, length);
 
-	pair_close(&pair);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
 static void start_behind_shutdown(struct operation *operation)
@@ -225,138 +200,104 @@ Test(e04, e04_a_close_behind_a_shutdown_of_both_sides_changes_no_result)
 
 /* ---- e01: disconnect ---- */
 
-Test(e01, e01_disconnect_takes_its_place_in_the_queue)
+BLOCKED_TEST(e01, e01_disconnect_takes_its_place_in_the_queue, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation disconnect, behind;
 	int error;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operation_init(&disconnect, &fixture);
-	operation_init(&behind, &fixture);
+	operation_init(&disconnect, fixture);
+	operation_init(&behind, fixture);
 
-	cr_assert_eq(start(sluice_disconnect_async, blocked.pair.socket, &disconnect), 1);
-	cr_assert_eq(start_send(blocked.pair.socket, &behind, "x", 1), 1);
-	run_idle(&fixture);
-	cr_assert_eq(fixture.pending, 3);
-	cr_assert_eq(run_reading_to_end(&fixture, blocked.pair.peer, 0, &error), HEAD_BYTES);
+	cr_assert_eq(start(sluice_disconnect_async, blocked->pair.socket, &disconnect), 1);
+	cr_assert_eq(start_send(blocked->pair.socket, &behind, "x", 1), 1);
+	run_idle(fixture);
+	cr_assert_eq(fixture->pending, 3);
+	cr_assert_eq(run_reading_to_end(fixture, blocked->pair.peer, 0, &error), HEAD_BYTES);
 	cr_assert_eq(error, 0);
-	run_until(&fixture, fixture.pending == 0);
-	assert_ended(&blocked.head, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
+	run_until(fixture, fixture->pending == 0);
+	assert_ended(&blocked->head, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
 	assert_ended(&disconnect, SLUICE_ERROR_SUCCESS, 0);
 	assert_ended(&behind, SLUICE_ERROR_SHUTDOWN, 0);
-	cr_assert(blocked.head.turn < disconnect.turn && disconnect.turn < behind.turn);
-
-	blocked_end(&blocked);
-	fixture_end(&fixture);
+	cr_assert(blocked->head.turn < disconnect.turn && disconnect.turn < behind.turn);
 }
 
-Test(e01, e01_disconnected_without_reuse_it_does_not_connect_again)
+PAIR_TEST(e01, e01_disconnected_without_reuse_it_does_not_connect_again, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation operation;
 	struct sockaddr_in address = loopback(1);
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 
-	run_start(sluice_disconnect_async, pair.socket, &operation);
+	run_start(sluice_disconnect_async, pair->socket, &operation);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 0);
-	assert_end_of_stream(pair.peer);
-	cr_assert_eq(start_connect(pair.socket, &operation, &address), -EISCONN);
-
-	pair_close(&pair);
-	fixture_end(&fixture);
+	assert_end_of_stream(pair->peer);
+	cr_assert_eq(start_connect(pair->socket, &operation, &address), -EISCONN);
 }
 
-Test(e01, e01_disconnected_with_reuse_it_is_not_connected_and_connects_again)
+PAIR_TEST(e01, e01_disconnected_with_reuse_it_is_not_connected_and_connects_again, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation operation;
 	struct sockaddr_in address;
 	int listener, peer;
 	unsigned char byte;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 	listener = listen_tcp(0);
 	address = loopback(port_of(listener));
 
 	for (int round = 0; round < 3; round++) {
 		operation.args.disconnect_reuse_socket = 1;
-		run_start(sluice_disconnect_async, pair.socket, &operation);
+		run_start(sluice_disconnect_async, pair->socket, &operation);
 		assert_ended(&operation, SLUICE_ERROR_SUCCESS, 0);
-		assert_end_of_stream(pair.peer);
-		close(pair.peer);
+		assert_end_of_stream(pair->peer);
+		close(pair->peer);
 
-		cr_assert_eq(start_send(pair.socket, &operation, "x", 1), -ENOTCONN);
+		cr_assert_eq(start_send(pair->socket, &operation, "x", 1), -ENOTCONN);
 		cr_assert_eq(sluice_args_set_buffer(&operation.args, NULL, 0, 0, 0), 0);
-		cr_assert_eq(start_receive(pair.socket, &operation, &byte, 1), -ENOTCONN);
-		run_connect(pair.socket, &operation, &address);
+		cr_assert_eq(start_receive(pair->socket, &operation, &byte, 1), -ENOTCONN);
+		run_connect(pair->socket, &operation, &address);
 		assert_ended(&operation, SLUICE_ERROR_SUCCESS, 0);
 		peer = accept(listener, NULL, NULL);
 		cr_assert(peer >= 0);
-		cr_assert_eq(start_send(pair.socket, &operation, "\0", 1), 0);
+		cr_assert_eq(start_send(pair->socket, &operation, "\0", 1), 0);
 		read_pattern(peer, 1, 0);
-		pair.peer = peer;
+		pair->peer = peer;
 	}
 
 	close(listener);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_a_disconnect_with_reuse_waits_for_the_last_byte_too)
+BLOCKED_TEST(e01, e01_a_disconnect_with_reuse_waits_for_the_last_byte_too, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation disconnect;
 	int error;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operation_init(&disconnect, &fixture);
+	operation_init(&disconnect, fixture);
 
 	disconnect.args.disconnect_reuse_socket = 1;
-	cr_assert_eq(start(sluice_disconnect_async, blocked.pair.socket, &disconnect), 1);
-	cr_assert_eq(run_reading_to_end(&fixture, blocked.pair.peer, 0, &error), HEAD_BYTES);
+	cr_assert_eq(start(sluice_disconnect_async, blocked->pair.socket, &disconnect), 1);
+	cr_assert_eq(run_reading_to_end(fixture, blocked->pair.peer, 0, &error), HEAD_BYTES);
 	cr_assert_eq(error, 0);
-	run_until(&fixture, fixture.pending == 0);
-	assert_ended(&blocked.head, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
+	run_until(fixture, fixture->pending == 0);
+	assert_ended(&blocked->head, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
 	assert_ended(&disconnect, SLUICE_ERROR_SUCCESS, 0);
-	cr_assert_eq(start_send(blocked.pair.socket, &blocked.head, "x", 1), -ENOTCONN);
-
-	blocked_end(&blocked);
-	fixture_end(&fixture);
+	cr_assert_eq(start_send(blocked->pair.socket, &blocked->head, "x", 1), -ENOTCONN);
 }
 
-Test(e01, e01_a_cancelled_disconnect_leaves_the_stream_open)
+BLOCKED_TEST(e01, e01_a_cancelled_disconnect_leaves_the_stream_open, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation disconnect, behind;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operation_init(&disconnect, &fixture);
-	operation_init(&behind, &fixture);
+	operation_init(&disconnect, fixture);
+	operation_init(&behind, fixture);
 
-	cr_assert_eq(start(sluice_disconnect_async, blocked.pair.socket, &disconnect), 1);
-	cr_assert_eq(sluice_cancel(blocked.pair.socket, &disconnect.args), 0);
-	run_until(&fixture, is_over(&disconnect));
+	cr_assert_eq(start(sluice_disconnect_async, blocked->pair.socket, &disconnect), 1);
+	cr_assert_eq(sluice_cancel(blocked->pair.socket, &disconnect.args), 0);
+	run_until(fixture, is_over(&disconnect));
 	assert_ended(&disconnect, SLUICE_ERROR_OPERATION_ABORTED, 0);
-	cr_assert_eq(start_send(blocked.pair.socket, &behind, blocked.bytes, 3), 1);
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
-	run_reading(&fixture, blocked.pair.peer, 3, 0);
-	run_until(&fixture, fixture.pending == 0);
+	cr_assert_eq(start_send(blocked->pair.socket, &behind, blocked->bytes, 3), 1);
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES, 0);
+	run_reading(fixture, blocked->pair.peer, 3, 0);
+	run_until(fixture, fixture->pending == 0);
 	assert_ended(&behind, SLUICE_ERROR_SUCCESS, 3);
-
-	blocked_end(&blocked);
-	fixture_end(&fixture);
 }

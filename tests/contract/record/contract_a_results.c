@@ -8,88 +8,67 @@
 
 /* ---- a07 ---- */
 
-Test(a07, a07_while_pending_the_record_says_so_whatever_it_said_before)
+BLOCKED_TEST(a07, a07_while_pending_the_record_says_so_whatever_it_said_before, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation operation;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 
 	operation.args.error = SLUICE_ERROR_FAULT;
 	operation.args.native_error = EFAULT;
 	operation.args.bytes_transferred = 77;
 	operation.args.last_operation = SLUICE_OPERATION_RECEIVE;
-	cr_assert_eq(start_send(blocked.pair.socket, &operation, "x", 1), 1);
+	cr_assert_eq(start_send(blocked->pair.socket, &operation, "x", 1), 1);
 	cr_assert_eq(operation.args.error, SLUICE_ERROR_IO_PENDING);
 	cr_assert_eq(operation.args.bytes_transferred, 0);
 	cr_assert_eq(operation.args.last_operation, SLUICE_OPERATION_SEND);
-	run_idle(&fixture);
+	run_idle(fixture);
 	cr_assert_eq(operation.args.error, SLUICE_ERROR_IO_PENDING);
-	cr_assert_eq(blocked.head.args.error, SLUICE_ERROR_IO_PENDING);
-	cr_assert_eq(blocked.head.args.bytes_transferred, 0);
+	cr_assert_eq(blocked->head.args.error, SLUICE_ERROR_IO_PENDING);
+	cr_assert_eq(blocked->head.args.bytes_transferred, 0);
 
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
-	run_until(&fixture, fixture.pending == 0);
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES, 0);
+	run_until(fixture, fixture->pending == 0);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 1);
 	cr_assert_eq(operation.args.native_error, 0);
-
-	blocked_end(&blocked);
-	fixture_end(&fixture);
 }
 
-Test(a07, a07_a_refusal_leaves_the_previous_results)
+PAIR_TEST(a07, a07_a_refusal_leaves_the_previous_results, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation operation;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 
-	cr_assert_eq(start_send(pair.socket, &operation, "12345", 5), 0);
+	cr_assert_eq(start_send(pair->socket, &operation, "12345", 5), 0);
 	operation.args.flags = 0x2000;
-	cr_assert_eq(start(sluice_send_async, pair.socket, &operation), -EOPNOTSUPP);
+	cr_assert_eq(start(sluice_send_async, pair->socket, &operation), -EOPNOTSUPP);
 	cr_assert_eq(operation.args.flags, 0x2000);
 	operation.args.flags = 0;
-	cr_assert_eq(start(sluice_accept_async, pair.socket, &operation), -EINVAL);
+	cr_assert_eq(start(sluice_accept_async, pair->socket, &operation), -EINVAL);
 	cr_assert_eq(sluice_args_set_buffer(&operation.args, NULL, 0, 0, 0), 0);
-	cr_assert_eq(start(sluice_send_async, pair.socket, &operation), -EINVAL);
+	cr_assert_eq(start(sluice_send_async, pair->socket, &operation), -EINVAL);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 5);
 	cr_assert_eq(operation.args.last_operation, SLUICE_OPERATION_SEND);
-
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
-Test(a07, a07_flags_are_zero_after_a_send_that_ended_badly_too)
+PAIR_TEST(a07, a07_flags_are_zero_after_a_send_that_ended_badly_too, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation operation;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 
 	operation.args.flags = SLUICE_FLAG_MORE;
-	cr_assert_eq(start_send(pair.socket, &operation, "\0", 1), 0);
+	cr_assert_eq(start_send(pair->socket, &operation, "\0", 1), 0);
 	cr_assert_eq(operation.args.flags, 0);
-	cr_assert_eq(start_send(pair.socket, &operation, "\1", 1), 0);
-	read_pattern(pair.peer, 2, 0);
+	cr_assert_eq(start_send(pair->socket, &operation, "\1", 1), 0);
+	read_pattern(pair->peer, 2, 0);
 
-	cr_assert_eq(sluice_socket_shutdown(pair.socket, SHUT_WR), 0);
+	cr_assert_eq(sluice_socket_shutdown(pair->socket, SHUT_WR), 0);
 	operation.args.flags = SLUICE_FLAG_OUT_OF_BAND;
-	run_send(pair.socket, &operation, "x", 1);
+	run_send(pair->socket, &operation, "x", 1);
 	assert_ended(&operation, SLUICE_ERROR_SHUTDOWN, 0);
 	cr_assert_eq(operation.args.native_error, EPIPE);
 	cr_assert_eq(operation.args.flags, 0);
-
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
 Test(a07, a07_token_and_remote_address_are_never_touched)
@@ -158,26 +137,19 @@ Test(a07, a07_the_handler_is_the_one_that_the_record_names_at_its_end)
 	fixture_end(&fixture);
 }
 
-Test(a07, a07_native_error_is_the_kernel_s_own)
+PAIR_TEST(a07, a07_native_error_is_the_kernel_s_own, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation operation;
 	char byte;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 
-	cr_assert_eq(start_receive(pair.socket, &operation, &byte, 1), 1);
-	close_with_reset(pair.peer);
-	pair.peer = -1;
-	run_until(&fixture, is_over(&operation));
+	cr_assert_eq(start_receive(pair->socket, &operation, &byte, 1), 1);
+	close_with_reset(pair->peer);
+	pair->peer = -1;
+	run_until(fixture, is_over(&operation));
 	assert_ended(&operation, SLUICE_ERROR_CONNECTION_RESET, 0);
 	cr_assert_eq(operation.args.native_error, ECONNRESET);
-
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
 /* ---- a08 ---- */
@@ -271,17 +243,12 @@ static void free_record(struct sluice_socket *socket, struct sluice_args *args)
 	free(args);
 }
 
-Test(a08, a08_a_handler_frees_its_own_record)
+BLOCKED_TEST(a08, a08_a_handler_frees_its_own_record, blocked_begin)
 {
 	enum {
 		RECORDS = 100
 	};
-	struct fixture fixture;
-	struct blocked blocked;
 	void *bytes = pattern_new(RECORDS, HEAD_BYTES);
-
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
 
 	for (int i = 0; i < RECORDS; i++) {
 		struct sluice_args *args = malloc(sizeof *args);
@@ -291,64 +258,53 @@ Test(a08, a08_a_handler_frees_its_own_record)
 		args->completed = free_record;
 		args->timeout_ns = i % 2 ? 100 * SECOND : 0;
 		cr_assert_eq(sluice_args_set_buffer(args, bytes, RECORDS, i, 1), 0);
-		cr_assert_eq(sluice_send_async(blocked.pair.socket, args), 1);
+		cr_assert_eq(sluice_send_async(blocked->pair.socket, args), 1);
 	}
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES + RECORDS, 0);
-	run_until(&fixture, freed == RECORDS);
-	run_until(&fixture, is_over(&blocked.head));
-	run_idle(&fixture);
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES + RECORDS, 0);
+	run_until(fixture, freed == RECORDS);
+	run_until(fixture, is_over(&blocked->head));
+	run_idle(fixture);
 	cr_assert_eq(freed, RECORDS);
 
-	blocked_end(&blocked);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
-Test(a08, a08_without_a_handler_in_progress_tells_the_end)
+PAIR_TEST(a08, a08_without_a_handler_in_progress_tells_the_end, tcp_pair, SMALL)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct sluice_args args;
 	void *bytes = pattern_new(HEAD_BYTES, 0);
 	int64_t deadline = now_ns() + GUARD_NS;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, SMALL);
-
 	cr_assert_eq(sluice_args_init(&args), 0);
 	cr_assert_eq(sluice_args_set_buffer(&args, bytes, HEAD_BYTES, 0, HEAD_BYTES), 0);
-	cr_assert_eq(sluice_send_async(pair.socket, &args), 1);
+	cr_assert_eq(sluice_send_async(pair->socket, &args), 1);
 	cr_assert_eq(sluice_args_in_progress(&args), 1);
-	run_reading(&fixture, pair.peer, HEAD_BYTES, 0);
+	run_reading(fixture, pair->peer, HEAD_BYTES, 0);
 	while (sluice_args_in_progress(&args)) {
 		cr_assert_lt(now_ns(), deadline);
-		run_for(&fixture, MILLISECOND);
+		run_for(fixture, MILLISECOND);
 	}
 	cr_assert_eq(args.error, SLUICE_ERROR_SUCCESS);
 	cr_assert_eq(args.bytes_transferred, HEAD_BYTES);
-	cr_assert_eq(sluice_send_async(pair.socket, &args), 1);
-	run_reading(&fixture, pair.peer, HEAD_BYTES, 0);
+	cr_assert_eq(sluice_send_async(pair->socket, &args), 1);
+	run_reading(fixture, pair->peer, HEAD_BYTES, 0);
 	while (sluice_args_in_progress(&args))
-		run_for(&fixture, MILLISECOND);
+		run_for(fixture, MILLISECOND);
 
-	pair_close(&pair);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
 /* ---- a09 ---- */
 
-Test(a09, a09_one_record_for_ten_sends_on_two_sockets)
+ENGINE_TEST(a09, a09_one_record_for_ten_sends_on_two_sockets)
 {
-	struct fixture fixture;
 	struct pair pairs[2];
 	struct operation operation;
 	unsigned char bytes[10];
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pairs[0], 0);
-	unix_pair(&fixture, &pairs[1], SOCK_STREAM);
-	operation_init(&operation, &fixture);
+	tcp_pair(fixture, &pairs[0], 0);
+	unix_pair(fixture, &pairs[1], SOCK_STREAM);
+	operation_init(&operation, fixture);
 
 	pattern_fill(bytes, sizeof bytes, 0);
 	for (int i = 0; i < 10; i++) {
@@ -360,34 +316,31 @@ Test(a09, a09_one_record_for_ten_sends_on_two_sockets)
 		assert_nothing_to_read(pairs[i].peer);
 		pair_close(&pairs[i]);
 	}
-	fixture_end(&fixture);
 }
 
-Test(a09, a09_one_record_for_pending_sends_and_receives_by_turns)
+ENGINE_TEST(a09, a09_one_record_for_pending_sends_and_receives_by_turns)
 {
-	struct fixture fixture;
 	struct pair pairs[2];
 	struct operation operation;
 	unsigned char *bytes = pattern_new(HEAD_BYTES, 0);
 	unsigned char received[4];
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pairs[0], SMALL);
-	unix_pair(&fixture, &pairs[1], SOCK_STREAM);
-	operation_init(&operation, &fixture);
+	tcp_pair(fixture, &pairs[0], SMALL);
+	unix_pair(fixture, &pairs[1], SOCK_STREAM);
+	operation_init(&operation, fixture);
 
 	for (int i = 0; i < 6; i++) {
 		struct pair *pair = &pairs[i % 2];
 
 		cr_assert_eq(start_send(pair->socket, &operation, bytes, HEAD_BYTES), 1);
-		run_reading(&fixture, pair->peer, HEAD_BYTES, 0);
-		run_until(&fixture, is_over(&operation));
+		run_reading(fixture, pair->peer, HEAD_BYTES, 0);
+		run_until(fixture, is_over(&operation));
 		assert_ended(&operation, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
 		cr_assert_eq(operation.args.last_operation, SLUICE_OPERATION_SEND);
 
 		cr_assert_eq(start_receive(pair->socket, &operation, received, 4), 1);
 		write_pattern(pair->peer, 3, (uint64_t)i);
-		run_until(&fixture, is_over(&operation));
+		run_until(fixture, is_over(&operation));
 		assert_ended(&operation, SLUICE_ERROR_SUCCESS, 3);
 		cr_assert(pattern_matches(received, 3, (uint64_t)i));
 	}
@@ -396,7 +349,6 @@ Test(a09, a09_one_record_for_pending_sends_and_receives_by_turns)
 	pair_close(&pairs[0]);
 	pair_close(&pairs[1]);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
 static void *seen_token;

@@ -449,36 +449,33 @@ Test(b12, b12_a_reset_frees_the_buffers_and_is_told_once)
 #define LARGE ((size_t)100000)
 
 /* On loopback the kernel copies all the same: the bytes leave at once, and no record waits for an ACK. */
-Test(b11, b11_to_this_machine_nothing_goes_by_zero_copy)
+ENGINE_TEST(b11, b11_to_this_machine_nothing_goes_by_zero_copy)
 {
-	struct fixture fixture;
 	struct operation *operations;
 	struct pair pair;
 	unsigned char *bytes = pattern_new(LARGE * 30, 0);
 
-	fixture_begin(&fixture);
-	operations = operations_new(&fixture, 30);
-	tcp_pair(&fixture, &pair, 0);
+	operations = operations_new(fixture, 30);
+	tcp_pair(fixture, &pair, 0);
 	for (size_t i = 0; i < 20; i++) {
 		run_send(pair.socket, &operations[0], bytes + i * LARGE % 251, LARGE);
-		run_reading(&fixture, pair.peer, LARGE, i * LARGE);
+		run_reading(fixture, pair.peer, LARGE, i * LARGE);
 	}
 	/* More than one transmission takes, so that something is queued behind it. */
-	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
 	for (size_t i = 0; i < 30; i++)
 		cr_assert_eq(start_send(pair.socket, &operations[i],
 					bytes + (20 * LARGE) % 251 + i * (LARGE - 251),
 					LARGE - 251),
 			     1);
-	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
-	run_reading(&fixture, pair.peer, 30 * (LARGE - 251), 20 * LARGE);
-	run_until(&fixture, fixture.pending == 0);
-	cr_assert_eq(statistics_of(&fixture).zerocopy_sends, 0);
+	cr_assert_eq(sluice_batch_end(fixture->engine), 0);
+	run_reading(fixture, pair.peer, 30 * (LARGE - 251), 20 * LARGE);
+	run_until(fixture, fixture->pending == 0);
+	cr_assert_eq(statistics_of(fixture).zerocopy_sends, 0);
 	cr_assert_neq(learned(pair.socket), SLUICE_ZEROCOPY_LEARNED_USEFUL);
 	pair_close(&pair);
 	free(operations);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
 /* How many bytes the kernel takes of a connection with default buffers, though nobody reads. */
@@ -495,37 +492,34 @@ static size_t measure_room(struct fixture *fixture, const unsigned char *bytes, 
 }
 
 /* A program with one thread may send, and read its other end afterwards. */
-Test(b05, b05_what_the_kernel_has_room_for_ends_before_the_peer_reads)
+ENGINE_TEST(b05, b05_what_the_kernel_has_room_for_ends_before_the_peer_reads)
 {
 	static const size_t parts[] = {1, 3, 40};
 	size_t most = 16 << 20, room;
 	unsigned char *bytes = pattern_new(most, 0);
 	struct operation *operations;
-	struct fixture fixture;
 	struct pair pair;
 
-	fixture_begin(&fixture);
-	operations = operations_new(&fixture, 40);
-	room = measure_room(&fixture, bytes, most) / 2;
+	operations = operations_new(fixture, 40);
+	room = measure_room(fixture, bytes, most) / 2;
 	for (size_t way = 0; way < 6; way++) {
 		size_t count = parts[way / 2], length = room / count;
 
-		tcp_pair(&fixture, &pair, 0);
+		tcp_pair(fixture, &pair, 0);
 		if (way % 2)
-			cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+			cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
 		for (size_t i = 0; i < count; i++)
 			cr_assert_geq(start_send(pair.socket, &operations[i], bytes + i * length,
 						 length),
 				      0);
 		if (way % 2)
-			cr_assert_eq(sluice_batch_end(fixture.engine), 0);
-		run_until(&fixture, fixture.pending == 0);
-		run_reading(&fixture, pair.peer, count * length, 0);
+			cr_assert_eq(sluice_batch_end(fixture->engine), 0);
+		run_until(fixture, fixture->pending == 0);
+		run_reading(fixture, pair.peer, count * length, 0);
 		pair_close(&pair);
 	}
 	free(operations);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
 /* ---- registered memory ---- */
@@ -620,16 +614,13 @@ static void *register_elsewhere(void *token)
 	return NULL;
 }
 
-Test(memory, memory_is_the_owners_to_register)
+ENGINE_TEST(memory, memory_is_the_owners_to_register)
 {
-	struct fixture fixture;
 	pthread_t thread;
 
-	fixture_begin(&fixture);
-	cr_assert_eq(sluice_engine_flush(fixture.engine), 0);
-	cr_assert_eq(pthread_create(&thread, NULL, register_elsewhere, &fixture), 0);
+	cr_assert_eq(sluice_engine_flush(fixture->engine), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, register_elsewhere, fixture), 0);
 	pthread_join(thread, NULL);
-	fixture_end(&fixture);
 }
 
 /* b14: sends from it work, whether it can be registered or not. */

@@ -30,61 +30,49 @@ static void send_datagram(struct fixture *fixture, struct pair *pair, const void
 
 /* ---- b08, b12 ---- */
 
-Test(b08, b08_a_datagram_too_large_ends_alone)
+PAIR_TEST(b08, b08_a_datagram_too_large_ends_alone, udp_pair)
 {
-	struct fixture fixture;
-	struct pair pair;
 	unsigned char *bytes = pattern_new(70000, 0);
 
-	fixture_begin(&fixture);
-	udp_pair(&fixture, &pair);
-	send_datagram(&fixture, &pair, bytes, 10, SLUICE_ERROR_SUCCESS);
-	send_datagram(&fixture, &pair, bytes, 65508, SLUICE_ERROR_MESSAGE_SIZE);
-	send_datagram(&fixture, &pair, bytes, 70000, SLUICE_ERROR_MESSAGE_SIZE);
-	send_datagram(&fixture, &pair, bytes, 65507, SLUICE_ERROR_SUCCESS);
-	receive_datagram(pair.peer, 10, 0);
-	receive_datagram(pair.peer, 65507, 0);
-	assert_nothing_to_read(pair.peer);
+	send_datagram(fixture, pair, bytes, 10, SLUICE_ERROR_SUCCESS);
+	send_datagram(fixture, pair, bytes, 65508, SLUICE_ERROR_MESSAGE_SIZE);
+	send_datagram(fixture, pair, bytes, 70000, SLUICE_ERROR_MESSAGE_SIZE);
+	send_datagram(fixture, pair, bytes, 65507, SLUICE_ERROR_SUCCESS);
+	receive_datagram(pair->peer, 10, 0);
+	receive_datagram(pair->peer, 65507, 0);
+	assert_nothing_to_read(pair->peer);
 
-	pair_close(&pair);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
-Test(b08, b08_in_a_batch_too_each_datagram_stands_for_itself)
+PAIR_TEST(b08, b08_in_a_batch_too_each_datagram_stands_for_itself, udp_pair)
 {
 	enum {
 		SENDS = 40
 	};
-	struct fixture fixture;
-	struct pair pair;
 	struct operation *operations;
 	unsigned char *bytes = pattern_new(70000, 0);
 
-	fixture_begin(&fixture);
-	udp_pair(&fixture, &pair);
-	operations = operations_new(&fixture, SENDS);
+	operations = operations_new(fixture, SENDS);
 
-	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
 	for (size_t i = 0; i < SENDS; i++)
-		cr_assert_eq(start_send(pair.socket, &operations[i], bytes, i % 8 == 3 ? 70000 : i),
-			     1);
-	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
-	run_until(&fixture, fixture.pending == 0);
+		cr_assert_eq(
+			start_send(pair->socket, &operations[i], bytes, i % 8 == 3 ? 70000 : i), 1);
+	cr_assert_eq(sluice_batch_end(fixture->engine), 0);
+	run_until(fixture, fixture->pending == 0);
 	for (size_t i = 0; i < SENDS; i++) {
 		if (i % 8 == 3) {
 			assert_ended(&operations[i], SLUICE_ERROR_MESSAGE_SIZE, 0);
 			continue;
 		}
 		assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, i);
-		receive_datagram(pair.peer, i, 0);
+		receive_datagram(pair->peer, i, 0);
 	}
-	assert_nothing_to_read(pair.peer);
+	assert_nothing_to_read(pair->peer);
 
-	pair_close(&pair);
 	free(operations);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
 /* Waits until the kernel knows that nobody listened. */
@@ -96,111 +84,88 @@ static void wait_for_refusal(struct pair *pair)
 	cr_assert(poll_fd.revents & POLLERR);
 }
 
-Test(b12, b12_a_dead_port_refuses_the_send_that_learns_of_it_and_the_next_is_tried)
+PAIR_TEST(b12, b12_a_dead_port_refuses_the_send_that_learns_of_it_and_the_next_is_tried, udp_pair)
 {
-	struct fixture fixture;
-	struct pair pair;
-
-	fixture_begin(&fixture);
-	udp_pair(&fixture, &pair);
-	close(pair.peer);
-	pair.peer = -1;
+	close(pair->peer);
+	pair->peer = -1;
 
 	for (int round = 0; round < 3; round++) {
-		send_datagram(&fixture, &pair, "x", 1, SLUICE_ERROR_SUCCESS);
-		wait_for_refusal(&pair);
-		send_datagram(&fixture, &pair, "x", 1, SLUICE_ERROR_CONNECTION_REFUSED);
+		send_datagram(fixture, pair, "x", 1, SLUICE_ERROR_SUCCESS);
+		wait_for_refusal(pair);
+		send_datagram(fixture, pair, "x", 1, SLUICE_ERROR_CONNECTION_REFUSED);
 	}
-
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
-Test(b12, b12_the_refused_datagram_was_not_sent_and_the_next_arrives)
+PAIR_TEST(b12, b12_the_refused_datagram_was_not_sent_and_the_next_arrives, udp_pair)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct sockaddr_in address, local;
 
-	fixture_begin(&fixture);
-	udp_pair(&fixture, &pair);
-	address = loopback(port_of(pair.peer));
-	local = loopback(port_of(sluice_socket_fd(pair.socket)));
-	close(pair.peer);
-	send_datagram(&fixture, &pair, "\0", 1, SLUICE_ERROR_SUCCESS);
-	wait_for_refusal(&pair);
+	address = loopback(port_of(pair->peer));
+	local = loopback(port_of(sluice_socket_fd(pair->socket)));
+	close(pair->peer);
+	send_datagram(fixture, pair, "\0", 1, SLUICE_ERROR_SUCCESS);
+	wait_for_refusal(pair);
 
 	/* Somebody listens again, but the kernel still has the refusal to tell. */
-	pair.peer = socket(AF_INET, SOCK_DGRAM, 0);
-	cr_assert_eq(bind(pair.peer, (struct sockaddr *)&address, sizeof address), 0);
-	cr_assert_eq(connect(pair.peer, (struct sockaddr *)&local, sizeof local), 0);
-	send_datagram(&fixture, &pair, "\1", 1, SLUICE_ERROR_CONNECTION_REFUSED);
-	send_datagram(&fixture, &pair, "\2", 1, SLUICE_ERROR_SUCCESS);
-	receive_datagram(pair.peer, 1, 2);
-	assert_nothing_to_read(pair.peer);
-
-	pair_close(&pair);
-	fixture_end(&fixture);
+	pair->peer = socket(AF_INET, SOCK_DGRAM, 0);
+	cr_assert_eq(bind(pair->peer, (struct sockaddr *)&address, sizeof address), 0);
+	cr_assert_eq(connect(pair->peer, (struct sockaddr *)&local, sizeof local), 0);
+	send_datagram(fixture, pair, "\1", 1, SLUICE_ERROR_CONNECTION_REFUSED);
+	send_datagram(fixture, pair, "\2", 1, SLUICE_ERROR_SUCCESS);
+	receive_datagram(pair->peer, 1, 2);
+	assert_nothing_to_read(pair->peer);
 }
 
-Test(b08, b08_of_a_group_only_the_first_takes_the_refusal_and_the_others_are_tried)
+PAIR_TEST(b08, b08_of_a_group_only_the_first_takes_the_refusal_and_the_others_are_tried, udp_pair)
 {
 	enum {
 		SENDS = 16
 	};
-	struct fixture fixture;
-	struct pair pair;
 	struct sockaddr_in address, local;
 	struct operation *operations;
 	unsigned char bytes[SENDS];
 
-	fixture_begin(&fixture);
-	udp_pair(&fixture, &pair);
-	operations = operations_new(&fixture, SENDS);
+	operations = operations_new(fixture, SENDS);
 	pattern_fill(bytes, sizeof bytes, 0);
-	address = loopback(port_of(pair.peer));
-	local = loopback(port_of(sluice_socket_fd(pair.socket)));
-	close(pair.peer);
-	send_datagram(&fixture, &pair, "x", 1, SLUICE_ERROR_SUCCESS);
-	wait_for_refusal(&pair);
-	pair.peer = socket(AF_INET, SOCK_DGRAM, 0);
-	cr_assert_eq(bind(pair.peer, (struct sockaddr *)&address, sizeof address), 0);
-	cr_assert_eq(connect(pair.peer, (struct sockaddr *)&local, sizeof local), 0);
+	address = loopback(port_of(pair->peer));
+	local = loopback(port_of(sluice_socket_fd(pair->socket)));
+	close(pair->peer);
+	send_datagram(fixture, pair, "x", 1, SLUICE_ERROR_SUCCESS);
+	wait_for_refusal(pair);
+	pair->peer = socket(AF_INET, SOCK_DGRAM, 0);
+	cr_assert_eq(bind(pair->peer, (struct sockaddr *)&address, sizeof address), 0);
+	cr_assert_eq(connect(pair->peer, (struct sockaddr *)&local, sizeof local), 0);
 
-	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
 	for (size_t i = 0; i < SENDS; i++)
-		cr_assert_eq(start_send(pair.socket, &operations[i], bytes + i, 1), 1);
-	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
-	run_until(&fixture, fixture.pending == 0);
+		cr_assert_eq(start_send(pair->socket, &operations[i], bytes + i, 1), 1);
+	cr_assert_eq(sluice_batch_end(fixture->engine), 0);
+	run_until(fixture, fixture->pending == 0);
 	assert_ended(&operations[0], SLUICE_ERROR_CONNECTION_REFUSED, 0);
 	for (size_t i = 1; i < SENDS; i++) {
 		assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, 1);
-		receive_datagram(pair.peer, 1, i);
+		receive_datagram(pair->peer, 1, i);
 	}
-	assert_nothing_to_read(pair.peer);
+	assert_nothing_to_read(pair->peer);
 
-	pair_close(&pair);
 	free(operations);
-	fixture_end(&fixture);
 }
 
 /* ---- b10 ---- */
 
-Test(b10, b10_an_empty_datagram_arrives)
+ENGINE_TEST(b10, b10_an_empty_datagram_arrives)
 {
-	struct fixture fixture;
 	struct pair pairs[2];
 	struct operation operation;
 	const struct iovec empty[] = {segment("x", 0), segment(NULL, 0)};
 
-	fixture_begin(&fixture);
-	udp_pair(&fixture, &pairs[0]);
-	unix_pair(&fixture, &pairs[1], SOCK_DGRAM);
+	udp_pair(fixture, &pairs[0]);
+	unix_pair(fixture, &pairs[1], SOCK_DGRAM);
 	for (int i = 0; i < 2; i++) {
-		send_datagram(&fixture, &pairs[i], "x", 0, SLUICE_ERROR_SUCCESS);
+		send_datagram(fixture, &pairs[i], "x", 0, SLUICE_ERROR_SUCCESS);
 		receive_datagram(pairs[i].peer, 0, 0);
 
-		operation_init(&operation, &fixture);
+		operation_init(&operation, fixture);
 		cr_assert_eq(sluice_args_set_buffer_list(&operation.args, empty, 2), 0);
 		run_start(sluice_send_async, pairs[i].socket, &operation);
 		assert_ended(&operation, SLUICE_ERROR_SUCCESS, 0);
@@ -208,7 +173,6 @@ Test(b10, b10_an_empty_datagram_arrives)
 		assert_nothing_to_read(pairs[i].peer);
 		pair_close(&pairs[i]);
 	}
-	fixture_end(&fixture);
 }
 
 /* ---- send_to, and .NET's cases ---- */
@@ -242,9 +206,8 @@ static int bound_udp(void)
 	return fd;
 }
 
-Test(e01, e01_send_to_two_receivers_binds_the_sender)
+ENGINE_TEST(e01, e01_send_to_two_receivers_binds_the_sender)
 {
-	struct fixture fixture;
 	struct sluice_socket *sender;
 	struct sockaddr_in addresses[2], from;
 	socklen_t length = sizeof from;
@@ -252,29 +215,28 @@ Test(e01, e01_send_to_two_receivers_binds_the_sender)
 	char byte;
 	int peers[2];
 
-	fixture_begin(&fixture);
-	sender = attach(&fixture, socket(AF_INET, SOCK_DGRAM, 0));
-	operations = operations_new(&fixture, 10);
+	sender = attach(fixture, socket(AF_INET, SOCK_DGRAM, 0));
+	operations = operations_new(fixture, 10);
 	cr_assert_eq(port_of(sluice_socket_fd(sender)), 0);
 	for (int i = 0; i < 2; i++) {
 		peers[i] = bound_udp();
 		addresses[i] = loopback(port_of(peers[i]));
 	}
 
-	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
 	for (int i = 0; i < 10; i++)
 		cr_assert_eq(start_send_to(sender, &operations[i], &addresses[i % 2], "\0\1\2\3\4",
 					   (size_t)i / 2),
 			     1);
-	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
-	run_until(&fixture, fixture.pending == 0);
+	cr_assert_eq(sluice_batch_end(fixture->engine), 0);
+	run_until(fixture, fixture->pending == 0);
 	for (int i = 0; i < 10; i++) {
 		assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, i / 2);
 		receive_datagram(peers[i % 2], (size_t)i / 2, 0);
 	}
 	cr_assert_neq(port_of(sluice_socket_fd(sender)), 0);
 	start_send_to(sender, &operations[0], &addresses[0], "x", 1);
-	run_until(&fixture, fixture.pending == 0);
+	run_until(fixture, fixture->pending == 0);
 	cr_assert_eq(recvfrom(peers[0], &byte, 1, 0, (struct sockaddr *)&from, &length), 1);
 	cr_assert_eq(ntohs(from.sin_port), port_of(sluice_socket_fd(sender)));
 
@@ -282,21 +244,18 @@ Test(e01, e01_send_to_two_receivers_binds_the_sender)
 	close(peers[1]);
 	sluice_socket_destroy(sender);
 	free(operations);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_256_datagrams_of_256_bytes)
+ENGINE_TEST(e01, e01_256_datagrams_of_256_bytes)
 {
-	struct fixture fixture;
 	struct sluice_socket *sender;
 	struct sockaddr_in address;
 	struct operation operation;
 	unsigned char *bytes = pattern_new(512, 0);
 	int peer;
 
-	fixture_begin(&fixture);
-	sender = attach(&fixture, socket(AF_INET, SOCK_DGRAM, 0));
-	operation_init(&operation, &fixture);
+	sender = attach(fixture, socket(AF_INET, SOCK_DGRAM, 0));
+	operation_init(&operation, fixture);
 	peer = bound_udp();
 	address = loopback(port_of(peer));
 
@@ -309,19 +268,16 @@ Test(e01, e01_256_datagrams_of_256_bytes)
 	close(peer);
 	sluice_socket_destroy(sender);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_send_to_a_broadcast_address_without_the_option_is_access_denied)
+ENGINE_TEST(e01, e01_send_to_a_broadcast_address_without_the_option_is_access_denied)
 {
-	struct fixture fixture;
 	struct sluice_socket *sender;
 	struct sockaddr_in address = loopback(9);
 	struct operation operation;
 
-	fixture_begin(&fixture);
-	sender = attach(&fixture, socket(AF_INET, SOCK_DGRAM, 0));
-	operation_init(&operation, &fixture);
+	sender = attach(fixture, socket(AF_INET, SOCK_DGRAM, 0));
+	operation_init(&operation, fixture);
 
 	address.sin_addr.s_addr = htonl(0x7fffffff); /* 127.255.255.255 */
 	run_send_to(sender, &operation, &address, "x", 1);
@@ -329,64 +285,48 @@ Test(e01, e01_send_to_a_broadcast_address_without_the_option_is_access_denied)
 	cr_assert_eq(operation.args.native_error, EACCES);
 
 	sluice_socket_destroy(sender);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_send_to_on_a_connected_datagram_socket_reaches_any_remote)
+PAIR_TEST(e01, e01_send_to_on_a_connected_datagram_socket_reaches_any_remote, udp_pair)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation operation;
 	struct sockaddr_in address;
 	int other;
 
-	fixture_begin(&fixture);
-	udp_pair(&fixture, &pair);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 	other = bound_udp();
 	address = loopback(port_of(other));
 
-	run_send_to(pair.socket, &operation, &address, "\0\1", 2);
+	run_send_to(pair->socket, &operation, &address, "\0\1", 2);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 2);
 	receive_datagram(other, 2, 0);
-	send_datagram(&fixture, &pair, "\0\1\2", 3, SLUICE_ERROR_SUCCESS);
-	receive_datagram(pair.peer, 3, 0);
+	send_datagram(fixture, pair, "\0\1\2", 3, SLUICE_ERROR_SUCCESS);
+	receive_datagram(pair->peer, 3, 0);
 	assert_nothing_to_read(other);
 
 	close(other);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_send_to_on_a_connected_stream_ignores_the_address)
+PAIR_TEST(e01, e01_send_to_on_a_connected_stream_ignores_the_address, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation operation;
 	struct sockaddr_in nobody = loopback(1);
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 
-	run_send_to(pair.socket, &operation, &nobody, "\0\1", 2);
+	run_send_to(pair->socket, &operation, &nobody, "\0\1", 2);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 2);
-	read_pattern(pair.peer, 2, 0);
-
-	pair_close(&pair);
-	fixture_end(&fixture);
+	read_pattern(pair->peer, 2, 0);
 }
 
-Test(e01, e01_send_to_an_address_of_another_family)
+ENGINE_TEST(e01, e01_send_to_an_address_of_another_family)
 {
-	struct fixture fixture;
 	struct sluice_socket *sender;
 	struct operation operation;
 	struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons(9)};
 
-	fixture_begin(&fixture);
-	sender = attach(&fixture, socket(AF_INET, SOCK_DGRAM, 0));
-	operation_init(&operation, &fixture);
+	sender = attach(fixture, socket(AF_INET, SOCK_DGRAM, 0));
+	operation_init(&operation, fixture);
 
 	operation.args.remote_address = (const struct sockaddr *)&address;
 	operation.args.remote_address_length = sizeof address;
@@ -395,5 +335,4 @@ Test(e01, e01_send_to_an_address_of_another_family)
 	assert_ended(&operation, SLUICE_ERROR_ADDRESS_FAMILY_NOT_SUPPORTED, 0);
 
 	sluice_socket_destroy(sender);
-	fixture_end(&fixture);
 }

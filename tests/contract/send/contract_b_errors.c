@@ -63,55 +63,42 @@ static int32_t receive_and_wait(struct fixture *fixture, struct sluice_socket *s
 
 /* ---- b08 ---- */
 
-Test(b08, b08_the_first_unfinished_record_tells_the_error_the_others_shutdown)
+BLOCKED_TEST(b08, b08_the_first_unfinished_record_tells_the_error_the_others_shutdown,
+	     blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation operations[QUEUED];
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	queue_behind(&fixture, &blocked, operations);
+	queue_behind(fixture, blocked, operations);
 
-	read_pattern(blocked.pair.peer, 10000, 0);
-	close_with_reset(blocked.pair.peer);
-	blocked.pair.peer = -1;
-	run_until(&fixture, fixture.pending == 0);
-	cr_assert_eq(blocked.head.args.error, SLUICE_ERROR_CONNECTION_RESET);
-	cr_assert_eq(blocked.head.args.native_error, ECONNRESET);
-	cr_assert_geq(blocked.head.args.bytes_transferred, 10000);
-	cr_assert_lt(blocked.head.args.bytes_transferred, HEAD_BYTES);
-	assert_shut_down_in_order(&blocked, operations);
-	cr_assert_eq(send_and_wait(&fixture, blocked.pair.socket, 5), SLUICE_ERROR_SHUTDOWN);
-	cr_assert_eq(send_and_wait(&fixture, blocked.pair.socket, 0), SLUICE_ERROR_SHUTDOWN);
-
-	blocked_end(&blocked);
-	fixture_end(&fixture);
+	read_pattern(blocked->pair.peer, 10000, 0);
+	close_with_reset(blocked->pair.peer);
+	blocked->pair.peer = -1;
+	run_until(fixture, fixture->pending == 0);
+	cr_assert_eq(blocked->head.args.error, SLUICE_ERROR_CONNECTION_RESET);
+	cr_assert_eq(blocked->head.args.native_error, ECONNRESET);
+	cr_assert_geq(blocked->head.args.bytes_transferred, 10000);
+	cr_assert_lt(blocked->head.args.bytes_transferred, HEAD_BYTES);
+	assert_shut_down_in_order(blocked, operations);
+	cr_assert_eq(send_and_wait(fixture, blocked->pair.socket, 5), SLUICE_ERROR_SHUTDOWN);
+	cr_assert_eq(send_and_wait(fixture, blocked->pair.socket, 0), SLUICE_ERROR_SHUTDOWN);
 }
 
-Test(b08, b08_a_unix_stream_whose_reader_goes)
+BLOCKED_TEST(b08, b08_a_unix_stream_whose_reader_goes, blocked_begin_unix)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation operations[QUEUED];
 
-	fixture_begin(&fixture);
-	blocked_begin_unix(&fixture, &blocked);
-	queue_behind(&fixture, &blocked, operations);
+	queue_behind(fixture, blocked, operations);
 
-	read_pattern(blocked.pair.peer, 10000, 0);
-	close(blocked.pair.peer);
-	blocked.pair.peer = -1;
-	run_until(&fixture, fixture.pending == 0);
+	read_pattern(blocked->pair.peer, 10000, 0);
+	close(blocked->pair.peer);
+	blocked->pair.peer = -1;
+	run_until(fixture, fixture->pending == 0);
 	/* The kernel says EPIPE or, for the bytes that nobody read, ECONNRESET. */
-	cr_assert(blocked.head.args.error == SLUICE_ERROR_SHUTDOWN ||
-		  blocked.head.args.error == SLUICE_ERROR_CONNECTION_RESET);
-	cr_assert_geq(blocked.head.args.bytes_transferred, 10000);
-	cr_assert_lt(blocked.head.args.bytes_transferred, HEAD_BYTES);
-	assert_shut_down_in_order(&blocked, operations);
-
-	blocked_end(&blocked);
-	fixture_end(&fixture);
+	cr_assert(blocked->head.args.error == SLUICE_ERROR_SHUTDOWN ||
+		  blocked->head.args.error == SLUICE_ERROR_CONNECTION_RESET);
+	cr_assert_geq(blocked->head.args.bytes_transferred, 10000);
+	cr_assert_lt(blocked->head.args.bytes_transferred, HEAD_BYTES);
+	assert_shut_down_in_order(blocked, operations);
 }
 
 #define GATHERED 400
@@ -139,33 +126,27 @@ static void assert_broken_once(const struct operation *operations, uint64_t rece
 		cr_assert_eq(operations[i].turn, operations[i - 1].turn + 1);
 }
 
-Test(b08, b08_a_gathered_transmission_that_breaks_is_settled_record_by_record)
+PAIR_TEST(b08, b08_a_gathered_transmission_that_breaks_is_settled_record_by_record, tcp_pair, SMALL)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation *operations;
 	unsigned char *bytes = pattern_new(GATHERED * GATHERED_BYTES, 0);
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, SMALL);
-	operations = operations_new(&fixture, GATHERED);
+	operations = operations_new(fixture, GATHERED);
 
-	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
 	for (size_t i = 0; i < GATHERED; i++)
-		cr_assert_eq(start_send(pair.socket, &operations[i], bytes + i * GATHERED_BYTES,
+		cr_assert_eq(start_send(pair->socket, &operations[i], bytes + i * GATHERED_BYTES,
 					GATHERED_BYTES),
 			     1);
-	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
-	run_reading(&fixture, pair.peer, 20000, 0);
-	close_with_reset(pair.peer);
-	pair.peer = -1;
-	run_until(&fixture, fixture.pending == 0);
+	cr_assert_eq(sluice_batch_end(fixture->engine), 0);
+	run_reading(fixture, pair->peer, 20000, 0);
+	close_with_reset(pair->peer);
+	pair->peer = -1;
+	run_until(fixture, fixture->pending == 0);
 	assert_broken_once(operations, 20000);
 
-	pair_close(&pair);
 	free(operations);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
 /* What is at the head when the stream is already broken asks the kernel, be it empty or PARTIAL. */
@@ -210,80 +191,53 @@ Test(b08, b08_a_partial_record_at_the_head_reports_the_kernel_s_answer)
 
 /* ---- b12 ---- */
 
-Test(b12, b12_a_reset_is_told_by_the_first_send_then_shutdown)
+PAIR_TEST(b12, b12_a_reset_is_told_by_the_first_send_then_shutdown, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
+	close_with_reset(pair->peer);
+	pair->peer = -1;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	close_with_reset(pair.peer);
-	pair.peer = -1;
-
-	cr_assert_eq(send_and_wait(&fixture, pair.socket, 5), SLUICE_ERROR_CONNECTION_RESET);
-	cr_assert_eq(send_and_wait(&fixture, pair.socket, 5), SLUICE_ERROR_SHUTDOWN);
-	cr_assert_eq(send_and_wait(&fixture, pair.socket, 0), SLUICE_ERROR_SHUTDOWN);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	cr_assert_eq(send_and_wait(fixture, pair->socket, 5), SLUICE_ERROR_CONNECTION_RESET);
+	cr_assert_eq(send_and_wait(fixture, pair->socket, 5), SLUICE_ERROR_SHUTDOWN);
+	cr_assert_eq(send_and_wait(fixture, pair->socket, 0), SLUICE_ERROR_SHUTDOWN);
 }
 
-Test(b12, b12_a_receive_after_a_send_has_met_the_reset_tells_it_too)
+PAIR_TEST(b12, b12_a_receive_after_a_send_has_met_the_reset_tells_it_too, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
+	close_with_reset(pair->peer);
+	pair->peer = -1;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	close_with_reset(pair.peer);
-	pair.peer = -1;
-
-	cr_assert_eq(send_and_wait(&fixture, pair.socket, 5), SLUICE_ERROR_CONNECTION_RESET);
-	cr_assert_eq(receive_and_wait(&fixture, pair.socket), SLUICE_ERROR_CONNECTION_RESET);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	cr_assert_eq(send_and_wait(fixture, pair->socket, 5), SLUICE_ERROR_CONNECTION_RESET);
+	cr_assert_eq(receive_and_wait(fixture, pair->socket), SLUICE_ERROR_CONNECTION_RESET);
 }
 
-Test(b12, b12_a_send_after_a_receive_has_met_the_reset_tells_it_too)
+PAIR_TEST(b12, b12_a_send_after_a_receive_has_met_the_reset_tells_it_too, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
+	close_with_reset(pair->peer);
+	pair->peer = -1;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	close_with_reset(pair.peer);
-	pair.peer = -1;
-
-	cr_assert_eq(receive_and_wait(&fixture, pair.socket), SLUICE_ERROR_CONNECTION_RESET);
-	cr_assert_eq(send_and_wait(&fixture, pair.socket, 5), SLUICE_ERROR_CONNECTION_RESET);
-	cr_assert_eq(send_and_wait(&fixture, pair.socket, 5), SLUICE_ERROR_SHUTDOWN);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	cr_assert_eq(receive_and_wait(fixture, pair->socket), SLUICE_ERROR_CONNECTION_RESET);
+	cr_assert_eq(send_and_wait(fixture, pair->socket, 5), SLUICE_ERROR_CONNECTION_RESET);
+	cr_assert_eq(send_and_wait(fixture, pair->socket, 5), SLUICE_ERROR_SHUTDOWN);
 }
 
-Test(b12, b12_a_batched_send_meets_the_reset_as_an_eager_one_does)
+PAIR_TEST(b12, b12_a_batched_send_meets_the_reset_as_an_eager_one_does, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation *operations;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operations = operations_new(&fixture, 3);
-	close_with_reset(pair.peer);
-	pair.peer = -1;
+	operations = operations_new(fixture, 3);
+	close_with_reset(pair->peer);
+	pair->peer = -1;
 
-	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
 	for (size_t i = 0; i < 3; i++)
-		cr_assert_eq(start_send(pair.socket, &operations[i], "12345", 5), 1);
-	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
-	run_until(&fixture, fixture.pending == 0);
+		cr_assert_eq(start_send(pair->socket, &operations[i], "12345", 5), 1);
+	cr_assert_eq(sluice_batch_end(fixture->engine), 0);
+	run_until(fixture, fixture->pending == 0);
 	assert_ended(&operations[0], SLUICE_ERROR_CONNECTION_RESET, 0);
 	assert_ended(&operations[1], SLUICE_ERROR_SHUTDOWN, 0);
 	assert_ended(&operations[2], SLUICE_ERROR_SHUTDOWN, 0);
 
-	pair_close(&pair);
 	free(operations);
-	fixture_end(&fixture);
 }
 
 #define SEGMENTS 300
@@ -366,73 +320,56 @@ Test(b12, b12_40_connections_closed_with_unread_bytes_with_a_receive_armed)
 	break_many(40, true, close_unread);
 }
 
-Test(b12, b12_many_connections_reset_at_once)
+ENGINE_TEST(b12, b12_many_connections_reset_at_once)
 {
 	enum {
 		PAIRS = 100
 	};
-	struct fixture fixture;
 	struct pair pairs[PAIRS];
 	struct operation *operations;
 	unsigned char *bytes = pattern_new(HEAD_BYTES, 0);
 
-	fixture_begin(&fixture);
-	operations = operations_new(&fixture, PAIRS);
+	operations = operations_new(fixture, PAIRS);
 	for (size_t i = 0; i < PAIRS; i++) {
-		tcp_pair(&fixture, &pairs[i], SMALL);
+		tcp_pair(fixture, &pairs[i], SMALL);
 		cr_assert_eq(start_send(pairs[i].socket, &operations[i], bytes, HEAD_BYTES), 1);
 	}
-	run_idle(&fixture);
+	run_idle(fixture);
 	for (size_t i = 0; i < PAIRS; i++) {
 		close_with_reset(pairs[i].peer);
 		pairs[i].peer = -1;
 	}
-	run_until(&fixture, fixture.pending == 0);
+	run_until(fixture, fixture->pending == 0);
 	for (size_t i = 0; i < PAIRS; i++) {
 		cr_assert_eq(operations[i].args.error, SLUICE_ERROR_CONNECTION_RESET);
 		pair_close(&pairs[i]);
 	}
 	free(operations);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
-Test(b12, b12_the_peer_s_orderly_close_is_shutdown_never_a_reset)
+PAIR_TEST(b12, b12_the_peer_s_orderly_close_is_shutdown_never_a_reset, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	int32_t first;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	close(pair.peer);
-	pair.peer = -1;
-	wait_for_hangup(sluice_socket_fd(pair.socket));
+	close(pair->peer);
+	pair->peer = -1;
+	wait_for_hangup(sluice_socket_fd(pair->socket));
 
-	first = send_and_wait(&fixture, pair.socket, 5);
+	first = send_and_wait(fixture, pair->socket, 5);
 	cr_assert(first == SLUICE_ERROR_SUCCESS || first == SLUICE_ERROR_SHUTDOWN);
-	cr_assert_eq(poll(&(struct pollfd){.fd = sluice_socket_fd(pair.socket)}, 1, 10000), 1);
-	cr_assert_eq(send_and_wait(&fixture, pair.socket, 5), SLUICE_ERROR_SHUTDOWN);
-	cr_assert_eq(send_and_wait(&fixture, pair.socket, 0), SLUICE_ERROR_SHUTDOWN);
-	cr_assert_eq(send_and_wait(&fixture, pair.socket, 5), SLUICE_ERROR_SHUTDOWN);
-	cr_assert_eq(receive_and_wait(&fixture, pair.socket), SLUICE_ERROR_SUCCESS);
-
-	pair_close(&pair);
-	fixture_end(&fixture);
+	cr_assert_eq(poll(&(struct pollfd){.fd = sluice_socket_fd(pair->socket)}, 1, 10000), 1);
+	cr_assert_eq(send_and_wait(fixture, pair->socket, 5), SLUICE_ERROR_SHUTDOWN);
+	cr_assert_eq(send_and_wait(fixture, pair->socket, 0), SLUICE_ERROR_SHUTDOWN);
+	cr_assert_eq(send_and_wait(fixture, pair->socket, 5), SLUICE_ERROR_SHUTDOWN);
+	cr_assert_eq(receive_and_wait(fixture, pair->socket), SLUICE_ERROR_SUCCESS);
 }
 
-Test(b12, b12_a_unix_peer_s_close_is_shutdown_from_the_first)
+PAIR_TEST(b12, b12_a_unix_peer_s_close_is_shutdown_from_the_first, unix_pair, SOCK_STREAM)
 {
-	struct fixture fixture;
-	struct pair pair;
+	close(pair->peer);
+	pair->peer = -1;
 
-	fixture_begin(&fixture);
-	unix_pair(&fixture, &pair, SOCK_STREAM);
-	close(pair.peer);
-	pair.peer = -1;
-
-	cr_assert_eq(send_and_wait(&fixture, pair.socket, 5), SLUICE_ERROR_SHUTDOWN);
-	cr_assert_eq(send_and_wait(&fixture, pair.socket, 5), SLUICE_ERROR_SHUTDOWN);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	cr_assert_eq(send_and_wait(fixture, pair->socket, 5), SLUICE_ERROR_SHUTDOWN);
+	cr_assert_eq(send_and_wait(fixture, pair->socket, 5), SLUICE_ERROR_SHUTDOWN);
 }

@@ -82,141 +82,99 @@ static void assert_combinations_refused(struct fixture *fixture, struct pair *pa
 	}
 }
 
-Test(b13, b13_a_stream_s_send_takes_its_flags_each_alone_or_beside_eager_or_batched)
+PAIR_TEST(b13, b13_a_stream_s_send_takes_its_flags_each_alone_or_beside_eager_or_batched, tcp_pair,
+	  0)
 {
 	static const uint32_t good[] = {0, OOB, DONT_ROUTE, PARTIAL, MORE};
 	static start_fn *const sends[] = {sluice_send_async, sluice_send_to_async};
-	struct fixture fixture;
-	struct pair pair;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
 	for (size_t i = 0; i < 2; i++) {
 		for (size_t j = 0; j < sizeof good / sizeof *good; j++) {
-			assert_taken(&fixture, &pair, sends[i], good[j]);
-			assert_taken(&fixture, &pair, sends[i], good[j] | EAGER);
-			assert_taken(&fixture, &pair, sends[i], good[j] | BATCHED);
+			assert_taken(fixture, pair, sends[i], good[j]);
+			assert_taken(fixture, pair, sends[i], good[j] | EAGER);
+			assert_taken(fixture, pair, sends[i], good[j] | BATCHED);
 		}
-		assert_other_bits_refused(&fixture, &pair, sends[i],
+		assert_other_bits_refused(fixture, pair, sends[i],
 					  OOB | DONT_ROUTE | PARTIAL | MORE | EAGER | BATCHED);
-		assert_combinations_refused(&fixture, &pair, sends[i]);
+		assert_combinations_refused(fixture, pair, sends[i]);
 	}
-	assert_taken(&fixture, &pair, sluice_send_async, 0);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	assert_taken(fixture, pair, sluice_send_async, 0);
 }
 
-Test(b13, b13_a_unix_stream_s_send_takes_the_same)
+PAIR_TEST(b13, b13_a_unix_stream_s_send_takes_the_same, unix_pair, SOCK_STREAM)
 {
-	struct fixture fixture;
-	struct pair pair;
-
-	fixture_begin(&fixture);
-	unix_pair(&fixture, &pair, SOCK_STREAM);
-	assert_taken(&fixture, &pair, sluice_send_async, DONT_ROUTE);
-	assert_taken(&fixture, &pair, sluice_send_async, PARTIAL);
-	assert_taken(&fixture, &pair, sluice_send_async, MORE);
-	assert_other_bits_refused(&fixture, &pair, sluice_send_async,
+	assert_taken(fixture, pair, sluice_send_async, DONT_ROUTE);
+	assert_taken(fixture, pair, sluice_send_async, PARTIAL);
+	assert_taken(fixture, pair, sluice_send_async, MORE);
+	assert_other_bits_refused(fixture, pair, sluice_send_async,
 				  OOB | DONT_ROUTE | PARTIAL | MORE | EAGER | BATCHED);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
-Test(b13, b13_a_datagram_s_send_takes_dont_route_alone)
+ENGINE_TEST(b13, b13_a_datagram_s_send_takes_dont_route_alone)
 {
 	static const uint32_t good[] = {0,       DONT_ROUTE,         EAGER,
 					BATCHED, DONT_ROUTE | EAGER, DONT_ROUTE | BATCHED};
-	struct fixture fixture;
 	struct pair pairs[2];
 
-	fixture_begin(&fixture);
-	udp_pair(&fixture, &pairs[0]);
-	unix_pair(&fixture, &pairs[1], SOCK_DGRAM);
+	udp_pair(fixture, &pairs[0]);
+	unix_pair(fixture, &pairs[1], SOCK_DGRAM);
 	for (int i = 0; i < 2; i++) {
 		for (size_t j = 0; j < sizeof good / sizeof *good; j++)
-			assert_taken(&fixture, &pairs[i], sluice_send_async, good[j]);
-		assert_other_bits_refused(&fixture, &pairs[i], sluice_send_async,
+			assert_taken(fixture, &pairs[i], sluice_send_async, good[j]);
+		assert_other_bits_refused(fixture, &pairs[i], sluice_send_async,
 					  DONT_ROUTE | EAGER | BATCHED);
-		assert_other_bits_refused(&fixture, &pairs[i], sluice_send_to_async,
+		assert_other_bits_refused(fixture, &pairs[i], sluice_send_to_async,
 					  DONT_ROUTE | EAGER | BATCHED);
-		assert_combinations_refused(&fixture, &pairs[i], sluice_send_async);
+		assert_combinations_refused(fixture, &pairs[i], sluice_send_async);
 		pair_close(&pairs[i]);
 	}
-	fixture_end(&fixture);
 }
 
-Test(b13, b13_send_packets_takes_more_alone)
+PAIR_TEST(b13, b13_send_packets_takes_more_alone, tcp_pair, 0)
 {
 	static const uint32_t good[] = {0, MORE, EAGER, BATCHED, MORE | EAGER, MORE | BATCHED};
-	struct fixture fixture;
-	struct pair pair;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
 	for (size_t j = 0; j < sizeof good / sizeof *good; j++)
-		assert_taken(&fixture, &pair, sluice_send_packets_async, good[j]);
-	assert_other_bits_refused(&fixture, &pair, sluice_send_packets_async,
-				  MORE | EAGER | BATCHED);
-	assert_combinations_refused(&fixture, &pair, sluice_send_packets_async);
-	pair_close(&pair);
-	fixture_end(&fixture);
+		assert_taken(fixture, pair, sluice_send_packets_async, good[j]);
+	assert_other_bits_refused(fixture, pair, sluice_send_packets_async, MORE | EAGER | BATCHED);
+	assert_combinations_refused(fixture, pair, sluice_send_packets_async);
 }
 
-Test(b13, b13_a_receive_takes_out_of_band_and_peek)
+PAIR_TEST(b13, b13_a_receive_takes_out_of_band_and_peek, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
+	assert_other_bits_refused(fixture, pair, sluice_receive_async, OOB | PEEK);
+	assert_refused(fixture, pair, sluice_receive_async, OOB | PEEK);
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	assert_other_bits_refused(&fixture, &pair, sluice_receive_async, OOB | PEEK);
-	assert_refused(&fixture, &pair, sluice_receive_async, OOB | PEEK);
-
-	cr_assert_eq(send(pair.peer, "n", 1, MSG_NOSIGNAL), 1);
-	assert_taken(&fixture, &pair, sluice_receive_async, PEEK);
-	assert_taken(&fixture, &pair, sluice_receive_async, PEEK);
-	assert_taken(&fixture, &pair, sluice_receive_async, 0);
-	cr_assert_eq(send(pair.peer, "u", 1, MSG_NOSIGNAL | MSG_OOB), 1);
-	assert_taken(&fixture, &pair, sluice_receive_async, OOB);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	cr_assert_eq(send(pair->peer, "n", 1, MSG_NOSIGNAL), 1);
+	assert_taken(fixture, pair, sluice_receive_async, PEEK);
+	assert_taken(fixture, pair, sluice_receive_async, PEEK);
+	assert_taken(fixture, pair, sluice_receive_async, 0);
+	cr_assert_eq(send(pair->peer, "u", 1, MSG_NOSIGNAL | MSG_OOB), 1);
+	assert_taken(fixture, pair, sluice_receive_async, OOB);
 }
 
-Test(b13, b13_connect_accept_and_disconnect_take_none)
+PAIR_TEST(b13, b13_connect_accept_and_disconnect_take_none, tcp_pair, 0)
 {
 	static start_fn *const starts[] = {sluice_connect_async, sluice_accept_async,
 					   sluice_disconnect_async};
-	struct fixture fixture;
-	struct pair pair;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
 	for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
-		assert_other_bits_refused(&fixture, &pair, starts[i], 0);
-	pair_close(&pair);
-	fixture_end(&fixture);
+		assert_other_bits_refused(fixture, pair, starts[i], 0);
 }
 
-Test(b13, b13_a_bad_flag_is_refused_at_once_and_the_queue_goes_on)
+BLOCKED_TEST(b13, b13_a_bad_flag_is_refused_at_once_and_the_queue_goes_on, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation behind;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operation_init(&behind, &fixture);
+	operation_init(&behind, fixture);
 
 	behind.args.flags = 0x100;
-	cr_assert_eq(start_send(blocked.pair.socket, &behind, "x", 1), -EOPNOTSUPP);
+	cr_assert_eq(start_send(blocked->pair.socket, &behind, "x", 1), -EOPNOTSUPP);
 	behind.args.flags = 0;
-	cr_assert_eq(start_send(blocked.pair.socket, &behind, blocked.bytes, 10), 1);
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
-	run_reading(&fixture, blocked.pair.peer, 10, 0);
-	run_until(&fixture, fixture.pending == 0);
-
-	blocked_end(&blocked);
-	fixture_end(&fixture);
+	cr_assert_eq(start_send(blocked->pair.socket, &behind, blocked->bytes, 10), 1);
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES, 0);
+	run_reading(fixture, blocked->pair.peer, 10, 0);
+	run_until(fixture, fixture->pending == 0);
 }
 
 /* ---- out of band ---- */
@@ -229,105 +187,79 @@ static void assert_out_of_band(int fd, char expected)
 	cr_assert_eq(byte, expected);
 }
 
-Test(b13, b13_out_of_band_marks_the_last_byte_alone)
+PAIR_TEST(b13, b13_out_of_band_marks_the_last_byte_alone, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation operation;
 	char stream[6] = "";
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 
-	run_send(pair.socket, &operation, "nn", 2);
+	run_send(pair->socket, &operation, "nn", 2);
 	operation.args.flags = OOB;
-	run_send(pair.socket, &operation, "abc", 3);
+	run_send(pair->socket, &operation, "abc", 3);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 3);
-	run_send(pair.socket, &operation, "mm", 2);
-	read_exactly(pair.peer, stream, 4);
+	run_send(pair->socket, &operation, "mm", 2);
+	read_exactly(pair->peer, stream, 4);
 	cr_assert_str_eq(stream, "nnab");
-	assert_out_of_band(pair.peer, 'c');
-	read_exactly(pair.peer, stream, 2);
+	assert_out_of_band(pair->peer, 'c');
+	read_exactly(pair->peer, stream, 2);
 	cr_assert_arr_eq(stream, "mm", 2);
-
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
-Test(b13, b13_out_of_band_is_never_gathered_with_a_neighbour)
+PAIR_TEST(b13, b13_out_of_band_is_never_gathered_with_a_neighbour, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation *operations;
 	char stream[9] = "";
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operations = operations_new(&fixture, 4);
+	operations = operations_new(fixture, 4);
 
-	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
-	start_send(pair.socket, &operations[0], "nn", 2);
+	cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
+	start_send(pair->socket, &operations[0], "nn", 2);
 	operations[1].args.flags = OOB;
-	start_send(pair.socket, &operations[1], "abc", 3);
-	start_send(pair.socket, &operations[2], "mm", 2);
-	start_send(pair.socket, &operations[3], "oo", 2);
-	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
-	run_until(&fixture, fixture.pending == 0);
-	read_exactly(pair.peer, stream, 4);
+	start_send(pair->socket, &operations[1], "abc", 3);
+	start_send(pair->socket, &operations[2], "mm", 2);
+	start_send(pair->socket, &operations[3], "oo", 2);
+	cr_assert_eq(sluice_batch_end(fixture->engine), 0);
+	run_until(fixture, fixture->pending == 0);
+	read_exactly(pair->peer, stream, 4);
 	cr_assert_str_eq(stream, "nnab");
-	assert_out_of_band(pair.peer, 'c');
-	read_exactly(pair.peer, stream, 4);
+	assert_out_of_band(pair->peer, 'c');
+	read_exactly(pair->peer, stream, 4);
 	cr_assert_str_eq(stream, "mmoo");
 
-	pair_close(&pair);
 	free(operations);
-	fixture_end(&fixture);
 }
 
 /* Every byte but the last belongs to the stream, whatever short sends were made of it. */
-Test(b13, b13_out_of_band_of_2_megabytes_marks_one_byte)
+PAIR_TEST(b13, b13_out_of_band_of_2_megabytes_marks_one_byte, tcp_pair, SMALL)
 {
 	const size_t length = 2 * HEAD_BYTES;
-	struct fixture fixture;
-	struct pair pair;
 	struct operation operation;
 	unsigned char *bytes = pattern_new(length, 0);
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, SMALL);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 
 	operation.args.flags = OOB;
-	cr_assert_eq(start_send(pair.socket, &operation, bytes, length), 1);
-	run_reading(&fixture, pair.peer, length - 1, 0);
-	run_until(&fixture, is_over(&operation));
+	cr_assert_eq(start_send(pair->socket, &operation, bytes, length), 1);
+	run_reading(fixture, pair->peer, length - 1, 0);
+	run_until(fixture, is_over(&operation));
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, length);
-	assert_out_of_band(pair.peer, (char)pattern_at(length - 1));
+	assert_out_of_band(pair->peer, (char)pattern_at(length - 1));
 
-	pair_close(&pair);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
-Test(b13, b13_out_of_band_of_nothing_marks_nothing)
+PAIR_TEST(b13, b13_out_of_band_of_nothing_marks_nothing, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation operation;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 
 	operation.args.flags = OOB;
-	run_send(pair.socket, &operation, "x", 0);
+	run_send(pair->socket, &operation, "x", 0);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 0);
-	run_send(pair.socket, &operation, "\0\1", 2);
-	read_pattern(pair.peer, 2, 0);
-
-	pair_close(&pair);
-	fixture_end(&fixture);
+	run_send(pair->socket, &operation, "\0\1", 2);
+	read_pattern(pair->peer, 2, 0);
 }
 
 /* ---- more ---- */
@@ -335,65 +267,52 @@ Test(b13, b13_out_of_band_of_nothing_marks_nothing)
 /* Within this time the kernel's cork still holds, if the machine did not stop meanwhile. */
 #define CORK_SAFE (150 * MILLISECOND)
 
-Test(b13, b13_more_is_held_back_until_the_next_send)
+PAIR_TEST(b13, b13_more_is_held_back_until_the_next_send, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation operation;
 	int64_t begin;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 
 	begin = now_ns();
 	operation.args.flags = MORE;
-	run_send(pair.socket, &operation, "\0\1", 2);
-	run_idle(&fixture);
+	run_send(pair->socket, &operation, "\0\1", 2);
+	run_idle(fixture);
 	if (now_ns() - begin < CORK_SAFE)
-		assert_nothing_to_read(pair.peer);
-	run_send(pair.socket, &operation, "\2", 1);
-	read_pattern(pair.peer, 3, 0);
+		assert_nothing_to_read(pair->peer);
+	run_send(pair->socket, &operation, "\2", 1);
+	read_pattern(pair->peer, 3, 0);
 
 	/* Alone it arrives all the same, later. */
 	operation.args.flags = MORE;
-	run_send(pair.socket, &operation, "\3\4", 2);
-	read_pattern(pair.peer, 2, 3);
-
-	pair_close(&pair);
-	fixture_end(&fixture);
+	run_send(pair->socket, &operation, "\3\4", 2);
+	read_pattern(pair->peer, 2, 3);
 }
 
-Test(b13, b13_what_was_sent_without_more_is_not_held_back_with_it)
+PAIR_TEST(b13, b13_what_was_sent_without_more_is_not_held_back_with_it, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation *operations;
 	unsigned char bytes[6];
 	int64_t begin;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operations = operations_new(&fixture, 6);
+	operations = operations_new(fixture, 6);
 	pattern_fill(bytes, sizeof bytes, 0);
 
 	begin = now_ns();
-	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
 	for (size_t i = 0; i < 4; i++) {
 		operations[i].args.flags = i < 2 ? 0 : MORE;
-		start_send(pair.socket, &operations[i], bytes + i, 1);
+		start_send(pair->socket, &operations[i], bytes + i, 1);
 	}
-	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
-	run_until(&fixture, fixture.pending == 0);
-	read_pattern(pair.peer, 2, 0);
+	cr_assert_eq(sluice_batch_end(fixture->engine), 0);
+	run_until(fixture, fixture->pending == 0);
+	read_pattern(pair->peer, 2, 0);
 	if (now_ns() - begin < CORK_SAFE)
-		assert_nothing_to_read(pair.peer);
-	run_send(pair.socket, &operations[4], bytes + 4, 1);
-	read_pattern(pair.peer, 3, 2);
+		assert_nothing_to_read(pair->peer);
+	run_send(pair->socket, &operations[4], bytes + 4, 1);
+	read_pattern(pair->peer, 3, 2);
 
-	pair_close(&pair);
 	free(operations);
-	fixture_end(&fixture);
 }
 
 /* Data segments that the kernel has sent. */
@@ -408,27 +327,20 @@ static uint32_t segments_sent(struct sluice_socket *socket)
 	return information.tcpi_data_segs_out;
 }
 
-Test(b13, b13_more_and_what_follows_leave_in_one_segment)
+PAIR_TEST(b13, b13_more_and_what_follows_leave_in_one_segment, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation operation;
 	uint32_t before;
 	int64_t begin;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 
-	before = segments_sent(pair.socket);
+	before = segments_sent(pair->socket);
 	begin = now_ns();
 	for (int i = 0; i < 10; i++) {
 		operation.args.flags = i < 9 ? MORE : 0;
-		run_send(pair.socket, &operation, "\0", 1);
+		run_send(pair->socket, &operation, "\0", 1);
 	}
 	if (now_ns() - begin < CORK_SAFE)
-		cr_assert_eq(segments_sent(pair.socket) - before, 1);
-
-	pair_close(&pair);
-	fixture_end(&fixture);
+		cr_assert_eq(segments_sent(pair->socket) - before, 1);
 }

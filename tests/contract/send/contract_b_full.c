@@ -160,27 +160,24 @@ Test(b01, b01_datagrams_wait_for_a_full_receiver_in_order_and_none_is_lost)
 }
 
 /* What others have sent to the same receiver makes it full, too: then nothing tells when it is not. */
-Test(b01, b01_a_receiver_that_others_have_filled_is_waited_for)
+SCENE_TEST(b01, b01_a_receiver_that_others_have_filled_is_waited_for, WITHOUT_PEER)
 {
-	struct scene scene;
 	unsigned char buffer[BYTES];
 	int other, full = 0;
 
-	scene_begin(&scene, WITHOUT_PEER);
 	other = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	while (sendto(other, "x", 1, 0, (struct sockaddr *)&scene.to, scene.to_length) == 1)
+	while (sendto(other, "x", 1, 0, (struct sockaddr *)&scene->to, scene->to_length) == 1)
 		full++;
 	cr_assert_eq(errno, EAGAIN);
-	cr_assert_eq(send_number(&scene, 0), 1);
-	run_idle(&scene.fixture);
-	cr_assert(!is_over(&scene.operations[0]));
+	cr_assert_eq(send_number(scene, 0), 1);
+	run_idle(&scene->fixture);
+	cr_assert(!is_over(&scene->operations[0]));
 	for (int i = 0; i < full; i++)
-		cr_assert_eq(recv(scene.pair.peer, buffer, sizeof buffer, 0), 1);
-	receive_number(&scene, 0);
-	run_until(&scene.fixture, scene.fixture.pending == 0);
-	assert_ended(&scene.operations[0], SLUICE_ERROR_SUCCESS, BYTES);
+		cr_assert_eq(recv(scene->pair.peer, buffer, sizeof buffer, 0), 1);
+	receive_number(scene, 0);
+	run_until(&scene->fixture, scene->fixture.pending == 0);
+	assert_ended(&scene->operations[0], SLUICE_ERROR_SUCCESS, BYTES);
 	close(other);
-	scene_end(&scene);
 }
 
 /* A millisecond is slept between two attempts. */
@@ -386,28 +383,25 @@ Test(e06, e06_water_marks_count_waiting_datagrams)
 }
 
 /* .NET: the first is refused, the others find no peer; each by its own attempt. */
-Test(b08, b08_waiting_datagrams_whose_receiver_goes_each_have_their_own_outcome)
+SCENE_TEST(b08, b08_waiting_datagrams_whose_receiver_goes_each_have_their_own_outcome, PAIRED)
 {
-	struct scene scene;
 	size_t first;
 
-	scene_begin(&scene, PAIRED);
-	fill(&scene, true);
-	first = first_waiting(&scene);
-	close(scene.pair.peer);
-	scene.pair.peer = -1;
-	run_until(&scene.fixture, scene.fixture.pending == 0);
+	fill(scene, true);
+	first = first_waiting(scene);
+	close(scene->pair.peer);
+	scene->pair.peer = -1;
+	run_until(&scene->fixture, scene->fixture.pending == 0);
 	for (size_t i = 0; i < SENDS; i++) {
 		if (i < first)
-			assert_ended(&scene.operations[i], SLUICE_ERROR_SUCCESS, BYTES);
+			assert_ended(&scene->operations[i], SLUICE_ERROR_SUCCESS, BYTES);
 		else if (i == first)
-			cr_assert(scene.operations[i].args.error ==
+			cr_assert(scene->operations[i].args.error ==
 						  SLUICE_ERROR_CONNECTION_REFUSED ||
-					  scene.operations[i].args.error ==
+					  scene->operations[i].args.error ==
 						  SLUICE_ERROR_CONNECTION_RESET,
-				  "%s", sluice_socket_error_name(scene.operations[i].args.error));
-		else if (scene.operations[i].args.error != SLUICE_ERROR_CONNECTION_REFUSED)
-			assert_ended(&scene.operations[i], SLUICE_ERROR_NOT_CONNECTED, 0);
+				  "%s", sluice_socket_error_name(scene->operations[i].args.error));
+		else if (scene->operations[i].args.error != SLUICE_ERROR_CONNECTION_REFUSED)
+			assert_ended(&scene->operations[i], SLUICE_ERROR_NOT_CONNECTED, 0);
 	}
-	scene_end(&scene);
 }

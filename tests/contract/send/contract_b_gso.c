@@ -265,22 +265,19 @@ Test(b08, b08_large_datagrams_of_one_size_arrive)
 	assert_arrive(kind, connected, lengths, sizeof lengths / sizeof *lengths);
 }
 
-Test(b08, b08_what_handlers_start_arrives_too)
+SCENE_TEST(b08, b08_what_handlers_start_arrives_too, UDP_4, true)
 {
 	enum {
 		SENDS = 120
 	};
-	struct scene scene;
 	size_t lengths[SENDS];
 
-	scene_begin(&scene, UDP_4, true);
 	for (size_t i = 0; i < SENDS; i++)
 		lengths[i] = 500;
 	for (int round = 0; round < 3; round++) {
-		batch(&scene, lengths, SENDS);
-		run_receiving(&scene, lengths, SENDS);
+		batch(scene, lengths, SENDS);
+		run_receiving(scene, lengths, SENDS);
 	}
-	scene_end(&scene);
 }
 
 Test(b08, b08_lists_of_one_size_arrive_as_they_were_sent)
@@ -314,19 +311,17 @@ static void same_lengths(size_t *lengths, size_t count, size_t length)
 		lengths[i] = length;
 }
 
-Test(b08, b08_a_burst_of_one_size_is_one_send_for_64_kib)
+SCENE_TEST(b08, b08_a_burst_of_one_size_is_one_send_for_64_kib, UDP_4, true)
 {
-	struct scene scene;
 	struct sluice_engine_statistics before, after;
 	size_t lengths[108];
 
-	scene_begin(&scene, UDP_4, true);
 	same_lengths(lengths, 108, 1200);
-	before = statistics_of(&scene);
-	batch(&scene, lengths, 108);
-	run_receiving(&scene, lengths, 108);
-	after = statistics_of(&scene);
-	if (has_gso(&scene)) {
+	before = statistics_of(scene);
+	batch(scene, lengths, 108);
+	run_receiving(scene, lengths, 108);
+	after = statistics_of(scene);
+	if (has_gso(scene)) {
 		cr_assert_eq(after.gso_sends - before.gso_sends, 2);
 		cr_assert_eq(after.inline_sends - before.inline_sends, ring_forced() ? 0 : 2);
 	} else {
@@ -334,26 +329,22 @@ Test(b08, b08_a_burst_of_one_size_is_one_send_for_64_kib)
 	}
 	cr_assert_eq(after.ring_bursts - before.ring_bursts > 0, ring_forced());
 	cr_assert_eq(after.gso_refused, 0);
-	scene_end(&scene);
 }
 
-Test(b08, b08_a_burst_without_a_peer_is_one_call)
+SCENE_TEST(b08, b08_a_burst_without_a_peer_is_one_call, UDP_4, false)
 {
-	struct scene scene;
 	struct sluice_engine_statistics before, after;
 	size_t lengths[60];
 
-	scene_begin(&scene, UDP_4, false);
 	for (size_t i = 0; i < 60; i++)
 		lengths[i] = 10 + i;
-	before = statistics_of(&scene);
-	batch(&scene, lengths, 60);
-	run_receiving(&scene, lengths, 60);
-	after = statistics_of(&scene);
+	before = statistics_of(scene);
+	batch(scene, lengths, 60);
+	run_receiving(scene, lengths, 60);
+	after = statistics_of(scene);
 	cr_assert_eq(after.inline_bursts - before.inline_bursts, ring_forced() ? 0 : 1);
 	cr_assert_eq(after.ring_bursts - before.ring_bursts, ring_forced() ? 1 : 0);
 	cr_assert_eq(after.inline_sends, before.inline_sends);
-	scene_end(&scene);
 }
 
 /* ---- what goes wrong belongs to one record ---- */

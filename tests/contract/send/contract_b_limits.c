@@ -42,17 +42,10 @@ static void assert_limit_holds(struct fixture *fixture, struct blocked *blocked)
 	free(bytes);
 }
 
-Test(b15, b15_a_full_queue_refuses_and_loses_nothing)
+BLOCKED_TEST(b15, b15_a_full_queue_refuses_and_loses_nothing, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
-
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	cr_assert_eq(sluice_socket_set_water_marks(blocked.pair.socket, 0, SIZE_MAX, LIMIT), 0);
-	assert_limit_holds(&fixture, &blocked);
-	blocked_end(&blocked);
-	fixture_end(&fixture);
+	cr_assert_eq(sluice_socket_set_water_marks(blocked->pair.socket, 0, SIZE_MAX, LIMIT), 0);
+	assert_limit_holds(fixture, blocked);
 }
 
 Test(b15, b15_the_engine_s_option_limits_a_new_socket)
@@ -71,59 +64,47 @@ Test(b15, b15_the_engine_s_option_limits_a_new_socket)
 	fixture_end(&fixture);
 }
 
-Test(b15, b15_an_empty_queue_accepts_any_one_record)
+PAIR_TEST(b15, b15_an_empty_queue_accepts_any_one_record, tcp_pair, SMALL)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation large, refused;
 	unsigned char *bytes = pattern_new(HEAD_BYTES, 0);
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, SMALL);
-	operation_init(&large, &fixture);
-	operation_init(&refused, &fixture);
-	cr_assert_eq(sluice_socket_set_water_marks(pair.socket, 0, SIZE_MAX, 10), 0);
+	operation_init(&large, fixture);
+	operation_init(&refused, fixture);
+	cr_assert_eq(sluice_socket_set_water_marks(pair->socket, 0, SIZE_MAX, 10), 0);
 
-	cr_assert_eq(start_send(pair.socket, &large, bytes, HEAD_BYTES), 1);
-	cr_assert_eq(start_send(pair.socket, &refused, bytes, 1), -ENOBUFS);
-	run_reading(&fixture, pair.peer, HEAD_BYTES, 0);
-	run_until(&fixture, is_over(&large));
+	cr_assert_eq(start_send(pair->socket, &large, bytes, HEAD_BYTES), 1);
+	cr_assert_eq(start_send(pair->socket, &refused, bytes, 1), -ENOBUFS);
+	run_reading(fixture, pair->peer, HEAD_BYTES, 0);
+	run_until(fixture, is_over(&large));
 	assert_ended(&large, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
 
-	pair_close(&pair);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
-Test(b15, b15_in_a_batch_too)
+BLOCKED_TEST(b15, b15_in_a_batch_too, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation *operations;
 	unsigned char *bytes = pattern_new(64, HEAD_BYTES);
 	size_t accepted = 0, queued;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operations = operations_new(&fixture, 64);
-	queued = sluice_socket_queued_bytes(blocked.pair.socket);
-	cr_assert_eq(sluice_socket_set_water_marks(blocked.pair.socket, 0, SIZE_MAX, queued + 40),
+	operations = operations_new(fixture, 64);
+	queued = sluice_socket_queued_bytes(blocked->pair.socket);
+	cr_assert_eq(sluice_socket_set_water_marks(blocked->pair.socket, 0, SIZE_MAX, queued + 40),
 		     0);
 
-	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
-	while (start_send(blocked.pair.socket, &operations[accepted], bytes + accepted, 1) == 1)
+	cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
+	while (start_send(blocked->pair.socket, &operations[accepted], bytes + accepted, 1) == 1)
 		accepted++;
 	cr_assert_eq(accepted, 40);
-	cr_assert_eq(start_send(blocked.pair.socket, &operations[40], bytes + 40, 1), -ENOBUFS);
-	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES + 40, 0);
-	run_until(&fixture, fixture.pending == 0);
-	assert_nothing_to_read(blocked.pair.peer);
+	cr_assert_eq(start_send(blocked->pair.socket, &operations[40], bytes + 40, 1), -ENOBUFS);
+	cr_assert_eq(sluice_batch_end(fixture->engine), 0);
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES + 40, 0);
+	run_until(fixture, fixture->pending == 0);
+	assert_nothing_to_read(blocked->pair.peer);
 
-	blocked_end(&blocked);
 	free(operations);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
 enum {
@@ -180,29 +161,23 @@ Test(b15, b15_a_burst_is_offered_to_the_kernel_before_it_is_refused)
 	assert_burst_fits(4 * BURST_BYTES, 8 * BURST_BYTES);
 }
 
-Test(b15, b15_without_a_limit_20000_sends_wait)
+BLOCKED_TEST(b15, b15_without_a_limit_20000_sends_wait, blocked_begin)
 {
 	enum {
 		SENDS = 20000
 	};
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation *operations;
 	unsigned char *bytes = pattern_new(SENDS, HEAD_BYTES);
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operations = operations_new(&fixture, SENDS);
+	operations = operations_new(fixture, SENDS);
 	for (size_t i = 0; i < SENDS; i++)
-		cr_assert_eq(start_send(blocked.pair.socket, &operations[i], bytes + i, 1), 1);
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES + SENDS, 0);
-	run_until(&fixture, fixture.pending == 0);
-	cr_assert_eq(fixture.handled, SENDS + 1);
+		cr_assert_eq(start_send(blocked->pair.socket, &operations[i], bytes + i, 1), 1);
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES + SENDS, 0);
+	run_until(fixture, fixture->pending == 0);
+	cr_assert_eq(fixture->handled, SENDS + 1);
 
-	blocked_end(&blocked);
 	free(operations);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
 /* ---- e06 ---- */
@@ -430,32 +405,25 @@ Test(e06, e06_low_above_high_is_refused_and_no_handler_is_allowed)
 	fixture_end(&fixture);
 }
 
-Test(e06, e06_queued_bytes_are_those_that_the_kernel_has_not_taken)
+BLOCKED_TEST(e06, e06_queued_bytes_are_those_that_the_kernel_has_not_taken, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation behind;
 	struct sluice_socket *socket;
 	size_t before;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	socket = blocked.pair.socket;
-	operation_init(&behind, &fixture);
+	socket = blocked->pair.socket;
+	operation_init(&behind, fixture);
 
 	before = sluice_socket_queued_bytes(socket);
 	cr_assert_gt(before, 0);
 	cr_assert_leq(before, HEAD_BYTES);
-	cr_assert_eq(start_send(socket, &behind, blocked.bytes, 1000), 1);
+	cr_assert_eq(start_send(socket, &behind, blocked->bytes, 1000), 1);
 	cr_assert_eq(sluice_socket_queued_bytes(socket), before + 1000);
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES / 2, 0);
-	run_idle(&fixture);
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES / 2, 0);
+	run_idle(fixture);
 	cr_assert_lt(sluice_socket_queued_bytes(socket), before + 1000 - HEAD_BYTES / 4);
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES - HEAD_BYTES / 2, HEAD_BYTES / 2);
-	run_reading(&fixture, blocked.pair.peer, 1000, 0);
-	run_until(&fixture, fixture.pending == 0);
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES - HEAD_BYTES / 2, HEAD_BYTES / 2);
+	run_reading(fixture, blocked->pair.peer, 1000, 0);
+	run_until(fixture, fixture->pending == 0);
 	cr_assert_eq(sluice_socket_queued_bytes(socket), 0);
-
-	blocked_end(&blocked);
-	fixture_end(&fixture);
 }

@@ -13,62 +13,50 @@ static void assert_handled_in_order(const struct operation *operations, size_t c
 			     "the handler of %zu did not follow its predecessor's", i);
 }
 
-Test(b07, b07_2048_sends_of_one_byte_arrive_in_order)
+BLOCKED_TEST(b07, b07_2048_sends_of_one_byte_arrive_in_order, blocked_begin_unix)
 {
 	enum {
 		SENDS = 2048
 	};
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation *operations;
 	unsigned char *bytes = pattern_new(SENDS, HEAD_BYTES);
 
-	fixture_begin(&fixture);
-	blocked_begin_unix(&fixture, &blocked);
-	operations = operations_new(&fixture, SENDS);
+	operations = operations_new(fixture, SENDS);
 
 	for (size_t i = 0; i < SENDS; i++)
-		cr_assert_eq(start_send(blocked.pair.socket, &operations[i], bytes + i, 1), 1);
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES + SENDS, 0);
-	run_until(&fixture, fixture.pending == 0);
-	cr_assert_eq(blocked.head.turn, 1);
+		cr_assert_eq(start_send(blocked->pair.socket, &operations[i], bytes + i, 1), 1);
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES + SENDS, 0);
+	run_until(fixture, fixture->pending == 0);
+	cr_assert_eq(blocked->head.turn, 1);
 	assert_handled_in_order(operations, SENDS);
 
-	blocked_end(&blocked);
 	free(operations);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
-Test(b07, b07_20_large_sends_and_their_handlers_are_in_order)
+BLOCKED_TEST(b07, b07_20_large_sends_and_their_handlers_are_in_order, blocked_begin)
 {
 	enum {
 		SENDS = 20
 	};
 	const size_t length = 100003;
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation *operations;
 	unsigned char *bytes = pattern_new(SENDS * length, HEAD_BYTES);
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operations = operations_new(&fixture, SENDS);
+	operations = operations_new(fixture, SENDS);
 
 	for (size_t i = 0; i < SENDS; i++)
-		cr_assert_eq(start_send(blocked.pair.socket, &operations[i], bytes + i * length,
+		cr_assert_eq(start_send(blocked->pair.socket, &operations[i], bytes + i * length,
 					length),
 			     1);
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES + SENDS * length, 0);
-	run_until(&fixture, fixture.pending == 0);
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES + SENDS * length, 0);
+	run_until(fixture, fixture->pending == 0);
 	assert_handled_in_order(operations, SENDS);
 	for (size_t i = 0; i < SENDS; i++)
 		assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, length);
 
-	blocked_end(&blocked);
 	free(operations);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
 /* Lists, buffers and packets of every small size, one behind the other. */
@@ -92,151 +80,120 @@ static int start_mixed(struct pair *pair, struct operation *operation, struct sl
 	}
 }
 
-Test(b07, b07_buffers_lists_and_packets_are_never_interleaved)
+BLOCKED_TEST(b07, b07_buffers_lists_and_packets_are_never_interleaved, blocked_begin)
 {
 	enum {
 		SENDS = 300
 	};
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation *operations;
 	struct sluice_packet packets[SENDS];
 	unsigned char *bytes = pattern_new(SENDS * SENDS, HEAD_BYTES);
 	size_t position = 0;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operations = operations_new(&fixture, SENDS);
+	operations = operations_new(fixture, SENDS);
 
 	for (size_t i = 0; i < SENDS; position += i++)
-		cr_assert_eq(start_mixed(&blocked.pair, &operations[i], &packets[i],
+		cr_assert_eq(start_mixed(&blocked->pair, &operations[i], &packets[i],
 					 bytes + position, i, i % 3),
 			     1);
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES + position, 0);
-	run_until(&fixture, fixture.pending == 0);
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES + position, 0);
+	run_until(fixture, fixture->pending == 0);
 	assert_handled_in_order(operations, SENDS);
 	for (size_t i = 0; i < SENDS; i++)
 		assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, i);
 
-	blocked_end(&blocked);
 	free(operations);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
-Test(b07, b07_packets_of_memory_leave_before_the_send_that_follows_them)
+PAIR_TEST(b07, b07_packets_of_memory_leave_before_the_send_that_follows_them, tcp_pair, SMALL)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation packets_send, send;
 	struct sluice_packet packets[6];
 	unsigned char bytes[7], *large = pattern_new(HEAD_BYTES, 7);
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, SMALL);
-	operation_init(&packets_send, &fixture);
-	operation_init(&send, &fixture);
+	operation_init(&packets_send, fixture);
+	operation_init(&send, fixture);
 
 	pattern_fill(bytes, sizeof bytes, 0);
 	for (size_t i = 0; i < 6; i++)
 		packets[i] = (struct sluice_packet){
 			.kind = SLUICE_PACKET_MEMORY, .base = bytes + i, .count = 1};
 	cr_assert_eq(sluice_args_set_packets(&packets_send.args, packets, 6), 0);
-	start(sluice_send_packets_async, pair.socket, &packets_send);
-	start_send(pair.socket, &send, bytes + 6, 1);
-	run_until(&fixture, fixture.pending == 0);
-	read_pattern(pair.peer, 7, 0);
+	start(sluice_send_packets_async, pair->socket, &packets_send);
+	start_send(pair->socket, &send, bytes + 6, 1);
+	run_until(fixture, fixture->pending == 0);
+	read_pattern(pair->peer, 7, 0);
 
 	/* And the send that waits is not overtaken by the packets behind it. */
-	cr_assert_eq(start_send(pair.socket, &send, large, HEAD_BYTES), 1);
-	cr_assert_eq(start(sluice_send_packets_async, pair.socket, &packets_send), 1);
-	run_reading(&fixture, pair.peer, HEAD_BYTES, 7);
-	run_reading(&fixture, pair.peer, 6, 0);
-	run_until(&fixture, fixture.pending == 0);
+	cr_assert_eq(start_send(pair->socket, &send, large, HEAD_BYTES), 1);
+	cr_assert_eq(start(sluice_send_packets_async, pair->socket, &packets_send), 1);
+	run_reading(fixture, pair->peer, HEAD_BYTES, 7);
+	run_reading(fixture, pair->peer, 6, 0);
+	run_until(fixture, fixture->pending == 0);
 	cr_assert_lt(send.turn, packets_send.turn);
 
-	pair_close(&pair);
 	free(large);
-	fixture_end(&fixture);
 }
 
-Test(b07, b07_an_eager_send_overtakes_nothing)
+BLOCKED_TEST(b07, b07_an_eager_send_overtakes_nothing, blocked_begin)
 {
 	enum {
 		SENDS = 64
 	};
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation *operations;
 	unsigned char *bytes = pattern_new(SENDS, HEAD_BYTES);
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operations = operations_new(&fixture, SENDS);
+	operations = operations_new(fixture, SENDS);
 
 	/* The socket has room again, but the head has not yet been told. */
-	read_pattern(blocked.pair.peer, SMALL / 2, 0);
+	read_pattern(blocked->pair.peer, SMALL / 2, 0);
 	for (size_t i = 0; i < SENDS; i++) {
 		operations[i].args.flags = i % 2 ? SLUICE_FLAG_EAGER : SLUICE_FLAG_BATCHED;
-		cr_assert_eq(start_send(blocked.pair.socket, &operations[i], bytes + i, 1), 1);
+		cr_assert_eq(start_send(blocked->pair.socket, &operations[i], bytes + i, 1), 1);
 	}
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES + SENDS - SMALL / 2, SMALL / 2);
-	run_until(&fixture, fixture.pending == 0);
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES + SENDS - SMALL / 2, SMALL / 2);
+	run_until(fixture, fixture->pending == 0);
 	assert_handled_in_order(operations, SENDS);
 
-	blocked_end(&blocked);
 	free(operations);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
-Test(b07, b07_an_eager_send_goes_behind_what_a_batch_has_queued)
+PAIR_TEST(b07, b07_an_eager_send_goes_behind_what_a_batch_has_queued, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation *operations;
 	unsigned char bytes[30];
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operations = operations_new(&fixture, sizeof bytes);
+	operations = operations_new(fixture, sizeof bytes);
 
 	pattern_fill(bytes, sizeof bytes, 0);
-	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
 	for (size_t i = 0; i < sizeof bytes; i++) {
 		operations[i].args.flags = i % 10 == 9 ? SLUICE_FLAG_EAGER : 0;
-		start_send(pair.socket, &operations[i], bytes + i, 1);
+		start_send(pair->socket, &operations[i], bytes + i, 1);
 	}
-	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
-	read_pattern(pair.peer, sizeof bytes, 0);
-	run_until(&fixture, fixture.pending == 0);
+	cr_assert_eq(sluice_batch_end(fixture->engine), 0);
+	read_pattern(pair->peer, sizeof bytes, 0);
+	run_until(fixture, fixture->pending == 0);
 
-	pair_close(&pair);
 	free(operations);
-	fixture_end(&fixture);
 }
 
-Test(b07, b07_a_batched_send_is_pending_and_a_plain_one_goes_behind_it)
+PAIR_TEST(b07, b07_a_batched_send_is_pending_and_a_plain_one_goes_behind_it, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation batched, plain;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&batched, &fixture);
-	operation_init(&plain, &fixture);
+	operation_init(&batched, fixture);
+	operation_init(&plain, fixture);
 
 	batched.args.flags = SLUICE_FLAG_BATCHED;
-	cr_assert_eq(start_send(pair.socket, &batched, "\0\1", 2), 1);
-	start_send(pair.socket, &plain, "\2\3", 2);
-	run_until(&fixture, fixture.pending == 0);
+	cr_assert_eq(start_send(pair->socket, &batched, "\0\1", 2), 1);
+	start_send(pair->socket, &plain, "\2\3", 2);
+	run_until(fixture, fixture->pending == 0);
 	assert_ended(&batched, SLUICE_ERROR_SUCCESS, 2);
 	assert_ended(&plain, SLUICE_ERROR_SUCCESS, 2);
-	read_pattern(pair.peer, 4, 0);
-
-	pair_close(&pair);
-	fixture_end(&fixture);
+	read_pattern(pair->peer, 4, 0);
 }
 
 #define BATCH 1000
@@ -264,53 +221,37 @@ static void batch_of_1000(struct fixture *fixture, struct pair *pair, const size
 	free(bytes);
 }
 
-Test(b07, b07_a_batch_of_1000_on_one_socket)
+PAIR_TEST(b07, b07_a_batch_of_1000_on_one_socket, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
-
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	batch_of_1000(&fixture, &pair, 64);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	batch_of_1000(fixture, pair, 64);
 }
 
-Test(b07, b07_a_batch_of_1000_that_does_not_fit)
+PAIR_TEST(b07, b07_a_batch_of_1000_that_does_not_fit, tcp_pair, SMALL)
 {
-	struct fixture fixture;
-	struct pair pair;
-
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, SMALL);
-	batch_of_1000(&fixture, &pair, 1777);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	batch_of_1000(fixture, pair, 1777);
 }
 
-Test(b07, b07_a_batch_over_many_sockets_and_a_run_inside_of_it)
+ENGINE_TEST(b07, b07_a_batch_over_many_sockets_and_a_run_inside_of_it)
 {
 	enum {
 		PAIRS = 64
 	};
-	struct fixture fixture;
 	struct pair pairs[PAIRS];
 	struct operation *operations;
 
-	fixture_begin(&fixture);
-	operations = operations_new(&fixture, PAIRS);
+	operations = operations_new(fixture, PAIRS);
 	for (size_t i = 0; i < PAIRS; i++)
-		tcp_pair(&fixture, &pairs[i], 0);
+		tcp_pair(fixture, &pairs[i], 0);
 
-	cr_assert_eq(sluice_batch_end(fixture.engine), -EINVAL);
+	cr_assert_eq(sluice_batch_end(fixture->engine), -EINVAL);
 	for (int round = 0; round < 2; round++) {
-		cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+		cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
 		for (size_t i = 0; i < PAIRS; i++)
 			cr_assert_eq(start_send(pairs[i].socket, &operations[i], "\0\1\2", 3), 1);
 		if (round)
-			run_until(&fixture, fixture.pending == 0);
-		cr_assert_eq(sluice_batch_end(fixture.engine), 0);
-		run_until(&fixture, fixture.pending == 0);
+			run_until(fixture, fixture->pending == 0);
+		cr_assert_eq(sluice_batch_end(fixture->engine), 0);
+		run_until(fixture, fixture->pending == 0);
 		for (size_t i = 0; i < PAIRS; i++) {
 			assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, 3);
 			read_pattern(pairs[i].peer, 3, 0);
@@ -319,7 +260,6 @@ Test(b07, b07_a_batch_over_many_sockets_and_a_run_inside_of_it)
 	for (size_t i = 0; i < PAIRS; i++)
 		pair_close(&pairs[i]);
 	free(operations);
-	fixture_end(&fixture);
 }
 
 /* ---- sends that handlers start ---- */
@@ -363,20 +303,14 @@ static void run_chain(struct fixture *fixture, struct pair *pair, struct chain *
 	free(chain->bytes);
 }
 
-Test(b07, b07_sends_started_by_handlers_keep_their_order)
+PAIR_TEST(b07, b07_sends_started_by_handlers_keep_their_order, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct chain small = {.count = 3000, .piece = 3}, large = {.count = 300, .piece = 50021};
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	run_chain(&fixture, &pair, &small);
-	pair_close(&pair);
-	tcp_pair(&fixture, &pair, SMALL);
-	run_chain(&fixture, &pair, &large);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	run_chain(fixture, pair, &small);
+	pair_close(pair);
+	tcp_pair(fixture, pair, SMALL);
+	run_chain(fixture, pair, &large);
 }
 
 /* ---- b11 ---- */
@@ -405,46 +339,32 @@ Test(b11, b11_after_the_end_the_buffer_is_the_caller_s)
 	fixture_end(&fixture);
 }
 
-Test(b11, b11_after_a_send_done_at_once_too)
+PAIR_TEST(b11, b11_after_a_send_done_at_once_too, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation operation;
 	unsigned char bytes[1000];
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 
 	for (uint64_t i = 0; i < 10; i++) {
 		pattern_fill(bytes, sizeof bytes, i * sizeof bytes);
-		cr_assert_eq(start_send(pair.socket, &operation, bytes, sizeof bytes), 0);
+		cr_assert_eq(start_send(pair->socket, &operation, bytes, sizeof bytes), 0);
 		memset(bytes, 0xff, sizeof bytes);
 	}
-	read_pattern(pair.peer, 10 * sizeof bytes, 0);
-
-	pair_close(&pair);
-	fixture_end(&fixture);
+	read_pattern(pair->peer, 10 * sizeof bytes, 0);
 }
 
-Test(b11, b11_success_does_not_say_that_the_peer_has_the_bytes)
+PAIR_TEST(b11, b11_success_does_not_say_that_the_peer_has_the_bytes, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation first, second;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&first, &fixture);
-	operation_init(&second, &fixture);
+	operation_init(&first, fixture);
+	operation_init(&second, fixture);
 
-	cr_assert_eq(start_send(pair.socket, &first, "12345", 5), 0);
-	close_with_reset(pair.peer);
-	pair.peer = -1;
-	run_send(pair.socket, &second, "6", 1);
+	cr_assert_eq(start_send(pair->socket, &first, "12345", 5), 0);
+	close_with_reset(pair->peer);
+	pair->peer = -1;
+	run_send(pair->socket, &second, "6", 1);
 	assert_ended(&first, SLUICE_ERROR_SUCCESS, 5);
 	assert_ended(&second, SLUICE_ERROR_CONNECTION_RESET, 0);
-
-	pair_close(&pair);
-	fixture_end(&fixture);
 }

@@ -70,54 +70,44 @@ static const struct {
 };
 #define STREAM_CASES (sizeof stream_cases / sizeof *stream_cases)
 
-Test(b09, b09_any_number_of_segments_arrives_whole)
+ENGINE_TEST(b09, b09_any_number_of_segments_arrives_whole)
 {
-	struct fixture fixture;
 	struct pair pair;
 
-	fixture_begin(&fixture);
 	for (size_t i = 0; i < STREAM_CASES; i++) {
 		cr_log_info("%s", stream_cases[i].name);
-		tcp_pair(&fixture, &pair, 0);
-		send_list(&fixture, &pair, stream_cases[i].runs, 3);
+		tcp_pair(fixture, &pair, 0);
+		send_list(fixture, &pair, stream_cases[i].runs, 3);
 		pair_close(&pair);
 	}
-	fixture_end(&fixture);
 }
 
-Test(b09, b09_any_number_of_segments_arrives_whole_through_small_buffers)
+ENGINE_TEST(b09, b09_any_number_of_segments_arrives_whole_through_small_buffers)
 {
-	struct fixture fixture;
 	struct pair pair;
 
-	fixture_begin(&fixture);
 	for (size_t i = 0; i < STREAM_CASES; i++) {
-		tcp_pair(&fixture, &pair, SMALL);
-		send_list(&fixture, &pair, stream_cases[i].runs, 3);
+		tcp_pair(fixture, &pair, SMALL);
+		send_list(fixture, &pair, stream_cases[i].runs, 3);
 		pair_close(&pair);
-		unix_pair(&fixture, &pair, SOCK_STREAM);
-		send_list(&fixture, &pair, stream_cases[i].runs, 3);
+		unix_pair(fixture, &pair, SOCK_STREAM);
+		send_list(fixture, &pair, stream_cases[i].runs, 3);
 		pair_close(&pair);
 	}
-	fixture_end(&fixture);
 }
 
-Test(b09, b09_long_lists_behind_each_other_are_gathered_in_order)
+BLOCKED_TEST(b09, b09_long_lists_behind_each_other_are_gathered_in_order, blocked_begin)
 {
 	enum {
 		SENDS = 7
 	};
 	static const struct run runs[] = {{700, 3}, {1100, 0}, {700, 2}};
-	struct fixture fixture;
-	struct blocked blocked;
 	struct operation *operations;
 	struct iovec *lists[SENDS];
 	unsigned char *bytes = pattern_new(BYTES_MOST, HEAD_BYTES);
 	size_t position = 0, length;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	operations = operations_new(&fixture, SENDS);
+	operations = operations_new(fixture, SENDS);
 	for (size_t i = 0; i < SENDS; i++) {
 		size_t segments;
 
@@ -126,19 +116,17 @@ Test(b09, b09_long_lists_behind_each_other_are_gathered_in_order)
 		position += length;
 		cr_assert_eq(sluice_args_set_buffer_list(&operations[i].args, lists[i], segments),
 			     0);
-		cr_assert_eq(start(sluice_send_async, blocked.pair.socket, &operations[i]), 1);
+		cr_assert_eq(start(sluice_send_async, blocked->pair.socket, &operations[i]), 1);
 	}
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES + position, 0);
-	run_until(&fixture, fixture.pending == 0);
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES + position, 0);
+	run_until(fixture, fixture->pending == 0);
 	for (size_t i = 0; i < SENDS; i++) {
 		assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, length);
 		free(lists[i]);
 	}
 
-	blocked_end(&blocked);
 	free(operations);
 	free(bytes);
-	fixture_end(&fixture);
 }
 
 /* Sends the list as one datagram; `taken` says whether it is to arrive. */
@@ -230,54 +218,49 @@ static unsigned char *read_only_pattern(size_t length)
 	return bytes;
 }
 
-Test(b14, b14_a_stream_sends_from_a_read_only_mapping)
+ENGINE_TEST(b14, b14_a_stream_sends_from_a_read_only_mapping)
 {
-	struct fixture fixture;
 	struct pair pair;
 	struct operation operation;
 	unsigned char *bytes = read_only_pattern(HEAD_BYTES);
 	const struct iovec list[] = {segment(bytes, 1000),
 				     segment(bytes + 1000, HEAD_BYTES - 1000)};
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, SMALL);
-	operation_init(&operation, &fixture);
+	tcp_pair(fixture, &pair, SMALL);
+	operation_init(&operation, fixture);
 
 	cr_assert_eq(start_send(pair.socket, &operation, bytes, HEAD_BYTES), 1);
-	run_reading(&fixture, pair.peer, HEAD_BYTES, 0);
-	run_until(&fixture, is_over(&operation));
+	run_reading(fixture, pair.peer, HEAD_BYTES, 0);
+	run_until(fixture, is_over(&operation));
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
 
 	cr_assert_eq(sluice_args_set_buffer(&operation.args, NULL, 0, 0, 0), 0);
 	cr_assert_eq(sluice_args_set_buffer_list(&operation.args, list, 2), 0);
 	cr_assert_eq(start(sluice_send_async, pair.socket, &operation), 1);
-	run_reading(&fixture, pair.peer, HEAD_BYTES, 0);
-	run_until(&fixture, is_over(&operation));
+	run_reading(fixture, pair.peer, HEAD_BYTES, 0);
+	run_until(fixture, is_over(&operation));
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
 
 	pair_close(&pair);
 	munmap(bytes, HEAD_BYTES);
-	fixture_end(&fixture);
 }
 
-Test(b14, b14_packets_and_datagrams_are_sent_from_a_read_only_mapping)
+ENGINE_TEST(b14, b14_packets_and_datagrams_are_sent_from_a_read_only_mapping)
 {
-	struct fixture fixture;
 	struct pair stream, datagram;
 	struct operation operation;
 	unsigned char *bytes = read_only_pattern(HEAD_BYTES);
 	const struct sluice_packet packet = {
 		.kind = SLUICE_PACKET_MEMORY, .base = bytes, .count = (int64_t)HEAD_BYTES};
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &stream, SMALL);
-	udp_pair(&fixture, &datagram);
-	operation_init(&operation, &fixture);
+	tcp_pair(fixture, &stream, SMALL);
+	udp_pair(fixture, &datagram);
+	operation_init(&operation, fixture);
 
 	cr_assert_eq(sluice_args_set_packets(&operation.args, &packet, 1), 0);
 	cr_assert_eq(start(sluice_send_packets_async, stream.socket, &operation), 1);
-	run_reading(&fixture, stream.peer, HEAD_BYTES, 0);
-	run_until(&fixture, is_over(&operation));
+	run_reading(fixture, stream.peer, HEAD_BYTES, 0);
+	run_until(fixture, is_over(&operation));
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
 
 	run_send(datagram.socket, &operation, bytes, 1000);
@@ -287,5 +270,4 @@ Test(b14, b14_packets_and_datagrams_are_sent_from_a_read_only_mapping)
 	pair_close(&stream);
 	pair_close(&datagram);
 	munmap(bytes, HEAD_BYTES);
-	fixture_end(&fixture);
 }

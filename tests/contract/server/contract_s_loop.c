@@ -660,44 +660,38 @@ static void *ask_elsewhere(void *token)
 	return (void *)(intptr_t)sluice_engine_fd(token);
 }
 
-Test(s06, s06_the_descriptor_is_one_and_the_owners)
+ENGINE_TEST(s06, s06_the_descriptor_is_one_and_the_owners)
 {
-	struct fixture fixture;
 	pthread_t thread;
 	void *answer;
 	int fd;
 
-	fixture_begin(&fixture);
-	fd = sluice_engine_fd(fixture.engine);
+	fd = sluice_engine_fd(fixture->engine);
 	cr_assert(fd >= 0);
-	cr_assert_eq(sluice_engine_fd(fixture.engine), fd);
+	cr_assert_eq(sluice_engine_fd(fixture->engine), fd);
 	cr_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-	cr_assert_eq(pthread_create(&thread, NULL, ask_elsewhere, fixture.engine), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, ask_elsewhere, fixture->engine), 0);
 	cr_assert_eq(pthread_join(thread, &answer), 0);
 	cr_assert_eq((intptr_t)answer, -EPERM);
 	cr_assert_eq(sluice_engine_fd(NULL), -EINVAL);
-	fixture_end(&fixture);
 }
 
 /* It is still allowed to wait in run itself. */
-Test(s06, s06_run_still_waits_where_the_descriptor_is_on)
+ENGINE_TEST(s06, s06_run_still_waits_where_the_descriptor_is_on)
 {
-	struct fixture fixture;
 	struct pair pair;
 	struct operation operation;
 	struct later later = {.act = peer_writes, .pair = &pair};
 	char bytes[10];
 
-	fixture_begin(&fixture);
-	cr_assert(sluice_engine_fd(fixture.engine) >= 0);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&operation, &fixture);
+	cr_assert(sluice_engine_fd(fixture->engine) >= 0);
+	tcp_pair(fixture, &pair, 0);
+	operation_init(&operation, fixture);
 	cr_assert_eq(start_receive(pair.socket, &operation, bytes, sizeof bytes), 1);
 	later_start(&later);
 	while (!is_over(&operation))
-		cr_assert(sluice_engine_run(fixture.engine, -1) >= 0);
+		cr_assert(sluice_engine_run(fixture->engine, -1) >= 0);
 	later_join(&later, 5);
-	cr_assert_leq(turns_in(&fixture, 100 * MILLISECOND), 10);
+	cr_assert_leq(turns_in(fixture, 100 * MILLISECOND), 10);
 	pair_close(&pair);
-	fixture_end(&fixture);
 }

@@ -42,7 +42,7 @@ static int clock_start(struct sluice_engine *engine, struct clock *clock, int64_
 	return sluice_timer_start(engine, &clock->timer, timeout_ns);
 }
 
-Test(s05, s05_a_timer_is_never_early_and_soon)
+ENGINE_TEST(s05, s05_a_timer_is_never_early_and_soon)
 {
 	static const int64_t timeouts[] = {
 		0,
@@ -57,43 +57,37 @@ Test(s05, s05_a_timer_is_never_early_and_soon)
 		65 * MILLISECOND + 1,
 		130 * MILLISECOND,
 	};
-	struct fixture fixture;
 	struct clock clock;
 
-	fixture_begin(&fixture);
 	for (size_t i = 0; i < sizeof timeouts / sizeof *timeouts; i++) {
 		int64_t best = INT64_MAX;
 
 		/* The machine may be busy: the best of some attempts tells. */
 		for (int attempt = 0; attempt < 20 && best >= 2 * MILLISECOND; attempt++) {
 			clock_init(&clock);
-			cr_assert_eq(clock_start(fixture.engine, &clock, timeouts[i]), 0);
+			cr_assert_eq(clock_start(fixture->engine, &clock, timeouts[i]), 0);
 			cr_assert_eq(clock.ran, 0, "it ran inside timer_start");
-			run_until(&fixture, clock.ran > 0);
+			run_until(fixture, clock.ran > 0);
 			best = clock.late_ns < best ? clock.late_ns : best;
 		}
 		cr_assert_lt(best, 2 * MILLISECOND, "a timer of %lld ns was %lld ns late",
 			     (long long)timeouts[i], (long long)best);
 	}
-	fixture_end(&fixture);
 }
 
 /* run without a bound sleeps until then, and says that a function ran. */
-Test(s05, s05_run_wakes_for_a_timer_and_counts_it)
+ENGINE_TEST(s05, s05_run_wakes_for_a_timer_and_counts_it)
 {
-	struct fixture fixture;
 	struct clock clock;
 
-	fixture_begin(&fixture);
 	clock_init(&clock);
-	cr_assert_eq(clock_start(fixture.engine, &clock, 30 * MILLISECOND), 0);
+	cr_assert_eq(clock_start(fixture->engine, &clock, 30 * MILLISECOND), 0);
 	/* On a busy machine it may be due at the first turn already. */
 	for (int64_t bound = 0; clock.ran == 0; bound = -1) {
-		int answer = sluice_engine_run(fixture.engine, bound);
+		int answer = sluice_engine_run(fixture->engine, bound);
 
 		cr_assert_eq(answer, clock.ran);
 	}
-	fixture_end(&fixture);
 }
 
 static void *wake_soon(void *engine)
@@ -220,19 +214,16 @@ static void start_again(struct sluice_engine *engine, struct clock *clock)
 		cr_assert_eq(clock_start(engine, clock, 2 * MILLISECOND), 0);
 }
 
-Test(s05, s05_a_timer_starts_itself_again)
+ENGINE_TEST(s05, s05_a_timer_starts_itself_again)
 {
-	struct fixture fixture;
 	struct clock clock;
 
-	fixture_begin(&fixture);
 	clock_init(&clock);
 	clock.then = start_again;
-	cr_assert_eq(clock_start(fixture.engine, &clock, 2 * MILLISECOND), 0);
-	run_until(&fixture, clock.ran == 20);
-	turns_in(&fixture, 10 * MILLISECOND);
+	cr_assert_eq(clock_start(fixture->engine, &clock, 2 * MILLISECOND), 0);
+	run_until(fixture, clock.ran == 20);
+	turns_in(fixture, 10 * MILLISECOND);
 	cr_assert_eq(clock.ran, 20);
-	fixture_end(&fixture);
 }
 
 static void start_at_once(struct sluice_engine *engine, struct clock *clock)
@@ -292,22 +283,19 @@ Test(s05, s05_a_timer_is_freed_in_its_function)
 	fixture_end(&fixture);
 }
 
-Test(s05, s05_starting_an_armed_timer_moves_it)
+ENGINE_TEST(s05, s05_starting_an_armed_timer_moves_it)
 {
-	struct fixture fixture;
 	struct clock clock;
 
-	fixture_begin(&fixture);
 	clock_init(&clock);
-	cr_assert_eq(clock_start(fixture.engine, &clock, 5 * MILLISECOND), 0);
-	cr_assert_eq(clock_start(fixture.engine, &clock, 60 * MILLISECOND), 0);
-	run_until(&fixture, clock.ran > 0); /* expired asserts that it is not early */
-	turns_in(&fixture, 20 * MILLISECOND);
+	cr_assert_eq(clock_start(fixture->engine, &clock, 5 * MILLISECOND), 0);
+	cr_assert_eq(clock_start(fixture->engine, &clock, 60 * MILLISECOND), 0);
+	run_until(fixture, clock.ran > 0); /* expired asserts that it is not early */
+	turns_in(fixture, 20 * MILLISECOND);
 	cr_assert_eq(clock.ran, 1);
-	cr_assert_eq(clock_start(fixture.engine, &clock, 3600 * SECOND), 0);
-	cr_assert_eq(clock_start(fixture.engine, &clock, 5 * MILLISECOND), 0);
-	run_until(&fixture, clock.ran == 2);
-	fixture_end(&fixture);
+	cr_assert_eq(clock_start(fixture->engine, &clock, 3600 * SECOND), 0);
+	cr_assert_eq(clock_start(fixture->engine, &clock, 5 * MILLISECOND), 0);
+	run_until(fixture, clock.ran == 2);
 }
 
 Test(s05, s05_times_without_end_do_not_run)
@@ -409,34 +397,28 @@ Test(s05, s05_100_000_armed_timers_cost_nothing_a_turn)
 	free(clocks);
 }
 
-Test(e05, e05_100_000_armed_deadlines_cost_nothing_a_turn)
+PAIR_TEST(e05, e05_100_000_armed_deadlines_cost_nothing_a_turn, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct operation *receives;
 	unsigned char byte;
 	int64_t without, with;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	receives = operations_new(&fixture, MANY);
-	run_idle(&fixture);
-	without = time_of_turns(&fixture);
+	receives = operations_new(fixture, MANY);
+	run_idle(fixture);
+	without = time_of_turns(fixture);
 	for (int i = 0; i < MANY; i++) {
 		receives[i].args.timeout_ns = 60 * SECOND + i * 1000;
-		cr_assert_eq(start_receive(pair.socket, &receives[i], &byte, 1), 1);
+		cr_assert_eq(start_receive(pair->socket, &receives[i], &byte, 1), 1);
 	}
-	run_idle(&fixture);
-	with = time_of_turns(&fixture);
+	run_idle(fixture);
+	with = time_of_turns(fixture);
 	cr_assert_lt(with, 3 * without + 20 * MILLISECOND, "2,000 turns: %lld us, without %lld us",
 		     (long long)with / 1000, (long long)without / 1000);
-	cr_assert_eq(sluice_socket_cancel_all(pair.socket), 0);
-	run_until(&fixture, fixture.pending == 0);
+	cr_assert_eq(sluice_socket_cancel_all(pair->socket), 0);
+	run_until(fixture, fixture->pending == 0);
 	for (int i = 0; i < MANY; i++)
 		assert_ended(&receives[i], SLUICE_ERROR_OPERATION_ABORTED, 0);
-	pair_close(&pair);
 	free(receives);
-	fixture_end(&fixture);
 }
 
 Test(s05, s05_100_000_timers_all_run_once_and_none_early)

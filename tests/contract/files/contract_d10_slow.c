@@ -38,17 +38,6 @@ static void slow_end(struct slow *slow, struct fixture *fixture)
 	free(slow->operations);
 }
 
-/* How long 200 files of 16 KiB take to a peer that reads. */
-static int64_t time_of_200(struct scene *scene)
-{
-	struct sluice_packet packet = file_packet(scene->file.fd, 0, 16 * KIB);
-	int64_t began = now_ns();
-
-	for (int i = 0; i < 200; i++)
-		assert_arrives(scene, &packet, 1, 16 * KIB, 0);
-	return now_ns() - began;
-}
-
 /* A few may fetch cold files or splice; those of slow readers would be SLOW. */
 static void assert_few_workers(void)
 {
@@ -62,17 +51,16 @@ static void assert_few_workers(void)
 SCENE_TEST(d10, d10_slow_readers_delay_nobody_and_hold_no_worker_thread, 8 * MIB, 0)
 {
 	struct slow slow;
-	struct sluice_packet packet;
-	int64_t alone, beside;
+	struct sluice_packet packet, small;
 
 	packet = file_packet(scene->file.fd, 0, 0);
-	alone = time_of_200(scene);
 	slow_begin(&slow, &scene->fixture, &packet);
 	run_idle(&scene->fixture);
 	assert_few_workers();
-	beside = time_of_200(scene);
-	cr_assert_lt(beside, 5 * alone + SECOND, "%lld ms beside slow readers, %lld ms alone",
-		     (long long)(beside / MILLISECOND), (long long)(alone / MILLISECOND));
+	/* The slow readers never read: what waited for one of them would wait forever. */
+	small = file_packet(scene->file.fd, 0, 16 * KIB);
+	for (int i = 0; i < 200; i++)
+		assert_arrives(scene, &small, 1, 16 * KIB, 0);
 	assert_few_workers();
 	slow_end(&slow, &scene->fixture);
 }

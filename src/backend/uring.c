@@ -24,28 +24,6 @@
 
 #define FETCH_STEP (128u << 10) /* a read at the end of each brings it in */
 
-struct io_uring_sqe *sluice__uring_entry(struct sluice_engine *engine)
-{
-	struct sluice__uring *uring = engine->uring;
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
-
-	if (sqe)
-		return sqe;
-	if (uring->thread)
-		return sluice__uring_thread_entry(engine);
-	/* Full: what stands in it goes now. */
-	sluice__uring_submit(engine);
-	return io_uring_get_sqe(&uring->ring);
-}
-
-struct msghdr *sluice__uring_message(struct sluice__uring *uring, const struct io_uring_sqe *sqe)
-{
-	struct msghdr *message = &uring->messages[sqe - uring->ring.sq.sqes];
-
-	memset(message, 0, sizeof *message);
-	return message;
-}
-
 static void prepare_send(struct sluice__uring *uring, struct io_uring_sqe *sqe,
 			 const struct sluice__request *request)
 {

@@ -88,7 +88,7 @@ void sluice__uring_abandon(struct sluice__uring *uring, struct sluice__request *
 uint32_t sluice__uring_reap_abandoned(struct sluice__uring *uring,
 				      struct sluice__completion *completions, uint32_t max);
 
-/* uring.c: an entry to prepare; NULL if there is none even after a submission. */
+/* uring_enter.c: an entry to prepare; NULL if there is none even after a submission. */
 struct io_uring_sqe *sluice__uring_entry(struct sluice_engine *engine);
 
 /* The message of an entry, empty. */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ring's one system call. liburing would enter again if the kernel answers with the number of
- * entries that it took and nothing has completed: a signal that ended the wait would be lost, since
- * that number hides it.
+ * The ring's entries, and its one system call. liburing would enter again if the kernel answers with
+ * the number of entries that it took and nothing has completed: a signal that ended the wait would be
+ * lost, since that number hides it.
  */
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 
 #include "backend/backend.h"
 #include "backend/uring.h"
@@ -65,6 +66,28 @@ int sluice__uring_submit(struct sluice_engine *engine)
 		taken = call(engine, given, 0,
 			     sluice__uring_has_news(uring) ? IORING_ENTER_GETEVENTS : 0, NULL);
 	return lasting(taken);
+}
+
+struct io_uring_sqe *sluice__uring_entry(struct sluice_engine *engine)
+{
+	struct sluice__uring *uring = engine->uring;
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+
+	if (sqe)
+		return sqe;
+	if (uring->thread)
+		return sluice__uring_thread_entry(engine);
+	/* Full: what stands in it goes now. */
+	sluice__uring_submit(engine);
+	return io_uring_get_sqe(&uring->ring);
+}
+
+struct msghdr *sluice__uring_message(struct sluice__uring *uring, const struct io_uring_sqe *sqe)
+{
+	struct msghdr *message = &uring->messages[sqe - uring->ring.sq.sqes];
+
+	memset(message, 0, sizeof *message);
+	return message;
 }
 
 /*

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Arms the deadlines of records and the timer of a socket; expire.c handles what has passed. */
+#include "base/assert.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 
@@ -13,19 +14,26 @@ void sluice__deadline_arm(struct sluice_socket *socket, struct sluice_args *args
 			  sluice__now() + sluice__record_timeout(args), SLUICE__NODE_RECORD);
 }
 
-void sluice__linger_arm(struct sluice_socket *socket, int64_t ns)
+void sluice__timer_arm(struct sluice_socket *socket, unsigned int node, int64_t ns)
 {
 	struct sluice_engine *engine = socket->engine;
 
 	sluice__assert_owner(socket->engine);
-	sluice__assert(ns >= 0);
-	sluice__wheel_arm(&engine->deadlines, &socket->linger, sluice__now() + (uint64_t)ns,
-			  SLUICE__NODE_LINGER);
+	sluice__assert(node != SLUICE__NODE_RECORD);
+	sluice__assert(!sluice__wheel_is_armed(&socket->timer) ||
+		       sluice__wheel_kind(&socket->timer) == node ||
+		       (node == SLUICE__NODE_RETRY_SEND && (socket->state & SLUICE__GRACEFUL)));
+	sluice__wheel_arm(&engine->deadlines, &socket->timer, sluice__now() + (uint64_t)ns, node);
+}
+
+void sluice__timer_disarm(struct sluice_socket *socket)
+{
+	sluice__wheel_disarm(&socket->engine->deadlines, &socket->timer);
 }
 
 void sluice__descriptor_freed(struct sluice_engine *engine)
 {
 	sluice__assert_owner(engine);
 	for (struct sluice__retry *retry = engine->accept_retries; retry; retry = retry->next)
-		sluice__linger_arm(retry->listener, 0);
+		sluice__timer_arm(retry->listener, SLUICE__NODE_RETRY_ACCEPT, 0);
 }

@@ -19,6 +19,13 @@ uint64_t sluice__now(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+int64_t sluice__time_after(int64_t ns)
+{
+	int64_t now = (int64_t)sluice__now();
+
+	return ns > INT64_MAX - now ? INT64_MAX : now + ns;
+}
+
 void *sluice__allocate(struct sluice_engine *engine, size_t bytes)
 {
 	size_t whole = (bytes + 63) & ~(size_t)63;

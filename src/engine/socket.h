@@ -59,18 +59,16 @@ enum {
 
 /* state: the owner's. */
 enum {
-	SLUICE__READY = 1 << 0,      /* stands in the ready list */
-	SLUICE__IN_FLIGHT = 1 << 1,  /* the head of the queue is with the kernel */
-	SLUICE__BLOCKED = 1 << 2,    /* waits until it can be written to, or for a window */
-	SLUICE__FULL = 1 << 3,       /* took less than it was given */
-	SLUICE__RESET_SEEN = 1 << 4, /* the peer's reset was met, in either direction */
-	SLUICE__RESET_SENT = 1 << 5, /* and a send has reported it */
-	SLUICE__END_SEEN = 1 << 6,   /* the peer's orderly end was received */
-	SLUICE__ABOVE_HIGH = 1 << 7, /* the drained handler is to run */
-	SLUICE__ENDING = 1 << 8,     /* close was asked for and not yet carried out */
-	SLUICE__ENDED = 1 << 9,      /* the descriptor is gone */
-	SLUICE__DESTROYED = 1 << 10, /* the caller has given the handle up */
-	SLUICE__GRACEFUL = 1 << 11,  /* closes when the queue is empty */
+	SLUICE__READY = 1 << 0,        /* stands in the ready list */
+	SLUICE__IN_FLIGHT = 1 << 1,    /* the head of the queue is with the kernel */
+	SLUICE__BLOCKED = 1 << 2,      /* waits until it can be written to, or for a window */
+	SLUICE__FULL = 1 << 3,         /* took less than it was given */
+	SLUICE__RESET_SEEN = 1 << 4,   /* the peer's reset was met, in either direction */
+	SLUICE__RESET_SENT = 1 << 5,   /* and a send has reported it */
+	SLUICE__END_SEEN = 1 << 6,     /* the peer's orderly end was received */
+	SLUICE__ABOVE_HIGH = 1 << 7,   /* the drained handler is to run */
+	SLUICE__HANDLE_GONE = 1 << 10, /* destroyed by the caller, or detached */
+	SLUICE__GRACEFUL = 1 << 11,    /* closes when the queue is empty */
 	SLUICE__END_ON_GIVE_UP = 1 << 13,
 	SLUICE__DEAD = 1 << 16,     /* in the list of the dead */
 	SLUICE__MARKED = 1 << 17,   /* a record in flight is to be given up */
@@ -78,11 +76,23 @@ enum {
 	SLUICE__CORKED = 1 << 19,   /* TCP_CORK was set by us */
 	SLUICE__WATCHED = 1 << 21,  /* epoll's: registered */
 	SLUICE__HOLDING = 1 << 22,  /* holds is not empty: the kernel has buffers of ours */
-	SLUICE__PARTED = 1 << 23,   /* ENDING, and only its buffers are waited for */
-	SLUICE__CUT = 1 << 24,      /* and its connection was reset for that */
-	SLUICE__RETRYING = 1 << 25, /* BLOCKED for a while: there is nothing to wait for */
-	SLUICE__LOST = 1 << 26,     /* PARTED, and sends were given up */
-	SLUICE__LINGERING = 1 << 27 /* PARTED, and the peer has not acknowledged everything */
+	SLUICE__LOST = 1 << 26      /* sends were given up by the close */
+};
+
+/*
+ * The phase of a socket, in the upper bits of state, so that "may it transmit?" is one test of it.
+ * socket/close.c has the transitions.
+ */
+#define SLUICE__PHASE_SHIFT 29
+#define SLUICE__PHASE_MASK (UINT32_C(7) << SLUICE__PHASE_SHIFT)
+
+enum sluice__phase {
+	SLUICE__PHASE_OPEN,
+	SLUICE__PHASE_CLOSING,       /* requests are cancelled, their answers are awaited */
+	SLUICE__PHASE_WAIT_ZEROCOPY, /* only notifications of buffers are awaited */
+	SLUICE__PHASE_RESETTING,     /* the same, and the connection was reset for them */
+	SLUICE__PHASE_LINGERING,     /* the peer has not acknowledged everything */
+	SLUICE__PHASE_CLOSED         /* the descriptor is gone */
 };
 
 /* attention: what other threads, or a handler, want done with the socket in the next turn. */
@@ -139,7 +149,7 @@ struct sluice_socket {
 	struct sluice__accepter *accepter; /* accept_start */
 	union {
 		struct iovec receive_segment;
-		struct {                 /* LINGERING */
+		struct {                 /* PHASE_LINGERING */
 			uint64_t bytes;  /* discarded */
 			int64_t look_ns; /* between two looks */
 		} lingering;
@@ -154,10 +164,10 @@ struct sluice_socket {
 	uint64_t foreign_bytes;      /* atomic: started by other threads, still in the mailbox */
 	struct sluice__marks *marks; /* NULL until a handler of the water marks is set */
 	void *user_data;
-	int64_t graceful_ns; /* the bound that close_gracefully was given; LINGERING: until then */
+	int64_t graceful_ns; /* what close_gracefully was given; then, and while LINGERING, until when */
 
-	struct sluice__wheel_node linger; /* close_gracefully, a retry */
-	uint32_t attention;               /* atomic */
+	struct sluice__wheel_node timer; /* one at a time: SLUICE__NODE_* */
+	uint32_t attention;              /* atomic */
 	uint32_t events;
 	struct sluice__link attention_link;
 	struct sluice__link event_link; /* also of engine->socket_pool */
@@ -238,10 +248,19 @@ void sluice__socket_reset(struct sluice_socket *socket);
 /* A listener, by the kernel's word if need be: listen(2) may have come after attach. */
 bool sluice__listens(struct sluice_socket *socket);
 void sluice__slabs_free(struct sluice_engine *engine);
-/* Linger node: kind of the deadlines' wheel. */
-static inline struct sluice_socket *sluice__socket_of_linger(struct sluice__wheel_node *node)
+static inline enum sluice__phase sluice__socket_phase(const struct sluice_socket *socket)
 {
-	return (struct sluice_socket *)((char *)node - offsetof(struct sluice_socket, linger));
+	return (enum sluice__phase)(socket->state >> SLUICE__PHASE_SHIFT);
+}
+
+static inline bool sluice__socket_is_closing(const struct sluice_socket *socket)
+{
+	return socket->state & SLUICE__PHASE_MASK;
+}
+
+static inline struct sluice_socket *sluice__socket_of_timer(struct sluice__wheel_node *node)
+{
+	return (struct sluice_socket *)((char *)node - offsetof(struct sluice_socket, timer));
 }
 
 #endif

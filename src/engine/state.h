@@ -26,8 +26,10 @@
 
 /* Kinds of nodes in the wheel of deadlines. */
 enum {
-	SLUICE__NODE_RECORD,
-	SLUICE__NODE_LINGER
+	SLUICE__NODE_RECORD,      /* the deadline of a record; the others are a socket's timer */
+	SLUICE__NODE_CLOSE,       /* its close goes on, by its phase */
+	SLUICE__NODE_RETRY_SEND,  /* a connect, or a datagram with nothing to wait for */
+	SLUICE__NODE_RETRY_ACCEPT /* a listener ran out of descriptors */
 };
 
 struct sluice__close_waiter;
@@ -195,6 +197,7 @@ static inline uint32_t sluice__dead(const struct sluice_engine *engine)
 
 /* owner.c */
 uint64_t sluice__now(void);
+int64_t sluice__time_after(int64_t ns); /* so long from now; no overflow */
 /* Zeroed; NULL if there is no memory. */
 void *sluice__allocate(struct sluice_engine *engine, size_t bytes);
 /* 1: the caller is the owner (its first use, perhaps); 0: another thread; -errno: it cannot be used. */
@@ -317,7 +320,9 @@ static inline uint64_t sluice__deadline_next(const struct sluice_engine *engine)
 	return deadline < timer ? deadline : timer;
 }
 
-void sluice__linger_arm(struct sluice_socket *socket, int64_t ns);
+/* The socket's timer. It has one meaning at a time; a retry replaces the bound of a graceful close. */
+void sluice__timer_arm(struct sluice_socket *socket, unsigned int node, int64_t ns);
+void sluice__timer_disarm(struct sluice_socket *socket);
 /* A descriptor was closed: listeners that ran out of them try again in the next turn. */
 void sluice__descriptor_freed(struct sluice_engine *engine);
 

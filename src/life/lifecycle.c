@@ -226,7 +226,7 @@ static bool end_all_sockets(struct sluice_engine *engine)
 		struct sluice_socket *next = socket->next;
 
 		sluice__socket_end(socket);
-		left |= !(socket->state & SLUICE__ENDED);
+		left |= sluice__socket_phase(socket) != SLUICE__PHASE_CLOSED;
 		socket = next;
 	}
 	return left;

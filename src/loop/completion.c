@@ -14,7 +14,7 @@
 static void ready_again(struct sluice_socket *socket)
 {
 	if (socket->queue.list.head && !(socket->state & (SLUICE__READY | SLUICE__BLOCKED |
-							  SLUICE__IN_FLIGHT | SLUICE__ENDED)))
+							  SLUICE__IN_FLIGHT | SLUICE__PHASE_MASK)))
 		sluice__ready(socket);
 }
 
@@ -86,6 +86,6 @@ void sluice__complete(struct sluice_engine *engine, const struct sluice__complet
 		settle_send(socket, completion);
 		ready_again(socket);
 	}
-	if (unlikely(socket->state & SLUICE__ENDING))
-		sluice__socket_settle_end(socket);
+	if (unlikely(sluice__socket_is_closing(socket)))
+		sluice__socket_advance_close(socket);
 }

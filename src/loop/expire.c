@@ -7,19 +7,35 @@
 #include "send/send.h"
 #include "socket/socket.h"
 
-/* What the socket waited for: each of them excludes the others. */
-static void linger_over(struct sluice_socket *socket)
+static void retry_send(struct sluice_socket *socket)
 {
-	if (socket->state & SLUICE__PARTED)
-		sluice__socket_linger_over(socket);
-	else if ((socket->state & SLUICE__RETRYING) && sluice__datagram_retry(socket))
-		return;
-	else if (socket->state & SLUICE__GRACEFUL)
+	if ((socket->state & SLUICE__GRACEFUL) && socket->graceful_ns >= 0 &&
+	    (int64_t)socket->engine->now_ns >= socket->graceful_ns) {
 		sluice__socket_end(socket);
-	else if (socket->connecting)
+		return;
+	}
+	if (socket->connecting)
 		sluice__connect_retry(socket);
-	else if (socket->accepter)
-		sluice__accepter_retry(socket);
+	else
+		sluice__datagram_retry(socket);
+	sluice__socket_bound_graceful(socket);
+}
+
+static void dispatch(struct sluice__wheel_node *node)
+{
+	switch (sluice__wheel_kind(node)) {
+	case SLUICE__NODE_RECORD:
+		sluice__give_up_overdue(sluice__record_of_timer(node));
+		break;
+	case SLUICE__NODE_CLOSE:
+		sluice__socket_close_timer(sluice__socket_of_timer(node));
+		break;
+	case SLUICE__NODE_RETRY_SEND:
+		retry_send(sluice__socket_of_timer(node));
+		break;
+	default:
+		sluice__accepter_retry(sluice__socket_of_timer(node));
+	}
 }
 
 void sluice__deadline_expire(struct sluice_engine *engine)
@@ -28,10 +44,6 @@ void sluice__deadline_expire(struct sluice_engine *engine)
 
 	sluice__assert_owner(engine);
 	sluice__wheel_expire_begin(&engine->deadlines, engine->now_ns);
-	while ((node = sluice__wheel_expire(&engine->deadlines))) {
-		if (sluice__wheel_kind(node) == SLUICE__NODE_RECORD)
-			sluice__give_up_overdue(sluice__record_of_timer(node));
-		else
-			linger_over(sluice__socket_of_linger(node));
-	}
+	while ((node = sluice__wheel_expire(&engine->deadlines)))
+		dispatch(node);
 }

@@ -31,10 +31,11 @@ static void attend(struct sluice_socket *socket, uint32_t wants)
 	if (wants & SLUICE__WANT_GRACEFUL)
 		sluice__socket_end_gracefully(socket);
 	if (wants & SLUICE__WANT_DESTROY)
-		socket->state |= SLUICE__DESTROYED;
+		socket->state |= SLUICE__HANDLE_GONE;
 	if (wants & (SLUICE__WANT_CLOSE | SLUICE__WANT_DESTROY))
 		sluice__socket_end(socket);
-	if ((socket->state & SLUICE__DESTROYED) && (socket->state & SLUICE__ENDED))
+	if ((socket->state & SLUICE__HANDLE_GONE) &&
+	    sluice__socket_phase(socket) == SLUICE__PHASE_CLOSED)
 		sluice__socket_bury(socket);
 }
 

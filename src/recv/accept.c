@@ -57,17 +57,29 @@ static void report(struct sluice_socket *socket, int32_t error, int32_t native, 
 	sluice__event(socket, SLUICE__EVENT_ACCEPTED);
 }
 
+static void forget_retry(struct sluice_engine *engine, struct sluice__accepter *accepter)
+{
+	struct sluice__retry **at = &engine->accept_retries;
+
+	while (*at && *at != &accepter->retry)
+		at = &(*at)->next;
+	if (*at)
+		*at = accepter->retry.next;
+}
+
 void sluice__accepter_end(struct sluice_socket *socket, int32_t error, int32_t native)
 {
-	if (socket->accepter)
-		report(socket, error, native, true);
+	if (!socket->accepter)
+		return;
+	forget_retry(socket->engine, socket->accepter);
+	report(socket, error, native, true);
 }
 
 static void arm(struct sluice_socket *socket)
 {
 	int error;
 
-	if (socket->in.armed || (socket->state & (SLUICE__ENDING | SLUICE__ENDED)))
+	if (socket->in.armed || sluice__socket_is_closing(socket))
 		return;
 	socket->in.kind = SLUICE__REQUEST_ACCEPT_MULTI;
 	error = sluice__request_start(socket, &socket->in);
@@ -134,11 +146,11 @@ static void exhausted(struct sluice_socket *socket, int error_number)
 		accepter->exhausted = true;
 		report(socket, sluice_socket_error_from_errno(error_number), error_number, false);
 	}
-	if (!sluice__wheel_is_armed(&socket->linger)) {
+	if (!sluice__wheel_is_armed(&socket->timer)) {
 		accepter->retry.next = socket->engine->accept_retries;
 		socket->engine->accept_retries = &accepter->retry;
 	}
-	sluice__linger_arm(socket, RETRY_NS);
+	sluice__timer_arm(socket, SLUICE__NODE_RETRY_ACCEPT, RETRY_NS);
 }
 
 static void failed(struct sluice_socket *socket, int error_number)
@@ -174,23 +186,14 @@ void sluice__accepter_settle(struct sluice_socket *socket,
 		arm(socket);
 }
 
-static void forget_retry(struct sluice_engine *engine, struct sluice__accepter *accepter)
-{
-	struct sluice__retry **at = &engine->accept_retries;
-
-	while (*at && *at != &accepter->retry)
-		at = &(*at)->next;
-	if (*at)
-		*at = accepter->retry.next;
-}
-
 /* One look costs one turn; only when it finds something does the request start anew. */
 void sluice__accepter_retry(struct sluice_socket *socket)
 {
 	int fd;
 
 	sluice__assert_owner(socket->engine);
-	sluice__assert(socket->accepter);
+	if (!socket->accepter)
+		return;
 	forget_retry(socket->engine, socket->accepter);
 	if (socket->in.armed || socket->accepter->terminal)
 		return;

@@ -331,7 +331,7 @@ void sluice__receive_settle(struct sluice_socket *socket, int32_t result)
 		take_off(socket, args);
 		end_record(socket, args, result, false);
 	}
-	if (!(socket->state & (SLUICE__ENDING | SLUICE__ENDED))) {
+	if (!sluice__socket_is_closing(socket)) {
 		sluice__receive_arm(socket);
 		sluice__receiver_begin(socket);
 	}

@@ -113,7 +113,7 @@ static void arm(struct sluice_socket *socket)
 	int error;
 
 	if (receiver->ended || receiver->paused || receiver->stopping || socket->in.armed ||
-	    (socket->state & (SLUICE__ENDING | SLUICE__ENDED)))
+	    sluice__socket_is_closing(socket))
 		return;
 	if (!buffers) {
 		socket->engine->statistics.receive_pauses += !receiver->full;
@@ -384,7 +384,7 @@ static void deliver_end(struct sluice_socket *socket, struct sluice__receiver *r
 
 static bool is_over(const struct sluice__receiver *receiver)
 {
-	return receiver->stopping || (receiver->socket->state & (SLUICE__ENDING | SLUICE__ENDED));
+	return receiver->stopping || sluice__socket_is_closing(receiver->socket);
 }
 
 /* What the budget left comes next time; who holds half of his buffers gets one at a time. */

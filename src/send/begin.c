@@ -175,7 +175,7 @@ int sluice__send_begin(struct sluice_socket *socket, struct sluice_args *args, b
 	uint32_t refuse = sluice__refuse(socket);
 
 	sluice__assert_owner(socket->engine);
-	sluice__assert(!(socket->state & (SLUICE__ENDING | SLUICE__ENDED)));
+	sluice__assert(!sluice__socket_is_closing(socket));
 	if (refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED) && !socket->queue.list.head) {
 		/* Disconnecting what is disconnected is no error. */
 		bool again = args->run.extras & SLUICE__DISCONNECT;

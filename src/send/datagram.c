@@ -173,17 +173,10 @@ static bool nothing_to_wait_for(const struct sluice_socket *socket)
 	return socket->family == AF_UNIX && (socket->queue.list.head->run.extras & SLUICE__TO);
 }
 
-/* Close_gracefully's bound stands in the same node: what is left of it is kept. */
 static void retry_later(struct sluice_socket *socket)
 {
-	uint64_t now = sluice__now();
-
-	if ((socket->state & SLUICE__GRACEFUL) && sluice__wheel_is_armed(&socket->linger))
-		socket->graceful_ns = socket->linger.expires_ns > now
-					      ? (int64_t)(socket->linger.expires_ns - now)
-					      : 0;
-	socket->state |= SLUICE__BLOCKED | SLUICE__RETRYING;
-	sluice__linger_arm(socket, RETRY_NS);
+	socket->state |= SLUICE__BLOCKED;
+	sluice__timer_arm(socket, SLUICE__NODE_RETRY_SEND, RETRY_NS);
 }
 
 static void blocked(struct sluice_socket *socket)
@@ -194,20 +187,12 @@ static void blocked(struct sluice_socket *socket)
 		sluice__transmit_blocked(socket);
 }
 
-bool sluice__datagram_retry(struct sluice_socket *socket)
+void sluice__datagram_retry(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
-	sluice__assert(socket->state & SLUICE__RETRYING);
-	socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__RETRYING);
-	if ((socket->state & SLUICE__GRACEFUL) && socket->graceful_ns >= 0) {
-		socket->graceful_ns -= RETRY_NS;
-		if (socket->graceful_ns <= 0)
-			return false;
-		sluice__linger_arm(socket, socket->graceful_ns);
-	}
+	socket->state &= ~(uint32_t)SLUICE__BLOCKED;
 	if (socket->queue.list.head)
 		sluice__ready(socket);
-	return true;
 }
 
 /* ---- one by one ---- */
@@ -462,7 +447,7 @@ void sluice__datagram_settle(struct sluice_socket *socket, int32_t result)
 		sent(socket, &burst->of[i], given->headers[i].msg_len);
 	/* What ends tries nothing more. */
 	if (taken < given->count && error_number && error_number != ECANCELED &&
-	    !(socket->state & SLUICE__ENDING))
+	    !sluice__socket_is_closing(socket))
 		refused(socket, &burst->of[taken], error_number);
 	burst_put(socket->engine, burst);
 	sluice__settle_shorter(socket);

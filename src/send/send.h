@@ -91,8 +91,7 @@ int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse);
 /* datagram.c */
 void sluice__datagram_transmit(struct sluice_socket *socket);
 void sluice__datagram_settle(struct sluice_socket *socket, int32_t result);
-/* False: the bound of close_gracefully is over. */
-bool sluice__datagram_retry(struct sluice_socket *socket);
+void sluice__datagram_retry(struct sluice_socket *socket);
 void sluice__datagram_open(struct sluice_engine *engine); /* what the kernel can do */
 void sluice__bursts_free(struct sluice_engine *engine);
 

@@ -133,7 +133,7 @@ void sluice__settle_failed(struct sluice_socket *socket, int error_number)
 void sluice__settle_shut(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
-	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED))
+	if (sluice__socket_is_closing(socket))
 		return;
 	sluice__refuse_set(socket, SLUICE__SHUT_SEND);
 	shutdown(socket->fd, SHUT_WR);
@@ -160,7 +160,7 @@ void sluice__settle_result(struct sluice_socket *socket, int32_t result)
 		sluice__settle_sent(socket, (uint64_t)result);
 	} else if (result == -EAGAIN || result == -EINTR) {
 		/* What ends waits for nothing more. */
-		if (!(socket->state & SLUICE__ENDING))
+		if (!sluice__socket_is_closing(socket))
 			sluice__transmit_blocked(socket);
 	} else if (result != -ECANCELED) {
 		sluice__settle_failed(socket, -result);

@@ -189,8 +189,7 @@ static void transmit_beyond(struct sluice_socket *socket)
 static bool can_transmit(const struct sluice_socket *socket)
 {
 	return socket->queue.list.head &&
-	       !(socket->state &
-		 (SLUICE__IN_FLIGHT | SLUICE__BLOCKED | SLUICE__ENDING | SLUICE__ENDED)) &&
+	       !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED | SLUICE__PHASE_MASK)) &&
 	       !(sluice__refuse(socket) & SLUICE__CONNECTING);
 }
 

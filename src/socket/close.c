@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a socket ends, in numbered steps:
- *   1. close, destroy or the engine's end set CLOSED: from then on every start is refused
- *   2. on the engine's thread, what the backend has is cancelled (close(2) cancels nothing)
- *   3. when the last request is back, what is pending ends with OperationAborted
- *   4. the peer gets RST if sends were given up, else FIN
- *   5. buffers that the kernel still sends from are waited for; too long, and the connection is
- *      reset, which frees them
- *   6. the peer's acknowledgements are waited for, for a while, and what it sends is discarded
- *   7. the descriptor is closed
- *   8. once destroyed, the memory goes when the last handler has run
+ * How a socket closes. All transitions between its phases are here:
+ *
+ *   OPEN            --close, destroy, the end of the engine-->            CLOSING
+ *   CLOSING         --every request is back but notifications-->          WAIT_ZEROCOPY
+ *   WAIT_ZEROCOPY   --zerocopy_linger_ns is over-->                       RESETTING
+ *   WAIT_ZEROCOPY   --every buffer is back, not all acknowledged-->       LINGERING
+ *   WAIT_ZEROCOPY, RESETTING   --every buffer is back-->                  CLOSED
+ *   LINGERING       --all is acknowledged, or close_linger_ns is over-->  CLOSED
+ *   OPEN            --detach-->                                           CLOSED
+ *
+ * CLOSING: requests are cancelled, since close(2) cancels nothing. When they are back, what is pending
+ * ends with OperationAborted, and the peer gets FIN, or RST if sends were given up. RESETTING: the
+ * connection is reset, so that the kernel lets its buffers go. LINGERING: the descriptor stays open
+ * until the peer has acknowledged everything. CLOSED: the descriptor is gone. The handle may be given
+ * up (HANDLE_GONE) in any phase; then the memory goes when the last handler has run.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +24,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "core/zerocopy_policy.h"
 #include "engine/socket.h"
 #include "engine/state.h"
@@ -26,6 +32,14 @@
 #include "recv/recv.h"
 #include "send/send.h"
 #include "socket/socket.h"
+
+static void change_phase(struct sluice_socket *socket, uint32_t from, enum sluice__phase to)
+{
+	sluice__assert(from & 1u << sluice__socket_phase(socket));
+	sluice__assert(sluice__refuse(socket) & SLUICE__CLOSED);
+	socket->state &= ~SLUICE__PHASE_MASK;
+	socket->state |= (uint32_t)to << SLUICE__PHASE_SHIFT;
+}
 
 static void say_goodbye(struct sluice_socket *socket, bool lost)
 {
@@ -116,8 +130,8 @@ static bool may_linger(const struct sluice_socket *socket)
 {
 	return sluice__socket_is_tcp(socket) && socket->engine->options.close_linger_ns != 0 &&
 	       !sluice__dead(socket->engine) &&
-	       !(socket->state &
-		 (SLUICE__CUT | SLUICE__LOST | SLUICE__END_SEEN | SLUICE__RESET_SEEN)) &&
+	       sluice__socket_phase(socket) == SLUICE__PHASE_WAIT_ZEROCOPY &&
+	       !(socket->state & (SLUICE__LOST | SLUICE__END_SEEN | SLUICE__RESET_SEEN)) &&
 	       !(sluice__refuse(socket) & SLUICE__UNCONNECTED) && !is_acknowledged(socket);
 }
 
@@ -126,7 +140,7 @@ static void look_later(struct sluice_socket *socket)
 {
 	if (socket->lingering.look_ns < LINGER_LAST_LOOK_NS)
 		socket->lingering.look_ns *= 2;
-	sluice__linger_arm(socket, socket->lingering.look_ns);
+	sluice__timer_arm(socket, SLUICE__NODE_CLOSE, socket->lingering.look_ns);
 }
 
 static bool wait_for_more(struct sluice_socket *socket)
@@ -142,11 +156,11 @@ static bool begin_to_linger(struct sluice_socket *socket)
 
 	if (!wait_for_more(socket))
 		return false;
-	socket->state |= SLUICE__LINGERING;
+	change_phase(socket, 1u << SLUICE__PHASE_WAIT_ZEROCOPY, SLUICE__PHASE_LINGERING);
 	socket->lingering.bytes = 0;
 	socket->lingering.look_ns = LINGER_FIRST_LOOK_NS;
 	socket->graceful_ns = linger_ns < 0 ? INT64_MAX : (int64_t)sluice__now() + linger_ns;
-	sluice__linger_arm(socket, LINGER_FIRST_LOOK_NS);
+	sluice__timer_arm(socket, SLUICE__NODE_CLOSE, LINGER_FIRST_LOOK_NS);
 	return true;
 }
 
@@ -158,11 +172,25 @@ static bool has_lingered(struct sluice_socket *socket)
 	       (int64_t)sluice__now() >= socket->graceful_ns || sluice__dead(socket->engine);
 }
 
-/* Nothing that the kernel has of the stream is sent any more: it lets the buffers go. */
-static void cut(struct sluice_socket *socket)
+/* ---- from phase to phase ---- */
+
+static void begin_to_close(struct sluice_socket *socket)
 {
-	socket->state |= SLUICE__CUT;
-	sluice__wheel_disarm(&socket->engine->deadlines, &socket->linger);
+	sluice__refuse_set(socket, SLUICE__CLOSED);
+	change_phase(socket, 1u << SLUICE__PHASE_OPEN, SLUICE__PHASE_CLOSING);
+	sluice__timer_disarm(socket);
+	if (socket->queue.list.head)
+		sluice__file_abandon(socket);
+	sluice__request_cancel(socket, sluice__hold_request(socket));
+	sluice__request_cancel(socket, &socket->out);
+	sluice__request_cancel(socket, &socket->in);
+}
+
+/* Nothing that the kernel has of the stream is sent any more: it lets the buffers go. */
+static void reset_connection(struct sluice_socket *socket)
+{
+	change_phase(socket, 1u << SLUICE__PHASE_WAIT_ZEROCOPY, SLUICE__PHASE_RESETTING);
+	sluice__timer_disarm(socket);
 	sluice__socket_reset(socket);
 }
 
@@ -171,20 +199,21 @@ static void wait_for_buffers(struct sluice_socket *socket)
 	int64_t linger_ns = socket->engine->options.zerocopy_linger_ns;
 
 	if (linger_ns == 0)
-		cut(socket);
+		reset_connection(socket);
 	else if (linger_ns > 0)
-		sluice__linger_arm(socket, linger_ns);
+		sluice__timer_arm(socket, SLUICE__NODE_CLOSE, linger_ns);
 }
 
-/* Everything but buffers is back. */
-static void part(struct sluice_socket *socket)
+/* Everything but buffers is back: what is pending ends, and the peer learns of the end. */
+static void end_pending(struct sluice_socket *socket)
 {
 	bool lost = socket->queue.list.head != NULL;
 
-	socket->state |= SLUICE__PARTED;
+	change_phase(socket, 1u << SLUICE__PHASE_CLOSING, SLUICE__PHASE_WAIT_ZEROCOPY);
 	socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__IN_FLIGHT);
-	sluice__wheel_disarm(&socket->engine->deadlines, &socket->linger);
+	sluice__timer_disarm(socket);
 	abort_pending(socket);
+	sluice__assert(!socket->queue.list.head && !socket->receives.head && !socket->connecting);
 	if (lost)
 		socket->state |= SLUICE__LOST;
 	say_goodbye(socket, lost);
@@ -192,47 +221,89 @@ static void part(struct sluice_socket *socket)
 		wait_for_buffers(socket);
 }
 
-static void finish_end(struct sluice_socket *socket)
+static void finish_close(struct sluice_socket *socket)
 {
+	sluice__assert(socket->armed == 0 && !(socket->state & SLUICE__HOLDING));
 	sluice__zerocopy_end(&socket->zerocopy, &socket->engine->zerocopy_prior);
-	socket->state |= SLUICE__ENDED;
-	socket->state &= ~(uint32_t)(SLUICE__ENDING | SLUICE__LINGERING);
-	sluice__wheel_disarm(&socket->engine->deadlines, &socket->linger);
+	change_phase(socket,
+		     1u << SLUICE__PHASE_WAIT_ZEROCOPY | 1u << SLUICE__PHASE_RESETTING |
+			     1u << SLUICE__PHASE_LINGERING,
+		     SLUICE__PHASE_CLOSED);
+	sluice__timer_disarm(socket);
 	close_descriptor(socket);
-	if (socket->state & SLUICE__DESTROYED)
+	sluice__assert(socket->fd < 0 && !sluice__wheel_is_armed(&socket->timer));
+	if (socket->state & SLUICE__HANDLE_GONE)
 		sluice__socket_bury(socket);
 }
 
-/* Nothing of it is with the backend. */
-static void linger_or_finish(struct sluice_socket *socket)
+/* What the peer sent while its buffers were waited for. */
+static void drain_meanwhile(struct sluice_socket *socket)
 {
-	bool waits;
-
-	sluice__assert(socket->state & SLUICE__PARTED);
-	sluice__assert(!socket->queue.list.head && !socket->receives.head);
-	if (socket->state & SLUICE__LINGERING)
-		waits = !has_lingered(socket) && wait_for_more(socket);
-	else
-		waits = may_linger(socket) && begin_to_linger(socket);
-	if (!waits)
-		finish_end(socket);
+	if (sluice__socket_is_tcp(socket) && !(socket->state & SLUICE__LOST))
+		sluice__socket_drain(socket);
 }
 
-void sluice__socket_settle_end(struct sluice_socket *socket)
+/* One step, if what the phase waits for has come. False: it has not. */
+static bool advance(struct sluice_socket *socket)
+{
+	switch (sluice__socket_phase(socket)) {
+	case SLUICE__PHASE_CLOSING:
+		if (socket->armed > sluice__hold_waiting(socket))
+			return false;
+		end_pending(socket);
+		return true;
+	case SLUICE__PHASE_WAIT_ZEROCOPY:
+	case SLUICE__PHASE_RESETTING:
+		if (socket->armed || (may_linger(socket) && begin_to_linger(socket)))
+			return false;
+		finish_close(socket);
+		return true;
+	case SLUICE__PHASE_LINGERING:
+		if (socket->armed || (!has_lingered(socket) && wait_for_more(socket)))
+			return false;
+		finish_close(socket);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* After a completion, from the timer, and at the beginning. */
+void sluice__socket_advance_close(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
-	if ((socket->state & SLUICE__ENDED) || socket->armed > sluice__hold_waiting(socket))
-		return;
-	if (!(socket->state & SLUICE__PARTED))
-		part(socket);
-	else if (sluice__socket_is_tcp(socket) &&
-		 !(socket->state & (SLUICE__CUT | SLUICE__LOST | SLUICE__LINGERING)))
-		sluice__socket_drain(
-			socket); /* what the peer sent while its buffers were waited for */
-	if (socket->armed == 0)
-		linger_or_finish(socket);
-	if (!(socket->state & SLUICE__ENDED))
+	if (sluice__socket_phase(socket) == SLUICE__PHASE_WAIT_ZEROCOPY)
+		drain_meanwhile(socket);
+	while (advance(socket))
+		;
+	if (sluice__socket_phase(socket) > SLUICE__PHASE_CLOSING &&
+	    sluice__socket_phase(socket) < SLUICE__PHASE_CLOSED)
 		sluice__close_release(socket->engine, socket);
+}
+
+void sluice__socket_close_timer(struct sluice_socket *socket)
+{
+	sluice__assert_owner(socket->engine);
+	switch (sluice__socket_phase(socket)) {
+	case SLUICE__PHASE_OPEN: /* the bound of close_gracefully */
+		sluice__socket_end(socket);
+		break;
+	case SLUICE__PHASE_WAIT_ZEROCOPY:
+		reset_connection(socket);
+		break;
+	case SLUICE__PHASE_RESETTING: /* answers that the reset did not bring never come */
+		sluice__hold_abandon(socket);
+		sluice__socket_advance_close(socket);
+		break;
+	case SLUICE__PHASE_LINGERING:
+		if (has_lingered(socket))
+			sluice__request_cancel(socket, &socket->in);
+		else
+			look_later(socket);
+		break;
+	default:
+		break;
+	}
 }
 
 /*
@@ -241,74 +312,79 @@ void sluice__socket_settle_end(struct sluice_socket *socket)
  */
 #define ABANDON_NS 1000000000
 
-static void hurry(struct sluice_socket *socket)
+static void force_close(struct sluice_socket *socket)
 {
-	if (socket->state & SLUICE__LINGERING) {
+	switch (sluice__socket_phase(socket)) {
+	case SLUICE__PHASE_LINGERING:
 		sluice__request_cancel(socket, &socket->in);
 		return;
-	}
-	if (!(socket->state & SLUICE__CUT))
-		cut(socket);
-	if (!sluice__wheel_is_armed(&socket->linger))
-		sluice__linger_arm(socket, ABANDON_NS);
-}
-
-void sluice__socket_linger_over(struct sluice_socket *socket)
-{
-	sluice__assert_owner(socket->engine);
-	if (socket->state & SLUICE__LINGERING) {
-		if (has_lingered(socket))
-			sluice__request_cancel(socket, &socket->in);
-		else
-			look_later(socket);
+	case SLUICE__PHASE_WAIT_ZEROCOPY:
+		reset_connection(socket);
+		break;
+	case SLUICE__PHASE_RESETTING:
+		break;
+	default:
 		return;
 	}
-	if (!(socket->state & SLUICE__CUT)) {
-		cut(socket);
-		return;
-	}
-	sluice__hold_abandon(socket);
-	sluice__socket_settle_end(socket);
+	if (!sluice__wheel_is_armed(&socket->timer))
+		sluice__timer_arm(socket, SLUICE__NODE_CLOSE, ABANDON_NS);
 }
 
 void sluice__socket_end(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
-	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED)) {
-		if (unlikely(sluice__dead(socket->engine)) && (socket->state & SLUICE__ENDING) &&
-		    (socket->state & SLUICE__PARTED))
-			hurry(socket);
-		return;
+	if (!sluice__socket_is_closing(socket)) {
+		begin_to_close(socket);
+		sluice__socket_advance_close(socket);
+	} else if (unlikely(sluice__dead(socket->engine))) {
+		force_close(socket);
 	}
-	sluice__refuse_set(socket, SLUICE__CLOSED);
-	socket->state |= SLUICE__ENDING;
-	if (socket->queue.list.head)
-		sluice__file_abandon(socket);
-	sluice__request_cancel(socket, sluice__hold_request(socket));
-	sluice__request_cancel(socket, &socket->out);
-	sluice__request_cancel(socket, &socket->in);
-	sluice__socket_settle_end(socket);
 }
 
 void sluice__socket_end_gracefully(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
-	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED | SLUICE__GRACEFUL))
+	if (sluice__socket_is_closing(socket) || (socket->state & SLUICE__GRACEFUL))
 		return;
 	if (!socket->queue.list.head) {
 		sluice__socket_end(socket);
 		return;
 	}
 	socket->state |= SLUICE__GRACEFUL;
-	/* A datagram that is tried again and again counts the time itself. */
-	if (socket->graceful_ns >= 0 && !(socket->state & SLUICE__RETRYING))
-		sluice__linger_arm(socket, socket->graceful_ns);
+	if (socket->graceful_ns >= 0)
+		socket->graceful_ns = sluice__time_after(socket->graceful_ns);
+	sluice__socket_bound_graceful(socket);
+}
+
+/* A retry that waits has the timer; it looks at the bound itself. */
+void sluice__socket_bound_graceful(struct sluice_socket *socket)
+{
+	int64_t left;
+
+	if (!(socket->state & SLUICE__GRACEFUL) || socket->graceful_ns < 0 ||
+	    sluice__socket_is_closing(socket) || sluice__wheel_is_armed(&socket->timer))
+		return;
+	left = socket->graceful_ns - (int64_t)sluice__now();
+	sluice__timer_arm(socket, SLUICE__NODE_CLOSE, left > 0 ? left : 0);
+}
+
+void sluice__socket_detached(struct sluice_socket *socket)
+{
+	sluice__assert_owner(socket->engine);
+	sluice__refuse_set(socket, SLUICE__CLOSED);
+	change_phase(socket, 1u << SLUICE__PHASE_OPEN, SLUICE__PHASE_CLOSED);
+	sluice__timer_disarm(socket);
+	sluice__zerocopy_end(&socket->zerocopy, &socket->engine->zerocopy_prior);
+	socket->engine->backend->forget(socket->engine, socket);
+	socket->fd = -1;
+	socket->state |= SLUICE__HANDLE_GONE;
+	sluice__socket_bury(socket);
 }
 
 void sluice__socket_shut(struct sluice_socket *socket, bool receiving, bool sending)
 {
 	sluice__assert_owner(socket->engine);
-	if (socket->state & (SLUICE__ENDING | SLUICE__ENDED))
+	if (sluice__socket_is_closing(socket))
 		return;
 	if (receiving) {
 		sluice__refuse_set(socket, SLUICE__SHUT_RECEIVE);

@@ -23,7 +23,7 @@ static int try_connect(struct sluice_socket *socket, const struct sluice_args *a
 static void wait_for_answer(struct sluice_socket *socket, int error_number)
 {
 	if (error_number == EAGAIN) {
-		sluice__linger_arm(socket, RETRY_NS);
+		sluice__timer_arm(socket, SLUICE__NODE_RETRY_SEND, RETRY_NS);
 		return;
 	}
 	/* Still on its way back from an earlier connect that was given up: that answer starts it. */
@@ -31,7 +31,7 @@ static void wait_for_answer(struct sluice_socket *socket, int error_number)
 		return;
 	socket->out.kind = SLUICE__REQUEST_WRITABLE;
 	if (sluice__request_start(socket, &socket->out) < 0)
-		sluice__linger_arm(socket, RETRY_NS);
+		sluice__timer_arm(socket, SLUICE__NODE_RETRY_SEND, RETRY_NS);
 }
 
 /* What was started behind it goes on, unless it waits for another connect. */
@@ -127,7 +127,7 @@ static void failed(struct sluice_socket *socket, int32_t error, int32_t native, 
 	sluice__assert(args && native > 0);
 	socket->connecting = NULL;
 	sluice__socket_reset(socket); /* the next connect(2) would be answered for this one */
-	sluice__wheel_disarm(&socket->engine->deadlines, &socket->linger);
+	sluice__timer_disarm(socket);
 	sluice__connect_withdraw(socket);
 	sluice__finish(socket->engine, args, error, native, 0);
 	abort_behind(socket, rest_error, rest_native);
@@ -140,7 +140,7 @@ void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_
 		return;
 	sluice__request_cancel(socket, &socket->out);
 	/* Closing ends what waits as it ends everything else. */
-	if (socket->state & SLUICE__PARTED)
+	if (sluice__socket_phase(socket) > SLUICE__PHASE_CLOSING)
 		failed(socket, error, native, error, native);
 	else
 		failed(socket, error, native, SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
@@ -168,7 +168,7 @@ void sluice__connect_writable(struct sluice_socket *socket)
 	socklen_t error_length = sizeof error_number;
 
 	sluice__assert_owner(socket->engine);
-	if (socket->state & SLUICE__ENDING)
+	if (sluice__socket_is_closing(socket))
 		return;
 	getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error_number, &error_length);
 	if (error_number)

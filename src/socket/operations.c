@@ -34,7 +34,7 @@ int sluice__operation_begin(struct sluice_socket *socket, struct sluice_args *ar
 	sluice__assert_owner(socket->engine);
 	sluice__assert(sluice__record_socket(args) == socket);
 	engine->statistics.records_started++;
-	if (unlikely(socket->state & (SLUICE__ENDING | SLUICE__ENDED))) {
+	if (unlikely(sluice__socket_is_closing(socket))) {
 		if (args->last_operation == SLUICE_OPERATION_CONNECT)
 			sluice__connect_withdraw(socket);
 		sluice__finish(engine, args, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, 0);

@@ -26,11 +26,15 @@ void sluice__connect_give_up_one(struct sluice_socket *socket, struct sluice_arg
 void sluice__connect_retry(struct sluice_socket *socket);
 
 /* close.c: on the engine's thread. */
-/* The buffers of a closed socket have been waited for long enough. */
-void sluice__socket_linger_over(struct sluice_socket *socket);
 void sluice__socket_end(struct sluice_socket *socket);
-void sluice__socket_settle_end(struct sluice_socket *socket);
+/* Goes on from phase to phase as far as it can: a request of a closing socket is back. */
+void sluice__socket_advance_close(struct sluice_socket *socket);
+void sluice__socket_close_timer(struct sluice_socket *socket);
+/* Its descriptor is the caller's from now on. */
+void sluice__socket_detached(struct sluice_socket *socket);
 void sluice__socket_end_gracefully(struct sluice_socket *socket);
+/* Arms the timer for the bound of close_gracefully, unless a retry has it. */
+void sluice__socket_bound_graceful(struct sluice_socket *socket);
 void sluice__socket_shut(struct sluice_socket *socket, bool receiving, bool sending);
 
 /* socket.c */

@@ -143,14 +143,8 @@ int sluice_socket_detach(struct sluice_socket *socket)
 	}
 	if (!is_idle(socket))
 		return -EBUSY;
-	sluice__refuse_set(socket, SLUICE__CLOSED);
-	sluice__wheel_disarm(&engine->deadlines, &socket->linger);
-	sluice__zerocopy_end(&socket->zerocopy, &engine->zerocopy_prior);
-	engine->backend->forget(engine, socket);
 	fd = socket->fd;
-	socket->fd = -1;
-	socket->state |= SLUICE__ENDED | SLUICE__DESTROYED;
-	sluice__socket_bury(socket);
+	sluice__socket_detached(socket);
 	return fd;
 }
 

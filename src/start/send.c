@@ -276,7 +276,7 @@ static bool is_lone_file(const struct sluice_socket *socket, const struct sluice
 	       args->rare.packets->kind == SLUICE_PACKET_FILE && !args->transmit_flags &&
 	       sluice__is_owner(engine) && !left_outside(engine) && !engine->busy &&
 	       !socket->queue.list.head &&
-	       !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED | SLUICE__ENDING));
+	       !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED | SLUICE__PHASE_MASK));
 }
 
 static int send_packets(struct sluice_socket *socket, struct sluice_args *args)

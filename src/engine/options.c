@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Options: defaults, what the caller changed, and what the environment takes away. */
+/* Options: the defaults, the caller's values, and the environment's. */
 #include <errno.h>
 #include <sluice/trace.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,16 +47,19 @@ int sluice_options_init(struct sluice_options *options, size_t size)
 	return 0;
 }
 
+static bool is_zero(const char *bytes, size_t size)
+{
+	while (size && !bytes[size - 1])
+		size--;
+	return size == 0;
+}
+
 /* A newer caller's members that are zero change nothing. */
 static int check_tail(const struct sluice_options *given)
 {
-	const char *bytes = (const char *)given;
-
-	for (size_t i = sizeof *given; i < given->size; i++) {
-		if (bytes[i])
-			return -E2BIG;
-	}
-	return 0;
+	if (given->size <= sizeof *given)
+		return 0;
+	return is_zero((const char *)(given + 1), given->size - sizeof *given) ? 0 : -E2BIG;
 }
 
 static uint32_t power_of_two(uint32_t at_least)
@@ -79,41 +83,46 @@ static void fill_in_trace(struct sluice_options *own)
 		own->trace_format = SLUICE_TRACE_JSON;
 }
 
-/* 0 where nothing sensible can be meant by it: the default. */
-static void fill_in(struct sluice_options *own)
+/* Options of which 0 means the default. */
+#define OPTION(member)                                               \
+	{                                                            \
+		offsetof(struct sluice_options, member),             \
+			sizeof(((struct sluice_options *)0)->member) \
+	}
+
+static const struct {
+	size_t offset, size;
+} defaulted[] = {
+	OPTION(ring_entries),
+	OPTION(gather_bytes),
+	OPTION(file_slice_bytes),
+	OPTION(fetch_window_bytes),
+	OPTION(fetch_windows),
+	OPTION(receive_buffers),
+	OPTION(receive_buffer_bytes),
+	OPTION(receive_buffers_per_socket),
+	OPTION(receive_bytes_max),
+	OPTION(worker_threads),
+	OPTION(handler_threads_max),
+	OPTION(zerocopy_bytes),
+	OPTION(submission_thread_idle_ns),
+};
+
+static void fill_in_defaults(struct sluice_options *own)
 {
-	if (!own->ring_entries)
-		own->ring_entries = defaults.ring_entries;
-	if (!own->gather_bytes)
-		own->gather_bytes = defaults.gather_bytes;
-	if (!own->file_slice_bytes)
-		own->file_slice_bytes = defaults.file_slice_bytes;
-	if (!own->fetch_window_bytes)
-		own->fetch_window_bytes = defaults.fetch_window_bytes;
-	if (!own->fetch_windows)
-		own->fetch_windows = defaults.fetch_windows;
-	if (!own->receive_buffers)
-		own->receive_buffers = defaults.receive_buffers;
-	if (!own->receive_buffer_bytes)
-		own->receive_buffer_bytes = defaults.receive_buffer_bytes;
-	if (!own->receive_buffers_per_socket)
-		own->receive_buffers_per_socket = defaults.receive_buffers_per_socket;
-	if (!own->receive_bytes_max)
-		own->receive_bytes_max = defaults.receive_bytes_max;
-	if (!own->worker_threads)
-		own->worker_threads = defaults.worker_threads;
+	for (size_t i = 0; i < sizeof defaulted / sizeof *defaulted; i++) {
+		char *member = (char *)own + defaulted[i].offset;
+
+		if (is_zero(member, defaulted[i].size))
+			memcpy(member, (const char *)&defaults + defaulted[i].offset,
+			       defaulted[i].size);
+	}
 	fill_in_trace(own);
-	if (!own->handler_threads_max)
-		own->handler_threads_max = defaults.handler_threads_max;
-	if (!own->zerocopy_bytes)
-		own->zerocopy_bytes = defaults.zerocopy_bytes;
-	if (!own->submission_thread_idle_ns)
-		own->submission_thread_idle_ns = defaults.submission_thread_idle_ns;
 	own->ring_entries = power_of_two(own->ring_entries);
 	own->receive_buffers = power_of_two(own->receive_buffers);
 }
 
-/* A processor that is there but not for this process is the kernel's to refuse. */
+/* If the process may not run on an existing processor, the kernel refuses. */
 static bool is_thread_valid(const struct sluice_options *own)
 {
 	return own->submission_thread_cpu >= -1 &&
@@ -154,7 +163,7 @@ static int backend_of_environment(struct sluice_options *own)
 	return 0;
 }
 
-/* A program that runs with other rights than its user's does not write where he says. */
+/* A set-user-ID program must not write to a path that its user chooses. */
 static void trace_of_environment(struct sluice_options *own)
 {
 	const char *path = secure_getenv("SLUICE_TRACE");
@@ -185,6 +194,6 @@ int sluice__options_copy(struct sluice_options *own, const struct sluice_options
 		own->size = sizeof *own;
 	}
 	error = own->ignore_environment ? 0 : ask_environment(own);
-	fill_in(own);
+	fill_in_defaults(own);
 	return error ? error : check_values(own);
 }

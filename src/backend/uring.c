@@ -271,10 +271,12 @@ static void receive_polled(struct sluice_engine *engine, struct sluice__completi
 		sluice__buffers_keep(engine, (uint16_t)id);
 }
 
-static bool translate_part(struct sluice__completion *completion, int32_t result)
+/* One of several entries of a request. True: it was the last. */
+static bool decode_part(struct sluice__completion *completion, int32_t result)
 {
 	struct sluice__request *request = completion->request;
 
+	sluice__assert(request->pending > 0);
 	completion->result = 0;
 	if (request->kind == SLUICE__REQUEST_MESSAGES)
 		completion->result = sluice__uring_note(request->messages, result);
@@ -282,8 +284,8 @@ static bool translate_part(struct sluice__completion *completion, int32_t result
 	return --request->pending == 0;
 }
 
-/* Nothing for the engine. */
-static void translate_own(struct sluice_engine *engine, const struct io_uring_cqe *cqe)
+/* Entries of the backend's own, which answer no request. */
+static void decode_own(struct sluice_engine *engine, const struct io_uring_cqe *cqe)
 {
 	if (cqe->user_data == SLUICE__OURS_WAKE)
 		wake_polled(engine, cqe);
@@ -293,8 +295,20 @@ static void translate_own(struct sluice_engine *engine, const struct io_uring_cq
 		sluice__uring_form_tried(engine, cqe);
 }
 
-static void translate_receive_multi(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
-				    struct sluice__completion *completion)
+/* What a kind's answer means beyond its result. */
+typedef void decode_fn(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
+		       struct sluice__completion *completion);
+
+/* The events of a poll are not its result. */
+static void decode_poll(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
+			struct sluice__completion *completion)
+{
+	if (cqe->res > 0)
+		completion->result = 0;
+}
+
+static void decode_receive_multi(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
+				 struct sluice__completion *completion)
 {
 	struct sluice__uring *uring = engine->uring;
 	struct sluice__request *request = completion->request;
@@ -308,49 +322,48 @@ static void translate_receive_multi(struct sluice_engine *engine, const struct i
 		uring->selecting--;
 	if (cqe->flags & IORING_CQE_F_BUFFER) {
 		completion->buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+		sluice__assert(uring->in_ring[completion->buffer]);
 		uring->in_ring[completion->buffer] = false;
 	}
 	if (cqe->res == -EINVAL && sluice__uring_form_lost(engine, request))
 		completion->result = -EAGAIN;
 }
 
-/* False: nothing for the engine in it. */
-static bool translate(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
-		      struct sluice__completion *completion)
+static void decode_accept_multi(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
+				struct sluice__completion *completion)
+{
+	if (cqe->res == -EINVAL && sluice__uring_form_lost(engine, completion->request))
+		completion->result = -EAGAIN;
+}
+
+/* By kind. NULL: the result is all there is. */
+static decode_fn *const decoders[SLUICE__REQUEST_SEND_ZEROCOPY + 1] = {
+	[SLUICE__REQUEST_WRITABLE] = decode_poll,
+	[SLUICE__REQUEST_READABLE] = decode_poll,
+	[SLUICE__REQUEST_ACCEPT_MULTI] = decode_accept_multi,
+	[SLUICE__REQUEST_RECEIVE_MULTI] = decode_receive_multi,
+	[SLUICE__REQUEST_SEND_ZEROCOPY] = sluice__uring_decode_zerocopy,
+};
+
+/* False: it completes no request. */
+static bool decode_completion(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
+			      struct sluice__completion *completion)
 {
 	struct sluice__request *request =
 		(struct sluice__request *)(uintptr_t)(cqe->user_data & ~SLUICE__PART);
 
 	if (cqe->user_data <= SLUICE__OURS_LAST) {
-		translate_own(engine, cqe);
+		decode_own(engine, cqe);
 		return false;
 	}
 	completion->request = request;
 	if (cqe->user_data & SLUICE__PART)
-		return translate_part(completion, cqe->res);
+		return decode_part(completion, cqe->res);
 	completion->result = cqe->res;
 	completion->more = cqe->flags & IORING_CQE_F_MORE;
 	completion->buffer = 0;
-	if (likely(request->kind == SLUICE__REQUEST_SEND))
-		return true;
-	switch (request->kind) {
-	case SLUICE__REQUEST_SEND_ZEROCOPY:
-		sluice__uring_translate_zerocopy(cqe, completion);
-		break;
-	case SLUICE__REQUEST_WRITABLE:
-	case SLUICE__REQUEST_READABLE:
-		completion->result = cqe->res < 0 ? cqe->res : 0;
-		break;
-	case SLUICE__REQUEST_RECEIVE_MULTI:
-		translate_receive_multi(engine, cqe, completion);
-		break;
-	case SLUICE__REQUEST_ACCEPT_MULTI:
-		if (cqe->res == -EINVAL && sluice__uring_form_lost(engine, request))
-			completion->result = -EAGAIN;
-		break;
-	default:
-		break;
-	}
+	if (unlikely(decoders[request->kind]))
+		decoders[request->kind](engine, cqe, completion);
 	return true;
 }
 
@@ -369,7 +382,7 @@ static uint32_t reap(struct sluice_engine *engine, struct sluice__completion *co
 		if (count == max)
 			break;
 		seen++;
-		if (translate(engine, cqe, &completions[count]))
+		if (decode_completion(engine, cqe, &completions[count]))
 			count++;
 	}
 	io_uring_cq_advance(ring, seen);

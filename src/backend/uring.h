@@ -129,8 +129,8 @@ bool sluice__uring_form_lost(struct sluice_engine *engine, const struct sluice__
 uint32_t sluice__uring_zerocopy_lacks(struct sluice__uring *uring);
 void sluice__uring_prepare_zerocopy(struct sluice__uring *uring, struct io_uring_sqe *sqe,
 				    const struct sluice__request *request);
-void sluice__uring_translate_zerocopy(const struct io_uring_cqe *cqe,
-				      struct sluice__completion *completion);
+void sluice__uring_decode_zerocopy(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
+				   struct sluice__completion *completion);
 int sluice__uring_memory_register(struct sluice_engine *engine, uint32_t slot, const void *base,
 				  size_t length);
 void sluice__uring_memory_unregister(struct sluice_engine *engine, uint32_t slot);

@@ -52,8 +52,8 @@ void sluice__uring_prepare_zerocopy(struct sluice__uring *uring, struct io_uring
 }
 
 /* The notification's result says how it was. */
-void sluice__uring_translate_zerocopy(const struct io_uring_cqe *cqe,
-				      struct sluice__completion *completion)
+void sluice__uring_decode_zerocopy(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
+				   struct sluice__completion *completion)
 {
 	completion->freed = SLUICE__FREED_NOT;
 	if (!(cqe->flags & IORING_CQE_F_NOTIF))

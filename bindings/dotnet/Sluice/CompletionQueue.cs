@@ -1,50 +1,86 @@
 // SPDX-License-Identifier: MIT
 using System;
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Threading;
 
 namespace Sluice;
 
 /// <summary>
-/// Ends of operations on their way from an engine to the pool. A work item takes several, one after
-/// another; before it runs the first it asks for a second work item, so that a handler that blocks
-/// stops no other.
+/// Ends of operations on their way from an engine to the pool. A work item runs them one after another, because
+/// to wake a thread for each costs more than most of them. It asks for another when it has run for a while; the
+/// engine does when a handler blocks, so that it stops no other.
 /// </summary>
 internal sealed class CompletionQueue : IThreadPoolWorkItem
 {
-    /* After so long the pool may use the thread for something else. */
-    private const int SliceMilliseconds = 15;
+    /// <summary>How often the engine looks while there are ends that no work item has taken.</summary>
+    public const long WatchNanoseconds = 1_000_000;
+
+    private static readonly long s_alone = Stopwatch.Frequency / 20_000; /* 50 us */
+    private static readonly long s_slice = Stopwatch.Frequency / 66;     /* 15 ms */
 
     private readonly ConcurrentQueue<IRecordOwner> _ended = new();
-    private int _scheduled;
+    private int _workers; /* queued or running */
+    private int _taken;
+    private int _seen;
 
     /// <summary>The engine's thread, which schedules once a turn.</summary>
     public void Add(IRecordOwner owner) => _ended.Enqueue(owner);
 
+    /// <summary>From elsewhere, where nobody watches.</summary>
+    public void AddForeign(IRecordOwner owner)
+    {
+        _ended.Enqueue(owner);
+        StartWorker();
+    }
+
+    public bool IsEmpty => _ended.IsEmpty;
+
     public void Schedule()
     {
-        if (!_ended.IsEmpty && Interlocked.CompareExchange(ref _scheduled, 1, 0) == 0)
+        if (!_ended.IsEmpty && Interlocked.CompareExchange(ref _workers, 1, 0) == 0)
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+    }
+
+    /// <summary>The engine has waited: if nothing was taken meanwhile, somebody blocks.</summary>
+    public void Watch()
+    {
+        int taken = Volatile.Read(ref _taken);
+
+        if (taken == _seen && !_ended.IsEmpty)
+            StartWorker();
+        _seen = taken;
+    }
+
+    private void StartWorker()
+    {
+        Interlocked.Increment(ref _workers);
+        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 
     void IThreadPoolWorkItem.Execute()
     {
-        /* Whatever is added from here on is seen below, or schedules again. */
-        Interlocked.Exchange(ref _scheduled, 0);
-        if (!_ended.TryDequeue(out IRecordOwner? owner))
-            return;
-        Schedule();
+        long start = Stopwatch.GetTimestamp();
+        bool isAlone = true;
 
-        long start = Environment.TickCount64;
-
-        do
+        while (_ended.TryDequeue(out IRecordOwner? owner))
         {
+            Volatile.Write(ref _taken, _taken + 1);
             owner.Continue();
-            if (Environment.TickCount64 - start < SliceMilliseconds)
+
+            long elapsed = Stopwatch.GetTimestamp() - start;
+
+            if (elapsed < s_alone || _ended.IsEmpty)
                 continue;
-            Schedule();
-            return;
+            if (isAlone)
+                StartWorker();
+            isAlone = false;
+            /* The pool may use the thread for something else. */
+            if (elapsed > s_slice)
+                break;
         }
-        while (_ended.TryDequeue(out owner));
+        Interlocked.Decrement(ref _workers);
+        /* What was added since the last look, when this was a worker still. */
+        Schedule();
     }
 }

@@ -97,9 +97,12 @@ public sealed class SluiceEngine : IDisposable
     {
         while (!Volatile.Read(ref _stopping))
         {
-            int answer = Native.EngineRun(_native, -1);
+            bool isEmpty = Completions.IsEmpty;
+            int answer = Native.EngineRun(_native, isEmpty ? -1 : CompletionQueue.WatchNanoseconds);
 
             Completions.Schedule();
+            if (!isEmpty && answer == 0)
+                Completions.Watch();
             /* Without a wait there is no engine any more: everything ends. */
             if (answer < 0 && answer != -Errno.EINTR)
                 return;

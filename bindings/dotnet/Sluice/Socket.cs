@@ -247,9 +247,10 @@ public sealed partial class Socket : IDisposable
 
     internal void ContinueOnPool(IRecordOwner owner)
     {
-        Engine.Completions.Add(owner);
-        if (!Engine.IsCurrentThread)
-            Engine.Completions.Schedule();
+        if (Engine.IsCurrentThread)
+            Engine.Completions.Add(owner);
+        else
+            Engine.Completions.AddForeign(owner);
     }
 
     internal void Cancel(Record record)

@@ -13,10 +13,11 @@
 #include <unistd.h>
 
 #include "messages.h"
+#include "serve/escape.h"
 #include "text.h"
 #include "transfer/writer.h"
 
-#define LINE_MAX_BYTES 4096
+#define LINE_MAX_BYTES 8192
 #define LINES_BYTES 65536
 #define WAITING_BYTES (4u << 20) /* of lines that could not be written yet */
 #define STOP_TIMEOUT_MS 1000
@@ -42,9 +43,9 @@ int accesslog_open_file(const char *file)
 	return fd >= 0 ? fd : -errno;
 }
 
-int accesslog_open(struct accesslog *log, bool wanted, const char *file)
+int accesslog_open(struct accesslog *log, bool wanted, const char *file, bool json)
 {
-	*log = (struct accesslog){.fd = -1};
+	*log = (struct accesslog){.fd = -1, .json = json};
 	if (!wanted)
 		return 0;
 	log->lines = malloc(LINES_BYTES);
@@ -186,21 +187,75 @@ static void add_request_line(struct text *text, const struct request *request)
 	text_add_string(text, "\" ");
 }
 
-char *accesslog_prepare(int socket_fd, const struct request *request, int status, int64_t now)
+static void add_member(struct text *text, const char *name, struct span value)
+{
+	struct buffer escaped = {0};
+
+	if (value.length > 200)
+		value.length = 200;
+	if (value.at == NULL)
+		return;
+	text_add_string(text, ",\"");
+	text_add_string(text, name);
+	text_add_string(text, "\":\"");
+	escape_json(&escaped, value);
+	text_add(text, (struct span){escaped.base, escaped.length});
+	buffer_dispose(&escaped);
+	text_add_character(text, '"');
+}
+
+static void add_json(struct text *text, int socket_fd, const struct request *request, int status,
+		     int64_t now)
+{
+	bool readable = request != NULL && request->head_complete;
+	time_t time = (time_t)now;
+	char when[48];
+	struct tm tm;
+
+	gmtime_r(&time, &tm);
+	strftime(when, sizeof(when), "{\"time\":\"%Y-%m-%dT%H:%M:%SZ\",\"client\":\"", &tm);
+	text_add_string(text, when);
+	add_client(text, socket_fd);
+	text_add_string(text, "\",\"status\":");
+	text_add_number(text, (uint64_t)status);
+	text_add_string(text, ",\"bytes\":");
+	text_add_character(text, BYTES_MARK);
+	if (readable) {
+		add_member(text, "method", span_of(request_method_name(request)));
+		add_member(text, "target", request->target);
+		add_member(text, "host", request->host);
+		add_member(text, "referer", request->referer);
+		add_member(text, "user_agent", request->user_agent);
+	}
+	text_add_string(text, "}\n");
+}
+
+static void add_combined(struct text *text, int socket_fd, const struct request *request,
+			 int status, int64_t now)
+{
+	bool readable = request != NULL && request->head_complete;
+
+	add_client(text, socket_fd);
+	add_time(text, now);
+	add_request_line(text, request);
+	text_add_number(text, (uint64_t)status);
+	text_add_character(text, ' ');
+	text_add_character(text, BYTES_MARK);
+	add_quoted(text, readable ? request->referer : (struct span){NULL, 0});
+	add_quoted(text, readable ? request->user_agent : (struct span){NULL, 0});
+	text_add_character(text, '\n');
+}
+
+char *accesslog_prepare(const struct accesslog *log, int socket_fd, const struct request *request,
+			int status, int64_t now)
 {
 	char memory[LINE_MAX_BYTES];
 	struct text text = text_in(memory, sizeof(memory) - 1);
-	bool readable = request != NULL && request->head_complete;
 
-	add_client(&text, socket_fd);
-	add_time(&text, now);
-	add_request_line(&text, request);
-	text_add_number(&text, (uint64_t)status);
-	text_add_character(&text, ' ');
-	text_add_character(&text, BYTES_MARK);
-	add_quoted(&text, readable ? request->referer : (struct span){NULL, 0});
-	add_quoted(&text, readable ? request->user_agent : (struct span){NULL, 0});
-	text_add_character(&text, '\n');
+	if (log->json)
+		add_json(&text, socket_fd, request, status, now);
+	else
+		add_combined(&text, socket_fd, request, status, now);
 	memory[text.length] = '\0';
 	return strdup(memory);
 }

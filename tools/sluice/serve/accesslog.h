@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The access log, in the combined format that log analysers know. Lines are collected and written
+ * The access log, in the combined format that log analysers know, or as a JSON object a line. Lines are collected and written
  * once a second, or when there are many, by a thread of their own: where nothing reads them, some
  * are dropped and counted, and no answer waits.
  */
@@ -13,6 +13,7 @@
 
 struct accesslog {
 	int fd; /* -1: no log */
+	bool json;
 	struct writer *writer;
 	char *lines;
 	size_t length;
@@ -28,7 +29,7 @@ int accesslog_open_file(const char *file);
 void accesslog_switch(struct accesslog *log, int fd);
 
 /* 0 or -errno. file is NULL for the standard output; without wanted there is no log. */
-int accesslog_open(struct accesslog *log, bool wanted, const char *file);
+int accesslog_open(struct accesslog *log, bool wanted, const char *file, bool json);
 void accesslog_close(struct accesslog *log);
 
 static inline bool accesslog_is_on(const struct accesslog *log)
@@ -40,7 +41,8 @@ static inline bool accesslog_is_on(const struct accesslog *log)
  * The line of a request, but for the bytes; from malloc, or NULL. The socket names the client.
  * request is NULL when there was none that could be read.
  */
-char *accesslog_prepare(int socket_fd, const struct request *request, int status, int64_t now);
+char *accesslog_prepare(const struct accesslog *log, int socket_fd, const struct request *request,
+			int status, int64_t now);
 
 /* Adds a prepared line with the bytes of the body that were sent, and frees it. NULL is allowed. */
 void accesslog_add(struct accesslog *log, char *line, uint64_t body_bytes);

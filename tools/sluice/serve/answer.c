@@ -54,6 +54,15 @@ static struct answer answer_begin(struct connection *connection, const struct re
 	return answer;
 }
 
+static void prepare_log_line(struct reply *reply, const struct request *request, int status)
+{
+	struct worker *worker = reply->connection->worker;
+
+	reply->log_line = accesslog_prepare(&worker->log,
+					    sluice_socket_fd(reply->connection->socket), request,
+					    status, worker->now);
+}
+
 /* A reply with its line for the log; NULL and the connection broken: no memory. */
 static struct reply *begin_reply(struct connection *connection, const struct request *request,
 				 int status)
@@ -64,9 +73,13 @@ static struct reply *begin_reply(struct connection *connection, const struct req
 		connection->broken = true;
 		return NULL;
 	}
-	if (accesslog_is_on(&connection->worker->log))
-		reply->log_line = accesslog_prepare(sluice_socket_fd(connection->socket), request,
-						    status, connection->worker->now);
+	reply->started_ns = 0;
+	if (connection->worker->metrics.on && connection->kind != LISTEN_METRICS) {
+		reply->started_ns = metrics_now_ns();
+		reply->status = (uint16_t)status;
+	}
+	if (accesslog_is_on(&connection->worker->log) && connection->kind != LISTEN_METRICS)
+		prepare_log_line(reply, request, status);
 	return reply;
 }
 
@@ -315,6 +328,57 @@ static void answer_found(struct connection *connection, const struct request *re
 		send_short(&answer);
 }
 
+/* A page of text that is made for this answer. */
+static void send_text(struct answer *answer, struct buffer *page)
+{
+	struct reply *reply;
+	struct span head;
+
+	answer->head.media = (struct media){span_of("text/plain"), span_of("utf-8"), {NULL, 0}};
+	answer->head.has_length = true;
+	answer->head.content_length = page->length;
+	reply = begin_reply(answer->connection, answer->request, answer->head.status);
+	if (reply == NULL)
+		return;
+	if (!write_head(reply, answer, (struct span){"", 0}, &head)) {
+		give_up(reply);
+		return;
+	}
+	reply->block = block_create(head, 0, 0, (struct span){page->base, page->length});
+	if (reply->block == NULL || page->failed) {
+		give_up(reply);
+		return;
+	}
+	reply_set_memory(reply, reply->block->bytes,
+			 answer->without_body ? head.length : reply->block->length);
+	reply_start(reply);
+}
+
+/* What a listener for metrics answers. */
+static void answer_metrics(struct connection *connection, const struct request *request)
+{
+	struct answer answer = answer_begin(connection, request, 405);
+	bool reads = request->method == HTTP_GET || request->method == HTTP_HEAD;
+	struct target target = {{"", 0}, {"", 0}};
+	struct buffer page = {0};
+
+	answer.head.extra = (struct span){NULL, 0};
+	if (reads)
+		answer.head.status = target_split(request->target, &target) ? 404 : 400;
+	if (reads && span_equals(target.path, span_of("/metrics"))) {
+		answer.head.status = 200;
+		worker_write_metrics(connection->worker, &page);
+	} else if (reads && span_equals(target.path, span_of("/healthz"))) {
+		answer.head.status = 200;
+		buffer_add_string(&page, "ok\n");
+	}
+	if (answer.head.status == 200)
+		send_text(&answer, &page);
+	else
+		send_short(&answer);
+	buffer_dispose(&page);
+}
+
 /* What a browser asks before a request to another site that is not simple. */
 static void answer_preflight(struct connection *connection, const struct request *request)
 {
@@ -334,6 +398,11 @@ bool answer_request(struct connection *connection, const struct request *request
 {
 	struct found found = {.status = 405};
 	struct target target = {0};
+
+	if (connection->kind == LISTEN_METRICS) {
+		answer_metrics(connection, request);
+		return true;
+	}
 
 	if (request->method == HTTP_GET || request->method == HTTP_HEAD) {
 		found.status = 400;

@@ -58,6 +58,8 @@ static void free_if_done(struct connection *connection)
 		worker->refused_count--;
 	else
 		worker->connection_count--;
+	if (connection->kind == LISTEN_METRICS && !connection->refused)
+		worker->metrics_count--;
 	free(connection);
 }
 
@@ -346,7 +348,8 @@ static void on_found(struct cache_waiter *waiter, struct found found)
 	settle(connection);
 }
 
-void connection_begin(struct worker *worker, struct sluice_socket *socket, bool refuse)
+void connection_begin(struct worker *worker, struct sluice_socket *socket, uint8_t kind,
+		      bool refuse)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
 
@@ -359,11 +362,14 @@ void connection_begin(struct worker *worker, struct sluice_socket *socket, bool 
 	connection->waiter.ready = on_found;
 	list_init(&connection->waiter.link);
 	list_append(&worker->connections, &connection->link);
+	connection->kind = kind;
 	connection->refused = refuse;
 	if (refuse)
 		worker->refused_count++;
 	else
 		worker->connection_count++;
+	if (kind == LISTEN_METRICS && !refuse)
+		worker->metrics_count++;
 	enter_phase(connection, CONNECTION_HEAD);
 	begin_receiving(connection);
 	if (connection->ended) {

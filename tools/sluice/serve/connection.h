@@ -45,6 +45,7 @@ struct connection {
 	uint16_t answer_status; /* of the page that is searched for; 0: its own */
 	uint8_t phase;
 	uint8_t stage;   /* of the search that waits: see search.c */
+	uint8_t kind;    /* of the listener: an enum listen_kind */
 	bool receiving;  /* the engine's last call is to come */
 	bool pausing;    /* it was told to stop receiving */
 	bool waiting;    /* for a look at a file */
@@ -58,8 +59,9 @@ struct connection {
 	bool ended;
 };
 
-/* Begins with a socket that was accepted, and owns it. With refuse it is answered with 503. */
-void connection_begin(struct worker *worker, struct sluice_socket *socket, bool refuse);
+/* Begins with a socket that a listener of this kind accepted, and owns it. With refuse it is answered with 503. */
+void connection_begin(struct worker *worker, struct sluice_socket *socket, uint8_t kind,
+		      bool refuse);
 
 /* A reply has ended. */
 void connection_sent(struct connection *connection);

@@ -25,7 +25,8 @@ struct filecache {
 	bool stopped;
 	uint64_t seed;
 	uint64_t identities; /* given so far */
-	uint8_t generation;  /* of the rules */
+	uint64_t looks;
+	uint8_t generation; /* of the rules */
 	uint64_t tick;
 	uint64_t reported; /* tick of the last error that was reported */
 	struct entry_context context;
@@ -179,6 +180,12 @@ void filecache_empty(struct filecache *cache)
 		if (!entry->loading)
 			unlist(cache, entry);
 	}
+}
+
+void filecache_count(const struct filecache *cache, uint64_t *ret_entries, uint64_t *ret_looks)
+{
+	*ret_entries = cache->count;
+	*ret_looks = cache->looks;
 }
 
 void filecache_reload(struct filecache *cache, const struct rules *rules)
@@ -424,6 +431,7 @@ static bool look(struct filecache *cache, const struct cache_key *key, struct ca
 	struct loaded loaded;
 
 	if (entry == NULL || !entry->loading) {
+		cache->looks++;
 		if (load_file(&request, true, &loaded) == 0) {
 			if (loaded.status != 503) {
 				*ret_found = settle(cache, key, entry, &loaded);

@@ -87,6 +87,9 @@ bool filecache_is_empty(const struct filecache *cache);
 /* Everything is looked at again, and gets the headers of these rules, which outlive the cache. */
 void filecache_reload(struct filecache *cache, const struct rules *rules);
 
+/* How many entries there are, and how often files were looked at. */
+void filecache_count(const struct filecache *cache, uint64_t *ret_entries, uint64_t *ret_looks);
+
 /* Closes every descriptor that nobody is sending from. */
 void filecache_empty(struct filecache *cache);
 

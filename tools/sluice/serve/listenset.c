@@ -72,12 +72,13 @@ static const char *split_host(const char *text, uint16_t port, char ret_host[256
 	return NULL;
 }
 
-static bool is_added(const struct listen_set *set, const struct addrinfo *info)
+static bool is_added(const struct listen_set *set, const struct addrinfo *info,
+		     enum listen_kind kind)
 {
 	for (size_t i = 0; i < set->count; i++) {
 		const struct listen_address *address = &set->points[i].address;
 
-		if (address->length == info->ai_addrlen &&
+		if (set->points[i].kind == kind && address->length == info->ai_addrlen &&
 		    memcmp(&address->address, info->ai_addr, info->ai_addrlen) == 0)
 			return true;
 	}
@@ -106,7 +107,7 @@ const char *listen_set_add(struct listen_set *set, const char *text, uint16_t po
 		return gai_strerror(error);
 	for (const struct addrinfo *info = found; info != NULL && wrong == NULL;
 	     info = info->ai_next) {
-		if (!is_added(set, info) &&
+		if (!is_added(set, info, kind) &&
 		    add_point(set, info->ai_addr, info->ai_addrlen, kind) == NULL)
 			wrong = "too many addresses";
 	}

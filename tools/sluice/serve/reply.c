@@ -140,6 +140,10 @@ static void finish(struct reply *reply)
 			      sent > reply->head_bytes ? sent - reply->head_bytes : 0);
 		reply->log_line = NULL;
 	}
+	if (reply->started_ns != 0)
+		metrics_count(&connection->worker->metrics, reply->status,
+			      sent > reply->head_bytes ? sent - reply->head_bytes : 0,
+			      metrics_now_ns() - reply->started_ns);
 	if (reply->args.error != SLUICE_ERROR_SUCCESS)
 		connection->broken = true;
 	reply_drop(reply);

@@ -21,6 +21,8 @@ struct reply {
 	struct cache_entry *entry; /* whose descriptor is sent from, or NULL */
 	struct block *block;       /* that is sent from, or NULL */
 	char *log_line;
+	uint64_t started_ns; /* 0: not measured */
+	uint16_t status;
 	char *long_head;   /* from malloc, or NULL */
 	size_t head_bytes; /* of all that is sent */
 	uint32_t shape;

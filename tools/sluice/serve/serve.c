@@ -99,6 +99,19 @@ static int open_directory(struct service *service)
 	return EXIT_OK;
 }
 
+static int add_metrics(struct service *service)
+{
+	const char *metrics = service->options.metrics;
+	const char *wrong = NULL;
+
+	if (metrics != NULL)
+		wrong = listen_set_add(&service->listeners, metrics, 0, LISTEN_METRICS);
+	if (wrong == NULL)
+		return EXIT_OK;
+	options_complain("serve", "--metrics=%s: %s", metrics, wrong);
+	return EXIT_USAGE;
+}
+
 static int add_listeners(struct service *service)
 {
 	const struct serve_options *options = &service->options;
@@ -118,7 +131,7 @@ static int add_listeners(struct service *service)
 			return EXIT_USAGE;
 		}
 	}
-	return EXIT_OK;
+	return add_metrics(service);
 }
 
 static int open_listeners(struct service *service)
@@ -183,6 +196,11 @@ static int start_workers(struct service *service)
 	service->workers = calloc(options->workers, sizeof(*service->workers));
 	if (service->workers == NULL)
 		error = -ENOMEM;
+	service->server.workers = service->workers;
+	for (size_t i = 0; i < options->workers && error == 0; i++) {
+		metrics_init(&service->workers[i].metrics, options->metrics != NULL);
+		service->server.worker_count++;
+	}
 	for (size_t i = 0; i < options->workers && error == 0; i++) {
 		error = worker_start(&service->workers[i], &service->server, &service->listeners,
 				     i);

@@ -40,6 +40,9 @@ struct serve_options {
 	const char *cache_control; /* NULL: none */
 	bool cors;
 	bool access_log;
+	const char *log_format; /* "combined" or "json" */
+	bool log_json;
+	const char *metrics;         /* where; NULL: nowhere */
 	const char *access_log_file; /* NULL: standard output */
 	const char *trace;           /* NULL: none */
 };

@@ -52,6 +52,10 @@ static const struct option_spec specs[] = {
 	 MEMBER(no_precompressed), 0, 0, OPTION_FLAG, 0},
 	{"access-log", "FILE", "log requests to the file, or to the standard output",
 	 MEMBER(access_log_file), 0, 0, OPTION_LOG, 0},
+	{"log-format", "NAME", "of that log: combined or json [combined]", MEMBER(log_format), 0, 0,
+	 OPTION_STRING, 0},
+	{"metrics", "ADDRESS:PORT", "answer /metrics and /healthz there", MEMBER(metrics), 0, 0,
+	 OPTION_STRING, 0},
 	{"max-connections", "N", "in all; 0: what descriptors allow [0]", MEMBER(max_connections),
 	 0, 10000000, OPTION_NUMBER, 0},
 	{"max-head", "BYTES", "of a request's head [16K]", MEMBER(max_head), 256, 1 << 20,
@@ -99,6 +103,7 @@ static const struct serve_options defaults = {
 	.directory = ".",
 	.index = "index.html",
 	.charset = "utf-8",
+	.log_format = "combined",
 	.port = 8080,
 	.workers = 1,
 	.max_head = 16 * 1024,
@@ -129,6 +134,12 @@ int setup_read_arguments(struct serve_options *options, int argc, char **argv)
 	}
 	if (index + 1 < argc) {
 		options_complain("serve", "%s: one directory is served", argv[index + 1]);
+		return EXIT_USAGE;
+	}
+	options->log_json = strcmp(options->log_format, "json") == 0;
+	if (!options->log_json && strcmp(options->log_format, "combined") != 0) {
+		options_complain("serve", "--log-format=%s: it is combined or json",
+				 options->log_format);
 		return EXIT_USAGE;
 	}
 	if (index < argc)

@@ -63,6 +63,28 @@ static void end_connections(struct worker *worker)
 		connection_end(LINK_OWNER(worker->connections.next, struct connection, link));
 }
 
+static void publish_metrics(struct worker *worker)
+{
+	struct metrics_counts *counts = &worker->metrics.counts;
+
+	counts->open = worker->connection_count - worker->metrics_count;
+	filecache_count(worker->cache, &counts->cache_entries, &counts->cache_looks);
+	counts->engine.size = sizeof(counts->engine);
+	sluice_engine_statistics(worker->engine, &counts->engine);
+	metrics_publish(&worker->metrics);
+}
+
+void worker_write_metrics(struct worker *worker, struct buffer *page)
+{
+	struct server *server = worker->server;
+	struct metrics_counts sum = {0};
+
+	publish_metrics(worker);
+	for (size_t i = 0; i < server->worker_count; i++)
+		metrics_add(&server->workers[i].metrics, &sum);
+	metrics_write(page, &sum, server->worker_count);
+}
+
 /* Once a second while there are connections, or files in the cache. */
 static void on_tick(struct sluice_engine *engine, struct sluice_timer *timer)
 {
@@ -74,6 +96,8 @@ static void on_tick(struct sluice_engine *engine, struct sluice_timer *timer)
 	filecache_expire(worker->cache);
 	if (accesslog_is_on(&worker->log))
 		accesslog_flush(&worker->log);
+	if (worker->metrics.on)
+		publish_metrics(worker);
 	if (has_connections(worker) || !filecache_is_empty(worker->cache))
 		start_timer(worker);
 }
@@ -116,10 +140,12 @@ static void on_accepted(struct sluice_socket *listener, const struct sluice_acce
 	if (accepted->socket != NULL) {
 		bool refuse = worker->connection_count >= most;
 
+		worker->metrics.counts.connections += from->kind == LISTEN_FILES;
+		worker->metrics.counts.refused += refuse;
 		if (worker->draining > 0 || (refuse && worker->refused_count == REFUSALS_MAX))
 			sluice_socket_destroy(accepted->socket);
 		else
-			connection_begin(worker, accepted->socket, refuse);
+			connection_begin(worker, accepted->socket, (uint8_t)from->kind, refuse);
 	}
 	if (accepted->terminal || accepted->error != SLUICE_ERROR_SUCCESS)
 		on_accept_error(worker, accepted);
@@ -284,7 +310,8 @@ static int start_up(struct worker *worker)
 	const struct serve_options *options = worker->server->options;
 	int error;
 
-	error = accesslog_open(&worker->log, options->access_log, options->access_log_file);
+	error = accesslog_open(&worker->log, options->access_log, options->access_log_file,
+			       options->log_json);
 	if (error == 0)
 		error = create_engine(worker);
 	if (error == 0)
@@ -388,7 +415,7 @@ int worker_start(struct worker *worker, struct server *server, struct listen_set
 {
 	int error;
 
-	*worker = (struct worker){.server = server};
+	worker->server = server;
 	if (!take_listeners(worker, set, number))
 		return -ENOMEM;
 	worker->starter = pthread_self();
@@ -436,5 +463,6 @@ int worker_join(struct worker *worker)
 	pthread_join(worker->thread, NULL);
 	sem_destroy(&worker->started);
 	sem_destroy(&worker->released);
+	metrics_dispose(&worker->metrics);
 	return worker->error;
 }

@@ -13,6 +13,7 @@
 #include "serve/docroot.h"
 #include "serve/filecache.h"
 #include "serve/listenset.h"
+#include "serve/metrics.h"
 #include "serve/mime.h"
 #include "serve/request.h"
 #include "serve/rules.h"
@@ -32,8 +33,10 @@ struct server {
 	struct docroot docroot; /* which has a lock */
 	struct mime *mime;
 	struct load_options load;
-	char *index_names;      /* what load points into */
-	struct rules *rules;    /* what new workers begin with */
+	char *index_names;   /* what load points into */
+	struct rules *rules; /* what new workers begin with */
+	struct worker *workers;
+	size_t worker_count;
 	size_t connections_max; /* of one worker */
 	struct request_limits limits;
 };
@@ -61,10 +64,12 @@ struct worker {
 
 	struct link connections;
 	size_t connection_count;
+	size_t metrics_count; /* of the connections: those of a listener for metrics */
 	size_t refused_count; /* of connections beside them, that are being told so */
 	struct reply *free_replies;
 	size_t free_reply_count;
 	struct request request; /* the one being looked at */
+	struct metrics metrics;
 	struct rules *rules;
 	struct buffer extra;  /* lines of headers of answers without a file */
 	struct buffer target; /* of the redirect that is being answered */
@@ -109,6 +114,9 @@ void worker_drain(struct worker *worker);
  * No connection is touched. Any thread, before the release.
  */
 void worker_reload(struct worker *worker, struct rules *rules, int log_fd);
+
+/* Writes the page of metrics of all workers; in the worker's thread. */
+void worker_write_metrics(struct worker *worker, struct buffer *page);
 
 /* Lets a worker that has ended give everything back; SIGUSR1 comes when it is gone. */
 void worker_release(struct worker *worker);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#include "serve/metrics.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+/* Upper bounds, in microseconds. */
+static const uint32_t bounds_us[METRICS_BUCKETS] = {
+	50, 100, 250, 500, 1000, 2500, 10000, 50000, 250000, 1000000, 5000000, 30000000,
+};
+
+void metrics_init(struct metrics *metrics, bool on)
+{
+	memset(metrics, 0, sizeof(*metrics));
+	metrics->on = on;
+	pthread_mutex_init(&metrics->lock, NULL);
+}
+
+void metrics_dispose(struct metrics *metrics)
+{
+	pthread_mutex_destroy(&metrics->lock);
+}
+
+uint64_t metrics_now_ns(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+void metrics_count(struct metrics *metrics, int status, uint64_t body_bytes, uint64_t latency_ns)
+{
+	struct metrics_counts *counts = &metrics->counts;
+	size_t bucket = 0;
+
+	if (status > 0 && status < METRICS_STATUSES)
+		counts->by_status[status]++;
+	counts->body_bytes += body_bytes;
+	counts->latency_ns += latency_ns;
+	while (bucket < METRICS_BUCKETS && latency_ns > (uint64_t)bounds_us[bucket] * 1000)
+		bucket++;
+	counts->buckets[bucket]++;
+}
+
+void metrics_publish(struct metrics *metrics)
+{
+	pthread_mutex_lock(&metrics->lock);
+	metrics->published = metrics->counts;
+	pthread_mutex_unlock(&metrics->lock);
+}
+
+void metrics_add(struct metrics *metrics, struct metrics_counts *sum)
+{
+	const struct metrics_counts *counts = &metrics->published;
+
+	pthread_mutex_lock(&metrics->lock);
+	for (size_t i = 0; i < METRICS_STATUSES; i++)
+		sum->by_status[i] += counts->by_status[i];
+	for (size_t i = 0; i <= METRICS_BUCKETS; i++)
+		sum->buckets[i] += counts->buckets[i];
+	sum->body_bytes += counts->body_bytes;
+	sum->latency_ns += counts->latency_ns;
+	sum->connections += counts->connections;
+	sum->open += counts->open;
+	sum->refused += counts->refused;
+	sum->cache_entries += counts->cache_entries;
+	sum->cache_looks += counts->cache_looks;
+	sum->engine.turns += counts->engine.turns;
+	sum->engine.enters += counts->engine.enters;
+	sum->engine.completions += counts->engine.completions;
+	sum->engine.records_completed += counts->engine.records_completed;
+	sum->engine.bytes_received += counts->engine.bytes_received;
+	sum->engine.sockets += counts->engine.sockets;
+	pthread_mutex_unlock(&metrics->lock);
+}
+
+static void write_head(struct buffer *buffer, const char *name, const char *type, const char *help)
+{
+	buffer_add_format(buffer, "# HELP sluice_%s %s\n# TYPE sluice_%s %s\n", name, help, name,
+			  type);
+}
+
+static void write_one(struct buffer *buffer, const char *name, const char *type, const char *help,
+		      uint64_t value)
+{
+	write_head(buffer, name, type, help);
+	buffer_add_format(buffer, "sluice_%s %" PRIu64 "\n", name, value);
+}
+
+static void write_requests(struct buffer *buffer, const struct metrics_counts *counts)
+{
+	write_head(buffer, "requests_total", "counter", "Answers by their status.");
+	for (size_t i = 0; i < METRICS_STATUSES; i++) {
+		if (counts->by_status[i] > 0)
+			buffer_add_format(buffer,
+					  "sluice_requests_total{status=\"%zu\"} %" PRIu64 "\n", i,
+					  counts->by_status[i]);
+	}
+}
+
+static void write_latencies(struct buffer *buffer, const struct metrics_counts *counts)
+{
+	uint64_t sum = 0;
+
+	write_head(buffer, "request_duration_seconds", "histogram",
+		   "From a request until all of its answer was taken by the kernel.");
+	for (size_t i = 0; i < METRICS_BUCKETS; i++) {
+		sum += counts->buckets[i];
+		buffer_add_format(buffer,
+				  "sluice_request_duration_seconds_bucket{le=\"%g\"} %" PRIu64 "\n",
+				  bounds_us[i] / 1e6, sum);
+	}
+	sum += counts->buckets[METRICS_BUCKETS];
+	buffer_add_format(buffer,
+			  "sluice_request_duration_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n"
+			  "sluice_request_duration_seconds_sum %.9f\n"
+			  "sluice_request_duration_seconds_count %" PRIu64 "\n",
+			  sum, (double)counts->latency_ns / 1e9, sum);
+}
+
+static void write_engine(struct buffer *buffer, const struct sluice_engine_statistics *engine)
+{
+	write_one(buffer, "engine_turns_total", "counter", "Turns of the engines.", engine->turns);
+	write_one(buffer, "engine_enters_total", "counter",
+		  "Calls of io_uring_enter or epoll_wait.", engine->enters);
+	write_one(buffer, "engine_completions_total", "counter", "Completions of the kernel.",
+		  engine->completions);
+	write_one(buffer, "engine_operations_total", "counter", "Operations that have ended.",
+		  engine->records_completed);
+	write_one(buffer, "engine_received_bytes_total", "counter", "Bytes received.",
+		  engine->bytes_received);
+	write_one(buffer, "engine_sockets", "gauge", "Sockets now.", engine->sockets);
+}
+
+void metrics_write(struct buffer *buffer, const struct metrics_counts *counts, size_t workers)
+{
+	write_requests(buffer, counts);
+	write_latencies(buffer, counts);
+	write_one(buffer, "response_body_bytes_total", "counter", "Bytes of bodies sent.",
+		  counts->body_bytes);
+	write_one(buffer, "connections_total", "counter", "Connections accepted.",
+		  counts->connections);
+	write_one(buffer, "connections_refused_total", "counter",
+		  "Connections refused because there were too many.", counts->refused);
+	write_one(buffer, "connections", "gauge", "Connections now.", counts->open);
+	write_one(buffer, "cache_entries", "gauge", "Files kept ready.", counts->cache_entries);
+	write_one(buffer, "cache_looks_total", "counter", "Looks at files that were not fresh.",
+		  counts->cache_looks);
+	write_one(buffer, "workers", "gauge", "Engines side by side.", workers);
+	write_engine(buffer, &counts->engine);
+}

@@ -146,12 +146,16 @@ static void add_quoted(struct text *text, struct span span)
 	text_add_character(text, '"');
 }
 
-static void add_client(struct text *text, int socket_fd)
+static void add_client(struct text *text, int socket_fd, const char *client)
 {
 	struct sockaddr_storage address;
 	socklen_t length = sizeof(address);
 	char host[NI_MAXHOST];
 
+	if (client != NULL) {
+		text_add_string(text, client);
+		return;
+	}
 	if (getpeername(socket_fd, (struct sockaddr *)&address, &length) != 0 ||
 	    getnameinfo((struct sockaddr *)&address, length, host, sizeof(host), NULL, 0,
 			NI_NUMERICHOST) != 0)
@@ -204,8 +208,8 @@ static void add_member(struct text *text, const char *name, struct span value)
 	text_add_character(text, '"');
 }
 
-static void add_json(struct text *text, int socket_fd, const struct request *request, int status,
-		     int64_t now)
+static void add_json(struct text *text, int socket_fd, const char *client,
+		     const struct request *request, int status, int64_t now)
 {
 	bool readable = request != NULL && request->head_complete;
 	time_t time = (time_t)now;
@@ -215,7 +219,7 @@ static void add_json(struct text *text, int socket_fd, const struct request *req
 	gmtime_r(&time, &tm);
 	strftime(when, sizeof(when), "{\"time\":\"%Y-%m-%dT%H:%M:%SZ\",\"client\":\"", &tm);
 	text_add_string(text, when);
-	add_client(text, socket_fd);
+	add_client(text, socket_fd, client);
 	text_add_string(text, "\",\"status\":");
 	text_add_number(text, (uint64_t)status);
 	text_add_string(text, ",\"bytes\":");
@@ -230,12 +234,12 @@ static void add_json(struct text *text, int socket_fd, const struct request *req
 	text_add_string(text, "}\n");
 }
 
-static void add_combined(struct text *text, int socket_fd, const struct request *request,
-			 int status, int64_t now)
+static void add_combined(struct text *text, int socket_fd, const char *client,
+			 const struct request *request, int status, int64_t now)
 {
 	bool readable = request != NULL && request->head_complete;
 
-	add_client(text, socket_fd);
+	add_client(text, socket_fd, client);
 	add_time(text, now);
 	add_request_line(text, request);
 	text_add_number(text, (uint64_t)status);
@@ -246,16 +250,16 @@ static void add_combined(struct text *text, int socket_fd, const struct request 
 	text_add_character(text, '\n');
 }
 
-char *accesslog_prepare(const struct accesslog *log, int socket_fd, const struct request *request,
-			int status, int64_t now)
+char *accesslog_prepare(const struct accesslog *log, int socket_fd, const char *client,
+			const struct request *request, int status, int64_t now)
 {
 	char memory[LINE_MAX_BYTES];
 	struct text text = text_in(memory, sizeof(memory) - 1);
 
 	if (log->json)
-		add_json(&text, socket_fd, request, status, now);
+		add_json(&text, socket_fd, client, request, status, now);
 	else
-		add_combined(&text, socket_fd, request, status, now);
+		add_combined(&text, socket_fd, client, request, status, now);
 	memory[text.length] = '\0';
 	return strdup(memory);
 }

@@ -38,11 +38,12 @@ static inline bool accesslog_is_on(const struct accesslog *log)
 }
 
 /*
- * The line of a request, but for the bytes; from malloc, or NULL. The socket names the client.
+ * The line of a request, but for the bytes; from malloc, or NULL. The client is
+ * named, or else its socket names it.
  * request is NULL when there was none that could be read.
  */
-char *accesslog_prepare(const struct accesslog *log, int socket_fd, const struct request *request,
-			int status, int64_t now);
+char *accesslog_prepare(const struct accesslog *log, int socket_fd, const char *client,
+			const struct request *request, int status, int64_t now);
 
 /* Adds a prepared line with the bytes of the body that were sent, and frees it. NULL is allowed. */
 void accesslog_add(struct accesslog *log, char *line, uint64_t body_bytes);

@@ -56,11 +56,16 @@ static struct answer answer_begin(struct connection *connection, const struct re
 
 static void prepare_log_line(struct reply *reply, const struct request *request, int status)
 {
-	struct worker *worker = reply->connection->worker;
+	struct connection *connection = reply->connection;
+	struct worker *worker = connection->worker;
+	struct proxy_address client = connection_client(connection, request);
+	char text[INET6_ADDRSTRLEN];
 
-	reply->log_line = accesslog_prepare(&worker->log,
-					    sluice_socket_fd(reply->connection->socket), request,
-					    status, worker->now);
+	if (client.known)
+		proxy_write(&client, text);
+	reply->log_line = accesslog_prepare(&worker->log, sluice_socket_fd(connection->socket),
+					    client.known ? text : NULL, request, status,
+					    worker->now);
 }
 
 /* A reply with its line for the log; NULL and the connection broken: no memory. */

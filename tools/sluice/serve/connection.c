@@ -54,6 +54,8 @@ static void free_if_done(struct connection *connection)
 
 	if (!connection->ended || connection->receiving || connection->replies > 0)
 		return;
+	if (connection->counted.known)
+		addresses_leave(&worker->server->addresses, &connection->counted.address);
 	if (connection->refused)
 		worker->refused_count--;
 	else
@@ -138,6 +140,80 @@ static size_t skip_body(struct connection *connection, size_t length)
 	return taken;
 }
 
+/* Clients */
+
+struct proxy_address connection_client(const struct connection *connection,
+				       const struct request *request)
+{
+	const struct server *server = connection->worker->server;
+	struct proxy_address named;
+
+	for (size_t i = 0; i < server->trusted_count; i++) {
+		if (request == NULL || !connection->client.known ||
+		    !proxy_net_has(&server->trusted[i], &connection->client.address))
+			continue;
+		named = proxy_forwarded(request->forwarded, request->x_forwarded_for,
+					server->trusted, server->trusted_count);
+		return named.known ? named : connection->client;
+	}
+	return connection->client;
+}
+
+/* Counts the connection as one of this client's; false: it has too many. */
+static bool count_for(struct connection *connection, struct proxy_address client)
+{
+	struct addresses *addresses = &connection->worker->server->addresses;
+
+	if (addresses->most == 0 || !client.known || connection->kind == LISTEN_METRICS)
+		return true;
+	if (connection->counted.known &&
+	    memcmp(&connection->counted.address, &client.address, sizeof(client.address)) == 0)
+		return true;
+	if (connection->counted.known)
+		addresses_leave(addresses, &connection->counted.address);
+	connection->counted = client;
+	connection->counted.known = addresses_enter(addresses, &client.address);
+	return connection->counted.known;
+}
+
+/* Whether a proxy that is trusted says who its clients are. */
+static bool is_from_trusted(const struct connection *connection)
+{
+	const struct server *server = connection->worker->server;
+
+	for (size_t i = 0; i < server->trusted_count; i++) {
+		if (connection->client.known &&
+		    proxy_net_has(&server->trusted[i], &connection->client.address))
+			return true;
+	}
+	return false;
+}
+
+/* Takes the header of a proxy off the front. Returns its length; 0: it has to wait, or was wrong. */
+static size_t take_preamble(struct connection *connection, const char *data, size_t length)
+{
+	struct proxy_address client;
+	size_t taken = 0;
+
+	switch (proxy_read(data, length, &taken, &client)) {
+	case PROXY_INCOMPLETE:
+		break;
+	case PROXY_WRONG:
+		connection->broken = true;
+		break;
+	case PROXY_COMPLETE:
+		connection->preamble = false;
+		if (client.known)
+			connection->client = client;
+		if (!is_from_trusted(connection) && !count_for(connection, connection->client)) {
+			answer_refusal(connection, NULL, 503);
+			close_after_this(connection, true);
+		}
+		return taken;
+	}
+	return 0;
+}
+
 /* Takes a request off the front and answers it. Returns the bytes taken; 0: it has to wait. */
 static size_t take_request(struct connection *connection, const char *data, size_t length)
 {
@@ -152,6 +228,12 @@ static size_t take_request(struct connection *connection, const char *data, size
 	}
 	if (outcome == REQUEST_REFUSED) {
 		answer_refusal(connection, request, request->status);
+		close_after_this(connection, true);
+		return length;
+	}
+	if (worker->server->addresses.most > 0 && worker->server->trusted_count > 0 &&
+	    !count_for(connection, connection_client(connection, request))) {
+		answer_refusal(connection, request, 503);
 		close_after_this(connection, true);
 		return length;
 	}
@@ -176,6 +258,11 @@ static size_t take(struct connection *connection, const char *data, size_t lengt
 	size_t all = 0;
 
 	connection->incomplete = false;
+	if (connection->preamble) {
+		all = take_preamble(connection, data, length);
+		if (all == 0)
+			return 0;
+	}
 	while (all < length && can_take(connection)) {
 		size_t taken = connection->body_left > 0
 				       ? skip_body(connection, length - all)
@@ -348,6 +435,29 @@ static void on_found(struct cache_waiter *waiter, struct found found)
 	settle(connection);
 }
 
+/* The peer, where anything depends on it. */
+static void ask_for_peer(struct connection *connection)
+{
+	const struct server *server = connection->worker->server;
+	struct sockaddr_storage address;
+	socklen_t length = sizeof(address);
+
+	if ((server->addresses.most > 0 || server->trusted_count > 0) &&
+	    getpeername(sluice_socket_fd(connection->socket), (struct sockaddr *)&address,
+			&length) == 0)
+		connection->client = proxy_address_of((struct sockaddr *)&address);
+}
+
+/* The kernel paces what it sends; a local socket has no pace. */
+static void limit_rate(struct connection *connection)
+{
+	uint64_t rate = options_of(connection)->limit_rate;
+
+	if (rate > 0 && connection->kind == LISTEN_FILES)
+		setsockopt(sluice_socket_fd(connection->socket), SOL_SOCKET, SO_MAX_PACING_RATE,
+			   &rate, sizeof(rate));
+}
+
 void connection_begin(struct worker *worker, struct sluice_socket *socket, uint8_t kind,
 		      bool refuse)
 {
@@ -363,6 +473,11 @@ void connection_begin(struct worker *worker, struct sluice_socket *socket, uint8
 	list_init(&connection->waiter.link);
 	list_append(&worker->connections, &connection->link);
 	connection->kind = kind;
+	connection->preamble = options_of(connection)->proxy_protocol && kind == LISTEN_FILES;
+	ask_for_peer(connection);
+	limit_rate(connection);
+	if (!refuse && !connection->preamble && !is_from_trusted(connection))
+		refuse = !count_for(connection, connection->client);
 	connection->refused = refuse;
 	if (refuse)
 		worker->refused_count++;

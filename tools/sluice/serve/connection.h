@@ -17,6 +17,7 @@
 #define SLUICE_COMMAND_SERVE_CONNECTION_H
 
 #include "serve/filecache.h"
+#include "serve/proxy.h"
 #include "serve/request.h"
 
 struct input;
@@ -36,16 +37,19 @@ struct connection {
 	struct cache_waiter waiter;
 	struct worker *worker;
 	struct sluice_socket *socket;
-	struct input *input;    /* bytes that could not be taken yet, or NULL */
-	struct found found;     /* what the request at the front of the input waited for */
-	uint64_t body_left;     /* bytes of a body that is thrown away */
-	uint64_t deadline;      /* tick */
-	uint64_t taken;         /* bytes that the client had acknowledged when it was last asked */
-	uint32_t replies;       /* on their way */
-	uint16_t answer_status; /* of the page that is searched for; 0: its own */
+	struct input *input; /* bytes that could not be taken yet, or NULL */
+	struct found found;  /* what the request at the front of the input waited for */
+	uint64_t body_left;  /* bytes of a body that is thrown away */
+	uint64_t deadline;   /* tick */
+	uint64_t taken;      /* bytes that the client had acknowledged when it was last asked */
+	struct proxy_address client;  /* if it was asked for, or a proxy has named it */
+	struct proxy_address counted; /* known: it counts as one of this client's connections */
+	uint32_t replies;             /* on their way */
+	uint16_t answer_status;       /* of the page that is searched for; 0: its own */
 	uint8_t phase;
 	uint8_t stage;   /* of the search that waits: see search.c */
 	uint8_t kind;    /* of the listener: an enum listen_kind */
+	bool preamble;   /* the header of a proxy is to come */
 	bool receiving;  /* the engine's last call is to come */
 	bool pausing;    /* it was told to stop receiving */
 	bool waiting;    /* for a look at a file */
@@ -62,6 +66,13 @@ struct connection {
 /* Begins with a socket that a listener of this kind accepted, and owns it. With refuse it is answered with 503. */
 void connection_begin(struct worker *worker, struct sluice_socket *socket, uint8_t kind,
 		      bool refuse);
+
+/*
+ * The client of a request, which may be NULL: what a proxy says that is trusted, or the peer. Not
+ * known if that was never asked for.
+ */
+struct proxy_address connection_client(const struct connection *connection,
+				       const struct request *request);
 
 /* A reply has ended. */
 void connection_sent(struct connection *connection);

@@ -8,6 +8,8 @@ enum header {
 	HEADER_HOST,
 	HEADER_ACCEPT,
 	HEADER_ACCEPT_ENCODING,
+	HEADER_FORWARDED,
+	HEADER_X_FORWARDED_FOR,
 	HEADER_EXPECT,
 	HEADER_REFERER,
 	HEADER_USER_AGENT,
@@ -30,9 +32,11 @@ static const struct {
 	{{"Referer", 7}, HEADER_REFERER},
 	{{"If-Match", 8}, HEADER_IF_MATCH},
 	{{"If-Range", 8}, HEADER_IF_RANGE},
+	{{"Forwarded", 9}, HEADER_FORWARDED},
 	{{"User-Agent", 10}, HEADER_USER_AGENT},
 	{{"If-None-Match", 13}, HEADER_IF_NONE_MATCH},
 	{{"Accept-Encoding", 15}, HEADER_ACCEPT_ENCODING},
+	{{"X-Forwarded-For", 15}, HEADER_X_FORWARDED_FOR},
 	{{"If-Modified-Since", 17}, HEADER_IF_MODIFIED_SINCE},
 	{{"If-Unmodified-Since", 19}, HEADER_IF_UNMODIFIED_SINCE},
 };
@@ -134,6 +138,13 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t length)
 		/* Of several lines the first counts: each is a list of what the client takes. */
 		if (request->accept_encoding.at == NULL)
 			request->accept_encoding = value;
+		break;
+	/* Of several lines the last counts: the nearest proxy has written its end. */
+	case HEADER_FORWARDED:
+		request->forwarded = value;
+		break;
+	case HEADER_X_FORWARDED_FOR:
+		request->x_forwarded_for = value;
 		break;
 	case HEADER_EXPECT:
 		request->expects = true;

@@ -32,6 +32,8 @@ struct request {
 	struct span referer;
 	struct span accept;
 	struct span accept_encoding;
+	struct span forwarded;
+	struct span x_forwarded_for;
 	struct conditions conditions;
 
 	uint64_t body_bytes;   /* that follow the head */

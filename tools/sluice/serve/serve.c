@@ -502,6 +502,8 @@ int serve_main(int argc, char **argv)
 	mime_free(service.server.mime);
 	rules_release(service.server.rules);
 	free(service.server.index_names);
+	free(service.server.trusted);
+	addresses_dispose(&service.server.addresses);
 	docroot_close(&service.server.docroot);
 	return code;
 }

@@ -29,6 +29,10 @@ struct serve_options {
 	uint64_t lookup_threads;
 	bool dotfiles;
 	bool no_listing;
+	bool proxy_protocol;
+	struct option_list trusted; /* "ADDRESS/BITS" of proxies */
+	uint64_t limit_rate;        /* bytes a second of a connection; 0: none */
+	uint64_t max_per_address;   /* connections; 0: none */
 	bool no_precompressed;
 	bool clean_urls;
 	bool check;               /* only whether the options are right */

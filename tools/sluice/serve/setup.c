@@ -58,6 +58,14 @@ static const struct option_spec specs[] = {
 	 OPTION_STRING, 0},
 	{"max-connections", "N", "in all; 0: what descriptors allow [0]", MEMBER(max_connections),
 	 0, 10000000, OPTION_NUMBER, 0},
+	{"max-connections-per-address", "N", "of one client [no limit]", MEMBER(max_per_address), 1,
+	 10000000, OPTION_NUMBER, 0},
+	{"limit-rate", "BYTES", "a second, of a connection [no limit]", MEMBER(limit_rate), 1024,
+	 1ull << 40, OPTION_SIZE, 0},
+	{"proxy-protocol", NULL, "each connection begins with a PROXY header",
+	 MEMBER(proxy_protocol), 0, 0, OPTION_FLAG, 0},
+	{"trust-proxy", "ADDRESS[/BITS]", "believe its X-Forwarded-For; repeatable",
+	 MEMBER(trusted), 0, 0, OPTION_LIST, 0},
 	{"max-head", "BYTES", "of a request's head [16K]", MEMBER(max_head), 256, 1 << 20,
 	 OPTION_SIZE, 0},
 	{"max-target", "BYTES", "of the address in it [8K]", MEMBER(max_target), 64, 1 << 20,
@@ -205,9 +213,31 @@ static int set_load_options(struct server *server)
 	return read_indexes(server);
 }
 
+static int read_proxies(struct server *server)
+{
+	const struct option_list *list = &server->options->trusted;
+
+	server->trusted = calloc(list->count + 1, sizeof(*server->trusted));
+	if (server->trusted == NULL ||
+	    addresses_init(&server->addresses, server->options->max_per_address) != 0)
+		return setup_fail("the limits", -ENOMEM, "");
+	for (size_t i = 0; i < list->count; i++) {
+		if (!proxy_read_net(list->values[i], &server->trusted[i])) {
+			options_complain("serve", "--trust-proxy=%s: it is ADDRESS or ADDRESS/BITS",
+					 list->values[i]);
+			return EXIT_USAGE;
+		}
+		server->trusted_count++;
+	}
+	return EXIT_OK;
+}
+
 int setup_server(struct server *server)
 {
-	int code = set_load_options(server);
+	int code = read_proxies(server);
+
+	if (code == EXIT_OK)
+		code = set_load_options(server);
 
 	return code == EXIT_OK ? load_types(server) : code;
 }

@@ -10,6 +10,7 @@
 
 #include "buffer.h"
 #include "serve/accesslog.h"
+#include "serve/addresses.h"
 #include "serve/docroot.h"
 #include "serve/filecache.h"
 #include "serve/listenset.h"
@@ -35,6 +36,9 @@ struct server {
 	struct load_options load;
 	char *index_names;   /* what load points into */
 	struct rules *rules; /* what new workers begin with */
+	struct addresses addresses;
+	struct proxy_net *trusted; /* proxies */
+	size_t trusted_count;
 	struct worker *workers;
 	size_t worker_count;
 	size_t connections_max; /* of one worker */

@@ -1,0 +1,99 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# `sluice serve` behind proxies, and its limits of clients.
+. "$(dirname "${BASH_SOURCE[0]}")/serve_common.sh"
+
+echo hello >"$root/hello"
+head -c 300000 /dev/zero >"$root/large"
+cat >"$work/raw.py" <<'END'
+"""Sends bytes, perhaps in pieces, and prints the first line of the answer."""
+import socket, sys, time
+port, pieces = int(sys.argv[1]), [eval("b'" + a + "'") for a in sys.argv[2:]]
+client = socket.create_connection(("127.0.0.1", port))
+client.settimeout(120)
+client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+try:
+    for piece in pieces:
+        client.sendall(piece)
+        time.sleep(0.05)
+    print(client.recv(65536).split(b"\r\n")[0].decode() or "closed")
+except ConnectionResetError:
+    print("closed")
+END
+raw() {
+	python3 "$work/raw.py" "$port" "$@"
+}
+logged() { # CLIENT PATH
+	until_it "$patience" grep -q "^$1 .*GET $2 " "$work/log" || { cat "$work/log"; return 1; }
+}
+ask() { # PATH
+	printf 'GET %s HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n' "$1"
+}
+v2='\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x07\x7f\x00\x00\x01\x04\xd2\x00P'
+
+start_server --proxy-protocol --access-log="$work/log"
+check 'version 1' equal 'HTTP/1.1 200 OK' "$(raw "PROXY TCP4 192.0.2.1 127.0.0.1 1 2\\r\\n$(ask '/hello?1')")"
+check 'is logged' logged 192.0.2.1 '/hello?1'
+check 'version 2' equal 'HTTP/1.1 200 OK' "$(raw "$v2$(ask '/hello?2')")"
+check 'is logged, too' logged 192.0.2.7 '/hello?2'
+check 'in pieces' equal 'HTTP/1.1 200 OK' "$(raw 'PRO' 'XY TCP6 2001:db8::1 ::1 1 2\r' '\n' "$(ask '/hello?3')")"
+check 'is logged as well' logged 2001:db8::1 '/hello?3'
+check 'a check of the proxy itself' equal 'HTTP/1.1 200 OK' "$(raw "PROXY UNKNOWN\\r\\n$(ask '/hello?4')")"
+check 'is from the proxy' logged 127.0.0.1 '/hello?4'
+check 'no header closes' equal closed "$(raw "$(ask /hello)")"
+check 'a wrong one closes' equal closed "$(raw "PROXY TCP4 forged 127.0.0.1 1 2\\r\\n$(ask /hello)")"
+check 'X-Forwarded-For is not believed' equal 200 "$(curl -sS --haproxy-protocol -o /dev/null \
+	-w '%{http_code}' -H 'X-Forwarded-For: 203.0.113.1' "$url/hello?5")"
+check 'of nobody' logged 127.0.0.1 '/hello?5'
+check 'ends' stop_server
+
+start_server --trust-proxy=127.0.0.0/8 --trust-proxy=10.0.0.0/8 --access-log="$work/log"
+get '/hello?x1' -H 'X-Forwarded-For: 203.0.113.1' >/dev/null
+check 'X-Forwarded-For of a trusted proxy' logged 203.0.113.1 '/hello?x1'
+get '/hello?x2' -H 'X-Forwarded-For: 198.51.100.1, 203.0.113.2, 10.1.2.3' >/dev/null
+check 'the last that is not trusted' logged 203.0.113.2 '/hello?x2'
+get '/hello?x3' -H 'Forwarded: for="[2001:db8::7]:80";proto=https' -H 'X-Forwarded-For: 1.1.1.1' >/dev/null
+check 'Forwarded comes first' logged 2001:db8::7 '/hello?x3'
+get '/hello?x4' -H 'X-Forwarded-For: <script>' >/dev/null
+check 'what is no address is not logged' logged 127.0.0.1 '/hello?x4'
+check 'ends' stop_server
+
+start_server --trust-proxy=10.0.0.0/8 --access-log="$work/log"
+get '/hello?y1' -H 'X-Forwarded-For: 203.0.113.1' >/dev/null
+check 'others are not believed' logged 127.0.0.1 '/hello?y1'
+check 'ends' stop_server
+
+# Limits.
+start_server --max-connections-per-address=2 --workers=2
+exec 5<>"/dev/tcp/127.0.0.1/$port" 6<>"/dev/tcp/127.0.0.1/$port"
+check 'one connection too many is refused' until_it "$patience" eval '[ "$(status /hello)" = 503 ]'
+exec 5>&-
+check 'until another ends' until_it "$patience" eval '[ "$(status /hello)" = 200 ]'
+exec 6>&-
+check 'ends' stop_server
+start_server --max-connections-per-address=1 --trust-proxy=127.0.0.1
+held() { # a connection for one client, which stays
+	exec 7<>"/dev/tcp/127.0.0.1/$port"
+	printf 'GET /hello HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 203.0.113.5\r\n\r\n' >&7
+	read -r line <&7 && matches '200 OK' "$line"
+}
+check 'clients of a proxy are counted' held
+check 'each by itself' equal '503 200' \
+	"$(status /hello -H 'X-Forwarded-For: 203.0.113.5') $(status /hello -H 'X-Forwarded-For: 203.0.113.6')"
+check 'the proxy itself is not' equal 200 "$(status /hello -H 'X-Forwarded-For: 203.0.113.7')"
+exec 7>&-
+check 'ends' stop_server
+
+start_server --limit-rate=100K
+begin=$(date +%s%N)
+check 'a limited answer is whole' equal 300000 "$(get /large | wc -c)"
+took=$((($(date +%s%N) - begin) / 1000000))
+check 'and takes its time' test "$took" -ge 500
+check 'ends' stop_server
+wrong() {
+	"$SLUICE_COMMAND" serve "$@" "$root" >/dev/null 2>&1
+	equal 2 $?
+}
+check 'a net that is none' wrong --trust-proxy=10.0.0.0/40
+check 'a rate that is none' wrong --limit-rate=fast
+plan

@@ -135,7 +135,8 @@ static int make_apm(struct sluice_socket *socket)
 	sluice__fifo_init(&apm->rest);
 	sluice__fifo_init(&apm->callbacks);
 	sluice__process_lock();
-	socket->engine->apm_calls = &apm_calls;
+	if (!socket->engine->apm_calls)
+		socket->engine->apm_calls = &apm_calls;
 	sluice__process_unlock();
 	__atomic_store_n(&socket->apm, apm, __ATOMIC_RELEASE);
 	return 0;

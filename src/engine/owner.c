@@ -86,7 +86,7 @@ void sluice__engine_nudge(struct sluice_engine *engine)
 	 */
 	if (__atomic_load_n(&engine->asleep, __ATOMIC_SEQ_CST) &&
 	    __atomic_exchange_n(&engine->asleep, 0, __ATOMIC_ACQ_REL)) {
-		__atomic_fetch_add(&engine->statistics.wakes, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&engine->wakes, 1, __ATOMIC_RELAXED);
 		engine->backend->wake(engine);
 	}
 }

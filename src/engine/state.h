@@ -91,6 +91,7 @@ struct sluice_engine {
 	uint32_t capabilities;
 	uint32_t asleep;   /* atomic: a wake must be told to the kernel */
 	uint32_t woken;    /* atomic: sluice_engine_wake was called */
+	uint64_t wakes;    /* atomic: statistics.wakes */
 	uintptr_t creator; /* who becomes the owner with the first use */
 	bool hands_over;   /* memory goes to the backend at once, which has a thread for it */
 	bool delivering;   /* a handler runs */

@@ -40,6 +40,7 @@ int sluice_engine_statistics(struct sluice_engine *engine,
 	sum.backend = engine->backend->id;
 	sum.capabilities = sluice__capabilities_usable(engine->capabilities);
 	sum.records_completed += sum.records_eager;
+	sum.wakes = __atomic_load_n(&engine->wakes, __ATOMIC_RELAXED);
 	add_sockets(engine, &sum);
 	return copy(statistics, statistics->size, &sum, sizeof sum);
 }

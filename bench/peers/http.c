@@ -5,10 +5,10 @@
  */
 #include <dirent.h>
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +30,8 @@ struct http_runner {
 	pid_t process;
 	clockid_t clock; /* its CPU time, all threads together */
 	char directory[256];
+	pid_t keeper; /* owns the directory */
+	int keeper_fd;
 };
 
 static uint16_t free_port(void)
@@ -81,21 +83,10 @@ static void make_file(const struct http_runner *self)
 	fclose(file);
 }
 
-static void make_directory(struct http_runner *self)
+/* False while the server still writes there. */
+static bool remove_directory(const char *path)
 {
-	char *directory = realpath(self->load.directory, NULL);
-
-	snprintf(self->directory, sizeof(self->directory), "%s/sluice-bench-XXXXXX",
-		 directory ? directory : self->load.directory);
-	free(directory);
-	if (!mkdtemp(self->directory))
-		err(1, "%s", self->directory);
-	make_file(self);
-}
-
-static void remove_directory(const struct http_runner *self)
-{
-	DIR *directory = opendir(self->directory);
+	DIR *directory = opendir(path);
 	struct dirent *entry;
 
 	while (directory && (entry = readdir(directory))) {
@@ -104,52 +95,68 @@ static void remove_directory(const struct http_runner *self)
 	}
 	if (directory)
 		closedir(directory);
-	rmdir(self->directory);
+	return rmdir(path) == 0 || errno != ENOTEMPTY;
 }
 
-/* Also where the program ends early; but not in its children. */
-static struct http_runner *at_end;
-static pid_t ends;
-
-static void clean_up(void)
+/*
+ * Makes the directory, reports its name, and removes it when the process that measures asks for it or
+ * has ended. The server ends with that process, but perhaps later.
+ */
+_Noreturn static void keep(int fd, char *directory, size_t size)
 {
-	if (!at_end || getpid() != ends)
-		return;
-	/* It may have files of its own there. */
-	if (at_end->process > 0)
-		kill(at_end->process, SIGKILL);
-	remove_directory(at_end);
+	const struct timespec pause = {.tv_nsec = 10000000};
+	char byte;
+
+	setpgid(0, 0);
+	if (!mkdtemp(directory))
+		err(1, "%s", directory);
+	if (write(fd, directory, size) == (ssize_t)size)
+		while (read(fd, &byte, 1) < 0 && errno == EINTR)
+			;
+	for (int i = 0; i < 1000 && !remove_directory(directory); i++)
+		nanosleep(&pause, NULL);
+	_exit(0);
 }
 
-static void *wait_for_the_end(void *signals)
+/*
+ * The directory belongs to a process of its own, in a process group of its own and with all signals
+ * blocked: whatever ends this process, at whatever moment, leaves no files behind.
+ */
+static void make_directory(struct http_runner *self)
 {
-	int number;
+	char *directory = realpath(self->load.directory, NULL);
+	sigset_t all, before;
+	int fds[2];
 
-	while (sigwait(signals, &number) != 0)
-		;
-	clean_up();
-	_exit(1);
+	snprintf(self->directory, sizeof(self->directory), "%s/sluice-bench-XXXXXX",
+		 directory ? directory : self->load.directory);
+	free(directory);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
+		err(1, "socketpair");
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	self->keeper = fork();
+	if (self->keeper < 0)
+		err(1, "fork");
+	if (self->keeper == 0) {
+		close(fds[0]);
+		keep(fds[1], self->directory, sizeof(self->directory));
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	close(fds[1]);
+	self->keeper_fd = fds[0];
+	if (read(self->keeper_fd, self->directory, sizeof(self->directory)) !=
+	    sizeof(self->directory))
+		exit(1); /* it has said why */
+	make_file(self);
 }
 
-/* A signal, or the end of the process that measures, leaves no files behind. */
-static void hold_signals(sigset_t *signals, sigset_t *ret_before)
+/* The client's processes have the descriptor, too: only a byte is seen at once. */
+static void end_directory(const struct http_runner *self)
 {
-	sigemptyset(signals);
-	sigaddset(signals, SIGINT);
-	sigaddset(signals, SIGTERM);
-	pthread_sigmask(SIG_BLOCK, signals, ret_before);
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-}
-
-/* Once the directory is complete: it is not to be made and removed at the same time. */
-static void clean_up_at_signals(sigset_t *signals)
-{
-	pthread_t thread;
-	int error = pthread_create(&thread, NULL, wait_for_the_end, signals);
-
-	if (error)
-		errx(1, "pthread_create: %s", strerror(error));
-	pthread_detach(thread);
+	if (send(self->keeper_fd, "", 1, MSG_NOSIGNAL) == 1)
+		waitpid(self->keeper, NULL, 0);
+	close(self->keeper_fd);
 }
 
 /*
@@ -209,8 +216,7 @@ static void destroy(struct runner *runner)
 
 	kill(self->process, SIGKILL);
 	waitpid(self->process, NULL, 0);
-	remove_directory(self);
-	at_end = NULL;
+	end_directory(self);
 	free(self);
 }
 
@@ -218,24 +224,15 @@ static struct runner *create(const struct load *load, const struct server *serve
 {
 	struct http_runner *self = runner_allocate(1, sizeof(*self));
 	uint16_t port = free_port();
-	static sigset_t signals;
-	sigset_t before;
 
 	self->runner = (struct runner){.destroy = destroy, .cpu_ns = cpu_ns, .port = port};
 	self->load = *load;
-	at_end = self;
-	ends = getpid();
-	atexit(clean_up);
-	hold_signals(&signals, &before);
 	make_directory(self);
-	clean_up_at_signals(&signals);
 	self->process = fork();
 	if (self->process < 0)
 		err(1, "fork");
-	if (self->process == 0) {
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (self->process == 0)
 		server_become(server, port, self->directory);
-	}
 	self->runner.process = self->process;
 	if (clock_getcpuclockid(self->process, &self->clock) != 0)
 		errx(1, "the CPU time of the server");

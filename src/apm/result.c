@@ -265,7 +265,7 @@ void sluice__apm_leave(struct sluice_socket *socket)
 	sluice__assert(socket->apm->users > 0 && callbacks->users > 0);
 	/* Its memory may wait for this alone. */
 	if (--socket->apm->users == 0 && (sluice__refuse(socket) & SLUICE__CLOSED))
-		sluice__engine_nudge(socket->engine);
+		sluice__engine_wake_if_asleep(socket->engine);
 	if (--callbacks->users == 0 && callbacks->ending)
 		pthread_cond_signal(&callbacks->quiet);
 }

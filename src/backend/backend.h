@@ -190,19 +190,19 @@ extern const struct sluice__backend sluice__uring;
 extern const struct sluice__backend sluice__epoll;
 
 /* The attempts as the kernel answers them; what both real backends have in their tables. */
-int64_t sluice__direct_send(struct sluice_engine *engine, struct sluice_socket *socket,
-			    const struct msghdr *message, uint32_t flags);
-int sluice__direct_send_messages(struct sluice_engine *engine, struct sluice_socket *socket,
-				 struct mmsghdr *messages, uint32_t count, uint32_t flags);
-int64_t sluice__direct_send_file(struct sluice_engine *engine, struct sluice_socket *socket,
-				 int file, uint64_t offset, uint64_t count, bool piped);
-int64_t sluice__direct_receive(struct sluice_engine *engine, struct sluice_socket *socket,
-			       struct msghdr *message, uint32_t flags);
+int64_t sluice__syscall_send(struct sluice_engine *engine, struct sluice_socket *socket,
+			     const struct msghdr *message, uint32_t flags);
+int sluice__syscall_send_messages(struct sluice_engine *engine, struct sluice_socket *socket,
+				  struct mmsghdr *messages, uint32_t count, uint32_t flags);
+int64_t sluice__syscall_send_file(struct sluice_engine *engine, struct sluice_socket *socket,
+				  int file, uint64_t offset, uint64_t count, bool piped);
+int64_t sluice__syscall_receive(struct sluice_engine *engine, struct sluice_socket *socket,
+				struct msghdr *message, uint32_t flags);
 
-bool sluice__direct_is_local(const struct sluice_socket *socket);
-uint64_t sluice__direct_window(const struct sluice_socket *socket);
+bool sluice__syscall_is_local(const struct sluice_socket *socket);
+uint64_t sluice__syscall_window(const struct sluice_socket *socket);
 
 /* Bytes that the socket's send buffer would take now. */
-uint64_t sluice__direct_room(const struct sluice_socket *socket);
+uint64_t sluice__syscall_space(const struct sluice_socket *socket);
 
 #endif

@@ -107,7 +107,7 @@ static int32_t try_receive(struct sluice_engine *engine, const struct sluice__re
 	struct msghdr own = {.msg_iov = request->segments, .msg_iovlen = request->segment_count};
 	struct msghdr *message = request->message ? request->message : &own;
 
-	return (int32_t)sluice__direct_receive(engine, request->socket, message, request->flags);
+	return (int32_t)sluice__syscall_receive(engine, request->socket, message, request->flags);
 }
 
 static int32_t try_look(const struct sluice__request *request)
@@ -130,7 +130,7 @@ static int32_t try_multi(struct sluice_engine *engine, struct sluice__request *r
 		return id;
 	segment.iov_base = sluice__buffer_data(engine, (uint16_t)id);
 	segment.iov_len = engine->options.receive_buffer_bytes;
-	result = (int32_t)sluice__direct_receive(engine, request->socket, &message, 0);
+	result = (int32_t)sluice__syscall_receive(engine, request->socket, &message, 0);
 	if (result <= 0)
 		sluice__buffers_keep(engine, (uint16_t)id);
 	*ret_buffer = (uint16_t)id;
@@ -534,10 +534,10 @@ const struct sluice__backend sluice__epoll = {
 	.listen = listen_on,
 	.buffers_open = buffers_open,
 	.buffer_return = sluice__buffers_keep,
-	.try_send = sluice__direct_send,
-	.try_send_messages = sluice__direct_send_messages,
-	.try_send_file = sluice__direct_send_file,
-	.try_receive = sluice__direct_receive,
-	.is_local = sluice__direct_is_local,
-	.window = sluice__direct_window,
+	.try_send = sluice__syscall_send,
+	.try_send_messages = sluice__syscall_send_messages,
+	.try_send_file = sluice__syscall_send_file,
+	.try_receive = sluice__syscall_receive,
+	.is_local = sluice__syscall_is_local,
+	.window = sluice__syscall_window,
 };

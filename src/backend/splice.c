@@ -50,7 +50,7 @@ int64_t sluice__splice_send(struct sluice_engine *engine, struct sluice_socket *
 	uint64_t sum = 0;
 	int error = 0;
 
-	if (pipe->useless || sluice__direct_room(socket) < count || !make(pipe))
+	if (pipe->useless || sluice__syscall_space(socket) < count || !make(pipe))
 		return -ENOBUFS;
 	while (sum < count) {
 		ssize_t held, taken;

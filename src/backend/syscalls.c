@@ -12,8 +12,8 @@
 #include "backend/splice.h"
 #include "engine/socket.h"
 
-int64_t sluice__direct_send(struct sluice_engine *engine, struct sluice_socket *socket,
-			    const struct msghdr *message, uint32_t flags)
+int64_t sluice__syscall_send(struct sluice_engine *engine, struct sluice_socket *socket,
+			     const struct msghdr *message, uint32_t flags)
 {
 	int all = (int)flags | MSG_DONTWAIT | MSG_NOSIGNAL;
 	ssize_t taken;
@@ -28,8 +28,8 @@ int64_t sluice__direct_send(struct sluice_engine *engine, struct sluice_socket *
 	return taken < 0 ? -errno : taken;
 }
 
-int sluice__direct_send_messages(struct sluice_engine *engine, struct sluice_socket *socket,
-				 struct mmsghdr *messages, uint32_t count, uint32_t flags)
+int sluice__syscall_send_messages(struct sluice_engine *engine, struct sluice_socket *socket,
+				  struct mmsghdr *messages, uint32_t count, uint32_t flags)
 {
 	int taken = sendmmsg(socket->fd, messages, count, (int)flags | MSG_DONTWAIT | MSG_NOSIGNAL);
 
@@ -37,8 +37,8 @@ int sluice__direct_send_messages(struct sluice_engine *engine, struct sluice_soc
 	return taken < 0 ? -errno : taken;
 }
 
-int64_t sluice__direct_send_file(struct sluice_engine *engine, struct sluice_socket *socket,
-				 int file, uint64_t offset, uint64_t count, bool piped)
+int64_t sluice__syscall_send_file(struct sluice_engine *engine, struct sluice_socket *socket,
+				  int file, uint64_t offset, uint64_t count, bool piped)
 {
 	int64_t taken = piped ? sluice__splice_send(engine, socket, file, offset, count) : -ENOBUFS;
 	off_t at = (off_t)offset;
@@ -49,8 +49,8 @@ int64_t sluice__direct_send_file(struct sluice_engine *engine, struct sluice_soc
 	return taken < 0 ? -errno : taken;
 }
 
-int64_t sluice__direct_receive(struct sluice_engine *engine, struct sluice_socket *socket,
-			       struct msghdr *message, uint32_t flags)
+int64_t sluice__syscall_receive(struct sluice_engine *engine, struct sluice_socket *socket,
+				struct msghdr *message, uint32_t flags)
 {
 	ssize_t taken = recvmsg(socket->fd, message, (int)flags | MSG_DONTWAIT);
 
@@ -59,7 +59,7 @@ int64_t sluice__direct_receive(struct sluice_engine *engine, struct sluice_socke
 }
 
 /* The kernel counts whole pages and its own structures: a quarter more than the bytes. */
-uint64_t sluice__direct_room(const struct sluice_socket *socket)
+uint64_t sluice__syscall_space(const struct sluice_socket *socket)
 {
 	uint32_t memory[SK_MEMINFO_VARS];
 	socklen_t length = sizeof memory;
@@ -98,7 +98,7 @@ static bool are_equal(const union address *one, const union address *other)
 }
 
 /* A connection to one of the machine's own addresses comes from that address, unless it was bound. */
-bool sluice__direct_is_local(const struct sluice_socket *socket)
+bool sluice__syscall_is_local(const struct sluice_socket *socket)
 {
 	union address own, peer;
 	socklen_t own_length = sizeof own, peer_length = sizeof peer;
@@ -115,7 +115,7 @@ bool sluice__direct_is_local(const struct sluice_socket *socket)
 
 /* A kernel or a header before 5.4 does not have the window: then nothing is known to fit. */
 #ifdef SLUICE_HAVE_SND_WND
-uint64_t sluice__direct_window(const struct sluice_socket *socket)
+uint64_t sluice__syscall_window(const struct sluice_socket *socket)
 {
 	struct tcp_info info = {0};
 	socklen_t length = sizeof info;
@@ -129,7 +129,7 @@ uint64_t sluice__direct_window(const struct sluice_socket *socket)
 	return info.tcpi_snd_wnd > pending ? info.tcpi_snd_wnd - pending : 0;
 }
 #else
-uint64_t sluice__direct_window(const struct sluice_socket *socket)
+uint64_t sluice__syscall_window(const struct sluice_socket *socket)
 {
 	(void)socket;
 	return 0;

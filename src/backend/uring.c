@@ -265,7 +265,7 @@ static void receive_polled(struct sluice_engine *engine, struct sluice__completi
 	}
 	segment.iov_base = sluice__buffer_data(engine, (uint16_t)id);
 	segment.iov_len = engine->options.receive_buffer_bytes;
-	completion->result = (int32_t)sluice__direct_receive(engine, request->socket, &message, 0);
+	completion->result = (int32_t)sluice__syscall_receive(engine, request->socket, &message, 0);
 	completion->buffer = (uint16_t)id;
 	if (completion->result <= 0)
 		sluice__buffers_keep(engine, (uint16_t)id);
@@ -554,10 +554,10 @@ const struct sluice__backend sluice__uring = {
 	.buffer_return = sluice__uring_buffer_return,
 	.memory_register = sluice__uring_memory_register,
 	.memory_unregister = sluice__uring_memory_unregister,
-	.try_send = sluice__direct_send,
-	.try_send_messages = sluice__direct_send_messages,
-	.try_send_file = sluice__direct_send_file,
-	.try_receive = sluice__direct_receive,
-	.is_local = sluice__direct_is_local,
-	.window = sluice__direct_window,
+	.try_send = sluice__syscall_send,
+	.try_send_messages = sluice__syscall_send_messages,
+	.try_send_file = sluice__syscall_send_file,
+	.try_receive = sluice__syscall_receive,
+	.is_local = sluice__syscall_is_local,
+	.window = sluice__syscall_window,
 };

@@ -12,7 +12,7 @@ bool sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args
 	case SLUICE__PUSH_CLOSED:
 		return false;
 	case SLUICE__PUSHED_FIRST:
-		sluice__engine_nudge(engine);
+		sluice__engine_wake_if_asleep(engine);
 		return true;
 	default:
 		return true;
@@ -26,5 +26,5 @@ void sluice__attention_want(struct sluice_socket *socket, uint32_t wants)
 	if (__atomic_fetch_or(&socket->attention, wants, __ATOMIC_SEQ_CST) == 0)
 		sluice__stack_push(&engine->attention, &socket->attention_link);
 	if (!sluice__is_owner(engine))
-		sluice__engine_nudge(engine);
+		sluice__engine_wake_if_asleep(engine);
 }

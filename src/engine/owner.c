@@ -75,7 +75,7 @@ int sluice__check_owner(struct sluice_engine *engine)
 	return owner ? 0 : -EPERM;
 }
 
-void sluice__engine_nudge(struct sluice_engine *engine)
+void sluice__engine_wake_if_asleep(struct sluice_engine *engine)
 {
 	/* What a forked child inherited would wake the parent. */
 	if (sluice__dead(engine) & SLUICE__DEAD_FORKED)

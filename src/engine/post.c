@@ -26,7 +26,7 @@ struct sluice__post *sluice__post_make(void (*function)(struct sluice_engine *en
 void sluice__post_push(struct sluice_engine *engine, struct sluice__post *post)
 {
 	sluice__stack_push(&engine->posts, &post->link);
-	sluice__engine_nudge(engine);
+	sluice__engine_wake_if_asleep(engine);
 }
 
 int sluice_post(struct sluice_engine *engine,

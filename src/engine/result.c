@@ -13,7 +13,7 @@ void sluice__finish(struct sluice_engine *engine, struct sluice_args *args, int3
 	sluice__chain_add(&engine->done, args);
 }
 
-void sluice__record_strip(struct sluice_engine *engine, struct sluice_args *args)
+void sluice__finalize_result(struct sluice_engine *engine, struct sluice_args *args)
 {
 	uint32_t extras = args->run.extras;
 

@@ -70,13 +70,13 @@ enum {
 	SLUICE__HANDLE_GONE = 1 << 10, /* destroyed by the caller, or detached */
 	SLUICE__GRACEFUL = 1 << 11,    /* closes when the queue is empty */
 	SLUICE__END_ON_GIVE_UP = 1 << 13,
-	SLUICE__DEAD = 1 << 16,     /* in the list of the dead */
-	SLUICE__MARKED = 1 << 17,   /* a record in flight is to be given up */
-	SLUICE__FETCHING = 1 << 18, /* BLOCKED for a window of a cold file */
-	SLUICE__CORKED = 1 << 19,   /* TCP_CORK was set by us */
-	SLUICE__WATCHED = 1 << 21,  /* epoll's: registered */
-	SLUICE__HOLDING = 1 << 22,  /* holds is not empty: the kernel has buffers of ours */
-	SLUICE__LOST = 1 << 26      /* sends were given up by the close */
+	SLUICE__DEAD = 1 << 16,        /* in the list of the dead */
+	SLUICE__MARKED = 1 << 17,      /* a record in flight is to be given up */
+	SLUICE__PREFETCHING = 1 << 18, /* BLOCKED for a window of a cold file */
+	SLUICE__CORKED = 1 << 19,      /* TCP_CORK was set by us */
+	SLUICE__WATCHED = 1 << 21,     /* epoll's: registered */
+	SLUICE__HOLDING = 1 << 22,     /* holds is not empty: the kernel has buffers of ours */
+	SLUICE__LOST = 1 << 26         /* sends were given up by the close */
 };
 
 /*

@@ -33,8 +33,8 @@ enum {
 };
 
 struct sluice__close_waiter;
-struct sluice__letter;
-struct sluice__note;
+struct sluice__recv_msg;
+struct sluice__thread_watch;
 struct sluice__burst;
 struct sluice__callbacks;
 struct sluice__files;
@@ -44,7 +44,7 @@ struct sluice__post;
 struct sluice__slab;
 struct sluice__uring;
 struct sluice__poller;
-struct sluice__fetcher;
+struct sluice__page_cache;
 struct sluice__receiver;
 struct sluice__trace;
 struct sluice__zerocopy_pool;
@@ -121,10 +121,10 @@ struct sluice_engine {
 	struct sluice__fifo paused;            /* receivers that wait for any buffer */
 
 	struct sluice__pool bursts;
-	struct sluice__pool letters;
+	struct sluice__pool recv_msgs;
 
 	/* Files. */
-	struct sluice__fetcher *fetcher;
+	struct sluice__page_cache *page_cache;
 	struct sluice__files *files;
 	struct sluice__pipe *pipe;
 	struct sluice__pool packets_own; /* the engine's thread's */
@@ -144,8 +144,9 @@ struct sluice_engine {
 	struct sluice__pool socket_pool;
 	struct sluice__slab *slabs;
 	struct sluice__callbacks *callbacks; /* threads for them */
-	struct sluice__note *notes;          /* of threads whose exit ends what they started */
-	pthread_t thread;                    /* with engine_start */
+	struct sluice__thread_watch
+		*thread_watches; /* of threads whose exit ends what they started */
+	pthread_t thread;        /* with engine_start */
 	struct sluice__close_waiter *close_waiters; /* under lock */
 	uint32_t close_waiting;                     /* atomic: how many */
 	uint32_t in_turn; /* atomic: the thread runs turns, and is in no handler */
@@ -211,7 +212,7 @@ void sluice__ring_closed(void); /* by this thread */
 /* True, once: an interrupted wait may be due to that. */
 bool sluice__ring_closed_interrupts(void);
 /* Wakes the owner if it sleeps. */
-void sluice__engine_nudge(struct sluice_engine *engine);
+void sluice__engine_wake_if_asleep(struct sluice_engine *engine);
 
 /* options.c: 0, -EINVAL, -E2BIG. Reads the environment for what the options leave to it. */
 int sluice__options_copy(struct sluice_options *own, const struct sluice_options *given);
@@ -262,14 +263,14 @@ static inline bool sluice__left_outside(const struct sluice_engine *engine)
 void sluice__finish(struct sluice_engine *engine, struct sluice_args *args, int32_t error,
 		    int32_t native, uint64_t bytes);
 /* Publishes the result of a record that has op_flags, and releases what the operation held. */
-void sluice__record_strip(struct sluice_engine *engine, struct sluice_args *args);
+void sluice__finalize_result(struct sluice_engine *engine, struct sluice_args *args);
 /* Adds a record that was cancelled or is overdue, and is in no queue, to done. */
 void sluice__finish_given_up(struct sluice__chain *done, struct sluice_args *args);
 /* Writes the result into the members of a record that has ended. */
 static inline void sluice__record_publish(struct sluice_engine *engine, struct sluice_args *args)
 {
 	if (unlikely(args->run.extras)) {
-		sluice__record_strip(engine, args);
+		sluice__finalize_result(engine, args);
 	} else {
 		args->error = SLUICE_ERROR_SUCCESS;
 		args->bytes_transferred = args->run.total;

@@ -55,5 +55,5 @@ void sluice__uncork_behind(struct sluice_socket *socket, uint32_t extras)
 void sluice__file_abandon(struct sluice_socket *socket)
 {
 	sluice__uncork(socket);
-	sluice__fetch_forget(socket);
+	sluice__prefetch_forget(socket);
 }

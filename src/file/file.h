@@ -39,7 +39,7 @@ int sluice__file_way_now(struct sluice_engine *engine, const struct sluice__pack
 /* It cannot be sent by reference, but can be read. */
 void sluice__file_refused(struct sluice_engine *engine, struct sluice__part *part);
 /* A file that the caller vouches for, instead of a look. */
-void sluice__part_vouch(struct sluice__part *part, const struct sluice_packet *packet);
+void sluice__part_trust_identity(struct sluice__part *part, const struct sluice_packet *packet);
 int sluice__file_status(int fd, struct stat *status); /* 0, or -1 and errno */
 
 /* file/sendfile.c: the head of the queue is a file */
@@ -68,18 +68,18 @@ void sluice__sigpipe_mask(struct sluice_engine *engine);
 void sluice__sigpipe_unmask(struct sluice_engine *engine);
 
 /* file/page_cache.c: cold windows */
-int sluice__fetch_open(struct sluice_engine *engine);
-void sluice__fetch_close(struct sluice_engine *engine);
-uint64_t sluice__fetch_identity(const struct stat *status);
-uint64_t sluice__fetch_identity_of(uint64_t known); /* a packet's */
+int sluice__page_cache_open(struct sluice_engine *engine);
+void sluice__page_cache_close(struct sluice_engine *engine);
+uint64_t sluice__page_cache_identity(const struct stat *status);
+uint64_t sluice__page_cache_identity_of(uint64_t known); /* a packet's */
 /* True: may be sent without blocking, as far as one can tell; a page evicted meanwhile blocks one slice. */
-bool sluice__fetch_is_hot(struct sluice_engine *engine, const struct sluice__part *part,
-			  uint64_t offset, uint64_t count);
+bool sluice__page_cache_holds(struct sluice_engine *engine, const struct sluice__part *part,
+			      uint64_t offset, uint64_t count);
 /* Brings it in; the socket is BLOCKED until then. */
-void sluice__fetch_begin(struct sluice_socket *socket, const struct sluice__part *part,
-			 uint64_t offset, uint64_t count);
-void sluice__fetch_settle(struct sluice_engine *engine,
-			  const struct sluice__completion *completion);
-void sluice__fetch_forget(struct sluice_socket *socket);
+void sluice__prefetch_begin(struct sluice_socket *socket, const struct sluice__part *part,
+			    uint64_t offset, uint64_t count);
+void sluice__prefetch_settle(struct sluice_engine *engine,
+			     const struct sluice__completion *completion);
+void sluice__prefetch_forget(struct sluice_socket *socket);
 
 #endif

@@ -59,7 +59,7 @@ static int look(int fd, struct sluice__part *part, const struct sluice_packet *p
 	part->kind = SLUICE__PART_FILE;
 	part->fd = fd;
 	part->offset = offset;
-	part->identity = sluice__fetch_identity(&status);
+	part->identity = sluice__page_cache_identity(&status);
 	part->device = (uint64_t)status.st_dev;
 	/* Past its end: not refused, it ends alone, in its turn. */
 	part->beyond = offset > size || count > size - offset;
@@ -67,14 +67,14 @@ static int look(int fd, struct sluice__part *part, const struct sluice_packet *p
 	return 0;
 }
 
-void sluice__part_vouch(struct sluice__part *part, const struct sluice_packet *packet)
+void sluice__part_trust_identity(struct sluice__part *part, const struct sluice_packet *packet)
 {
 	*part = (struct sluice__part){
 		.kind = SLUICE__PART_FILE,
 		.fd = packet->fd,
 		.offset = (uint64_t)packet->offset,
 		.count = (uint64_t)packet->count,
-		.identity = sluice__fetch_identity_of(packet->identity),
+		.identity = sluice__page_cache_identity_of(packet->identity),
 	};
 }
 
@@ -115,7 +115,7 @@ static int add(struct sluice__packets *packets, const struct sluice_packet *pack
 		break;
 	case SLUICE_PACKET_FILE:
 		if (packet->identity)
-			sluice__part_vouch(part, packet);
+			sluice__part_trust_identity(part, packet);
 		else
 			error = look(packet->fd, part, packet);
 		break;

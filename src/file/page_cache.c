@@ -4,7 +4,7 @@
  * sent as a hot one. Nothing is held for a slow reader; the windows in fetch are bounded, sockets
  * beyond wait in line.
  *
- * What was found hot is remembered for a second, so that a file that is sent again and again is not
+ * What was found hot is is_remembered for a second, so that a file that is sent again and again is not
  * looked at again and again.
  */
 #include <errno.h>
@@ -19,9 +19,9 @@
 #include "engine/state.h"
 #include "file/file.h"
 
-#define LOOKS 1024u            /* remembered; a newer one takes an older one's place */
-#define LOOK_NS 1000000000u    /* for how long, by a clock that is cheap to ask */
-#define LOOK_SHIFT 20          /* bytes of a file that one memory speaks for: 1 MiB */
+#define PROBES 1024u           /* is_remembered; a newer one takes an older one's place */
+#define PROBE_NS 1000000000u   /* for how long, by a clock that is cheap to ask */
+#define PROBE_SHIFT 20         /* bytes of a file that one memory speaks for: 1 MiB */
 #define TMPFS_MAGIC 0x01021994 /* always in memory, but does not say so */
 
 struct window {
@@ -31,66 +31,66 @@ struct window {
 	uint64_t identity;
 };
 
-struct look {
+struct probe {
 	uint64_t key;
 	uint64_t from;
 	uint64_t to;
 	uint64_t until_ns;
 };
 
-struct sluice__fetcher {
+struct sluice__page_cache {
 	struct window *windows;
 	struct sluice__pool free;
 	struct sluice__fifo waiting; /* sockets, by fetch_link */
-	struct look looks[LOOKS];
+	struct probe probes[PROBES];
 };
 
-int sluice__fetch_open(struct sluice_engine *engine)
+int sluice__page_cache_open(struct sluice_engine *engine)
 {
-	struct sluice__fetcher *fetcher = sluice__allocate(engine, sizeof *fetcher);
+	struct sluice__page_cache *page_cache = sluice__allocate(engine, sizeof *page_cache);
 	uint32_t count = engine->options.fetch_windows;
 
-	if (!fetcher)
+	if (!page_cache)
 		return -ENOMEM;
-	engine->fetcher = fetcher;
-	sluice__fifo_init(&fetcher->waiting);
-	fetcher->windows = sluice__allocate(engine, count * sizeof *fetcher->windows);
-	if (!fetcher->windows)
+	engine->page_cache = page_cache;
+	sluice__fifo_init(&page_cache->waiting);
+	page_cache->windows = sluice__allocate(engine, count * sizeof *page_cache->windows);
+	if (!page_cache->windows)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < count; i++)
-		sluice__pool_put(&fetcher->free, &fetcher->windows[i].link);
+		sluice__pool_put(&page_cache->free, &page_cache->windows[i].link);
 	return 0;
 }
 
-void sluice__fetch_close(struct sluice_engine *engine)
+void sluice__page_cache_close(struct sluice_engine *engine)
 {
-	if (!engine->fetcher)
+	if (!engine->page_cache)
 		return;
-	free(engine->fetcher->windows);
-	free(engine->fetcher);
-	engine->fetcher = NULL;
+	free(engine->page_cache->windows);
+	free(engine->page_cache);
+	engine->page_cache = NULL;
 }
 
 /* ---- looking ---- */
 
-static uint64_t mix(uint64_t value)
+static uint64_t mix_hash(uint64_t value)
 {
 	value ^= value >> 31;
 	value *= 0x9e3779b97f4a7c15u;
 	return value ^ value >> 29;
 }
 
-uint64_t sluice__fetch_identity(const struct stat *status)
+uint64_t sluice__page_cache_identity(const struct stat *status)
 {
-	return mix(mix((uint64_t)status->st_dev) + (uint64_t)status->st_ino) | 1;
+	return mix_hash(mix_hash((uint64_t)status->st_dev) + (uint64_t)status->st_ino) | 1;
 }
 
-uint64_t sluice__fetch_identity_of(uint64_t known)
+uint64_t sluice__page_cache_identity_of(uint64_t known)
 {
-	return mix(known) | 1;
+	return mix_hash(known) | 1;
 }
 
-static uint64_t look_clock(void)
+static uint64_t coarse_clock(void)
 {
 	struct timespec now;
 
@@ -98,33 +98,34 @@ static uint64_t look_clock(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static struct look *memory_of(struct sluice_engine *engine, uint64_t identity, uint64_t offset,
-			      uint64_t *ret_key)
+static struct probe *memory_of(struct sluice_engine *engine, uint64_t identity, uint64_t offset,
+			       uint64_t *ret_key)
 {
-	uint64_t key = mix(identity + (offset >> LOOK_SHIFT));
+	uint64_t key = mix_hash(identity + (offset >> PROBE_SHIFT));
 
 	*ret_key = key;
-	return &engine->fetcher->looks[key % LOOKS];
+	return &engine->page_cache->probes[key % PROBES];
 }
 
 /* The part of from..to that the memory of `at` speaks for ends here. */
 static uint64_t end_of(uint64_t at, uint64_t to)
 {
-	uint64_t end = ((at >> LOOK_SHIFT) + 1) << LOOK_SHIFT;
+	uint64_t end = ((at >> PROBE_SHIFT) + 1) << PROBE_SHIFT;
 
 	return end < to ? end : to;
 }
 
-static bool remembered(struct sluice_engine *engine, uint64_t identity, uint64_t from, uint64_t to)
+static bool is_remembered(struct sluice_engine *engine, uint64_t identity, uint64_t from,
+			  uint64_t to)
 {
-	uint64_t now = look_clock();
+	uint64_t now = coarse_clock();
 
 	for (uint64_t at = from; at < to; at = end_of(at, to)) {
 		uint64_t key;
-		const struct look *look = memory_of(engine, identity, at, &key);
+		const struct probe *probe = memory_of(engine, identity, at, &key);
 
-		if (look->key != key || look->until_ns <= now || look->from > at ||
-		    look->to < end_of(at, to))
+		if (probe->key != key || probe->until_ns <= now || probe->from > at ||
+		    probe->to < end_of(at, to))
 			return false;
 	}
 	return true;
@@ -132,34 +133,34 @@ static bool remembered(struct sluice_engine *engine, uint64_t identity, uint64_t
 
 static void remember(struct sluice_engine *engine, uint64_t identity, uint64_t from, uint64_t to)
 {
-	uint64_t now = look_clock();
+	uint64_t now = coarse_clock();
 
 	for (uint64_t at = from; at < to; at = end_of(at, to)) {
 		uint64_t key, end = end_of(at, to);
-		struct look *look = memory_of(engine, identity, at, &key);
-		bool joins = look->key == key && look->until_ns > now && look->from <= end &&
-			     look->to >= at;
+		struct probe *probe = memory_of(engine, identity, at, &key);
+		bool joins = probe->key == key && probe->until_ns > now && probe->from <= end &&
+			     probe->to >= at;
 
-		look->from = joins && look->from < at ? look->from : at;
-		look->to = joins && look->to > end ? look->to : end;
-		look->key = key;
-		look->until_ns = now + LOOK_NS;
+		probe->from = joins && probe->from < at ? probe->from : at;
+		probe->to = joins && probe->to > end ? probe->to : end;
+		probe->key = key;
+		probe->until_ns = now + PROBE_NS;
 	}
 }
 
 enum {
 	COLD,
-	HOT,
+	CACHED,
 	UNKNOWN
 };
 
-static int look_at(int fd, uint64_t offset)
+static int probe_page(int fd, uint64_t offset)
 {
 	char byte;
 	struct iovec segment = {&byte, 1};
 
 	if (preadv2(fd, &segment, 1, (off_t)offset, RWF_NOWAIT) >= 0)
-		return HOT;
+		return CACHED;
 	return errno == EAGAIN ? COLD : UNKNOWN;
 }
 
@@ -171,30 +172,30 @@ static bool lives_in_memory(int fd)
 }
 
 /* Overlayfs does not say: what it holds counts as cold until it was fetched once. */
-static int look(struct sluice_engine *engine, const struct sluice__part *part, uint64_t offset,
-		uint64_t count)
+static int probe(struct sluice_engine *engine, const struct sluice__part *part, uint64_t offset,
+		 uint64_t count)
 {
 	int seen = UNKNOWN;
 
 	engine->statistics.file_looks++;
 	if (engine->capabilities & SLUICE_CAPABILITY_CACHE_LOOK) {
-		seen = look_at(part->fd, offset);
-		if (seen == HOT && (offset ^ (offset + count - 1)) >> 12)
-			seen = look_at(part->fd, offset + count - 1);
+		seen = probe_page(part->fd, offset);
+		if (seen == CACHED && (offset ^ (offset + count - 1)) >> 12)
+			seen = probe_page(part->fd, offset + count - 1);
 	}
 	if (seen == UNKNOWN && lives_in_memory(part->fd))
-		return HOT;
+		return CACHED;
 	return seen;
 }
 
-bool sluice__fetch_is_hot(struct sluice_engine *engine, const struct sluice__part *part,
-			  uint64_t offset, uint64_t count)
+bool sluice__page_cache_holds(struct sluice_engine *engine, const struct sluice__part *part,
+			      uint64_t offset, uint64_t count)
 {
 	sluice__assert_owner(engine);
 	sluice__assert(count > 0);
-	if (remembered(engine, part->identity, offset, offset + count))
+	if (is_remembered(engine, part->identity, offset, offset + count))
 		return true;
-	if (look(engine, part, offset, count) != HOT)
+	if (probe(engine, part, offset, count) != CACHED)
 		return false;
 	remember(engine, part->identity, offset, offset + count);
 	return true;
@@ -202,20 +203,20 @@ bool sluice__fetch_is_hot(struct sluice_engine *engine, const struct sluice__par
 
 /* ---- fetching ---- */
 
-void sluice__fetch_begin(struct sluice_socket *socket, const struct sluice__part *part,
-			 uint64_t offset, uint64_t count)
+void sluice__prefetch_begin(struct sluice_socket *socket, const struct sluice__part *part,
+			    uint64_t offset, uint64_t count)
 {
 	struct sluice_engine *engine = socket->engine;
-	struct sluice__fetcher *fetcher = engine->fetcher;
+	struct sluice__page_cache *page_cache = engine->page_cache;
 	struct window *window =
-		sluice__element(sluice__pool_get(&fetcher->free), struct window, link);
+		sluice__element(sluice__pool_get(&page_cache->free), struct window, link);
 
 	sluice__assert_owner(engine);
-	sluice__assert(!(socket->state & (SLUICE__BLOCKED | SLUICE__FETCHING)));
+	sluice__assert(!(socket->state & (SLUICE__BLOCKED | SLUICE__PREFETCHING)));
 	sluice__assert(count > 0);
-	socket->state |= SLUICE__BLOCKED | SLUICE__FETCHING;
+	socket->state |= SLUICE__BLOCKED | SLUICE__PREFETCHING;
 	if (!window) {
-		sluice__fifo_push(&fetcher->waiting, &socket->fetch_link);
+		sluice__fifo_push(&page_cache->waiting, &socket->fetch_link);
 		return;
 	}
 	window->request = (struct sluice__request){
@@ -228,9 +229,9 @@ void sluice__fetch_begin(struct sluice_socket *socket, const struct sluice__part
 	window->identity = part->identity;
 	if (engine->backend->start(engine, &window->request) < 0) {
 		/* Neither ring nor worker to be had: better to block once than never to send. */
-		sluice__pool_put(&fetcher->free, &window->link);
+		sluice__pool_put(&page_cache->free, &window->link);
 		window->socket = NULL;
-		socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__FETCHING);
+		socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__PREFETCHING);
 		remember(engine, part->identity, offset, offset + count);
 		sluice__ready(socket);
 		return;
@@ -241,22 +242,23 @@ void sluice__fetch_begin(struct sluice_socket *socket, const struct sluice__part
 
 static void go_on(struct sluice_socket *socket)
 {
-	socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__FETCHING);
+	socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__PREFETCHING);
 	sluice__ready(socket);
 }
 
-static void next_in_line(struct sluice__fetcher *fetcher)
+static void next_in_line(struct sluice__page_cache *page_cache)
 {
-	struct sluice__link *link = sluice__fifo_pop(&fetcher->waiting);
+	struct sluice__link *link = sluice__fifo_pop(&page_cache->waiting);
 
-	/* It looks again, and begins if need be. */
+	/* It probes again, and begins if need be. */
 	if (link)
 		go_on(sluice__element(link, struct sluice_socket, fetch_link));
 }
 
-void sluice__fetch_settle(struct sluice_engine *engine, const struct sluice__completion *completion)
+void sluice__prefetch_settle(struct sluice_engine *engine,
+			     const struct sluice__completion *completion)
 {
-	struct sluice__fetcher *fetcher = engine->fetcher;
+	struct sluice__page_cache *page_cache = engine->page_cache;
 	struct window *window = (struct window *)completion->request;
 	struct sluice_socket *socket = window->socket;
 
@@ -272,21 +274,21 @@ void sluice__fetch_settle(struct sluice_engine *engine, const struct sluice__com
 		go_on(socket);
 	}
 	window->socket = NULL;
-	sluice__pool_put(&fetcher->free, &window->link);
-	next_in_line(fetcher);
+	sluice__pool_put(&page_cache->free, &window->link);
+	next_in_line(page_cache);
 }
 
-void sluice__fetch_forget(struct sluice_socket *socket)
+void sluice__prefetch_forget(struct sluice_socket *socket)
 {
-	struct sluice__fetcher *fetcher = socket->engine->fetcher;
+	struct sluice__page_cache *page_cache = socket->engine->page_cache;
 
 	sluice__assert_owner(socket->engine);
-	if (!(socket->state & SLUICE__FETCHING))
+	if (!(socket->state & SLUICE__PREFETCHING))
 		return;
-	socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__FETCHING);
+	socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__PREFETCHING);
 	for (uint32_t i = 0; i < socket->engine->options.fetch_windows; i++) {
-		if (fetcher->windows[i].socket == socket)
-			fetcher->windows[i].socket = NULL;
+		if (page_cache->windows[i].socket == socket)
+			page_cache->windows[i].socket = NULL;
 	}
-	sluice__fifo_remove(&fetcher->waiting, &socket->fetch_link);
+	sluice__fifo_remove(&page_cache->waiting, &socket->fetch_link);
 }

@@ -227,12 +227,12 @@ static bool settle(struct sluice_socket *socket, uint64_t asked, uint64_t taken)
  * A part that was found cold stays so, and each window of it is fetched: a look starts read-ahead,
  * and the next one would find its ends there and its middle on the way.
  */
-static bool is_hot(struct sluice_socket *socket, struct sluice__packets *packets, uint64_t offset,
-		   uint64_t count)
+static bool is_cached(struct sluice_socket *socket, struct sluice__packets *packets,
+		      uint64_t offset, uint64_t count)
 {
 	if (!packets->cold)
-		packets->cold = !sluice__fetch_is_hot(socket->engine, sluice__packets_part(packets),
-						      offset, count);
+		packets->cold = !sluice__page_cache_holds(
+			socket->engine, sluice__packets_part(packets), offset, count);
 	return !packets->cold;
 }
 
@@ -268,10 +268,10 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 		count = slice_at(offset, engine->options.file_slice_bytes);
 	if (offset < packets->warm_to && offset + count > packets->warm_to)
 		count = packets->warm_to - offset;
-	if (offset + count > packets->warm_to && !is_hot(socket, packets, offset, count)) {
+	if (offset + count > packets->warm_to && !is_cached(socket, packets, offset, count)) {
 		if (count > engine->options.fetch_window_bytes)
 			count = engine->options.fetch_window_bytes;
-		sluice__fetch_begin(socket, part, offset, count);
+		sluice__prefetch_begin(socket, part, offset, count);
 		return false;
 	}
 	if (packets->cold && count > COLD_SLICE && others_are_served(engine))

@@ -50,10 +50,10 @@ static void free_sockets(struct sluice_engine *engine)
 static void free_engine(struct sluice_engine *engine)
 {
 	sluice__process_forget(engine);
-	sluice__exits_forget(engine);
+	sluice__thread_watches_forget(engine);
 	if (engine->backend)
 		engine->backend->close(engine);
-	sluice__fetch_close(engine);
+	sluice__page_cache_close(engine);
 	sluice__splice_close(engine);
 	sluice__holds_free(engine);
 	free(engine->files->scratch);
@@ -61,7 +61,7 @@ static void free_engine(struct sluice_engine *engine)
 	sluice__buffers_close(engine);
 	sluice__packets_free_pool(engine);
 	sluice__bursts_free(engine);
-	sluice__letters_free(engine);
+	sluice__recv_msgs_free(engine);
 	sluice__posts_drop(engine);
 	sluice__trace_close(engine);
 	sluice__callbacks_destroy(engine->callbacks);
@@ -109,7 +109,7 @@ int sluice__engine_make(struct sluice_engine **ret_engine, const struct sluice_o
 	if (!error)
 		sluice__datagram_open(engine);
 	if (!error)
-		error = sluice__fetch_open(engine);
+		error = sluice__page_cache_open(engine);
 	if (!error)
 		error = sluice__process_register(engine);
 	if (error) {

@@ -75,7 +75,7 @@ void sluice__complete(struct sluice_engine *engine, const struct sluice__complet
 		engine->flying--;
 	}
 	if (!socket) {
-		sluice__fetch_settle(engine, completion);
+		sluice__prefetch_settle(engine, completion);
 		return;
 	}
 	if (!completion->more)

@@ -38,7 +38,7 @@ static inline void sluice__listen_if_idle(struct sluice_engine *engine)
 }
 
 /* thread_exit.c: the calling thread's number, for records that end with it. 0 or -ENOMEM. */
-int sluice__exits_number(struct sluice_engine *engine, uint32_t *ret_number);
-void sluice__exits_forget(struct sluice_engine *engine);
+int sluice__thread_id_of_caller(struct sluice_engine *engine, uint32_t *ret_number);
+void sluice__thread_watches_forget(struct sluice_engine *engine);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a thread has started ends with it, on engines whose options say so. A thread that starts
- * something there gets a number, which each of its records carries, and a note with a post that is
+ * something there gets a number, which each of its records carries, and a watch with a post that is
  * made at once, so that its exit needs no memory: the exit hands the post to the engine, which looks
- * for the records. The engine's own thread needs no note: without it there is no engine.
+ * for the records. The engine's own thread needs no watch: without it there is no engine.
  */
 #include "loop/loop.h"
 
@@ -15,16 +15,16 @@
 #include "loop/loop.h"
 #include "socket/socket.h"
 
-struct sluice__note {
-	struct sluice__note *next; /* of the thread */
-	struct sluice__note *next_of_engine;
-	struct sluice__note **link_of_engine;
+struct sluice__thread_watch {
+	struct sluice__thread_watch *next; /* of the thread */
+	struct sluice__thread_watch *next_of_engine;
+	struct sluice__thread_watch **link_of_engine;
 	struct sluice_engine *engine; /* atomic; NULL: it is gone */
 	struct sluice__post *post;
 	uint32_t number;
 };
 
-static pthread_key_t notes_key;
+static pthread_key_t watches_key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int once_error;
 static uint32_t numbers; /* atomic */
@@ -43,103 +43,104 @@ static void end_what_it_started(struct sluice_engine *engine, void *token)
 }
 
 /* Under the lock of the process. */
-static void unlink_note(struct sluice__note *note)
+static void unlink_watch(struct sluice__thread_watch *watch)
 {
-	*note->link_of_engine = note->next_of_engine;
-	if (note->next_of_engine)
-		note->next_of_engine->link_of_engine = note->link_of_engine;
-	__atomic_store_n(&note->engine, NULL, __ATOMIC_RELEASE);
+	*watch->link_of_engine = watch->next_of_engine;
+	if (watch->next_of_engine)
+		watch->next_of_engine->link_of_engine = watch->link_of_engine;
+	__atomic_store_n(&watch->engine, NULL, __ATOMIC_RELEASE);
 }
 
-static void link_note(struct sluice__note *note, struct sluice_engine *engine)
+static void link_watch(struct sluice__thread_watch *watch, struct sluice_engine *engine)
 {
-	note->next_of_engine = engine->notes;
-	if (note->next_of_engine)
-		note->next_of_engine->link_of_engine = &note->next_of_engine;
-	note->link_of_engine = &engine->notes;
-	engine->notes = note;
-	__atomic_store_n(&note->engine, engine, __ATOMIC_RELEASE);
+	watch->next_of_engine = engine->thread_watches;
+	if (watch->next_of_engine)
+		watch->next_of_engine->link_of_engine = &watch->next_of_engine;
+	watch->link_of_engine = &engine->thread_watches;
+	engine->thread_watches = watch;
+	__atomic_store_n(&watch->engine, engine, __ATOMIC_RELEASE);
 }
 
 static void thread_exits(void *token)
 {
-	struct sluice__note *note = token;
+	struct sluice__thread_watch *watch = token;
 
 	sluice__process_lock();
-	while (note) {
-		struct sluice__note *next = note->next;
-		struct sluice_engine *engine = note->engine;
+	while (watch) {
+		struct sluice__thread_watch *next = watch->next;
+		struct sluice_engine *engine = watch->engine;
 
 		if (engine) {
-			unlink_note(note);
-			sluice__post_push(engine, note->post);
+			unlink_watch(watch);
+			sluice__post_push(engine, watch->post);
 		} else {
-			free(note->post);
+			free(watch->post);
 		}
-		free(note);
-		note = next;
+		free(watch);
+		watch = next;
 	}
 	sluice__process_unlock();
 }
 
 static void set_up(void)
 {
-	once_error = pthread_key_create(&notes_key, thread_exits);
+	once_error = pthread_key_create(&watches_key, thread_exits);
 }
 
 /* One of an engine that is gone serves again. */
-static struct sluice__note *find(struct sluice__note *note, const struct sluice_engine *engine)
+static struct sluice__thread_watch *find(struct sluice__thread_watch *watch,
+					 const struct sluice_engine *engine)
 {
-	while (note && __atomic_load_n(&note->engine, __ATOMIC_ACQUIRE) != engine)
-		note = note->next;
-	return note;
+	while (watch && __atomic_load_n(&watch->engine, __ATOMIC_ACQUIRE) != engine)
+		watch = watch->next;
+	return watch;
 }
 
-static struct sluice__note *make(void)
+static struct sluice__thread_watch *make(void)
 {
-	struct sluice__note *first = pthread_getspecific(notes_key);
-	struct sluice__note *note = calloc(1, sizeof *note);
+	struct sluice__thread_watch *first = pthread_getspecific(watches_key);
+	struct sluice__thread_watch *watch = calloc(1, sizeof *watch);
 
-	if (!note)
+	if (!watch)
 		return NULL;
-	note->number = __atomic_add_fetch(&numbers, 1, __ATOMIC_RELAXED);
-	note->post = sluice__post_make(end_what_it_started, (void *)(uintptr_t)note->number);
-	note->next = first;
-	if (!note->post || pthread_setspecific(notes_key, note) != 0) {
-		free(note->post);
-		free(note);
+	watch->number = __atomic_add_fetch(&numbers, 1, __ATOMIC_RELAXED);
+	watch->post = sluice__post_make(end_what_it_started, (void *)(uintptr_t)watch->number);
+	watch->next = first;
+	if (!watch->post || pthread_setspecific(watches_key, watch) != 0) {
+		free(watch->post);
+		free(watch);
 		return NULL;
 	}
-	return note;
+	return watch;
 }
 
-int sluice__exits_number(struct sluice_engine *engine, uint32_t *ret_number)
+int sluice__thread_id_of_caller(struct sluice_engine *engine, uint32_t *ret_number)
 {
-	struct sluice__note *first, *note;
+	struct sluice__thread_watch *first, *watch;
 
 	pthread_once(&once, set_up);
 	if (once_error)
 		return -once_error;
-	first = pthread_getspecific(notes_key);
-	note = find(first, engine);
-	if (!note) {
-		note = find(first, NULL);
-		if (!note)
-			note = make();
-		if (!note)
+	first = pthread_getspecific(watches_key);
+	watch = find(first, engine);
+	if (!watch) {
+		watch = find(first, NULL);
+		if (!watch)
+			watch = make();
+		if (!watch)
 			return -ENOMEM;
 		sluice__process_lock();
-		link_note(note, engine);
+		link_watch(watch, engine);
 		sluice__process_unlock();
 	}
-	*ret_number = note->number;
+	*ret_number = watch->number;
 	return 0;
 }
 
-void sluice__exits_forget(struct sluice_engine *engine)
+void sluice__thread_watches_forget(struct sluice_engine *engine)
 {
 	sluice__process_lock();
-	while (engine->notes)
-		unlink_note(engine->notes);
+	while (engine->thread_watches)
+		unlink_watch(engine->thread_watches);
 	sluice__process_unlock();
 }

@@ -37,7 +37,7 @@ static void take_what_is_left(struct sluice_engine *engine)
 	sluice__posts_take(engine);
 }
 
-/* After lying down: see sluice__engine_nudge. */
+/* After lying down: see sluice__engine_wake_if_asleep. */
 static bool something_left(const struct sluice_engine *engine)
 {
 	return !sluice__stack_is_empty(&engine->mailbox, __ATOMIC_SEQ_CST) ||
@@ -265,6 +265,6 @@ void sluice_engine_wake(struct sluice_engine *engine)
 	if (!engine)
 		return;
 	__atomic_store_n(&engine->woken, 1, __ATOMIC_SEQ_CST);
-	sluice__engine_nudge(engine);
+	sluice__engine_wake_if_asleep(engine);
 	errno = saved;
 }

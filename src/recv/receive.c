@@ -70,33 +70,33 @@ static void segments_of(struct sluice_socket *socket, const struct sluice_args *
 /* ---- who sent it, and whether all of it fit ---- */
 
 /* What the kernel writes to while a receive that asks for either is with the backend. */
-struct sluice__letter {
+struct sluice__recv_msg {
 	struct msghdr message;
 	struct sluice__link link;
 };
 
-static struct sluice__letter *letter_take(struct sluice_engine *engine)
+static struct sluice__recv_msg *recv_msg_take(struct sluice_engine *engine)
 {
-	struct sluice__link *link = sluice__pool_get(&engine->letters);
+	struct sluice__link *link = sluice__pool_get(&engine->recv_msgs);
 
 	if (!link)
-		return sluice__allocate(engine, sizeof(struct sluice__letter));
-	return sluice__element(link, struct sluice__letter, link);
+		return sluice__allocate(engine, sizeof(struct sluice__recv_msg));
+	return sluice__element(link, struct sluice__recv_msg, link);
 }
 
-static void letter_put(struct sluice_engine *engine, struct msghdr *message)
+static void recv_msg_put(struct sluice_engine *engine, struct msghdr *message)
 {
-	struct sluice__letter *letter = (struct sluice__letter *)message;
+	struct sluice__recv_msg *recv_msg = (struct sluice__recv_msg *)message;
 
-	sluice__pool_put(&engine->letters, &letter->link);
+	sluice__pool_put(&engine->recv_msgs, &recv_msg->link);
 }
 
-void sluice__letters_free(struct sluice_engine *engine)
+void sluice__recv_msgs_free(struct sluice_engine *engine)
 {
 	struct sluice__link *link;
 
-	while ((link = sluice__pool_get(&engine->letters)))
-		free(sluice__element(link, struct sluice__letter, link));
+	while ((link = sluice__pool_get(&engine->recv_msgs)))
+		free(sluice__element(link, struct sluice__recv_msg, link));
 }
 
 static void ask_for_sender(const struct sluice_args *args, struct msghdr *message)
@@ -212,15 +212,15 @@ static void take_off(struct sluice_socket *socket, struct sluice_args *args)
 
 static int fill_in_letter(struct sluice_socket *socket, const struct sluice_args *args)
 {
-	struct sluice__letter *letter = letter_take(socket->engine);
+	struct sluice__recv_msg *recv_msg = recv_msg_take(socket->engine);
 
-	if (!letter)
+	if (!recv_msg)
 		return -ENOMEM;
-	memset(&letter->message, 0, sizeof letter->message);
-	letter->message.msg_iov = socket->in.segments;
-	letter->message.msg_iovlen = socket->in.segment_count;
-	ask_for_sender(args, &letter->message);
-	socket->in.message = &letter->message;
+	memset(&recv_msg->message, 0, sizeof recv_msg->message);
+	recv_msg->message.msg_iov = socket->in.segments;
+	recv_msg->message.msg_iovlen = socket->in.segment_count;
+	ask_for_sender(args, &recv_msg->message);
+	socket->in.message = &recv_msg->message;
 	return 0;
 }
 
@@ -231,7 +231,7 @@ static void read_letter(struct sluice_socket *socket, struct sluice_args *args, 
 		return;
 	if (args)
 		message_received(args, socket->in.message, result);
-	letter_put(socket->engine, socket->in.message);
+	recv_msg_put(socket->engine, socket->in.message);
 	socket->in.message = NULL;
 }
 

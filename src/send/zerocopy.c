@@ -84,7 +84,7 @@ static bool gives_back(const struct sluice_socket *socket, const struct sluice__
 /* Taken at once, and acknowledged by the peer's kernel whether its program reads or not. */
 static bool leaves_whole(const struct sluice_socket *socket, const struct sluice__gather *gathered)
 {
-	return gives_back(socket, gathered) && gathered->bytes <= sluice__direct_room(socket) &&
+	return gives_back(socket, gathered) && gathered->bytes <= sluice__syscall_space(socket) &&
 	       gathered->bytes <= socket->engine->backend->window(socket);
 }
 

@@ -264,5 +264,5 @@ void sluice_buffer_release(struct sluice_engine *engine, struct sluice_buffer *b
 		return;
 	}
 	sluice__stack_push(&engine->buffers_returned, &buffer->link);
-	sluice__engine_nudge(engine);
+	sluice__engine_wake_if_asleep(engine);
 }

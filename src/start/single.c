@@ -33,7 +33,7 @@ static int measure(const struct sluice_packet *packet, struct sluice__part *part
 		.fd = packet->fd,
 		.offset = offset,
 		.count = count ? count : size - offset,
-		.identity = sluice__fetch_identity(&status),
+		.identity = sluice__page_cache_identity(&status),
 		.device = (uint64_t)status.st_dev,
 	};
 	return 0;
@@ -43,7 +43,7 @@ static int take_part(const struct sluice_packet *packet, struct sluice__part *pa
 {
 	if (!packet->identity)
 		return measure(packet, part);
-	sluice__part_vouch(part, packet);
+	sluice__part_trust_identity(part, packet);
 	return 0;
 }
 
@@ -128,7 +128,7 @@ int sluice__lone_start(struct sluice_socket *socket, struct sluice_args *args)
 		sluice__packets_give(engine, packets);
 		return SLUICE__ELSEWHERE;
 	}
-	if (unlikely(!sluice__fetch_is_hot(engine, &part, part.offset, part.count)))
+	if (unlikely(!sluice__page_cache_holds(engine, &part, part.offset, part.count)))
 		return start_cold(socket, args, packets, &part);
 	taken = sluice__file_send(socket, part.fd, part.offset, part.count,
 				  way == SLUICE__PLAN_SPLICE);

@@ -66,7 +66,7 @@ static int start_foreign(struct sluice_socket *socket, struct sluice_args *args,
 	uint32_t last_operation = args->last_operation;
 
 	if (unlikely(socket->engine->options.cancel_on_thread_exit)) {
-		int answer = sluice__exits_number(socket->engine, &args->rare.thread);
+		int answer = sluice__thread_id_of_caller(socket->engine, &args->rare.thread);
 
 		if (answer < 0)
 			return answer;

@@ -1146,7 +1146,7 @@ static bool is_local(int fd, int family)
 {
 	struct sluice_socket socket = {.fd = fd, .family = (uint8_t)family};
 
-	return sluice__direct_is_local(&socket);
+	return sluice__syscall_is_local(&socket);
 }
 
 Test(zerocopy, a_peer_on_this_machine_is_known_by_its_address)
@@ -1191,7 +1191,7 @@ Test(zerocopy, the_window_is_what_the_peer_takes_without_reading)
 	socket.fd = new_tcp(1 << 20);
 	cr_assert_eq(connect(socket.fd, (struct sockaddr *)&address, sizeof address), 0);
 	peer = accept(listener, NULL, NULL);
-	window = sluice__direct_window(&socket);
+	window = sluice__syscall_window(&socket);
 	if (window == 0)
 		cr_skip("the kernel does not say the peer's window");
 	cr_assert_lt(window, 65536);
@@ -1203,7 +1203,7 @@ Test(zerocopy, the_window_is_what_the_peer_takes_without_reading)
 			  (size_t)window);
 		usleep(1000);
 	}
-	cr_assert_lt(sluice__direct_window(&socket), window);
+	cr_assert_lt(sluice__syscall_window(&socket), window);
 	close(socket.fd);
 	close(peer);
 	close(listener);

@@ -199,6 +199,77 @@ ENGINE_TEST(e01, e01_a_unix_path_that_is_not_there)
 	sluice_socket_destroy(socket_);
 }
 
+/* A UNIX listener whose backlog is full, and the descriptors that fill it. */
+struct crowded {
+	struct sockaddr_un address;
+	int listener;
+	int waiting[8];
+	int count;
+};
+
+static void crowded_begin(struct crowded *crowded)
+{
+	const struct sockaddr *address = (const struct sockaddr *)&crowded->address;
+
+	crowded->address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	/* An abstract name, which needs no file. */
+	snprintf(crowded->address.sun_path + 1, sizeof crowded->address.sun_path - 1,
+		 "sluice-crowded-%d", getpid());
+	crowded->listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	cr_assert_eq(bind(crowded->listener, address, sizeof crowded->address), 0);
+	cr_assert_eq(listen(crowded->listener, 0), 0);
+	for (crowded->count = 0; crowded->count < 8; crowded->count++) {
+		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+		crowded->waiting[crowded->count] = fd;
+		if (connect(fd, address, sizeof crowded->address) < 0)
+			break;
+	}
+	cr_assert_lt(crowded->count, 8);
+	cr_assert_eq(errno, EAGAIN);
+}
+
+static void crowded_end(struct crowded *crowded)
+{
+	for (int i = 0; i <= crowded->count; i++)
+		close(crowded->waiting[i]);
+	close(crowded->listener);
+}
+
+/* The bound of the close does not keep the connect from being tried again. */
+ENGINE_TEST(e03, e03_a_graceful_close_waits_for_a_connect_that_finds_the_backlog_full)
+{
+	struct crowded crowded;
+	struct sluice_socket *socket_;
+	struct operation connect, send;
+	int peer;
+
+	crowded_begin(&crowded);
+	socket_ = attach(fixture, socket(AF_UNIX, SOCK_STREAM, 0));
+	operation_init(&connect, fixture);
+	operation_init(&send, fixture);
+	connect.args.remote_address = (const struct sockaddr *)&crowded.address;
+	connect.args.remote_address_length = sizeof crowded.address;
+	cr_assert_eq(start(sluice_connect_async, socket_, &connect), 1);
+	cr_assert_eq(start_send(socket_, &send, "\0", 1), 1);
+	cr_assert_eq(sluice_socket_close_gracefully(socket_, 20 * SECOND), 0);
+	run_for(fixture, 5 * MILLISECOND);
+	cr_assert(!is_over(&connect));
+
+	for (int i = 0; i < crowded.count; i++)
+		close(accept(crowded.listener, NULL, NULL));
+	run_until(fixture, is_over(&send));
+	assert_ended(&connect, SLUICE_ERROR_SUCCESS, 0);
+	assert_ended(&send, SLUICE_ERROR_SUCCESS, 1);
+	peer = accept(crowded.listener, NULL, NULL);
+	read_pattern(peer, 1, 0);
+	run_for(fixture, MILLISECOND);
+	assert_end_of_stream(peer);
+
+	close(peer);
+	crowded_end(&crowded);
+}
+
 PAIR_TEST(e01, e01_a_datagram_socket_connects_again_and_again, udp_pair)
 {
 	struct operation send;

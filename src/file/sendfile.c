@@ -170,11 +170,8 @@ static void finish(struct sluice_socket *socket, struct sluice_args *args)
 				  args->run.sent);
 	sluice__uncork_behind(socket, extras);
 	socket->records_sent++;
-	if (extras & SLUICE__END) {
-		sluice__socket_disconnect(socket, extras & SLUICE__REUSE);
-		sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN,
-				     EPIPE);
-	}
+	if (extras & SLUICE__END)
+		sluice__settle_end_of_stream(socket, extras & SLUICE__REUSE);
 	sluice__settle_shorter(socket);
 }
 

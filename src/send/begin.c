@@ -44,6 +44,13 @@ void sluice__send_push(struct sluice_socket *socket, struct sluice_args *args)
 		rise(socket);
 }
 
+/* Inside the starting call. */
+static inline int sent_whole(struct sluice_socket *socket, struct sluice_args *args)
+{
+	sluice__count_sent(socket, 1, args->run.total);
+	return sluice__finished(socket->engine, args);
+}
+
 /* Nothing stands before it: the plain buffer's own way. */
 static int try_plain(struct sluice_socket *socket, struct sluice_args *args)
 {
@@ -54,10 +61,7 @@ static int try_plain(struct sluice_socket *socket, struct sluice_args *args)
 
 	engine->statistics.inline_sends++;
 	if (likely(taken == (int64_t)args->run.total)) {
-		socket->transmissions++;
-		socket->records_sent++;
-		socket->bytes_sent += args->run.total;
-		return sluice__finished(engine, args);
+		return sent_whole(socket, args);
 	}
 	if (taken < 0 && taken != -EAGAIN) {
 		int error_number = sluice__settle_errno(socket, (int)-taken);
@@ -93,17 +97,15 @@ static int try_datagram(struct sluice_socket *socket, struct sluice_args *args)
 		sluice__send_push(socket, args);
 		return 1;
 	}
-	socket->transmissions++;
 	if (unlikely(taken != (int64_t)args->run.total)) {
 		int error_number = taken < 0 ? (int)-taken : 0;
 
+		socket->transmissions++;
 		return sluice__end_at_once(engine, args, true,
 					   sluice_socket_error_from_errno(error_number),
 					   error_number, taken < 0 ? 0 : (uint64_t)taken);
 	}
-	socket->records_sent++;
-	socket->bytes_sent += args->run.total;
-	return sluice__finished(engine, args);
+	return sent_whole(socket, args);
 }
 
 /*

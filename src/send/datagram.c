@@ -157,9 +157,7 @@ static void sent_short(struct sluice_socket *socket, const struct sluice__messag
 static void sent(struct sluice_socket *socket, const struct sluice__message *message,
 		 uint64_t taken)
 {
-	socket->transmissions++;
-	socket->records_sent += message->records;
-	socket->bytes_sent += taken;
+	sluice__count_sent(socket, message->records, taken);
 	if (message->segment_bytes)
 		socket->engine->statistics.gso_sends++;
 	if (likely(taken >= message->bytes))
@@ -216,9 +214,7 @@ static bool send_single(struct sluice_socket *socket)
 		return false;
 	}
 	if (likely(taken >= 0)) {
-		socket->transmissions++;
-		socket->records_sent++;
-		socket->bytes_sent += (uint64_t)taken;
+		sluice__count_sent(socket, 1, (uint64_t)taken);
 		finish_head(socket, 0, (uint64_t)taken);
 	} else if (taken != -EINTR) {
 		failed_head(socket, (int)-taken);

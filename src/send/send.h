@@ -64,6 +64,15 @@ static inline struct sluice__chain *sluice__sink(const struct sluice_socket *soc
 	return socket->engine->sink;
 }
 
+/* One transmission was taken: so many bytes, with which so many records are whole. */
+static inline void sluice__count_sent(struct sluice_socket *socket, uint64_t records,
+				      uint64_t bytes)
+{
+	socket->transmissions++;
+	socket->records_sent += records;
+	socket->bytes_sent += bytes;
+}
+
 /* send/registered.c: registered memory. The place plus one that all segments lie in; 0: none. */
 uint32_t sluice__region_of(const struct sluice_engine *engine, const struct iovec *segments,
 			   uint32_t count);
@@ -82,6 +91,8 @@ void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t n
 int sluice__settle_errno(struct sluice_socket *socket, int error_number);
 /* The queue has become shorter: water marks, a graceful close. */
 void sluice__settle_shorter(struct sluice_socket *socket);
+/* A record that asked for a disconnect behind it has gone: what is queued ends with Shutdown. */
+void sluice__settle_end_of_stream(struct sluice_socket *socket, bool reuse);
 /* Shuts the sending side down; queued sends end with Shutdown. */
 void sluice__settle_shut(struct sluice_socket *socket);
 

@@ -37,7 +37,7 @@ void sluice__settle_shorter(struct sluice_socket *socket)
  * The record that has just gone out whole asked for a disconnect after its last byte; what stands
  * behind it in the queue finds the stream shut.
  */
-static void end_of_stream(struct sluice_socket *socket, bool reuse)
+void sluice__settle_end_of_stream(struct sluice_socket *socket, bool reuse)
 {
 	sluice__socket_disconnect(socket, reuse);
 	sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE);
@@ -52,7 +52,7 @@ static __attribute__((noinline)) void settle_unusual(struct sluice_socket *socke
 
 	socket->records_sent += sluice__sendq_settle(&socket->queue, flight, taken, done);
 	if (unlikely((last_extras & SLUICE__END) && done->end == &last->run.next))
-		end_of_stream(socket, last_extras & SLUICE__REUSE);
+		sluice__settle_end_of_stream(socket, last_extras & SLUICE__REUSE);
 	if (unlikely(socket->state & SLUICE__CORKED))
 		sluice__uncork_behind(socket, last_extras);
 	if (unlikely(socket->state & (SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL)))

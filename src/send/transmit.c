@@ -160,9 +160,7 @@ static void transmit_single(struct sluice_socket *socket)
 		return;
 	}
 	engine->statistics.inline_sends++;
-	socket->transmissions++;
-	socket->records_sent++;
-	socket->bytes_sent += args->run.total;
+	sluice__count_sent(socket, 1, args->run.total);
 	sluice__sendq_clear(&socket->queue);
 	sluice__chain_splice(engine->sink, args, args, 1);
 }

@@ -59,9 +59,7 @@ static void finish(struct sluice_socket *socket, struct sluice_args *args, uint6
 		engine->statistics.files_spliced++;
 	else
 		engine->statistics.files_sendfile++;
-	socket->transmissions++;
-	socket->records_sent++;
-	socket->bytes_sent += count;
+	sluice__count_sent(socket, 1, count);
 	args->error = SLUICE_ERROR_SUCCESS;
 	args->native_error = 0;
 	args->bytes_transferred = count;

@@ -11,6 +11,7 @@
 #include <sluice/async.h>
 #include <sluice/engine.h>
 #include <sluice/error.h>
+#include <sluice/filter.h>
 #include <sluice/operations.h>
 #include <sluice/probe.h>
 #include <sluice/server.h>

@@ -45,6 +45,7 @@ enum {
 	SLUICE__OVERDUE = 1 << 13,   /* its deadline has passed while it was in flight */
 	SLUICE__DONE = 1 << 15,      /* has left its queue: too late to give it up */
 	SLUICE__TRUNCATED = 1 << 16, /* a datagram that was larger than the room for it */
+	SLUICE__HANDSHAKE = 1 << 17, /* a connect that is a filter's handshake */
 	SLUICE__OF_THREAD = 1 << 20, /* ends with the thread rare.thread, which started it */
 	SLUICE__ALONE = SLUICE__OUT_OF_BAND | SLUICE__DONT_ROUTE | SLUICE__DISCONNECT | SLUICE__TO
 };

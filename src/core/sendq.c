@@ -336,12 +336,17 @@ static uint64_t packets_gathered(const struct sluice__packets *packets)
 	return bytes;
 }
 
+uint64_t sluice__sendq_unsent(const struct sluice_args *args)
+{
+	return args->run.extras & SLUICE__PACKETS ? packets_gathered(args->rare.side)
+						  : args->run.total - args->run.sent;
+}
+
 /* Gives the record its share of what was taken; true when it is finished. */
 static bool settle_record(struct sluice__sendq *queue, struct sluice_args *args, uint64_t *left)
 {
 	bool packets = args->run.extras & SLUICE__PACKETS;
-	uint64_t rest = packets ? packets_gathered(args->rare.side)
-				: args->run.total - args->run.sent;
+	uint64_t rest = sluice__sendq_unsent(args);
 	uint64_t bytes = *left < rest ? *left : rest;
 
 	args->run.sent += bytes;

@@ -127,6 +127,9 @@ bool sluice__sendq_take_draft(struct sluice__sendq *queue, struct sluice__gather
 /* Bytes of memory that the record still holds in the queue. */
 uint64_t sluice__sendq_memory(const struct sluice_args *args);
 
+/* Bytes of the record that go out before a file of its, taken or not by the last gather. */
+uint64_t sluice__sendq_unsent(const struct sluice_args *args);
+
 /* Takes a record out, wherever it stands. Its rest no longer counts. */
 void sluice__sendq_remove(struct sluice__sendq *queue, struct sluice_args *args);
 

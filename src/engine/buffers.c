@@ -100,11 +100,25 @@ uint32_t sluice__buffers_share(const struct sluice_engine *engine)
 	return left * whole > half ? (uint32_t)(left * whole / half) : 1;
 }
 
+static struct sluice_buffer *pop_own(struct sluice_engine *engine)
+{
+	return sluice__element(sluice__pool_get(&engine->buffers_own), struct sluice_buffer, link);
+}
+
+static void free_own(struct sluice_engine *engine)
+{
+	struct sluice_buffer *buffer;
+
+	while ((buffer = pop_own(engine)))
+		free(buffer);
+}
+
 void sluice__buffers_close(struct sluice_engine *engine)
 {
 	if (engine->buffer_memory)
 		munmap(engine->buffer_memory,
 		       (size_t)engine->buffer_most * engine->options.receive_buffer_bytes);
+	free_own(engine);
 	free(engine->buffers);
 	engine->buffer_memory = NULL;
 	engine->buffers = NULL;
@@ -136,4 +150,30 @@ void sluice__buffers_keep(struct sluice_engine *engine, uint16_t id)
 	sluice__assert_owner(engine);
 	sluice__assert(id < engine->buffer_count);
 	sluice__pool_put(&engine->buffers_free, &engine->buffers[id].link);
+}
+
+struct sluice_buffer *sluice__buffer_own(struct sluice_engine *engine)
+{
+	struct sluice_buffer *buffer;
+
+	if (engine->buffers_out >= engine->buffer_most)
+		return NULL;
+	buffer = pop_own(engine);
+	if (buffer)
+		return buffer;
+	buffer = malloc(sizeof *buffer + engine->options.receive_buffer_bytes);
+	if (!buffer)
+		return NULL;
+	__atomic_fetch_add(&engine->statistics.allocations, 1, __ATOMIC_RELAXED);
+	*buffer = (struct sluice_buffer){.data = (char *)(buffer + 1), .own = true};
+	return buffer;
+}
+
+void sluice__buffer_drop(struct sluice_engine *engine, struct sluice_buffer *buffer)
+{
+	engine->buffers_out--;
+	if (buffer->own)
+		sluice__pool_put(&engine->buffers_own, &buffer->link);
+	else
+		engine->backend->buffer_return(engine, buffer->id);
 }

@@ -3,6 +3,7 @@
 #ifndef SLUICE_SRC_ENGINE_BUFFERS_H
 #define SLUICE_SRC_ENGINE_BUFFERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/queue.h"
@@ -17,6 +18,7 @@ struct sluice_buffer {
 	char *data;
 	uint32_t length; /* of what was received */
 	uint16_t id;
+	bool own; /* not of the pool, see sluice__buffer_own */
 };
 
 #endif

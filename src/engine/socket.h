@@ -15,6 +15,7 @@
 
 struct sluice__accepter;
 struct sluice__apm;
+struct sluice__filter;
 struct sluice__hold;
 struct sluice__receiver;
 
@@ -24,12 +25,13 @@ struct sluice__closed {
 	void *token;
 };
 
-/* The handlers of the water marks. */
+/* What few sockets have: handlers of the water marks, a filter. */
 struct sluice__marks {
 	sluice_drained_fn *drained;
 	void *drained_token;
 	sluice_congested_fn *congested;
 	void *congested_token;
+	struct sluice__filter *filter; /* NULL: none; see filter/filter.h */
 };
 
 /*
@@ -44,8 +46,10 @@ enum {
 	SLUICE__SHUT_SEND = 1 << 5,    /* by us: sends end with Shutdown */
 	SLUICE__DISCONNECTED = 1 << 6, /* by us, without reuse: it cannot connect again */
 	SLUICE__SHUT_RECEIVE = 1 << 7,
-	SLUICE__NOT_TCP = 1 << 8, /* a stream, but nothing with a cork or an urgent byte */
-	SLUICE__TRACED = 1 << 9,  /* the engine has a trace: starts go where it is told */
+	SLUICE__NOT_TCP = 1 << 8,         /* a stream, but nothing with a cork or an urgent byte */
+	SLUICE__TRACED = 1 << 9,          /* the engine has a trace: starts go where it is told */
+	SLUICE__FILTERED = 1 << 10,       /* has a filter, and what is received goes through it */
+	SLUICE__FILTERED_SENDS = 1 << 11, /* and what is sent */
 	/*
 	 * A count: connects that were started and are not over, those in the mailbox included. Not
 	 * 0: starts are accepted and wait.
@@ -54,7 +58,7 @@ enum {
 	SLUICE__CONNECTING = 0x7fff << 16,
 	SLUICE__SLOW_STREAM = SLUICE__CLOSED | SLUICE__UNCONNECTED | SLUICE__CONNECTING |
 			      SLUICE__LISTENING | SLUICE__DATAGRAM | SLUICE__SHUT_SEND |
-			      SLUICE__DISCONNECTED | SLUICE__TRACED
+			      SLUICE__DISCONNECTED | SLUICE__TRACED | SLUICE__FILTERED_SENDS
 };
 
 /* state: the owner's. */
@@ -162,7 +166,7 @@ struct sluice_socket {
 	uint64_t high_bytes;
 	uint64_t limit_bytes;
 	uint64_t foreign_bytes;      /* atomic: started by other threads, still in the mailbox */
-	struct sluice__marks *marks; /* NULL until a handler of the water marks is set */
+	struct sluice__marks *marks; /* NULL until one of them is set */
 	void *user_data;
 	int64_t graceful_ns; /* what close_gracefully was given; then, and while LINGERING, until when */
 

@@ -117,6 +117,7 @@ struct sluice_engine {
 	bool buffers_kept; /* by the backend, outside of a release: receivers that wait may go on */
 	uint32_t buffers_out;                  /* filled, and lent or waiting for their handlers */
 	struct sluice__pool buffers_free;      /* epoll's; the ring's are in its own */
+	struct sluice__pool buffers_own;       /* for what filters give, free ones */
 	struct sluice__stack buffers_returned; /* by other threads */
 	struct sluice__fifo paused;            /* receivers that wait for any buffer */
 
@@ -342,6 +343,10 @@ uint32_t sluice__buffers_share(const struct sluice_engine *engine);
 int sluice__buffers_borrow(struct sluice_engine *engine); /* for epoll: an id, or -ENOBUFS */
 char *sluice__buffer_data(struct sluice_engine *engine, uint16_t id);
 void sluice__buffers_keep(struct sluice_engine *engine, uint16_t id); /* the other way */
+/* One outside of the kernel's ring, for bytes that a filter gives. NULL: no more. */
+struct sluice_buffer *sluice__buffer_own(struct sluice_engine *engine);
+/* Free again, whatever kind it is. */
+void sluice__buffer_drop(struct sluice_engine *engine, struct sluice_buffer *buffer);
 
 /* packets_pool.c: what a send_packets needs beside its record */
 void sluice__packets_close(struct sluice_engine *engine, struct sluice__packets *packets);

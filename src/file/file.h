@@ -27,7 +27,7 @@ struct sluice__files {
 };
 
 /* packets.c: what a send_packets is made of */
-int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args,
+int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args, bool copy,
 			 struct sluice__packets **ret_packets);
 
 /* Which way a part that is a file goes: SLUICE__PLAN_SENDFILE, _READ, _SPLICE. */
@@ -50,6 +50,8 @@ bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t ta
 /* An attempt at a slice by reference, through a pipe or not: bytes or -errno. */
 int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset, uint64_t count,
 			  bool piped);
+/* The output of so many bytes of a slice has gone, through the socket's filter. */
+void sluice__file_sealed(struct sluice_socket *socket, uint64_t bytes);
 
 /* file/cork.c */
 /* Set if something follows this file, which is at the head. */

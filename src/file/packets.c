@@ -134,7 +134,7 @@ static int add(struct sluice__packets *packets, const struct sluice_packet *pack
 	return 0;
 }
 
-int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args,
+int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args, bool copy,
 			 struct sluice__packets **ret_packets)
 {
 	struct sluice__packets *packets = sluice__packets_take(engine);
@@ -143,7 +143,7 @@ int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args,
 	if (!packets)
 		return -ENOMEM;
 	sluice__packets_reset(packets);
-	packets->copy = args->transmit_flags & SLUICE_TRANSMIT_COPY;
+	packets->copy = copy || (args->transmit_flags & SLUICE_TRANSMIT_COPY);
 	error = make_room(engine, packets, args->rare.packet_count);
 	for (uint64_t i = 0; i < args->rare.packet_count && !error; i++)
 		error = add(packets, &args->rare.packets[i]);

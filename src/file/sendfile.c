@@ -13,6 +13,7 @@
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "file/file.h"
+#include "filter/filter.h"
 #include "send/send.h"
 
 #define SCRATCH (256u << 10)
@@ -22,15 +23,12 @@
 
 /* ---- one slice ---- */
 
-static int64_t send_by_reading(struct sluice_socket *socket, struct sluice__packets *packets,
-			       uint64_t count)
+/* Into the engine's scratch: bytes or -errno. *ret_more: whether the record goes on behind them. */
+static int64_t read_slice(struct sluice_engine *engine, struct sluice__packets *packets,
+			  uint64_t count, bool *ret_more)
 {
 	const struct sluice__part *part = sluice__packets_part(packets);
-	struct sluice_engine *engine = socket->engine;
-	struct iovec segment;
-	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
 	ssize_t got;
-	bool more;
 
 	if (!engine->files->scratch)
 		engine->files->scratch = sluice__allocate(engine, SCRATCH);
@@ -40,9 +38,24 @@ static int64_t send_by_reading(struct sluice_socket *socket, struct sluice__pack
 		    (off_t)(part->offset + packets->at));
 	if (got <= 0)
 		return got < 0 ? -errno : 0;
+	*ret_more = packets->at + (uint64_t)got < part->count ||
+		    packets->index + 1 < packets->count;
+	return got;
+}
+
+static int64_t send_by_reading(struct sluice_socket *socket, struct sluice__packets *packets,
+			       uint64_t count)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct iovec segment;
+	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
+	bool more;
+	int64_t got = read_slice(engine, packets, count, &more);
+
+	if (got <= 0)
+		return got;
 	segment.iov_base = engine->files->scratch;
 	segment.iov_len = (size_t)got;
-	more = packets->at + segment.iov_len < part->count || packets->index + 1 < packets->count;
 	engine->statistics.inline_sends++;
 	return engine->backend->try_send(engine, socket, &message, more ? MSG_MORE : 0);
 }
@@ -251,6 +264,34 @@ static bool others_are_served(struct sluice_engine *engine)
 	return served;
 }
 
+/* Through the socket's filter. Others have their turn behind it, as behind any other slice. */
+static bool seal_slice(struct sluice_socket *socket, struct sluice__packets *packets,
+		       uint64_t count)
+{
+	const struct sluice_args *args = socket->queue.list.head;
+	struct iovec segment;
+	int64_t got;
+	bool more;
+
+	if (count > SLUICE__SEAL_MAX)
+		count = SLUICE__SEAL_MAX;
+	got = read_slice(socket->engine, packets, count, &more);
+	if (got <= 0)
+		return sluice__file_tried(socket, count, got);
+	segment = (struct iovec){socket->engine->files->scratch, (size_t)got};
+	if (!sluice__filter_send_slice(
+		    socket, &segment, more || (args->run.extras & SLUICE__MORE) ? MSG_MORE : 0,
+		    !more && ((args->run.extras & SLUICE__END) ||
+			      ((socket->state & SLUICE__GRACEFUL) && !args->run.next))))
+		return false;
+	return !(socket->state & SLUICE__READY);
+}
+
+void sluice__file_sealed(struct sluice_socket *socket, uint64_t bytes)
+{
+	settle(socket, bytes, bytes);
+}
+
 bool sluice__file_transmit(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
@@ -275,6 +316,8 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 		count = COLD_SLICE;
 	if (count > SCRATCH && sluice__file_way_now(engine, packets, part) == SLUICE__PLAN_READ)
 		count = SCRATCH;
+	if (sluice__sends_filtered(socket))
+		return seal_slice(socket, packets, count);
 	sluice__cork(socket, socket->queue.list.head);
 	return sluice__file_tried(socket, count,
 				  send_slice_watched(socket, packets, offset, count));

@@ -6,6 +6,7 @@
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "file/file.h"
+#include "filter/filter.h"
 #include "loop/loop.h"
 #include "recv/recv.h"
 #include "send/send.h"
@@ -16,6 +17,14 @@ static void ready_again(struct sluice_socket *socket)
 	if (socket->queue.list.head && !(socket->state & (SLUICE__READY | SLUICE__BLOCKED |
 							  SLUICE__IN_FLIGHT | SLUICE__PHASE_MASK)))
 		sluice__ready(socket);
+}
+
+static void writable_filtered(struct sluice_socket *socket)
+{
+	if (socket->connecting)
+		sluice__filter_step(socket);
+	else if (!socket->queue.list.head)
+		sluice__filter_flush_idle(socket);
 }
 
 static void settle_out(struct sluice_socket *socket, const struct sluice__completion *completion)
@@ -29,7 +38,9 @@ static void settle_out(struct sluice_socket *socket, const struct sluice__comple
 		sluice__datagram_settle(socket, completion->result);
 	} else {
 		socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__FULL);
-		if (socket->connecting)
+		if (unlikely(sluice__is_filtered(socket)))
+			writable_filtered(socket);
+		else if (socket->connecting)
 			sluice__connect_writable(socket);
 	}
 }
@@ -44,6 +55,20 @@ static void settle_send(struct sluice_socket *socket, const struct sluice__compl
 		sluice__give_up_marked(socket);
 }
 
+static void readable_filtered(struct sluice_socket *socket,
+			      const struct sluice__completion *completion)
+{
+	if (socket->connecting) {
+		socket->in.kind = SLUICE__REQUEST_NONE;
+		sluice__filter_step(socket);
+	} else if (socket->receiver && !socket->receives.head) {
+		socket->in.kind = SLUICE__REQUEST_NONE;
+		sluice__receiver_readable(socket, completion->result);
+	} else {
+		sluice__receive_settle(socket, completion->result);
+	}
+}
+
 static void settle_in(struct sluice_socket *socket, const struct sluice__completion *completion)
 {
 	switch (completion->request->kind) {
@@ -54,7 +79,10 @@ static void settle_in(struct sluice_socket *socket, const struct sluice__complet
 		sluice__receiver_settle(socket, completion);
 		break;
 	default:
-		sluice__receive_settle(socket, completion->result);
+		if (unlikely(sluice__is_filtered(socket)))
+			readable_filtered(socket, completion);
+		else
+			sluice__receive_settle(socket, completion->result);
 	}
 }
 

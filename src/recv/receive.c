@@ -9,6 +9,7 @@
 
 #include "engine/socket.h"
 #include "engine/state.h"
+#include "filter/filter.h"
 #include "recv/recv.h"
 
 static bool is_accept(const struct sluice_args *args)
@@ -167,8 +168,12 @@ static int64_t try_look(struct sluice_socket *socket)
 	struct iovec segment = {&byte, 1};
 	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
 	struct sluice_engine *engine = socket->engine;
-	int64_t seen = engine->backend->try_receive(engine, socket, &message, MSG_PEEK);
+	int64_t seen;
 
+	if (sluice__is_filtered(socket))
+		seen = sluice__filter_receive(socket, &segment, 1, SLUICE_FILTER_PEEK);
+	else
+		seen = engine->backend->try_receive(engine, socket, &message, MSG_PEEK);
 	return seen > 0 ? 0 : seen;
 }
 
@@ -189,7 +194,15 @@ static int64_t try_receive(struct sluice_socket *socket, struct sluice_args *arg
 	message.msg_iov = segments;
 	message.msg_iovlen = count;
 	ask_for_sender(args, &message);
-	result = engine->backend->try_receive(engine, socket, &message, receive_flags(args));
+	if (sluice__is_filtered(socket)) {
+		message.msg_namelen = 0;
+		result = sluice__filter_receive(socket, segments, count,
+						args->run.extras & SLUICE__PEEK ? SLUICE_FILTER_PEEK
+										: 0);
+	} else {
+		result =
+			engine->backend->try_receive(engine, socket, &message, receive_flags(args));
+	}
 	message_received(args, &message, result);
 	return result;
 }
@@ -244,7 +257,7 @@ static int fill_request(struct sluice_socket *socket, const struct sluice_args *
 		in->kind = SLUICE__REQUEST_ACCEPT;
 		return 0;
 	}
-	if (room(args) == 0) {
+	if (room(args) == 0 || sluice__is_filtered(socket)) {
 		in->kind = SLUICE__REQUEST_READABLE;
 		return 0;
 	}
@@ -256,6 +269,22 @@ static int fill_request(struct sluice_socket *socket, const struct sluice_args *
 	return 0;
 }
 
+/* What the filter has already, which the kernel does not signal. True: it ended a record. */
+static bool end_from_filter(struct sluice_socket *socket)
+{
+	struct sluice_args *args = socket->receives.head;
+	int64_t result;
+
+	if (!sluice__filter_pending(socket))
+		return false;
+	result = try_receive(socket, args);
+	if (result == -EAGAIN || result == -EINTR)
+		return false;
+	take_off(socket, args);
+	end_record(socket, args, result, false);
+	return true;
+}
+
 void sluice__receive_arm(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
@@ -264,6 +293,8 @@ void sluice__receive_arm(struct sluice_socket *socket)
 
 		if (sluice__refuse(socket) & SLUICE__CONNECTING)
 			return;
+		if (sluice__is_filtered(socket) && end_from_filter(socket))
+			continue;
 		error = fill_request(socket, socket->receives.head);
 		if (error == 0)
 			error = sluice__request_start(socket, &socket->in);
@@ -323,6 +354,9 @@ void sluice__receive_settle(struct sluice_socket *socket, int32_t result)
 	struct sluice_args *args = socket->receives.head;
 
 	sluice__assert_owner(socket->engine);
+	if (args && result == 0 && !is_accept(args) && sluice__is_filtered(socket) &&
+	    !(socket->state & SLUICE__PHASE_MASK))
+		result = (int32_t)try_receive(socket, args);
 	socket->in.kind = SLUICE__REQUEST_NONE;
 	read_letter(socket, args, result);
 	if (result == -ECANCELED) {

@@ -39,6 +39,7 @@ void sluice__receiver_begin(struct sluice_socket *socket);
 void sluice__receiver_stop(struct sluice_socket *socket);
 void sluice__receiver_settle(struct sluice_socket *socket,
 			     const struct sluice__completion *completion);
+void sluice__receiver_readable(struct sluice_socket *socket, int32_t result); /* with a filter */
 void sluice__receiver_deliver(struct sluice_socket *socket);
 void sluice__receiver_end(struct sluice_socket *socket, int32_t error, int32_t native);
 void sluice__receiver_resume_all(struct sluice_engine *engine);

@@ -10,6 +10,7 @@
 #include "engine/buffers.h"
 #include "engine/socket.h"
 #include "engine/state.h"
+#include "filter/filter.h"
 #include "recv/recv.h"
 
 struct sluice__receiver {
@@ -26,7 +27,8 @@ struct sluice__receiver {
 	int32_t native;
 	bool ended; /* the terminal call is due, behind what has come */
 	bool stopping;
-	bool paused; /* in the engine's list: no buffer was left */
+	bool paused;  /* in the engine's list: no buffer was left */
+	bool filling; /* from its filter */
 };
 
 int sluice__receiver_install(struct sluice_socket *socket,
@@ -106,6 +108,18 @@ void sluice__receiver_end(struct sluice_socket *socket, int32_t error, int32_t n
 		end(socket, error, native);
 }
 
+static void fill(struct sluice_socket *socket);
+
+static void fill_request(struct sluice_socket *socket, uint32_t buffers)
+{
+	socket->in.length = (uint64_t)buffers * socket->engine->options.receive_buffer_bytes;
+	socket->in.kind = SLUICE__REQUEST_RECEIVE_MULTI;
+	if (sluice__is_filtered(socket)) {
+		socket->in.message = NULL;
+		socket->in.kind = SLUICE__REQUEST_READABLE;
+	}
+}
+
 static void arm(struct sluice_socket *socket)
 {
 	struct sluice__receiver *receiver = socket->receiver;
@@ -121,12 +135,15 @@ static void arm(struct sluice_socket *socket)
 		return;
 	}
 	receiver->full = false;
-	receiver->many = buffers > 1;
+	receiver->many = buffers > 1 && !sluice__is_filtered(socket);
+	/* The kernel does not signal what the filter has already. */
+	if (sluice__is_filtered(socket) && sluice__filter_pending(socket) && !receiver->filling) {
+		fill(socket);
+		return;
+	}
 	error = sluice__buffers_open(socket->engine);
 	if (!error) {
-		socket->in.length =
-			(uint64_t)buffers * socket->engine->options.receive_buffer_bytes;
-		socket->in.kind = SLUICE__REQUEST_RECEIVE_MULTI;
+		fill_request(socket, buffers);
 		error = sluice__request_start(socket, &socket->in);
 	}
 	if (error)
@@ -174,10 +191,9 @@ int64_t sluice__receive_result(struct sluice_socket *socket, int64_t result)
 	return result;
 }
 
-static void add(struct sluice_socket *socket, uint16_t id, uint32_t length)
+static void add(struct sluice_socket *socket, struct sluice_buffer *buffer, uint32_t length)
 {
 	struct sluice__receiver *receiver = socket->receiver;
-	struct sluice_buffer *buffer = sluice__buffer(socket->engine, id);
 
 	/* In time, so that the next receive finds one. */
 	if (++socket->engine->buffers_out * 2 > socket->engine->buffer_count)
@@ -223,6 +239,61 @@ static void finish(struct sluice_socket *socket, int32_t result)
 		arm(socket);
 }
 
+/* ---- through a filter ---- */
+
+/* One buffer: its bytes, 0 at the end, or -errno. */
+static int64_t fill_one(struct sluice_socket *socket)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct sluice_buffer *buffer = sluice__buffer_own(engine);
+	struct iovec segment;
+	int64_t result;
+
+	if (!buffer)
+		return -ENOBUFS;
+	segment = (struct iovec){buffer->data, engine->options.receive_buffer_bytes};
+	result = sluice__filter_receive(socket, &segment, 1, 0);
+	if (result > 0) {
+		add(socket, buffer, (uint32_t)result);
+		return result;
+	}
+	engine->buffers_out++;
+	sluice__buffer_drop(engine, buffer);
+	return result;
+}
+
+static void fill(struct sluice_socket *socket)
+{
+	struct sluice__receiver *receiver = socket->receiver;
+	int64_t result = sluice__buffers_open(socket->engine);
+	uint32_t left = may_bring(receiver);
+
+	receiver->filling = true;
+	if (result == 0) {
+		do {
+			result = fill_one(socket);
+		} while (result > 0 && --left > 0);
+	}
+	receiver->filling = false;
+	if (result > 0)
+		result = -EAGAIN;
+	finish(socket, (int32_t)result);
+}
+
+void sluice__receiver_readable(struct sluice_socket *socket, int32_t result)
+{
+	struct sluice__receiver *receiver = socket->receiver;
+
+	if (receiver->ended || (socket->state & SLUICE__PHASE_MASK))
+		return;
+	if (result < 0 || receiver->stopping)
+		finish(socket, result < 0 ? result : -ECANCELED);
+	else if (may_bring(receiver))
+		fill(socket);
+	else
+		arm(socket);
+}
+
 void sluice__receiver_settle(struct sluice_socket *socket,
 			     const struct sluice__completion *completion)
 {
@@ -233,7 +304,8 @@ void sluice__receiver_settle(struct sluice_socket *socket,
 		return;
 	}
 	if (completion->result > 0)
-		add(socket, completion->buffer, (uint32_t)completion->result);
+		add(socket, sluice__buffer(socket->engine, completion->buffer),
+		    (uint32_t)completion->result);
 	if (!completion->more)
 		finish(socket, completion->result);
 }
@@ -287,8 +359,7 @@ void sluice__buffer_put(struct sluice_engine *engine, struct sluice_buffer *buff
 	sluice__assert_owner(engine);
 	sluice__assert(engine->buffers_out > 0);
 	buffer->receiver = NULL;
-	engine->backend->buffer_return(engine, buffer->id);
-	engine->buffers_out--;
+	sluice__buffer_drop(engine, buffer);
 	/* Before the socket that had it, which would take it again. */
 	resume_paused(engine);
 	if (receiver) {
@@ -339,8 +410,7 @@ void sluice__receiver_free(struct sluice_socket *socket)
 	if (!receiver)
 		return;
 	while ((buffer = pop_received(receiver))) {
-		socket->engine->backend->buffer_return(socket->engine, buffer->id);
-		socket->engine->buffers_out--;
+		sluice__buffer_drop(socket->engine, buffer);
 	}
 	forget_paused(socket->engine, receiver);
 	__atomic_store_n(&socket->receiver, NULL, __ATOMIC_RELEASE);

@@ -190,7 +190,7 @@ int sluice__send_begin(struct sluice_socket *socket, struct sluice_args *args, b
 		sluice__send_push(socket, args);
 		return 1;
 	}
-	if (args->run.extras || (refuse & SLUICE__DATAGRAM))
+	if (args->run.extras || (refuse & (SLUICE__DATAGRAM | SLUICE__FILTERED_SENDS)))
 		return is_lone_datagram(socket->engine, refuse, args) ? try_datagram(socket, args)
 								      : try_queued(socket, args);
 	if (unlikely(args->run.total >= socket->engine->queue_from) &&

@@ -6,6 +6,7 @@
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "file/file.h"
+#include "filter/filter.h"
 #include "send/send.h"
 
 static bool in_flight(const struct sluice_socket *socket, const struct sluice_args *args)
@@ -32,8 +33,9 @@ static struct sluice__chain *sink_of(struct sluice_socket *socket, const struct 
 /* True: the stream has to end with it. */
 static bool give_up_send(struct sluice_socket *socket, struct sluice_args *args)
 {
-	bool half_sent = args->run.sent > 0;
 	struct sluice__chain *done;
+	uint64_t sealed = 0;
+	bool half_sent;
 
 	if (in_flight(socket, args)) {
 		socket->state |= SLUICE__MARKED;
@@ -42,8 +44,12 @@ static bool give_up_send(struct sluice_socket *socket, struct sluice_args *args)
 	}
 	if (args == socket->queue.list.head)
 		sluice__file_abandon(socket);
+	if (sluice__sends_filtered(socket))
+		sealed = sluice__filter_forget(socket, args);
 	done = sink_of(socket, args);
 	sluice__sendq_remove(&socket->queue, args);
+	args->run.sent += sealed;
+	half_sent = args->run.sent > 0;
 	sluice__finish_given_up(done, args);
 	sluice__settle_shorter(socket);
 	return half_sent && (socket->state & SLUICE__END_ON_GIVE_UP);

@@ -11,6 +11,7 @@
 #include "core/zerocopy_policy.h"
 #include "engine/socket.h"
 #include "engine/state.h"
+#include "filter/filter.h"
 #include "recv/recv.h"
 #include "send/send.h"
 
@@ -45,6 +46,8 @@ static int renew(struct sluice_socket *socket)
 		return error;
 	}
 	close(fresh);
+	sluice__filter_free(socket);
+	sluice__refuse_clear(socket, SLUICE__FILTERED | SLUICE__FILTERED_SENDS);
 	/* The next connection may lead to another machine. */
 	sluice__zerocopy_end(&socket->zerocopy, &engine->zerocopy_prior);
 	return 0;
@@ -55,6 +58,8 @@ int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse)
 	int error;
 
 	sluice__assert_owner(socket->engine);
+	if (sluice__is_filtered(socket))
+		sluice__filter_goodbye(socket);
 	if (!reuse) {
 		sluice__refuse_set(socket, SLUICE__DISCONNECTED);
 		if (shutdown(socket->fd, SHUT_WR) < 0 && errno != ENOTCONN)

@@ -9,6 +9,7 @@
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "file/file.h"
+#include "filter/filter.h"
 #include "send/send.h"
 
 static int32_t error_of(int error_number)
@@ -110,6 +111,8 @@ void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t n
 	if (!head)
 		return;
 	sluice__file_abandon(socket);
+	if (sluice__sends_filtered(socket))
+		sluice__filter_forget_all(socket);
 	/* Shut down, nothing waits for the peer but what is half-sent from its own buffer. */
 	if (sluice__refuse(socket) & SLUICE__SHUT_SEND) {
 		rest = socket->engine->sink;
@@ -135,6 +138,8 @@ void sluice__settle_shut(struct sluice_socket *socket)
 	sluice__assert_owner(socket->engine);
 	if (sluice__socket_is_closing(socket))
 		return;
+	if (sluice__is_filtered(socket) && !socket->queue.list.head)
+		sluice__filter_goodbye(socket);
 	sluice__refuse_set(socket, SLUICE__SHUT_SEND);
 	shutdown(socket->fd, SHUT_WR);
 	/* What the ring has is answered with EPIPE, or with what was taken; the rest follows then. */

@@ -7,6 +7,7 @@
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "file/file.h"
+#include "filter/filter.h"
 #include "send/send.h"
 
 /* Gathers of one socket in one turn, before the next socket's. */
@@ -235,11 +236,57 @@ static bool transmit_round(struct sluice_socket *socket)
 	}
 }
 
+/* True: more may follow at once. */
+static bool transmit_filtered_round(struct sluice_socket *socket)
+{
+	struct sluice__gather gathered;
+
+	if (!sluice__filter_flush(socket) || !can_transmit(socket))
+		return false;
+	gather(socket, &gathered);
+	switch (gathered.what) {
+	case SLUICE__GATHERED_MEMORY:
+		return sluice__filter_send(socket, &gathered);
+	case SLUICE__GATHERED_FILE:
+		return sluice__file_transmit(socket);
+	case SLUICE__GATHERED_BEYOND:
+		transmit_beyond(socket);
+		return true;
+	case SLUICE__GATHERED_DISCONNECT:
+		if (!sluice__filter_end(socket))
+			return false;
+		transmit_disconnect(socket);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void transmit_filtered(struct sluice_socket *socket)
+{
+	/* The record whose output is left may have been given up meanwhile. */
+	if (!socket->queue.list.head)
+		sluice__filter_flush_idle(socket);
+	for (int round = 0; round < ROUNDS; round++) {
+		if (!can_transmit(socket) || !transmit_filtered_round(socket))
+			return;
+	}
+	if (can_transmit(socket))
+		sluice__ready(socket);
+}
+
+static void transmit_other(struct sluice_socket *socket)
+{
+	if (sluice__sends_filtered(socket))
+		transmit_filtered(socket);
+	else if (can_transmit(socket))
+		sluice__datagram_transmit(socket);
+}
+
 static void transmit_socket(struct sluice_socket *socket)
 {
-	if (sluice__refuse(socket) & SLUICE__DATAGRAM) {
-		if (can_transmit(socket))
-			sluice__datagram_transmit(socket);
+	if (sluice__refuse(socket) & (SLUICE__DATAGRAM | SLUICE__FILTERED_SENDS)) {
+		transmit_other(socket);
 		return;
 	}
 	for (int round = 0; round < ROUNDS; round++) {

@@ -29,6 +29,7 @@
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "file/file.h"
+#include "filter/filter.h"
 #include "recv/recv.h"
 #include "send/send.h"
 #include "socket/socket.h"
@@ -53,6 +54,8 @@ static void say_goodbye(struct sluice_socket *socket, bool lost)
 			sluice__socket_reset(socket);
 		return;
 	}
+	if ((refuse & SLUICE__FILTERED) && !(refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED)))
+		sluice__filter_goodbye(socket);
 	/* Not left to close(2): a duplicate of the descriptor may live. */
 	if (!(refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED)))
 		shutdown(socket->fd, SHUT_WR);

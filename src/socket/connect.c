@@ -5,6 +5,7 @@
 
 #include "engine/socket.h"
 #include "engine/state.h"
+#include "filter/filter.h"
 #include "recv/recv.h"
 #include "send/send.h"
 #include "socket/socket.h"
@@ -94,6 +95,8 @@ int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args
 	sluice__assert(sluice__refuse(socket) & SLUICE__CONNECTING);
 	if (connects_in_its_turn(socket))
 		return queue_connect(socket, args);
+	if (args->run.extras & SLUICE__HANDSHAKE)
+		return sluice__filter_begin(socket, args);
 	if (socket->connecting) {
 		sluice__connect_withdraw(socket);
 		return sluice__end_at_once(engine, args, may_finish,
@@ -109,7 +112,7 @@ int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args
 	return 1;
 }
 
-static void succeeded(struct sluice_socket *socket)
+void sluice__connect_succeeded(struct sluice_socket *socket)
 {
 	struct sluice_args *args = socket->connecting;
 
@@ -127,10 +130,21 @@ static void failed(struct sluice_socket *socket, int32_t error, int32_t native, 
 	sluice__assert(args && native > 0);
 	socket->connecting = NULL;
 	sluice__socket_reset(socket); /* the next connect(2) would be answered for this one */
+	sluice__refuse_set(socket, SLUICE__UNCONNECTED);
 	sluice__timer_disarm(socket);
 	sluice__connect_withdraw(socket);
 	sluice__finish(socket->engine, args, error, native, 0);
 	abort_behind(socket, rest_error, rest_native);
+}
+
+void sluice__connect_refused(struct sluice_socket *socket, int32_t error, int32_t native)
+{
+	struct sluice_args *args = socket->connecting;
+
+	socket->connecting = NULL;
+	sluice__connect_withdraw(socket);
+	sluice__finish(socket->engine, args, error, native, 0);
+	abort_behind(socket, SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
 }
 
 void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_t native)
@@ -139,6 +153,8 @@ void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_
 	if (!socket->connecting)
 		return;
 	sluice__request_cancel(socket, &socket->out);
+	if (sluice__is_filtered(socket))
+		sluice__request_cancel(socket, &socket->in);
 	/* Closing ends what waits as it ends everything else. */
 	if (sluice__socket_phase(socket) > SLUICE__PHASE_CLOSING)
 		failed(socket, error, native, error, native);
@@ -175,7 +191,7 @@ void sluice__connect_writable(struct sluice_socket *socket)
 		failed(socket, sluice_socket_error_from_errno(error_number), error_number,
 		       SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
 	else if (getpeername(socket->fd, (struct sockaddr *)&peer, &length) == 0)
-		succeeded(socket);
+		sluice__connect_succeeded(socket);
 	else
 		wait_for_answer(socket, EINPROGRESS);
 }
@@ -187,7 +203,7 @@ void sluice__connect_retry(struct sluice_socket *socket)
 	sluice__assert_owner(socket->engine);
 	sluice__assert(socket->connecting);
 	if (error_number == 0 || error_number == EISCONN)
-		succeeded(socket);
+		sluice__connect_succeeded(socket);
 	else if (error_number == EAGAIN || error_number == EINPROGRESS || error_number == EALREADY)
 		wait_for_answer(socket, error_number);
 	else

@@ -11,6 +11,7 @@
 
 #include "engine/socket.h"
 #include "engine/state.h"
+#include "filter/filter.h"
 #include "recv/recv.h"
 #include "socket/socket.h"
 #include "trace/trace.h"
@@ -39,6 +40,7 @@ void sluice__socket_free(struct sluice_socket *socket)
 	if (socket->apm)
 		engine->apm_calls->free_socket(socket);
 	free(__atomic_exchange_n(&socket->closed, NULL, __ATOMIC_ACQUIRE));
+	sluice__filter_free(socket);
 	free(socket->marks);
 	sluice__socket_give(socket);
 }
@@ -121,7 +123,7 @@ struct sluice_engine *sluice_socket_engine(const struct sluice_socket *socket)
 	return socket ? socket->engine : NULL;
 }
 
-static struct sluice__marks *marks_of(struct sluice_socket *socket)
+struct sluice__marks *sluice__marks_of(struct sluice_socket *socket)
 {
 	if (socket && !socket->marks)
 		socket->marks = sluice__allocate(socket->engine, sizeof *socket->marks);
@@ -130,7 +132,7 @@ static struct sluice__marks *marks_of(struct sluice_socket *socket)
 
 int sluice_socket_set_drained(struct sluice_socket *socket, sluice_drained_fn *drained, void *token)
 {
-	struct sluice__marks *marks = marks_of(socket);
+	struct sluice__marks *marks = sluice__marks_of(socket);
 
 	if (!marks)
 		return socket ? -ENOMEM : -EINVAL;
@@ -142,7 +144,7 @@ int sluice_socket_set_drained(struct sluice_socket *socket, sluice_drained_fn *d
 int sluice_socket_set_congested(struct sluice_socket *socket, sluice_congested_fn *congested,
 				void *token)
 {
-	struct sluice__marks *marks = marks_of(socket);
+	struct sluice__marks *marks = sluice__marks_of(socket);
 
 	if (!marks)
 		return socket ? -ENOMEM : -EINVAL;

@@ -24,6 +24,9 @@ void sluice__connect_writable(struct sluice_socket *socket);
 void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_t native);
 void sluice__connect_give_up_one(struct sluice_socket *socket, struct sluice_args *args);
 void sluice__connect_retry(struct sluice_socket *socket);
+/* A handshake ended. A refused one leaves the connection open, for what it told the peer. */
+void sluice__connect_succeeded(struct sluice_socket *socket);
+void sluice__connect_refused(struct sluice_socket *socket, int32_t error, int32_t native);
 
 /* close.c: on the engine's thread. */
 void sluice__socket_end(struct sluice_socket *socket);
@@ -38,6 +41,7 @@ void sluice__socket_bound_graceful(struct sluice_socket *socket);
 void sluice__socket_shut(struct sluice_socket *socket, bool receiving, bool sending);
 
 /* socket.c */
+struct sluice__marks *sluice__marks_of(struct sluice_socket *socket); /* NULL without memory */
 /* Frees what belongs to it, and gives its memory back. */
 void sluice__socket_free(struct sluice_socket *socket);
 /* Out of the engine's list, to be freed when its last handler ran. */

@@ -27,7 +27,7 @@ static int start_connect(struct sluice_socket *socket, struct sluice_args *args)
 	refuse = sluice__refuse(socket);
 	if (refuse & SLUICE__LISTENING)
 		return -EINVAL;
-	if (refuse & SLUICE__DISCONNECTED)
+	if (refuse & (SLUICE__DISCONNECTED | SLUICE__FILTERED))
 		return -EISCONN;
 	/* A datagram socket may change its remote; a second connect under way is told so later. */
 	if (!(refuse & (SLUICE__CONNECTING | SLUICE__DATAGRAM)) && sluice__has_peer(socket))
@@ -98,6 +98,13 @@ static int check_receiving(struct sluice_socket *socket)
 	return sluice__has_peer(socket) ? 0 : -ENOTCONN;
 }
 
+static uint32_t receive_flags(const struct sluice_socket *socket)
+{
+	if (sluice__refuse(socket) & SLUICE__FILTERED)
+		return SLUICE_FLAG_PEEK;
+	return SLUICE_FLAG_OUT_OF_BAND | SLUICE_FLAG_PEEK;
+}
+
 static int start_receive(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation)
 {
 	int error = check_call(socket, args);
@@ -110,7 +117,7 @@ static int start_receive(struct sluice_socket *socket, struct sluice_args *args,
 		return -EINVAL;
 	if (!can_receive(args))
 		return -EINVAL;
-	error = sluice__check_flags(args->flags, SLUICE_FLAG_OUT_OF_BAND | SLUICE_FLAG_PEEK);
+	error = sluice__check_flags(args->flags, receive_flags(socket));
 	if (error)
 		return error;
 	error = check_receiving(socket);

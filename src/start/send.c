@@ -21,6 +21,8 @@ static uint32_t send_flags(const struct sluice_socket *socket)
 {
 	if (sluice__refuse(socket) & SLUICE__DATAGRAM)
 		return HINTS | SLUICE_FLAG_DONT_ROUTE;
+	if (sluice__refuse(socket) & SLUICE__FILTERED)
+		return HINTS | SLUICE_FLAG_PARTIAL | SLUICE_FLAG_MORE;
 	return HINTS | SLUICE_FLAG_OUT_OF_BAND | SLUICE_FLAG_PARTIAL | SLUICE_FLAG_DONT_ROUTE |
 	       SLUICE_FLAG_MORE;
 }
@@ -260,8 +262,11 @@ static int check_packets(struct sluice_socket *socket, struct sluice_args *args)
 	error = sluice__check_flags(args->flags, HINTS | SLUICE_FLAG_MORE);
 	if (error)
 		return error;
-	if (refuse & (SLUICE__DATAGRAM | SLUICE__LISTENING | SLUICE__CONNECTING))
+	if (refuse & (SLUICE__DATAGRAM | SLUICE__LISTENING))
 		return -EOPNOTSUPP;
+	/* Behind a handshake there is a peer already. */
+	if (refuse & SLUICE__CONNECTING)
+		return refuse & SLUICE__FILTERED ? 0 : -EOPNOTSUPP;
 	if (refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED))
 		return 0;
 	return sluice__has_peer(socket) ? 0 : -EOPNOTSUPP;
@@ -277,6 +282,12 @@ static bool is_lone_file(const struct sluice_socket *socket, const struct sluice
 	       sluice__is_owner(engine) && !left_outside(engine) && !engine->busy &&
 	       !socket->queue.list.head &&
 	       !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED | SLUICE__PHASE_MASK));
+}
+
+/* A filter changes the bytes: files are read. */
+static bool copies(const struct sluice_socket *socket)
+{
+	return sluice__refuse(socket) & SLUICE__FILTERED_SENDS;
 }
 
 static int send_packets(struct sluice_socket *socket, struct sluice_args *args)
@@ -295,7 +306,7 @@ static int send_packets(struct sluice_socket *socket, struct sluice_args *args)
 	if (!error)
 		error = check_packets(socket, args);
 	if (!error)
-		error = sluice__packets_open(socket->engine, args, &packets);
+		error = sluice__packets_open(socket->engine, args, copies(socket), &packets);
 	if (error < 0)
 		return error;
 	error = sluice__check_limit(socket, packets->memory);

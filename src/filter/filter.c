@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "filter/filter.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "engine/socket.h"
+#include "engine/state.h"
+
+bool sluice__filter_is_file(const struct sluice_args *args)
+{
+	const struct sluice__packets *packets = args->rare.side;
+
+	return (args->run.extras & SLUICE__PACKETS) && !packets->beyond &&
+	       !sluice__packets_done(packets) &&
+	       packets->parts[packets->index].kind == SLUICE__PART_FILE;
+}
+
+void sluice__filter_offer(struct sluice_socket *socket)
+{
+	struct sluice__filter *filter = sluice__filter_of(socket);
+	const void *base;
+
+	if (!(socket->state & (SLUICE__BLOCKED | SLUICE__PHASE_MASK)) &&
+	    filter->calls.output(filter->calls.token, &base))
+		sluice__ready(socket);
+}
+
+void sluice__filter_goodbye(struct sluice_socket *socket)
+{
+	struct sluice__filter *filter = sluice__filter_of(socket);
+	struct sluice_engine *engine = socket->engine;
+	struct iovec segment;
+	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
+	const void *base;
+
+	if (!filter->opened || filter->ended)
+		return;
+	/* Behind a part of a batch nothing else makes sense to the peer. */
+	if (filter->calls.output(filter->calls.token, &base))
+		return;
+	filter->ended = true;
+	filter->calls.end(filter->calls.token);
+	segment.iov_len = filter->calls.output(filter->calls.token, &base);
+	segment.iov_base = (void *)(uintptr_t)base;
+	if (segment.iov_len)
+		engine->backend->try_send(engine, socket, &message, 0);
+}
+
+/* ---- records that leave before their end ---- */
+
+uint64_t sluice__filter_forget(struct sluice_socket *socket, const struct sluice_args *args)
+{
+	struct sluice__filter *filter = sluice__filter_of(socket);
+	const struct sluice_args *at = socket->queue.list.head;
+	uint64_t before = 0, mine;
+
+	if (!filter->owed)
+		return 0;
+	for (; at != args; at = at->run.next)
+		before += sluice__sendq_unsent(at);
+	if (before >= filter->owed)
+		return 0;
+	mine = sluice__filter_is_file(args) ? filter->owed : sluice__sendq_unsent(args);
+	if (mine > filter->owed - before)
+		mine = filter->owed - before;
+	filter->owed -= mine;
+	filter->cut = true;
+	if (!(socket->state & SLUICE__BLOCKED))
+		sluice__ready(socket);
+	return mine;
+}
+
+void sluice__filter_forget_all(struct sluice_socket *socket)
+{
+	struct sluice__filter *filter = sluice__filter_of(socket);
+
+	filter->cut |= filter->owed > 0;
+	filter->owed = 0;
+}
+
+/* ---- receiving ---- */
+
+int64_t sluice__filter_receive(struct sluice_socket *socket, const struct iovec *segments,
+			       size_t count, uint32_t flags)
+{
+	struct sluice__filter *filter = sluice__filter_of(socket);
+	int64_t result;
+
+	if (!filter->opened)
+		return -ENOTCONN;
+	result = filter->calls.receive(filter->calls.token, segments, count, flags);
+	sluice__filter_offer(socket);
+	if (result < 0 && result != -EAGAIN && (sluice__refuse(socket) & SLUICE__SHUT_RECEIVE))
+		return 0;
+	return result;
+}
+
+bool sluice__filter_pending(const struct sluice_socket *socket)
+{
+	struct sluice__filter *filter = sluice__filter_of(socket);
+
+	return filter->opened && filter->calls.pending(filter->calls.token);
+}
+
+void sluice__filter_free(struct sluice_socket *socket)
+{
+	struct sluice__filter *filter = socket->marks ? socket->marks->filter : NULL;
+
+	if (!filter)
+		return;
+	socket->marks->filter = NULL;
+	filter->calls.destroy(filter->calls.token);
+	free(filter);
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* Sends through a filter: a batch of bytes is sealed, and settled as the kernel takes the output. */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "file/file.h"
+#include "filter/filter.h"
+#include "send/send.h"
+
+/* The kernel has the output of so many bytes at the head of the queue. */
+static void settle(struct sluice_socket *socket, uint64_t bytes)
+{
+	struct sluice_args *last = socket->queue.list.head;
+	uint32_t records = 1;
+	uint64_t covered;
+
+	if (sluice__filter_is_file(last)) {
+		sluice__file_sealed(socket, bytes);
+		return;
+	}
+	covered = sluice__sendq_unsent(last);
+	while (covered < bytes) {
+		last = last->run.next;
+		covered += sluice__sendq_unsent(last);
+		records++;
+	}
+	socket->flight = (struct sluice__flight){last, covered, records, false};
+	sluice__settle_sent(socket, bytes);
+}
+
+static void credit(struct sluice_socket *socket, uint64_t bytes, bool all)
+{
+	struct sluice__filter *filter = sluice__filter_of(socket);
+
+	if (all)
+		bytes = filter->owed;
+	else if (filter->cut)
+		return;
+	sluice__assert(bytes <= filter->owed);
+	filter->owed -= bytes;
+	if (all)
+		filter->cut = false;
+	if (bytes)
+		settle(socket, bytes);
+}
+
+bool sluice__filter_flush(struct sluice_socket *socket)
+{
+	struct sluice__filter *filter = sluice__filter_of(socket);
+	struct sluice_engine *engine = socket->engine;
+	struct iovec segment;
+	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
+	const void *base;
+	size_t length;
+
+	/* Until it says EAGAIN: epoll tells an edge only after a call that found the socket full. */
+	while ((length = filter->calls.output(filter->calls.token, &base))) {
+		int64_t taken;
+		uint64_t whole;
+
+		segment = (struct iovec){(void *)(uintptr_t)base, length};
+		taken = engine->backend->try_send(engine, socket, &message, filter->flags);
+		engine->statistics.inline_sends++;
+		if (taken == -EINTR)
+			continue;
+		if (taken == -EAGAIN) {
+			sluice__transmit_blocked(socket);
+			return false;
+		}
+		if (taken < 0) {
+			sluice__settle_failed(socket, (int)-taken);
+			return false;
+		}
+		whole = filter->calls.sent(filter->calls.token, (size_t)taken);
+		credit(socket, whole, (size_t)taken == length);
+	}
+	return true;
+}
+
+void sluice__filter_flush_idle(struct sluice_socket *socket)
+{
+	struct sluice__filter *filter = sluice__filter_of(socket);
+	const void *base;
+
+	if (!(socket->state & (SLUICE__BLOCKED | SLUICE__PHASE_MASK)) && !socket->out.armed &&
+	    filter->calls.output(filter->calls.token, &base))
+		sluice__filter_flush(socket);
+}
+
+static bool seal(struct sluice_socket *socket, const struct iovec *segments, uint32_t count,
+		 uint32_t flags, bool last)
+{
+	struct sluice__filter *filter = sluice__filter_of(socket);
+	int64_t sealed;
+
+	sluice__assert(!filter->owed);
+	if (!filter->opened) {
+		sluice__settle_failed(socket, ENOTCONN);
+		return false;
+	}
+	sealed = filter->calls.seal(filter->calls.token, segments, count,
+				    last ? SLUICE_FILTER_LAST : 0);
+	if (sealed < 0) {
+		sluice__settle_failed(socket, (int)-sealed);
+		return false;
+	}
+	filter->owed = (uint64_t)sealed;
+	filter->flags = flags;
+	return sluice__filter_flush(socket);
+}
+
+/* Whether the stream ends behind these records. */
+static bool is_last(const struct sluice_socket *socket, const struct sluice__gather *gathered)
+{
+	const struct sluice_args *last = gathered->last;
+
+	if (!gathered->plain && (last->run.extras & SLUICE__PACKETS)) {
+		const struct sluice__packets *packets = last->rare.side;
+
+		for (uint32_t i = packets->index; i < packets->count; i++) {
+			if (packets->parts[i].kind == SLUICE__PART_FILE)
+				return false;
+		}
+	}
+	return (last->run.extras & SLUICE__END) ||
+	       ((socket->state & SLUICE__GRACEFUL) && !last->run.next);
+}
+
+bool sluice__filter_send(struct sluice_socket *socket, const struct sluice__gather *gathered)
+{
+	if (!gathered->bytes) {
+		sluice__settle_sent(socket, 0);
+		return true;
+	}
+	return seal(socket, gathered->segments, gathered->count, gathered->flags,
+		    is_last(socket, gathered));
+}
+
+bool sluice__filter_send_slice(struct sluice_socket *socket, const struct iovec *slice,
+			       uint32_t flags, bool last)
+{
+	return seal(socket, slice, 1, flags, last);
+}
+
+bool sluice__filter_end(struct sluice_socket *socket)
+{
+	struct sluice__filter *filter = sluice__filter_of(socket);
+
+	if (!filter->ended)
+		filter->calls.end(filter->calls.token);
+	filter->ended = true;
+	filter->flags = 0;
+	return sluice__filter_flush(socket);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* A filter's handshake: a connect that needs no connect(2). */
+#include <errno.h>
+
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "filter/filter.h"
+#include "socket/socket.h"
+
+static void fail(struct sluice_socket *socket, int error)
+{
+	sluice__connect_refused(socket, sluice_socket_error_from_errno(error), -error);
+}
+
+static void opened(struct sluice_socket *socket, uint32_t events)
+{
+	sluice__filter_of(socket)->opened = true;
+	if (!(events & SLUICE_FILTER_WRITE))
+		sluice__refuse_clear(socket, SLUICE__FILTERED_SENDS);
+	sluice__connect_succeeded(socket);
+	sluice__filter_offer(socket);
+}
+
+static int wait_for(struct sluice_socket *socket, uint32_t events)
+{
+	struct sluice__request *request = events & SLUICE_FILTER_READ ? &socket->in : &socket->out;
+
+	if (request->armed)
+		return 0; /* it is on its way back */
+	request->kind = events & SLUICE_FILTER_READ ? SLUICE__REQUEST_READABLE
+						    : SLUICE__REQUEST_WRITABLE;
+	request->message = NULL;
+	return sluice__request_start(socket, request);
+}
+
+void sluice__filter_step(struct sluice_socket *socket)
+{
+	struct sluice__filter *filter = sluice__filter_of(socket);
+	uint32_t events = 0;
+	int error;
+
+	if (socket->state & SLUICE__PHASE_MASK)
+		return;
+	sluice__assert(socket->connecting);
+	error = filter->calls.open(filter->calls.token, &events);
+	if (error == 0) {
+		opened(socket, events);
+		return;
+	}
+	if (error == -EAGAIN)
+		error = wait_for(socket, events);
+	if (error)
+		fail(socket, error);
+}
+
+int sluice__filter_begin(struct sluice_socket *socket, struct sluice_args *args)
+{
+	socket->connecting = args;
+	if (args->run.extras & SLUICE__DEADLINE)
+		sluice__deadline_arm(socket, args);
+	sluice__filter_step(socket);
+	return 1;
+}

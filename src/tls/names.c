@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* What a handshake is answered with: a certificate by name, a protocol, a secret. */
+#include <openssl/x509v3.h>
+#include <string.h>
+
+#include "tls/inside.h"
+
+/* ---- SNI ---- */
+
+static bool has_name(SSL_CTX *certificate, const char *name)
+{
+	X509 *leaf = SSL_CTX_get0_certificate(certificate);
+
+	return leaf && X509_check_host(leaf, name, 0, 0, NULL) == 1;
+}
+
+/* A name that no certificate has is answered with the first: the client decides. */
+static int on_server_name(SSL *ssl, int *alert, void *argument)
+{
+	struct sluice_tls_context *context = argument;
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+	if (!name)
+		return SSL_TLSEXT_ERR_NOACK;
+	for (size_t i = 0; i < context->certificate_count; i++) {
+		if (!has_name(context->certificates[i], name))
+			continue;
+		if (i)
+			SSL_set_SSL_CTX(ssl, context->certificates[i]);
+		break;
+	}
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/* ---- ALPN ---- */
+
+static int on_protocols(SSL *ssl, const unsigned char **ret_chosen, unsigned char *ret_length,
+			const unsigned char *offered, unsigned int offered_length, void *argument)
+{
+	const struct sluice_tls_context *context = argument;
+	unsigned char *chosen;
+
+	if (SSL_select_next_proto(&chosen, ret_length, context->protocols,
+				  context->protocols_length, offered,
+				  offered_length) != OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	*ret_chosen = chosen;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/* ---- secrets (RFC 8446, external pre-shared keys) ---- */
+
+/* With SHA-256, whose hash every suite that goes with it has to have. NULL without memory. */
+static SSL_SESSION *secret_session(SSL *ssl, const struct sluice_tls_context *context)
+{
+	const SSL_CIPHER *cipher = SSL_CIPHER_find(ssl, (const unsigned char *)TLS_DIGEST_SUITE);
+	SSL_SESSION *session = SSL_SESSION_new();
+
+	if (session && cipher &&
+	    SSL_SESSION_set1_master_key(session, context->secret, context->secret_length) == 1 &&
+	    SSL_SESSION_set_cipher(session, cipher) == 1 &&
+	    SSL_SESSION_set_protocol_version(session, TLS1_3_VERSION) == 1)
+		return session;
+	SSL_SESSION_free(session);
+	return NULL;
+}
+
+static const struct sluice_tls_context *context_of(const SSL *ssl)
+{
+	const struct sluice_tls *tls = SSL_get_app_data(ssl);
+
+	return tls->context;
+}
+
+static int use_secret(SSL *ssl, const EVP_MD *digest, const unsigned char **ret_name,
+		      size_t *ret_length, SSL_SESSION **ret_session)
+{
+	const struct sluice_tls_context *context = context_of(ssl);
+
+	*ret_session = NULL;
+	/* A second hello, for which another hash was chosen: not with this secret. */
+	if (digest && EVP_MD_get_type(digest) != NID_sha256)
+		return 1;
+	*ret_session = secret_session(ssl, context);
+	*ret_name = (const unsigned char *)context->secret_name;
+	*ret_length = strlen(context->secret_name);
+	return *ret_session != NULL;
+}
+
+static int find_secret(SSL *ssl, const unsigned char *name, size_t length,
+		       SSL_SESSION **ret_session)
+{
+	const struct sluice_tls_context *context = context_of(ssl);
+
+	*ret_session = NULL;
+	if (length != strlen(context->secret_name) ||
+	    memcmp(name, context->secret_name, length) != 0)
+		return 1;
+	*ret_session = secret_session(ssl, context);
+	return *ret_session != NULL;
+}
+
+void tls_names_set(struct sluice_tls_context *context, SSL_CTX *ssl_context)
+{
+	if (context->server) {
+		SSL_CTX_set_tlsext_servername_callback(ssl_context, on_server_name);
+		SSL_CTX_set_tlsext_servername_arg(ssl_context, context);
+		if (context->protocols)
+			SSL_CTX_set_alpn_select_cb(ssl_context, on_protocols, context);
+		if (context->secret)
+			SSL_CTX_set_psk_find_session_callback(ssl_context, find_secret);
+		return;
+	}
+	if (context->protocols)
+		SSL_CTX_set_alpn_protos(ssl_context, context->protocols, context->protocols_length);
+	if (context->secret)
+		SSL_CTX_set_psk_use_session_callback(ssl_context, use_secret);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the tests of TLS share: certificates made on the spot, contexts, and a peer of OpenSSL's
+ * alone, on a non-blocking descriptor, that the test drives beside the engine.
+ */
+#ifndef TLS_PEER_H
+#define TLS_PEER_H
+
+#include <openssl/ssl.h>
+#include <sluice/tls.h>
+
+#include "support.h"
+
+struct files {
+	char directory[64];
+	char certificate[96]; /* of "localhost" */
+	char key[96];
+	char other_certificate[96]; /* of "other.example" */
+	char other_key[96];
+};
+
+/* Self-signed certificates in a directory of their own; remove takes it away. */
+void files_make(struct files *files);
+void files_remove(struct files *files);
+
+/* A server's context with the first certificate. */
+struct sluice_tls_context *server_context(const struct files *files);
+/* A client's that trusts it. */
+struct sluice_tls_context *client_context(const struct files *files);
+struct sluice_tls_context *context_with(const struct sluice_tls_context_options *options);
+
+/* What the options of a server with the first certificate are, to be changed. */
+struct sluice_tls_context_options server_options(const struct files *files,
+						 struct sluice_tls_certificate *certificate);
+
+struct peer {
+	int fd;
+	SSL_CTX *context;
+	SSL *ssl;
+};
+
+/* The test's end of a connection, as a client. Trusts everybody. */
+void peer_init(struct peer *peer, int fd);
+void peer_free(struct peer *peer); /* and closes the descriptor */
+/* One step of its handshake: true when it is over, well; fails the test when it failed. */
+bool peer_step(struct peer *peer);
+/* SSL_read: bytes, 0 at the orderly end, -1 nothing now, -2 an error. */
+int peer_read(struct peer *peer, void *buffer, int length);
+/* Reads this much of the pattern, running the engine. */
+void peer_read_pattern(struct fixture *fixture, struct peer *peer, size_t length,
+		       uint64_t position);
+/* Runs the engine and reads the pattern until the end: bytes, and *ret_orderly. */
+uint64_t peer_read_to_end(struct fixture *fixture, struct peer *peer, uint64_t position,
+			  bool *ret_orderly);
+void peer_write(struct fixture *fixture, struct peer *peer, const void *bytes, int length);
+
+/* A socket of the engine's with TLS, as a server, and the peer. */
+struct tls_pair {
+	struct pair pair;
+	struct peer peer;
+	struct sluice_tls *tls;
+	struct sluice_tls_context *context;
+	struct files files;
+};
+
+/* Connected, the handshake over. Buffers of `bytes`, 0: the default. */
+void tls_pair_begin(struct fixture *fixture, struct tls_pair *tls, int bytes);
+void tls_pair_end(struct tls_pair *tls);
+/* The parts: a pair whose handshake has not begun; starting it. */
+void tls_pair_prepare(struct fixture *fixture, struct tls_pair *tls, int bytes);
+int tls_pair_start(struct tls_pair *tls, struct operation *handshake);
+
+/* Two sockets of the engine's, TLS between them, the handshake over. */
+struct tls_both {
+	struct sluice_socket *server;
+	struct sluice_socket *client;
+	struct sluice_tls *server_tls;
+	struct sluice_tls *client_tls;
+	struct operation server_handshake;
+	struct operation client_handshake;
+};
+
+/* Runs the handshake; the outcome is in the operations. Destroys the sockets. */
+void both_run(struct fixture *fixture, struct tls_both *both, struct sluice_tls_context *server,
+	      struct sluice_tls_context *client, const struct sluice_tls_options *options);
+void both_close(struct tls_both *both);
+
+/* The engine's socket and the peer's: attached without TLS. */
+int handshake(struct sluice_tls_context *context, struct sluice_socket *socket,
+	      const struct sluice_tls_options *options, struct operation *operation,
+	      struct sluice_tls **ret_tls);
+
+#endif

@@ -2,6 +2,7 @@
 #include "harness/conditions.h"
 
 #include <err.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -68,6 +69,16 @@ static void collect_capabilities(struct conditions *conditions, uint32_t capabil
 	conditions_add(conditions, "capabilities", "%s", names);
 }
 
+static void collect_costs(struct conditions *conditions,
+			  const struct sluice_engine_statistics *statistics)
+{
+	if (!statistics->call_ns)
+		return;
+	conditions_add(conditions, "system_call_ns", "%" PRIu64, statistics->call_ns);
+	conditions_add(conditions, "ring_enter_ns", "%" PRIu64, statistics->enter_ns);
+	conditions_add(conditions, "ring_entry_ns", "%" PRIu64, statistics->entry_ns);
+}
+
 static void collect_engine(struct conditions *conditions, const struct sluice_options *options)
 {
 	struct sluice_engine_statistics statistics = {.size = sizeof(statistics)};
@@ -82,8 +93,10 @@ static void collect_engine(struct conditions *conditions, const struct sluice_op
 	if (*sluice_engine_backend_reason(engine))
 		conditions_add(conditions, "backend_reason", "%s",
 			       sluice_engine_backend_reason(engine));
+	sluice_engine_run(engine, 0); /* the first use measures */
 	sluice_engine_statistics(engine, &statistics);
 	collect_capabilities(conditions, statistics.capabilities);
+	collect_costs(conditions, &statistics);
 	conditions_add(conditions, "liburing", "%s", BENCH_LIBURING_VERSION);
 	sluice_engine_destroy(engine);
 }

@@ -92,8 +92,7 @@ int modules_plan(size_t times)
 	int sum = 0;
 
 	for (size_t i = 0; i < times; i++) {
-		const struct sluice__plan_memory memory = {
-			.ring = true, .full = i & 1, .way = SLUICE_TRANSMIT_WAY_AUTO};
+		const struct sluice__plan_memory memory = {.by_ring = i & 4, .full = i & 1};
 		const struct sluice__plan_file file = {.way = SLUICE_FILE_WAY_AUTO,
 						       .sendfile = true,
 						       .joins_memory = i & 2,

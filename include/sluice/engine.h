@@ -61,9 +61,14 @@ enum {
 		1 << 22 /* "event-repeats": the descriptor's eventfd is signalled every time */
 };
 
-/* Which way queued memory takes on the ring backend. */
+/*
+ * Which way queued memory takes on the ring backend. AUTO chooses for each turn: one submission for
+ * all sockets with something to send if that costs less than a call for each of them. A process
+ * measures once, when its first ring is used, what a call and an entry cost on this machine
+ * (statistics.h). A send that is tried at once, outside of handlers and batches, is always a call.
+ */
 enum {
-	SLUICE_TRANSMIT_WAY_AUTO,    /* what measures cheaper */
+	SLUICE_TRANSMIT_WAY_AUTO,    /* the cheaper one of the next two */
 	SLUICE_TRANSMIT_WAY_INLINE,  /* a non-blocking send(2) for each socket first */
 	SLUICE_TRANSMIT_WAY_RING,    /* one submission for all sockets */
 	SLUICE_TRANSMIT_WAY_ZEROCOPY /* all memory of TCP streams by zero copy; for measuring */

@@ -35,6 +35,11 @@ struct sluice_probe {
 	uint32_t descriptors_max; /* RLIMIT_NOFILE, soft */
 	uint64_t memlock_bytes;   /* RLIMIT_MEMLOCK, soft */
 	struct sluice_probe_capability capabilities[SLUICE_PROBE_CAPABILITIES];
+	/* Measured now, in nanoseconds: what SLUICE_TRANSMIT_WAY_AUTO chooses by. */
+	uint32_t call_ns;  /* a send(2) that finds nothing to do */
+	uint32_t enter_ns; /* an io_uring_enter(2), without its entries; 0 without a ring */
+	uint32_t entry_ns; /* an empty entry of the ring; 0 without a ring */
+	uint32_t reserved;
 };
 
 /*

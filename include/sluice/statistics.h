@@ -54,6 +54,15 @@ struct sluice_engine_statistics {
 	uint64_t ring_bursts;         /* the same, given to the ring in one submission */
 	uint64_t gso_sends;           /* messages of several datagrams that the kernel cut up */
 	uint64_t gso_refused;         /* messages that it would not; sent one by one */
+	/*
+	 * What SLUICE_TRANSMIT_WAY_AUTO chooses by, measured once per process, in nanoseconds; 0: not
+	 * measured (epoll, a way that is forced, a ring of a few entries).
+	 */
+	uint64_t call_ns;       /* a send(2) that finds nothing to do */
+	uint64_t enter_ns;      /* an io_uring_enter(2), without its entries */
+	uint64_t entry_ns;      /* an empty entry of the ring */
+	uint64_t turns_inline;  /* turns with something to send: a send(2) for each socket */
+	uint64_t turns_by_ring; /* and those in which memory went by the ring */
 };
 
 enum {

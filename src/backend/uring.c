@@ -508,6 +508,7 @@ static int enable(struct sluice_engine *engine)
 	if (error)
 		return error;
 	sluice__uring_pretend(engine, "SLUICE_TEST_REFUSE");
+	sluice__uring_measure(engine);
 	arm_wake(engine);
 	try_forms(engine);
 	return 0;

@@ -69,7 +69,7 @@ int sluice__uring_enable(struct sluice_engine *engine);
 #define SLUICE__OURS_FORM ((uint64_t)32) /* and the form that is tried */
 #define SLUICE__OURS_LAST ((uint64_t)63)
 
-/* backend/uring_enter.c: io_uring_enter(2), and nothing else makes that call but for a submission thread. */
+/* backend/uring_enter.c: io_uring_enter(2); only a submission thread and uring_costs.c make it elsewhere. */
 /* Submits, without waiting; 0 or -errno. */
 int sluice__uring_submit(struct sluice_engine *engine);
 /* Submits, and waits as backend.h says. */
@@ -123,6 +123,9 @@ void sluice__uring_look_at_trials(struct sluice_engine *engine);
 void sluice__uring_form_tried(struct sluice_engine *engine, const struct io_uring_cqe *cqe);
 /* True: -EINVAL meant the form of this request's entry, which is used no more. */
 bool sluice__uring_form_lost(struct sluice_engine *engine, const struct sluice__request *request);
+
+/* backend/uring_costs.c: what the choice between inline and ring depends on, into engine->costs */
+void sluice__uring_measure(struct sluice_engine *engine);
 
 /* backend/uring_zerocopy.c */
 /* What of the capabilities the kernel lacks, as far as it can be asked. */

@@ -4,20 +4,26 @@
 #include <sluice/engine.h>
 
 /*
- * On loopback nearly all of a send is TCP's own work: an entry of the ring and a send(2) of its own
- * cost the same within a few percent at any number of sockets (docs/performance.md), and the inline
- * way settles at once. So the ring is for what would block, where it saves the wait for
- * writability, and for who asks for it.
+ * A SEND of the ring does the work of a send(2), and needs beside it what an empty entry needs, in the
+ * kernel and here: the file is looked up, the message prepared, the completion settled. That is
+ * about as much again, hence twice. What the ring saves is the call for each socket.
  */
-int sluice__plan_memory(const struct sluice__plan_memory *facts)
+#define ENTRIES 2
+
+bool sluice__plan_by_ring(const struct sluice__plan_turn *facts)
 {
-	if (facts->zerocopy)
-		return SLUICE__PLAN_ZEROCOPY;
-	if (facts->full)
-		return SLUICE__PLAN_SUBMIT;
-	if (facts->ring && facts->way == SLUICE_TRANSMIT_WAY_RING)
-		return SLUICE__PLAN_SUBMIT;
-	return SLUICE__PLAN_INLINE;
+	uint64_t calls, entries, enter = facts->costs.enter;
+
+	if (!facts->ring || facts->way != SLUICE_TRANSMIT_WAY_AUTO)
+		return facts->ring && facts->way == SLUICE_TRANSMIT_WAY_RING;
+	calls = (uint64_t)facts->sockets * facts->costs.call;
+	entries = (uint64_t)facts->sockets * facts->costs.entry * ENTRIES;
+	/* It is a call like any other: what was measured as less is noise. */
+	if (enter < facts->costs.call)
+		enter = facts->costs.call;
+	if (!facts->entering)
+		entries += enter;
+	return entries < calls;
 }
 
 /* From here on the pipe's two calls cost less than what sendfile does for every 64 KiB. */

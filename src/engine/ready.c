@@ -12,6 +12,7 @@ void sluice__ready(struct sluice_socket *socket)
 		return;
 	socket->state |= SLUICE__READY;
 	sluice__fifo_push(&engine->ready, &socket->ready_link);
+	engine->ready_count++;
 }
 
 void sluice__transmit_blocked(struct sluice_socket *socket)

@@ -17,6 +17,7 @@
 #include "base/assert.h"
 #include "base/queue.h"
 #include "base/wheel.h"
+#include "core/plan.h"
 #include "core/record.h"
 #include "core/sendq.h"
 #include "core/zerocopy_policy.h"
@@ -76,6 +77,7 @@ struct sluice_engine {
 	struct sluice__stack mailbox; /* records started by other threads, by sluice__record_link */
 	struct sluice__stack attention; /* sockets with wants, by attention_link */
 	struct sluice__fifo ready;      /* sockets with something to send, by ready_link */
+	uint32_t ready_count;
 	uint32_t batches;               /* open */
 	uint64_t zerocopy_from;         /* bytes from which on zero copy is thought of */
 	uint64_t queue_from;            /* bytes from which on a lone send goes by its queue */
@@ -97,6 +99,12 @@ struct sluice_engine {
 	bool delivering;   /* a handler runs */
 	bool foreign;      /* engine_fd was asked for */
 	uint32_t flying;   /* requests that the backend has */
+
+	/* The choice between a send(2) for each socket and the ring. */
+	struct sluice__costs costs;
+	uint64_t submitted_before; /* statistics.submitted at the last entry of the kernel */
+	uint32_t way_flips;        /* for tests: turns between two changes; 0: by the costs */
+	uint32_t way_decisions;
 
 	struct sluice__wheel deadlines;
 	struct sluice__wheel timers;
@@ -122,6 +130,7 @@ struct sluice_engine {
 	struct sluice__fifo paused;            /* receivers that wait for any buffer */
 
 	struct sluice__pool bursts;
+	uint32_t bursts_submitted; /* the backend has them */
 	struct sluice__pool recv_msgs;
 
 	/* Files. */

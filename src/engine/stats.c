@@ -41,6 +41,9 @@ int sluice_engine_statistics(struct sluice_engine *engine,
 	sum.capabilities = sluice__capabilities_usable(engine->capabilities);
 	sum.records_completed += sum.records_eager;
 	sum.wakes = __atomic_load_n(&engine->wakes, __ATOMIC_RELAXED);
+	sum.call_ns = engine->costs.call;
+	sum.enter_ns = engine->costs.enter;
+	sum.entry_ns = engine->costs.entry;
 	add_sockets(engine, &sum);
 	return copy(statistics, statistics->size, &sum, sizeof sum);
 }

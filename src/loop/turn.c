@@ -77,6 +77,7 @@ static int enter(struct sluice_engine *engine, uint64_t until_ns)
 			wait = 0;
 	}
 	error = engine->backend->enter(engine, wait);
+	engine->submitted_before = engine->statistics.submitted;
 	__atomic_store_n(&engine->asleep, 0, __ATOMIC_RELAXED);
 	engine->arena_used = 0;
 	return error;
@@ -140,6 +141,7 @@ void sluice__push_out(struct sluice_engine *engine)
 	take_what_is_left(engine);
 	sluice__transmit(engine);
 	engine->backend->submit(engine);
+	engine->submitted_before = engine->statistics.submitted;
 	engine->arena_used = 0;
 	engine->busy--;
 }

@@ -330,17 +330,23 @@ static bool submit_burst(struct sluice_socket *socket, struct sluice__burst *bur
 	socket->flight.last = burst->last;
 	socket->engine->arena_used += burst->used;
 	socket->engine->statistics.ring_bursts++;
+	socket->engine->bursts_submitted++;
 	socket->state |= SLUICE__IN_FLIGHT;
 	return true;
 }
 
-static bool by_ring(const struct sluice_engine *engine)
+/* By AUTO's own choice the ring has no more bursts than that: each takes some KiB. */
+#define BURSTS_BY_CHOICE 64
+
+static bool may_submit(const struct sluice_engine *engine, bool by_ring)
 {
-	return engine->backend->sends && engine->options.transmit_way == SLUICE_TRANSMIT_WAY_RING;
+	return by_ring && (engine->options.transmit_way == SLUICE_TRANSMIT_WAY_RING ||
+			   engine->bursts_submitted < BURSTS_BY_CHOICE);
 }
 
 /* Several records. The burst goes back to the pool, unless the ring has it. */
-static bool transmit_planned(struct sluice_socket *socket, struct sluice__burst *burst)
+static bool transmit_planned(struct sluice_socket *socket, struct sluice__burst *burst,
+			     bool by_ring)
 {
 	struct sluice_engine *engine = socket->engine;
 	bool more;
@@ -348,7 +354,7 @@ static bool transmit_planned(struct sluice_socket *socket, struct sluice__burst 
 	if (burst->what == SLUICE__BURST_TOO_MANY) {
 		failed_head(socket, EMSGSIZE);
 		more = true;
-	} else if (by_ring(engine) && submit_burst(socket, burst)) {
+	} else if (by_ring && submit_burst(socket, burst)) {
 		return false;
 	} else if (burst->given.count > 1 && may_burst(socket)) {
 		more = send_burst(socket, burst);
@@ -360,12 +366,13 @@ static bool transmit_planned(struct sluice_socket *socket, struct sluice__burst 
 }
 
 /* Up to so many records from the head, which is a datagram. False: the socket waits. */
-static bool transmit_some(struct sluice_socket *socket, uint32_t records)
+static bool transmit_some(struct sluice_socket *socket, uint32_t records, bool by_ring)
 {
 	struct sluice_engine *engine = socket->engine;
 	struct sluice__burst *burst;
 
-	if (!socket->queue.list.head->run.next && !by_ring(engine))
+	by_ring = may_submit(engine, by_ring);
+	if (!socket->queue.list.head->run.next && !by_ring)
 		return send_single(socket);
 	burst = burst_take(engine);
 	if (!burst)
@@ -375,7 +382,7 @@ static bool transmit_some(struct sluice_socket *socket, uint32_t records)
 	burst->records = records;
 	burst->gso_bytes = gso_bytes(socket);
 	sluice__burst_plan(socket->queue.list.head, burst);
-	return transmit_planned(socket, burst);
+	return transmit_planned(socket, burst, by_ring);
 }
 
 /* Changes the remote of a datagram socket, which waits for nothing. 0 or errno. */
@@ -404,7 +411,7 @@ static void disconnect_or_connect(struct sluice_socket *socket, struct sluice_ar
 	finish_head(socket, error_number, 0);
 }
 
-void sluice__datagram_transmit(struct sluice_socket *socket)
+void sluice__datagram_transmit(struct sluice_socket *socket, bool by_ring)
 {
 	uint64_t before = socket->engine->sink->added;
 	uint64_t done = 0;
@@ -417,7 +424,7 @@ void sluice__datagram_transmit(struct sluice_socket *socket)
 
 		if (head->run.extras & SLUICE__DISCONNECT)
 			disconnect_or_connect(socket, head);
-		else if (!transmit_some(socket, (uint32_t)(RECORDS - done)))
+		else if (!transmit_some(socket, (uint32_t)(RECORDS - done), by_ring))
 			break;
 		done = socket->engine->sink->added - before;
 	}
@@ -439,6 +446,7 @@ void sluice__datagram_settle(struct sluice_socket *socket, int32_t result)
 	sluice__assert_owner(socket->engine);
 	sluice__assert(socket->state & SLUICE__IN_FLIGHT);
 	socket->state &= ~(uint32_t)SLUICE__IN_FLIGHT;
+	socket->engine->bursts_submitted--;
 	for (uint32_t i = 0; i < taken; i++)
 		sent(socket, &burst->of[i], given->headers[i].msg_len);
 	/* What ends tries nothing more. */

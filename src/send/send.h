@@ -100,7 +100,7 @@ void sluice__settle_shut(struct sluice_socket *socket);
 int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse);
 
 /* datagram.c */
-void sluice__datagram_transmit(struct sluice_socket *socket);
+void sluice__datagram_transmit(struct sluice_socket *socket, bool by_ring);
 void sluice__datagram_settle(struct sluice_socket *socket, int32_t result);
 void sluice__datagram_retry(struct sluice_socket *socket);
 void sluice__datagram_open(struct sluice_engine *engine); /* what the kernel can do */

@@ -23,16 +23,21 @@ static void fly(struct sluice_socket *socket, const struct sluice__gather *gathe
 	socket->flight.plain = gather->plain;
 }
 
-/* Room for one transmission's segments, until the next submission. */
+/* The next free segments of the arena, valid until the next submission. */
+static struct iovec *arena(struct sluice_engine *engine)
+{
+	if (unlikely(SLUICE__ARENA - engine->arena_used < SLUICE__SEGMENTS_MAX / 4)) {
+		engine->backend->submit(engine);
+		engine->arena_used = 0;
+	}
+	return engine->arena + engine->arena_used;
+}
+
 static void gather(struct sluice_socket *socket, struct sluice__gather *gather)
 {
 	struct sluice_engine *engine = socket->engine;
 
-	if (SLUICE__ARENA - engine->arena_used < SLUICE__SEGMENTS_MAX / 4) {
-		engine->backend->submit(engine);
-		engine->arena_used = 0;
-	}
-	gather->segments = engine->arena + engine->arena_used;
+	gather->segments = arena(engine);
 	gather->room = SLUICE__ARENA - engine->arena_used;
 	if (gather->room > SLUICE__SEGMENTS_MAX)
 		gather->room = SLUICE__SEGMENTS_MAX;
@@ -87,13 +92,11 @@ static void send_memory(struct sluice_socket *socket, const struct sluice__gathe
 	tried(socket, engine->backend->try_send(engine, socket, &message, gathered->flags));
 }
 
-static int plan(const struct sluice_socket *socket, bool zerocopy)
+static int plan(const struct sluice_socket *socket, bool by_ring, bool zerocopy)
 {
-	const struct sluice_engine *engine = socket->engine;
-	struct sluice__plan_memory facts = {
-		.ring = engine->backend->sends,
+	const struct sluice__plan_memory facts = {
+		.by_ring = by_ring,
 		.full = socket->state & SLUICE__FULL,
-		.way = engine->options.transmit_way,
 		.zerocopy = zerocopy,
 	};
 
@@ -107,14 +110,15 @@ static bool zerocopy_fits(struct sluice_socket *socket, const struct sluice__gat
 }
 
 /* True: more may follow at once. */
-static bool transmit_memory(struct sluice_socket *socket, const struct sluice__gather *gathered)
+static bool transmit_memory(struct sluice_socket *socket, const struct sluice__gather *gathered,
+			    bool by_ring)
 {
-	int way = plan(socket, zerocopy_fits(socket, gathered));
+	int way = plan(socket, by_ring, zerocopy_fits(socket, gathered));
 
 	if (way == SLUICE__PLAN_ZEROCOPY) {
 		if (sluice__hold_start(socket, gathered))
 			return false;
-		way = plan(socket, false);
+		way = plan(socket, by_ring, false);
 	}
 	if (way == SLUICE__PLAN_INLINE) {
 		send_memory(socket, gathered);
@@ -133,7 +137,7 @@ static bool is_large(struct sluice_socket *socket, uint64_t bytes)
 	       (bytes >= engine->zerocopy_from && sluice__hold_considers(socket, bytes));
 }
 
-/* Most of what many sockets have: one plain record. It needs no gathering. */
+/* The usual content of many sockets' queues: one plain record. It needs no gathering. */
 static bool is_single(struct sluice_socket *socket)
 {
 	const struct sluice_args *args = socket->queue.list.head;
@@ -142,8 +146,18 @@ static bool is_single(struct sluice_socket *socket)
 	       !(socket->state &
 		 (SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL | SLUICE__CORKED | SLUICE__HOLDING)) &&
 	       (likely(args->run.total < socket->engine->single_below) ||
-		!is_large(socket, args->run.total)) &&
-	       plan(socket, false) == SLUICE__PLAN_INLINE;
+		!is_large(socket, args->run.total));
+}
+
+static void submit_single(struct sluice_socket *socket)
+{
+	struct sluice_args *args = socket->queue.list.head;
+	struct sluice__gather gathered = {.segments = arena(socket->engine), .count = 1};
+
+	gathered.segments->iov_base = (void *)(uintptr_t)args->run.base;
+	gathered.segments->iov_len = args->run.total;
+	socket->flight = (struct sluice__flight){args, args->run.total, 1, true};
+	submit_memory(socket, &gathered);
 }
 
 static void transmit_single(struct sluice_socket *socket)
@@ -193,7 +207,7 @@ static bool can_transmit(const struct sluice_socket *socket)
 }
 
 /* Listed when it was started; the list is free again when it has gone out inline. */
-static bool transmit_draft(struct sluice_socket *socket)
+static bool transmit_draft(struct sluice_socket *socket, bool by_ring)
 {
 	struct sluice_engine *engine = socket->engine;
 	struct sluice__gather gathered = {
@@ -202,27 +216,31 @@ static bool transmit_draft(struct sluice_socket *socket)
 	};
 
 	if (!sluice__sendq_take_draft(&socket->queue, &gathered) ||
-	    plan(socket, zerocopy_fits(socket, &gathered)) != SLUICE__PLAN_INLINE)
+	    plan(socket, by_ring, zerocopy_fits(socket, &gathered)) != SLUICE__PLAN_INLINE)
 		return false;
 	fly(socket, &gathered);
 	send_memory(socket, &gathered);
 	return true;
 }
 
-static bool transmit_round(struct sluice_socket *socket)
+static bool transmit_round(struct sluice_socket *socket, bool by_ring)
 {
 	struct sluice__gather gathered;
 
 	if (is_single(socket)) {
+		if (plan(socket, by_ring, false) != SLUICE__PLAN_INLINE) {
+			submit_single(socket);
+			return false;
+		}
 		transmit_single(socket);
 		return true;
 	}
-	if (socket->queue.draft && transmit_draft(socket))
+	if (socket->queue.draft && transmit_draft(socket, by_ring))
 		return true;
 	gather(socket, &gathered);
 	switch (gathered.what) {
 	case SLUICE__GATHERED_MEMORY:
-		return transmit_memory(socket, &gathered);
+		return transmit_memory(socket, &gathered, by_ring);
 	case SLUICE__GATHERED_FILE:
 		return sluice__file_transmit(socket);
 	case SLUICE__GATHERED_BEYOND:
@@ -275,22 +293,22 @@ static void transmit_filtered(struct sluice_socket *socket)
 		sluice__ready(socket);
 }
 
-static void transmit_other(struct sluice_socket *socket)
+static void transmit_other(struct sluice_socket *socket, bool by_ring)
 {
 	if (sluice__sends_filtered(socket))
 		transmit_filtered(socket);
 	else if (can_transmit(socket))
-		sluice__datagram_transmit(socket);
+		sluice__datagram_transmit(socket, by_ring);
 }
 
-static void transmit_socket(struct sluice_socket *socket)
+static void transmit_socket(struct sluice_socket *socket, bool by_ring)
 {
 	if (sluice__refuse(socket) & (SLUICE__DATAGRAM | SLUICE__FILTERED_SENDS)) {
-		transmit_other(socket);
+		transmit_other(socket, by_ring);
 		return;
 	}
 	for (int round = 0; round < ROUNDS; round++) {
-		if (!can_transmit(socket) || !transmit_round(socket))
+		if (!can_transmit(socket) || !transmit_round(socket, by_ring))
 			return;
 	}
 	if (can_transmit(socket))
@@ -299,8 +317,11 @@ static void transmit_socket(struct sluice_socket *socket)
 
 void sluice__transmit_now(struct sluice_socket *socket)
 {
-	sluice__assert_owner(socket->engine);
-	transmit_socket(socket);
+	const struct sluice_engine *engine = socket->engine;
+
+	sluice__assert_owner(engine);
+	transmit_socket(socket, engine->backend->sends &&
+					engine->options.transmit_way == SLUICE_TRANSMIT_WAY_RING);
 }
 
 /*
@@ -317,11 +338,38 @@ static void count_blocked(struct sluice_engine *engine)
 	engine->files->slices = 0;
 }
 
+/* For tests: the choice changes every so many turns, whatever the costs are. */
+static bool flipped(struct sluice_engine *engine)
+{
+	return engine->way_decisions++ / engine->way_flips % 2;
+}
+
+/* Whether this turn's memory goes by the ring. */
+static bool choose_way(struct sluice_engine *engine)
+{
+	const struct sluice__plan_turn facts = {
+		.ring = engine->backend->sends,
+		.entering = engine->statistics.submitted != engine->submitted_before,
+		.way = engine->options.transmit_way,
+		.sockets = engine->ready_count,
+		.costs = engine->costs,
+	};
+	bool by_ring = unlikely(engine->way_flips) ? flipped(engine) : sluice__plan_by_ring(&facts);
+
+	if (by_ring)
+		engine->statistics.turns_by_ring++;
+	else
+		engine->statistics.turns_inline++;
+	return by_ring;
+}
+
 static void transmit_ready(struct sluice_engine *engine)
 {
 	struct sluice__link *ready = sluice__fifo_take_all(&engine->ready);
 	struct sluice_socket *drafting = engine->drafting;
+	bool by_ring = choose_way(engine);
 
+	engine->ready_count = 0;
 	engine->drafting = NULL;
 	while (ready) {
 		struct sluice_socket *socket =
@@ -329,7 +377,7 @@ static void transmit_ready(struct sluice_engine *engine)
 
 		ready = ready->next;
 		socket->state &= ~(uint32_t)SLUICE__READY;
-		transmit_socket(socket);
+		transmit_socket(socket, by_ring);
 	}
 	if (drafting)
 		sluice__sendq_drop_draft(&drafting->queue);

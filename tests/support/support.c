@@ -108,8 +108,8 @@ void fixture_begin(struct fixture *fixture)
 
 	cr_assert_eq(sluice_options_init(&options, sizeof options), 0);
 	if (way) {
-		cr_assert_str_eq(way, "ring");
-		options.transmit_way = SLUICE_TRANSMIT_WAY_RING;
+		options.transmit_way = strcmp(way, "ring") == 0 ? SLUICE_TRANSMIT_WAY_RING
+								: SLUICE_TRANSMIT_WAY_INLINE;
 	}
 	options.submission_thread = thread;
 	fixture_begin_with(fixture, way || thread ? &options : NULL);

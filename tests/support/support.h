@@ -71,7 +71,7 @@ typedef int start_fn(struct sluice_socket *socket, struct sluice_args *args);
 
 /*
  * Makes the engine; skips the test where the ring is asked for and the machine has none. Without
- * options SLUICE_TEST_TRANSMIT_WAY=ring chooses that way, and SLUICE_TEST_SUBMISSION_THREAD asks for
+ * options SLUICE_TEST_TRANSMIT_WAY=ring or =inline chooses that way, and SLUICE_TEST_SUBMISSION_THREAD asks for
  * that thread, or skips the test where the kernel lends none.
  */
 void fixture_begin(struct fixture *fixture);

@@ -7,58 +7,121 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-Test(plan, memory_goes_inline_until_the_socket_is_full_or_the_ring_is_asked_for)
+/* Two kinds of machine: with cheap system calls, and with page-table isolation. */
+#define CHEAP                \
+	{                    \
+		116, 150, 40 \
+	}
+#define EXPENSIVE              \
+	{                      \
+		1010, 1190, 40 \
+	}
+#define UNKNOWN         \
+	{               \
+		0, 0, 0 \
+	}
+
+Test(plan, the_memory_of_a_turn_goes_by_the_ring_where_that_costs_less)
 {
 	static const struct {
-		bool ring, full;
-		uint32_t way;
+		uint32_t sockets;
+		bool entering;
+		struct sluice__costs costs;
+		bool by_ring;
+	} rows[] = {
+		/* A socket alone: a call against a call and an entry. */
+		{1, false, CHEAP, false},
+		{1, false, EXPENSIVE, false},
+		/* Entries that wait make the call in any case. */
+		{1, true, CHEAP, true},
+		{1, true, EXPENSIVE, true},
+		{2, false, CHEAP, false},
+		{2, false, EXPENSIVE, true},
+		{2, true, EXPENSIVE, true},
+		{4, false, CHEAP, false},
+		{5, false, CHEAP, true},
+		{64, false, CHEAP, true},
+		{64, false, EXPENSIVE, true},
+		{10000, false, CHEAP, true},
+		{UINT32_MAX, false, CHEAP, true},
+		/* The ring's call is a call: one for one saves nothing, whatever was measured. */
+		{1, false, {1000, 10, 5}, false},
+		{2, false, {1000, 10, 5}, true},
+		/* An entry that costs as much as half a call saves nothing. */
+		{1000, true, {100, 100, 50}, false},
+		{1000, true, {101, 100, 50}, true},
+		{1000, false, {80, 100, 60}, false},
+		/* Nothing is known: inline, whose result is there at once. */
+		{1000, false, UNKNOWN, false},
+		{1000, true, UNKNOWN, false},
+		{0, false, EXPENSIVE, false},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct sluice__plan_turn facts = {
+			.ring = true,
+			.entering = rows[i].entering,
+			.way = SLUICE_TRANSMIT_WAY_AUTO,
+			.sockets = rows[i].sockets,
+			.costs = rows[i].costs,
+		};
+
+		cr_expect_eq(sluice__plan_by_ring(&facts), rows[i].by_ring, "row %zu", i);
+		facts.ring = false;
+		cr_expect_not(sluice__plan_by_ring(&facts), "row %zu", i);
+	}
+}
+
+Test(plan, a_way_that_is_forced_is_taken_whatever_it_costs)
+{
+	static const struct sluice__costs costs[] = {CHEAP, EXPENSIVE, UNKNOWN, {1, 1, 1000}};
+	static const uint32_t sockets[] = {1, 2, 1000};
+
+	for (size_t i = 0; i < COUNT(costs) * COUNT(sockets) * 2; i++) {
+		struct sluice__plan_turn facts = {
+			.ring = true,
+			.entering = i % 2,
+			.sockets = sockets[i / 2 % COUNT(sockets)],
+			.costs = costs[i / 2 / COUNT(sockets)],
+		};
+
+		facts.way = SLUICE_TRANSMIT_WAY_RING;
+		cr_expect(sluice__plan_by_ring(&facts));
+		facts.way = SLUICE_TRANSMIT_WAY_INLINE;
+		cr_expect_not(sluice__plan_by_ring(&facts));
+		facts.way = SLUICE_TRANSMIT_WAY_ZEROCOPY;
+		cr_expect_not(sluice__plan_by_ring(&facts));
+		/* Without a ring there is nothing to force. */
+		facts.ring = false;
+		facts.way = SLUICE_TRANSMIT_WAY_RING;
+		cr_expect_not(sluice__plan_by_ring(&facts));
+	}
+}
+
+Test(plan, memory_goes_its_turns_way_unless_the_socket_is_full_or_it_is_for_zero_copy)
+{
+	static const struct {
+		bool by_ring, full, zerocopy;
 		int plan;
 	} rows[] = {
-		{false, false, SLUICE_TRANSMIT_WAY_AUTO, SLUICE__PLAN_INLINE},
-		{true, false, SLUICE_TRANSMIT_WAY_AUTO, SLUICE__PLAN_INLINE},
-		{false, true, SLUICE_TRANSMIT_WAY_AUTO, SLUICE__PLAN_SUBMIT},
-		{true, true, SLUICE_TRANSMIT_WAY_AUTO, SLUICE__PLAN_SUBMIT},
-		{false, false, SLUICE_TRANSMIT_WAY_INLINE, SLUICE__PLAN_INLINE},
-		{true, false, SLUICE_TRANSMIT_WAY_INLINE, SLUICE__PLAN_INLINE},
-		{false, true, SLUICE_TRANSMIT_WAY_INLINE, SLUICE__PLAN_SUBMIT},
-		{true, true, SLUICE_TRANSMIT_WAY_INLINE, SLUICE__PLAN_SUBMIT},
-		{true, false, SLUICE_TRANSMIT_WAY_RING, SLUICE__PLAN_SUBMIT},
-		{true, true, SLUICE_TRANSMIT_WAY_RING, SLUICE__PLAN_SUBMIT},
-		/* Without a ring there is nothing to ask for. */
-		{false, false, SLUICE_TRANSMIT_WAY_RING, SLUICE__PLAN_INLINE},
-		{false, true, SLUICE_TRANSMIT_WAY_RING, SLUICE__PLAN_SUBMIT},
+		{false, false, false, SLUICE__PLAN_INLINE},
+		{true, false, false, SLUICE__PLAN_SUBMIT},
+		{false, true, false, SLUICE__PLAN_SUBMIT},
+		{true, true, false, SLUICE__PLAN_SUBMIT},
+		{false, false, true, SLUICE__PLAN_ZEROCOPY},
+		{true, false, true, SLUICE__PLAN_ZEROCOPY},
+		{false, true, true, SLUICE__PLAN_ZEROCOPY},
+		{true, true, true, SLUICE__PLAN_ZEROCOPY},
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct sluice__plan_memory facts = {
-			.ring = rows[i].ring,
+			.by_ring = rows[i].by_ring,
 			.full = rows[i].full,
-			.way = rows[i].way,
+			.zerocopy = rows[i].zerocopy,
 		};
 
 		cr_expect_eq(sluice__plan_memory(&facts), rows[i].plan, "row %zu", i);
-	}
-}
-
-Test(plan, what_zero_copy_is_good_for_goes_that_way_whatever_the_socket_says)
-{
-	static const bool yes_no[] = {false, true};
-
-	for (size_t ring = 0; ring < 2; ring++) {
-		for (size_t full = 0; full < 2; full++) {
-			struct sluice__plan_memory facts = {
-				.ring = yes_no[ring],
-				.full = yes_no[full],
-				.way = SLUICE_TRANSMIT_WAY_ZEROCOPY,
-				.zerocopy = true,
-			};
-
-			cr_expect_eq(sluice__plan_memory(&facts), SLUICE__PLAN_ZEROCOPY);
-			/* Forced, and not possible: as if nothing was said. */
-			facts.zerocopy = false;
-			cr_expect_eq(sluice__plan_memory(&facts),
-				     full ? SLUICE__PLAN_SUBMIT : SLUICE__PLAN_INLINE);
-		}
 	}
 }
 

@@ -38,7 +38,7 @@ struct fact {
 	uint64_t value;
 };
 
-#define FACTS 7
+#define FACTS 10
 
 static void collect_facts(const struct sluice_probe *probe, struct fact facts[FACTS])
 {
@@ -51,6 +51,9 @@ static void collect_facts(const struct sluice_probe *probe, struct fact facts[FA
 		{"ring_entries", "entries of the submission ring", probe->ring_entries},
 		{"descriptors_max", "descriptors, at most (ulimit -n)", probe->descriptors_max},
 		{"memlock_bytes", "bytes that may be locked (ulimit -l)", probe->memlock_bytes},
+		{"call_ns", "ns for an empty system call", probe->call_ns},
+		{"enter_ns", "ns for a call into the ring, without entries", probe->enter_ns},
+		{"entry_ns", "ns for an empty entry of the ring", probe->entry_ns},
 	};
 
 	memcpy(facts, all, sizeof(all));
@@ -81,7 +84,7 @@ static void print_text(const struct sluice_probe *probe, const struct utsname *s
 	printf("\n\ncapabilities:\n");
 	for (uint32_t i = 0; i < probe->capability_count; i++)
 		print_capability(&probe->capabilities[i]);
-	printf("\nsizes and limits:\n");
+	printf("\nsizes, limits and costs:\n");
 	for (size_t i = 0; i < FACTS; i++) {
 		if (facts[i].value == UINT64_MAX)
 			printf("  %12s  %s\n", "unlimited", facts[i].text);

@@ -429,6 +429,9 @@ Test(backend, backend_the_probe_names_every_capability_and_heeds_the_environment
 	cr_assert_leq(seen, CAPABILITY_LAST * 2 - 1);
 	cr_assert_null(sluice_capability_name(0));
 	cr_assert_null(sluice_capability_name(1U << 31));
+	cr_assert_gt(probe.call_ns, 0);
+	cr_assert_eq(probe.enter_ns > 0, probe.backend == SLUICE_BACKEND_URING);
+	cr_assert_eq(probe.entry_ns > 0, probe.backend == SLUICE_BACKEND_URING);
 	probe.size = 4;
 	cr_assert_eq(sluice_probe(&probe), -EINVAL);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The same promises by every way that the options choose, and with the least of everything. */
-#include "support.h"
+#include "measure.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static const struct way {
 	const char *name;
@@ -245,4 +246,131 @@ Test(e04, e04_what_records_that_were_shut_down_say_they_sent_is_what_arrives_by_
 		give_up_a_stream(&fixture, false);
 		fixture_end(&fixture);
 	}
+}
+
+/* ---- b17: the choice ---- */
+
+#define MANY 64
+
+static bool is_ring(const struct fixture *fixture)
+{
+	return strcmp(sluice_engine_backend(fixture->engine), "uring") == 0;
+}
+
+/* One record for each of so many sockets, in one batch. */
+static void send_to_each(struct fixture *fixture, struct pair *pairs, int sockets)
+{
+	struct operation *operations = operations_new(fixture, (size_t)sockets);
+
+	cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
+	for (int i = 0; i < sockets; i++)
+		start_send(pairs[i].socket, &operations[i], "hello", 5);
+	cr_assert_eq(sluice_batch_end(fixture->engine), 0);
+	run_until(fixture, fixture->pending == 0);
+	for (int i = 0; i < sockets; i++) {
+		char got[8];
+
+		assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, 5);
+		cr_assert_eq(recv(pairs[i].peer, got, sizeof got, 0), 5);
+	}
+	free(operations);
+}
+
+static void pairs_begin(struct fixture *fixture, struct pair *pairs)
+{
+	for (int i = 0; i < MANY; i++)
+		tcp_pair(fixture, &pairs[i], 0);
+}
+
+static void pairs_end(struct pair *pairs)
+{
+	for (int i = 0; i < MANY; i++)
+		pair_close(&pairs[i]);
+}
+
+static bool is_cheaper_by_ring(const struct sluice_engine_statistics *statistics, int sockets)
+{
+	uint64_t enter = statistics->enter_ns > statistics->call_ns ? statistics->enter_ns
+								    : statistics->call_ns;
+
+	return enter + 2 * (uint64_t)sockets * statistics->entry_ns <
+	       (uint64_t)sockets * statistics->call_ns;
+}
+
+Test(b17, b17_a_turn_takes_the_way_that_the_measured_costs_say)
+{
+	static const int numbers[] = {1, 2, 3, 4, 8, 16, MANY};
+	static struct pair pairs[MANY];
+	struct sluice_options options;
+	struct fixture fixture;
+
+	if (getenv("SLUICE_TEST_FLIP_WAY"))
+		cr_skip("the way changes whatever the costs are");
+	cr_assert_eq(sluice_options_init(&options, sizeof options), 0);
+	fixture_begin_with(&fixture, &options);
+	pairs_begin(&fixture, pairs);
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		struct sluice_engine_statistics before = statistics_of(&fixture), after;
+		bool by_ring = is_ring(&fixture) && is_cheaper_by_ring(&before, numbers[i]);
+
+		send_to_each(&fixture, pairs, numbers[i]);
+		after = statistics_of(&fixture);
+		cr_assert_eq(after.ring_sends - before.ring_sends, by_ring ? numbers[i] : 0);
+		cr_assert_eq(after.inline_sends - before.inline_sends, by_ring ? 0 : numbers[i]);
+		cr_assert_eq(after.turns_by_ring - before.turns_by_ring, by_ring);
+		cr_assert_eq(after.turns_inline - before.turns_inline, !by_ring);
+	}
+	pairs_end(pairs);
+	fixture_end(&fixture);
+}
+
+Test(b17, b17_the_costs_are_measured_once_for_all_engines_of_a_process)
+{
+	struct sluice_engine_statistics first, second;
+	struct fixture fixture;
+
+	begin_by(&fixture, &(struct way){"", SLUICE_TRANSMIT_WAY_AUTO, 512, 4096, 1 << 20, 0});
+	run_for(&fixture, 0);
+	first = statistics_of(&fixture);
+	if (is_ring(&fixture)) {
+		cr_assert_gt(first.call_ns, 0);
+		cr_assert_gt(first.enter_ns, 0);
+		cr_assert_gt(first.entry_ns, 0);
+	} else {
+		cr_assert_eq(first.call_ns + first.enter_ns + first.entry_ns, 0);
+	}
+	fixture_end(&fixture);
+	/* Of a few entries, with which nothing can be measured. */
+	begin_by(&fixture, &(struct way){"", SLUICE_TRANSMIT_WAY_AUTO, 2, 4096, 1 << 20, 0});
+	run_for(&fixture, 0);
+	second = statistics_of(&fixture);
+	cr_assert_eq(second.call_ns, first.call_ns);
+	cr_assert_eq(second.enter_ns, first.enter_ns);
+	cr_assert_eq(second.entry_ns, first.entry_ns);
+	fixture_end(&fixture);
+}
+
+static void send_by(uint32_t transmit_way, int sockets, bool by_ring)
+{
+	static struct pair pairs[MANY];
+	struct sluice_engine_statistics statistics;
+	struct fixture fixture;
+
+	begin_by(&fixture, &(struct way){"", transmit_way, 512, 4096, 1 << 20, 0});
+	pairs_begin(&fixture, pairs);
+	send_to_each(&fixture, pairs, sockets);
+	statistics = statistics_of(&fixture);
+	by_ring &= is_ring(&fixture);
+	cr_assert_eq(statistics.ring_sends, by_ring ? sockets : 0);
+	cr_assert_eq(statistics.inline_sends, by_ring ? 0 : sockets);
+	pairs_end(pairs);
+	fixture_end(&fixture);
+}
+
+Test(b17, b17_a_way_can_be_forced)
+{
+	send_by(SLUICE_TRANSMIT_WAY_INLINE, 1, false);
+	send_by(SLUICE_TRANSMIT_WAY_INLINE, MANY, false);
+	send_by(SLUICE_TRANSMIT_WAY_RING, 1, true);
+	send_by(SLUICE_TRANSMIT_WAY_RING, MANY, true);
 }

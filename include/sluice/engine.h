@@ -120,9 +120,15 @@ struct sluice_options {
 	uint32_t file_way;          /* SLUICE_FILE_WAY_* */
 	uint64_t file_read_bytes;  /* files up to this are read and sent with their header; 2 KiB */
 	uint64_t file_slice_bytes; /* of one file a turn; 1 MiB */
-	uint64_t fetch_window_bytes;   /* of a cold file at a time; 512 KiB */
-	uint32_t fetch_windows;        /* in fetch at once; 16 */
-	uint32_t sigpipe_ignored;      /* not 0: the program ignores SIGPIPE; saves masking it */
+	uint64_t fetch_window_bytes; /* of a cold file at a time; 512 KiB */
+	uint32_t fetch_windows;      /* in fetch at once; 16 */
+	/*
+	 * Not 0: the program always ignores SIGPIPE. Otherwise its disposition is asked for at most
+	 * every 100 ms, and unless it is ignored the signal is masked around sendfile and splice: two
+	 * system calls a turn, none in a thread of sluice_engine_start. A program that stops
+	 * ignoring it waits for 100 ms before it sends files.
+	 */
+	uint32_t sigpipe_ignored;
 	uint32_t receive_buffers;      /* the engine's own, for receive_start, at first; 256 */
 	uint32_t receive_buffer_bytes; /* each; 16 KiB */
 	uint32_t receive_buffers_per_socket; /* the most lent to one socket; 8 */

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "files.h"
@@ -277,6 +278,61 @@ SCENE_TEST(b12, b12_a_sigpipe_that_was_pending_before_stays_the_programs, 100000
 	sigaddset(&set, SIGPIPE);
 	cr_assert_eq(sigtimedwait(&set, NULL, &at_once), SIGPIPE);
 	set_sigpipe(SIG_UNBLOCK);
+}
+
+/* The library's calls arrive here before the C library's. */
+static _Atomic int mask_calls;
+
+int pthread_sigmask(int how, const sigset_t *set, sigset_t *before)
+{
+	mask_calls++;
+	if (before)
+		sigemptyset(before);
+	return syscall(SYS_rt_sigprocmask, how, set, before, _NSIG / 8) < 0 ? errno : 0;
+}
+
+/* The first one may start a thread that reads cold files, whose signals are blocked. */
+static int mask_calls_of_ten_files_ignoring_it(void)
+{
+	struct operation operation;
+	struct sluice_packet packet;
+	struct fixture fixture;
+	struct pair pair;
+	struct file file;
+	int before = 0;
+
+	file_new(&file, 4096, 0);
+	files_begin(&fixture, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	tcp_pair(&fixture, &pair, 0);
+	operation_init(&operation, &fixture);
+	packet = file_packet(file.fd, 0, 0);
+	for (int i = 0; i < 11; i++) {
+		if (i == 1)
+			before = mask_calls;
+		send_packets(pair.socket, &operation, &packet, 1);
+		run_until(&fixture, fixture.pending == 0);
+		assert_ended(&operation, SLUICE_ERROR_SUCCESS, 4096);
+	}
+	before = mask_calls - before;
+	pair_close(&pair);
+	fixture_end(&fixture);
+	file_end(&file);
+	return before;
+}
+
+Test(b12, b12_sigpipe_is_masked_only_if_the_program_does_not_ignore_it)
+{
+	struct scene scene;
+
+	cr_assert_eq(mask_calls_of_ten_files_ignoring_it(), 0);
+	/* Its disposition is the default again, and is asked for again. */
+	scene_begin(&scene, 100000, 0);
+	usleep(150000);
+	shut(&scene);
+	provoke(&scene, SLUICE_FLAG_EAGER);
+	provoke(&scene, SLUICE_FLAG_BATCHED);
+	scene_end(&scene);
 }
 
 Test(b12, b12_a_program_that_ignores_sigpipe_may_say_so)

@@ -4,7 +4,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/serve_common.sh"
 
 echo hello >"$root/hello"
-head -c 300000 /dev/zero >"$root/large"
+head -c 1000000 /dev/zero >"$root/large"
 cat >"$work/raw.py" <<'END'
 """Sends bytes, perhaps in pieces, and prints the first line of the answer."""
 import socket, sys, time
@@ -84,9 +84,9 @@ check 'the proxy itself is not' equal 200 "$(status /hello -H 'X-Forwarded-For: 
 exec 7>&-
 check 'ends' stop_server
 
-start_server --limit-rate=100K
+start_server --limit-rate=200K
 begin=$(date +%s%N)
-check 'a limited answer is whole' equal 300000 "$(get /large | wc -c)"
+check 'a limited answer is whole' equal 1000000 "$(get /large | wc -c)"
 took=$((($(date +%s%N) - begin) / 1000000))
 check 'and takes its time' test "$took" -ge 500
 check 'ends' stop_server

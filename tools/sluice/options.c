@@ -351,6 +351,22 @@ static char *split_line(char *line, char **ret_value)
 	return name;
 }
 
+/* A copy that lives as long as the process, as the values of the command line do; NULL: no memory. */
+static char *keep_value(const char *value)
+{
+	static struct kept {
+		struct kept *next;
+		char value[];
+	} * first;
+	struct kept *kept = malloc(sizeof(*kept) + strlen(value) + 1);
+
+	if (kept == NULL)
+		return NULL;
+	kept->next = first;
+	first = kept;
+	return strcpy(kept->value, value);
+}
+
 static bool read_line(const struct option_table *table, char *line, void *target)
 {
 	const struct option_spec *spec;
@@ -376,8 +392,7 @@ static bool read_line(const struct option_table *table, char *line, void *target
 		complain(table, "%s: takes no value", name);
 		return false;
 	}
-	/* It lives as long as the process, as those of the command line do. */
-	if (value != NULL && (kept = strdup(value)) == NULL)
+	if (value != NULL && (kept = keep_value(value)) == NULL)
 		return false;
 	return set_option(table, spec, kept, target);
 }

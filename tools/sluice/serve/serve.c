@@ -476,7 +476,8 @@ static int prepare(struct service *service)
 
 int serve_main(int argc, char **argv)
 {
-	struct service service = {.server = {.options = &service.options}};
+	/* Values of options live as long as the process, and are found here. */
+	static struct service service = {.server = {.options = &service.options}};
 	sigset_t signals;
 	int code = setup_read_arguments(&service.options, argc, argv);
 

@@ -164,15 +164,17 @@ int sluice_args_init(struct sluice_args *args);
 int sluice_args_dispose(struct sluice_args *args);
 
 /*
- * 1 while the operation is in progress, else 0: then its results may be read. Where a handler is
- * set, only the handler ends the record's life. Any thread. -EINVAL for NULL. Since 0.1.
+ * 1 while the operation is in progress, else 0: then its results may be read. If a handler is set,
+ * the record is yours again only when the handler runs: until then, do not free, move or start it,
+ * even if this is 0. Any thread. -EINVAL for NULL. Since 0.1.
  */
 int sluice_args_in_progress(const struct sluice_args *args);
 
 /*
  * What to send: count bytes from offset into the length bytes at base (SetBuffer). The bytes are
  * never copied or written to; they stay yours, unchanged, until the operation has ended. NULL with
- * count 0 clears. A count of 0 is a zero-byte send. The record's user's thread.
+ * count 0 clears. A count of 0 is a zero-byte send. No bytes (an address and a count of 0) and no
+ * buffer (NULL) are two things: if your bytes may be empty and without an address, give "". The record's user's thread.
  * Returns 0; -EBUSY in progress; -EBADF disposed; -ERANGE for a bad offset or count, the old buffer
  * stays; -EINVAL for NULL with a count, or while a list is set. Since 0.1.
  */

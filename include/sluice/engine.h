@@ -225,7 +225,11 @@ void sluice_engine_wake(struct sluice_engine *engine);
  */
 int sluice_engine_fd(struct sluice_engine *engine);
 
-/* The calling thread becomes the owner. 0; -EBUSY after the first use. Since 0.1. */
+/*
+ * The calling thread becomes the owner. The first use is the owner's first run, flush, batch or start of
+ * an operation; attaching sockets is none, nor is what other threads do. 0; -EBUSY after the first use.
+ * Since 0.1.
+ */
 int sluice_engine_adopt(struct sluice_engine *engine);
 
 /*

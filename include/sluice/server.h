@@ -48,7 +48,8 @@ int sluice_accept_start(struct sluice_socket *listener,
 
 /*
  * Ends it: connections already handed over by the kernel are delivered, then comes one terminal
- * call (OperationAborted). Any thread. 0; -ENOENT not started; -EBADF. Since 0.1.
+ * call (OperationAborted). It also follows a close or destroy of the listener, so that the token may
+ * always be freed there. Any thread. 0; -ENOENT not started; -EBADF. Since 0.1.
  */
 int sluice_accept_stop(struct sluice_socket *listener);
 
@@ -86,7 +87,8 @@ int sluice_receive_start(struct sluice_socket *socket,
 
 /*
  * Ends it: bytes already taken from the kernel are delivered, then comes one terminal call
- * (OperationAborted, or the end of the stream if that was met). Any thread. 0; -ENOENT; -EBADF.
+ * (OperationAborted, or the end of the stream if that was met). The terminal call also follows a close or
+ * destroy of the socket, so that the token may always be freed there. Any thread. 0; -ENOENT; -EBADF.
  * Since 0.1.
  */
 int sluice_receive_stop(struct sluice_socket *socket);

@@ -2,7 +2,8 @@
 /*
  * sluice: sends bytes, buffer lists, datagrams and files over many sockets, through io_uring.
  *
- * Every header may also be included alone.
+ * Every header may also be included alone. In C++ a structure that begins with its size draws no warning
+ * if it is written as `struct sluice_probe probe = {}; probe.size = sizeof probe;`; C++20 has sluice.hpp.
  */
 #ifndef SLUICE_SLUICE_H
 #define SLUICE_SLUICE_H

@@ -49,7 +49,12 @@ int sluice_socket_close(struct sluice_socket *socket);
 
 /*
  * Closes it if need be, as sluice_socket_close does. The handle is gone for the caller at once; its
- * memory lives until its last handler ran. Any thread. NULL is allowed. Since 0.1.
+ * memory lives until its last handler ran. What is pending ends with OperationAborted; what
+ * accept_start and receive_start deliver ends with their terminal call, where their token may be
+ * freed. A graceful close that is still going on is cut short: destroy in the handler of
+ * sluice_socket_set_closed instead. No other call on the handle may run meanwhile or follow: if several
+ * threads use it, count references, and close first: that may run beside other calls.
+ * Any thread. NULL is allowed. Since 0.1.
  */
 void sluice_socket_destroy(struct sluice_socket *socket);
 

@@ -60,7 +60,8 @@ int sluice_accept_async(struct sluice_socket *socket, struct sluice_args *args);
 
 /*
  * Ends the stream after the last byte that was started before it (Socket.DisconnectAsync): takes
- * its place in the send queue. With disconnect_reuse_socket the socket may connect again; its
+ * its place in the send queue. This is a half-close: receiving goes on until the peer ends its side
+ * (.NET ends both). With disconnect_reuse_socket the socket may connect again; its
  * descriptor is then a fresh one under the same number, without the options that were set on it.
  * -ENOTCONN: never connected. Since 0.1.
  */
@@ -85,6 +86,19 @@ int sluice_receive_async(struct sluice_socket *socket, struct sluice_args *args)
  * Since 0.1.
  */
 int sluice_receive_from_async(struct sluice_socket *socket, struct sluice_args *args);
+
+/*
+ * Makes "pending", "over" and "refused" one: a call of the handler. answer is what a starting call of
+ * this record and socket has just returned. 1: nothing to do, the handler will run. 0: the handler is
+ * called now. Negative: the refusal becomes the record's result (error, native_error, 0 bytes) and the
+ * handler is called now; unless the record is in progress with another operation, which keeps it.
+ * Use it as sluice_args_complete(socket, args, sluice_send_async(socket, args)). The handler runs in the
+ * calling thread and inside this call, with 0 and negative answers alone. Without a handler only the
+ * result is written. The caller's thread.
+ * 1: the handler was called or will be; -EINVAL: NULL for args; -EBUSY: in progress with another
+ * operation, no call belongs to this start. Since 0.1.
+ */
+int sluice_args_complete(struct sluice_socket *socket, struct sluice_args *args, int answer);
 
 /*
  * Gives up one operation: it ends with OperationAborted and the bytes already taken; the others go

@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include <sluice/error.h>
+#include <sluice/operations.h>
+
 #include "core/record.h"
 
 _Static_assert(sizeof(struct sluice_args) == 256, "a record is four cache lines");
@@ -25,6 +28,26 @@ int sluice_args_dispose(struct sluice_args *args)
 		return -EINVAL;
 	__atomic_store_n(&args->run.disposed, 1, __ATOMIC_RELEASE);
 	return 0;
+}
+
+int sluice_args_complete(struct sluice_socket *socket, struct sluice_args *args, int answer)
+{
+	if (!args)
+		return -EINVAL;
+	if (answer > 0)
+		return 1;
+	if (answer < 0) {
+		if (sluice_args_in_progress(args))
+			return -EBUSY;
+		args->error = sluice_socket_error_from_errno(answer);
+		args->native_error = -answer;
+		args->bytes_transferred = 0;
+		args->accept_socket = NULL;
+		args->flags = 0;
+	}
+	if (args->completed)
+		args->completed(socket, args);
+	return 1;
 }
 
 int sluice_args_in_progress(const struct sluice_args *args)

@@ -146,6 +146,47 @@ PAIR_TEST(b02, b02_badly_at_once_is_0_too, tcp_pair, 0)
 	cr_assert_eq(operation.handled, 0);
 }
 
+static void count_call(struct sluice_socket *socket, struct sluice_args *args)
+{
+	(void)socket;
+	++*(int *)args->user_token;
+}
+
+static int send_completely(struct sluice_socket *socket, struct sluice_args *args)
+{
+	return sluice_args_complete(socket, args, sluice_send_async(socket, args));
+}
+
+/* The handler runs once for each of pending, over and refused, and the record says which. */
+PAIR_TEST(b02, b02_complete_makes_every_answer_a_call_of_the_handler, tcp_pair, 0)
+{
+	int calls = 0;
+	struct sluice_args args = {.completed = count_call, .user_token = &calls};
+
+	cr_assert_eq(sluice_args_set_buffer(&args, "x", 1, 0, 1), 0);
+	args.flags = SLUICE_FLAG_EAGER;
+	cr_assert_eq(send_completely(pair->socket, &args), 1);
+	cr_assert_eq(calls, 1);
+	cr_assert_eq(args.bytes_transferred, 1);
+
+	args.flags = SLUICE_FLAG_BATCHED;
+	cr_assert_eq(send_completely(pair->socket, &args), 1);
+	cr_assert_eq(calls, 1);
+	/* A second start is refused, and does not end the first one. */
+	cr_assert_eq(send_completely(pair->socket, &args), -EBUSY);
+	cr_assert_eq(calls, 1);
+	run_until(fixture, calls == 2);
+	cr_assert_eq(args.error, SLUICE_ERROR_SUCCESS);
+
+	cr_assert_eq(sluice_socket_close(pair->socket), 0);
+	cr_assert_eq(send_completely(pair->socket, &args), 1);
+	cr_assert_eq(calls, 3);
+	cr_assert_eq(args.error, sluice_socket_error_from_errno(EBADF));
+	cr_assert_eq(args.native_error, EBADF);
+	cr_assert_eq(args.bytes_transferred, 0);
+	cr_assert_eq(sluice_args_complete(pair->socket, NULL, 0), -EINVAL);
+}
+
 /* ---- b03 ---- */
 
 /* Five bytes and none, by both calls; refused, and nothing happens later. */

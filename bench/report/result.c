@@ -174,7 +174,7 @@ enum kind result_kind(const struct result_peer *peer)
 	} prefixes[] = {
 		{"sluice", KIND_OURS},    {"libuv", KIND_LIBRARY}, {"asio", KIND_LIBRARY},
 		{"dotnet", KIND_LIBRARY}, {"nginx", KIND_SERVER},  {"lighttpd", KIND_SERVER},
-		{"kestrel", KIND_SERVER}, {"loop", KIND_CONTEXT},
+		{"kestrel", KIND_SERVER},
 	};
 	size_t length = strlen(peer->name);
 

@@ -411,6 +411,7 @@ Test(bench_pure, growth_is_from_the_least_cost_to_a_later_one)
 Test(bench_pure, a_peer_without_its_background_is_no_competitor)
 {
 	cr_expect(result_is_foreign(&(struct result_peer){.name = "send"}));
+	cr_expect(result_is_foreign(&(struct result_peer){.name = "loop"}));
 	cr_expect_not(result_is_foreign(&(struct result_peer){.name = "send-alone"}));
 	cr_expect_not(result_is_foreign(&(struct result_peer){.name = "sluice-epoll"}));
 }

@@ -67,7 +67,7 @@ static void *produce(void *token)
 
 int main(int argc, char **argv)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *remote;
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *remote = NULL;
 	static struct producer producers[PRODUCERS];
 	long failed = 0;
 	int fd;

@@ -44,7 +44,7 @@ static void send_batch(struct sluice_socket *socket, uint32_t first, int count)
 
 int main(int argc, char **argv)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM}, *remote;
+	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM}, *remote = NULL;
 	struct sluice_engine_statistics statistics = {.size = sizeof statistics};
 	struct sluice_socket *peer;
 	long count = argc > 3 ? atol(argv[3]) : 1000;

@@ -315,8 +315,10 @@ Test(b17, b17_a_turn_takes_the_way_that_the_measured_costs_say)
 
 		send_to_each(&fixture, pairs, numbers[i]);
 		after = statistics_of(&fixture);
-		cr_assert_eq(after.ring_sends - before.ring_sends, by_ring ? numbers[i] : 0);
-		cr_assert_eq(after.inline_sends - before.inline_sends, by_ring ? 0 : numbers[i]);
+		cr_assert_eq(after.ring_sends - before.ring_sends,
+			     by_ring ? (uint64_t)numbers[i] : 0);
+		cr_assert_eq(after.inline_sends - before.inline_sends,
+			     by_ring ? 0 : (uint64_t)numbers[i]);
 		cr_assert_eq(after.turns_by_ring - before.turns_by_ring, by_ring);
 		cr_assert_eq(after.turns_inline - before.turns_inline, !by_ring);
 	}
@@ -361,8 +363,8 @@ static void send_by(uint32_t transmit_way, int sockets, bool by_ring)
 	send_to_each(&fixture, pairs, sockets);
 	statistics = statistics_of(&fixture);
 	by_ring &= is_ring(&fixture);
-	cr_assert_eq(statistics.ring_sends, by_ring ? sockets : 0);
-	cr_assert_eq(statistics.inline_sends, by_ring ? 0 : sockets);
+	cr_assert_eq(statistics.ring_sends, by_ring ? (uint64_t)sockets : 0);
+	cr_assert_eq(statistics.inline_sends, by_ring ? 0 : (uint64_t)sockets);
 	pairs_end(pairs);
 	fixture_end(&fixture);
 }

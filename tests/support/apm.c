@@ -87,11 +87,13 @@ bool were_called(const struct call *calls, size_t count)
 static void *run_aside(void *token)
 {
 	struct aside *aside = token;
+	struct fixture *fixture = aside->call->fixture;
 
 	atomic_store(&aside->tid, (int)gettid());
 	aside->answer = aside->function(aside->call);
 	atomic_store(&aside->over, true);
-	sluice_engine_wake(aside->call->fixture->engine);
+	if (fixture)
+		sluice_engine_wake(fixture->engine);
 	return NULL;
 }
 

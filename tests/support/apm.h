@@ -67,6 +67,9 @@ struct aside {
 	atomic_int tid;
 };
 
+/* Afterwards the thread wakes the engine of the call's fixture; without a fixture it does not, which
+ * is what a function needs during which the engine is destroyed.
+ */
 void aside_start(struct aside *aside, struct call *call, call_fn *function);
 
 /* Runs the engine until the function has returned; its answer. */

@@ -397,7 +397,7 @@ Test(c09, c09_destroying_the_engine_waits_for_who_is_inside)
 	call_init(&call, &fixture, pair.socket);
 	cr_assert_eq(begin_send(&call, memory, HEAD_BYTES), 0);
 	waiting = call;
-	waiting.fixture = &fixture;
+	waiting.fixture = NULL;
 	aside_start(&aside, &waiting, waits_for_begun);
 	aside_await_sleep(&aside);
 	pair_close(&pair);

@@ -118,7 +118,7 @@ struct sluice_args {
 	/* The library's: the running operation. */
 	struct {
 		uintptr_t owner;   /* the socket it is in progress on, with bits beside; 0: free */
-		uint32_t extras;   /* what is unusual about it */
+		uint32_t op_flags; /* what is unusual about it */
 		uint32_t disposed; /* written by any thread */
 		struct sluice_args *next;
 		struct sluice_args **link; /* what points here */

@@ -31,7 +31,8 @@ static bool is_lost(const struct sluice_engine *engine)
 
 static bool is_closed(const struct sluice_socket *socket)
 {
-	return sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED);
+	return sluice__dead(socket->engine) ||
+	       (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED);
 }
 
 /* ---- waiting ---- */

@@ -66,7 +66,7 @@ static void drop_accepted(const struct sluice__result *result)
 	struct sluice_socket *accepted = result->args.accept_socket;
 
 	if (result->operation == SLUICE_OPERATION_ACCEPT && !result->ended && accepted)
-		sluice__attention_want(accepted, SLUICE__WANT_DESTROY);
+		sluice__intents_post(accepted, SLUICE__WANT_DESTROY);
 }
 
 static void free_apm(struct sluice_socket *socket)
@@ -264,7 +264,7 @@ void sluice__apm_leave(struct sluice_socket *socket)
 
 	sluice__assert(socket->apm->users > 0 && callbacks->users > 0);
 	/* Its memory may wait for this alone. */
-	if (--socket->apm->users == 0 && (sluice__refuse(socket) & SLUICE__CLOSED))
+	if (--socket->apm->users == 0 && (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
 		sluice__engine_wake_if_asleep(socket->engine);
 	if (--callbacks->users == 0 && callbacks->ending)
 		pthread_cond_signal(&callbacks->quiet);

@@ -221,11 +221,11 @@ static int watch(struct sluice_engine *engine, struct sluice_socket *socket)
 		.data.ptr = socket,
 	};
 
-	if (socket->state & SLUICE__WATCHED)
+	if (socket->state & SLUICE__ST_WATCHED)
 		return 0;
 	if (epoll_ctl(engine->poller->fd, EPOLL_CTL_ADD, socket->fd, &event) < 0)
 		return -errno;
-	socket->state |= SLUICE__WATCHED;
+	socket->state |= SLUICE__ST_WATCHED;
 	return 0;
 }
 
@@ -269,9 +269,9 @@ static void cancel(struct sluice_engine *engine, struct sluice__request *request
 
 static void forget(struct sluice_engine *engine, struct sluice_socket *socket)
 {
-	if (socket->state & SLUICE__WATCHED)
+	if (socket->state & SLUICE__ST_WATCHED)
 		epoll_ctl(engine->poller->fd, EPOLL_CTL_DEL, socket->fd, NULL);
-	socket->state &= ~(uint32_t)SLUICE__WATCHED;
+	socket->state &= ~(uint32_t)SLUICE__ST_WATCHED;
 }
 
 /* ---- in and out of the kernel ---- */
@@ -282,7 +282,7 @@ static void writable(struct sluice_engine *engine, struct sluice_socket *socket)
 	struct sluice__request *out = socket->waiting_out;
 
 	if (!out) {
-		socket->state &= ~(uint32_t)SLUICE__FULL;
+		socket->state &= ~(uint32_t)SLUICE__ST_FULL;
 	} else {
 		socket->waiting_out = NULL;
 		complete(engine, out, 0, 0, false);
@@ -350,7 +350,7 @@ static int enter(struct sluice_engine *engine, int64_t wait_ns)
 	int count;
 
 	/* Nothing waits for anything, nor does a foreign loop watch: no need to ask. */
-	if (wait_ns == 0 && engine->flying == 0 && !engine->foreign)
+	if (wait_ns == 0 && engine->flying == 0 && !engine->embedded)
 		return 0;
 	try_todo(engine);
 	if (poller->done_count || !sluice__fifo_is_empty(&poller->todo))

@@ -4,10 +4,10 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#define TOO_MANY (SLUICE__BURST_SEGMENTS + 1)
+#define TOO_MANY (SLUICE__GSO_SEGMENTS + 1)
 
 /* What asks for nothing when it succeeds but to be given back. */
-#define EASY (SLUICE__LIST | SLUICE__TO | SLUICE__DONT_ROUTE)
+#define EASY (SLUICE__OP_LIST | SLUICE__OP_HAS_ADDRESS | SLUICE__OP_DONT_ROUTE)
 
 /* The segments that are not empty, of a list; or TOO_MANY. */
 static uint32_t count_segments(const struct sluice_args *args)
@@ -24,14 +24,14 @@ static uint32_t count_segments(const struct sluice_args *args)
 
 static uint32_t segments_of(const struct sluice_args *args)
 {
-	return args->run.extras & SLUICE__LIST ? count_segments(args) : 1;
+	return args->run.op_flags & SLUICE__OP_LIST ? count_segments(args) : 1;
 }
 
 static void fill_in(const struct sluice_args *args, struct iovec *segments)
 {
 	const struct iovec *given = args->run.base;
 
-	if (!(args->run.extras & SLUICE__LIST)) {
+	if (!(args->run.op_flags & SLUICE__OP_LIST)) {
 		segments->iov_base = (void *)(uintptr_t)args->run.base;
 		segments->iov_len = args->run.total;
 		return;
@@ -44,14 +44,14 @@ static void fill_in(const struct sluice_args *args, struct iovec *segments)
 
 static void address(const struct sluice_args *args, struct msghdr *header)
 {
-	bool own = args->run.extras & SLUICE__TO;
+	bool own = args->run.op_flags & SLUICE__OP_HAS_ADDRESS;
 
 	header->msg_name = own ? sluice__record_address(args) : NULL;
 	header->msg_namelen = own ? sluice__record_address_length(args) : 0;
 }
 
-bool sluice__burst_single(const struct sluice_args *args, struct iovec *segments,
-			  struct msghdr *header)
+bool sluice__gso_single(const struct sluice_args *args, struct iovec *segments,
+			struct msghdr *header)
 {
 	uint32_t count = segments_of(args);
 
@@ -69,7 +69,7 @@ bool sluice__burst_single(const struct sluice_args *args, struct iovec *segments
 
 static bool same_destination(const struct msghdr *header, const struct sluice_args *args)
 {
-	if (!(args->run.extras & SLUICE__TO))
+	if (!(args->run.op_flags & SLUICE__OP_HAS_ADDRESS))
 		return !header->msg_name;
 	return header->msg_namelen == sluice__record_address_length(args) && header->msg_name &&
 	       (header->msg_name == sluice__record_address(args) ||
@@ -77,27 +77,27 @@ static bool same_destination(const struct msghdr *header, const struct sluice_ar
 }
 
 /* Whether the record may stand behind what the message holds already. */
-static bool joins(const struct sluice__burst *burst, const struct sluice__message *message,
+static bool joins(const struct sluice__gso_batch *batch, const struct sluice__message *message,
 		  const struct msghdr *header, const struct sluice_args *args)
 {
 	/* The first record's size is everybody's; who is shorter is the last. */
 	uint64_t size = message->segment_bytes ? message->segment_bytes : message->bytes;
 
-	return args->run.total - 1 < size && size <= burst->gso_bytes &&
+	return args->run.total - 1 < size && size <= batch->gso_bytes &&
 	       message->bytes == message->records * size &&
 	       message->records < SLUICE__GSO_RECORDS &&
 	       message->bytes + args->run.total <= SLUICE__GSO_BYTES &&
 	       same_destination(header, args);
 }
 
-static void control(struct sluice__burst *burst, uint32_t index, uint16_t segment_bytes)
+static void control(struct sluice__gso_batch *batch, uint32_t index, uint16_t segment_bytes)
 {
-	struct msghdr *header = &burst->headers[index].msg_hdr;
+	struct msghdr *header = &batch->headers[index].msg_hdr;
 	struct cmsghdr *cmsg;
 
-	sluice__assert(segment_bytes > 0 && segment_bytes <= burst->gso_bytes);
-	header->msg_control = &burst->control[index];
-	header->msg_controllen = sizeof burst->control[index].bytes;
+	sluice__assert(segment_bytes > 0 && segment_bytes <= batch->gso_bytes);
+	header->msg_control = &batch->control[index];
+	header->msg_controllen = sizeof batch->control[index].bytes;
 	cmsg = CMSG_FIRSTHDR(header);
 	cmsg->cmsg_level = IPPROTO_UDP;
 	cmsg->cmsg_type = UDP_SEGMENT;
@@ -105,37 +105,37 @@ static void control(struct sluice__burst *burst, uint32_t index, uint16_t segmen
 	memcpy(CMSG_DATA(cmsg), &segment_bytes, sizeof segment_bytes);
 }
 
-static void add(struct sluice__burst *burst, struct sluice__message *message, struct msghdr *header,
-		struct sluice_args *args, uint32_t count)
+static void add(struct sluice__gso_batch *batch, struct sluice__message *message,
+		struct msghdr *header, struct sluice_args *args, uint32_t count)
 {
-	sluice__assert(count <= burst->room - burst->used);
-	sluice__assert(burst->records > 0);
-	fill_in(args, burst->segments + burst->used);
-	burst->used += count;
-	burst->last = args;
-	burst->records--;
+	sluice__assert(count <= batch->room - batch->used);
+	sluice__assert(batch->records > 0);
+	fill_in(args, batch->segments + batch->used);
+	batch->used += count;
+	batch->last = args;
+	batch->records--;
 	header->msg_iovlen += count;
 	message->records++;
 	message->bytes += args->run.total;
-	message->plain &= !(args->run.extras & ~(uint32_t)EASY);
+	message->plain &= !(args->run.op_flags & ~(uint32_t)EASY);
 }
 
 /* Behind the others, in their message; false: it does not fit there. */
-static bool join(struct sluice__burst *burst, struct sluice_args *args, uint32_t count)
+static bool join(struct sluice__gso_batch *batch, struct sluice_args *args, uint32_t count)
 {
-	uint32_t index = burst->given.count - 1;
-	struct sluice__message *message = &burst->of[index];
-	struct msghdr *header = &burst->headers[index].msg_hdr;
+	uint32_t index = batch->given.count - 1;
+	struct sluice__message *message = &batch->of[index];
+	struct msghdr *header = &batch->headers[index].msg_hdr;
 
-	if (!joins(burst, message, header, args) ||
-	    header->msg_iovlen + count > SLUICE__BURST_SEGMENTS)
+	if (!joins(batch, message, header, args) ||
+	    header->msg_iovlen + count > SLUICE__GSO_SEGMENTS)
 		return false;
 	if (!message->segment_bytes) {
 		message->segment_bytes = (uint32_t)message->bytes;
-		control(burst, index, (uint16_t)message->bytes);
-		burst->joined++;
+		control(batch, index, (uint16_t)message->bytes);
+		batch->joined++;
 	}
-	add(burst, message, header, args, count);
+	add(batch, message, header, args, count);
 	return true;
 }
 
@@ -148,26 +148,26 @@ static uint32_t least(uint64_t one, uint64_t other)
  * The fast path: plain buffers of the message's size behind its last record, with its very address.
  * Returns the first that is not one, or has no room.
  */
-static struct sluice_args *join_plain(struct sluice__burst *burst, struct sluice_args *args)
+static struct sluice_args *join_plain(struct sluice__gso_batch *batch, struct sluice_args *args)
 {
-	struct sluice__message *message = &burst->of[burst->given.count - 1];
-	struct msghdr *header = &burst->headers[burst->given.count - 1].msg_hdr;
+	struct sluice__message *message = &batch->of[batch->given.count - 1];
+	struct msghdr *header = &batch->headers[batch->given.count - 1].msg_hdr;
 	uint64_t size = message->segment_bytes;
-	uint32_t extras = header->msg_name ? SLUICE__TO : 0;
-	struct iovec *segment = burst->segments + burst->used;
-	struct sluice_args *last = burst->last;
+	uint32_t op_flags = header->msg_name ? SLUICE__OP_HAS_ADDRESS : 0;
+	struct iovec *segment = batch->segments + batch->used;
+	struct sluice_args *last = batch->last;
 	uint32_t room, left;
 
-	if (!size || message->bytes != message->records * size || burst->given.flags)
+	if (!size || message->bytes != message->records * size || batch->given.flags)
 		return args;
 	room = least(least((SLUICE__GSO_BYTES - message->bytes) / size,
 			   SLUICE__GSO_RECORDS - message->records),
-		     least(burst->records, least(burst->room - burst->used,
-						 SLUICE__BURST_SEGMENTS - header->msg_iovlen)));
-	for (left = room; left && args && args->run.extras == extras && args->run.total == size;
+		     least(batch->records, least(batch->room - batch->used,
+						 SLUICE__GSO_SEGMENTS - header->msg_iovlen)));
+	for (left = room; left && args && args->run.op_flags == op_flags && args->run.total == size;
 	     left--) {
-		if (extras && (sluice__record_address(args) != header->msg_name ||
-			       sluice__record_address_length(args) != header->msg_namelen))
+		if (op_flags && (sluice__record_address(args) != header->msg_name ||
+				 sluice__record_address_length(args) != header->msg_namelen))
 			break;
 		segment->iov_base = (void *)(uintptr_t)args->run.base;
 		segment->iov_len = size;
@@ -176,64 +176,64 @@ static struct sluice_args *join_plain(struct sluice__burst *burst, struct sluice
 		args = args->run.next;
 	}
 	room -= left;
-	burst->last = last;
-	burst->used += room;
-	burst->records -= room;
+	batch->last = last;
+	batch->used += room;
+	batch->records -= room;
 	header->msg_iovlen += room;
 	message->records += room;
 	message->bytes += room * size;
 	return args;
 }
 
-static void begin(struct sluice__burst *burst, struct sluice_args *args, uint32_t count)
+static void begin(struct sluice__gso_batch *batch, struct sluice_args *args, uint32_t count)
 {
-	struct sluice__message *message = &burst->of[burst->given.count];
-	struct msghdr *header = &burst->headers[burst->given.count].msg_hdr;
+	struct sluice__message *message = &batch->of[batch->given.count];
+	struct msghdr *header = &batch->headers[batch->given.count].msg_hdr;
 
 	memset(header, 0, sizeof *header);
 	address(args, header);
-	header->msg_iov = burst->segments + burst->used;
+	header->msg_iov = batch->segments + batch->used;
 	*message = (struct sluice__message){.plain = true};
-	add(burst, message, header, args, count);
-	burst->given.count++;
+	add(batch, message, header, args, count);
+	batch->given.count++;
 }
 
-/* One record more; false: the burst ends before it. */
-static bool take(struct sluice__burst *burst, struct sluice_args *args)
+/* One record more; false: the batch ends before it. */
+static bool take(struct sluice__gso_batch *batch, struct sluice_args *args)
 {
 	uint32_t count = segments_of(args);
 
-	if (count == TOO_MANY || count > burst->room - burst->used ||
-	    sluice__burst_flags(args) != burst->given.flags)
+	if (count == TOO_MANY || count > batch->room - batch->used ||
+	    sluice__gso_flags(args) != batch->given.flags)
 		return false;
-	if (burst->given.count && join(burst, args, count))
+	if (batch->given.count && join(batch, args, count))
 		return true;
-	if (burst->given.count == burst->messages)
+	if (batch->given.count == batch->messages)
 		return false;
-	begin(burst, args, count);
+	begin(batch, args, count);
 	return true;
 }
 
-void sluice__burst_plan(struct sluice_args *head, struct sluice__burst *burst)
+void sluice__gso_plan(struct sluice_args *head, struct sluice__gso_batch *batch)
 {
 	struct sluice_args *args = head;
 
-	sluice__assert(burst->messages > 0 && burst->messages <= SLUICE__BURST_MESSAGES);
-	sluice__assert(burst->room > 0);
-	burst->given = (struct sluice__messages){.headers = burst->headers};
-	burst->used = 0;
-	burst->joined = 0;
-	burst->last = NULL;
-	burst->what = SLUICE__BURST_NOTHING;
+	sluice__assert(batch->messages > 0 && batch->messages <= SLUICE__GSO_MESSAGES);
+	sluice__assert(batch->room > 0);
+	batch->given = (struct sluice__messages){.headers = batch->headers};
+	batch->used = 0;
+	batch->joined = 0;
+	batch->last = NULL;
+	batch->what = SLUICE__GSO_NOTHING;
 	if (!head)
 		return;
-	burst->given.flags = sluice__burst_flags(head);
-	burst->what = SLUICE__BURST_MEMORY;
-	while (args && burst->records && !(args->run.extras & SLUICE__DISCONNECT) &&
-	       take(burst, args))
-		args = join_plain(burst, args->run.next);
-	if (burst->given.count)
+	batch->given.flags = sluice__gso_flags(head);
+	batch->what = SLUICE__GSO_MEMORY;
+	while (args && batch->records && !(args->run.op_flags & SLUICE__OP_DISCONNECT) &&
+	       take(batch, args))
+		args = join_plain(batch, args->run.next);
+	if (batch->given.count)
 		return;
-	burst->what = head->run.extras & SLUICE__DISCONNECT ? SLUICE__BURST_ALONE
-							    : SLUICE__BURST_TOO_MANY;
+	batch->what = head->run.op_flags & SLUICE__OP_DISCONNECT ? SLUICE__GSO_ALONE
+								 : SLUICE__GSO_TOO_MANY;
 }

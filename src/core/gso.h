@@ -17,8 +17,8 @@
 #define UDP_SEGMENT 103
 #endif
 
-#define SLUICE__BURST_MESSAGES 64u   /* in one sendmmsg, or one submission */
-#define SLUICE__BURST_SEGMENTS 1024u /* of one message: the kernel's UIO_MAXIOV */
+#define SLUICE__GSO_MESSAGES 64u   /* in one sendmmsg, or one submission */
+#define SLUICE__GSO_SEGMENTS 1024u /* of one message: the kernel's UIO_MAXIOV */
 
 /* What one message may hold: every kernel that can do it takes so many datagrams, ... */
 #define SLUICE__GSO_RECORDS 64u
@@ -27,10 +27,10 @@
 
 /* What stands at the head. */
 enum {
-	SLUICE__BURST_NOTHING,
-	SLUICE__BURST_MEMORY,
-	SLUICE__BURST_TOO_MANY, /* the head has more segments than one message takes */
-	SLUICE__BURST_ALONE     /* the head is no datagram: a disconnect, a connect */
+	SLUICE__GSO_NOTHING,
+	SLUICE__GSO_MEMORY,
+	SLUICE__GSO_TOO_MANY, /* the head has more segments than one message takes */
+	SLUICE__GSO_ALONE     /* the head is no datagram: a disconnect, a connect */
 };
 
 /* The records that one message is made of. */
@@ -41,11 +41,11 @@ struct sluice__message {
 	bool plain; /* no record needs more than its result when all of it went well */
 };
 
-struct sluice__burst {
+struct sluice__gso_batch {
 	/* in */
 	struct iovec *segments;
 	uint32_t room;      /* segments; enough for one message */
-	uint32_t messages;  /* at most, up to SLUICE__BURST_MESSAGES */
+	uint32_t messages;  /* at most, up to SLUICE__GSO_MESSAGES */
 	uint32_t records;   /* at most */
 	uint32_t gso_bytes; /* the largest datagrams that may be joined; 0: none */
 	/* out */
@@ -54,29 +54,29 @@ struct sluice__burst {
 	uint32_t joined;               /* messages of more than one record */
 	struct sluice_args *last;      /* the last record touched */
 	struct sluice__messages given; /* for the backend */
-	struct sluice__message of[SLUICE__BURST_MESSAGES];
-	struct mmsghdr headers[SLUICE__BURST_MESSAGES];
+	struct sluice__message of[SLUICE__GSO_MESSAGES];
+	struct mmsghdr headers[SLUICE__GSO_MESSAGES];
 	union {
 		char bytes[CMSG_SPACE(sizeof(uint16_t))];
 		size_t alignment;
-	} control[SLUICE__BURST_MESSAGES];
+	} control[SLUICE__GSO_MESSAGES];
 	struct sluice__link link; /* in the pool */
 };
 
 /* Fills in the out members from the records of the list that begins with head. */
-void sluice__burst_plan(struct sluice_args *head, struct sluice__burst *burst);
+void sluice__gso_plan(struct sluice_args *head, struct sluice__gso_batch *batch);
 
 /*
  * One record as a message of its own: fills in segments, which has room for one message, and the
  * header. False: it has too many of them.
  */
-bool sluice__burst_single(const struct sluice_args *args, struct iovec *segments,
-			  struct msghdr *header);
+bool sluice__gso_single(const struct sluice_args *args, struct iovec *segments,
+			struct msghdr *header);
 
 /* Its flags for send(2). */
-static inline uint32_t sluice__burst_flags(const struct sluice_args *args)
+static inline uint32_t sluice__gso_flags(const struct sluice_args *args)
 {
-	return args->run.extras & SLUICE__DONT_ROUTE ? MSG_DONTROUTE : 0;
+	return args->run.op_flags & SLUICE__OP_DONT_ROUTE ? MSG_DONTROUTE : 0;
 }
 
 #endif

@@ -24,30 +24,31 @@
 #define SLUICE__OWNER_BITS ((uintptr_t)63)
 
 /*
- * run.extras: what is unusual about a record. 0 is the fast path: a plain buffer on a stream.
+ * run.op_flags: what is unusual about a record. 0 is the fast path: a plain buffer on a stream.
  * LIST stays set while a list is; all others belong to one operation.
  */
 enum {
-	SLUICE__LIST = 1 << 0,
-	SLUICE__DEADLINE = 1 << 1,    /* armed in the wheel */
-	SLUICE__RESULT = 1 << 2,      /* it has one, see sluice__record_result */
-	SLUICE__PARTIAL = 1 << 3,     /* ends with the first bytes taken */
-	SLUICE__MORE = 1 << 4,        /* hold back, more follows */
-	SLUICE__OUT_OF_BAND = 1 << 5, /* the last byte is urgent */
-	SLUICE__DONT_ROUTE = 1 << 6,
-	SLUICE__PACKETS = 1 << 7, /* memory and files, state in rare.side */
+	SLUICE__OP_LIST = 1 << 0,
+	SLUICE__OP_DEADLINE = 1 << 1,    /* armed in the wheel */
+	SLUICE__OP_HAS_RESULT = 1 << 2,  /* it has one, see sluice__record_result */
+	SLUICE__OP_PARTIAL = 1 << 3,     /* ends with the first bytes taken */
+	SLUICE__OP_MORE = 1 << 4,        /* hold back, more follows */
+	SLUICE__OP_OUT_OF_BAND = 1 << 5, /* the last byte is urgent */
+	SLUICE__OP_DONT_ROUTE = 1 << 6,
+	SLUICE__OP_PACKETS = 1 << 7, /* memory and files, state in rare.side */
 	/* no bytes: shuts the sending side down in its turn, or changes a datagram socket's remote */
-	SLUICE__DISCONNECT = 1 << 8,
-	SLUICE__END = 1 << 9,    /* a disconnect follows its last byte */
-	SLUICE__REUSE = 1 << 10, /* and the socket may connect again */
-	SLUICE__TO = 1 << 11,    /* a datagram with an address of its own */
-	SLUICE__PEEK = 1 << 12,
-	SLUICE__OVERDUE = 1 << 13,   /* its deadline has passed while it was in flight */
-	SLUICE__DONE = 1 << 15,      /* has left its queue: too late to give it up */
-	SLUICE__TRUNCATED = 1 << 16, /* a datagram that was larger than the room for it */
-	SLUICE__HANDSHAKE = 1 << 17, /* a connect that is a filter's handshake */
-	SLUICE__OF_THREAD = 1 << 20, /* ends with the thread rare.thread, which started it */
-	SLUICE__ALONE = SLUICE__OUT_OF_BAND | SLUICE__DONT_ROUTE | SLUICE__DISCONNECT | SLUICE__TO
+	SLUICE__OP_DISCONNECT = 1 << 8,
+	SLUICE__OP_THEN_DISCONNECT = 1 << 9, /* a disconnect follows its last byte */
+	SLUICE__OP_REUSE = 1 << 10,          /* and the socket may connect again */
+	SLUICE__OP_HAS_ADDRESS = 1 << 11,    /* a datagram with an address of its own */
+	SLUICE__OP_PEEK = 1 << 12,
+	SLUICE__OP_OVERDUE = 1 << 13,    /* its deadline has passed while it was in flight */
+	SLUICE__OP_LEFT_QUEUE = 1 << 15, /* has left its queue: too late to give it up */
+	SLUICE__OP_TRUNCATED = 1 << 16,  /* a datagram that was larger than the room for it */
+	SLUICE__OP_HANDSHAKE = 1 << 17,  /* a connect that is a filter's handshake */
+	SLUICE__OP_OF_THREAD = 1 << 20,  /* ends with the thread rare.thread, which started it */
+	SLUICE__OP_UNGATHERED = SLUICE__OP_OUT_OF_BAND | SLUICE__OP_DONT_ROUTE |
+				SLUICE__OP_DISCONNECT | SLUICE__OP_HAS_ADDRESS
 };
 
 /* run.count of a buffer that may be received into. */
@@ -72,7 +73,7 @@ static inline bool sluice__record_cancelled(const struct sluice_args *args)
 /* To be given up: cancelled or overdue. */
 static inline bool sluice__record_marked(const struct sluice_args *args)
 {
-	return sluice__record_cancelled(args) || (args->run.extras & SLUICE__OVERDUE);
+	return sluice__record_cancelled(args) || (args->run.op_flags & SLUICE__OP_OVERDUE);
 }
 
 static inline bool sluice__record_disposed(const struct sluice_args *args)
@@ -117,7 +118,7 @@ static inline void sluice__record_result(struct sluice_args *args, int32_t error
 {
 	args->run.sent = bytes;
 	args->rare.segment_offset = (uint64_t)(uint32_t)error << 32 | (uint32_t)native;
-	args->run.extras |= SLUICE__RESULT | SLUICE__DONE;
+	args->run.op_flags |= SLUICE__OP_HAS_RESULT | SLUICE__OP_LEFT_QUEUE;
 }
 
 /*

@@ -16,9 +16,9 @@ static uint64_t packets_memory_left(const struct sluice__packets *packets)
 
 uint64_t sluice__sendq_memory(const struct sluice_args *args)
 {
-	if (args->run.extras & SLUICE__DISCONNECT)
+	if (args->run.op_flags & SLUICE__OP_DISCONNECT)
 		return 0;
-	if (args->run.extras & SLUICE__PACKETS)
+	if (args->run.op_flags & SLUICE__OP_PACKETS)
 		return packets_memory_left(args->rare.side);
 	return args->run.total - args->run.sent;
 }
@@ -27,7 +27,7 @@ void sluice__sendq_remove(struct sluice__sendq *queue, struct sluice_args *args)
 {
 	sluice__assert(queue->list.head);
 	sluice__assert(sluice__sendq_memory(args) <= queue->bytes);
-	sluice__sendq_drop_draft(queue);
+	sluice__sendq_drop_prefilled(queue);
 	sluice__sendq_count(queue, queue->bytes - sluice__sendq_memory(args));
 	sluice__list_remove(&queue->list, args);
 }
@@ -103,7 +103,7 @@ static bool gather_out_of_band(struct sluice__gather *gather, const struct sluic
 		gather->flags |= left == 1 ? MSG_OOB : 0;
 	else if (gather->budget > left - 1)
 		gather->budget = left - 1;
-	whole = args->run.extras & SLUICE__LIST
+	whole = args->run.op_flags & SLUICE__OP_LIST
 			? gather_list(gather, args)
 			: gather_memory(gather, (const char *)args->run.base + args->run.sent,
 					left);
@@ -113,13 +113,13 @@ static bool gather_out_of_band(struct sluice__gather *gather, const struct sluic
 
 static bool gather_bytes(struct sluice__gather *gather, const struct sluice_args *args)
 {
-	uint32_t extras = args->run.extras;
+	uint32_t op_flags = args->run.op_flags;
 
-	if (extras & SLUICE__OUT_OF_BAND)
+	if (op_flags & SLUICE__OP_OUT_OF_BAND)
 		return gather_out_of_band(gather, args);
-	if (extras & SLUICE__PACKETS)
+	if (op_flags & SLUICE__OP_PACKETS)
 		return gather_packets(gather, args);
-	if (extras & SLUICE__LIST)
+	if (op_flags & SLUICE__OP_LIST)
 		return gather_list(gather, args);
 	return gather_memory(gather, (const char *)args->run.base + args->run.sent,
 			     args->run.total - args->run.sent);
@@ -137,23 +137,23 @@ static bool packets_have_file(const struct sluice__packets *packets)
 /* Whether a record may go out with what was gathered before it. */
 static bool may_join(const struct sluice__gather *gather, const struct sluice_args *args)
 {
-	uint32_t extras = args->run.extras;
+	uint32_t op_flags = args->run.op_flags;
 
-	if ((extras & SLUICE__PACKETS) && ((struct sluice__packets *)args->rare.side)->beyond)
+	if ((op_flags & SLUICE__OP_PACKETS) && ((struct sluice__packets *)args->rare.side)->beyond)
 		return false;
-	if (extras & (SLUICE__ALONE | SLUICE__MORE)) {
+	if (op_flags & (SLUICE__OP_UNGATHERED | SLUICE__OP_MORE)) {
 		/* Held back with MORE only behind others that are, never behind one that is not. */
-		return (extras & SLUICE__MORE) && (gather->flags & MSG_MORE) &&
-		       !(extras & SLUICE__ALONE);
+		return (op_flags & SLUICE__OP_MORE) && (gather->flags & MSG_MORE) &&
+		       !(op_flags & SLUICE__OP_UNGATHERED);
 	}
 	/* What is sent in front of a file is held back for it, and nobody else with it. */
-	return !(extras & SLUICE__PACKETS) || !packets_have_file(args->rare.side);
+	return !(op_flags & SLUICE__OP_PACKETS) || !packets_have_file(args->rare.side);
 }
 
 /* What is unusual; true when the walk may go on behind this record. */
 static bool gather_unusual(struct sluice__gather *gather, struct sluice_args *args)
 {
-	uint32_t extras = args->run.extras;
+	uint32_t op_flags = args->run.op_flags;
 
 	if (gather->records && !may_join(gather, args))
 		return false;
@@ -161,11 +161,12 @@ static bool gather_unusual(struct sluice__gather *gather, struct sluice_args *ar
 	gather->records++;
 	gather->last = args;
 	gather->flags &= ~(uint32_t)MSG_MORE;
-	if (extras & SLUICE__MORE)
+	if (op_flags & SLUICE__OP_MORE)
 		gather->flags |= MSG_MORE;
-	if (extras & SLUICE__DONT_ROUTE)
+	if (op_flags & SLUICE__OP_DONT_ROUTE)
 		gather->flags |= MSG_DONTROUTE;
-	return gather_bytes(gather, args) && !(extras & (SLUICE__ALONE | SLUICE__END));
+	return gather_bytes(gather, args) &&
+	       !(op_flags & (SLUICE__OP_UNGATHERED | SLUICE__OP_THEN_DISCONNECT));
 }
 
 static void gather_head(const struct sluice_args *head, struct sluice__gather *gather)
@@ -173,9 +174,9 @@ static void gather_head(const struct sluice_args *head, struct sluice__gather *g
 	const struct sluice__packets *packets;
 
 	gather->what = SLUICE__GATHERED_MEMORY;
-	if (head->run.extras & SLUICE__DISCONNECT)
+	if (head->run.op_flags & SLUICE__OP_DISCONNECT)
 		gather->what = SLUICE__GATHERED_DISCONNECT;
-	if (!(head->run.extras & SLUICE__PACKETS))
+	if (!(head->run.op_flags & SLUICE__OP_PACKETS))
 		return;
 	packets = head->rare.side;
 	if (packets->beyond)
@@ -206,7 +207,7 @@ static struct sluice_args *gather_plain(struct sluice__gather *gather, struct sl
 	struct sluice_args *last = NULL;
 	int64_t left = (int64_t)gather->budget;
 
-	while (args && args->run.extras == 0 && segment != end) {
+	while (args && args->run.op_flags == 0 && segment != end) {
 		uint64_t length = args->run.total;
 
 		if (length > (uint64_t)left)
@@ -244,29 +245,29 @@ void sluice__sendq_gather(const struct sluice__sendq *queue, struct sluice__gath
 		args = args->run.next;
 }
 
-/* ---- draft ---- */
+/* ---- prefilled ---- */
 
-void sluice__sendq_begin_draft(struct sluice__sendq *queue, struct iovec *room)
+void sluice__sendq_begin_prefilled(struct sluice__sendq *queue, struct iovec *room)
 {
 	const struct sluice_args *args = queue->list.head;
 
-	sluice__assert(args && !args->run.next && !args->run.extras && !args->run.sent);
-	sluice__assert(((uintptr_t)room & (SLUICE__DRAFT_BYTES - 1)) == 0);
+	sluice__assert(args && !args->run.next && !args->run.op_flags && !args->run.sent);
+	sluice__assert(((uintptr_t)room & (SLUICE__PREFILLED_BYTES - 1)) == 0);
 	room->iov_base = (void *)(uintptr_t)args->run.base;
 	room->iov_len = args->run.total;
-	queue->draft = room + 1;
+	queue->prefilled = room + 1;
 }
 
-bool sluice__sendq_take_draft(struct sluice__sendq *queue, struct sluice__gather *gather)
+bool sluice__sendq_take_prefilled(struct sluice__sendq *queue, struct sluice__gather *gather)
 {
-	struct iovec *draft = queue->draft;
+	struct iovec *prefilled = queue->prefilled;
 
-	sluice__sendq_drop_draft(queue);
-	if (!draft || queue->bytes > gather->budget)
+	sluice__sendq_drop_prefilled(queue);
+	if (!prefilled || queue->bytes > gather->budget)
 		return false;
 	gather_reset(gather);
 	gather->what = SLUICE__GATHERED_MEMORY;
-	gather->count = (uint32_t)(draft - gather->segments);
+	gather->count = (uint32_t)(prefilled - gather->segments);
 	gather->records = gather->count;
 	gather->bytes = queue->bytes;
 	gather->last = (struct sluice_args *)((char *)queue->list.end -
@@ -338,14 +339,14 @@ static uint64_t packets_gathered(const struct sluice__packets *packets)
 
 uint64_t sluice__sendq_unsent(const struct sluice_args *args)
 {
-	return args->run.extras & SLUICE__PACKETS ? packets_gathered(args->rare.side)
-						  : args->run.total - args->run.sent;
+	return args->run.op_flags & SLUICE__OP_PACKETS ? packets_gathered(args->rare.side)
+						       : args->run.total - args->run.sent;
 }
 
 /* Gives the record its share of what was taken; true when it is finished. */
 static bool settle_record(struct sluice__sendq *queue, struct sluice_args *args, uint64_t *left)
 {
-	bool packets = args->run.extras & SLUICE__PACKETS;
+	bool packets = args->run.op_flags & SLUICE__OP_PACKETS;
 	uint64_t rest = sluice__sendq_unsent(args);
 	uint64_t bytes = *left < rest ? *left : rest;
 
@@ -358,9 +359,9 @@ static bool settle_record(struct sluice__sendq *queue, struct sluice_args *args,
 	sluice__sendq_count(queue, queue->bytes - bytes);
 	if (args->run.sent == args->run.total)
 		return true;
-	if (args->run.extras & SLUICE__LIST)
+	if (args->run.op_flags & SLUICE__OP_LIST)
 		advance_list(args, bytes);
-	return (args->run.extras & SLUICE__PARTIAL) && bytes > 0;
+	return (args->run.op_flags & SLUICE__OP_PARTIAL) && bytes > 0;
 }
 
 void sluice__sendq_finish_head(struct sluice__sendq *queue, struct sluice__chain *done,
@@ -399,7 +400,7 @@ uint32_t sluice__sendq_settle(struct sluice__sendq *queue, const struct sluice__
 	sluice__assert(taken <= flight->bytes);
 	if (likely(sluice__sendq_settle_plain(queue, flight, taken, done)))
 		return flight->records;
-	sluice__sendq_drop_draft(queue);
+	sluice__sendq_drop_prefilled(queue);
 	return settle_walk(queue, flight->last, taken, done);
 }
 

@@ -4,7 +4,7 @@
  * makes no system call and knows neither engine nor socket, so its tests are tables.
  *
  *   push    O(1)
- *   draft   whole plain buffers list their bytes already when they are pushed; whatever disturbs the
+ *   prefilled   whole plain buffers list their bytes already when they are pushed; whatever disturbs the
  *           queue otherwise drops it
  *   gather  walks from the head and lists the bytes, straight from the callers' memory
  *   settle  says how many of them the kernel took: whole records leave for the chain of the done,
@@ -18,16 +18,16 @@
 
 struct sluice__sendq {
 	struct sluice__list list;
-	uint64_t bytes;      /* of memory, accepted and not yet taken */
-	struct iovec *draft; /* where the next record's bytes are listed; NULL: no draft */
+	uint64_t bytes;          /* of memory, accepted and not yet taken */
+	struct iovec *prefilled; /* where the next record's bytes are listed; NULL: no prefilled */
 };
 
 /*
- * Room for a draft. It is aligned to its own size, so that the end of the room and the want of a
- * draft are one test.
+ * Room for a prefilled. It is aligned to its own size, so that the end of the array and "no prefilled iovec"
+ * prefilled are one test.
  */
-#define SLUICE__DRAFT 1024u
-#define SLUICE__DRAFT_BYTES (SLUICE__DRAFT * sizeof(struct iovec))
+#define SLUICE__PREFILLED 1024u
+#define SLUICE__PREFILLED_BYTES (SLUICE__PREFILLED * sizeof(struct iovec))
 
 /* What stands at the head, and so what kind of transmission comes next. */
 enum {
@@ -50,7 +50,7 @@ struct sluice__gather {
 	uint32_t records; /* touched */
 	uint64_t bytes;
 	struct sluice_args *last; /* the last record touched */
-	bool plain;               /* every record whole and without extras: settles in O(1) */
+	bool plain;               /* every record whole and without op_flags: settles in O(1) */
 };
 
 /* A transmission that the kernel has been given: head..last of the queue. */
@@ -65,7 +65,7 @@ static inline void sluice__sendq_init(struct sluice__sendq *queue)
 {
 	sluice__list_init(&queue->list);
 	queue->bytes = 0;
-	queue->draft = NULL;
+	queue->prefilled = NULL;
 }
 
 static inline struct sluice_args *sluice__sendq_head(const struct sluice__sendq *queue)
@@ -84,45 +84,45 @@ static inline void sluice__sendq_clear(struct sluice__sendq *queue)
 {
 	sluice__list_init(&queue->list);
 	sluice__sendq_count(queue, 0);
-	queue->draft = NULL;
+	queue->prefilled = NULL;
 }
 
-static inline void sluice__sendq_drop_draft(struct sluice__sendq *queue)
+static inline void sluice__sendq_drop_prefilled(struct sluice__sendq *queue)
 {
-	queue->draft = NULL;
+	queue->prefilled = NULL;
 }
 
 /* Its bytes are counted by the caller, who knows whether they are memory. */
 static inline void sluice__sendq_push(struct sluice__sendq *queue, struct sluice_args *args)
 {
-	sluice__sendq_drop_draft(queue);
+	sluice__sendq_drop_prefilled(queue);
 	sluice__list_push(&queue->list, args);
 }
 
-/* The same for a whole plain buffer. True: it stands in the draft. */
+/* The same for a whole plain buffer. True: it stands in the prefilled. */
 static inline bool sluice__sendq_push_plain(struct sluice__sendq *queue, struct sluice_args *args)
 {
-	struct iovec *draft = queue->draft;
+	struct iovec *prefilled = queue->prefilled;
 
 	sluice__list_push(&queue->list, args);
-	if (likely((uintptr_t)draft & (SLUICE__DRAFT_BYTES - 1))) {
-		draft->iov_base = (void *)(uintptr_t)args->run.base;
-		draft->iov_len = args->run.total;
-		queue->draft = draft + 1;
+	if (likely((uintptr_t)prefilled & (SLUICE__PREFILLED_BYTES - 1))) {
+		prefilled->iov_base = (void *)(uintptr_t)args->run.base;
+		prefilled->iov_len = args->run.total;
+		queue->prefilled = prefilled + 1;
 		return true;
 	}
-	sluice__sendq_drop_draft(queue); /* none, or no room */
+	sluice__sendq_drop_prefilled(queue); /* none, or no room */
 	return false;
 }
 
-/* The only record, which is plain, begins a draft in room that is the caller's. */
-void sluice__sendq_begin_draft(struct sluice__sendq *queue, struct iovec *room);
+/* The only record, which is plain, begins a prefilled in room that is the caller's. */
+void sluice__sendq_begin_prefilled(struct sluice__sendq *queue, struct iovec *room);
 
 /*
- * The draft, if there is one and it is within the budget, as what was gathered. It is over either
+ * The prefilled, if there is one and it is within the budget, as what was gathered. It is over either
  * way; gather->segments is the room.
  */
-bool sluice__sendq_take_draft(struct sluice__sendq *queue, struct sluice__gather *gather);
+bool sluice__sendq_take_prefilled(struct sluice__sendq *queue, struct sluice__gather *gather);
 
 /* Bytes of memory that the record still holds in the queue. */
 uint64_t sluice__sendq_memory(const struct sluice_args *args);
@@ -138,7 +138,7 @@ void sluice__sendq_gather(const struct sluice__sendq *queue, struct sluice__gath
 
 /*
  * The kernel took `taken` bytes of the flight: finished records move to done, in order. Returns how
- * many. A finished record whose extras say that something follows it (END) is the last to move.
+ * many. A finished record whose op_flags say that something follows it (END) is the last to move.
  */
 uint32_t sluice__sendq_settle(struct sluice__sendq *queue, const struct sluice__flight *flight,
 			      uint64_t taken, struct sluice__chain *done);
@@ -154,7 +154,7 @@ static inline bool sluice__sendq_settle_plain(struct sluice__sendq *queue,
 
 	if (unlikely(!flight->plain || taken != flight->bytes || first->run.sent))
 		return false;
-	sluice__sendq_drop_draft(queue);
+	sluice__sendq_drop_prefilled(queue);
 	sluice__list_cut(&queue->list, flight->last);
 	sluice__sendq_count(queue, queue->bytes - taken);
 	sluice__chain_splice(done, first, flight->last, flight->records);

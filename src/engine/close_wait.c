@@ -63,7 +63,7 @@ void sluice__close_wait(struct sluice_socket *socket, uint32_t wants)
 	uint64_t deadline_ns;
 
 	add_waiter(engine, &waiter);
-	sluice__attention_want(socket, wants);
+	sluice__intents_post(socket, wants);
 	deadline_ns = sluice__now() + BOUND_NS;
 	while (!__atomic_load_n(&waiter.released, __ATOMIC_ACQUIRE) &&
 	       __atomic_load_n(&engine->in_turn, __ATOMIC_SEQ_CST) && sluice__now() < deadline_ns)

@@ -9,7 +9,7 @@ void sluice__deadline_arm(struct sluice_socket *socket, struct sluice_args *args
 	struct sluice_engine *engine = socket->engine;
 
 	sluice__assert_owner(socket->engine);
-	sluice__assert(args->run.extras & SLUICE__DEADLINE);
+	sluice__assert(args->run.op_flags & SLUICE__OP_DEADLINE);
 	sluice__wheel_arm(&engine->deadlines, sluice__record_timer(args),
 			  sluice__now() + sluice__record_timeout(args), SLUICE__NODE_RECORD);
 }
@@ -22,7 +22,7 @@ void sluice__timer_arm(struct sluice_socket *socket, unsigned int node, int64_t 
 	sluice__assert(node != SLUICE__NODE_RECORD);
 	sluice__assert(!sluice__wheel_is_armed(&socket->timer) ||
 		       sluice__wheel_kind(&socket->timer) == node ||
-		       (node == SLUICE__NODE_RETRY_SEND && (socket->state & SLUICE__GRACEFUL)));
+		       (node == SLUICE__NODE_RETRY_SEND && (socket->state & SLUICE__ST_GRACEFUL)));
 	sluice__wheel_arm(&engine->deadlines, &socket->timer, sluice__now() + (uint64_t)ns, node);
 }
 

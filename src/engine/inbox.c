@@ -19,12 +19,12 @@ bool sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args
 	}
 }
 
-void sluice__attention_want(struct sluice_socket *socket, uint32_t wants)
+void sluice__intents_post(struct sluice_socket *socket, uint32_t wants)
 {
 	struct sluice_engine *engine = socket->engine;
 
-	if (__atomic_fetch_or(&socket->attention, wants, __ATOMIC_SEQ_CST) == 0)
-		sluice__stack_push(&engine->attention, &socket->attention_link);
+	if (__atomic_fetch_or(&socket->intents, wants, __ATOMIC_SEQ_CST) == 0)
+		sluice__stack_push(&engine->intents, &socket->intents_link);
 	if (!sluice__is_owner(engine))
 		sluice__engine_wake_if_asleep(engine);
 }

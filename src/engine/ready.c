@@ -8,9 +8,9 @@ void sluice__ready(struct sluice_socket *socket)
 	struct sluice_engine *engine = socket->engine;
 
 	sluice__assert_owner(engine);
-	if (socket->state & SLUICE__READY)
+	if (socket->state & SLUICE__ST_READY)
 		return;
-	socket->state |= SLUICE__READY;
+	socket->state |= SLUICE__ST_READY;
 	sluice__fifo_push(&engine->ready, &socket->ready_link);
 	engine->ready_count++;
 }
@@ -18,10 +18,10 @@ void sluice__ready(struct sluice_socket *socket)
 void sluice__transmit_blocked(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
-	sluice__assert(!(socket->state & SLUICE__IN_FLIGHT));
+	sluice__assert(!(socket->state & SLUICE__ST_IN_FLIGHT));
 	socket->out.kind = SLUICE__REQUEST_WRITABLE;
 	if (sluice__request_start(socket, &socket->out) == 0)
-		socket->state |= SLUICE__BLOCKED;
+		socket->state |= SLUICE__ST_BLOCKED;
 	else
 		sluice__ready(socket); /* out of memory: the next turn tries again */
 }

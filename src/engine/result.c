@@ -15,17 +15,17 @@ void sluice__finish(struct sluice_engine *engine, struct sluice_args *args, int3
 
 void sluice__finalize_result(struct sluice_engine *engine, struct sluice_args *args)
 {
-	uint32_t extras = args->run.extras;
+	uint32_t op_flags = args->run.op_flags;
 
-	if (extras & SLUICE__DEADLINE)
+	if (op_flags & SLUICE__OP_DEADLINE)
 		sluice__wheel_disarm(&engine->deadlines, sluice__record_timer(args));
-	if (extras & SLUICE__PACKETS)
+	if (op_flags & SLUICE__OP_PACKETS)
 		sluice__packets_close(engine, args->rare.side);
 	args->rare.side = NULL;
 	args->error = SLUICE_ERROR_SUCCESS;
 	args->native_error = 0;
 	args->bytes_transferred = args->run.total;
-	if (extras & SLUICE__RESULT) {
+	if (op_flags & SLUICE__OP_HAS_RESULT) {
 		args->error = (int32_t)(args->rare.segment_offset >> 32);
 		args->native_error = (int32_t)args->rare.segment_offset;
 		args->bytes_transferred = args->run.sent;
@@ -34,7 +34,7 @@ void sluice__finalize_result(struct sluice_engine *engine, struct sluice_args *a
 	args->rare.segment_index = 0;
 	args->rare.thread = 0;
 	args->rare.segment_offset = 0;
-	args->run.extras = extras & SLUICE__LIST;
+	args->run.op_flags = op_flags & SLUICE__OP_LIST;
 }
 
 /* Ends now, inside the call or through the handler. */
@@ -52,7 +52,7 @@ int sluice__end_at_once(struct sluice_engine *engine, struct sluice_args *args, 
 
 void sluice__finish_given_up(struct sluice__chain *done, struct sluice_args *args)
 {
-	bool overdue = args->run.extras & SLUICE__OVERDUE;
+	bool overdue = args->run.op_flags & SLUICE__OP_OVERDUE;
 
 	sluice__record_result(args,
 			      overdue ? SLUICE_ERROR_TIMED_OUT : SLUICE_ERROR_OPERATION_ABORTED,

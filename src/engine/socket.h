@@ -16,7 +16,7 @@
 struct sluice__accepter;
 struct sluice__apm;
 struct sluice__filter;
-struct sluice__hold;
+struct sluice__zc_send;
 struct sluice__receiver;
 
 /* What runs when the descriptor has been closed. */
@@ -35,52 +35,53 @@ struct sluice__marks {
 };
 
 /*
- * refuse: why a start leaves the fast path, readable by any thread. 0: a connected stream, on which
+ * shared_flags: why a start leaves the fast path, readable by any thread. 0: a connected stream, on which
  * nothing has happened yet. Written by the owner, and by whoever closes.
  */
 enum {
-	SLUICE__CLOSED = 1 << 0,      /* by close, destroy, detach or the engine's end: -EBADF */
-	SLUICE__UNCONNECTED = 1 << 1, /* believed so: the kernel is asked again */
-	SLUICE__LISTENING = 1 << 3,
-	SLUICE__DATAGRAM = 1 << 4,     /* also seqpacket: every record stands for itself */
-	SLUICE__SHUT_SEND = 1 << 5,    /* by us: sends end with Shutdown */
-	SLUICE__DISCONNECTED = 1 << 6, /* by us, without reuse: it cannot connect again */
-	SLUICE__SHUT_RECEIVE = 1 << 7,
-	SLUICE__NOT_TCP = 1 << 8,         /* a stream, but nothing with a cork or an urgent byte */
-	SLUICE__TRACED = 1 << 9,          /* the engine has a trace: starts go where it is told */
-	SLUICE__FILTERED = 1 << 10,       /* has a filter, and what is received goes through it */
-	SLUICE__FILTERED_SENDS = 1 << 11, /* and what is sent */
+	SLUICE__SHARED_CLOSED = 1 << 0, /* by close, destroy, detach or the engine's end: -EBADF */
+	SLUICE__SHARED_UNCONNECTED = 1 << 1, /* believed so: the kernel is asked again */
+	SLUICE__SHARED_LISTENING = 1 << 3,
+	SLUICE__SHARED_DATAGRAM = 1 << 4,     /* also seqpacket: every record stands for itself */
+	SLUICE__SHARED_SHUT_SEND = 1 << 5,    /* by us: sends end with Shutdown */
+	SLUICE__SHARED_DISCONNECTED = 1 << 6, /* by us, without reuse: it cannot connect again */
+	SLUICE__SHARED_SHUT_RECEIVE = 1 << 7,
+	SLUICE__SHARED_NOT_TCP = 1 << 8,   /* a stream, but nothing with a cork or an urgent byte */
+	SLUICE__SHARED_TRACED = 1 << 9,    /* the engine has a trace: starts go where it is told */
+	SLUICE__SHARED_FILTERED = 1 << 10, /* has a filter, and what is received goes through it */
+	SLUICE__SHARED_FILTERED_SENDS = 1 << 11, /* and what is sent */
 	/*
 	 * A count: connects that were started and are not over, those in the mailbox included. Not
 	 * 0: starts are accepted and wait.
 	 */
-	SLUICE__CONNECT_ONE = 1 << 16,
-	SLUICE__CONNECTING = 0x7fff << 16,
-	SLUICE__SLOW_STREAM = SLUICE__CLOSED | SLUICE__UNCONNECTED | SLUICE__CONNECTING |
-			      SLUICE__LISTENING | SLUICE__DATAGRAM | SLUICE__SHUT_SEND |
-			      SLUICE__DISCONNECTED | SLUICE__TRACED | SLUICE__FILTERED_SENDS
+	SLUICE__SHARED_CONNECT_ONE = 1 << 16,
+	SLUICE__SHARED_CONNECTING = 0x7fff << 16,
+	SLUICE__SHARED_SLOW_STREAM =
+		SLUICE__SHARED_CLOSED | SLUICE__SHARED_UNCONNECTED | SLUICE__SHARED_CONNECTING |
+		SLUICE__SHARED_LISTENING | SLUICE__SHARED_DATAGRAM | SLUICE__SHARED_SHUT_SEND |
+		SLUICE__SHARED_DISCONNECTED | SLUICE__SHARED_TRACED | SLUICE__SHARED_FILTERED_SENDS
 };
 
 /* state: the owner's. */
 enum {
-	SLUICE__READY = 1 << 0,        /* stands in the ready list */
-	SLUICE__IN_FLIGHT = 1 << 1,    /* the head of the queue is with the kernel */
-	SLUICE__BLOCKED = 1 << 2,      /* waits until it can be written to, or for a window */
-	SLUICE__FULL = 1 << 3,         /* took less than it was given */
-	SLUICE__RESET_SEEN = 1 << 4,   /* the peer's reset was met, in either direction */
-	SLUICE__RESET_SENT = 1 << 5,   /* and a send has reported it */
-	SLUICE__END_SEEN = 1 << 6,     /* the peer's orderly end was received */
-	SLUICE__ABOVE_HIGH = 1 << 7,   /* the drained handler is to run */
-	SLUICE__HANDLE_GONE = 1 << 10, /* destroyed by the caller, or detached */
-	SLUICE__GRACEFUL = 1 << 11,    /* closes when the queue is empty */
-	SLUICE__END_ON_GIVE_UP = 1 << 13,
-	SLUICE__DEAD = 1 << 16,        /* in the list of the dead */
-	SLUICE__MARKED = 1 << 17,      /* a record in flight is to be given up */
-	SLUICE__PREFETCHING = 1 << 18, /* BLOCKED for a window of a cold file */
-	SLUICE__CORKED = 1 << 19,      /* TCP_CORK was set by us */
-	SLUICE__WATCHED = 1 << 21,     /* epoll's: registered */
-	SLUICE__HOLDING = 1 << 22,     /* holds is not empty: the kernel has buffers of ours */
-	SLUICE__LOST = 1 << 26         /* sends were given up by the close */
+	SLUICE__ST_READY = 1 << 0,        /* stands in the ready list */
+	SLUICE__ST_IN_FLIGHT = 1 << 1,    /* the head of the queue is with the kernel */
+	SLUICE__ST_BLOCKED = 1 << 2,      /* waits until it can be written to, or for a window */
+	SLUICE__ST_FULL = 1 << 3,         /* took less than it was given */
+	SLUICE__ST_RESET_SEEN = 1 << 4,   /* the peer's reset was met, in either direction */
+	SLUICE__ST_RESET_SENT = 1 << 5,   /* and a send has reported it */
+	SLUICE__ST_END_SEEN = 1 << 6,     /* the peer's orderly end was received */
+	SLUICE__ST_ABOVE_HIGH = 1 << 7,   /* the drained handler is to run */
+	SLUICE__ST_HANDLE_GONE = 1 << 10, /* destroyed by the caller, or detached */
+	SLUICE__ST_GRACEFUL = 1 << 11,    /* closes when the queue is empty */
+	SLUICE__ST_END_ON_GIVE_UP = 1 << 13,
+	SLUICE__ST_DEAD = 1 << 16,           /* in the list of the dead */
+	SLUICE__ST_CANCEL_PENDING = 1 << 17, /* a record in flight is to be given up */
+	SLUICE__ST_PREFETCHING = 1 << 18,    /* BLOCKED for a window of a cold file */
+	SLUICE__ST_CORKED = 1 << 19,         /* TCP_CORK was set by us */
+	SLUICE__ST_WATCHED = 1 << 21,        /* epoll's: registered */
+	SLUICE__ST_ZC_SENDS = 1 << 22, /* zc_sends is not empty: the kernel has buffers of ours */
+	SLUICE__ST_LOST = 1 << 26      /* sends were given up by the close */
 };
 
 /*
@@ -99,7 +100,7 @@ enum sluice__phase {
 	SLUICE__PHASE_CLOSED         /* the descriptor is gone */
 };
 
-/* attention: what other threads, or a handler, want done with the socket in the next turn. */
+/* intents: what other threads, or a handler, want done with the socket in the next turn. */
 enum {
 	SLUICE__WANT_CANCEL = 1 << 0, /* some record is marked */
 	SLUICE__WANT_CANCEL_ALL = 1 << 1,
@@ -126,11 +127,11 @@ enum {
 
 struct sluice_socket {
 	/* What a start touches. */
-	uint32_t refuse; /* atomic */
+	uint32_t shared_flags; /* atomic: SLUICE__SHARED_* */
 	uint32_t state;
 	struct sluice_engine *engine;
 	struct sluice__sendq queue;
-	uint64_t attention_at; /* queued bytes above which a start looks closer: min(high, limit) */
+	uint64_t check_above; /* queued bytes above which a start looks closer: min(high, limit) */
 	struct sluice__link ready_link;
 	int32_t fd;
 	uint8_t family;
@@ -148,7 +149,7 @@ struct sluice_socket {
 	struct sluice__request in;
 	struct sluice__list receives;      /* records that receive or accept */
 	uint32_t receives_listed;          /* atomic: in that list */
-	uint32_t receives_foreign;         /* atomic: on their way there from other threads */
+	uint32_t receives_cross_thread;    /* atomic: on their way there from other threads */
 	struct sluice__receiver *receiver; /* receive_start; atomic until taken over */
 	struct sluice__accepter *accepter; /* accept_start */
 	union {
@@ -165,15 +166,15 @@ struct sluice_socket {
 	uint64_t low_bytes;
 	uint64_t high_bytes;
 	uint64_t limit_bytes;
-	uint64_t foreign_bytes;      /* atomic: started by other threads, still in the mailbox */
+	uint64_t cross_thread_bytes; /* atomic: started by other threads, still in the mailbox */
 	struct sluice__marks *marks; /* NULL until one of them is set */
 	void *user_data;
 	int64_t graceful_ns; /* what close_gracefully was given; then, and while LINGERING, until when */
 
 	struct sluice__wheel_node timer; /* one at a time: SLUICE__NODE_* */
-	uint32_t attention;              /* atomic */
+	uint32_t intents;                /* atomic */
 	uint32_t events;
-	struct sluice__link attention_link;
+	struct sluice__link intents_link;
 	struct sluice__link event_link; /* also of engine->socket_pool */
 	struct sluice__link fetch_link; /* of the sockets that wait for a window */
 	union {
@@ -186,48 +187,49 @@ struct sluice_socket {
 	uint64_t dead_at; /* records delivered when the memory may go */
 	union {
 		struct sluice__request *waiting_in; /* epoll's */
-		struct sluice__hold *holds; /* the newest, with HOLDING; the oldest behind it */
+		struct sluice__zc_send
+			*zc_sends; /* the newest, with HOLDING; the oldest behind it */
 	};
 	struct sluice__request *waiting_out;
 	struct sluice__apm *apm; /* Begin and End, from the first Begin on; set once, atomic */
 	struct sluice__zerocopy zerocopy;
 	uint16_t gso_bytes; /* the largest datagrams that the kernel cuts up for us; 0: none */
-	uint16_t gso_rest;  /* bursts until larger ones are tried again */
+	uint16_t gso_rest;  /* batches until larger ones are tried again */
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct sluice_socket) <= 512, "an idle socket costs at most 512 bytes");
 
-static inline uint32_t sluice__refuse(const struct sluice_socket *socket)
+static inline uint32_t sluice__socket_flags(const struct sluice_socket *socket)
 {
-	return __atomic_load_n(&socket->refuse, __ATOMIC_RELAXED);
+	return __atomic_load_n(&socket->shared_flags, __ATOMIC_RELAXED);
 }
 
-static inline void sluice__refuse_set(struct sluice_socket *socket, uint32_t bits)
+static inline void sluice__socket_flags_set(struct sluice_socket *socket, uint32_t bits)
 {
-	__atomic_fetch_or(&socket->refuse, bits, __ATOMIC_RELEASE);
+	__atomic_fetch_or(&socket->shared_flags, bits, __ATOMIC_RELEASE);
 }
 
-static inline void sluice__refuse_clear(struct sluice_socket *socket, uint32_t bits)
+static inline void sluice__socket_flags_clear(struct sluice_socket *socket, uint32_t bits)
 {
-	__atomic_fetch_and(&socket->refuse, ~bits, __ATOMIC_RELEASE);
+	__atomic_fetch_and(&socket->shared_flags, ~bits, __ATOMIC_RELEASE);
 }
 
 /* A connect begins; this is undone when it is over, or if it is refused. */
 static inline void sluice__connect_announce(struct sluice_socket *socket)
 {
-	__atomic_fetch_add(&socket->refuse, SLUICE__CONNECT_ONE, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&socket->shared_flags, SLUICE__SHARED_CONNECT_ONE, __ATOMIC_RELEASE);
 }
 
 static inline void sluice__connect_withdraw(struct sluice_socket *socket)
 {
-	__atomic_fetch_sub(&socket->refuse, SLUICE__CONNECT_ONE, __ATOMIC_RELEASE);
+	__atomic_fetch_sub(&socket->shared_flags, SLUICE__SHARED_CONNECT_ONE, __ATOMIC_RELEASE);
 }
 
 /* Whether any record receives or accepts, as far as its start has returned. Any thread. */
 static inline bool sluice__receives_pending(const struct sluice_socket *socket)
 {
 	/* In this order: the engine lists a record before it stops counting it as foreign. */
-	return __atomic_load_n(&socket->receives_foreign, __ATOMIC_ACQUIRE) ||
+	return __atomic_load_n(&socket->receives_cross_thread, __ATOMIC_ACQUIRE) ||
 	       __atomic_load_n(&socket->receives_listed, __ATOMIC_ACQUIRE);
 }
 

@@ -52,15 +52,15 @@ static int look_at(int fd, struct sluice_socket *socket)
 	socket->family = (uint8_t)domain;
 	socket->type = (uint8_t)type;
 	if (type != SOCK_STREAM)
-		socket->refuse |= SLUICE__DATAGRAM;
+		socket->shared_flags |= SLUICE__SHARED_DATAGRAM;
 	if (protocol != IPPROTO_TCP)
-		socket->refuse |= SLUICE__NOT_TCP;
+		socket->shared_flags |= SLUICE__SHARED_NOT_TCP;
 	if (protocol == IPPROTO_UDP && type == SOCK_DGRAM)
 		socket->gso_bytes = sluice__socket_gso(fd);
 	if (option(fd, SO_ACCEPTCONN, &listening) == 0 && listening)
-		socket->refuse |= SLUICE__LISTENING;
+		socket->shared_flags |= SLUICE__SHARED_LISTENING;
 	else if (getpeername(fd, (struct sockaddr *)&peer, &length) < 0)
-		socket->refuse |= SLUICE__UNCONNECTED;
+		socket->shared_flags |= SLUICE__SHARED_UNCONNECTED;
 	return 0;
 }
 
@@ -153,8 +153,8 @@ static void initialise(struct sluice_socket *socket, struct sluice_engine *engin
 	sluice__list_init(&socket->receives);
 	socket->limit_bytes = engine->options.queue_limit_bytes;
 	socket->high_bytes = UINT64_MAX;
-	socket->attention_at = socket->limit_bytes ? socket->limit_bytes : UINT64_MAX;
-	socket->refuse = engine->trace ? SLUICE__TRACED : 0;
+	socket->check_above = socket->limit_bytes ? socket->limit_bytes : UINT64_MAX;
+	socket->shared_flags = engine->trace ? SLUICE__SHARED_TRACED : 0;
 }
 
 int sluice__socket_make(struct sluice_engine *engine, int fd, struct sluice_socket **ret_socket)
@@ -191,7 +191,8 @@ int sluice__socket_make_accepted(const struct sluice_socket *listener, int fd,
 	initialise(socket, engine, fd);
 	socket->family = listener->family;
 	socket->type = listener->type;
-	socket->refuse |= sluice__refuse(listener) & (SLUICE__DATAGRAM | SLUICE__NOT_TCP);
+	socket->shared_flags |= sluice__socket_flags(listener) &
+				(SLUICE__SHARED_DATAGRAM | SLUICE__SHARED_NOT_TCP);
 	enlist(engine, socket);
 	engine->statistics.accepted++;
 	*ret_socket = socket;
@@ -202,12 +203,12 @@ bool sluice__listens(struct sluice_socket *socket)
 {
 	int listening = 0;
 
-	if (sluice__refuse(socket) & SLUICE__LISTENING)
+	if (sluice__socket_flags(socket) & SLUICE__SHARED_LISTENING)
 		return true;
 	if (option(socket->fd, SO_ACCEPTCONN, &listening) < 0 || !listening)
 		return false;
-	sluice__refuse_set(socket, SLUICE__LISTENING);
-	sluice__refuse_clear(socket, SLUICE__UNCONNECTED);
+	sluice__socket_flags_set(socket, SLUICE__SHARED_LISTENING);
+	sluice__socket_flags_clear(socket, SLUICE__SHARED_UNCONNECTED);
 	return true;
 }
 
@@ -245,13 +246,13 @@ bool sluice__has_peer(struct sluice_socket *socket)
 {
 	struct sockaddr_storage address;
 	socklen_t length = sizeof address;
-	uint32_t refuse = sluice__refuse(socket);
+	uint32_t shared = sluice__socket_flags(socket);
 
-	if (!(refuse & SLUICE__UNCONNECTED))
+	if (!(shared & SLUICE__SHARED_UNCONNECTED))
 		return true;
 	if (getpeername(socket->fd, (struct sockaddr *)&address, &length) < 0)
 		return false;
-	sluice__refuse_clear(socket, SLUICE__UNCONNECTED);
+	sluice__socket_flags_clear(socket, SLUICE__SHARED_UNCONNECTED);
 	return true;
 }
 
@@ -282,9 +283,9 @@ uint64_t sluice__socket_drain(struct sluice_socket *socket)
 		ssize_t got = recv(socket->fd, nothing, sizeof nothing, MSG_DONTWAIT);
 
 		if (got < 0 && errno != EAGAIN && errno != EINTR)
-			socket->state |= SLUICE__RESET_SEEN;
+			socket->state |= SLUICE__ST_RESET_SEEN;
 		if (got == 0)
-			socket->state |= SLUICE__END_SEEN;
+			socket->state |= SLUICE__ST_END_SEEN;
 		if (got <= 0)
 			break;
 		bytes += (uint64_t)got;
@@ -294,10 +295,12 @@ uint64_t sluice__socket_drain(struct sluice_socket *socket)
 
 bool sluice__socket_is_stream(const struct sluice_socket *socket)
 {
-	return !(sluice__refuse(socket) & (SLUICE__DATAGRAM | SLUICE__LISTENING));
+	return !(sluice__socket_flags(socket) &
+		 (SLUICE__SHARED_DATAGRAM | SLUICE__SHARED_LISTENING));
 }
 
 bool sluice__socket_is_tcp(const struct sluice_socket *socket)
 {
-	return sluice__socket_is_stream(socket) && !(sluice__refuse(socket) & SLUICE__NOT_TCP);
+	return sluice__socket_is_stream(socket) &&
+	       !(sluice__socket_flags(socket) & SLUICE__SHARED_NOT_TCP);
 }

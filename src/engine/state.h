@@ -36,7 +36,7 @@ enum {
 struct sluice__close_waiter;
 struct sluice__recv_msg;
 struct sluice__thread_watch;
-struct sluice__burst;
+struct sluice__gso_batch;
 struct sluice__callbacks;
 struct sluice__files;
 struct sluice__packets;
@@ -60,7 +60,7 @@ struct sluice__retry {
 struct sluice__apm_calls {
 	/* By a thread that exits without having destroyed the engine it owns. */
 	void (*owner_exited)(struct sluice_engine *engine);
-	/* Around fork(2), so that no thread holds a lock in the child. */
+	/* Around fork(2), so that no thread zc_sends a lock in the child. */
 	void (*before_fork)(void);
 	void (*after_fork)(void);
 	void (*in_child)(struct sluice_engine *engine);
@@ -75,14 +75,14 @@ struct sluice_engine {
 	uint32_t busy;   /* in a handler, a batch or a turn: queue, do not try */
 	uint32_t dead;   /* atomic: SLUICE__DEAD_*; every call answers -EBADF */
 	struct sluice__stack mailbox; /* records started by other threads, by sluice__record_link */
-	struct sluice__stack attention; /* sockets with wants, by attention_link */
-	struct sluice__fifo ready;      /* sockets with something to send, by ready_link */
+	struct sluice__stack intents; /* sockets with wants, by intents_link */
+	struct sluice__fifo ready;    /* sockets with something to send, by ready_link */
 	uint32_t ready_count;
-	uint32_t batches;               /* open */
-	uint64_t zerocopy_from;         /* bytes from which on zero copy is thought of */
-	uint64_t queue_from;            /* bytes from which on a lone send goes by its queue */
-	struct sluice_socket *drafting; /* the ready socket that lists its bytes in draft */
-	struct sluice__chain done;      /* records that wait for their handlers */
+	uint32_t batches;                 /* open */
+	uint64_t zerocopy_from;           /* bytes from which on zero copy is thought of */
+	uint64_t queue_from;              /* bytes from which on a lone send goes by its queue */
+	struct sluice_socket *prefilling; /* the ready socket that lists its bytes in prefilled */
+	struct sluice__chain done;        /* records that wait for their handlers */
 	struct sluice__chain *sink; /* where records go that end: done, or inside a start its own */
 
 	const struct sluice__backend *backend;
@@ -97,7 +97,7 @@ struct sluice_engine {
 	uintptr_t creator; /* who becomes the owner with the first use */
 	bool hands_over;   /* memory goes to the backend at once, which has a thread for it */
 	bool delivering;   /* a handler runs */
-	bool foreign;      /* engine_fd was asked for */
+	bool embedded;     /* engine_fd was asked for */
 	uint32_t flying;   /* requests that the backend has */
 
 	/* The choice between a send(2) for each socket and the ring. */
@@ -129,8 +129,8 @@ struct sluice_engine {
 	struct sluice__stack buffers_returned; /* by other threads */
 	struct sluice__fifo paused;            /* receivers that wait for any buffer */
 
-	struct sluice__pool bursts;
-	uint32_t bursts_submitted; /* the backend has them */
+	struct sluice__pool gso_batches; /* of datagrams */
+	uint32_t gso_batches_submitted;  /* batches of datagrams in the backend */
 	struct sluice__pool recv_msgs;
 
 	/* Files. */
@@ -171,7 +171,7 @@ struct sluice_engine {
 	struct sluice_engine_statistics statistics;
 	struct iovec arena[SLUICE__ARENA];
 	uint32_t arena_used;
-	struct iovec *draft; /* SLUICE__DRAFT, aligned to their size */
+	struct iovec *prefilled; /* SLUICE__PREFILLED, aligned to their size */
 } __attribute__((aligned(64)));
 
 enum {
@@ -230,7 +230,7 @@ int sluice__options_copy(struct sluice_options *own, const struct sluice_options
 /* inbox.c */
 /* false: the engine has ended. */
 bool sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args);
-void sluice__attention_want(struct sluice_socket *socket, uint32_t wants);
+void sluice__intents_post(struct sluice_socket *socket, uint32_t wants);
 
 /* engine/close_wait.c */
 void sluice__close_release_waiting(struct sluice_engine *engine,
@@ -265,7 +265,7 @@ static inline void sluice__turns_end(struct sluice_engine *engine)
 static inline bool sluice__left_outside(const struct sluice_engine *engine)
 {
 	return !sluice__stack_is_empty(&engine->mailbox, __ATOMIC_ACQUIRE) ||
-	       !sluice__stack_is_empty(&engine->attention, __ATOMIC_ACQUIRE);
+	       !sluice__stack_is_empty(&engine->intents, __ATOMIC_ACQUIRE);
 }
 
 /* result.c */
@@ -279,7 +279,7 @@ void sluice__finish_given_up(struct sluice__chain *done, struct sluice_args *arg
 /* Writes the result into the members of a record that has ended. */
 static inline void sluice__record_publish(struct sluice_engine *engine, struct sluice_args *args)
 {
-	if (unlikely(args->run.extras)) {
+	if (unlikely(args->run.op_flags)) {
 		sluice__finalize_result(engine, args);
 	} else {
 		args->error = SLUICE_ERROR_SUCCESS;
@@ -379,7 +379,7 @@ void sluice__posts_drop(struct sluice_engine *engine);
 /* fork.c: fork, and owners that exit */
 int sluice__process_register(struct sluice_engine *engine);
 void sluice__process_forget(struct sluice_engine *engine);
-/* Guards what outlives engines and threads; nobody holds it in a forked child. */
+/* Guards what outlives engines and threads; nobody zc_sends it in a forked child. */
 void sluice__process_lock(void);
 void sluice__process_unlock(void);
 void sluice__process_owned(struct sluice_engine *engine);

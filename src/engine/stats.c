@@ -76,7 +76,7 @@ int sluice_socket_statistics(struct sluice_socket *socket,
 	own.bytes_sent = socket->bytes_sent;
 	own.bytes_received = socket->bytes_received;
 	own.queued_bytes = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) +
-			   __atomic_load_n(&socket->foreign_bytes, __ATOMIC_RELAXED);
+			   __atomic_load_n(&socket->cross_thread_bytes, __ATOMIC_RELAXED);
 	own.zerocopy = learned(&socket->zerocopy);
 	own.reserved = 0;
 	return copy(statistics, statistics->size, &own, sizeof own);

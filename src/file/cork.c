@@ -21,34 +21,35 @@ void sluice__cork(struct sluice_socket *socket, const struct sluice_args *args)
 	int on = 0;
 	socklen_t length = sizeof on;
 
-	if (packets->index + 1 >= packets->count && !(args->run.extras & SLUICE__MORE))
+	if (packets->index + 1 >= packets->count && !(args->run.op_flags & SLUICE__OP_MORE))
 		return;
 	socket->corked_for = args;
-	if ((socket->state & SLUICE__CORKED) || (sluice__refuse(socket) & SLUICE__NOT_TCP))
+	if ((socket->state & SLUICE__ST_CORKED) ||
+	    (sluice__socket_flags(socket) & SLUICE__SHARED_NOT_TCP))
 		return;
 	/* One that the user has set himself stays. */
 	if (getsockopt(socket->fd, IPPROTO_TCP, TCP_CORK, &on, &length) < 0 || on)
 		return;
 	set_cork(socket, 1);
-	socket->state |= SLUICE__CORKED;
+	socket->state |= SLUICE__ST_CORKED;
 }
 
 void sluice__uncork(struct sluice_socket *socket)
 {
 	socket->corked_for = NULL;
-	if (!(socket->state & SLUICE__CORKED))
+	if (!(socket->state & SLUICE__ST_CORKED))
 		return;
-	socket->state &= ~(uint32_t)SLUICE__CORKED;
+	socket->state &= ~(uint32_t)SLUICE__ST_CORKED;
 	set_cork(socket, 0);
 }
 
-void sluice__uncork_behind(struct sluice_socket *socket, uint32_t extras)
+void sluice__uncork_behind(struct sluice_socket *socket, uint32_t op_flags)
 {
 	const struct sluice_args *head = socket->queue.list.head;
 
 	if (head && head == socket->corked_for)
 		return;
-	if (!(extras & SLUICE__MORE))
+	if (!(op_flags & SLUICE__OP_MORE))
 		sluice__uncork(socket);
 }
 

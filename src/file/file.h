@@ -59,8 +59,8 @@ void sluice__cork(struct sluice_socket *socket, const struct sluice_args *args);
 void sluice__uncork(struct sluice_socket *socket);
 /* The head ends early: takes the cork off, leaves the window that is fetched for it. */
 void sluice__file_abandon(struct sluice_socket *socket);
-/* A record with these extras has gone: takes the cork off, unless more was announced. */
-void sluice__uncork_behind(struct sluice_socket *socket, uint32_t extras);
+/* A record with these op_flags has gone: takes the cork off, unless more was announced. */
+void sluice__uncork_behind(struct sluice_socket *socket, uint32_t op_flags);
 
 /* small.c: small files are read when they are started, and sent with what stands beside them */
 void sluice__file_read_small(struct sluice_engine *engine, struct sluice__packets *packets);

@@ -212,9 +212,9 @@ void sluice__prefetch_begin(struct sluice_socket *socket, const struct sluice__p
 		sluice__element(sluice__pool_get(&page_cache->free), struct window, link);
 
 	sluice__assert_owner(engine);
-	sluice__assert(!(socket->state & (SLUICE__BLOCKED | SLUICE__PREFETCHING)));
+	sluice__assert(!(socket->state & (SLUICE__ST_BLOCKED | SLUICE__ST_PREFETCHING)));
 	sluice__assert(count > 0);
-	socket->state |= SLUICE__BLOCKED | SLUICE__PREFETCHING;
+	socket->state |= SLUICE__ST_BLOCKED | SLUICE__ST_PREFETCHING;
 	if (!window) {
 		sluice__fifo_push(&page_cache->waiting, &socket->fetch_link);
 		return;
@@ -231,7 +231,7 @@ void sluice__prefetch_begin(struct sluice_socket *socket, const struct sluice__p
 		/* Neither ring nor worker to be had: better to block once than never to send. */
 		sluice__pool_put(&page_cache->free, &window->link);
 		window->socket = NULL;
-		socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__PREFETCHING);
+		socket->state &= ~(uint32_t)(SLUICE__ST_BLOCKED | SLUICE__ST_PREFETCHING);
 		remember(engine, part->identity, offset, offset + count);
 		sluice__ready(socket);
 		return;
@@ -242,7 +242,7 @@ void sluice__prefetch_begin(struct sluice_socket *socket, const struct sluice__p
 
 static void go_on(struct sluice_socket *socket)
 {
-	socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__PREFETCHING);
+	socket->state &= ~(uint32_t)(SLUICE__ST_BLOCKED | SLUICE__ST_PREFETCHING);
 	sluice__ready(socket);
 }
 
@@ -283,9 +283,9 @@ void sluice__prefetch_forget(struct sluice_socket *socket)
 	struct sluice__page_cache *page_cache = socket->engine->page_cache;
 
 	sluice__assert_owner(socket->engine);
-	if (!(socket->state & SLUICE__PREFETCHING))
+	if (!(socket->state & SLUICE__ST_PREFETCHING))
 		return;
-	socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__PREFETCHING);
+	socket->state &= ~(uint32_t)(SLUICE__ST_BLOCKED | SLUICE__ST_PREFETCHING);
 	for (uint32_t i = 0; i < socket->engine->options.fetch_windows; i++) {
 		if (page_cache->windows[i].socket == socket)
 			page_cache->windows[i].socket = NULL;

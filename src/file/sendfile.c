@@ -152,9 +152,9 @@ static bool is_socket_error(int error_number)
  */
 static void stream_failed(struct sluice_socket *socket, int error_number)
 {
-	if (error_number == EPIPE && !(socket->state & SLUICE__END_SEEN) &&
-	    !(sluice__refuse(socket) & SLUICE__NOT_TCP))
-		socket->state |= SLUICE__RESET_SEEN;
+	if (error_number == EPIPE && !(socket->state & SLUICE__ST_END_SEEN) &&
+	    !(sluice__socket_flags(socket) & SLUICE__SHARED_NOT_TCP))
+		socket->state |= SLUICE__ST_RESET_SEEN;
 	sluice__settle_failed(socket, error_number);
 }
 
@@ -177,14 +177,14 @@ static void file_failed(struct sluice_socket *socket, int32_t error, int32_t nat
 
 static void finish(struct sluice_socket *socket, struct sluice_args *args)
 {
-	uint32_t extras = args->run.extras;
+	uint32_t op_flags = args->run.op_flags;
 
 	sluice__sendq_finish_head(&socket->queue, sluice__sink(socket), SLUICE_ERROR_SUCCESS, 0,
 				  args->run.sent);
-	sluice__uncork_behind(socket, extras);
+	sluice__uncork_behind(socket, op_flags);
 	socket->records_sent++;
-	if (extras & SLUICE__END)
-		sluice__settle_end_of_stream(socket, extras & SLUICE__REUSE);
+	if (op_flags & SLUICE__OP_THEN_DISCONNECT)
+		sluice__settle_end_of_stream(socket, op_flags & SLUICE__OP_REUSE);
 	sluice__settle_shorter(socket);
 }
 
@@ -280,11 +280,11 @@ static bool seal_slice(struct sluice_socket *socket, struct sluice__packets *pac
 		return sluice__file_tried(socket, count, got);
 	segment = (struct iovec){socket->engine->files->scratch, (size_t)got};
 	if (!sluice__filter_send_slice(
-		    socket, &segment, more || (args->run.extras & SLUICE__MORE) ? MSG_MORE : 0,
-		    !more && ((args->run.extras & SLUICE__END) ||
-			      ((socket->state & SLUICE__GRACEFUL) && !args->run.next))))
+		    socket, &segment, more || (args->run.op_flags & SLUICE__OP_MORE) ? MSG_MORE : 0,
+		    !more && ((args->run.op_flags & SLUICE__OP_THEN_DISCONNECT) ||
+			      ((socket->state & SLUICE__ST_GRACEFUL) && !args->run.next))))
 		return false;
-	return !(socket->state & SLUICE__READY);
+	return !(socket->state & SLUICE__ST_READY);
 }
 
 void sluice__file_sealed(struct sluice_socket *socket, uint64_t bytes)

@@ -11,7 +11,7 @@ bool sluice__filter_is_file(const struct sluice_args *args)
 {
 	const struct sluice__packets *packets = args->rare.side;
 
-	return (args->run.extras & SLUICE__PACKETS) && !packets->beyond &&
+	return (args->run.op_flags & SLUICE__OP_PACKETS) && !packets->beyond &&
 	       !sluice__packets_done(packets) &&
 	       packets->parts[packets->index].kind == SLUICE__PART_FILE;
 }
@@ -21,7 +21,7 @@ void sluice__filter_offer(struct sluice_socket *socket)
 	struct sluice__filter *filter = sluice__filter_of(socket);
 	const void *base;
 
-	if (!(socket->state & (SLUICE__BLOCKED | SLUICE__PHASE_MASK)) &&
+	if (!(socket->state & (SLUICE__ST_BLOCKED | SLUICE__PHASE_MASK)) &&
 	    filter->calls.output(filter->calls.token, &base))
 		sluice__ready(socket);
 }
@@ -66,7 +66,7 @@ uint64_t sluice__filter_forget(struct sluice_socket *socket, const struct sluice
 		mine = filter->owed - before;
 	filter->owed -= mine;
 	filter->cut = true;
-	if (!(socket->state & SLUICE__BLOCKED))
+	if (!(socket->state & SLUICE__ST_BLOCKED))
 		sluice__ready(socket);
 	return mine;
 }
@@ -91,7 +91,8 @@ int64_t sluice__filter_receive(struct sluice_socket *socket, const struct iovec 
 		return -ENOTCONN;
 	result = filter->calls.receive(filter->calls.token, segments, count, flags);
 	sluice__filter_offer(socket);
-	if (result < 0 && result != -EAGAIN && (sluice__refuse(socket) & SLUICE__SHUT_RECEIVE))
+	if (result < 0 && result != -EAGAIN &&
+	    (sluice__socket_flags(socket) & SLUICE__SHARED_SHUT_RECEIVE))
 		return 0;
 	return result;
 }

@@ -30,12 +30,12 @@ struct sluice__filter {
 
 static inline bool sluice__is_filtered(const struct sluice_socket *socket)
 {
-	return sluice__refuse(socket) & SLUICE__FILTERED;
+	return sluice__socket_flags(socket) & SLUICE__SHARED_FILTERED;
 }
 
 static inline bool sluice__sends_filtered(const struct sluice_socket *socket)
 {
-	return sluice__refuse(socket) & SLUICE__FILTERED_SENDS;
+	return sluice__socket_flags(socket) & SLUICE__SHARED_FILTERED_SENDS;
 }
 
 static inline struct sluice__filter *sluice__filter_of(const struct sluice_socket *socket)

@@ -55,12 +55,12 @@ static void free_engine(struct sluice_engine *engine)
 		engine->backend->close(engine);
 	sluice__page_cache_close(engine);
 	sluice__splice_close(engine);
-	sluice__holds_free(engine);
+	sluice__zc_sends_free(engine);
 	free(engine->files->scratch);
 	free_sockets(engine);
 	sluice__buffers_close(engine);
 	sluice__packets_free_pool(engine);
-	sluice__bursts_free(engine);
+	sluice__gso_batches_free(engine);
 	sluice__recv_msgs_free(engine);
 	sluice__posts_drop(engine);
 	sluice__trace_close(engine);
@@ -77,7 +77,7 @@ static struct sluice_engine *allocate_engine(void)
 	if (!whole)
 		return NULL;
 	memset(whole, 0, sizeof *whole);
-	whole->engine.draft = whole->draft;
+	whole->engine.prefilled = whole->prefilled;
 	whole->engine.files = &whole->files;
 	whole->engine.pipe = &whole->pipe;
 	whole->engine.zerocopy = &whole->zerocopy;
@@ -318,8 +318,8 @@ int sluice_engine_fd(struct sluice_engine *engine)
 	if (error)
 		return error;
 	fd = engine->backend->descriptor(engine);
-	if (fd >= 0 && !engine->foreign) {
-		engine->foreign = true;
+	if (fd >= 0 && !engine->embedded) {
+		engine->embedded = true;
 		sluice__listen_again(engine);
 	}
 	return fd;

@@ -14,8 +14,9 @@
 
 static void ready_again(struct sluice_socket *socket)
 {
-	if (socket->queue.list.head && !(socket->state & (SLUICE__READY | SLUICE__BLOCKED |
-							  SLUICE__IN_FLIGHT | SLUICE__PHASE_MASK)))
+	if (socket->queue.list.head &&
+	    !(socket->state &
+	      (SLUICE__ST_READY | SLUICE__ST_BLOCKED | SLUICE__ST_IN_FLIGHT | SLUICE__PHASE_MASK)))
 		sluice__ready(socket);
 }
 
@@ -37,7 +38,7 @@ static void settle_out(struct sluice_socket *socket, const struct sluice__comple
 	} else if (kind == SLUICE__REQUEST_MESSAGES) {
 		sluice__datagram_settle(socket, completion->result);
 	} else {
-		socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__FULL);
+		socket->state &= ~(uint32_t)(SLUICE__ST_BLOCKED | SLUICE__ST_FULL);
 		if (unlikely(sluice__is_filtered(socket)))
 			writable_filtered(socket);
 		else if (socket->connecting)
@@ -50,8 +51,8 @@ static void settle_send(struct sluice_socket *socket, const struct sluice__compl
 	if (completion->request == &socket->out)
 		settle_out(socket, completion);
 	else
-		sluice__hold_settle(socket, completion);
-	if (unlikely(socket->state & SLUICE__MARKED))
+		sluice__zc_send_settle(socket, completion);
+	if (unlikely(socket->state & SLUICE__ST_CANCEL_PENDING))
 		sluice__give_up_marked(socket);
 }
 

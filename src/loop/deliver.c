@@ -124,7 +124,7 @@ static void deliver_congested(struct sluice_socket *socket)
 {
 	const struct sluice__marks *marks = socket->marks;
 
-	if (!marks->congested || !(socket->state & SLUICE__ABOVE_HIGH))
+	if (!marks->congested || !(socket->state & SLUICE__ST_ABOVE_HIGH))
 		return;
 	socket->engine->statistics.handlers++;
 	marks->congested(socket, marks->congested_token);

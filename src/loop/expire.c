@@ -9,7 +9,7 @@
 
 static void retry_send(struct sluice_socket *socket)
 {
-	if ((socket->state & SLUICE__GRACEFUL) && socket->graceful_ns >= 0 &&
+	if ((socket->state & SLUICE__ST_GRACEFUL) && socket->graceful_ns >= 0 &&
 	    (int64_t)socket->engine->now_ns >= socket->graceful_ns) {
 		sluice__socket_end(socket);
 		return;

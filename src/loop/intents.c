@@ -11,7 +11,7 @@
 #include "socket/socket.h"
 
 /* In the order in which a careful caller would have made the calls. */
-static void attend(struct sluice_socket *socket, uint32_t wants)
+static void carry_out(struct sluice_socket *socket, uint32_t wants)
 {
 	if (wants & SLUICE__WANT_ACCEPT)
 		sluice__accepter_begin(socket);
@@ -31,17 +31,17 @@ static void attend(struct sluice_socket *socket, uint32_t wants)
 	if (wants & SLUICE__WANT_GRACEFUL)
 		sluice__socket_end_gracefully(socket);
 	if (wants & SLUICE__WANT_DESTROY)
-		socket->state |= SLUICE__HANDLE_GONE;
+		socket->state |= SLUICE__ST_HANDLE_GONE;
 	if (wants & (SLUICE__WANT_CLOSE | SLUICE__WANT_DESTROY))
 		sluice__socket_end(socket);
-	if ((socket->state & SLUICE__HANDLE_GONE) &&
+	if ((socket->state & SLUICE__ST_HANDLE_GONE) &&
 	    sluice__socket_phase(socket) == SLUICE__PHASE_CLOSED)
-		sluice__socket_bury(socket);
+		sluice__socket_defer_free(socket);
 }
 
-void sluice__attention_take(struct sluice_engine *engine)
+void sluice__intents_take(struct sluice_engine *engine)
 {
-	struct sluice__link *link = sluice__stack_take_all(&engine->attention);
+	struct sluice__link *link = sluice__stack_take_all(&engine->intents);
 
 	sluice__assert_owner(engine);
 	/* What was started before the close was asked for has come by now: it goes first. */
@@ -49,10 +49,10 @@ void sluice__attention_take(struct sluice_engine *engine)
 		sluice__mailbox_take(engine);
 	while (link) {
 		struct sluice_socket *socket =
-			sluice__element(link, struct sluice_socket, attention_link);
+			sluice__element(link, struct sluice_socket, intents_link);
 
 		/* From the exchange on it may be pushed again. */
 		link = link->next;
-		attend(socket, __atomic_exchange_n(&socket->attention, 0, __ATOMIC_ACQ_REL));
+		carry_out(socket, __atomic_exchange_n(&socket->intents, 0, __ATOMIC_ACQ_REL));
 	}
 }

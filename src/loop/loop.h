@@ -11,7 +11,7 @@ void sluice__mailbox_close(struct sluice_engine *engine); /* and takes what is i
 void sluice__mailbox_take(struct sluice_engine *engine);
 
 /* loop/intents.c */
-void sluice__attention_take(struct sluice_engine *engine);
+void sluice__intents_take(struct sluice_engine *engine);
 
 /* completion.c */
 void sluice__complete(struct sluice_engine *engine, const struct sluice__completion *completion);
@@ -33,7 +33,7 @@ void sluice__reap(struct sluice_engine *engine);
 /* Outside of handlers, turns and batches a foreign loop has to know what was started. */
 static inline void sluice__listen_if_idle(struct sluice_engine *engine)
 {
-	if (unlikely(engine->foreign && !engine->busy))
+	if (unlikely(engine->embedded && !engine->busy))
 		sluice__listen_again(engine);
 }
 

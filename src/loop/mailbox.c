@@ -20,7 +20,7 @@ static void begin_other(struct sluice_socket *socket, struct sluice_args *args)
 
 	sluice__operation_begin(socket, args, false);
 	if (operation != SLUICE_OPERATION_CONNECT && operation != SLUICE_OPERATION_DISCONNECT)
-		__atomic_fetch_sub(&socket->receives_foreign, 1, __ATOMIC_RELEASE);
+		__atomic_fetch_sub(&socket->receives_cross_thread, 1, __ATOMIC_RELEASE);
 }
 
 static void begin_all(struct sluice__link *link)
@@ -30,7 +30,7 @@ static void begin_all(struct sluice__link *link)
 		struct sluice_socket *socket = sluice__record_socket(args);
 
 		link = link->next;
-		__atomic_fetch_sub(&socket->foreign_bytes, memory(args), __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&socket->cross_thread_bytes, memory(args), __ATOMIC_RELAXED);
 		if (args->last_operation < SLUICE_OPERATION_SEND)
 			begin_other(socket, args);
 		else

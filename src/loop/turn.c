@@ -32,7 +32,7 @@ void sluice__reap(struct sluice_engine *engine)
 static void take_what_is_left(struct sluice_engine *engine)
 {
 	sluice__mailbox_take(engine);
-	sluice__attention_take(engine);
+	sluice__intents_take(engine);
 	sluice__buffers_take_returned(engine);
 	sluice__posts_take(engine);
 }
@@ -41,7 +41,7 @@ static void take_what_is_left(struct sluice_engine *engine)
 static bool something_left(const struct sluice_engine *engine)
 {
 	return !sluice__stack_is_empty(&engine->mailbox, __ATOMIC_SEQ_CST) ||
-	       !sluice__stack_is_empty(&engine->attention, __ATOMIC_SEQ_CST) ||
+	       !sluice__stack_is_empty(&engine->intents, __ATOMIC_SEQ_CST) ||
 	       !sluice__stack_is_empty(&engine->posts, __ATOMIC_SEQ_CST) ||
 	       !sluice__stack_is_empty(&engine->buffers_returned, __ATOMIC_SEQ_CST) ||
 	       __atomic_load_n(&engine->woken, __ATOMIC_SEQ_CST) ||
@@ -94,7 +94,7 @@ static __attribute__((noinline, cold)) void cancel_again(struct sluice_engine *e
 {
 	pthread_mutex_lock(&engine->lock);
 	for (struct sluice_socket *socket = engine->sockets; socket; socket = socket->next) {
-		struct sluice__request *sending = sluice__hold_request(socket);
+		struct sluice__request *sending = sluice__zc_send_request(socket);
 
 		cancel_request(engine, &socket->in);
 		cancel_request(engine, &socket->out);
@@ -152,7 +152,7 @@ void sluice__listen_again(struct sluice_engine *engine)
 	bool ready;
 
 	sluice__assert_owner(engine);
-	sluice__assert(engine->foreign);
+	sluice__assert(engine->embedded);
 	sluice__push_out(engine);
 	__atomic_store_n(&engine->asleep, 1, __ATOMIC_SEQ_CST);
 	ready = !sluice__fifo_is_empty(&engine->ready) || sluice__deliverable(engine) ||
@@ -197,7 +197,7 @@ int sluice_engine_run(struct sluice_engine *engine, int64_t timeout_ns)
 
 	if (error)
 		return error;
-	if (engine->foreign)
+	if (engine->embedded)
 		engine->backend->quiet(engine);
 	do {
 		sluice__turns_begin(engine);
@@ -214,7 +214,7 @@ int sluice_engine_run(struct sluice_engine *engine, int64_t timeout_ns)
 		sluice__turns_begin(engine);
 	else
 		sluice__turns_end(engine);
-	if (engine->foreign)
+	if (engine->embedded)
 		sluice__listen_again(engine);
 	if (handlers || woken)
 		return handlers;

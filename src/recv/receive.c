@@ -27,7 +27,7 @@ static uint64_t room(const struct sluice_args *args)
 	const struct iovec *segments = args->run.base;
 	uint64_t bytes = 0;
 
-	if (!(args->run.extras & SLUICE__LIST))
+	if (!(args->run.op_flags & SLUICE__OP_LIST))
 		return args->run.total;
 	for (uint64_t i = 0; i < args->run.count; i++)
 		bytes += segments[i].iov_len;
@@ -38,9 +38,9 @@ static uint32_t receive_flags(const struct sluice_args *args)
 {
 	uint32_t flags = 0;
 
-	if (args->run.extras & SLUICE__OUT_OF_BAND)
+	if (args->run.op_flags & SLUICE__OP_OUT_OF_BAND)
 		flags |= MSG_OOB;
-	if (args->run.extras & SLUICE__PEEK)
+	if (args->run.op_flags & SLUICE__OP_PEEK)
 		flags |= MSG_PEEK;
 	return flags;
 }
@@ -49,7 +49,7 @@ static uint32_t receive_flags(const struct sluice_args *args)
 static void segments_of(struct sluice_socket *socket, const struct sluice_args *args,
 			struct iovec **ret_segments, uint32_t *ret_count)
 {
-	if (args->run.extras & SLUICE__LIST) {
+	if (args->run.op_flags & SLUICE__OP_LIST) {
 		struct iovec *first = (struct iovec *)(uintptr_t)args->run.base;
 		uint64_t count = args->run.count;
 
@@ -115,7 +115,7 @@ static void message_received(struct sluice_args *args, const struct msghdr *mess
 	if (is_from(args))
 		args->from_length = result < 0 ? 0 : message->msg_namelen;
 	if (result >= 0 && (message->msg_flags & MSG_TRUNC))
-		args->run.extras |= SLUICE__TRUNCATED;
+		args->run.op_flags |= SLUICE__OP_TRUNCATED;
 }
 
 /* ---- the result of one record ---- */
@@ -143,7 +143,7 @@ static int end_record(struct sluice_socket *socket, struct sluice_args *args, in
 		accept_result(socket, args, &result);
 	else if (result < 0 || room(args) > 0)
 		result = sluice__receive_result(socket, result);
-	if (unlikely(args->run.extras & SLUICE__TRUNCATED))
+	if (unlikely(args->run.op_flags & SLUICE__OP_TRUNCATED))
 		return sluice__end_at_once(socket->engine, args, may_finish,
 					   SLUICE_ERROR_MESSAGE_SIZE, EMSGSIZE, (uint64_t)result);
 	return sluice__end_at_once(
@@ -196,9 +196,9 @@ static int64_t try_receive(struct sluice_socket *socket, struct sluice_args *arg
 	ask_for_sender(args, &message);
 	if (sluice__is_filtered(socket)) {
 		message.msg_namelen = 0;
-		result = sluice__filter_receive(socket, segments, count,
-						args->run.extras & SLUICE__PEEK ? SLUICE_FILTER_PEEK
-										: 0);
+		result = sluice__filter_receive(
+			socket, segments, count,
+			args->run.op_flags & SLUICE__OP_PEEK ? SLUICE_FILTER_PEEK : 0);
 	} else {
 		result =
 			engine->backend->try_receive(engine, socket, &message, receive_flags(args));
@@ -213,7 +213,7 @@ static void push(struct sluice_socket *socket, struct sluice_args *args)
 {
 	sluice__list_push(&socket->receives, args);
 	__atomic_store_n(&socket->receives_listed, socket->receives_listed + 1, __ATOMIC_RELEASE);
-	if (args->run.extras & SLUICE__DEADLINE)
+	if (args->run.op_flags & SLUICE__OP_DEADLINE)
 		sluice__deadline_arm(socket, args);
 }
 
@@ -223,7 +223,7 @@ static void take_off(struct sluice_socket *socket, struct sluice_args *args)
 	__atomic_store_n(&socket->receives_listed, socket->receives_listed - 1, __ATOMIC_RELEASE);
 }
 
-static int fill_in_letter(struct sluice_socket *socket, const struct sluice_args *args)
+static int fill_in_recv_msg(struct sluice_socket *socket, const struct sluice_args *args)
 {
 	struct sluice__recv_msg *recv_msg = recv_msg_take(socket->engine);
 
@@ -238,7 +238,7 @@ static int fill_in_letter(struct sluice_socket *socket, const struct sluice_args
 }
 
 /* The request is back, or was never started. */
-static void read_letter(struct sluice_socket *socket, struct sluice_args *args, int64_t result)
+static void read_recv_msg(struct sluice_socket *socket, struct sluice_args *args, int64_t result)
 {
 	if (!socket->in.message)
 		return;
@@ -264,8 +264,8 @@ static int fill_request(struct sluice_socket *socket, const struct sluice_args *
 	in->kind = SLUICE__REQUEST_RECEIVE;
 	in->flags = receive_flags(args);
 	segments_of(socket, args, &in->segments, &in->segment_count);
-	if (is_from(args) || (sluice__refuse(socket) & SLUICE__DATAGRAM))
-		return fill_in_letter(socket, args);
+	if (is_from(args) || (sluice__socket_flags(socket) & SLUICE__SHARED_DATAGRAM))
+		return fill_in_recv_msg(socket, args);
 	return 0;
 }
 
@@ -291,7 +291,7 @@ void sluice__receive_arm(struct sluice_socket *socket)
 	while (socket->receives.head && !socket->in.armed) {
 		int error;
 
-		if (sluice__refuse(socket) & SLUICE__CONNECTING)
+		if (sluice__socket_flags(socket) & SLUICE__SHARED_CONNECTING)
 			return;
 		if (sluice__is_filtered(socket) && end_from_filter(socket))
 			continue;
@@ -306,9 +306,9 @@ void sluice__receive_arm(struct sluice_socket *socket)
 
 int sluice__receive_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
 {
-	bool urgent = args->run.extras & SLUICE__OUT_OF_BAND;
+	bool urgent = args->run.op_flags & SLUICE__OP_OUT_OF_BAND;
 	bool first = !socket->receives.head && !socket->in.armed &&
-		     !(sluice__refuse(socket) & SLUICE__CONNECTING);
+		     !(sluice__socket_flags(socket) & SLUICE__SHARED_CONNECTING);
 
 	sluice__assert_owner(socket->engine);
 	if (is_from(args))
@@ -358,7 +358,7 @@ void sluice__receive_settle(struct sluice_socket *socket, int32_t result)
 	    !(socket->state & SLUICE__PHASE_MASK))
 		result = (int32_t)try_receive(socket, args);
 	socket->in.kind = SLUICE__REQUEST_NONE;
-	read_letter(socket, args, result);
+	read_recv_msg(socket, args, result);
 	if (result == -ECANCELED) {
 		sluice__receive_give_up_marked(socket);
 	} else if (args && result != -EAGAIN && result != -EINTR) {

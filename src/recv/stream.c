@@ -154,7 +154,7 @@ void sluice__receiver_begin(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
 	if (socket->receiver && !socket->receives.head &&
-	    !(sluice__refuse(socket) & SLUICE__CONNECTING))
+	    !(sluice__socket_flags(socket) & SLUICE__SHARED_CONNECTING))
 		arm(socket);
 }
 
@@ -182,11 +182,11 @@ int64_t sluice__receive_result(struct sluice_socket *socket, int64_t result)
 		socket->bytes_received += (uint64_t)result;
 		socket->engine->statistics.bytes_received += (uint64_t)result;
 	} else if (result == -ECONNRESET) {
-		socket->state |= SLUICE__RESET_SEEN;
-	} else if (result == 0 && !(sluice__refuse(socket) & SLUICE__DATAGRAM)) {
-		if (socket->state & SLUICE__RESET_SEEN)
+		socket->state |= SLUICE__ST_RESET_SEEN;
+	} else if (result == 0 && !(sluice__socket_flags(socket) & SLUICE__SHARED_DATAGRAM)) {
+		if (socket->state & SLUICE__ST_RESET_SEEN)
 			return -ECONNRESET;
-		socket->state |= SLUICE__END_SEEN;
+		socket->state |= SLUICE__ST_END_SEEN;
 	}
 	return result;
 }

@@ -13,7 +13,7 @@
 void sluice__offer_queue(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
-	if (socket->state & SLUICE__FULL)
+	if (socket->state & SLUICE__ST_FULL)
 		return;
 	sluice__transmit_now(socket);
 	if (socket->engine->files->sigpipe_masked)
@@ -23,11 +23,11 @@ void sluice__offer_queue(struct sluice_socket *socket)
 /* The queue crosses its high mark. What the kernel takes at once congests nothing. */
 static __attribute__((noinline)) void rise(struct sluice_socket *socket)
 {
-	if (socket->state & SLUICE__ABOVE_HIGH)
+	if (socket->state & SLUICE__ST_ABOVE_HIGH)
 		return;
-	socket->state |= SLUICE__ABOVE_HIGH;
+	socket->state |= SLUICE__ST_ABOVE_HIGH;
 	sluice__offer_queue(socket);
-	if ((socket->state & SLUICE__ABOVE_HIGH) && socket->marks && socket->marks->congested)
+	if ((socket->state & SLUICE__ST_ABOVE_HIGH) && socket->marks && socket->marks->congested)
 		sluice__event(socket, SLUICE__EVENT_CONGESTED);
 }
 
@@ -36,9 +36,9 @@ void sluice__send_push(struct sluice_socket *socket, struct sluice_args *args)
 	sluice__assert_owner(socket->engine);
 	sluice__sendq_push(&socket->queue, args);
 	sluice__sendq_count(&socket->queue, socket->queue.bytes + sluice__sendq_memory(args));
-	if (args->run.extras & SLUICE__DEADLINE)
+	if (args->run.op_flags & SLUICE__OP_DEADLINE)
 		sluice__deadline_arm(socket, args);
-	if (!(socket->state & (SLUICE__READY | SLUICE__IN_FLIGHT | SLUICE__BLOCKED)))
+	if (!(socket->state & (SLUICE__ST_READY | SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED)))
 		sluice__ready(socket);
 	if (unlikely(socket->queue.bytes > socket->high_bytes))
 		rise(socket);
@@ -74,7 +74,7 @@ static int try_plain(struct sluice_socket *socket, struct sluice_args *args)
 		args->run.sent = (uint64_t)taken;
 		socket->bytes_sent += (uint64_t)taken;
 	}
-	socket->state |= SLUICE__FULL;
+	socket->state |= SLUICE__ST_FULL;
 	sluice__send_push(socket, args);
 	return 1;
 }
@@ -87,7 +87,7 @@ static int try_datagram(struct sluice_socket *socket, struct sluice_args *args)
 	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
 	int64_t taken;
 
-	if (args->run.extras & SLUICE__TO) {
+	if (args->run.op_flags & SLUICE__OP_HAS_ADDRESS) {
 		message.msg_name = sluice__record_address(args);
 		message.msg_namelen = sluice__record_address_length(args);
 	}
@@ -143,7 +143,7 @@ static int try_queued(struct sluice_socket *socket, struct sluice_args *args)
 /* Of a size to think about: for zero copy, or any where the backend has a thread for it. */
 static bool goes_by_queue(struct sluice_socket *socket, uint64_t bytes)
 {
-	return socket->engine->hands_over || sluice__hold_considers(socket, bytes);
+	return socket->engine->hands_over || sluice__zc_send_considers(socket, bytes);
 }
 
 int sluice__send_begin_tried_file(struct sluice_socket *socket, struct sluice_args *args,
@@ -158,29 +158,30 @@ int sluice__send_begin_tried_file(struct sluice_socket *socket, struct sluice_ar
 	return ended_aside(socket->engine, args, &mine);
 }
 
-static bool is_lone_datagram(const struct sluice_engine *engine, uint32_t refuse,
-			     const struct sluice_args *args)
+static bool is_single_datagram(const struct sluice_engine *engine, uint32_t shared,
+			       const struct sluice_args *args)
 {
-	return (refuse & SLUICE__DATAGRAM) && !(args->run.extras & ~(uint32_t)SLUICE__TO) &&
-	       !engine->hands_over;
+	return (shared & SLUICE__SHARED_DATAGRAM) &&
+	       !(args->run.op_flags & ~(uint32_t)SLUICE__OP_HAS_ADDRESS) && !engine->hands_over;
 }
 
 static bool may_try(const struct sluice_socket *socket)
 {
 	return !socket->queue.list.head &&
-	       !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED)) &&
-	       !(sluice__refuse(socket) & SLUICE__CONNECTING);
+	       !(socket->state & (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED)) &&
+	       !(sluice__socket_flags(socket) & SLUICE__SHARED_CONNECTING);
 }
 
 int sluice__send_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
 {
-	uint32_t refuse = sluice__refuse(socket);
+	uint32_t shared = sluice__socket_flags(socket);
 
 	sluice__assert_owner(socket->engine);
 	sluice__assert(!sluice__socket_is_closing(socket));
-	if (refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED) && !socket->queue.list.head) {
+	if (shared & (SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED) &&
+	    !socket->queue.list.head) {
 		/* Disconnecting what is disconnected is no error. */
-		bool again = args->run.extras & SLUICE__DISCONNECT;
+		bool again = args->run.op_flags & SLUICE__OP_DISCONNECT;
 
 		return sluice__end_at_once(socket->engine, args, may_finish,
 					   again ? SLUICE_ERROR_SUCCESS : SLUICE_ERROR_SHUTDOWN,
@@ -190,9 +191,10 @@ int sluice__send_begin(struct sluice_socket *socket, struct sluice_args *args, b
 		sluice__send_push(socket, args);
 		return 1;
 	}
-	if (args->run.extras || (refuse & (SLUICE__DATAGRAM | SLUICE__FILTERED_SENDS)))
-		return is_lone_datagram(socket->engine, refuse, args) ? try_datagram(socket, args)
-								      : try_queued(socket, args);
+	if (args->run.op_flags ||
+	    (shared & (SLUICE__SHARED_DATAGRAM | SLUICE__SHARED_FILTERED_SENDS)))
+		return is_single_datagram(socket->engine, shared, args) ? try_datagram(socket, args)
+									: try_queued(socket, args);
 	if (unlikely(args->run.total >= socket->engine->queue_from) &&
 	    goes_by_queue(socket, args->run.total))
 		return try_queued(socket, args);

@@ -11,7 +11,7 @@
 
 static bool in_flight(const struct sluice_socket *socket, const struct sluice_args *args)
 {
-	if (!(socket->state & SLUICE__IN_FLIGHT))
+	if (!(socket->state & SLUICE__ST_IN_FLIGHT))
 		return false;
 	for (const struct sluice_args *at = socket->queue.list.head; at; at = at->run.next) {
 		if (at == args)
@@ -25,8 +25,8 @@ static bool in_flight(const struct sluice_socket *socket, const struct sluice_ar
 /* At once, but for what the kernel still sends from the record's own buffer. */
 static struct sluice__chain *sink_of(struct sluice_socket *socket, const struct sluice_args *args)
 {
-	if (args == socket->queue.list.head && sluice__hold_has(socket, args))
-		return sluice__hold_sink(socket);
+	if (args == socket->queue.list.head && sluice__zc_send_has(socket, args))
+		return sluice__zc_send_sink(socket);
 	return &socket->engine->done;
 }
 
@@ -38,8 +38,8 @@ static bool give_up_send(struct sluice_socket *socket, struct sluice_args *args)
 	bool half_sent;
 
 	if (in_flight(socket, args)) {
-		socket->state |= SLUICE__MARKED;
-		sluice__request_cancel(socket, sluice__hold_request(socket));
+		socket->state |= SLUICE__ST_CANCEL_PENDING;
+		sluice__request_cancel(socket, sluice__zc_send_request(socket));
 		return false;
 	}
 	if (args == socket->queue.list.head)
@@ -52,7 +52,7 @@ static bool give_up_send(struct sluice_socket *socket, struct sluice_args *args)
 	half_sent = args->run.sent > 0;
 	sluice__finish_given_up(done, args);
 	sluice__settle_shorter(socket);
-	return half_sent && (socket->state & SLUICE__END_ON_GIVE_UP);
+	return half_sent && (socket->state & SLUICE__ST_END_ON_GIVE_UP);
 }
 
 void sluice__send_give_up_marked(struct sluice_socket *socket)

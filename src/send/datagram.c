@@ -64,33 +64,34 @@ static uint32_t gso_bytes(struct sluice_socket *socket)
 	return socket->gso_bytes;
 }
 
-/* ---- bursts ---- */
+/* ---- batches ---- */
 
-static struct sluice__burst *burst_take(struct sluice_engine *engine)
+static struct sluice__gso_batch *batch_take(struct sluice_engine *engine)
 {
-	struct sluice__link *link = sluice__pool_get(&engine->bursts);
+	struct sluice__link *link = sluice__pool_get(&engine->gso_batches);
 
 	if (!link)
-		return sluice__allocate(engine, sizeof(struct sluice__burst));
-	return sluice__element(link, struct sluice__burst, link);
+		return sluice__allocate(engine, sizeof(struct sluice__gso_batch));
+	return sluice__element(link, struct sluice__gso_batch, link);
 }
 
-static void burst_put(struct sluice_engine *engine, struct sluice__burst *burst)
+static void batch_put(struct sluice_engine *engine, struct sluice__gso_batch *batch)
 {
-	sluice__pool_put(&engine->bursts, &burst->link);
+	sluice__pool_put(&engine->gso_batches, &batch->link);
 }
 
-void sluice__bursts_free(struct sluice_engine *engine)
+void sluice__gso_batches_free(struct sluice_engine *engine)
 {
 	struct sluice__link *link;
 
-	while ((link = sluice__pool_get(&engine->bursts)))
-		free(sluice__element(link, struct sluice__burst, link));
+	while ((link = sluice__pool_get(&engine->gso_batches)))
+		free(sluice__element(link, struct sluice__gso_batch, link));
 }
 
-static struct sluice__burst *burst_of(struct sluice__messages *messages)
+static struct sluice__gso_batch *batch_of(struct sluice__messages *messages)
 {
-	return (struct sluice__burst *)((char *)messages - offsetof(struct sluice__burst, given));
+	return (struct sluice__gso_batch *)((char *)messages -
+					    offsetof(struct sluice__gso_batch, given));
 }
 
 /* Room for one message's segments at least, until the next submission. */
@@ -168,12 +169,13 @@ static void sent(struct sluice_socket *socket, const struct sluice__message *mes
 
 static bool nothing_to_wait_for(const struct sluice_socket *socket)
 {
-	return socket->family == AF_UNIX && (socket->queue.list.head->run.extras & SLUICE__TO);
+	return socket->family == AF_UNIX &&
+	       (socket->queue.list.head->run.op_flags & SLUICE__OP_HAS_ADDRESS);
 }
 
 static void retry_later(struct sluice_socket *socket)
 {
-	socket->state |= SLUICE__BLOCKED;
+	socket->state |= SLUICE__ST_BLOCKED;
 	sluice__timer_arm(socket, SLUICE__NODE_RETRY_SEND, RETRY_NS);
 }
 
@@ -188,7 +190,7 @@ static void blocked(struct sluice_socket *socket)
 void sluice__datagram_retry(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
-	socket->state &= ~(uint32_t)SLUICE__BLOCKED;
+	socket->state &= ~(uint32_t)SLUICE__ST_BLOCKED;
 	if (socket->queue.list.head)
 		sluice__ready(socket);
 }
@@ -204,10 +206,9 @@ static bool send_single(struct sluice_socket *socket)
 	uint32_t room;
 	int64_t taken = -EMSGSIZE;
 
-	if (sluice__burst_single(args, arena(engine, &room), &header)) {
+	if (sluice__gso_single(args, arena(engine, &room), &header)) {
 		engine->statistics.inline_sends++;
-		taken = engine->backend->try_send(engine, socket, &header,
-						  sluice__burst_flags(args));
+		taken = engine->backend->try_send(engine, socket, &header, sluice__gso_flags(args));
 	}
 	if (taken == -EAGAIN) {
 		blocked(socket);
@@ -281,87 +282,88 @@ static bool refused(struct sluice_socket *socket, const struct sluice__message *
  * what the message itself meets again when it is tried next; one with a peer may learn of its
  * refusal in the middle, once.
  */
-static bool may_burst(const struct sluice_socket *socket)
+static bool may_batch(const struct sluice_socket *socket)
 {
-	return (sluice__refuse(socket) & SLUICE__UNCONNECTED) && socket->type == SOCK_DGRAM;
+	return (sluice__socket_flags(socket) & SLUICE__SHARED_UNCONNECTED) &&
+	       socket->type == SOCK_DGRAM;
 }
 
-static bool send_burst(struct sluice_socket *socket, struct sluice__burst *burst)
+static bool send_batch(struct sluice_socket *socket, struct sluice__gso_batch *batch)
 {
 	struct sluice_engine *engine = socket->engine;
-	int taken = engine->backend->try_send_messages(engine, socket, burst->headers,
-						       burst->given.count, burst->given.flags);
+	int taken = engine->backend->try_send_messages(engine, socket, batch->headers,
+						       batch->given.count, batch->given.flags);
 
 	engine->statistics.inline_bursts++;
 	if (taken <= 0)
-		return refused(socket, &burst->of[0], taken ? -taken : EINTR);
+		return refused(socket, &batch->of[0], taken ? -taken : EINTR);
 	for (int i = 0; i < taken; i++)
-		sent(socket, &burst->of[i], burst->headers[i].msg_len);
+		sent(socket, &batch->of[i], batch->headers[i].msg_len);
 	return true;
 }
 
-static bool send_each(struct sluice_socket *socket, struct sluice__burst *burst)
+static bool send_each(struct sluice_socket *socket, struct sluice__gso_batch *batch)
 {
 	struct sluice_engine *engine = socket->engine;
 
-	for (uint32_t i = 0; i < burst->given.count; i++) {
+	for (uint32_t i = 0; i < batch->given.count; i++) {
 		int64_t taken = engine->backend->try_send(
-			engine, socket, &burst->headers[i].msg_hdr, burst->given.flags);
+			engine, socket, &batch->headers[i].msg_hdr, batch->given.flags);
 
 		engine->statistics.inline_sends++;
 		if (unlikely(taken < 0))
-			return refused(socket, &burst->of[i], (int)-taken);
-		sent(socket, &burst->of[i], (uint64_t)taken);
-		if (unlikely((uint64_t)taken < burst->of[i].bytes))
+			return refused(socket, &batch->of[i], (int)-taken);
+		sent(socket, &batch->of[i], (uint64_t)taken);
+		if (unlikely((uint64_t)taken < batch->of[i].bytes))
 			break;
 	}
 	return true;
 }
 
 /* The ring has them until they are answered; false: it takes nothing now. */
-static bool submit_burst(struct sluice_socket *socket, struct sluice__burst *burst)
+static bool submit_batch(struct sluice_socket *socket, struct sluice__gso_batch *batch)
 {
 	struct sluice__request *out = &socket->out;
 
 	out->kind = SLUICE__REQUEST_MESSAGES;
-	out->messages = &burst->given;
+	out->messages = &batch->given;
 	if (sluice__request_start(socket, out) < 0)
 		return false;
-	socket->flight.last = burst->last;
-	socket->engine->arena_used += burst->used;
+	socket->flight.last = batch->last;
+	socket->engine->arena_used += batch->used;
 	socket->engine->statistics.ring_bursts++;
-	socket->engine->bursts_submitted++;
-	socket->state |= SLUICE__IN_FLIGHT;
+	socket->engine->gso_batches_submitted++;
+	socket->state |= SLUICE__ST_IN_FLIGHT;
 	return true;
 }
 
-/* By AUTO's own choice the ring has no more bursts than that: each takes some KiB. */
-#define BURSTS_BY_CHOICE 64
+/* By AUTO's own choice the ring has no more batches than that: each takes some KiB. */
+#define BATCHES_BY_CHOICE 64
 
 static bool may_submit(const struct sluice_engine *engine, bool by_ring)
 {
 	return by_ring && (engine->options.transmit_way == SLUICE_TRANSMIT_WAY_RING ||
-			   engine->bursts_submitted < BURSTS_BY_CHOICE);
+			   engine->gso_batches_submitted < BATCHES_BY_CHOICE);
 }
 
-/* Several records. The burst goes back to the pool, unless the ring has it. */
-static bool transmit_planned(struct sluice_socket *socket, struct sluice__burst *burst,
+/* Several records. The batch goes back to the pool, unless the ring has it. */
+static bool transmit_planned(struct sluice_socket *socket, struct sluice__gso_batch *batch,
 			     bool by_ring)
 {
 	struct sluice_engine *engine = socket->engine;
 	bool more;
 
-	if (burst->what == SLUICE__BURST_TOO_MANY) {
+	if (batch->what == SLUICE__GSO_TOO_MANY) {
 		failed_head(socket, EMSGSIZE);
 		more = true;
-	} else if (by_ring && submit_burst(socket, burst)) {
+	} else if (by_ring && submit_batch(socket, batch)) {
 		return false;
-	} else if (burst->given.count > 1 && may_burst(socket)) {
-		more = send_burst(socket, burst);
+	} else if (batch->given.count > 1 && may_batch(socket)) {
+		more = send_batch(socket, batch);
 	} else {
-		more = send_each(socket, burst);
+		more = send_each(socket, batch);
 	}
-	burst_put(engine, burst);
+	batch_put(engine, batch);
 	return more;
 }
 
@@ -369,20 +371,20 @@ static bool transmit_planned(struct sluice_socket *socket, struct sluice__burst 
 static bool transmit_some(struct sluice_socket *socket, uint32_t records, bool by_ring)
 {
 	struct sluice_engine *engine = socket->engine;
-	struct sluice__burst *burst;
+	struct sluice__gso_batch *batch;
 
 	by_ring = may_submit(engine, by_ring);
 	if (!socket->queue.list.head->run.next && !by_ring)
 		return send_single(socket);
-	burst = burst_take(engine);
-	if (!burst)
+	batch = batch_take(engine);
+	if (!batch)
 		return send_single(socket);
-	burst->segments = arena(engine, &burst->room);
-	burst->messages = SLUICE__BURST_MESSAGES;
-	burst->records = records;
-	burst->gso_bytes = gso_bytes(socket);
-	sluice__burst_plan(socket->queue.list.head, burst);
-	return transmit_planned(socket, burst, by_ring);
+	batch->segments = arena(engine, &batch->room);
+	batch->messages = SLUICE__GSO_MESSAGES;
+	batch->records = records;
+	batch->gso_bytes = gso_bytes(socket);
+	sluice__gso_plan(socket->queue.list.head, batch);
+	return transmit_planned(socket, batch, by_ring);
 }
 
 /* Changes the remote of a datagram socket, which waits for nothing. 0 or errno. */
@@ -396,7 +398,7 @@ static int change_remote(struct sluice_socket *socket, const struct sluice_args 
 	    0)
 		error_number = errno;
 	if (error_number && getpeername(socket->fd, (struct sockaddr *)&peer, &length) < 0)
-		sluice__refuse_set(socket, SLUICE__UNCONNECTED);
+		sluice__socket_flags_set(socket, SLUICE__SHARED_UNCONNECTED);
 	return error_number;
 }
 
@@ -407,7 +409,8 @@ static void disconnect_or_connect(struct sluice_socket *socket, struct sluice_ar
 	if (args->last_operation == SLUICE_OPERATION_CONNECT)
 		error_number = change_remote(socket, args);
 	else
-		error_number = -sluice__socket_disconnect(socket, args->run.extras & SLUICE__REUSE);
+		error_number =
+			-sluice__socket_disconnect(socket, args->run.op_flags & SLUICE__OP_REUSE);
 	finish_head(socket, error_number, 0);
 }
 
@@ -417,20 +420,21 @@ void sluice__datagram_transmit(struct sluice_socket *socket, bool by_ring)
 	uint64_t done = 0;
 
 	sluice__assert_owner(socket->engine);
-	sluice__assert(!(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED)));
+	sluice__assert(!(socket->state & (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED)));
 	/* An interrupted round does nothing. */
 	for (int round = 0; round < RECORDS && done < RECORDS && socket->queue.list.head; round++) {
 		struct sluice_args *head = socket->queue.list.head;
 
-		if (head->run.extras & SLUICE__DISCONNECT)
+		if (head->run.op_flags & SLUICE__OP_DISCONNECT)
 			disconnect_or_connect(socket, head);
 		else if (!transmit_some(socket, (uint32_t)(RECORDS - done), by_ring))
 			break;
 		done = socket->engine->sink->added - before;
 	}
-	if (done && (socket->state & (SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL)))
+	if (done && (socket->state & (SLUICE__ST_ABOVE_HIGH | SLUICE__ST_GRACEFUL)))
 		sluice__settle_shorter(socket);
-	if (socket->queue.list.head && !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED)))
+	if (socket->queue.list.head &&
+	    !(socket->state & (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED)))
 		sluice__ready(socket);
 }
 
@@ -438,21 +442,21 @@ void sluice__datagram_transmit(struct sluice_socket *socket, bool by_ring)
 
 void sluice__datagram_settle(struct sluice_socket *socket, int32_t result)
 {
-	struct sluice__burst *burst = burst_of(socket->out.messages);
-	struct sluice__messages *given = &burst->given;
+	struct sluice__gso_batch *batch = batch_of(socket->out.messages);
+	struct sluice__messages *given = &batch->given;
 	int error_number = result < 0 ? -result : given->error;
 	uint32_t taken = result > 0 ? (uint32_t)result : 0;
 
 	sluice__assert_owner(socket->engine);
-	sluice__assert(socket->state & SLUICE__IN_FLIGHT);
-	socket->state &= ~(uint32_t)SLUICE__IN_FLIGHT;
-	socket->engine->bursts_submitted--;
+	sluice__assert(socket->state & SLUICE__ST_IN_FLIGHT);
+	socket->state &= ~(uint32_t)SLUICE__ST_IN_FLIGHT;
+	socket->engine->gso_batches_submitted--;
 	for (uint32_t i = 0; i < taken; i++)
-		sent(socket, &burst->of[i], given->headers[i].msg_len);
+		sent(socket, &batch->of[i], given->headers[i].msg_len);
 	/* What ends tries nothing more. */
 	if (taken < given->count && error_number && error_number != ECANCELED &&
 	    !sluice__socket_is_closing(socket))
-		refused(socket, &burst->of[taken], error_number);
-	burst_put(socket->engine, burst);
+		refused(socket, &batch->of[taken], error_number);
+	batch_put(socket->engine, batch);
 	sluice__settle_shorter(socket);
 }

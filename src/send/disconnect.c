@@ -47,7 +47,7 @@ static int renew(struct sluice_socket *socket)
 	}
 	close(fresh);
 	sluice__filter_free(socket);
-	sluice__refuse_clear(socket, SLUICE__FILTERED | SLUICE__FILTERED_SENDS);
+	sluice__socket_flags_clear(socket, SLUICE__SHARED_FILTERED | SLUICE__SHARED_FILTERED_SENDS);
 	/* The next connection may lead to another machine. */
 	sluice__zerocopy_end(&socket->zerocopy, &engine->zerocopy_prior);
 	return 0;
@@ -61,7 +61,7 @@ int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse)
 	if (sluice__is_filtered(socket))
 		sluice__filter_goodbye(socket);
 	if (!reuse) {
-		sluice__refuse_set(socket, SLUICE__DISCONNECTED);
+		sluice__socket_flags_set(socket, SLUICE__SHARED_DISCONNECTED);
 		if (shutdown(socket->fd, SHUT_WR) < 0 && errno != ENOTCONN)
 			return -errno;
 		return 0;
@@ -71,11 +71,11 @@ int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse)
 	error = renew(socket);
 	if (error)
 		return error;
-	socket->state &= ~(uint32_t)(SLUICE__RESET_SEEN | SLUICE__RESET_SENT | SLUICE__END_SEEN |
-				     SLUICE__FULL);
-	sluice__refuse_set(socket, SLUICE__UNCONNECTED);
-	sluice__refuse_clear(socket,
-			     SLUICE__SHUT_SEND | SLUICE__SHUT_RECEIVE | SLUICE__DISCONNECTED);
+	socket->state &= ~(uint32_t)(SLUICE__ST_RESET_SEEN | SLUICE__ST_RESET_SENT |
+				     SLUICE__ST_END_SEEN | SLUICE__ST_FULL);
+	sluice__socket_flags_set(socket, SLUICE__SHARED_UNCONNECTED);
+	sluice__socket_flags_clear(socket, SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_SHUT_RECEIVE |
+						   SLUICE__SHARED_DISCONNECTED);
 	sluice__receive_abort(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
 	sluice__receiver_end(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
 	return 0;

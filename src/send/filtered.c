@@ -84,7 +84,7 @@ void sluice__filter_flush_idle(struct sluice_socket *socket)
 	struct sluice__filter *filter = sluice__filter_of(socket);
 	const void *base;
 
-	if (!(socket->state & (SLUICE__BLOCKED | SLUICE__PHASE_MASK)) && !socket->out.armed &&
+	if (!(socket->state & (SLUICE__ST_BLOCKED | SLUICE__PHASE_MASK)) && !socket->out.armed &&
 	    filter->calls.output(filter->calls.token, &base))
 		sluice__filter_flush(socket);
 }
@@ -116,7 +116,7 @@ static bool is_last(const struct sluice_socket *socket, const struct sluice__gat
 {
 	const struct sluice_args *last = gathered->last;
 
-	if (!gathered->plain && (last->run.extras & SLUICE__PACKETS)) {
+	if (!gathered->plain && (last->run.op_flags & SLUICE__OP_PACKETS)) {
 		const struct sluice__packets *packets = last->rare.side;
 
 		for (uint32_t i = packets->index; i < packets->count; i++) {
@@ -124,8 +124,8 @@ static bool is_last(const struct sluice_socket *socket, const struct sluice__gat
 				return false;
 		}
 	}
-	return (last->run.extras & SLUICE__END) ||
-	       ((socket->state & SLUICE__GRACEFUL) && !last->run.next);
+	return (last->run.op_flags & SLUICE__OP_THEN_DISCONNECT) ||
+	       ((socket->state & SLUICE__ST_GRACEFUL) && !last->run.next);
 }
 
 bool sluice__filter_send(struct sluice_socket *socket, const struct sluice__gather *gathered)

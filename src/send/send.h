@@ -9,13 +9,13 @@
 #include "engine/socket.h"
 #include "engine/state.h"
 
-struct sluice__hold;
-struct sluice__hold_slab;
+struct sluice__zc_send;
+struct sluice__zc_send_slab;
 
 /* Of an engine. */
 struct sluice__zerocopy_pool {
-	struct sluice__pool holds_free;
-	struct sluice__hold_slab *hold_slabs;
+	struct sluice__pool zc_sends_free;
+	struct sluice__zc_send_slab *zc_send_slabs;
 	struct iovec regions[SLUICE__REGIONS]; /* registered; a base of NULL: a free place */
 	uint32_t region_count;                 /* places in use, and the free ones before them */
 	uint64_t region_refused;               /* a bit for each that the backend makes no use of */
@@ -41,26 +41,27 @@ void sluice__transmit_now(struct sluice_socket *socket); /* one socket, outside 
 
 /* send/zerocopy.c: transmissions by zero copy, whose buffers the kernel has beyond their result */
 /* Whether a start of so many bytes should go by the queue, because zero copy is an option for it. */
-bool sluice__hold_considers(struct sluice_socket *socket, uint64_t bytes);
+bool sluice__zc_send_considers(struct sluice_socket *socket, uint64_t bytes);
 /* Whether what was gathered should, and can, go by zero copy. */
-bool sluice__hold_fits(struct sluice_socket *socket, const struct sluice__gather *gathered);
-bool sluice__hold_start(struct sluice_socket *socket, const struct sluice__gather *gathered);
-void sluice__hold_settle(struct sluice_socket *socket, const struct sluice__completion *completion);
+bool sluice__zc_send_fits(struct sluice_socket *socket, const struct sluice__gather *gathered);
+bool sluice__zc_send_start(struct sluice_socket *socket, const struct sluice__gather *gathered);
+void sluice__zc_send_settle(struct sluice_socket *socket,
+			    const struct sluice__completion *completion);
 /* Where records go that end behind what is held: they wait for it. Only with HOLDING. */
-struct sluice__chain *sluice__hold_sink(const struct sluice_socket *socket);
+struct sluice__chain *sluice__zc_send_sink(const struct sluice_socket *socket);
 /* Whether the kernel has some of this half-sent record's own buffer. */
-bool sluice__hold_has(const struct sluice_socket *socket, const struct sluice_args *args);
+bool sluice__zc_send_has(const struct sluice_socket *socket, const struct sluice_args *args);
 /* The request of the transmission in flight. */
-struct sluice__request *sluice__hold_request(struct sluice_socket *socket);
-uint32_t sluice__hold_waiting(const struct sluice_socket *socket); /* for a notification alone */
-void sluice__hold_abandon(struct sluice_socket *socket); /* notifications that will never come */
-void sluice__holds_free(struct sluice_engine *engine);
+struct sluice__request *sluice__zc_send_request(struct sluice_socket *socket);
+uint32_t sluice__zc_send_waiting(const struct sluice_socket *socket); /* for a notification alone */
+void sluice__zc_send_abandon(struct sluice_socket *socket); /* notifications that will never come */
+void sluice__zc_sends_free(struct sluice_engine *engine);
 
 /* Where records of this socket go that end, in order. */
 static inline struct sluice__chain *sluice__sink(const struct sluice_socket *socket)
 {
-	if (unlikely(socket->state & SLUICE__HOLDING))
-		return sluice__hold_sink(socket);
+	if (unlikely(socket->state & SLUICE__ST_ZC_SENDS))
+		return sluice__zc_send_sink(socket);
 	return socket->engine->sink;
 }
 
@@ -104,6 +105,6 @@ void sluice__datagram_transmit(struct sluice_socket *socket, bool by_ring);
 void sluice__datagram_settle(struct sluice_socket *socket, int32_t result);
 void sluice__datagram_retry(struct sluice_socket *socket);
 void sluice__datagram_open(struct sluice_engine *engine); /* what the kernel can do */
-void sluice__bursts_free(struct sluice_engine *engine);
+void sluice__gso_batches_free(struct sluice_engine *engine);
 
 #endif

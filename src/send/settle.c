@@ -19,9 +19,9 @@ static int32_t error_of(int error_number)
 
 static void settle_drained(struct sluice_socket *socket)
 {
-	if (!(socket->state & SLUICE__ABOVE_HIGH) || socket->queue.bytes > socket->low_bytes)
+	if (!(socket->state & SLUICE__ST_ABOVE_HIGH) || socket->queue.bytes > socket->low_bytes)
 		return;
-	socket->state &= ~(uint32_t)SLUICE__ABOVE_HIGH;
+	socket->state &= ~(uint32_t)SLUICE__ST_ABOVE_HIGH;
 	if (socket->marks && socket->marks->drained)
 		sluice__event(socket, SLUICE__EVENT_DRAINED);
 }
@@ -30,8 +30,8 @@ void sluice__settle_shorter(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
 	settle_drained(socket);
-	if ((socket->state & SLUICE__GRACEFUL) && !socket->queue.list.head)
-		sluice__attention_want(socket, SLUICE__WANT_CLOSE);
+	if ((socket->state & SLUICE__ST_GRACEFUL) && !socket->queue.list.head)
+		sluice__intents_post(socket, SLUICE__WANT_CLOSE);
 }
 
 /*
@@ -48,15 +48,15 @@ static __attribute__((noinline)) void settle_unusual(struct sluice_socket *socke
 						     struct sluice__chain *done)
 {
 	struct sluice__flight *flight = &socket->flight;
-	uint32_t last_extras = flight->plain ? 0 : flight->last->run.extras;
+	uint32_t last_extras = flight->plain ? 0 : flight->last->run.op_flags;
 	struct sluice_args *last = flight->last;
 
 	socket->records_sent += sluice__sendq_settle(&socket->queue, flight, taken, done);
-	if (unlikely((last_extras & SLUICE__END) && done->end == &last->run.next))
-		sluice__settle_end_of_stream(socket, last_extras & SLUICE__REUSE);
-	if (unlikely(socket->state & SLUICE__CORKED))
+	if (unlikely((last_extras & SLUICE__OP_THEN_DISCONNECT) && done->end == &last->run.next))
+		sluice__settle_end_of_stream(socket, last_extras & SLUICE__OP_REUSE);
+	if (unlikely(socket->state & SLUICE__ST_CORKED))
 		sluice__uncork_behind(socket, last_extras);
-	if (unlikely(socket->state & (SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL)))
+	if (unlikely(socket->state & (SLUICE__ST_ABOVE_HIGH | SLUICE__ST_GRACEFUL)))
 		sluice__settle_shorter(socket);
 }
 
@@ -68,7 +68,8 @@ void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken)
 	sluice__assert(taken <= socket->flight.bytes);
 	socket->transmissions++;
 	socket->bytes_sent += taken;
-	if (likely(!(socket->state & (SLUICE__CORKED | SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL)) &&
+	if (likely(!(socket->state &
+		     (SLUICE__ST_CORKED | SLUICE__ST_ABOVE_HIGH | SLUICE__ST_GRACEFUL)) &&
 		   sluice__sendq_settle_plain(&socket->queue, &socket->flight, taken, done)))
 		socket->records_sent += socket->flight.records;
 	else
@@ -78,8 +79,9 @@ void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken)
 /* An armed receive has taken the reset, or is about to: it would have seen an orderly end. */
 static bool receive_took_reset(const struct sluice_socket *socket)
 {
-	return socket->in.armed && !(socket->state & SLUICE__END_SEEN) &&
-	       !(sluice__refuse(socket) & (SLUICE__NOT_TCP | SLUICE__SHUT_RECEIVE));
+	return socket->in.armed && !(socket->state & SLUICE__ST_END_SEEN) &&
+	       !(sluice__socket_flags(socket) &
+		 (SLUICE__SHARED_NOT_TCP | SLUICE__SHARED_SHUT_RECEIVE));
 }
 
 /*
@@ -90,14 +92,14 @@ int sluice__settle_errno(struct sluice_socket *socket, int error_number)
 {
 	sluice__assert(error_number > 0);
 	if (error_number == ECONNRESET || (error_number == EPIPE && receive_took_reset(socket)))
-		socket->state |= SLUICE__RESET_SEEN;
+		socket->state |= SLUICE__ST_RESET_SEEN;
 	if (error_number != EPIPE && error_number != ECONNRESET)
 		return error_number;
-	if (sluice__refuse(socket) & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED))
+	if (sluice__socket_flags(socket) & (SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED))
 		return EPIPE;
-	if (!(socket->state & SLUICE__RESET_SEEN) || (socket->state & SLUICE__RESET_SENT))
+	if (!(socket->state & SLUICE__ST_RESET_SEEN) || (socket->state & SLUICE__ST_RESET_SENT))
 		return EPIPE;
-	socket->state |= SLUICE__RESET_SENT;
+	socket->state |= SLUICE__ST_RESET_SENT;
 	return ECONNRESET;
 }
 
@@ -114,9 +116,9 @@ void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t n
 	if (sluice__sends_filtered(socket))
 		sluice__filter_forget_all(socket);
 	/* Shut down, nothing waits for the peer but what is half-sent from its own buffer. */
-	if (sluice__refuse(socket) & SLUICE__SHUT_SEND) {
+	if (sluice__socket_flags(socket) & SLUICE__SHARED_SHUT_SEND) {
 		rest = socket->engine->sink;
-		if (!sluice__hold_has(socket, head))
+		if (!sluice__zc_send_has(socket, head))
 			first = rest;
 	}
 	sluice__sendq_finish_head(&socket->queue, first, error, native, head->run.sent);
@@ -140,10 +142,10 @@ void sluice__settle_shut(struct sluice_socket *socket)
 		return;
 	if (sluice__is_filtered(socket) && !socket->queue.list.head)
 		sluice__filter_goodbye(socket);
-	sluice__refuse_set(socket, SLUICE__SHUT_SEND);
+	sluice__socket_flags_set(socket, SLUICE__SHARED_SHUT_SEND);
 	shutdown(socket->fd, SHUT_WR);
 	/* What the ring has is answered with EPIPE, or with what was taken; the rest follows then. */
-	if (socket->state & SLUICE__IN_FLIGHT)
+	if (socket->state & SLUICE__ST_IN_FLIGHT)
 		return;
 	sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE);
 }
@@ -153,15 +155,15 @@ void sluice__settle_shut(struct sluice_socket *socket)
 void sluice__settle_result(struct sluice_socket *socket, int32_t result)
 {
 	sluice__assert_owner(socket->engine);
-	sluice__assert(socket->state & SLUICE__IN_FLIGHT);
+	sluice__assert(socket->state & SLUICE__ST_IN_FLIGHT);
 	sluice__assert(result < 0 || (uint64_t)result <= socket->flight.bytes);
-	socket->state &= ~(uint32_t)SLUICE__IN_FLIGHT;
+	socket->state &= ~(uint32_t)SLUICE__ST_IN_FLIGHT;
 	/* Nothing taken of something: seen from the kernel's submission thread (liburing issue 1435). */
 	if (unlikely(result == 0 && socket->flight.bytes))
 		result = -EAGAIN;
 	if (result >= 0) {
 		if ((uint64_t)result == socket->flight.bytes)
-			socket->state &= ~(uint32_t)SLUICE__FULL;
+			socket->state &= ~(uint32_t)SLUICE__ST_FULL;
 		sluice__settle_sent(socket, (uint64_t)result);
 	} else if (result == -EAGAIN || result == -EINTR) {
 		/* What ends waits for nothing more. */

@@ -15,7 +15,7 @@
 
 #define SLICE_NS 200000
 
-static void fly(struct sluice_socket *socket, const struct sluice__gather *gather)
+static void record_flight(struct sluice_socket *socket, const struct sluice__gather *gather)
 {
 	socket->flight.last = gather->last;
 	socket->flight.bytes = gather->bytes;
@@ -43,7 +43,7 @@ static void gather(struct sluice_socket *socket, struct sluice__gather *gather)
 		gather->room = SLUICE__SEGMENTS_MAX;
 	gather->budget = engine->options.gather_bytes;
 	sluice__sendq_gather(&socket->queue, gather);
-	fly(socket, gather);
+	record_flight(socket, gather);
 }
 
 static void submit_memory(struct sluice_socket *socket, const struct sluice__gather *gathered)
@@ -51,7 +51,7 @@ static void submit_memory(struct sluice_socket *socket, const struct sluice__gat
 	struct sluice_engine *engine = socket->engine;
 	struct sluice__request *out = &socket->out;
 
-	sluice__assert(!(socket->state & SLUICE__IN_FLIGHT));
+	sluice__assert(!(socket->state & SLUICE__ST_IN_FLIGHT));
 	if (!engine->backend->sends) {
 		sluice__transmit_blocked(socket);
 		return;
@@ -66,7 +66,7 @@ static void submit_memory(struct sluice_socket *socket, const struct sluice__gat
 	}
 	engine->arena_used += gathered->count;
 	engine->statistics.ring_sends++;
-	socket->state |= SLUICE__IN_FLIGHT;
+	socket->state |= SLUICE__ST_IN_FLIGHT;
 }
 
 /* What the kernel said to an inline attempt at the flight. */
@@ -74,12 +74,12 @@ static void tried(struct sluice_socket *socket, int64_t taken)
 {
 	socket->engine->statistics.inline_sends++;
 	if (taken == -EAGAIN) {
-		socket->state |= SLUICE__FULL;
+		socket->state |= SLUICE__ST_FULL;
 	} else if (taken < 0) {
 		sluice__settle_failed(socket, (int)-taken);
 	} else {
 		if ((uint64_t)taken < socket->flight.bytes)
-			socket->state |= SLUICE__FULL;
+			socket->state |= SLUICE__ST_FULL;
 		sluice__settle_sent(socket, (uint64_t)taken);
 	}
 }
@@ -96,7 +96,7 @@ static int plan(const struct sluice_socket *socket, bool by_ring, bool zerocopy)
 {
 	const struct sluice__plan_memory facts = {
 		.by_ring = by_ring,
-		.full = socket->state & SLUICE__FULL,
+		.full = socket->state & SLUICE__ST_FULL,
 		.zerocopy = zerocopy,
 	};
 
@@ -106,7 +106,7 @@ static int plan(const struct sluice_socket *socket, bool by_ring, bool zerocopy)
 static bool zerocopy_fits(struct sluice_socket *socket, const struct sluice__gather *gathered)
 {
 	return unlikely(gathered->bytes >= socket->engine->zerocopy_from) &&
-	       sluice__hold_fits(socket, gathered);
+	       sluice__zc_send_fits(socket, gathered);
 }
 
 /* True: more may follow at once. */
@@ -116,7 +116,7 @@ static bool transmit_memory(struct sluice_socket *socket, const struct sluice__g
 	int way = plan(socket, by_ring, zerocopy_fits(socket, gathered));
 
 	if (way == SLUICE__PLAN_ZEROCOPY) {
-		if (sluice__hold_start(socket, gathered))
+		if (sluice__zc_send_start(socket, gathered))
 			return false;
 		way = plan(socket, by_ring, false);
 	}
@@ -134,7 +134,7 @@ static bool is_large(struct sluice_socket *socket, uint64_t bytes)
 	struct sluice_engine *engine = socket->engine;
 
 	return bytes > engine->options.gather_bytes ||
-	       (bytes >= engine->zerocopy_from && sluice__hold_considers(socket, bytes));
+	       (bytes >= engine->zerocopy_from && sluice__zc_send_considers(socket, bytes));
 }
 
 /* The usual content of many sockets' queues: one plain record. It needs no gathering. */
@@ -142,9 +142,9 @@ static bool is_single(struct sluice_socket *socket)
 {
 	const struct sluice_args *args = socket->queue.list.head;
 
-	return !args->run.next && !args->run.extras && !args->run.sent &&
-	       !(socket->state &
-		 (SLUICE__ABOVE_HIGH | SLUICE__GRACEFUL | SLUICE__CORKED | SLUICE__HOLDING)) &&
+	return !args->run.next && !args->run.op_flags && !args->run.sent &&
+	       !(socket->state & (SLUICE__ST_ABOVE_HIGH | SLUICE__ST_GRACEFUL | SLUICE__ST_CORKED |
+				  SLUICE__ST_ZC_SENDS)) &&
 	       (likely(args->run.total < socket->engine->single_below) ||
 		!is_large(socket, args->run.total));
 }
@@ -168,7 +168,7 @@ static void transmit_single(struct sluice_socket *socket)
 	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
 	int64_t taken = engine->backend->try_send(engine, socket, &message, 0);
 
-	sluice__assert(!(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED)));
+	sluice__assert(!(socket->state & (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED)));
 	if (unlikely(taken != (int64_t)args->run.total)) {
 		socket->flight = (struct sluice__flight){args, args->run.total, 1, true};
 		tried(socket, taken);
@@ -184,7 +184,7 @@ static void transmit_single(struct sluice_socket *socket)
 static void transmit_disconnect(struct sluice_socket *socket)
 {
 	struct sluice_args *args = socket->queue.list.head;
-	int error = sluice__socket_disconnect(socket, args->run.extras & SLUICE__REUSE);
+	int error = sluice__socket_disconnect(socket, args->run.op_flags & SLUICE__OP_REUSE);
 
 	sluice__sendq_finish_head(&socket->queue, sluice__sink(socket),
 				  sluice_socket_error_from_errno(error), -error, 0);
@@ -202,23 +202,24 @@ static void transmit_beyond(struct sluice_socket *socket)
 static bool can_transmit(const struct sluice_socket *socket)
 {
 	return socket->queue.list.head &&
-	       !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED | SLUICE__PHASE_MASK)) &&
-	       !(sluice__refuse(socket) & SLUICE__CONNECTING);
+	       !(socket->state &
+		 (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED | SLUICE__PHASE_MASK)) &&
+	       !(sluice__socket_flags(socket) & SLUICE__SHARED_CONNECTING);
 }
 
 /* Listed when it was started; the list is free again when it has gone out inline. */
-static bool transmit_draft(struct sluice_socket *socket, bool by_ring)
+static bool transmit_prefilled(struct sluice_socket *socket, bool by_ring)
 {
 	struct sluice_engine *engine = socket->engine;
 	struct sluice__gather gathered = {
-		.segments = engine->draft,
+		.segments = engine->prefilled,
 		.budget = engine->options.gather_bytes,
 	};
 
-	if (!sluice__sendq_take_draft(&socket->queue, &gathered) ||
+	if (!sluice__sendq_take_prefilled(&socket->queue, &gathered) ||
 	    plan(socket, by_ring, zerocopy_fits(socket, &gathered)) != SLUICE__PLAN_INLINE)
 		return false;
-	fly(socket, &gathered);
+	record_flight(socket, &gathered);
 	send_memory(socket, &gathered);
 	return true;
 }
@@ -235,7 +236,7 @@ static bool transmit_round(struct sluice_socket *socket, bool by_ring)
 		transmit_single(socket);
 		return true;
 	}
-	if (socket->queue.draft && transmit_draft(socket, by_ring))
+	if (socket->queue.prefilled && transmit_prefilled(socket, by_ring))
 		return true;
 	gather(socket, &gathered);
 	switch (gathered.what) {
@@ -303,7 +304,8 @@ static void transmit_other(struct sluice_socket *socket, bool by_ring)
 
 static void transmit_socket(struct sluice_socket *socket, bool by_ring)
 {
-	if (sluice__refuse(socket) & (SLUICE__DATAGRAM | SLUICE__FILTERED_SENDS)) {
+	if (sluice__socket_flags(socket) &
+	    (SLUICE__SHARED_DATAGRAM | SLUICE__SHARED_FILTERED_SENDS)) {
 		transmit_other(socket, by_ring);
 		return;
 	}
@@ -366,21 +368,21 @@ static bool choose_way(struct sluice_engine *engine)
 static void transmit_ready(struct sluice_engine *engine)
 {
 	struct sluice__link *ready = sluice__fifo_take_all(&engine->ready);
-	struct sluice_socket *drafting = engine->drafting;
+	struct sluice_socket *prefilling = engine->prefilling;
 	bool by_ring = choose_way(engine);
 
 	engine->ready_count = 0;
-	engine->drafting = NULL;
+	engine->prefilling = NULL;
 	while (ready) {
 		struct sluice_socket *socket =
 			sluice__element(ready, struct sluice_socket, ready_link);
 
 		ready = ready->next;
-		socket->state &= ~(uint32_t)SLUICE__READY;
+		socket->state &= ~(uint32_t)SLUICE__ST_READY;
 		transmit_socket(socket, by_ring);
 	}
-	if (drafting)
-		sluice__sendq_drop_draft(&drafting->queue);
+	if (prefilling)
+		sluice__sendq_drop_prefilled(&prefilling->queue);
 }
 
 void sluice__transmit(struct sluice_engine *engine)

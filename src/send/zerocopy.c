@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Transmissions by zero copy: whether one is of use, how it starts, and what its two answers mean.
- * holds.c keeps what waits for the second answer.
+ * zc_sends.c keeps what waits for the second answer.
  */
 #include <errno.h>
 
 #include "core/zerocopy_policy.h"
 #include "engine/socket.h"
 #include "engine/state.h"
-#include "send/holds.h"
 #include "send/send.h"
+#include "send/zc_send.h"
 
 /* ---- whether ---- */
 
 /* What the kernel can do at all on this socket. */
 static bool is_possible(const struct sluice_socket *socket)
 {
-	return !(sluice__refuse(socket) & (SLUICE__NOT_TCP | SLUICE__DATAGRAM));
+	return !(sluice__socket_flags(socket) & (SLUICE__SHARED_NOT_TCP | SLUICE__SHARED_DATAGRAM));
 }
 
 static bool is_forced(const struct sluice_engine *engine)
@@ -51,7 +51,7 @@ static bool wants(struct sluice_socket *socket, bool behind)
 	return false;
 }
 
-bool sluice__hold_considers(struct sluice_socket *socket, uint64_t bytes)
+bool sluice__zc_send_considers(struct sluice_socket *socket, uint64_t bytes)
 {
 	if (!is_possible(socket))
 		return false;
@@ -72,7 +72,7 @@ static bool gives_back(const struct sluice_socket *socket, const struct sluice__
 	uint64_t bytes = 0;
 
 	for (;; args = args->run.next) {
-		if (args->run.extras & SLUICE__DEADLINE)
+		if (args->run.op_flags & SLUICE__OP_DEADLINE)
 			return false;
 		bytes += sluice__sendq_memory(args);
 		if (args == gathered->last)
@@ -88,7 +88,7 @@ static bool leaves_whole(const struct sluice_socket *socket, const struct sluice
 	       gathered->bytes <= socket->engine->backend->window(socket);
 }
 
-bool sluice__hold_fits(struct sluice_socket *socket, const struct sluice__gather *gathered)
+bool sluice__zc_send_fits(struct sluice_socket *socket, const struct sluice__gather *gathered)
 {
 	struct sluice_engine *engine = socket->engine;
 	struct sluice__zerocopy_facts facts = {
@@ -117,33 +117,33 @@ static uint32_t region_of(const struct sluice_engine *engine, const struct sluic
 	return sluice__region_of(engine, gathered->segments, gathered->count);
 }
 
-bool sluice__hold_start(struct sluice_socket *socket, const struct sluice__gather *gathered)
+bool sluice__zc_send_start(struct sluice_socket *socket, const struct sluice__gather *gathered)
 {
 	struct sluice_engine *engine = socket->engine;
-	struct sluice__hold *hold = sluice__hold_take(engine);
+	struct sluice__zc_send *zc_send = sluice__zc_send_take(engine);
 	struct sluice__request *request;
 
 	sluice__assert_owner(engine);
 	sluice__assert(gathered->count > 0 && gathered->bytes > 0);
-	if (!hold)
+	if (!zc_send)
 		return false;
-	hold->told = hold->learned = hold->taking = false;
-	hold->broken = NULL;
-	sluice__chain_init(&hold->done);
-	request = &hold->request;
+	zc_send->result_seen = zc_send->learned = zc_send->taking = false;
+	zc_send->partial = NULL;
+	sluice__chain_init(&zc_send->done);
+	request = &zc_send->request;
 	request->kind = SLUICE__REQUEST_SEND_ZEROCOPY;
 	request->segments = gathered->segments;
 	request->segment_count = gathered->count;
 	request->flags = gathered->flags;
 	request->length = region_of(engine, gathered);
 	if (sluice__request_start(socket, request) < 0) {
-		sluice__hold_put(engine, hold);
+		sluice__zc_send_put(engine, zc_send);
 		return false;
 	}
 	engine->arena_used += gathered->count;
 	engine->statistics.zerocopy_pending++;
 	sluice__zerocopy_sent(&socket->zerocopy);
-	sluice__hold_add(socket, hold);
+	sluice__zc_send_add(socket, zc_send);
 	return true;
 }
 
@@ -167,13 +167,14 @@ static bool is_refusal(int32_t result)
 	}
 }
 
-static void refused(struct sluice_socket *socket, const struct sluice__hold *hold, int32_t result)
+static void refused(struct sluice_socket *socket, const struct sluice__zc_send *zc_send,
+		    int32_t result)
 {
 	struct sluice_engine *engine = socket->engine;
 	bool for_good = result != -ENOMEM && result != -ENOBUFS && result != -EFAULT;
 
 	engine->statistics.zerocopy_failed++;
-	if (result == -EINVAL && hold->request.length && hold->request.segment_count > 1) {
+	if (result == -EINVAL && zc_send->request.length && zc_send->request.segment_count > 1) {
 		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_REGISTERED_LISTS;
 		sluice__zerocopy_unsent(&socket->zerocopy);
 		return;
@@ -187,49 +188,50 @@ static void refused(struct sluice_socket *socket, const struct sluice__hold *hol
 		engine->statistics.zerocopy_rests++;
 }
 
-static void count(struct sluice_engine *engine, const struct sluice__hold *hold)
+static void count(struct sluice_engine *engine, const struct sluice__zc_send *zc_send)
 {
 	engine->statistics.zerocopy_sends++;
-	if (hold->request.length)
+	if (zc_send->request.length)
 		engine->statistics.zerocopy_registered++;
 }
 
-static void settle_result(struct sluice_socket *socket, struct sluice__hold *hold, int32_t result)
+static void settle_result(struct sluice_socket *socket, struct sluice__zc_send *zc_send,
+			  int32_t result)
 {
 	const struct sluice_args *head;
 
-	hold->told = true;
-	hold->learned = result <= 0;
-	hold->taking = result > 0;
+	zc_send->result_seen = true;
+	zc_send->learned = result <= 0;
+	zc_send->taking = result > 0;
 	if (is_refusal(result)) {
-		refused(socket, hold, result);
+		refused(socket, zc_send, result);
 		result = -ECANCELED; /* nothing was taken; the rest is gathered anew */
 	} else if (result <= 0) {
 		sluice__zerocopy_unsent(&socket->zerocopy);
 	} else {
-		count(socket->engine, hold);
+		count(socket->engine, zc_send);
 	}
 	sluice__settle_result(socket, result);
 	head = socket->queue.list.head;
-	if (hold->taking && head && head->run.sent)
-		hold->broken = head;
-	hold->taking = false;
+	if (zc_send->taking && head && head->run.sent)
+		zc_send->partial = head;
+	zc_send->taking = false;
 }
 
 /* Nothing is queued, and handlers have waited: the caller goes on only with them. */
-static bool is_starved(const struct sluice_socket *socket, const struct sluice__hold *hold)
+static bool is_starved(const struct sluice_socket *socket, const struct sluice__zc_send *zc_send)
 {
-	return !socket->queue.list.head && hold == socket->holds && hold->done.first;
+	return !socket->queue.list.head && zc_send == socket->zc_sends && zc_send->done.first;
 }
 
-static void learn(struct sluice_socket *socket, struct sluice__hold *hold, uint8_t freed)
+static void learn(struct sluice_socket *socket, struct sluice__zc_send *zc_send, uint8_t freed)
 {
 	struct sluice_engine *engine = socket->engine;
-	bool of_use = freed == SLUICE__FREED_SENT && !is_starved(socket, hold);
+	bool of_use = freed == SLUICE__FREED_SENT && !is_starved(socket, zc_send);
 
-	if (hold->learned)
+	if (zc_send->learned)
 		return; /* nothing was taken */
-	hold->learned = true;
+	zc_send->learned = true;
 	if (freed == SLUICE__FREED_COPIED)
 		engine->statistics.zerocopy_copied++;
 	if (mode_of(engine) == SLUICE_ZEROCOPY_AUTO &&
@@ -237,20 +239,21 @@ static void learn(struct sluice_socket *socket, struct sluice__hold *hold, uint8
 		engine->statistics.zerocopy_rests++;
 }
 
-void sluice__hold_settle(struct sluice_socket *socket, const struct sluice__completion *completion)
+void sluice__zc_send_settle(struct sluice_socket *socket,
+			    const struct sluice__completion *completion)
 {
-	struct sluice__hold *hold = (struct sluice__hold *)(void *)completion->request;
+	struct sluice__zc_send *zc_send = (struct sluice__zc_send *)(void *)completion->request;
 
 	sluice__assert_owner(socket->engine);
-	sluice__assert(socket->state & SLUICE__HOLDING);
-	if (!hold->told)
-		settle_result(socket, hold, completion->result);
+	sluice__assert(socket->state & SLUICE__ST_ZC_SENDS);
+	if (!zc_send->result_seen)
+		settle_result(socket, zc_send, completion->result);
 	else
-		learn(socket, hold, completion->freed);
-	if (!completion->more && !hold->learned) {
+		learn(socket, zc_send, completion->freed);
+	if (!completion->more && !zc_send->learned) {
 		/* Taken, and no notification follows: the buffer is free, who knows why. */
-		hold->learned = true;
+		zc_send->learned = true;
 		sluice__zerocopy_unsent(&socket->zerocopy);
 	}
-	sluice__hold_let_go(socket);
+	sluice__zc_send_retire_in_order(socket);
 }

@@ -10,7 +10,7 @@
 void sluice__give_up_marked(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
-	socket->state &= ~(uint32_t)SLUICE__MARKED;
+	socket->state &= ~(uint32_t)SLUICE__ST_CANCEL_PENDING;
 	if (socket->connecting && sluice__record_marked(socket->connecting))
 		sluice__connect_give_up_one(socket, socket->connecting);
 	sluice__send_give_up_marked(socket);
@@ -38,7 +38,7 @@ void sluice__give_up_all(struct sluice_socket *socket)
 
 static bool is_of_thread(const struct sluice_args *args, uint32_t number)
 {
-	return (args->run.extras & SLUICE__OF_THREAD) && args->rare.thread == number;
+	return (args->run.op_flags & SLUICE__OP_OF_THREAD) && args->rare.thread == number;
 }
 
 /* True: there are some. */
@@ -71,9 +71,9 @@ void sluice__give_up_of_thread(struct sluice_socket *socket, uint32_t number)
 
 void sluice__give_up_overdue(struct sluice_args *args)
 {
-	sluice__assert(args->run.extras & SLUICE__DEADLINE);
-	if (args->run.extras & SLUICE__DONE)
+	sluice__assert(args->run.op_flags & SLUICE__OP_DEADLINE);
+	if (args->run.op_flags & SLUICE__OP_LEFT_QUEUE)
 		return;
-	args->run.extras |= SLUICE__OVERDUE;
+	args->run.op_flags |= SLUICE__OP_OVERDUE;
 	sluice__operation_give_up(sluice__record_socket(args), args);
 }

@@ -37,39 +37,40 @@
 static void change_phase(struct sluice_socket *socket, uint32_t from, enum sluice__phase to)
 {
 	sluice__assert(from & 1u << sluice__socket_phase(socket));
-	sluice__assert(sluice__refuse(socket) & SLUICE__CLOSED);
+	sluice__assert(sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED);
 	socket->state &= ~SLUICE__PHASE_MASK;
 	socket->state |= (uint32_t)to << SLUICE__PHASE_SHIFT;
 }
 
 static void say_goodbye(struct sluice_socket *socket, bool lost)
 {
-	uint32_t refuse = sluice__refuse(socket);
+	uint32_t shared = sluice__socket_flags(socket);
 
 	if (!sluice__socket_is_stream(socket) ||
-	    (refuse & (SLUICE__UNCONNECTED | SLUICE__CONNECTING)))
+	    (shared & (SLUICE__SHARED_UNCONNECTED | SLUICE__SHARED_CONNECTING)))
 		return;
-	if (lost && !(refuse & SLUICE__SHUT_SEND)) {
+	if (lost && !(shared & SLUICE__SHARED_SHUT_SEND)) {
 		if (sluice__socket_is_tcp(socket))
 			sluice__socket_reset(socket);
 		return;
 	}
-	if ((refuse & SLUICE__FILTERED) && !(refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED)))
+	if ((shared & SLUICE__SHARED_FILTERED) &&
+	    !(shared & (SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED)))
 		sluice__filter_goodbye(socket);
 	/* Not left to close(2): a duplicate of the descriptor may live. */
-	if (!(refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED)))
+	if (!(shared & (SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED)))
 		shutdown(socket->fd, SHUT_WR);
 	/* Here nothing more arrives behind that, and data unread would be a reset all the same. */
 	if (socket->family == AF_UNIX)
 		shutdown(socket->fd, SHUT_RD);
 	if ((sluice__socket_is_tcp(socket) || socket->family == AF_UNIX) &&
-	    !(socket->state & (SLUICE__END_SEEN | SLUICE__RESET_SEEN)))
+	    !(socket->state & (SLUICE__ST_END_SEEN | SLUICE__ST_RESET_SEEN)))
 		sluice__socket_drain(socket);
 }
 
 static void abort_sends(struct sluice_socket *socket)
 {
-	bool shut = sluice__refuse(socket) & SLUICE__SHUT_SEND;
+	bool shut = sluice__socket_flags(socket) & SLUICE__SHARED_SHUT_SEND;
 	int32_t error = shut ? SLUICE_ERROR_SHUTDOWN : SLUICE_ERROR_OPERATION_ABORTED;
 	int32_t native = shut ? EPIPE : ECANCELED;
 
@@ -78,7 +79,7 @@ static void abort_sends(struct sluice_socket *socket)
 
 static void abort_receives(struct sluice_socket *socket)
 {
-	bool shut = sluice__refuse(socket) & SLUICE__SHUT_RECEIVE;
+	bool shut = sluice__socket_flags(socket) & SLUICE__SHARED_SHUT_RECEIVE;
 	int32_t error = shut ? SLUICE_ERROR_SUCCESS : SLUICE_ERROR_OPERATION_ABORTED;
 	int32_t native = shut ? 0 : ECANCELED;
 
@@ -134,8 +135,9 @@ static bool may_linger(const struct sluice_socket *socket)
 	return sluice__socket_is_tcp(socket) && socket->engine->options.close_linger_ns != 0 &&
 	       !sluice__dead(socket->engine) &&
 	       sluice__socket_phase(socket) == SLUICE__PHASE_WAIT_ZEROCOPY &&
-	       !(socket->state & (SLUICE__LOST | SLUICE__END_SEEN | SLUICE__RESET_SEEN)) &&
-	       !(sluice__refuse(socket) & SLUICE__UNCONNECTED) && !is_acknowledged(socket);
+	       !(socket->state & (SLUICE__ST_LOST | SLUICE__ST_END_SEEN | SLUICE__ST_RESET_SEEN)) &&
+	       !(sluice__socket_flags(socket) & SLUICE__SHARED_UNCONNECTED) &&
+	       !is_acknowledged(socket);
 }
 
 /* Nothing tells of an acknowledgement: it is looked for, less and less often. */
@@ -170,7 +172,7 @@ static bool begin_to_linger(struct sluice_socket *socket)
 static bool has_lingered(struct sluice_socket *socket)
 {
 	socket->lingering.bytes += sluice__socket_drain(socket);
-	return (socket->state & (SLUICE__END_SEEN | SLUICE__RESET_SEEN)) ||
+	return (socket->state & (SLUICE__ST_END_SEEN | SLUICE__ST_RESET_SEEN)) ||
 	       is_acknowledged(socket) || socket->lingering.bytes >= LINGER_BYTES ||
 	       (int64_t)sluice__now() >= socket->graceful_ns || sluice__dead(socket->engine);
 }
@@ -179,12 +181,12 @@ static bool has_lingered(struct sluice_socket *socket)
 
 static void begin_to_close(struct sluice_socket *socket)
 {
-	sluice__refuse_set(socket, SLUICE__CLOSED);
+	sluice__socket_flags_set(socket, SLUICE__SHARED_CLOSED);
 	change_phase(socket, 1u << SLUICE__PHASE_OPEN, SLUICE__PHASE_CLOSING);
 	sluice__timer_disarm(socket);
 	if (socket->queue.list.head)
 		sluice__file_abandon(socket);
-	sluice__request_cancel(socket, sluice__hold_request(socket));
+	sluice__request_cancel(socket, sluice__zc_send_request(socket));
 	sluice__request_cancel(socket, &socket->out);
 	sluice__request_cancel(socket, &socket->in);
 }
@@ -213,12 +215,12 @@ static void end_pending(struct sluice_socket *socket)
 	bool lost = socket->queue.list.head != NULL;
 
 	change_phase(socket, 1u << SLUICE__PHASE_CLOSING, SLUICE__PHASE_WAIT_ZEROCOPY);
-	socket->state &= ~(uint32_t)(SLUICE__BLOCKED | SLUICE__IN_FLIGHT);
+	socket->state &= ~(uint32_t)(SLUICE__ST_BLOCKED | SLUICE__ST_IN_FLIGHT);
 	sluice__timer_disarm(socket);
 	abort_pending(socket);
 	sluice__assert(!socket->queue.list.head && !socket->receives.head && !socket->connecting);
 	if (lost)
-		socket->state |= SLUICE__LOST;
+		socket->state |= SLUICE__ST_LOST;
 	say_goodbye(socket, lost);
 	if (socket->armed)
 		wait_for_buffers(socket);
@@ -226,7 +228,7 @@ static void end_pending(struct sluice_socket *socket)
 
 static void finish_close(struct sluice_socket *socket)
 {
-	sluice__assert(socket->armed == 0 && !(socket->state & SLUICE__HOLDING));
+	sluice__assert(socket->armed == 0 && !(socket->state & SLUICE__ST_ZC_SENDS));
 	sluice__zerocopy_end(&socket->zerocopy, &socket->engine->zerocopy_prior);
 	change_phase(socket,
 		     1u << SLUICE__PHASE_WAIT_ZEROCOPY | 1u << SLUICE__PHASE_RESETTING |
@@ -235,14 +237,14 @@ static void finish_close(struct sluice_socket *socket)
 	sluice__timer_disarm(socket);
 	close_descriptor(socket);
 	sluice__assert(socket->fd < 0 && !sluice__wheel_is_armed(&socket->timer));
-	if (socket->state & SLUICE__HANDLE_GONE)
-		sluice__socket_bury(socket);
+	if (socket->state & SLUICE__ST_HANDLE_GONE)
+		sluice__socket_defer_free(socket);
 }
 
 /* What the peer sent while its buffers were waited for. */
 static void drain_meanwhile(struct sluice_socket *socket)
 {
-	if (sluice__socket_is_tcp(socket) && !(socket->state & SLUICE__LOST))
+	if (sluice__socket_is_tcp(socket) && !(socket->state & SLUICE__ST_LOST))
 		sluice__socket_drain(socket);
 }
 
@@ -251,7 +253,7 @@ static bool advance(struct sluice_socket *socket)
 {
 	switch (sluice__socket_phase(socket)) {
 	case SLUICE__PHASE_CLOSING:
-		if (socket->armed > sluice__hold_waiting(socket))
+		if (socket->armed > sluice__zc_send_waiting(socket))
 			return false;
 		end_pending(socket);
 		return true;
@@ -295,7 +297,7 @@ void sluice__socket_close_timer(struct sluice_socket *socket)
 		reset_connection(socket);
 		break;
 	case SLUICE__PHASE_RESETTING: /* answers that the reset did not bring never come */
-		sluice__hold_abandon(socket);
+		sluice__zc_send_abandon(socket);
 		sluice__socket_advance_close(socket);
 		break;
 	case SLUICE__PHASE_LINGERING:
@@ -347,13 +349,13 @@ void sluice__socket_end(struct sluice_socket *socket)
 void sluice__socket_end_gracefully(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
-	if (sluice__socket_is_closing(socket) || (socket->state & SLUICE__GRACEFUL))
+	if (sluice__socket_is_closing(socket) || (socket->state & SLUICE__ST_GRACEFUL))
 		return;
 	if (!socket->queue.list.head) {
 		sluice__socket_end(socket);
 		return;
 	}
-	socket->state |= SLUICE__GRACEFUL;
+	socket->state |= SLUICE__ST_GRACEFUL;
 	if (socket->graceful_ns >= 0)
 		socket->graceful_ns = sluice__time_after(socket->graceful_ns);
 	sluice__socket_bound_graceful(socket);
@@ -364,7 +366,7 @@ void sluice__socket_bound_graceful(struct sluice_socket *socket)
 {
 	int64_t left;
 
-	if (!(socket->state & SLUICE__GRACEFUL) || socket->graceful_ns < 0 ||
+	if (!(socket->state & SLUICE__ST_GRACEFUL) || socket->graceful_ns < 0 ||
 	    sluice__socket_is_closing(socket) || sluice__wheel_is_armed(&socket->timer))
 		return;
 	left = socket->graceful_ns - (int64_t)sluice__now();
@@ -374,14 +376,14 @@ void sluice__socket_bound_graceful(struct sluice_socket *socket)
 void sluice__socket_detached(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
-	sluice__refuse_set(socket, SLUICE__CLOSED);
+	sluice__socket_flags_set(socket, SLUICE__SHARED_CLOSED);
 	change_phase(socket, 1u << SLUICE__PHASE_OPEN, SLUICE__PHASE_CLOSED);
 	sluice__timer_disarm(socket);
 	sluice__zerocopy_end(&socket->zerocopy, &socket->engine->zerocopy_prior);
 	socket->engine->backend->forget(socket->engine, socket);
 	socket->fd = -1;
-	socket->state |= SLUICE__HANDLE_GONE;
-	sluice__socket_bury(socket);
+	socket->state |= SLUICE__ST_HANDLE_GONE;
+	sluice__socket_defer_free(socket);
 }
 
 void sluice__socket_shut(struct sluice_socket *socket, bool receiving, bool sending)
@@ -390,7 +392,7 @@ void sluice__socket_shut(struct sluice_socket *socket, bool receiving, bool send
 	if (sluice__socket_is_closing(socket))
 		return;
 	if (receiving) {
-		sluice__refuse_set(socket, SLUICE__SHUT_RECEIVE);
+		sluice__socket_flags_set(socket, SLUICE__SHARED_SHUT_RECEIVE);
 		shutdown(socket->fd, SHUT_RD);
 	}
 	if (sending)

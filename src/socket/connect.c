@@ -39,9 +39,10 @@ static void wait_for_answer(struct sluice_socket *socket, int error_number)
 static void over(struct sluice_socket *socket, bool connected)
 {
 	if (connected)
-		sluice__refuse_clear(socket, SLUICE__UNCONNECTED);
+		sluice__socket_flags_clear(socket, SLUICE__SHARED_UNCONNECTED);
 	sluice__connect_withdraw(socket);
-	if (socket->queue.list.head && !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED)))
+	if (socket->queue.list.head &&
+	    !(socket->state & (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED)))
 		sluice__ready(socket);
 	sluice__receive_arm(socket);
 	sluice__receiver_begin(socket);
@@ -58,13 +59,14 @@ static void abort_behind(struct sluice_socket *socket, int32_t error, int32_t na
 static int answered_at_once(struct sluice_socket *socket, struct sluice_args *args, bool may_finish,
 			    int error_number)
 {
-	bool datagram = sluice__refuse(socket) & SLUICE__DATAGRAM;
+	bool datagram = sluice__socket_flags(socket) & SLUICE__SHARED_DATAGRAM;
 	int answer = sluice__end_at_once(socket->engine, args, may_finish,
 					 sluice_socket_error_from_errno(error_number), error_number,
 					 0);
 
 	/* Datagrams stand each for itself; what is connected stays connected. */
-	if (error_number && !datagram && (sluice__refuse(socket) & SLUICE__UNCONNECTED))
+	if (error_number && !datagram &&
+	    (sluice__socket_flags(socket) & SLUICE__SHARED_UNCONNECTED))
 		abort_behind(socket, SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
 	over(socket, error_number == 0);
 	return answer;
@@ -73,15 +75,15 @@ static int answered_at_once(struct sluice_socket *socket, struct sluice_args *ar
 /* What was started before a datagram socket changes its remote still goes to the old one. */
 static bool connects_in_its_turn(const struct sluice_socket *socket)
 {
-	return (sluice__refuse(socket) & SLUICE__DATAGRAM) && socket->queue.list.head;
+	return (sluice__socket_flags(socket) & SLUICE__SHARED_DATAGRAM) && socket->queue.list.head;
 }
 
 static int queue_connect(struct sluice_socket *socket, struct sluice_args *args)
 {
 	/* What is started behind it is accepted, and has a remote when its turn comes. */
-	sluice__refuse_clear(socket, SLUICE__UNCONNECTED);
+	sluice__socket_flags_clear(socket, SLUICE__SHARED_UNCONNECTED);
 	sluice__connect_withdraw(socket);
-	args->run.extras |= SLUICE__DISCONNECT;
+	args->run.op_flags |= SLUICE__OP_DISCONNECT;
 	sluice__send_push(socket, args);
 	return 1;
 }
@@ -92,10 +94,10 @@ int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args
 	int error_number;
 
 	sluice__assert_owner(socket->engine);
-	sluice__assert(sluice__refuse(socket) & SLUICE__CONNECTING);
+	sluice__assert(sluice__socket_flags(socket) & SLUICE__SHARED_CONNECTING);
 	if (connects_in_its_turn(socket))
 		return queue_connect(socket, args);
-	if (args->run.extras & SLUICE__HANDSHAKE)
+	if (args->run.op_flags & SLUICE__OP_HANDSHAKE)
 		return sluice__filter_begin(socket, args);
 	if (socket->connecting) {
 		sluice__connect_withdraw(socket);
@@ -106,7 +108,7 @@ int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args
 	if (error_number != EINPROGRESS && error_number != EAGAIN && error_number != EINTR)
 		return answered_at_once(socket, args, may_finish, error_number);
 	socket->connecting = args;
-	if (args->run.extras & SLUICE__DEADLINE)
+	if (args->run.op_flags & SLUICE__OP_DEADLINE)
 		sluice__deadline_arm(socket, args);
 	wait_for_answer(socket, error_number);
 	return 1;
@@ -116,7 +118,7 @@ void sluice__connect_succeeded(struct sluice_socket *socket)
 {
 	struct sluice_args *args = socket->connecting;
 
-	sluice__assert(args && (sluice__refuse(socket) & SLUICE__CONNECTING));
+	sluice__assert(args && (sluice__socket_flags(socket) & SLUICE__SHARED_CONNECTING));
 	socket->connecting = NULL;
 	sluice__finish(socket->engine, args, SLUICE_ERROR_SUCCESS, 0, 0);
 	over(socket, true);
@@ -130,7 +132,7 @@ static void failed(struct sluice_socket *socket, int32_t error, int32_t native, 
 	sluice__assert(args && native > 0);
 	socket->connecting = NULL;
 	sluice__socket_reset(socket); /* the next connect(2) would be answered for this one */
-	sluice__refuse_set(socket, SLUICE__UNCONNECTED);
+	sluice__socket_flags_set(socket, SLUICE__SHARED_UNCONNECTED);
 	sluice__timer_disarm(socket);
 	sluice__connect_withdraw(socket);
 	sluice__finish(socket->engine, args, error, native, 0);
@@ -165,7 +167,7 @@ void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_
 /* A datagram socket's waits among the sends. */
 void sluice__connect_give_up_one(struct sluice_socket *socket, struct sluice_args *args)
 {
-	bool overdue = args->run.extras & SLUICE__OVERDUE;
+	bool overdue = args->run.op_flags & SLUICE__OP_OVERDUE;
 
 	if (args != socket->connecting)
 		sluice__send_give_up(socket, args);

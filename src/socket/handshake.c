@@ -16,7 +16,7 @@ static void opened(struct sluice_socket *socket, uint32_t events)
 {
 	sluice__filter_of(socket)->opened = true;
 	if (!(events & SLUICE_FILTER_WRITE))
-		sluice__refuse_clear(socket, SLUICE__FILTERED_SENDS);
+		sluice__socket_flags_clear(socket, SLUICE__SHARED_FILTERED_SENDS);
 	sluice__connect_succeeded(socket);
 	sluice__filter_offer(socket);
 }
@@ -56,7 +56,7 @@ void sluice__filter_step(struct sluice_socket *socket)
 int sluice__filter_begin(struct sluice_socket *socket, struct sluice_args *args)
 {
 	socket->connecting = args;
-	if (args->run.extras & SLUICE__DEADLINE)
+	if (args->run.op_flags & SLUICE__OP_DEADLINE)
 		sluice__deadline_arm(socket, args);
 	sluice__filter_step(socket);
 	return 1;

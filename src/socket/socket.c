@@ -18,15 +18,15 @@
 
 /* ---- the dead ---- */
 
-void sluice__socket_bury(struct sluice_socket *socket)
+void sluice__socket_defer_free(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 
 	sluice__assert_owner(socket->engine);
 	sluice__assert(socket->fd < 0);
-	if (socket->state & SLUICE__DEAD)
+	if (socket->state & SLUICE__ST_DEAD)
 		return;
-	socket->state |= SLUICE__DEAD;
+	socket->state |= SLUICE__ST_DEAD;
 	socket->dead_at = engine->done.added;
 	sluice__fifo_push(&engine->dead_sockets, &socket->dead_link);
 }
@@ -55,8 +55,8 @@ bool sluice__socket_apm_is_quiet(const struct sluice_socket *socket)
 static bool is_gone(const struct sluice_engine *engine, const struct sluice_socket *socket)
 {
 	return engine->done.taken >= socket->dead_at && !socket->events && socket->armed == 0 &&
-	       !socket->receiver && !socket->accepter && !(socket->state & SLUICE__READY) &&
-	       !__atomic_load_n(&socket->attention, __ATOMIC_RELAXED) &&
+	       !socket->receiver && !socket->accepter && !(socket->state & SLUICE__ST_READY) &&
+	       !__atomic_load_n(&socket->intents, __ATOMIC_RELAXED) &&
 	       sluice__socket_apm_is_quiet(socket);
 }
 
@@ -94,7 +94,7 @@ int sluice_socket_fd(struct sluice_socket *socket)
 {
 	if (!socket)
 		return -EINVAL;
-	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+	if (sluice__dead(socket->engine) || (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
 		return -EBADF;
 	return socket->fd;
 }
@@ -104,7 +104,7 @@ size_t sluice_socket_queued_bytes(struct sluice_socket *socket)
 	if (!socket)
 		return 0;
 	return __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) +
-	       __atomic_load_n(&socket->foreign_bytes, __ATOMIC_RELAXED);
+	       __atomic_load_n(&socket->cross_thread_bytes, __ATOMIC_RELAXED);
 }
 
 void sluice_socket_set_user_data(struct sluice_socket *socket, void *data)
@@ -159,7 +159,7 @@ int sluice_socket_set_closed(struct sluice_socket *socket, sluice_closed_fn *clo
 
 	if (!socket)
 		return -EINVAL;
-	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+	if (sluice__dead(socket->engine) || (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
 		return -EBADF;
 	if (closed) {
 		fresh = malloc(sizeof *fresh);
@@ -180,9 +180,9 @@ int sluice_socket_set_water_marks(struct sluice_socket *socket, size_t low_bytes
 	socket->low_bytes = low_bytes;
 	socket->high_bytes = high_bytes;
 	socket->limit_bytes = limit_bytes;
-	socket->attention_at = high_bytes;
+	socket->check_above = high_bytes;
 	if (limit_bytes && limit_bytes < high_bytes)
-		socket->attention_at = limit_bytes;
+		socket->check_above = limit_bytes;
 	return 0;
 }
 
@@ -191,8 +191,8 @@ int sluice_socket_set_option(struct sluice_socket *socket, int name, int64_t val
 	if (!socket || name != SLUICE_SOCKET_END_ON_GIVE_UP)
 		return -EINVAL;
 	if (value)
-		socket->state |= SLUICE__END_ON_GIVE_UP;
+		socket->state |= SLUICE__ST_END_ON_GIVE_UP;
 	else
-		socket->state &= ~(uint32_t)SLUICE__END_ON_GIVE_UP;
+		socket->state &= ~(uint32_t)SLUICE__ST_END_ON_GIVE_UP;
 	return 0;
 }

@@ -45,7 +45,7 @@ struct sluice__marks *sluice__marks_of(struct sluice_socket *socket); /* NULL wi
 /* Frees what belongs to it, and gives its memory back. */
 void sluice__socket_free(struct sluice_socket *socket);
 /* Out of the engine's list, to be freed when its last handler ran. */
-void sluice__socket_bury(struct sluice_socket *socket);
+void sluice__socket_defer_free(struct sluice_socket *socket);
 void sluice__sockets_free_dead(struct sluice_engine *engine);
 /* No Begin or End uses it. */
 bool sluice__socket_apm_is_quiet(const struct sluice_socket *socket);

@@ -70,7 +70,7 @@ static int args_check(const struct sluice_args *args)
 static int set_buffer(struct sluice_args *args, const void *base, size_t length, int64_t offset,
 		      int64_t count, uint64_t writable)
 {
-	if (args->run.extras & SLUICE__LIST)
+	if (args->run.op_flags & SLUICE__OP_LIST)
 		return base || count ? -EINVAL : 0;
 	if (!base) {
 		if (count)
@@ -107,8 +107,8 @@ int sluice_args_set_receive_buffer(struct sluice_args *args, void *base, size_t 
 
 static int clear_list(struct sluice_args *args)
 {
-	if (args->run.extras & SLUICE__LIST) {
-		args->run.extras &= ~(uint32_t)SLUICE__LIST;
+	if (args->run.op_flags & SLUICE__OP_LIST) {
+		args->run.op_flags &= ~(uint32_t)SLUICE__OP_LIST;
 		args->run.base = NULL;
 		args->run.total = 0;
 		args->run.count = 0;
@@ -127,7 +127,7 @@ int sluice_args_set_buffer_list(struct sluice_args *args, const struct iovec *se
 		return segment_count ? -EINVAL : clear_list(args);
 	if (segment_count == 0 || segment_count > UINT32_MAX)
 		return -EINVAL;
-	if (args->run.base && !(args->run.extras & SLUICE__LIST))
+	if (args->run.base && !(args->run.op_flags & SLUICE__OP_LIST))
 		return -EINVAL;
 	for (size_t i = 0; i < segment_count; i++) {
 		if (!segments[i].iov_base && segments[i].iov_len)
@@ -139,7 +139,7 @@ int sluice_args_set_buffer_list(struct sluice_args *args, const struct iovec *se
 		args->run.base = args->rare.segments;
 	}
 	args->run.count = segment_count;
-	args->run.extras |= SLUICE__LIST;
+	args->run.op_flags |= SLUICE__OP_LIST;
 	args->rare.segment_index = 0;
 	args->rare.segment_offset = 0;
 	return 0;

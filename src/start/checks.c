@@ -16,7 +16,7 @@
 
 int sluice__check_alive(const struct sluice_socket *socket, const struct sluice_args *args)
 {
-	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+	if (sluice__dead(socket->engine) || (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
 		return -EBADF;
 	if (sluice__record_owner(args))
 		return -EBUSY; /* disposing takes effect when it ends */
@@ -44,21 +44,22 @@ int sluice__check_flags(uint32_t flags, uint32_t allowed)
 
 int sluice__check_connected(struct sluice_socket *socket)
 {
-	uint32_t refuse = sluice__refuse(socket);
+	uint32_t shared = sluice__socket_flags(socket);
 
-	if (refuse & (SLUICE__CONNECTING | SLUICE__SHUT_SEND | SLUICE__DISCONNECTED))
+	if (shared &
+	    (SLUICE__SHARED_CONNECTING | SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED))
 		return 0;
-	if (refuse & SLUICE__LISTENING)
+	if (shared & SLUICE__SHARED_LISTENING)
 		return -ENOTCONN;
 	if (sluice__has_peer(socket))
 		return 0;
-	return refuse & SLUICE__DATAGRAM ? -EDESTADDRREQ : -ENOTCONN;
+	return shared & SLUICE__SHARED_DATAGRAM ? -EDESTADDRREQ : -ENOTCONN;
 }
 
 static bool is_beyond_limit(const struct sluice_socket *socket, uint64_t bytes)
 {
 	uint64_t queued = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) +
-			  __atomic_load_n(&socket->foreign_bytes, __ATOMIC_RELAXED);
+			  __atomic_load_n(&socket->cross_thread_bytes, __ATOMIC_RELAXED);
 
 	return queued && queued + bytes > socket->limit_bytes;
 }

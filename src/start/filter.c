@@ -13,7 +13,7 @@
 static int check_filter(struct sluice_socket *socket, const struct sluice_filter *filter,
 			const struct sluice_args *args)
 {
-	uint32_t refuse = sluice__refuse(socket);
+	uint32_t shared = sluice__socket_flags(socket);
 	int error = sluice__check_alive(socket, args);
 
 	if (error)
@@ -23,12 +23,13 @@ static int check_filter(struct sluice_socket *socket, const struct sluice_filter
 	error = sluice__check_flags(args->flags, 0);
 	if (error)
 		return error;
-	if (refuse & SLUICE__DATAGRAM)
+	if (shared & SLUICE__SHARED_DATAGRAM)
 		return -EOPNOTSUPP;
-	if (refuse & SLUICE__FILTERED)
+	if (shared & SLUICE__SHARED_FILTERED)
 		return -EALREADY;
-	if ((refuse & (SLUICE__LISTENING | SLUICE__CONNECTING | SLUICE__DISCONNECTED |
-		       SLUICE__SHUT_SEND | SLUICE__SHUT_RECEIVE)) ||
+	if ((shared &
+	     (SLUICE__SHARED_LISTENING | SLUICE__SHARED_CONNECTING | SLUICE__SHARED_DISCONNECTED |
+	      SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_SHUT_RECEIVE)) ||
 	    !sluice__has_peer(socket))
 		return -ENOTCONN;
 	return 0;
@@ -48,7 +49,7 @@ static int install(struct sluice_socket *socket, const struct sluice_filter *cal
 		return -ENOMEM;
 	filter->calls = *calls;
 	marks->filter = filter;
-	sluice__refuse_set(socket, SLUICE__FILTERED | SLUICE__FILTERED_SENDS);
+	sluice__socket_flags_set(socket, SLUICE__SHARED_FILTERED | SLUICE__SHARED_FILTERED_SENDS);
 	return 0;
 }
 
@@ -70,5 +71,5 @@ int sluice_filter_async(struct sluice_socket *socket, const struct sluice_filter
 		return error;
 	return sluice__trace_answer(socket, args, SLUICE_OPERATION_CONNECT,
 				    sluice__start(socket, args, SLUICE_OPERATION_CONNECT,
-						  SLUICE__HANDSHAKE, 0));
+						  SLUICE__OP_HANDSHAKE, 0));
 }

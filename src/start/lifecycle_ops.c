@@ -15,7 +15,7 @@ static int check_call(const struct sluice_socket *socket, const struct sluice_ar
 static int start_connect(struct sluice_socket *socket, struct sluice_args *args)
 {
 	int error = check_call(socket, args);
-	uint32_t refuse;
+	uint32_t shared;
 
 	if (error)
 		return error;
@@ -24,15 +24,16 @@ static int start_connect(struct sluice_socket *socket, struct sluice_args *args)
 	error = sluice__check_flags(args->flags, 0);
 	if (error)
 		return error;
-	refuse = sluice__refuse(socket);
-	if (refuse & SLUICE__LISTENING)
+	shared = sluice__socket_flags(socket);
+	if (shared & SLUICE__SHARED_LISTENING)
 		return -EINVAL;
-	if (refuse & (SLUICE__DISCONNECTED | SLUICE__FILTERED))
+	if (shared & (SLUICE__SHARED_DISCONNECTED | SLUICE__SHARED_FILTERED))
 		return -EISCONN;
 	/* A datagram socket may change its remote; a second connect under way is told so later. */
-	if (!(refuse & (SLUICE__CONNECTING | SLUICE__DATAGRAM)) && sluice__has_peer(socket))
+	if (!(shared & (SLUICE__SHARED_CONNECTING | SLUICE__SHARED_DATAGRAM)) &&
+	    sluice__has_peer(socket))
 		return -EISCONN;
-	if ((refuse & SLUICE__CONNECTING) > SLUICE__CONNECTING / 2)
+	if ((shared & SLUICE__SHARED_CONNECTING) > SLUICE__SHARED_CONNECTING / 2)
 		return -ENOBUFS; /* thousands are started and not over */
 	return sluice__start(socket, args, SLUICE_OPERATION_CONNECT, 0, 0);
 }
@@ -56,23 +57,24 @@ static int start_accept(struct sluice_socket *socket, struct sluice_args *args)
 static int start_disconnect(struct sluice_socket *socket, struct sluice_args *args)
 {
 	int error = check_call(socket, args);
-	uint32_t extras = SLUICE__DISCONNECT;
-	uint32_t refuse;
+	uint32_t op_flags = SLUICE__OP_DISCONNECT;
+	uint32_t shared;
 
 	if (error)
 		return error;
 	error = sluice__check_flags(args->flags, 0);
 	if (error)
 		return error;
-	refuse = sluice__refuse(socket);
-	if (refuse & SLUICE__LISTENING)
+	shared = sluice__socket_flags(socket);
+	if (shared & SLUICE__SHARED_LISTENING)
 		return -ENOTCONN;
-	if (!(refuse & (SLUICE__CONNECTING | SLUICE__DISCONNECTED | SLUICE__SHUT_SEND)) &&
+	if (!(shared & (SLUICE__SHARED_CONNECTING | SLUICE__SHARED_DISCONNECTED |
+			SLUICE__SHARED_SHUT_SEND)) &&
 	    !sluice__has_peer(socket))
 		return -ENOTCONN;
 	if (args->disconnect_reuse_socket)
-		extras |= SLUICE__REUSE;
-	return sluice__start(socket, args, SLUICE_OPERATION_DISCONNECT, extras, 0);
+		op_flags |= SLUICE__OP_REUSE;
+	return sluice__start(socket, args, SLUICE_OPERATION_DISCONNECT, op_flags, 0);
 }
 
 /* Memory to write into: a receive buffer, or a list. */
@@ -80,27 +82,27 @@ static bool can_receive(const struct sluice_args *args)
 {
 	if (!args->run.base)
 		return false;
-	return (args->run.extras & SLUICE__LIST) || args->run.count == SLUICE__WRITABLE;
+	return (args->run.op_flags & SLUICE__OP_LIST) || args->run.count == SLUICE__WRITABLE;
 }
 
 static int check_receiving(struct sluice_socket *socket)
 {
-	uint32_t refuse = sluice__refuse(socket);
+	uint32_t shared = sluice__socket_flags(socket);
 
-	if (refuse & SLUICE__LISTENING)
+	if (shared & SLUICE__SHARED_LISTENING)
 		return -ENOTCONN;
-	if (refuse &
-	    (SLUICE__CONNECTING | SLUICE__DISCONNECTED | SLUICE__SHUT_SEND | SLUICE__SHUT_RECEIVE))
+	if (shared & (SLUICE__SHARED_CONNECTING | SLUICE__SHARED_DISCONNECTED |
+		      SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_SHUT_RECEIVE))
 		return 0;
 	/* A datagram socket that was bound receives without a remote. */
-	if (refuse & SLUICE__DATAGRAM)
+	if (shared & SLUICE__SHARED_DATAGRAM)
 		return 0;
 	return sluice__has_peer(socket) ? 0 : -ENOTCONN;
 }
 
 static uint32_t receive_flags(const struct sluice_socket *socket)
 {
-	if (sluice__refuse(socket) & SLUICE__FILTERED)
+	if (sluice__socket_flags(socket) & SLUICE__SHARED_FILTERED)
 		return SLUICE_FLAG_PEEK;
 	return SLUICE_FLAG_OUT_OF_BAND | SLUICE_FLAG_PEEK;
 }
@@ -108,7 +110,7 @@ static uint32_t receive_flags(const struct sluice_socket *socket)
 static int start_receive(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation)
 {
 	int error = check_call(socket, args);
-	uint32_t extras = 0;
+	uint32_t op_flags = 0;
 
 	if (error)
 		return error;
@@ -126,10 +128,10 @@ static int start_receive(struct sluice_socket *socket, struct sluice_args *args,
 	if (__atomic_load_n(&socket->receiver, __ATOMIC_RELAXED))
 		return -EBUSY;
 	if (args->flags & SLUICE_FLAG_OUT_OF_BAND)
-		extras |= SLUICE__OUT_OF_BAND;
+		op_flags |= SLUICE__OP_OUT_OF_BAND;
 	if (args->flags & SLUICE_FLAG_PEEK)
-		extras |= SLUICE__PEEK;
-	return sluice__start(socket, args, operation, extras, 0);
+		op_flags |= SLUICE__OP_PEEK;
+	return sluice__start(socket, args, operation, op_flags, 0);
 }
 
 int sluice_connect_async(struct sluice_socket *socket, struct sluice_args *args)

@@ -20,13 +20,13 @@ static void want_now(struct sluice_socket *socket, uint32_t wants)
 {
 	struct sluice_engine *engine = socket->engine;
 
-	sluice__attention_want(socket, wants);
+	sluice__intents_post(socket, wants);
 	/* A ring that has not been used yet takes no more than it has room for. */
 	if ((wants & (SLUICE__WANT_ACCEPT | SLUICE__WANT_RECEIVE)) && !sluice__is_owner(engine))
 		return;
 	if (sluice__may_act(engine) && !sluice__dead(engine)) {
 		sluice__mailbox_take(engine);
-		sluice__attention_take(engine);
+		sluice__intents_take(engine);
 		sluice__listen_if_idle(engine);
 	}
 }
@@ -35,7 +35,7 @@ static int check_open(const struct sluice_socket *socket)
 {
 	if (!socket)
 		return -EINVAL;
-	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+	if (sluice__dead(socket->engine) || (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
 		return -EBADF;
 	return 0;
 }
@@ -45,8 +45,8 @@ static int check_open(const struct sluice_socket *socket)
 /* A connected stream shares its port with others, or leaves it in TIME-WAIT. */
 static bool frees_a_port(const struct sluice_socket *socket)
 {
-	return sluice__refuse(socket) &
-	       (SLUICE__LISTENING | SLUICE__DATAGRAM | SLUICE__UNCONNECTED);
+	return sluice__socket_flags(socket) &
+	       (SLUICE__SHARED_LISTENING | SLUICE__SHARED_DATAGRAM | SLUICE__SHARED_UNCONNECTED);
 }
 
 static void close_want(struct sluice_socket *socket, uint32_t wants)
@@ -66,7 +66,7 @@ int sluice_socket_close(struct sluice_socket *socket)
 		return -EINVAL;
 	if (sluice__dead(socket->engine))
 		return 0;
-	sluice__refuse_set(socket, SLUICE__CLOSED);
+	sluice__socket_flags_set(socket, SLUICE__SHARED_CLOSED);
 	close_want(socket, SLUICE__WANT_CLOSE);
 	return 0;
 }
@@ -75,7 +75,7 @@ void sluice_socket_destroy(struct sluice_socket *socket)
 {
 	if (!socket || (sluice__dead(socket->engine) & ~(uint32_t)SLUICE__DEAD_ENDING))
 		return;
-	sluice__refuse_set(socket, SLUICE__CLOSED);
+	sluice__socket_flags_set(socket, SLUICE__SHARED_CLOSED);
 	close_want(socket, SLUICE__WANT_DESTROY);
 }
 
@@ -86,7 +86,7 @@ int sluice_socket_close_gracefully(struct sluice_socket *socket, int64_t timeout
 	if (error)
 		return error;
 	socket->graceful_ns = timeout_ns;
-	sluice__refuse_set(socket, SLUICE__CLOSED);
+	sluice__socket_flags_set(socket, SLUICE__SHARED_CLOSED);
 	want_now(socket, SLUICE__WANT_GRACEFUL);
 	return 0;
 }
@@ -100,16 +100,17 @@ int sluice_socket_shutdown(struct sluice_socket *socket, int how)
 		return error;
 	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
 		return -EINVAL;
-	if ((sluice__refuse(socket) & (SLUICE__LISTENING | SLUICE__CONNECTING)) ||
+	if ((sluice__socket_flags(socket) &
+	     (SLUICE__SHARED_LISTENING | SLUICE__SHARED_CONNECTING)) ||
 	    !sluice__has_peer(socket))
 		return -ENOTCONN;
 	if (how != SHUT_WR) {
 		wants |= SLUICE__WANT_SHUT_RECEIVE;
-		sluice__refuse_set(socket, SLUICE__SHUT_RECEIVE);
+		sluice__socket_flags_set(socket, SLUICE__SHARED_SHUT_RECEIVE);
 	}
 	if (how != SHUT_RD) {
 		wants |= SLUICE__WANT_SHUT_SEND;
-		sluice__refuse_set(socket, SLUICE__SHUT_SEND);
+		sluice__socket_flags_set(socket, SLUICE__SHARED_SHUT_SEND);
 	}
 	want_now(socket, wants);
 	return 0;
@@ -119,7 +120,7 @@ static bool is_idle(const struct sluice_socket *socket)
 {
 	return !socket->queue.list.head && !socket->receives.head && !socket->connecting &&
 	       !socket->receiver && !socket->accepter && socket->armed == 0 &&
-	       !__atomic_load_n(&socket->attention, __ATOMIC_RELAXED) &&
+	       !__atomic_load_n(&socket->intents, __ATOMIC_RELAXED) &&
 	       sluice__socket_apm_is_quiet(socket);
 }
 
@@ -131,14 +132,14 @@ int sluice_socket_detach(struct sluice_socket *socket)
 	if (!socket)
 		return -EINVAL;
 	engine = socket->engine;
-	if (sluice__dead(engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+	if (sluice__dead(engine) || (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
 		return -EBADF;
 	owner = sluice__engine_enter(engine);
 	if (owner <= 0)
 		return owner ? owner : -EPERM;
 	if (sluice__left_outside(engine)) {
 		sluice__mailbox_take(engine);
-		sluice__attention_take(engine);
+		sluice__intents_take(engine);
 		sluice__listen_if_idle(engine);
 	}
 	if (!is_idle(socket))
@@ -156,7 +157,7 @@ int sluice_cancel(struct sluice_socket *socket, struct sluice_args *args)
 
 	if (!socket || !args)
 		return -EINVAL;
-	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+	if (sluice__dead(socket->engine) || (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
 		return -EBADF;
 	if (!__atomic_compare_exchange_n(&args->run.owner, &expected, expected | SLUICE__CANCELLED,
 					 false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) &&
@@ -184,7 +185,8 @@ int sluice_accept_start(struct sluice_socket *listener, const struct sluice_acce
 
 	if (!listener || !options || options->size < sizeof *options || !options->on_accepted)
 		return -EINVAL;
-	if (sluice__dead(listener->engine) || (sluice__refuse(listener) & SLUICE__CLOSED))
+	if (sluice__dead(listener->engine) ||
+	    (sluice__socket_flags(listener) & SLUICE__SHARED_CLOSED))
 		return -EBADF;
 	if (!sluice__listens(listener))
 		return -EINVAL;
@@ -211,13 +213,14 @@ int sluice_accept_stop(struct sluice_socket *listener)
 
 static int check_stream(struct sluice_socket *socket)
 {
-	uint32_t refuse = sluice__refuse(socket);
+	uint32_t shared = sluice__socket_flags(socket);
 
-	if (refuse & SLUICE__DATAGRAM)
+	if (shared & SLUICE__SHARED_DATAGRAM)
 		return -EOPNOTSUPP;
-	if (refuse & SLUICE__LISTENING)
+	if (shared & SLUICE__SHARED_LISTENING)
 		return -ENOTCONN;
-	if (refuse & (SLUICE__CONNECTING | SLUICE__DISCONNECTED | SLUICE__SHUT_SEND))
+	if (shared &
+	    (SLUICE__SHARED_CONNECTING | SLUICE__SHARED_DISCONNECTED | SLUICE__SHARED_SHUT_SEND))
 		return 0;
 	return sluice__has_peer(socket) ? 0 : -ENOTCONN;
 }
@@ -228,7 +231,7 @@ int sluice_receive_start(struct sluice_socket *socket, const struct sluice_recei
 
 	if (!socket || !options || options->size < sizeof *options || !options->on_received)
 		return -EINVAL;
-	if (sluice__dead(socket->engine) || (sluice__refuse(socket) & SLUICE__CLOSED))
+	if (sluice__dead(socket->engine) || (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
 		return -EBADF;
 	error = check_stream(socket);
 	if (error)

@@ -19,9 +19,9 @@
 
 static uint32_t send_flags(const struct sluice_socket *socket)
 {
-	if (sluice__refuse(socket) & SLUICE__DATAGRAM)
+	if (sluice__socket_flags(socket) & SLUICE__SHARED_DATAGRAM)
 		return HINTS | SLUICE_FLAG_DONT_ROUTE;
-	if (sluice__refuse(socket) & SLUICE__FILTERED)
+	if (sluice__socket_flags(socket) & SLUICE__SHARED_FILTERED)
 		return HINTS | SLUICE_FLAG_PARTIAL | SLUICE_FLAG_MORE;
 	return HINTS | SLUICE_FLAG_OUT_OF_BAND | SLUICE_FLAG_PARTIAL | SLUICE_FLAG_DONT_ROUTE |
 	       SLUICE_FLAG_MORE;
@@ -39,36 +39,36 @@ static uint64_t list_bytes(const struct sluice_args *args)
 
 static uint64_t memory_bytes(const struct sluice_args *args)
 {
-	return args->run.extras & SLUICE__LIST ? list_bytes(args) : args->run.total;
+	return args->run.op_flags & SLUICE__OP_LIST ? list_bytes(args) : args->run.total;
 }
 
-/* The record's own flags become extras; EAGER and BATCHED only say how it starts. */
-static uint32_t send_extras(const struct sluice_args *args)
+/* The record's own flags become op_flags; EAGER and BATCHED only say how it starts. */
+static uint32_t send_op_flags(const struct sluice_args *args)
 {
-	uint32_t extras = 0;
+	uint32_t op_flags = 0;
 
 	if (args->flags & SLUICE_FLAG_OUT_OF_BAND)
-		extras |= SLUICE__OUT_OF_BAND;
+		op_flags |= SLUICE__OP_OUT_OF_BAND;
 	if (args->flags & SLUICE_FLAG_PARTIAL)
-		extras |= SLUICE__PARTIAL;
+		op_flags |= SLUICE__OP_PARTIAL;
 	if (args->flags & SLUICE_FLAG_MORE)
-		extras |= SLUICE__MORE;
+		op_flags |= SLUICE__OP_MORE;
 	if (args->flags & SLUICE_FLAG_DONT_ROUTE)
-		extras |= SLUICE__DONT_ROUTE;
-	return extras;
+		op_flags |= SLUICE__OP_DONT_ROUTE;
+	return op_flags;
 }
 
 static int send_checked(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation,
-			uint32_t extras)
+			uint32_t op_flags)
 {
 	uint64_t memory = memory_bytes(args);
 	int error = sluice__check_limit(socket, memory);
 
 	if (error)
 		return error;
-	if (args->run.extras & SLUICE__LIST)
+	if (args->run.op_flags & SLUICE__OP_LIST)
 		args->run.total = memory;
-	return sluice__start(socket, args, operation, extras | send_extras(args), memory);
+	return sluice__start(socket, args, operation, op_flags | send_op_flags(args), memory);
 }
 
 static int send_unusual(struct sluice_socket *socket, struct sluice_args *args)
@@ -94,23 +94,23 @@ static int send_unusual(struct sluice_socket *socket, struct sluice_args *args)
 /* All of what makes a start unusual, in few loads: 0 is the fast path. */
 static inline uint64_t unusual_record(const struct sluice_args *args)
 {
-	uint64_t flags, extras;
+	uint64_t flags, op_flags;
 
 	__builtin_memcpy(&flags, &args->flags, sizeof flags);
-	__builtin_memcpy(&extras, &args->run.extras, sizeof extras);
-	return flags | extras | __atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) |
+	__builtin_memcpy(&op_flags, &args->run.op_flags, sizeof op_flags);
+	return flags | op_flags | __atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) |
 	       (uint64_t)args->timeout_ns;
 }
 
 static inline uint64_t unusual(const struct sluice_socket *socket, const struct sluice_args *args)
 {
-	return unusual_record(args) | (sluice__refuse(socket) & SLUICE__SLOW_STREAM);
+	return unusual_record(args) | (sluice__socket_flags(socket) & SLUICE__SHARED_SLOW_STREAM);
 }
 
 static inline bool left_outside(const struct sluice_engine *engine)
 {
 	return (uintptr_t)__atomic_load_n(&engine->mailbox.top, __ATOMIC_RELAXED) |
-	       (uintptr_t)__atomic_load_n(&engine->attention.top, __ATOMIC_RELAXED);
+	       (uintptr_t)__atomic_load_n(&engine->intents.top, __ATOMIC_RELAXED);
 }
 
 /* A plain buffer on a datagram socket that is connected, and nothing else to look at. */
@@ -119,11 +119,11 @@ static bool is_plain_datagram(const struct sluice_socket *socket, const struct s
 	uint64_t bytes;
 
 	if (!socket || !args || unusual_record(args) || !args->run.base ||
-	    (sluice__refuse(socket) & SLUICE__SLOW_STREAM) != SLUICE__DATAGRAM)
+	    (sluice__socket_flags(socket) & SLUICE__SHARED_SLOW_STREAM) != SLUICE__SHARED_DATAGRAM)
 		return false;
 	bytes = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) + args->run.total;
 	return sluice__is_owner(socket->engine) && !left_outside(socket->engine) &&
-	       bytes <= socket->attention_at;
+	       bytes <= socket->check_above;
 }
 
 static __attribute__((noinline)) int begin_and_listen(struct sluice_socket *socket,
@@ -139,7 +139,7 @@ static __attribute__((noinline)) int begin_and_listen(struct sluice_socket *sock
 /* A socket that has begun to close is refused sooner, so this does not look for it. */
 static inline int begin_now(struct sluice_socket *socket, struct sluice_args *args)
 {
-	if (unlikely(socket->engine->foreign))
+	if (unlikely(socket->engine->embedded))
 		return begin_and_listen(socket, args);
 	return sluice__send_begin(socket, args, true);
 }
@@ -152,7 +152,7 @@ static int send_plain_datagram(struct sluice_socket *socket, struct sluice_args 
 		return begin_now(socket, args);
 	sluice__sendq_push(&socket->queue, args);
 	sluice__sendq_count(&socket->queue, socket->queue.bytes + args->run.total);
-	if (!(socket->state & (SLUICE__READY | SLUICE__IN_FLIGHT | SLUICE__BLOCKED)))
+	if (!(socket->state & (SLUICE__ST_READY | SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED)))
 		sluice__ready(socket);
 	return 1;
 }
@@ -172,9 +172,9 @@ static __attribute__((noinline)) int pending_and_ready(struct sluice_socket *soc
 	struct sluice_engine *engine = socket->engine;
 
 	sluice__ready(socket);
-	if (!engine->drafting && !socket->queue.list.head->run.next) {
-		engine->drafting = socket;
-		sluice__sendq_begin_draft(&socket->queue, engine->draft);
+	if (!engine->prefilling && !socket->queue.list.head->run.next) {
+		engine->prefilling = socket;
+		sluice__sendq_begin_prefilled(&socket->queue, engine->prefilled);
 	}
 	return 1;
 }
@@ -189,7 +189,7 @@ int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)
 	engine = socket->engine;
 	bytes = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) + args->run.total;
 	if (unlikely(unusual(socket, args) || !args->run.base || !sluice__is_owner(engine) ||
-		     left_outside(engine) || bytes > socket->attention_at))
+		     left_outside(engine) || bytes > socket->check_above))
 		return send_slow(socket, args);
 	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND);
 	engine->statistics.records_started++;
@@ -197,8 +197,9 @@ int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)
 		return begin_now(socket, args);
 	sluice__sendq_count(&socket->queue, bytes);
 	if (sluice__sendq_push_plain(&socket->queue, args))
-		return 1; /* a socket with a draft is ready */
-	if (unlikely(!(socket->state & (SLUICE__READY | SLUICE__IN_FLIGHT | SLUICE__BLOCKED))))
+		return 1; /* a socket with a prefilled is ready */
+	if (unlikely(!(socket->state &
+		       (SLUICE__ST_READY | SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED))))
 		return pending_and_ready(socket);
 	return 1;
 }
@@ -212,7 +213,7 @@ static int check_remote(const struct sluice_args *args)
 
 static int send_to(struct sluice_socket *socket, struct sluice_args *args)
 {
-	uint32_t extras = 0;
+	uint32_t op_flags = 0;
 	int error;
 
 	if (!socket || !args)
@@ -225,13 +226,13 @@ static int send_to(struct sluice_socket *socket, struct sluice_args *args)
 	error = sluice__check_flags(args->flags, send_flags(socket));
 	if (error)
 		return error;
-	if (sluice__refuse(socket) & SLUICE__DATAGRAM)
-		extras = SLUICE__TO;
+	if (sluice__socket_flags(socket) & SLUICE__SHARED_DATAGRAM)
+		op_flags = SLUICE__OP_HAS_ADDRESS;
 	else
 		error = sluice__check_connected(socket);
 	if (error)
 		return error;
-	return send_checked(socket, args, SLUICE_OPERATION_SEND_TO, extras);
+	return send_checked(socket, args, SLUICE_OPERATION_SEND_TO, op_flags);
 }
 
 int sluice_send_to_async(struct sluice_socket *socket, struct sluice_args *args)
@@ -241,20 +242,20 @@ int sluice_send_to_async(struct sluice_socket *socket, struct sluice_args *args)
 
 /* ---- packets ---- */
 
-static uint32_t packet_extras(const struct sluice_args *args)
+static uint32_t packets_op_flags(const struct sluice_args *args)
 {
-	uint32_t extras = SLUICE__PACKETS;
+	uint32_t op_flags = SLUICE__OP_PACKETS;
 
 	if (args->transmit_flags & (SLUICE_TRANSMIT_DISCONNECT | SLUICE_TRANSMIT_REUSE_SOCKET))
-		extras |= SLUICE__END;
+		op_flags |= SLUICE__OP_THEN_DISCONNECT;
 	if (args->transmit_flags & SLUICE_TRANSMIT_REUSE_SOCKET)
-		extras |= SLUICE__REUSE;
-	return extras;
+		op_flags |= SLUICE__OP_REUSE;
+	return op_flags;
 }
 
 static int check_packets(struct sluice_socket *socket, struct sluice_args *args)
 {
-	uint32_t refuse = sluice__refuse(socket);
+	uint32_t shared = sluice__socket_flags(socket);
 	int error;
 
 	if (!args->rare.packets)
@@ -262,18 +263,18 @@ static int check_packets(struct sluice_socket *socket, struct sluice_args *args)
 	error = sluice__check_flags(args->flags, HINTS | SLUICE_FLAG_MORE);
 	if (error)
 		return error;
-	if (refuse & (SLUICE__DATAGRAM | SLUICE__LISTENING))
+	if (shared & (SLUICE__SHARED_DATAGRAM | SLUICE__SHARED_LISTENING))
 		return -EOPNOTSUPP;
 	/* Behind a handshake there is a peer already. */
-	if (refuse & SLUICE__CONNECTING)
-		return refuse & SLUICE__FILTERED ? 0 : -EOPNOTSUPP;
-	if (refuse & (SLUICE__SHUT_SEND | SLUICE__DISCONNECTED))
+	if (shared & SLUICE__SHARED_CONNECTING)
+		return shared & SLUICE__SHARED_FILTERED ? 0 : -EOPNOTSUPP;
+	if (shared & (SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED))
 		return 0;
 	return sluice__has_peer(socket) ? 0 : -EOPNOTSUPP;
 }
 
 /* Nothing about it is unusual, and nothing stands before it. */
-static bool is_lone_file(const struct sluice_socket *socket, const struct sluice_args *args)
+static bool is_single_file(const struct sluice_socket *socket, const struct sluice_args *args)
 {
 	const struct sluice_engine *engine = socket->engine;
 
@@ -281,13 +282,13 @@ static bool is_lone_file(const struct sluice_socket *socket, const struct sluice
 	       args->rare.packets->kind == SLUICE_PACKET_FILE && !args->transmit_flags &&
 	       sluice__is_owner(engine) && !left_outside(engine) && !engine->busy &&
 	       !socket->queue.list.head &&
-	       !(socket->state & (SLUICE__IN_FLIGHT | SLUICE__BLOCKED | SLUICE__PHASE_MASK));
+	       !(socket->state & (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED | SLUICE__PHASE_MASK));
 }
 
 /* A filter changes the bytes: files are read. */
 static bool copies(const struct sluice_socket *socket)
 {
-	return sluice__refuse(socket) & SLUICE__FILTERED_SENDS;
+	return sluice__socket_flags(socket) & SLUICE__SHARED_FILTERED_SENDS;
 }
 
 static int send_packets(struct sluice_socket *socket, struct sluice_args *args)
@@ -297,9 +298,9 @@ static int send_packets(struct sluice_socket *socket, struct sluice_args *args)
 
 	if (!socket || !args)
 		return -EINVAL;
-	if (likely(is_lone_file(socket, args))) {
-		error = sluice__lone_start(socket, args);
-		if (error != SLUICE__ELSEWHERE)
+	if (likely(is_single_file(socket, args))) {
+		error = sluice__send_single_file(socket, args);
+		if (error != SLUICE__USE_QUEUE)
 			return error;
 	}
 	error = sluice__check_alive(socket, args);
@@ -316,7 +317,7 @@ static int send_packets(struct sluice_socket *socket, struct sluice_args *args)
 	}
 	args->rare.side = packets;
 	error = sluice__start(socket, args, SLUICE_OPERATION_SEND_PACKETS,
-			      packet_extras(args) | send_extras(args), packets->memory);
+			      packets_op_flags(args) | send_op_flags(args), packets->memory);
 	if (error < 0)
 		sluice__packets_close(socket->engine, packets);
 	return error;

@@ -15,7 +15,7 @@
 #include "send/send.h"
 #include "start/start.h"
 
-/* What of the file is to be sent: 0, -errno, or SLUICE__ELSEWHERE, where a part may end early. */
+/* What of the file is to be sent: 0, -errno, or SLUICE__USE_QUEUE, where a part may end early. */
 static int measure(const struct sluice_packet *packet, struct sluice__part *part)
 {
 	uint64_t size, offset = (uint64_t)packet->offset, count = (uint64_t)packet->count;
@@ -27,7 +27,7 @@ static int measure(const struct sluice_packet *packet, struct sluice__part *part
 		return -EINVAL;
 	size = (uint64_t)status.st_size;
 	if (offset > size || count > size - offset)
-		return SLUICE__ELSEWHERE;
+		return SLUICE__USE_QUEUE;
 	*part = (struct sluice__part){
 		.kind = SLUICE__PART_FILE,
 		.fd = packet->fd,
@@ -83,7 +83,7 @@ static int start_cold(struct sluice_socket *socket, struct sluice_args *args,
 {
 	pack(args, packets, part);
 	packets->cold = true;
-	return sluice__start(socket, args, SLUICE_OPERATION_SEND_PACKETS, SLUICE__PACKETS, 0);
+	return sluice__start(socket, args, SLUICE_OPERATION_SEND_PACKETS, SLUICE__OP_PACKETS, 0);
 }
 
 /* Not all of it was taken, or none: on as the head of the queue, what is over begins there. */
@@ -94,7 +94,7 @@ static int go_on(struct sluice_socket *socket, struct sluice_args *args,
 	int answer;
 
 	pack(args, packets, part);
-	args->run.extras |= SLUICE__PACKETS;
+	args->run.op_flags |= SLUICE__OP_PACKETS;
 	engine->statistics.records_started++;
 	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND_PACKETS);
 	answer = sluice__send_begin_tried_file(socket, args, part->count, taken);
@@ -103,7 +103,7 @@ static int go_on(struct sluice_socket *socket, struct sluice_args *args,
 	return answer;
 }
 
-int sluice__lone_start(struct sluice_socket *socket, struct sluice_args *args)
+int sluice__send_single_file(struct sluice_socket *socket, struct sluice_args *args)
 {
 	const struct sluice_packet *packet = args->rare.packets;
 	struct sluice_engine *engine = socket->engine;
@@ -116,7 +116,7 @@ int sluice__lone_start(struct sluice_socket *socket, struct sluice_args *args)
 	if (answer)
 		return answer;
 	if (!part.count || part.count > engine->options.file_slice_bytes)
-		return SLUICE__ELSEWHERE;
+		return SLUICE__USE_QUEUE;
 	packets = sluice__packets_take(engine);
 	if (!packets)
 		return -ENOMEM;
@@ -124,7 +124,7 @@ int sluice__lone_start(struct sluice_socket *socket, struct sluice_args *args)
 	way = sluice__file_way_now(engine, packets, &part);
 	if (unlikely(way == SLUICE__PLAN_READ)) {
 		sluice__packets_give(engine, packets);
-		return SLUICE__ELSEWHERE;
+		return SLUICE__USE_QUEUE;
 	}
 	if (unlikely(!sluice__page_cache_holds(engine, &part, part.offset, part.count)))
 		return start_cold(socket, args, packets, &part);

@@ -20,14 +20,14 @@ static bool may_try(const struct sluice_engine *engine, const struct sluice_args
 }
 
 /* A changed member has no effect on the operation that was started. */
-static void keep(struct sluice_args *args, uint32_t operation, uint32_t extras)
+static void keep(struct sluice_args *args, uint32_t operation, uint32_t op_flags)
 {
-	if ((extras & SLUICE__TO) || operation == SLUICE_OPERATION_CONNECT)
+	if ((op_flags & SLUICE__OP_HAS_ADDRESS) || operation == SLUICE_OPERATION_CONNECT)
 		sluice__record_keep_address(args, args->remote_address,
 					    args->remote_address_length);
 	else if (operation == SLUICE_OPERATION_RECEIVE_FROM)
 		sluice__record_keep_address(args, args->from_address, args->from_capacity);
-	if (extras & SLUICE__DEADLINE)
+	if (op_flags & SLUICE__OP_DEADLINE)
 		sluice__record_keep_timeout(args, args->timeout_ns);
 }
 
@@ -46,7 +46,7 @@ static void announce(struct sluice_socket *socket, uint32_t operation)
 	if (operation == SLUICE_OPERATION_CONNECT)
 		sluice__connect_announce(socket);
 	else if (receives(operation))
-		__atomic_fetch_add(&socket->receives_foreign, 1, __ATOMIC_RELEASE);
+		__atomic_fetch_add(&socket->receives_cross_thread, 1, __ATOMIC_RELEASE);
 }
 
 static void withdraw(struct sluice_socket *socket, uint32_t operation)
@@ -54,12 +54,12 @@ static void withdraw(struct sluice_socket *socket, uint32_t operation)
 	if (operation == SLUICE_OPERATION_CONNECT)
 		sluice__connect_withdraw(socket);
 	else if (receives(operation))
-		__atomic_fetch_sub(&socket->receives_foreign, 1, __ATOMIC_RELEASE);
+		__atomic_fetch_sub(&socket->receives_cross_thread, 1, __ATOMIC_RELEASE);
 }
 
 /* The record leaves the caller's thread. */
-static int start_foreign(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation,
-			 uint32_t extras, uint64_t memory)
+static int start_cross_thread(struct sluice_socket *socket, struct sluice_args *args,
+			      uint32_t operation, uint32_t op_flags, uint64_t memory)
 {
 	int32_t error = args->error, native_error = args->native_error;
 	uint64_t bytes = args->bytes_transferred;
@@ -70,12 +70,12 @@ static int start_foreign(struct sluice_socket *socket, struct sluice_args *args,
 
 		if (answer < 0)
 			return answer;
-		extras |= SLUICE__OF_THREAD;
+		op_flags |= SLUICE__OP_OF_THREAD;
 	}
-	__atomic_fetch_add(&socket->foreign_bytes, memory, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&socket->cross_thread_bytes, memory, __ATOMIC_RELAXED);
 	announce(socket, operation);
-	keep(args, operation, extras);
-	args->run.extras |= extras;
+	keep(args, operation, op_flags);
+	args->run.op_flags |= op_flags;
 	sluice__record_accept(args, socket, operation);
 	if (sluice__mailbox_push(socket->engine, args))
 		return 1;
@@ -85,7 +85,7 @@ static int start_foreign(struct sluice_socket *socket, struct sluice_args *args,
 	args->native_error = native_error;
 	args->bytes_transferred = bytes;
 	args->last_operation = last_operation;
-	args->run.extras &= SLUICE__LIST;
+	args->run.op_flags &= SLUICE__OP_LIST;
 	args->rare.thread = 0;
 	if (operation != SLUICE_OPERATION_SEND_PACKETS)
 		sluice__record_keep_address(args, NULL, 0);
@@ -105,7 +105,7 @@ static int begin_traced(struct sluice_socket *socket, struct sluice_args *args, 
 }
 
 int sluice__start(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation,
-		  uint32_t extras, uint64_t memory)
+		  uint32_t op_flags, uint64_t memory)
 {
 	struct sluice_engine *engine = socket->engine;
 	int owner = sluice__engine_enter(engine);
@@ -115,19 +115,19 @@ int sluice__start(struct sluice_socket *socket, struct sluice_args *args, uint32
 	if (owner < 0)
 		return owner;
 	if (args->timeout_ns)
-		extras |= SLUICE__DEADLINE;
+		op_flags |= SLUICE__OP_DEADLINE;
 	if (unlikely(engine->trace))
-		sluice__trace_call(socket, args, operation, extras);
+		sluice__trace_call(socket, args, operation, op_flags);
 	if (!owner)
-		return start_foreign(socket, args, operation, extras, memory);
-	keep(args, operation, extras);
-	args->run.extras |= extras;
+		return start_cross_thread(socket, args, operation, op_flags, memory);
+	keep(args, operation, op_flags);
+	args->run.op_flags |= op_flags;
 	sluice__record_accept(args, socket, operation);
 	if (operation == SLUICE_OPERATION_CONNECT)
 		sluice__connect_announce(socket);
 	if (sluice__left_outside(engine)) {
 		sluice__mailbox_take(engine);
-		sluice__attention_take(engine);
+		sluice__intents_take(engine);
 		took = true;
 	}
 	if (unlikely(engine->trace))

@@ -23,13 +23,13 @@ int sluice__check_limit(struct sluice_socket *socket, uint64_t bytes);
  * starting call answers.
  */
 int sluice__start(struct sluice_socket *socket, struct sluice_args *args, uint32_t operation,
-		  uint32_t extras, uint64_t memory);
+		  uint32_t op_flags, uint64_t memory);
 
 /*
  * single.c: one open file and nothing else, on the engine's thread, where nothing stands before it.
- * As a starting call answers, or SLUICE__ELSEWHERE: nothing was done, it goes the common way.
+ * As a starting call answers, or SLUICE__USE_QUEUE: nothing was done, it goes the common way.
  */
-#define SLUICE__ELSEWHERE 2
-int sluice__lone_start(struct sluice_socket *socket, struct sluice_args *args);
+#define SLUICE__USE_QUEUE 2
+int sluice__send_single_file(struct sluice_socket *socket, struct sluice_args *args);
 
 #endif

@@ -113,23 +113,23 @@ static uint64_t list_bytes(const struct sluice_args *args)
 }
 
 /* What the call asks for. */
-static uint64_t bytes_asked(const struct sluice_args *args, uint32_t operation, uint32_t extras)
+static uint64_t bytes_asked(const struct sluice_args *args, uint32_t operation, uint32_t op_flags)
 {
-	if (extras & SLUICE__PACKETS)
+	if (op_flags & SLUICE__OP_PACKETS)
 		return packets_bytes(args->rare.side);
 	if (operation == SLUICE_OPERATION_CONNECT || operation == SLUICE_OPERATION_ACCEPT ||
 	    operation == SLUICE_OPERATION_DISCONNECT)
 		return 0;
-	return args->run.extras & SLUICE__LIST ? list_bytes(args) : args->run.total;
+	return args->run.op_flags & SLUICE__OP_LIST ? list_bytes(args) : args->run.total;
 }
 
 void sluice__trace_call(struct sluice_socket *socket, const struct sluice_args *args,
-			uint32_t operation, uint32_t extras)
+			uint32_t operation, uint32_t op_flags)
 {
 	struct sluice__trace_event event = event_of(socket, SLUICE__TRACE_CALL, operation);
 
 	event.record = (uintptr_t)args;
-	event.bytes = bytes_asked(args, operation, extras);
+	event.bytes = bytes_asked(args, operation, op_flags);
 	sluice__trace_event(socket->engine, &event);
 }
 

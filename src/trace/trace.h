@@ -71,7 +71,7 @@ void sluice__trace_close(struct sluice_engine *engine); /* writes out what is le
 void sluice__trace_event(struct sluice_engine *engine, struct sluice__trace_event *event);
 void sluice__trace_socket(struct sluice_socket *socket, uint32_t operation);
 void sluice__trace_call(struct sluice_socket *socket, const struct sluice_args *args,
-			uint32_t operation, uint32_t extras);
+			uint32_t operation, uint32_t op_flags);
 /* A record that has its result in its members, and is still ours. */
 void sluice__trace_end(struct sluice_socket *socket, const struct sluice_args *args);
 /* Once a turn and start, by the owner: wakes the writer of the path when a ring is half full. */

@@ -40,7 +40,7 @@ static void begin_datagrams(bool sends, bool by_ring, bool connected, struct pai
 	udp_pair(&fixture, pair);
 	if (!connected) {
 		cr_assert_eq(connect(pair->socket->fd, &nobody, sizeof nobody), 0);
-		pair->socket->refuse |= SLUICE__UNCONNECTED;
+		pair->socket->shared_flags |= SLUICE__SHARED_UNCONNECTED;
 	}
 }
 

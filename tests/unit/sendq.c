@@ -59,7 +59,7 @@ static struct sluice__sendq queue;
 static struct sluice__chain done;
 static struct sluice__gather gather;
 static struct iovec room[ROOM];
-static struct iovec draft_room[SLUICE__DRAFT] __attribute__((aligned(SLUICE__DRAFT_BYTES)));
+static struct iovec draft_room[SLUICE__PREFILLED] __attribute__((aligned(SLUICE__PREFILLED_BYTES)));
 static bool drafts;           /* a lone plain record begins one */
 static bool drafted;          /* what was gathered came from one */
 static const char *described; /* for messages */
@@ -93,7 +93,7 @@ static void read_list(struct record *record, const char **at)
 	struct sluice_args *args = &record->args;
 
 	args->run.base = record->segments;
-	args->run.extras |= SLUICE__LIST;
+	args->run.op_flags |= SLUICE__OP_LIST;
 	do {
 		struct iovec *segment = &record->segments[args->run.count++];
 
@@ -110,7 +110,7 @@ static void read_packets(struct record *record, const char **at)
 {
 	struct sluice__packets *packets = &record->packets;
 
-	record->args.run.extras |= SLUICE__PACKETS;
+	record->args.run.op_flags |= SLUICE__OP_PACKETS;
 	record->args.rare.side = packets;
 	packets->parts = packets->inline_parts;
 	while (*++*at != '>') {
@@ -135,8 +135,11 @@ static void read_flags(struct record *record, const char **at)
 		char letter;
 		uint32_t extra;
 	} flags[] = {
-		{'+', SLUICE__MORE},    {'!', SLUICE__OUT_OF_BAND}, {'@', SLUICE__DONT_ROUTE},
-		{'~', SLUICE__PARTIAL}, {'$', SLUICE__END},
+		{'+', SLUICE__OP_MORE},
+		{'!', SLUICE__OP_OUT_OF_BAND},
+		{'@', SLUICE__OP_DONT_ROUTE},
+		{'~', SLUICE__OP_PARTIAL},
+		{'$', SLUICE__OP_THEN_DISCONNECT},
 	};
 
 	for (; **at && **at != ' '; ++*at) {
@@ -144,7 +147,7 @@ static void read_flags(struct record *record, const char **at)
 			record->packets.beyond = true;
 		for (size_t i = 0; i < COUNT(flags); i++) {
 			if (flags[i].letter == **at)
-				record->args.run.extras |= flags[i].extra;
+				record->args.run.op_flags |= flags[i].extra;
 		}
 	}
 }
@@ -152,14 +155,14 @@ static void read_flags(struct record *record, const char **at)
 /* As a start does it. */
 static void push(struct record *record)
 {
-	if (record->args.run.extras)
+	if (record->args.run.op_flags)
 		sluice__sendq_push(&queue, &record->args);
 	else
 		sluice__sendq_push_plain(&queue, &record->args);
 	queue.bytes += sluice__sendq_memory(&record->args);
 	record->queued = true;
-	if (drafts && !record->args.run.extras && queue.list.head == &record->args)
-		sluice__sendq_begin_draft(&queue, draft_room);
+	if (drafts && !record->args.run.op_flags && queue.list.head == &record->args)
+		sluice__sendq_begin_prefilled(&queue, draft_room);
 }
 
 static void add_record(const char **at)
@@ -175,7 +178,7 @@ static void add_record(const char **at)
 		read_packets(record, at);
 	} else if (**at == 'x') {
 		++*at;
-		record->args.run.extras |= SLUICE__DISCONNECT;
+		record->args.run.op_flags |= SLUICE__OP_DISCONNECT;
 	} else {
 		record->args.run.total = read_number(at);
 		record->args.run.base = take_bytes(record, record->args.run.total, 'm');
@@ -218,7 +221,7 @@ static struct sluice__flight gather_now(uint32_t segments, uint64_t budget)
 	gather.segments = given;
 	gather.room = segments;
 	gather.budget = budget;
-	drafted = segments == ROOM && sluice__sendq_take_draft(&queue, &gather);
+	drafted = segments == ROOM && sluice__sendq_take_prefilled(&queue, &gather);
 	if (!drafted) {
 		gather.segments = given = room;
 		sluice__sendq_gather(&queue, &gather);
@@ -260,7 +263,7 @@ static struct ended ended_as(const struct sluice_args *args)
 {
 	struct ended ended = {record_of(args), SLUICE_ERROR_SUCCESS, 0, args->run.total};
 
-	if (args->run.extras & SLUICE__RESULT) {
+	if (args->run.op_flags & SLUICE__OP_HAS_RESULT) {
 		ended.error = (int32_t)(args->rare.segment_offset >> 32);
 		ended.native = (int32_t)args->rare.segment_offset;
 		ended.bytes = args->run.sent;
@@ -506,9 +509,9 @@ Test(gather, a_disconnect_waits_for_its_turn_and_an_end_lets_nothing_follow)
 	check_gather(rows, COUNT(rows));
 }
 
-/* ---- draft ---- */
+/* ---- prefilled ---- */
 
-/* A draft says what gathering says. */
+/* A prefilled says what gathering says. */
 static void check_draft(const char *description, bool good, const char *gathered)
 {
 	drafts = true;
@@ -516,59 +519,59 @@ static void check_draft(const char *description, bool good, const char *gathered
 	gather_now(ROOM, 100);
 	cr_assert_eq(drafted, good, "\"%s\"", description);
 	cr_assert_str_eq(gathered_words(), gathered, "\"%s\"", description);
-	cr_assert_null(queue.draft);
+	cr_assert_null(queue.prefilled);
 	gather_now(ROOM, 100);
-	cr_assert(!drafted, "a draft is taken once");
+	cr_assert(!drafted, "a prefilled is taken once");
 	cr_assert_str_eq(gathered_words(), gathered, "\"%s\"", description);
 }
 
-Test(draft, whole_plain_buffers_are_listed_when_they_are_pushed)
+Test(prefilled, whole_plain_buffers_are_listed_when_they_are_pushed)
 {
 	check_draft("3", true, "0+3 /1=");
 	check_draft("3 4 5", true, "0+3 3+4 7+5 /3=");
 	check_draft("60 40", true, "0+60 60+40 /2=");
 }
 
-Test(draft, one_that_is_over_the_budget_is_gathered_instead)
+Test(prefilled, one_that_is_over_the_budget_is_gathered_instead)
 {
 	check_draft("60 41", false, "0+60 60+40 /2");
 }
 
-Test(draft, a_record_that_is_not_plain_drops_it)
+Test(prefilled, a_record_that_is_not_plain_drops_it)
 {
 	check_draft("(3,4) 5", false, "0+3 3+4 7+5 /2");
 	check_draft("3 4~ 5", false, "0+3 3+4 7+5 /3");
 	check_draft("3 x", false, "0+3 /1=");
 }
 
-Test(draft, begins_with_a_lone_record_and_not_behind_others)
+Test(prefilled, begins_with_a_lone_record_and_not_behind_others)
 {
 	check_draft("(3) 4", false, "0+3 3+4 /2");
 	drafts = true;
 	make_queue("3");
-	cr_assert(queue.draft == draft_room + 1);
+	cr_assert(queue.prefilled == draft_room + 1);
 	sluice__sendq_remove(&queue, queue.list.head);
-	cr_assert_null(queue.draft);
+	cr_assert_null(queue.prefilled);
 	add_records("4");
-	cr_assert(queue.draft == draft_room + 1, "the next lone one begins anew");
+	cr_assert(queue.prefilled == draft_room + 1, "the next lone one begins anew");
 }
 
-Test(draft, whatever_leaves_the_queue_drops_it)
+Test(prefilled, whatever_leaves_the_queue_drops_it)
 {
 	drafts = true;
 	make_queue("3 4 5");
 	sluice__sendq_remove(&queue, queue.list.head->run.next);
-	cr_assert_null(queue.draft);
+	cr_assert_null(queue.prefilled);
 	make_queue("3 4 5");
 	sluice__sendq_finish_head(&queue, &done, SLUICE_ERROR_SUCCESS, 0, 0);
-	cr_assert_null(queue.draft);
+	cr_assert_null(queue.prefilled);
 	make_queue("3 4 5");
 	sluice__sendq_fail(&queue, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE,
 			   &done);
-	cr_assert_null(queue.draft);
+	cr_assert_null(queue.prefilled);
 }
 
-Test(draft, more_than_1024_records_are_gathered_instead)
+Test(prefilled, more_than_1024_records_are_gathered_instead)
 {
 	drafts = true;
 	make_queue("1");
@@ -580,7 +583,7 @@ Test(draft, more_than_1024_records_are_gathered_instead)
 	make_queue("1");
 	for (int i = 1; i < 1025; i++)
 		add_records("1");
-	cr_assert_null(queue.draft);
+	cr_assert_null(queue.prefilled);
 	gather_now(ROOM, PLENTY);
 	cr_assert(!drafted && gather.records == 1024);
 	cr_assert(gather.last == &records[1023].args);
@@ -731,7 +734,7 @@ Test(settle, a_plain_transmission_that_was_taken_whole_leaves_its_records_untouc
 	add_records("7");
 	cr_assert_eq(sluice__sendq_settle(&queue, &flight, 12, &done), 3);
 	for (int i = 0; i < 3; i++) {
-		cr_expect_eq(records[i].args.run.extras, 0);
+		cr_expect_eq(records[i].args.run.op_flags, 0);
 		cr_expect_eq(records[i].args.run.sent, 0);
 	}
 	cr_assert_str_eq(done_words(), "0:3 1:4 2:5");
@@ -856,9 +859,9 @@ static struct record *next_of(const struct record *record)
 	return record_of(record->args.run.next);
 }
 
-static bool has(const struct record *record, uint32_t extras)
+static bool has(const struct record *record, uint32_t op_flags)
 {
-	return record->args.run.extras & extras;
+	return record->args.run.op_flags & op_flags;
 }
 
 static void model_end(struct record *record, int32_t error, int32_t native, uint64_t bytes)
@@ -895,7 +898,7 @@ static void model_take(struct record *record, const struct record *last, uint64_
 			record->at++;
 			taken--;
 		}
-		if (record->at < record->to && !(has(record, SLUICE__PARTIAL) && taken < before))
+		if (record->at < record->to && !(has(record, SLUICE__OP_PARTIAL) && taken < before))
 			break;
 		model_end(record, SLUICE_ERROR_SUCCESS, 0, record->at - record->from);
 		if (record == last)
@@ -908,12 +911,13 @@ static void model_take(struct record *record, const struct record *last, uint64_
 /* Whether a record may stand behind another one in a transmission. */
 static bool may_follow(const struct record *record, const struct record *behind)
 {
-	if (has(behind, SLUICE__ALONE | SLUICE__END) || has(record, SLUICE__ALONE))
+	if (has(behind, SLUICE__OP_UNGATHERED | SLUICE__OP_THEN_DISCONNECT) ||
+	    has(record, SLUICE__OP_UNGATHERED))
 		return false;
 	if (record->packets.beyond)
 		return false;
-	if (has(record, SLUICE__MORE))
-		return has(behind, SLUICE__MORE);
+	if (has(record, SLUICE__OP_MORE))
+		return has(behind, SLUICE__OP_MORE);
 	return !has_file_left(record);
 }
 
@@ -957,7 +961,7 @@ static void check_gathered_enough(uint64_t end)
 {
 	const struct record *last = record_of(gather.last);
 	bool full = gather.count == gather.room || gather.bytes == gather.budget;
-	bool urgent = has(last, SLUICE__OUT_OF_BAND) && last->at + 1 < last->to;
+	bool urgent = has(last, SLUICE__OP_OUT_OF_BAND) && last->at + 1 < last->to;
 
 	model_assert(gather.count <= gather.room && gather.bytes <= gather.budget);
 	if (urgent)
@@ -971,10 +975,10 @@ static void check_gathered_enough(uint64_t end)
 static void check_gathered_flags(uint64_t end)
 {
 	const struct record *last = record_of(gather.last);
-	bool more = has(last, SLUICE__MORE) || (end < last->to && kinds[end] == 'f');
-	bool urgent = has(last, SLUICE__OUT_OF_BAND) && last->at + 1 == last->to;
+	bool more = has(last, SLUICE__OP_MORE) || (end < last->to && kinds[end] == 'f');
+	bool urgent = has(last, SLUICE__OP_OUT_OF_BAND) && last->at + 1 == last->to;
 	uint32_t flags = (more ? MSG_MORE : 0) | (urgent ? MSG_OOB : 0) |
-			 (has(last, SLUICE__DONT_ROUTE) ? MSG_DONTROUTE : 0);
+			 (has(last, SLUICE__OP_DONT_ROUTE) ? MSG_DONTROUTE : 0);
 
 	model_assert(gather.flags == flags);
 }
@@ -1211,7 +1215,7 @@ static void step(uint64_t *state)
 		step_refused(SLUICE_ERROR_INVALID_ARGUMENT, EINVAL);
 		break;
 	case SLUICE__GATHERED_DISCONNECT:
-		model_assert(has(record_of(queue.list.head), SLUICE__DISCONNECT));
+		model_assert(has(record_of(queue.list.head), SLUICE__OP_DISCONNECT));
 		step_refused(SLUICE_ERROR_SUCCESS, 0);
 		break;
 	default:

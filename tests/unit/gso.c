@@ -20,7 +20,7 @@ static struct sluice_args records[RECORDS_MAX];
 static struct iovec segments[SEGMENTS];
 static struct iovec lists[RECORDS_MAX][8];
 static struct iovec many[2000];
-static struct sluice__burst burst;
+static struct sluice__gso_batch burst;
 static char bytes[70000];
 static struct sockaddr_in addresses[3];
 
@@ -28,7 +28,7 @@ static struct sockaddr_in addresses[3];
 struct datagram {
 	uint64_t size;
 	uint32_t to;
-	uint32_t extras;
+	uint32_t op_flags;
 };
 
 static void plan_with(uint32_t messages, uint32_t room, uint32_t most, uint32_t gso_bytes)
@@ -38,12 +38,12 @@ static void plan_with(uint32_t messages, uint32_t room, uint32_t most, uint32_t 
 	burst.messages = messages;
 	burst.records = most;
 	burst.gso_bytes = gso_bytes;
-	sluice__burst_plan(records, &burst);
+	sluice__gso_plan(records, &burst);
 }
 
 static void plan(void)
 {
-	plan_with(SLUICE__BURST_MESSAGES, SEGMENTS, 256, SLUICE__GSO_BYTES);
+	plan_with(SLUICE__GSO_MESSAGES, SEGMENTS, 256, SLUICE__GSO_BYTES);
 }
 
 static void queue(const struct datagram *datagrams, size_t count)
@@ -57,9 +57,9 @@ static void queue(const struct datagram *datagrams, size_t count)
 
 		args->run.base = bytes;
 		args->run.total = datagrams[i].size;
-		args->run.extras = datagrams[i].extras;
+		args->run.op_flags = datagrams[i].op_flags;
 		if (datagrams[i].to) {
-			args->run.extras |= SLUICE__TO;
+			args->run.op_flags |= SLUICE__OP_HAS_ADDRESS;
 			sluice__record_keep_address(args, &addresses[datagrams[i].to - 1],
 						    sizeof addresses[0]);
 		}
@@ -96,7 +96,7 @@ static void assert_sound(void)
 
 		cr_assert(message->records > 0);
 		cr_assert_eq(header->msg_iov, segments + used);
-		cr_assert(header->msg_iovlen <= SLUICE__BURST_SEGMENTS);
+		cr_assert(header->msg_iovlen <= SLUICE__GSO_SEGMENTS);
 		used += (uint32_t)header->msg_iovlen;
 		joined += message->records > 1;
 		cr_assert_eq(said(i), message->segment_bytes);
@@ -104,8 +104,9 @@ static void assert_sound(void)
 		for (size_t k = 0; k < header->msg_iovlen; k++)
 			given += header->msg_iov[k].iov_len;
 		for (uint32_t k = 0; k < message->records; k++, args = args->run.next) {
-			const void *name =
-				args->run.extras & SLUICE__TO ? sluice__record_address(args) : NULL;
+			const void *name = args->run.op_flags & SLUICE__OP_HAS_ADDRESS
+						   ? sluice__record_address(args)
+						   : NULL;
 
 			if (k == 0)
 				cr_assert_eq(header->msg_name, name);
@@ -115,7 +116,7 @@ static void assert_sound(void)
 				cr_assert(args->run.total > 0 &&
 					  args->run.total <= message->segment_bytes);
 			total += args->run.total;
-			cr_assert_eq(sluice__burst_flags(args), burst.given.flags);
+			cr_assert_eq(sluice__gso_flags(args), burst.given.flags);
 			if (k + 1 == message->records && i + 1 == burst.given.count)
 				cr_assert_eq(burst.last, args);
 		}
@@ -158,10 +159,13 @@ Test(burst, neighbours_of_one_size_share_a_message_and_the_last_may_be_shorter)
 		{{{10, 1, 0}, {10, 1, 0}, {10, 2, 0}, {10, 0, 0}}, 4, {2, 1, 1}, 3},
 		{{{10, 1, 0}, {10, 2, 0}, {10, 1, 0}}, 3, {1, 1, 1}, 3},
 		/* What asks not to be routed goes with its like: one call has one set of flags. */
-		{{{10, 0, SLUICE__DONT_ROUTE}, {10, 0, SLUICE__DONT_ROUTE}, {10, 0, 0}}, 3, {2}, 1},
-		{{{10, 0, 0}, {10, 0, SLUICE__DONT_ROUTE}}, 2, {1}, 1},
+		{{{10, 0, SLUICE__OP_DONT_ROUTE}, {10, 0, SLUICE__OP_DONT_ROUTE}, {10, 0, 0}},
+		 3,
+		 {2},
+		 1},
+		{{{10, 0, 0}, {10, 0, SLUICE__OP_DONT_ROUTE}}, 2, {1}, 1},
 		/* A disconnect ends it. */
-		{{{10, 0, 0}, {10, 0, SLUICE__DISCONNECT}, {10, 0, 0}}, 3, {1}, 1},
+		{{{10, 0, 0}, {10, 0, SLUICE__OP_DISCONNECT}, {10, 0, 0}}, 3, {1}, 1},
 		/* The bytes' bound: two fit, three do not. */
 		{{{32733, 0, 0}, {32733, 0, 0}, {1, 0, 0}}, 3, {3}, 1},
 		{{{32734, 0, 0}, {32734, 0, 0}}, 2, {1, 1}, 2},
@@ -172,7 +176,7 @@ Test(burst, neighbours_of_one_size_share_a_message_and_the_last_may_be_shorter)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		queue(rows[i].datagrams, rows[i].count);
 		plan();
-		cr_assert_eq(burst.what, SLUICE__BURST_MEMORY);
+		cr_assert_eq(burst.what, SLUICE__GSO_MEMORY);
 		assert_messages(rows[i].messages, rows[i].message_count);
 	}
 }
@@ -195,12 +199,12 @@ Test(burst, nothing_is_joined_where_the_kernel_does_not_cut_up)
 	const struct datagram datagrams[] = {{1000, 0, 0}, {1000, 0, 0}, {999, 0, 0}, {999, 0, 0}};
 
 	queue(datagrams, 4);
-	plan_with(SLUICE__BURST_MESSAGES, SEGMENTS, 256, 0);
+	plan_with(SLUICE__GSO_MESSAGES, SEGMENTS, 256, 0);
 	assert_messages((uint32_t[]){1, 1, 1, 1}, 4);
 	/* Larger ones were refused before. */
-	plan_with(SLUICE__BURST_MESSAGES, SEGMENTS, 256, 999);
+	plan_with(SLUICE__GSO_MESSAGES, SEGMENTS, 256, 999);
 	assert_messages((uint32_t[]){1, 1, 2}, 3);
-	plan_with(SLUICE__BURST_MESSAGES, SEGMENTS, 256, 1000);
+	plan_with(SLUICE__GSO_MESSAGES, SEGMENTS, 256, 1000);
 	assert_messages((uint32_t[]){3, 1}, 2);
 }
 
@@ -215,26 +219,26 @@ Test(burst, no_message_has_more_than_64_records_and_no_burst_more_than_it_may)
 	assert_messages((uint32_t[]){64, 64, 64, 64}, 4);
 	plan_with(2, SEGMENTS, 256, SLUICE__GSO_BYTES);
 	assert_messages((uint32_t[]){64, 64}, 2);
-	plan_with(SLUICE__BURST_MESSAGES, SEGMENTS, 70, SLUICE__GSO_BYTES);
+	plan_with(SLUICE__GSO_MESSAGES, SEGMENTS, 70, SLUICE__GSO_BYTES);
 	assert_messages((uint32_t[]){64, 6}, 2);
-	plan_with(SLUICE__BURST_MESSAGES, 65, 256, SLUICE__GSO_BYTES);
+	plan_with(SLUICE__GSO_MESSAGES, 65, 256, SLUICE__GSO_BYTES);
 	assert_messages((uint32_t[]){64, 1}, 2);
-	plan_with(SLUICE__BURST_MESSAGES, SEGMENTS, 256, 7);
-	cr_assert_eq(burst.given.count, SLUICE__BURST_MESSAGES);
+	plan_with(SLUICE__GSO_MESSAGES, SEGMENTS, 256, 7);
+	cr_assert_eq(burst.given.count, SLUICE__GSO_MESSAGES);
 	assert_sound();
 }
 
 Test(burst, what_leads_says_what_is_to_be_done)
 {
-	const struct datagram datagrams[] = {{10, 0, SLUICE__DISCONNECT}, {10, 0, 0}};
+	const struct datagram datagrams[] = {{10, 0, SLUICE__OP_DISCONNECT}, {10, 0, 0}};
 
 	queue(datagrams, 2);
 	plan();
-	cr_assert_eq(burst.what, SLUICE__BURST_ALONE);
+	cr_assert_eq(burst.what, SLUICE__GSO_ALONE);
 	cr_assert_eq(burst.given.count, 0);
 	burst.records = 1;
-	sluice__burst_plan(NULL, &burst);
-	cr_assert_eq(burst.what, SLUICE__BURST_NOTHING);
+	sluice__gso_plan(NULL, &burst);
+	cr_assert_eq(burst.what, SLUICE__GSO_NOTHING);
 	cr_assert_eq(burst.given.count, 0);
 }
 
@@ -245,7 +249,7 @@ static void make_list(struct sluice_args *args, uint32_t full)
 		many[2 * i % COUNT(many)] = (struct iovec){bytes, 0};
 		many[(2 * i + 1) % COUNT(many)] = (struct iovec){bytes, 1};
 	}
-	args->run.extras |= SLUICE__LIST;
+	args->run.op_flags |= SLUICE__OP_LIST;
 	args->run.base = many;
 	args->run.count = 2 * (uint64_t)full;
 	args->run.total = full;
@@ -266,14 +270,14 @@ Test(burst, lists_are_segments_without_the_empty_ones)
 	records[2].run.next = &records[3];
 	plan();
 	assert_messages((uint32_t[]){2, 2}, 2);
-	plan_with(SLUICE__BURST_MESSAGES, 1024, 256, SLUICE__GSO_BYTES);
+	plan_with(SLUICE__GSO_MESSAGES, 1024, 256, SLUICE__GSO_BYTES);
 	assert_messages((uint32_t[]){2}, 1);
 }
 
 Test(burst, more_than_1024_segments_are_too_many)
 {
 	static struct iovec ones[1025];
-	const struct datagram datagrams[] = {{5, 0, 0}, {0, 0, SLUICE__LIST}, {5, 0, 0}};
+	const struct datagram datagrams[] = {{5, 0, 0}, {0, 0, SLUICE__OP_LIST}, {5, 0, 0}};
 	struct msghdr header;
 
 	for (size_t i = 0; i < COUNT(ones); i++)
@@ -285,19 +289,19 @@ Test(burst, more_than_1024_segments_are_too_many)
 	assert_messages((uint32_t[]){1}, 1);
 	records[0] = records[1];
 	plan();
-	cr_assert_eq(burst.what, SLUICE__BURST_TOO_MANY);
-	cr_assert_not(sluice__burst_single(&records[0], segments, &header));
+	cr_assert_eq(burst.what, SLUICE__GSO_TOO_MANY);
+	cr_assert_not(sluice__gso_single(&records[0], segments, &header));
 	records[0].run.count = records[0].run.total = 1024;
 	plan();
-	cr_assert_eq(burst.what, SLUICE__BURST_MEMORY);
+	cr_assert_eq(burst.what, SLUICE__GSO_MEMORY);
 	cr_assert_eq(burst.headers[0].msg_hdr.msg_iovlen, 1024);
-	cr_assert(sluice__burst_single(&records[0], segments, &header));
+	cr_assert(sluice__gso_single(&records[0], segments, &header));
 	cr_assert_eq(header.msg_iovlen, 1024);
 }
 
 Test(burst, a_record_with_a_deadline_makes_its_message_settle_one_by_one)
 {
-	const struct datagram datagrams[] = {{5, 1, 0}, {5, 1, SLUICE__DEADLINE}, {6, 1, 0}};
+	const struct datagram datagrams[] = {{5, 1, 0}, {5, 1, SLUICE__OP_DEADLINE}, {6, 1, 0}};
 
 	queue(datagrams, 3);
 	plan();
@@ -329,16 +333,16 @@ static void random_queue(uint32_t count)
 		if (again)
 			datagrams[i] = datagrams[i - 1];
 		if (random_below(40) == 0)
-			datagrams[i].extras = SLUICE__DONT_ROUTE;
+			datagrams[i].op_flags = SLUICE__OP_DONT_ROUTE;
 		if (random_below(60) == 0)
-			datagrams[i].extras = SLUICE__DISCONNECT;
+			datagrams[i].op_flags = SLUICE__OP_DISCONNECT;
 	}
 	queue(datagrams, count);
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t parts = random_below(8) ? 0 : 1 + random_below(8);
 		uint64_t left = records[i].run.total;
 
-		if (!parts || (records[i].run.extras & SLUICE__DISCONNECT))
+		if (!parts || (records[i].run.op_flags & SLUICE__OP_DISCONNECT))
 			continue;
 		for (uint32_t k = 0; k < parts; k++) {
 			uint64_t part = k + 1 == parts || left == 0
@@ -348,7 +352,7 @@ static void random_queue(uint32_t count)
 			lists[i][k] = (struct iovec){bytes, part};
 			left -= part;
 		}
-		records[i].run.extras |= SLUICE__LIST;
+		records[i].run.op_flags |= SLUICE__OP_LIST;
 		records[i].run.base = lists[i];
 		records[i].run.count = parts;
 	}
@@ -358,7 +362,7 @@ static uint32_t full_segments(const struct sluice_args *args)
 {
 	uint32_t full = 0;
 
-	if (!(args->run.extras & SLUICE__LIST))
+	if (!(args->run.op_flags & SLUICE__OP_LIST))
 		return 1;
 	for (uint64_t k = 0; k < args->run.count; k++)
 		full += lists[args - records][k].iov_len > 0;
@@ -374,7 +378,8 @@ static bool model_joins(uint32_t begin, uint32_t at, uint32_t gso_bytes)
 		total += records[i].run.total;
 		if (i < at && records[i].run.total != size)
 			return false;
-		if ((records[i].run.extras ^ records[begin].run.extras) & SLUICE__TO)
+		if ((records[i].run.op_flags ^ records[begin].run.op_flags) &
+		    SLUICE__OP_HAS_ADDRESS)
 			return false;
 		if (sluice__record_address(&records[i]) != sluice__record_address(&records[begin]))
 			return false;
@@ -389,8 +394,8 @@ static void assert_as_the_model(uint32_t count, uint32_t messages, uint32_t room
 	uint32_t expected[RECORDS_MAX] = {0}, made = 0, begin = 0, used = 0;
 
 	for (uint32_t i = 0; i < count && i < most; i++) {
-		if ((records[i].run.extras & SLUICE__DISCONNECT) ||
-		    sluice__burst_flags(&records[i]) != sluice__burst_flags(&records[0]) ||
+		if ((records[i].run.op_flags & SLUICE__OP_DISCONNECT) ||
+		    sluice__gso_flags(&records[i]) != sluice__gso_flags(&records[0]) ||
 		    used + full_segments(&records[i]) > room)
 			break;
 		if (made == 0 || !model_joins(begin, i, gso_bytes)) {

@@ -71,7 +71,10 @@ struct sluice_tls_context_options {
 	uint32_t version_max; /* 0: 1.3 */
 	uint32_t verify;      /* SLUICE_TLS_VERIFY_* */
 	uint32_t no_tickets;  /* server, not 0: no session can be resumed */
-	/* A server picks the one for the name the client asks for (SNI), else the first. */
+	/*
+	 * A server picks the one for the name the client asks for (SNI), else the first. Of two for the
+	 * same names, with keys of different kinds (EC, RSA), it picks the one that the client supports.
+	 */
 	const struct sluice_tls_certificate *certificates;
 	size_t certificate_count;
 	const char *authorities_file; /* PEM, to verify the peer by; NULL: the system's (client) */
@@ -103,6 +106,13 @@ int sluice_tls_context_create(struct sluice_tls_context **ret_context,
 
 /* Gives it back: sockets that use it keep it alive. NULL is allowed. Any thread. Since 0.1. */
 void sluice_tls_context_destroy(struct sluice_tls_context *context);
+
+/*
+ * From when until when the certificate of this number is valid, in seconds since 1970. Any thread.
+ * 0; -EINVAL: there is none. Since 0.1.
+ */
+int sluice_tls_context_validity(const struct sluice_tls_context *context, size_t number,
+				int64_t *ret_from, int64_t *ret_until);
 
 struct sluice_tls_options {
 	size_t size;

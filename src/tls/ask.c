@@ -6,6 +6,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tls/inside.h"
@@ -101,6 +102,27 @@ size_t sluice_tls_session(const struct sluice_tls *tls, void *buffer, size_t cap
 	whole = copy_out(bytes, length, buffer, capacity);
 	OPENSSL_free(bytes);
 	return whole;
+}
+
+static int64_t seconds_of(const ASN1_TIME *time)
+{
+	struct tm parts;
+
+	return ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t)timegm(&parts) : 0;
+}
+
+int sluice_tls_context_validity(const struct sluice_tls_context *context, size_t number,
+				int64_t *ret_from, int64_t *ret_until)
+{
+	X509 *certificate = NULL;
+
+	if (context && number < context->certificate_count)
+		certificate = SSL_CTX_get0_certificate(context->certificates[number]);
+	if (!certificate || !ret_from || !ret_until)
+		return -EINVAL;
+	*ret_from = seconds_of(X509_get0_notBefore(certificate));
+	*ret_until = seconds_of(X509_get0_notAfter(certificate));
+	return 0;
 }
 
 /* ---- the machine ---- */

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,10 +81,56 @@ static int check_file(const char *path)
 
 /* ---- a context of OpenSSL's ---- */
 
+/* OpenSSL would ask the terminal for the pass phrase of an encrypted key. */
+static int no_pass_phrase(char *buffer, int size, int writing, void *token)
+{
+	bool *asked = token;
+
+	*asked = true;
+	return -1;
+}
+
+/* The words for a common fault of a certificate or key; NULL: it is a rare one. */
+static const char *reason_of(unsigned long code, const char *missing)
+{
+	bool is_x509 = ERR_GET_LIB(code) == ERR_LIB_X509;
+	int reason = ERR_GET_REASON(code);
+
+	if (ERR_GET_LIB(code) == ERR_LIB_PEM && reason == PEM_R_NO_START_LINE)
+		return missing;
+	if (ERR_GET_LIB(code) == ERR_LIB_OSSL_DECODER)
+		return missing;
+	/* A key of another kind than the certificate's counts as one without a certificate. */
+	if ((is_x509 &&
+	     (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH)) ||
+	    (ERR_GET_LIB(code) == ERR_LIB_SSL && reason == SSL_R_NO_CERTIFICATE_ASSIGNED))
+		return "the key does not belong to the certificate";
+	return NULL;
+}
+
+static int say_bad(const struct sluice_tls_context_options *options, const char *path,
+		   const char *missing, bool asked)
+{
+	const char *reason = NULL;
+	unsigned long code, last = ERR_peek_last_error();
+
+	if (asked)
+		reason = "the key is encrypted with a pass phrase; decrypt it first";
+	while ((code = ERR_get_error()) && !reason)
+		reason = reason_of(code, missing);
+	if (!reason)
+		reason = ERR_reason_error_string(last) ?: "it cannot be read";
+	if (options->error_text && options->error_capacity)
+		snprintf(options->error_text, options->error_capacity, "%s: %s", path, reason);
+	ERR_clear_error();
+	return -EBADMSG;
+}
+
 static int load_certificate(const struct sluice_tls_context_options *options, SSL_CTX *made,
 			    const struct sluice_tls_certificate *certificate)
 {
 	int error = check_file(certificate->certificate_file);
+	bool asked = false;
 
 	if (error)
 		return say(options, error, certificate->certificate_file ?: "no certificate");
@@ -90,11 +138,16 @@ static int load_certificate(const struct sluice_tls_context_options *options, SS
 	if (error)
 		return say(options, error, certificate->key_file ?: "no key");
 	if (SSL_CTX_use_certificate_chain_file(made, certificate->certificate_file) != 1)
-		return say(options, -EBADMSG, certificate->certificate_file);
+		return say_bad(options, certificate->certificate_file,
+			       "no certificate in PEM format in it", false);
+	SSL_CTX_set_default_passwd_cb(made, no_pass_phrase);
+	SSL_CTX_set_default_passwd_cb_userdata(made, &asked);
 	if (SSL_CTX_use_PrivateKey_file(made, certificate->key_file, SSL_FILETYPE_PEM) != 1 ||
 	    SSL_CTX_check_private_key(made) != 1)
-		return say(options, -EBADMSG, certificate->key_file);
-	return 0;
+		error = say_bad(options, certificate->key_file,
+				"no private key in PEM format in it", asked);
+	SSL_CTX_set_default_passwd_cb(made, NULL);
+	return error;
 }
 
 static int load_authorities(const struct sluice_tls_context_options *options, SSL_CTX *made)
@@ -240,10 +293,27 @@ static int copy_secret(struct sluice_tls_context *context,
 	return 0;
 }
 
+/* A client gets the certificate that it supports out of two for the same names. */
+static int join_twin(struct sluice_tls_context *context,
+		     const struct sluice_tls_context_options *options, SSL_CTX *made,
+		     const struct sluice_tls_certificate *certificate)
+{
+	SSL_CTX *twin = tls_names_twin(context, made);
+	X509 *own = twin ? SSL_CTX_get0_certificate(twin) : NULL;
+	int error;
+
+	if (!twin)
+		return 0;
+	error = load_certificate(options, twin, certificate);
+	SSL_CTX_select_current_cert(twin, own);
+	return error;
+}
+
 static int make_certificates(struct sluice_tls_context *context,
 			     const struct sluice_tls_context_options *options)
 {
 	size_t count = options->certificate_count ? options->certificate_count : 1;
+	const struct sluice_tls_certificate *certificate;
 	int error = 0;
 
 	context->certificates = calloc(count, sizeof(SSL_CTX *));
@@ -256,8 +326,10 @@ static int make_certificates(struct sluice_tls_context *context,
 		if (!made)
 			return -ENOMEM;
 		context->certificates[context->certificate_count++] = made;
-		error = configure(context, options, made,
-				  options->certificate_count ? &options->certificates[i] : NULL);
+		certificate = options->certificate_count ? &options->certificates[i] : NULL;
+		error = configure(context, options, made, certificate);
+		if (!error && certificate && context->server)
+			error = join_twin(context, options, made, certificate);
 	}
 	return error;
 }

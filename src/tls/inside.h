@@ -41,6 +41,8 @@ void tls_context_hold(struct sluice_tls_context *context);
 
 /* names.c: what a handshake is answered with: SNI, ALPN and secrets. */
 void tls_names_set(struct sluice_tls_context *context, SSL_CTX *ssl_context);
+/* An earlier one that is for the same names, with a key of another kind; or NULL. */
+SSL_CTX *tls_names_twin(const struct sluice_tls_context *context, const SSL_CTX *made);
 
 /* ---- output: sealed records that the kernel has yet to take ---- */
 

@@ -7,29 +7,74 @@
 
 /* ---- SNI ---- */
 
-static bool has_name(SSL_CTX *certificate, const char *name)
+static SSL_CTX *find_name(const struct sluice_tls_context *context, const char *name,
+			  unsigned int flags)
 {
-	X509 *leaf = SSL_CTX_get0_certificate(certificate);
+	for (size_t i = 0; i < context->certificate_count; i++) {
+		X509 *leaf = SSL_CTX_get0_certificate(context->certificates[i]);
 
-	return leaf && X509_check_host(leaf, name, 0, 0, NULL) == 1;
+		if (leaf && X509_check_host(leaf, name, 0, flags, NULL) == 1)
+			return context->certificates[i];
+	}
+	return NULL;
 }
 
-/* A name that no certificate has is answered with the first: the client decides. */
+/*
+ * The name itself comes before a wildcard. A name that no certificate has is answered with the
+ * first: the client decides.
+ */
 static int on_server_name(SSL *ssl, int *alert, void *argument)
 {
 	struct sluice_tls_context *context = argument;
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	SSL_CTX *found;
 
 	if (!name)
 		return SSL_TLSEXT_ERR_NOACK;
-	for (size_t i = 0; i < context->certificate_count; i++) {
-		if (!has_name(context->certificates[i], name))
-			continue;
-		if (i)
-			SSL_set_SSL_CTX(ssl, context->certificates[i]);
-		break;
-	}
+	found = find_name(context, name, X509_CHECK_FLAG_NO_WILDCARDS);
+	if (!found)
+		found = find_name(context, name, 0);
+	if (found && found != context->certificates[0])
+		SSL_set_SSL_CTX(ssl, found);
 	return SSL_TLSEXT_ERR_OK;
+}
+
+/* Whether the second has every name of the first. */
+static bool has_names(X509 *first, X509 *second)
+{
+	const unsigned int flags = X509_CHECK_FLAG_NO_WILDCARDS |
+				   X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
+	GENERAL_NAMES *names = X509_get_ext_d2i(first, NID_subject_alt_name, NULL, NULL);
+	bool all = names && sk_GENERAL_NAME_num(names) > 0;
+
+	for (int i = 0; all && i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+		if (name->type != GEN_DNS)
+			continue;
+		all = X509_check_host(second, (const char *)ASN1_STRING_get0_data(name->d.dNSName),
+				      (size_t)ASN1_STRING_length(name->d.dNSName), flags,
+				      NULL) == 1;
+	}
+	GENERAL_NAMES_free(names);
+	return all;
+}
+
+SSL_CTX *tls_names_twin(const struct sluice_tls_context *context, const SSL_CTX *made)
+{
+	X509 *mine = SSL_CTX_get0_certificate(made);
+
+	for (size_t i = 0; mine && i < context->certificate_count; i++) {
+		X509 *other = SSL_CTX_get0_certificate(context->certificates[i]);
+
+		if (!other || context->certificates[i] == made ||
+		    EVP_PKEY_get_base_id(X509_get0_pubkey(other)) ==
+			    EVP_PKEY_get_base_id(X509_get0_pubkey(mine)))
+			continue;
+		if (has_names(mine, other) && has_names(other, mine))
+			return context->certificates[i];
+	}
+	return NULL;
 }
 
 /* ---- ALPN ---- */

@@ -66,7 +66,7 @@ start_server() {
 		>"$work/start" 2>"$work/errors" &
 	server=$!
 	for _ in $(seq $((patience * 20))); do
-		url=$(sed -n 's/^Serving .* at \(http:[^ ]*\)\/ with .*/\1/p' "$work/start")
+		url=$(sed -n 's/^Serving .* at \(https\?:[^ ]*\)\/ with .*/\1/p' "$work/start")
 		[ -z "$url" ] || break
 		kill -0 "$server" 2>/dev/null || break
 		sleep 0.05

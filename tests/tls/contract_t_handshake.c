@@ -324,12 +324,32 @@ Test(t09, t09_a_context_says_what_is_wrong_with_its_files)
 	certificate.certificate_file = files.certificate;
 	certificate.key_file = files.other_key;
 	cr_assert_eq(sluice_tls_context_create(&context, &options), -EBADMSG);
+	cr_assert_not_null(strstr(text, "does not belong"));
+	certificate.key_file = files.certificate;
+	cr_assert_eq(sluice_tls_context_create(&context, &options), -EBADMSG);
+	cr_assert_not_null(strstr(text, "no private key"));
 	options.certificate_count = 0;
 	cr_assert_eq(sluice_tls_context_create(&context, &options), -EINVAL);
 	options = server_options(&files, &certificate);
 	options.secret = "too short";
 	options.secret_length = 9;
 	cr_assert_eq(sluice_tls_context_create(&context, &options), -EINVAL);
+	files_remove(&files);
+}
+
+Test(t09, t09_a_context_says_when_its_certificates_are_valid)
+{
+	struct files files;
+	struct sluice_tls_context *context;
+	int64_t from, until, now = time(NULL);
+
+	files_make(&files);
+	context = server_context(&files);
+	cr_assert_eq(sluice_tls_context_validity(context, 0, &from, &until), 0);
+	cr_assert(from < now && from > now - 86400 && until > now && until < now + 2 * 86400);
+	cr_assert_eq(sluice_tls_context_validity(context, 1, &from, &until), -EINVAL);
+	cr_assert_eq(sluice_tls_context_validity(NULL, 0, &from, &until), -EINVAL);
+	sluice_tls_context_destroy(context);
 	files_remove(&files);
 }
 

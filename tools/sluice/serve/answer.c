@@ -27,7 +27,7 @@ static const struct serve_options *options_of(const struct connection *connectio
 bool answer_closes(const struct connection *connection, const struct request *request)
 {
 	/* A client that asked before sending its body may send it now, or not: no telling. */
-	return !request->keep_alive || request->chunked ||
+	return !request->keep_alive || request->chunked || connection->plain ||
 	       (request->expects && request->body_bytes > 0) || connection->worker->draining > 0;
 }
 
@@ -42,10 +42,13 @@ static struct answer answer_begin(struct connection *connection, const struct re
 			{
 				.status = status,
 				.date = connection->worker->date,
-				.extra = {connection->worker->extra.base,
-					  connection->worker->extra.length},
 			},
 	};
+
+	/* Headers of the site are for its files: Strict-Transport-Security is forbidden elsewhere. */
+	if (!connection->plain && connection->kind != LISTEN_METRICS)
+		answer.head.extra = (struct span){connection->worker->extra.base,
+						  connection->worker->extra.length};
 
 	if (request == NULL || request->status != 0 || answer_closes(connection, request))
 		answer.head.connection = RESPONSE_CONNECTION_CLOSE;
@@ -367,7 +370,6 @@ static void answer_metrics(struct connection *connection, const struct request *
 	struct target target = {{"", 0}, {"", 0}};
 	struct buffer page = {0};
 
-	answer.head.extra = (struct span){NULL, 0};
 	if (reads)
 		answer.head.status = target_split(request->target, &target) ? 404 : 400;
 	if (reads && span_equals(target.path, span_of("/metrics"))) {
@@ -399,6 +401,15 @@ static void answer_preflight(struct connection *connection, const struct request
 	send_short(&answer);
 }
 
+/* A request without TLS where there should be TLS. */
+static void answer_plain(struct connection *connection, const struct request *request)
+{
+	struct answer answer = answer_begin(connection, request, 400);
+
+	answer.explanation = "The plain HTTP request was sent to an HTTPS port.";
+	send_short(&answer);
+}
+
 bool answer_request(struct connection *connection, const struct request *request)
 {
 	struct found found = {.status = 405};
@@ -408,7 +419,10 @@ bool answer_request(struct connection *connection, const struct request *request
 		answer_metrics(connection, request);
 		return true;
 	}
-
+	if (connection->plain) {
+		answer_plain(connection, request);
+		return true;
+	}
 	if (request->method == HTTP_GET || request->method == HTTP_HEAD) {
 		found.status = 400;
 		if (target_split(request->target, &target) &&

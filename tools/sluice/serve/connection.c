@@ -6,6 +6,8 @@
 
 #include "acknowledged.h"
 #include "serve/answer.h"
+#include "serve/client.h"
+#include "serve/opening.h"
 #include "serve/reply.h"
 #include "serve/worker.h"
 
@@ -52,10 +54,10 @@ static void free_if_done(struct connection *connection)
 {
 	struct worker *worker = connection->worker;
 
-	if (!connection->ended || connection->receiving || connection->replies > 0)
+	if (!connection->ended || connection->receiving || connection->replies > 0 ||
+	    connection->opening != NULL)
 		return;
-	if (connection->counted.known)
-		addresses_leave(&worker->server->addresses, &connection->counted.address);
+	client_leave(connection);
 	if (connection->refused)
 		worker->refused_count--;
 	else
@@ -65,7 +67,7 @@ static void free_if_done(struct connection *connection)
 	free(connection);
 }
 
-static void drop_input(struct connection *connection)
+void connection_drop_input(struct connection *connection)
 {
 	free(connection->input);
 	connection->input = NULL;
@@ -79,7 +81,7 @@ static void end(struct connection *connection)
 	connection->ended = true;
 	list_remove(&connection->link);
 	filecache_stop_waiting(&connection->waiter);
-	drop_input(connection);
+	connection_drop_input(connection);
 	sluice_socket_destroy(connection->socket);
 }
 
@@ -104,7 +106,7 @@ static void finish_closing(struct connection *connection)
 
 static void begin_receiving(struct connection *connection);
 
-static bool save_input(struct connection *connection, const char *data, size_t length)
+bool connection_save_input(struct connection *connection, const char *data, size_t length)
 {
 	struct input *input = connection->input;
 	size_t used = input != NULL ? input->length : 0;
@@ -125,6 +127,16 @@ static bool save_input(struct connection *connection, const char *data, size_t l
 	return true;
 }
 
+const char *connection_input(const struct connection *connection)
+{
+	return connection->input != NULL ? connection->input->bytes : NULL;
+}
+
+size_t connection_input_length(const struct connection *connection)
+{
+	return connection->input != NULL ? connection->input->length : 0;
+}
+
 static void close_after_this(struct connection *connection, bool surplus)
 {
 	connection->closing = true;
@@ -140,78 +152,25 @@ static size_t skip_body(struct connection *connection, size_t length)
 	return taken;
 }
 
-/* Clients */
-
-struct proxy_address connection_client(const struct connection *connection,
-				       const struct request *request)
-{
-	const struct server *server = connection->worker->server;
-	struct proxy_address named;
-
-	for (size_t i = 0; i < server->trusted_count; i++) {
-		if (request == NULL || !connection->client.known ||
-		    !proxy_net_has(&server->trusted[i], &connection->client.address))
-			continue;
-		named = proxy_forwarded(request->forwarded, request->x_forwarded_for,
-					server->trusted, server->trusted_count);
-		return named.known ? named : connection->client;
-	}
-	return connection->client;
-}
-
-/* Counts the connection as one of this client's; false: it has too many. */
-static bool count_for(struct connection *connection, struct proxy_address client)
-{
-	struct addresses *addresses = &connection->worker->server->addresses;
-
-	if (addresses->most == 0 || !client.known || connection->kind == LISTEN_METRICS)
-		return true;
-	if (connection->counted.known &&
-	    memcmp(&connection->counted.address, &client.address, sizeof(client.address)) == 0)
-		return true;
-	if (connection->counted.known)
-		addresses_leave(addresses, &connection->counted.address);
-	connection->counted = client;
-	connection->counted.known = addresses_enter(addresses, &client.address);
-	return connection->counted.known;
-}
-
-/* Whether a proxy that is trusted says who its clients are. */
-static bool is_from_trusted(const struct connection *connection)
-{
-	const struct server *server = connection->worker->server;
-
-	for (size_t i = 0; i < server->trusted_count; i++) {
-		if (connection->client.known &&
-		    proxy_net_has(&server->trusted[i], &connection->client.address))
-			return true;
-	}
-	return false;
-}
-
 /* Takes the header of a proxy off the front. Returns its length; 0: it has to wait, or was wrong. */
 static size_t take_preamble(struct connection *connection, const char *data, size_t length)
 {
-	struct proxy_address client;
 	size_t taken = 0;
 
-	switch (proxy_read(data, length, &taken, &client)) {
-	case PROXY_INCOMPLETE:
-		break;
-	case PROXY_WRONG:
+	switch (client_take_preamble(connection, data, length, &taken)) {
+	case CLIENT_INCOMPLETE:
+		return 0;
+	case CLIENT_WRONG:
 		connection->broken = true;
+		return 0;
+	case CLIENT_TOO_MANY:
+		answer_refusal(connection, NULL, 503);
+		close_after_this(connection, true);
 		break;
-	case PROXY_COMPLETE:
-		connection->preamble = false;
-		if (client.known)
-			connection->client = client;
-		if (!is_from_trusted(connection) && !count_for(connection, connection->client)) {
-			answer_refusal(connection, NULL, 503);
-			close_after_this(connection, true);
-		}
-		return taken;
+	case CLIENT_NAMED:
+		break;
 	}
-	return 0;
+	return taken;
 }
 
 /* Takes a request off the front and answers it. Returns the bytes taken; 0: it has to wait. */
@@ -232,7 +191,7 @@ static size_t take_request(struct connection *connection, const char *data, size
 		return length;
 	}
 	if (worker->server->addresses.most > 0 && worker->server->trusted_count > 0 &&
-	    !count_for(connection, connection_client(connection, request))) {
+	    !client_count(connection, connection_client(connection, request))) {
 		answer_refusal(connection, request, 503);
 		close_after_this(connection, true);
 		return length;
@@ -297,7 +256,7 @@ static void take_more(struct connection *connection, const char *data, size_t le
 {
 	size_t before = connection->input->length;
 
-	if (!save_input(connection, data, length)) {
+	if (!connection_save_input(connection, data, length)) {
 		connection->broken = true;
 		return;
 	}
@@ -323,16 +282,16 @@ static void take_data(struct connection *connection, const char *data, size_t le
 	}
 	taken = take(connection, data, length);
 	if (taken < length && !connection->closing && !connection->broken &&
-	    !save_input(connection, data + taken, length - taken))
+	    !connection_save_input(connection, data + taken, length - taken))
 		connection->broken = true;
 }
 
 /* Receiving pauses while too much waits, so that a client cannot make us keep what it sends. */
 static void steer_receiving(struct connection *connection)
 {
-	size_t waiting = connection->input != NULL ? connection->input->length : 0;
+	size_t waiting = connection_input_length(connection);
 
-	if (connection->at_end)
+	if (connection->at_end || connection->opening != NULL)
 		return;
 	if (connection->receiving && !connection->pausing && waiting > INPUT_PAUSE_BYTES)
 		connection->pausing = sluice_receive_stop(connection->socket) == 0;
@@ -435,31 +394,43 @@ static void on_found(struct cache_waiter *waiter, struct found found)
 	settle(connection);
 }
 
-/* The peer, where anything depends on it. */
-static void ask_for_peer(struct connection *connection)
-{
-	const struct server *server = connection->worker->server;
-	struct sockaddr_storage address;
-	socklen_t length = sizeof(address);
-
-	if ((server->addresses.most > 0 || server->trusted_count > 0) &&
-	    getpeername(sluice_socket_fd(connection->socket), (struct sockaddr *)&address,
-			&length) == 0)
-		connection->client = proxy_address_of((struct sockaddr *)&address);
-}
-
 /* The kernel paces what it sends; a local socket has no pace. */
 static void limit_rate(struct connection *connection)
 {
 	uint64_t rate = options_of(connection)->limit_rate;
 
-	if (rate > 0 && connection->kind == LISTEN_FILES)
+	if (rate > 0 && connection->kind != LISTEN_METRICS)
 		setsockopt(sluice_socket_fd(connection->socket), SOL_SOCKET, SO_MAX_PACING_RATE,
 			   &rate, sizeof(rate));
 }
 
+static void begin_requests(struct connection *connection)
+{
+	enter_phase(connection, CONNECTION_HEAD);
+	begin_receiving(connection);
+	if (connection->ended)
+		free_if_done(connection);
+}
+
+/* Before TLS there is nothing to refuse with, and a handshake for it would cost more than it says. */
+static void refuse(struct connection *connection)
+{
+	if (connection->kind == LISTEN_TLS) {
+		connection_end(connection);
+		return;
+	}
+	begin_receiving(connection);
+	if (connection->ended) {
+		free_if_done(connection);
+		return;
+	}
+	answer_refusal(connection, NULL, 503);
+	close_after_this(connection, true);
+	settle(connection);
+}
+
 void connection_begin(struct worker *worker, struct sluice_socket *socket, uint8_t kind,
-		      bool refuse)
+		      bool too_many)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
 
@@ -473,27 +444,33 @@ void connection_begin(struct worker *worker, struct sluice_socket *socket, uint8
 	list_init(&connection->waiter.link);
 	list_append(&worker->connections, &connection->link);
 	connection->kind = kind;
-	connection->preamble = options_of(connection)->proxy_protocol && kind == LISTEN_FILES;
-	ask_for_peer(connection);
+	connection->preamble = options_of(connection)->proxy_protocol && kind != LISTEN_METRICS;
+	client_ask(connection);
 	limit_rate(connection);
-	if (!refuse && !connection->preamble && !is_from_trusted(connection))
-		refuse = !count_for(connection, connection->client);
-	connection->refused = refuse;
-	if (refuse)
+	if (!too_many && !connection->preamble && !client_is_trusted(connection))
+		too_many = !client_count(connection, connection->client);
+	connection->refused = too_many;
+	if (too_many)
 		worker->refused_count++;
 	else
 		worker->connection_count++;
-	if (kind == LISTEN_METRICS && !refuse)
+	if (kind == LISTEN_METRICS && !too_many)
 		worker->metrics_count++;
 	enter_phase(connection, CONNECTION_HEAD);
-	begin_receiving(connection);
-	if (connection->ended) {
-		free_if_done(connection);
-	} else if (refuse) {
-		answer_refusal(connection, NULL, 503);
-		close_after_this(connection, true);
-		settle(connection);
-	}
+	if (too_many)
+		refuse(connection);
+	else if (kind == LISTEN_TLS)
+		opening_begin(connection);
+	else
+		begin_requests(connection);
+}
+
+void connection_opened(struct connection *connection, bool success)
+{
+	if (success && !connection->ended)
+		begin_requests(connection);
+	else
+		connection_end(connection);
 }
 
 /* Time */
@@ -524,10 +501,12 @@ static void expire(struct connection *connection)
 {
 	switch ((enum connection_phase)connection->phase) {
 	case CONNECTION_HEAD:
-		if (connection->input == NULL)
+		if (connection->opening != NULL)
+			opening_expired(connection->opening);
+		if (connection->opening != NULL || connection->input == NULL)
 			break;
 		answer_refusal(connection, NULL, 408);
-		drop_input(connection);
+		connection_drop_input(connection);
 		close_after_this(connection, true);
 		settle(connection);
 		return;
@@ -552,6 +531,6 @@ void connection_drain(struct connection *connection)
 		connection_end(connection);
 		return;
 	}
-	drop_input(connection);
+	connection_drop_input(connection);
 	close_after_this(connection, true);
 }

@@ -2,7 +2,7 @@
 /*
  * One HTTP connection. It lives as follows:
  *
- * 1. accepted: the engine begins to receive;
+ * 1. accepted: the engine begins to receive, with TLS after its handshake (opening.h);
  * 2. requests are taken from what arrives, in order, and each is answered by a reply; a request
  *    whose file has to be looked for elsewhere stays in the input, and with it all behind it;
  * 3. closing: nothing more is read, what was started is sent to its end;
@@ -21,6 +21,7 @@
 #include "serve/request.h"
 
 struct input;
+struct opening;
 struct sluice_socket;
 struct worker;
 
@@ -37,6 +38,8 @@ struct connection {
 	struct cache_waiter waiter;
 	struct worker *worker;
 	struct sluice_socket *socket;
+	struct opening
+		*opening;    /* of a connection with TLS, until its handshake is over; or NULL */
 	struct input *input; /* bytes that could not be taken yet, or NULL */
 	struct found found;  /* what the request at the front of the input waited for */
 	uint64_t body_left;  /* bytes of a body that is thrown away */
@@ -50,6 +53,7 @@ struct connection {
 	uint8_t stage;   /* of the search that waits: see search.c */
 	uint8_t kind;    /* of the listener: an enum listen_kind */
 	bool preamble;   /* the header of a proxy is to come */
+	bool plain;      /* HTTP without TLS where there should be TLS */
 	bool receiving;  /* the engine's last call is to come */
 	bool pausing;    /* it was told to stop receiving */
 	bool waiting;    /* for a look at a file */
@@ -63,9 +67,18 @@ struct connection {
 	bool ended;
 };
 
-/* Begins with a socket that a listener of this kind accepted, and owns it. With refuse it is answered with 503. */
+/* Begins with a socket that a listener of this kind accepted, and owns it. One too many is refused with 503. */
 void connection_begin(struct worker *worker, struct sluice_socket *socket, uint8_t kind,
-		      bool refuse);
+		      bool too_many);
+
+/* The opening is over: requests can be received, or the connection ends. It may be freed by this. */
+void connection_opened(struct connection *connection, bool success);
+
+/* Bytes that wait to be taken. */
+bool connection_save_input(struct connection *connection, const char *data, size_t length);
+const char *connection_input(const struct connection *connection);
+size_t connection_input_length(const struct connection *connection);
+void connection_drop_input(struct connection *connection);
 
 /*
  * The client of a request, which may be NULL: what a proxy says that is trusted, or the peer. Not

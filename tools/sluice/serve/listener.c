@@ -156,7 +156,8 @@ void listen_text(const struct listen_address *address, char *ret_text, size_t si
 	snprintf(ret_text, size, is_v6 ? "[%s]:%s" : "%s:%s", host, service);
 }
 
-void listen_url(const struct listen_address *address, char *ret_url, size_t size)
+void listen_url(const struct listen_address *address, const char *scheme, char *ret_url,
+		size_t size)
 {
 	char host[NI_MAXHOST] = "localhost", service[NI_MAXSERV] = "";
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address->address;
@@ -170,7 +171,8 @@ void listen_url(const struct listen_address *address, char *ret_url, size_t size
 	getnameinfo((const struct sockaddr *)&address->address, address->length, host, sizeof(host),
 		    service, sizeof(service), NI_NUMERICHOST | NI_NUMERICSERV);
 	if (any)
-		snprintf(ret_url, size, "http://localhost:%s/", service);
+		snprintf(ret_url, size, "%s://localhost:%s/", scheme, service);
 	else
-		snprintf(ret_url, size, is_v6 ? "http://[%s]:%s/" : "http://%s:%s/", host, service);
+		snprintf(ret_url, size, is_v6 ? "%s://[%s]:%s/" : "%s://%s:%s/", scheme, host,
+			 service);
 }

@@ -26,6 +26,7 @@ int listen_open(struct listen_address *address, int *ret_fds, size_t count);
 void listen_text(const struct listen_address *address, char *ret_text, size_t size);
 
 /* "http://127.0.0.1:8080/"; where it listens at every address, at this machine's own. */
-void listen_url(const struct listen_address *address, char *ret_url, size_t size);
+void listen_url(const struct listen_address *address, const char *scheme, char *ret_url,
+		size_t size);
 
 #endif

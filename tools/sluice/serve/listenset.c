@@ -117,7 +117,7 @@ const char *listen_set_add(struct listen_set *set, const char *text, uint16_t po
 
 #define INHERITED_FIRST 3
 
-static int inherit_one(struct listen_set *set, int fd)
+static int inherit_one(struct listen_set *set, int fd, enum listen_kind kind)
 {
 	struct listen_address address = {.length = sizeof(address.address)};
 	int listens = 0;
@@ -132,7 +132,7 @@ static int inherit_one(struct listen_set *set, int fd)
 	    fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
 	    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0)
 		return -errno;
-	point = add_point(set, &address.address, address.length, LISTEN_FILES);
+	point = add_point(set, &address.address, address.length, kind);
 	if (point == NULL)
 		return -E2BIG;
 	point->inherited = true;
@@ -143,7 +143,7 @@ static int inherit_one(struct listen_set *set, int fd)
 	return 0;
 }
 
-int listen_set_inherit(struct listen_set *set)
+int listen_set_inherit(struct listen_set *set, enum listen_kind kind)
 {
 	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
 	int count, error = 0;
@@ -152,7 +152,7 @@ int listen_set_inherit(struct listen_set *set)
 		return 0;
 	count = (int)strtol(fds, NULL, 10);
 	for (int i = 0; i < count && error == 0; i++)
-		error = inherit_one(set, INHERITED_FIRST + i);
+		error = inherit_one(set, INHERITED_FIRST + i, kind);
 	return error != 0 ? error : count;
 }
 
@@ -246,24 +246,24 @@ static int open_point(struct listen_set *set, struct listen_point *point)
 
 int listen_set_open(struct listen_set *set, size_t workers, struct listen_point **ret_wrong)
 {
-	uint16_t chosen = 0;
+	uint16_t chosen[LISTEN_KINDS] = {0};
 
 	set->workers = workers;
 	for (size_t i = 0; i < set->count; i++) {
 		struct listen_point *point = &set->points[i];
-		bool any = point->kind == LISTEN_FILES && !point->inherited &&
+		bool any = point->kind != LISTEN_METRICS && !point->inherited &&
 			   port_of(&point->address) == 0;
 		int error;
 
-		if (any && chosen != 0)
-			set_port(&point->address, chosen);
+		if (any && chosen[point->kind] != 0)
+			set_port(&point->address, chosen[point->kind]);
 		error = open_point(set, point);
 		if (error != 0) {
 			*ret_wrong = point;
 			return error;
 		}
 		if (any)
-			chosen = port_of(&point->address);
+			chosen[point->kind] = port_of(&point->address);
 	}
 	return 0;
 }

@@ -12,7 +12,9 @@
 /* What is answered to those that connect. */
 enum listen_kind {
 	LISTEN_FILES,
+	LISTEN_TLS,     /* files, over TLS */
 	LISTEN_METRICS, /* of the first worker only */
+	LISTEN_KINDS,
 };
 
 struct listen_point {
@@ -37,7 +39,7 @@ const char *listen_set_add(struct listen_set *set, const char *text, uint16_t po
 			   enum listen_kind kind);
 
 /* Adds the sockets that systemd's protocol passes (LISTEN_FDS). How many, or -errno. */
-int listen_set_inherit(struct listen_set *set);
+int listen_set_inherit(struct listen_set *set, enum listen_kind kind);
 
 /*
  * Opens what was added, for this many workers. Port 0 becomes one that the kernel chose, the same at

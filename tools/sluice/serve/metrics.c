@@ -65,6 +65,9 @@ void metrics_add(struct metrics *metrics, struct metrics_counts *sum)
 	sum->connections += counts->connections;
 	sum->open += counts->open;
 	sum->refused += counts->refused;
+	sum->handshakes += counts->handshakes;
+	sum->handshakes_resumed += counts->handshakes_resumed;
+	sum->handshakes_failed += counts->handshakes_failed;
 	sum->cache_entries += counts->cache_entries;
 	sum->cache_looks += counts->cache_looks;
 	sum->engine.turns += counts->engine.turns;
@@ -144,6 +147,12 @@ void metrics_write(struct buffer *buffer, const struct metrics_counts *counts, s
 		  counts->connections);
 	write_one(buffer, "connections_refused_total", "counter",
 		  "Connections refused because there were too many.", counts->refused);
+	write_one(buffer, "tls_handshakes_total", "counter", "Handshakes that succeeded.",
+		  counts->handshakes);
+	write_one(buffer, "tls_handshakes_resumed_total", "counter",
+		  "Of these, those that resumed a session.", counts->handshakes_resumed);
+	write_one(buffer, "tls_handshakes_failed_total", "counter", "Handshakes that failed.",
+		  counts->handshakes_failed);
 	write_one(buffer, "connections", "gauge", "Connections now.", counts->open);
 	write_one(buffer, "cache_entries", "gauge", "Files kept ready.", counts->cache_entries);
 	write_one(buffer, "cache_looks_total", "counter", "Looks at files that were not fresh.",

@@ -20,6 +20,9 @@ struct metrics_counts {
 	uint64_t connections;                  /* accepted */
 	uint64_t open;                         /* now */
 	uint64_t refused;
+	uint64_t handshakes; /* of TLS, that succeeded */
+	uint64_t handshakes_resumed;
+	uint64_t handshakes_failed;
 	uint64_t cache_entries;
 	uint64_t cache_looks; /* at files */
 	struct sluice_engine_statistics engine;

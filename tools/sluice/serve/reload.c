@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "messages.h"
+#include "serve/certificates.h"
 #include "serve/site.h"
 
 void reload_init(struct reload *reload, struct server *server, size_t workers)
@@ -46,6 +48,26 @@ static bool open_logs(struct reload *reload)
 	return true;
 }
 
+static void close_certificates(struct reload *reload)
+{
+	for (size_t i = 0; reload->tls != NULL && i < reload->workers; i++)
+		certificates_release(reload->tls[i]);
+	free(reload->tls);
+	reload->tls = NULL;
+}
+
+/* A certificate that is wrong stops nothing else: a log that was rotated has to be opened anew. */
+static void read_certificates(struct reload *reload)
+{
+	const struct server *server = reload->server;
+
+	if (server->tls == NULL)
+		return;
+	reload->tls = certificates_read(server->options, server->tls, reload->workers);
+	if (reload->tls == NULL)
+		messages_complain("reload: the certificates stay as they are");
+}
+
 static void *read_again(void *argument)
 {
 	struct reload *reload = argument;
@@ -55,10 +77,12 @@ static void *read_again(void *argument)
 	if (error != 0)
 		messages_complain("%s: %s", server->options->directory, strerror(-error));
 	reload->rules = site_read(server->options, &server->docroot);
+	read_certificates(reload);
 	if (!open_logs(reload))
 		close_logs(reload);
 	if (reload->rules == NULL) {
 		close_logs(reload);
+		close_certificates(reload);
 		messages_complain("reload: everything stays as it is");
 	}
 	atomic_store(&reload->state, RELOAD_DONE);
@@ -90,11 +114,26 @@ bool reload_is_done(const struct reload *reload)
 	return atomic_load(&reload->state) == RELOAD_DONE;
 }
 
+struct worker_news reload_take(struct reload *reload, size_t worker)
+{
+	struct worker_news news = {
+		.rules = rules_hold(reload->rules),
+		.tls = reload->tls != NULL ? reload->tls[worker] : NULL,
+		.log_fd = reload->log_fds[worker],
+	};
+
+	if (reload->tls != NULL)
+		reload->tls[worker] = NULL;
+	reload->log_fds[worker] = -1;
+	return news;
+}
+
 void reload_finish(struct reload *reload)
 {
 	rules_release(reload->rules);
 	reload->rules = NULL;
 	close_logs(reload);
+	close_certificates(reload);
 	atomic_store(&reload->state, RELOAD_IDLE);
 	if (reload->again) {
 		reload->again = false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads again what the daemon read when it started: the directory, its rules, and the log's name. A
- * thread does so, which nothing waits for: the file system may hang.
+ * Reads again what the daemon read when it started: the directory, its rules, its certificates, and
+ * the log's name. A thread does so, which nothing waits for: the file system may hang.
  */
 #ifndef SLUICE_COMMAND_SERVE_RELOAD_H
 #define SLUICE_COMMAND_SERVE_RELOAD_H
@@ -22,7 +22,8 @@ struct reload {
 	bool again;        /* it was asked for meanwhile */
 
 	/* The result; its owner takes it out. */
-	struct rules *rules; /* NULL: something was wrong, and everything stays */
+	struct rules *rules;             /* NULL: something was wrong, and everything stays */
+	struct sluice_tls_context **tls; /* one for each worker; NULL: they stay */
 	int log_fds[WORKERS_MAX];
 };
 
@@ -32,6 +33,9 @@ void reload_init(struct reload *reload, struct server *server, size_t workers);
 void reload_begin(struct reload *reload);
 
 bool reload_is_done(const struct reload *reload);
+
+/* Takes what is for one worker out of the result. */
+struct worker_news reload_take(struct reload *reload, size_t worker);
 
 /* Frees what is left of the result, and begins again if that was asked for. */
 void reload_finish(struct reload *reload);

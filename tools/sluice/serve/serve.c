@@ -19,6 +19,7 @@
 #include "command.h"
 #include "messages.h"
 #include "options.h"
+#include "serve/certificates.h"
 #include "serve/listenset.h"
 #include "serve/notify.h"
 #include "serve/reload.h"
@@ -42,7 +43,8 @@ struct service {
 	int64_t alive_ns;   /* between two signs of life; 0: none are wanted */
 	unsigned int pings; /* that each worker was sent */
 	struct worker *workers;
-	size_t worker_count; /* that run */
+	size_t worker_count;             /* that run */
+	struct sluice_tls_context **tls; /* the server's own, then one for each worker; or NULL */
 	struct reload reload;
 	int64_t deadline_ns; /* for the end; 0: none yet */
 	unsigned int asked;  /* how often it was to end */
@@ -117,14 +119,15 @@ static int add_listeners(struct service *service)
 	const struct serve_options *options = &service->options;
 	const struct option_list *binds = &options->binds;
 	static const char *const usual[] = {"127.0.0.1"};
-	int inherited = options->check ? 0 : listen_set_inherit(&service->listeners);
+	enum listen_kind kind = options->tls_certs.count > 0 ? LISTEN_TLS : LISTEN_FILES;
+	int inherited = options->check ? 0 : listen_set_inherit(&service->listeners, kind);
 
 	if (inherited < 0)
 		return setup_fail("LISTEN_FDS", inherited, "");
 	for (size_t i = 0; i < (binds->count > 0 ? binds->count : inherited == 0); i++) {
 		const char *bind = binds->count > 0 ? binds->values[i] : usual[0];
-		const char *wrong = listen_set_add(&service->listeners, bind,
-						   (uint16_t)options->port, LISTEN_FILES);
+		const char *wrong =
+			listen_set_add(&service->listeners, bind, (uint16_t)options->port, kind);
 
 		if (wrong != NULL) {
 			options_complain("serve", "--bind=%s: %s", bind, wrong);
@@ -184,6 +187,38 @@ static int start_failed(int error)
 	return setup_fail("the worker", error, "");
 }
 
+/* Reads them while there are rights to: see become_user(). */
+static int read_certificates(struct service *service)
+{
+	const struct serve_options *options = &service->options;
+
+	if (options->tls_certs.count == 0)
+		return EXIT_OK;
+	service->tls = certificates_read(options, NULL, options->check ? 1 : options->workers + 1);
+	if (service->tls == NULL)
+		return EXIT_FAILED;
+	service->server.tls = service->tls[0];
+	return EXIT_OK;
+}
+
+static struct sluice_tls_context *take_certificates(struct service *service, size_t number)
+{
+	struct sluice_tls_context *taken = service->tls != NULL ? service->tls[number] : NULL;
+
+	if (taken != NULL)
+		service->tls[number] = NULL;
+	return taken;
+}
+
+static void release_certificates(struct service *service)
+{
+	size_t count = service->options.check ? 1 : service->options.workers + 1;
+
+	for (size_t i = 0; service->tls != NULL && i < count; i++)
+		certificates_release(service->tls[i]);
+	free(service->tls);
+}
+
 static int start_workers(struct service *service)
 {
 	const struct serve_options *options = &service->options;
@@ -202,6 +237,7 @@ static int start_workers(struct service *service)
 		service->server.worker_count++;
 	}
 	for (size_t i = 0; i < options->workers && error == 0; i++) {
+		service->workers[i].tls = take_certificates(service, i + 1);
 		error = worker_start(&service->workers[i], &service->server, &service->listeners,
 				     i);
 		if (error == 0)
@@ -225,12 +261,23 @@ static const char *backend_reason(const struct service *service, struct sluice_e
 	return "the kernel offers it";
 }
 
+/* What is said before the address of a listener that is not the first, and its scheme. */
+static const struct {
+	const char *word;
+	const char *scheme;
+} listener_words[LISTEN_KINDS] = {
+	[LISTEN_FILES] = {"Also", "http"},
+	[LISTEN_TLS] = {"Also", "https"},
+	[LISTEN_METRICS] = {"Metrics", "http"},
+};
+
 static void print_start(const struct service *service)
 {
 	struct sluice_engine *engine = service->workers[0].engine;
+	const struct listen_point *points = service->listeners.points;
 	char url[128], directory[PATH_MAX], workers[32] = "";
 
-	listen_url(&service->listeners.points[0].address, url, sizeof(url));
+	listen_url(&points[0].address, listener_words[points[0].kind].scheme, url, sizeof(url));
 	if (realpath(service->options.directory, directory) == NULL)
 		snprintf(directory, sizeof(directory), "%s", service->options.directory);
 	if (service->worker_count > 1)
@@ -238,11 +285,10 @@ static void print_start(const struct service *service)
 	messages_say("Serving %s at %s with %s (%s)%s", directory, url,
 		     sluice_engine_backend(engine), backend_reason(service, engine), workers);
 	for (size_t i = 1; i < service->listeners.count; i++) {
-		listen_url(&service->listeners.points[i].address, url, sizeof(url));
-		messages_say("%s at %s",
-			     service->listeners.points[i].kind == LISTEN_METRICS ? "Metrics"
-										 : "Also",
-			     url);
+		enum listen_kind kind = points[i].kind;
+
+		listen_url(&points[i].address, listener_words[kind].scheme, url, sizeof(url));
+		messages_say("%s at %s", listener_words[kind].word, url);
 	}
 }
 
@@ -356,9 +402,9 @@ static void finish_reload(struct service *service)
 		return;
 	if (reload->rules != NULL && service->asked == 0) {
 		for (size_t i = 0; i < service->worker_count; i++) {
-			worker_reload(&service->workers[i], rules_hold(reload->rules),
-				      reload->log_fds[i]);
-			reload->log_fds[i] = -1;
+			struct worker_news news = reload_take(reload, i);
+
+			worker_reload(&service->workers[i], &news);
 		}
 		messages_say("Reloaded %s", service->options.directory);
 	}
@@ -471,6 +517,8 @@ static int prepare(struct service *service)
 		service->server.rules = site_read(&service->options, &service->server.docroot);
 		code = service->server.rules != NULL ? EXIT_OK : EXIT_FAILED;
 	}
+	if (code == EXIT_OK)
+		code = read_certificates(service);
 	return code;
 }
 
@@ -502,6 +550,7 @@ int serve_main(int argc, char **argv)
 		_exit(code);
 	mime_free(service.server.mime);
 	rules_release(service.server.rules);
+	release_certificates(&service);
 	free(service.server.index_names);
 	free(service.server.trusted);
 	addresses_dispose(&service.server.addresses);

@@ -13,7 +13,12 @@ struct serve_options {
 	struct option_list binds; /* empty: 127.0.0.1, or what is inherited */
 	const char *user;         /* NULL: stay the same */
 	uint64_t port;
-	uint64_t backend; /* SLUICE_BACKEND_* */
+	struct option_list tls_certs; /* files; the key of each has its place in tls_keys */
+	struct option_list tls_keys;
+	const char *redirect_http; /* the port of it; NULL: none */
+	uint64_t https_port;       /* that redirects name; 0: the one that is listened at */
+	uint64_t hsts_s;           /* 0: not said */
+	uint64_t backend;          /* SLUICE_BACKEND_* */
 	uint64_t workers;
 	uint64_t max_connections; /* 0: as many as descriptors allow */
 	uint64_t max_head;

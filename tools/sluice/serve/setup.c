@@ -9,6 +9,7 @@
 #include "command.h"
 #include "messages.h"
 #include "options.h"
+#include "serve/certificates.h"
 
 #define DAY_S 86400
 
@@ -27,6 +28,9 @@ static const struct option_spec specs[] = {
 	{"user", "NAME", "become this user once it listens", MEMBER(user), 0, 0, OPTION_STRING, 0},
 	{"port", "PORT", "listen at this port [8080]; 0 for a free one", MEMBER(port), 0, 65535,
 	 OPTION_NUMBER, 'p'},
+	{"tls-cert", "FILE", "serve HTTPS with this certificate (PEM); repeatable",
+	 MEMBER(tls_certs), 0, 0, OPTION_LIST, 0},
+	{"tls-key", "FILE", "the key of each certificate", MEMBER(tls_keys), 0, 0, OPTION_LIST, 0},
 	{"backend", "NAME", "auto, uring or epoll [auto]", MEMBER(backend), 0, 0, OPTION_BACKEND,
 	 0},
 	{"workers", "N", "engines side by side, a thread each [1]", MEMBER(workers), 1, WORKERS_MAX,
@@ -127,6 +131,24 @@ static const struct serve_options defaults = {
 	.lookup_threads = 16,
 };
 
+/* What the options of TLS need of each other. */
+static int check_tls(const struct serve_options *options)
+{
+	size_t certs = options->tls_certs.count, keys = options->tls_keys.count;
+
+	if (certs != keys) {
+		options_complain("serve",
+				 "each --tls-cert needs its --tls-key: %zu and %zu were given",
+				 certs, keys);
+		return EXIT_USAGE;
+	}
+	if (certs > 0 && !certificates_available()) {
+		options_complain("serve", "--tls-cert: this sluice was built without TLS");
+		return EXIT_USAGE;
+	}
+	return EXIT_OK;
+}
+
 int setup_read_arguments(struct serve_options *options, int argc, char **argv)
 {
 	int index = 0;
@@ -152,7 +174,7 @@ int setup_read_arguments(struct serve_options *options, int argc, char **argv)
 	}
 	if (index < argc)
 		options->directory = argv[index];
-	return EXIT_OK;
+	return check_tls(options);
 }
 
 /* The table of media types: what the options say comes before what the system says. */

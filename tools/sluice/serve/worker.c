@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "messages.h"
+#include "serve/certificates.h"
 #include "serve/connection.h"
 #include "serve/reply.h"
 
@@ -140,7 +141,7 @@ static void on_accepted(struct sluice_socket *listener, const struct sluice_acce
 	if (accepted->socket != NULL) {
 		bool refuse = worker->connection_count >= most;
 
-		worker->metrics.counts.connections += from->kind == LISTEN_FILES;
+		worker->metrics.counts.connections += from->kind != LISTEN_METRICS;
 		worker->metrics.counts.refused += refuse;
 		if (worker->draining > 0 || (refuse && worker->refused_count == REFUSALS_MAX))
 			sluice_socket_destroy(accepted->socket);
@@ -218,7 +219,7 @@ void worker_drain(struct worker *worker)
 	sluice_post(worker->engine, drain_here, worker);
 }
 
-/* New rules and a new log */
+/* New rules, new certificates and a new log */
 
 static void use_rules(struct worker *worker, struct rules *rules)
 {
@@ -234,9 +235,17 @@ static void drop_news(struct worker_news *news)
 	if (news == NULL)
 		return;
 	rules_release(news->rules);
+	certificates_release(news->tls);
 	if (news->log_fd >= 0)
 		close(news->log_fd);
 	free(news);
+}
+
+/* Connections that use the old ones keep them alive. */
+static void use_certificates(struct worker *worker, struct sluice_tls_context *tls)
+{
+	certificates_release(worker->tls);
+	worker->tls = tls;
 }
 
 static void reload_here(struct sluice_engine *engine, void *token)
@@ -247,24 +256,40 @@ static void reload_here(struct sluice_engine *engine, void *token)
 	if (news == NULL)
 		return;
 	use_rules(worker, news->rules);
+	if (news->tls != NULL)
+		use_certificates(worker, news->tls);
 	if (news->log_fd >= 0)
 		accesslog_switch(&worker->log, news->log_fd);
 	free(news);
 }
 
-void worker_reload(struct worker *worker, struct rules *rules, int log_fd)
+/* What the worker has not yet looked at is out of date, except for what is not there anew. */
+static void replace_news(struct worker *worker, struct worker_news *news)
 {
-	struct worker_news *news = malloc(sizeof(*news));
+	struct worker_news *older = atomic_exchange(&worker->news, NULL);
 
-	if (news == NULL) {
-		rules_release(rules);
-		if (log_fd >= 0)
-			close(log_fd);
+	if (older != NULL && news->tls == NULL) {
+		news->tls = older->tls;
+		older->tls = NULL;
+	}
+	drop_news(older);
+	atomic_store(&worker->news, news);
+}
+
+void worker_reload(struct worker *worker, const struct worker_news *news)
+{
+	struct worker_news *copy = malloc(sizeof(*copy));
+
+	if (copy == NULL) {
+		rules_release(news->rules);
+		certificates_release(news->tls);
+		if (news->log_fd >= 0)
+			close(news->log_fd);
 		messages_complain("reload: %s", strerror(ENOMEM));
 		return;
 	}
-	*news = (struct worker_news){rules, log_fd};
-	drop_news(atomic_exchange(&worker->news, news));
+	*copy = *news;
+	replace_news(worker, copy);
 	if (sluice_post(worker->engine, reload_here, worker) != 0)
 		messages_complain("reload: %s", strerror(ENOMEM));
 }
@@ -342,6 +367,7 @@ static void tear_down(struct worker *worker)
 	filecache_destroy(worker->cache);
 	replies_free(worker);
 	rules_release(worker->rules);
+	certificates_release(worker->tls);
 	buffer_dispose(&worker->extra);
 	buffer_dispose(&worker->target);
 	drop_news(atomic_exchange(&worker->news, NULL));

@@ -21,11 +21,13 @@
 #include "serve/serve.h"
 
 struct reply;
+struct sluice_tls_context;
 
 /* What a worker gets when the daemon has read its files again. */
 struct worker_news {
 	struct rules *rules;
-	int log_fd; /* -1: the log stays */
+	struct sluice_tls_context *tls; /* NULL: the certificates stay */
+	int log_fd;                     /* -1: the log stays */
 };
 
 /* What all workers share. */
@@ -34,8 +36,10 @@ struct server {
 	struct docroot docroot; /* which has a lock */
 	struct mime *mime;
 	struct load_options load;
-	char *index_names;   /* what load points into */
-	struct rules *rules; /* what new workers begin with */
+	char *index_names;              /* what load points into */
+	struct rules *rules;            /* what new workers begin with */
+	struct sluice_tls_context *tls; /* which resumes the sessions of all others; NULL: no TLS */
+	uint16_t https_port;            /* that redirects name */
 	struct addresses addresses;
 	struct proxy_net *trusted; /* proxies */
 	size_t trusted_count;
@@ -75,13 +79,16 @@ struct worker {
 	struct request request; /* the one being looked at */
 	struct metrics metrics;
 	struct rules *rules;
-	struct buffer extra;  /* lines of headers of answers without a file */
-	struct buffer target; /* of the redirect that is being answered */
+	struct sluice_tls_context *tls; /* or NULL */
+	struct buffer extra;            /* lines of headers of answers without a file */
+	struct buffer target;           /* of the redirect that is being answered */
 
-	int draining;        /* how often it was told to */
-	size_t accepting;    /* listeners whose last call is to come */
-	bool ticking;        /* the timer runs */
-	uint64_t complained; /* tick of the last complaint about descriptors */
+	int draining;                   /* how often it was told to */
+	size_t accepting;               /* listeners whose last call is to come */
+	bool ticking;                   /* the timer runs */
+	uint64_t complained;            /* tick of the last complaint about descriptors */
+	uint64_t handshake_reported;    /* tick of the last message about one that failed */
+	uint64_t handshakes_unreported; /* that have failed since then */
 
 	/* Between the worker and the thread that started it. */
 	pthread_t thread;
@@ -114,10 +121,10 @@ void worker_ping(struct worker *worker);
 void worker_drain(struct worker *worker);
 
 /*
- * Gives the worker new rules and a new log, which it takes over, and has it look at all files again.
- * No connection is touched. Any thread, before the release.
+ * Gives the worker new rules, certificates and a new log, which it takes over, and has it look at all
+ * files again. No connection is touched. The thread that started it, before the release.
  */
-void worker_reload(struct worker *worker, struct rules *rules, int log_fd);
+void worker_reload(struct worker *worker, const struct worker_news *news);
 
 /* Writes the page of metrics of all workers; in the worker's thread. */
 void worker_write_metrics(struct worker *worker, struct buffer *page);

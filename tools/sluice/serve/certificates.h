@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The certificates of the daemon, and handshakes with them. certificates_none.c stands in for all of
+ * it in a build without libsluice-tls.
+ */
+#ifndef SLUICE_COMMAND_SERVE_CERTIFICATES_H
+#define SLUICE_COMMAND_SERVE_CERTIFICATES_H
+
+#include "serve/serve.h"
+
+struct sluice_args;
+struct sluice_socket;
+struct sluice_tls;
+struct sluice_tls_context;
+
+/* Whether this build has TLS. */
+bool certificates_available(void);
+
+/*
+ * Reads the certificates and keys that the options name, into as many contexts, which share nothing
+ * but what resumes sessions: those of older contexts, too, if a predecessor is given. An array from
+ * malloc; NULL: something is wrong, and was named on the standard error.
+ */
+struct sluice_tls_context **certificates_read(const struct serve_options *options,
+					      const struct sluice_tls_context *predecessor,
+					      size_t count);
+
+/* Sockets that use the context keep it alive. NULL is allowed. */
+void certificates_release(struct sluice_tls_context *context);
+
+/* Starts a handshake as an operation of the record: as sluice_tls_handshake_async. */
+int certificates_handshake(struct sluice_tls_context *context, struct sluice_socket *socket,
+			   struct sluice_args *args, struct sluice_tls **ret_tls);
+
+/* Why the handshake failed; not NULL. */
+const char *certificates_error(const struct sluice_tls *tls);
+
+/* Whether the handshake resumed an older session. */
+bool certificates_resumed(const struct sluice_tls *tls);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#include "serve/opening.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sluice/sluice.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "messages.h"
+#include "serve/certificates.h"
+#include "serve/client.h"
+#include "serve/worker.h"
+
+#define LOOK_BYTES 256    /* that are looked at without being taken */
+#define REPORT_EVERY_S 60 /* failed handshakes fill no log */
+
+struct opening {
+	struct sluice_args args; /* first: the handlers find the opening by it */
+	struct connection *connection;
+	struct sluice_tls *tls; /* the socket's, once the handshake has begun */
+	char bytes[LOOK_BYTES];
+};
+
+static void look(struct opening *opening);
+
+/* Frees it; success says whether requests can be received now. */
+static void finish(struct opening *opening, bool success)
+{
+	struct connection *connection = opening->connection;
+
+	connection->opening = NULL;
+	free(opening);
+	connection_opened(connection, success);
+}
+
+/* ---- failures ---- */
+
+static void report(struct worker *worker, const char *client, const char *reason)
+{
+	uint64_t others = worker->handshakes_unreported;
+
+	if (worker->handshake_reported != 0 &&
+	    worker->tick - worker->handshake_reported < REPORT_EVERY_S) {
+		worker->handshakes_unreported++;
+		return;
+	}
+	worker->handshake_reported = worker->tick;
+	worker->handshakes_unreported = 0;
+	if (others > 0)
+		messages_complain("handshake with %s: %s (and %" PRIu64 " others that failed since "
+				  "the last such message)",
+				  client, reason, others);
+	else
+		messages_complain("handshake with %s: %s", client, reason);
+}
+
+static void fail(struct connection *connection, const char *reason)
+{
+	struct proxy_address client = connection->client;
+	struct sockaddr_storage address;
+	socklen_t length = sizeof(address);
+	char text[INET6_ADDRSTRLEN];
+
+	if (!client.known && getpeername(sluice_socket_fd(connection->socket),
+					 (struct sockaddr *)&address, &length) == 0)
+		client = proxy_address_of((struct sockaddr *)&address);
+	proxy_write(&client, text);
+	connection->worker->metrics.counts.handshakes_failed++;
+	report(connection->worker, text, reason);
+}
+
+void opening_expired(struct opening *opening)
+{
+	if (opening->tls != NULL)
+		fail(opening->connection, "it took too long");
+}
+
+/* ---- the handshake ---- */
+
+static void on_handshake(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct opening *opening = (struct opening *)args;
+	struct connection *connection = opening->connection;
+	struct metrics_counts *counts = &connection->worker->metrics.counts;
+	bool success = args->error == SLUICE_ERROR_SUCCESS;
+
+	/* With the socket the session is gone. */
+	if (!connection->ended && success) {
+		counts->handshakes++;
+		counts->handshakes_resumed += certificates_resumed(opening->tls);
+	} else if (!connection->ended) {
+		fail(connection, certificates_error(opening->tls));
+	}
+	finish(opening, success);
+}
+
+static void shake_hands(struct opening *opening)
+{
+	struct connection *connection = opening->connection;
+
+	sluice_args_init(&opening->args);
+	opening->args.completed = on_handshake;
+	if (certificates_handshake(connection->worker->tls, connection->socket, &opening->args,
+				   &opening->tls) != 1)
+		finish(opening, false);
+}
+
+/* ---- the first bytes ---- */
+
+/* Takes bytes that were looked at. */
+static bool consume(struct opening *opening, size_t length)
+{
+	char bytes[LOOK_BYTES];
+
+	return recv(sluice_socket_fd(opening->connection->socket), bytes, length, MSG_DONTWAIT) ==
+	       (ssize_t)length;
+}
+
+/* Bytes of the header of a proxy, behind those that the input has. */
+static void take_preamble(struct opening *opening, size_t length)
+{
+	struct connection *connection = opening->connection;
+	size_t before = connection_input_length(connection), whole = 0;
+	enum client_outcome outcome = CLIENT_WRONG;
+
+	if (connection_save_input(connection, opening->bytes, length))
+		outcome = client_take_preamble(connection, connection_input(connection),
+					       before + length, &whole);
+	if (outcome == CLIENT_NAMED)
+		length = whole - before;
+	if (outcome == CLIENT_WRONG || outcome == CLIENT_TOO_MANY || !consume(opening, length)) {
+		finish(opening, false);
+		return;
+	}
+	if (outcome == CLIENT_NAMED)
+		connection_drop_input(connection);
+	look(opening);
+}
+
+/* A method's first letter, where a record of TLS has its type. */
+static bool is_plain(char first)
+{
+	return first >= 'A' && first <= 'Z';
+}
+
+static void on_looked(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct opening *opening = (struct opening *)args;
+	struct connection *connection = opening->connection;
+
+	if (connection->ended || args->error != SLUICE_ERROR_SUCCESS ||
+	    args->bytes_transferred == 0) {
+		finish(opening, false);
+	} else if (connection->preamble) {
+		take_preamble(opening, args->bytes_transferred);
+	} else if (is_plain(opening->bytes[0])) {
+		connection->plain = true;
+		finish(opening, true);
+	} else {
+		shake_hands(opening);
+	}
+}
+
+static void look(struct opening *opening)
+{
+	size_t most = opening->connection->preamble ? LOOK_BYTES : 1;
+
+	sluice_args_init(&opening->args);
+	opening->args.completed = on_looked;
+	opening->args.flags = SLUICE_FLAG_PEEK;
+	sluice_args_set_receive_buffer(&opening->args, opening->bytes, most, 0, (int64_t)most);
+	sluice_args_complete(opening->connection->socket, &opening->args,
+			     sluice_receive_async(opening->connection->socket, &opening->args));
+}
+
+void opening_begin(struct connection *connection)
+{
+	struct opening *opening = calloc(1, sizeof(*opening));
+
+	if (opening == NULL) {
+		connection_opened(connection, false);
+		return;
+	}
+	opening->connection = connection;
+	connection->opening = opening;
+	look(opening);
+}

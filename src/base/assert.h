@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Assertions about the library's own state: never about the application's arguments, which are
- * answered with an error. Enabled in debug and sanitizer builds, no code in release builds.
+ * Assertions about the library's own state. Invalid arguments from the application return an error
+ * instead. Enabled in debug and sanitizer builds; no code in release builds.
  */
 #ifndef SLUICE_SRC_BASE_ASSERT_H
 #define SLUICE_SRC_BASE_ASSERT_H

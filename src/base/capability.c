@@ -9,48 +9,49 @@
 
 static const struct sluice__capability capabilities[] = {
 	{SLUICE_CAPABILITY_RING, "ring", "io_uring itself (5.1)"},
-	{SLUICE_CAPABILITY_SINGLE_ISSUER, "single-issuer", "one thread owns the ring (6.0)"},
+	{SLUICE_CAPABILITY_SINGLE_ISSUER, "single-issuer",
+	 "only one thread submits to the ring (6.0)"},
 	{SLUICE_CAPABILITY_DEFER_TASKRUN, "defer-taskrun",
-	 "completions are made when the engine asks for them (6.1)"},
+	 "completions are posted when the engine reaps them (6.1)"},
 	{SLUICE_CAPABILITY_COOP_TASKRUN, "coop-taskrun",
-	 "completions do not interrupt; where they cannot be deferred (5.19)"},
+	 "completions do not interrupt the thread; used without defer-taskrun (5.19)"},
 	{SLUICE_CAPABILITY_SUBMIT_ALL, "submit-all",
-	 "one bad entry does not hold up the others (5.18)"},
+	 "a failed entry does not stop the submission of the others (5.18)"},
 	{SLUICE_CAPABILITY_REGISTERED_RING, "registered-ring",
-	 "entering the kernel without looking the ring up (5.18)"},
+	 "io_uring_enter without a descriptor lookup (5.18)"},
 	{SLUICE_CAPABILITY_MULTISHOT_ACCEPT, "multishot-accept",
 	 "one entry accepts every connection (5.19)"},
 	{SLUICE_CAPABILITY_MULTISHOT_RECEIVE, "multishot-receive",
-	 "one entry receives every byte (6.0)"},
+	 "one entry receives repeatedly (6.0)"},
 	{SLUICE_CAPABILITY_BUFFER_RING, "buffer-ring",
 	 "the kernel picks receive buffers from a shared ring (5.19)"},
 	{SLUICE_CAPABILITY_SENDFILE, "sendfile", "files go from the page cache to the socket"},
 	{SLUICE_CAPABILITY_CACHE_LOOK, "cache-look",
-	 "preadv2(RWF_NOWAIT) tells whether a file is in the page cache (4.14)"},
+	 "preadv2(RWF_NOWAIT) reports whether a file is in the page cache (4.14)"},
 	{SLUICE_CAPABILITY_RING_FETCH, "ring-fetch",
-	 "cold files are fetched through the ring, not by a thread (5.6)"},
+	 "the ring prefetches cold files, instead of a thread (5.6)"},
 	{SLUICE_CAPABILITY_EPOLL_NANOSECONDS, "epoll-nanoseconds",
-	 "epoll waits to the nanosecond: epoll_pwait2 (5.11)"},
+	 "epoll timeouts in nanoseconds: epoll_pwait2 (5.11)"},
 	{SLUICE_CAPABILITY_MULTISHOT_LIMIT, "multishot-limit",
-	 "one entry receives many times, but no more than its share; else once (6.16)"},
+	 "a byte limit on multishot receives; without it, single receives (6.16)"},
 	{SLUICE_CAPABILITY_ZEROCOPY, "zerocopy",
-	 "TCP sends from the caller's pages, and the kernel tells whether it did (6.2)"},
+	 "zero-copy TCP sends that report whether the kernel copied (6.2)"},
 	{SLUICE_CAPABILITY_REGISTERED_MEMORY, "registered-memory",
-	 "memory that is pinned once for many zero-copy sends (6.2)"},
+	 "memory pinned once for many zero-copy sends (6.2)"},
 	{SLUICE_CAPABILITY_REGISTERED_LISTS, "registered-lists",
-	 "the same for transmissions of several segments (6.15)"},
+	 "registered memory for vectored sends (6.15)"},
 	{SLUICE_CAPABILITY_UDP_GSO, "udp-gso",
-	 "datagrams of one size leave in one send, which the kernel cuts up (4.18)"},
+	 "one send for many datagrams of one size, segmented by the kernel (4.18)"},
 	{SLUICE_CAPABILITY_SUBMISSION_THREAD, "submission-thread",
-	 "a thread of the kernel's takes what is submitted, for engines that ask for it (5.11)"},
+	 "SQPOLL: a kernel thread takes submissions, if the engine enables it (5.11)"},
 	{SLUICE_CAPABILITY_EXT_ARG, "ext-arg",
-	 "a wait carries its own time-out, instead of an entry for it (5.11)"},
+	 "io_uring_enter takes a timeout, which saves a timeout entry (5.11)"},
 	{SLUICE_CAPABILITY_MULTISHOT_POLL, "multishot-poll",
 	 "one entry reports every wake-up by another thread (5.13)"},
 	{SLUICE_CAPABILITY_NO_IOWAIT, "no-iowait",
-	 "an idle engine does not count as waiting for input or output (6.15)"},
+	 "an idle engine is not accounted as I/O wait (6.15)"},
 	{SLUICE_CAPABILITY_EVENT_REPEATS, "event-repeats",
-	 "a foreign loop's eventfd is signalled by every completion (lost in 6.12.115 to .118)"},
+	 "every completion signals the registered eventfd (not in 6.12.115 to 6.12.118)"},
 };
 
 #define COUNT (sizeof capabilities / sizeof *capabilities)
@@ -88,7 +89,7 @@ uint32_t sluice__capabilities_usable(uint32_t bits)
 	return bits;
 }
 
-static uint32_t named(const char *name, size_t length)
+static uint32_t capability_named(const char *name, size_t length)
 {
 	for (size_t i = 0; i < COUNT; i++) {
 		if (strlen(capabilities[i].name) == length &&
@@ -105,7 +106,7 @@ uint32_t sluice__capabilities_named(const char *list)
 	while (list && *list) {
 		size_t length = strcspn(list, ",");
 
-		bits |= named(list, length);
+		bits |= capability_named(list, length);
 		list += length;
 		list += *list == ',';
 	}

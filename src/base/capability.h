@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The names of the capabilities, and what each is for. */
+/* Names and descriptions of the capabilities. */
 #ifndef SLUICE_SRC_BASE_CAPABILITY_H
 #define SLUICE_SRC_BASE_CAPABILITY_H
 
@@ -11,13 +11,13 @@ struct sluice__capability {
 	const char *description;
 };
 
-/* In the order of the bits. NULL past the last. */
+/* In the order of the bits; NULL past the last. */
 const struct sluice__capability *sluice__capability(uint32_t index);
 
-/* Those of the bits that are of use: without the others that they build on, some are not. */
+/* The bits without those whose prerequisites are missing. */
 uint32_t sluice__capabilities_usable(uint32_t bits);
 
-/* The bits of "name,name". An unknown name is no bit; NULL is an empty list. */
+/* The bits of "name,name". Unknown names are ignored; NULL is an empty list. */
 uint32_t sluice__capabilities_named(const char *list);
 
 #endif

@@ -6,7 +6,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* By errno, a positive one. Where it says 0, Success, at another index than 0, there is none. */
+/* Indexed by errno. An entry of 0 at an index other than 0 means that there is no mapping. */
 static const int16_t socket_error_by_errno[] = {
 	[EACCES] = SLUICE_ERROR_ACCESS_DENIED,
 	[EADDRINUSE] = SLUICE_ERROR_ADDRESS_ALREADY_IN_USE,
@@ -41,7 +41,7 @@ static const int16_t socket_error_by_errno[] = {
 	[ENOTCONN] = SLUICE_ERROR_NOT_CONNECTED,
 	[ENOTSOCK] = SLUICE_ERROR_NOT_SOCKET,
 	[ENXIO] = SLUICE_ERROR_HOST_NOT_FOUND,
-	/* On Linux ENOTSUP is the same number. */
+	/* ENOTSUP is the same number on Linux. */
 	[EOPNOTSUPP] = SLUICE_ERROR_OPERATION_NOT_SUPPORTED,
 	[EPERM] = SLUICE_ERROR_ACCESS_DENIED,
 	[EPFNOSUPPORT] = SLUICE_ERROR_PROTOCOL_FAMILY_NOT_SUPPORTED,
@@ -54,14 +54,13 @@ static const int16_t socket_error_by_errno[] = {
 	[ETIMEDOUT] = SLUICE_ERROR_TIMED_OUT,
 };
 
-/* What is known of one SocketError. */
 struct description {
 	int16_t socket_error;
 	const char *name;
 	const char *text;
 };
 
-/* The first one also stands for every number that is not among them. */
+/* The first entry also describes unknown numbers. */
 static const struct description descriptions[] = {
 	{SLUICE_ERROR_SOCKET_ERROR, "SocketError", "An unspecified error occurred."},
 	{SLUICE_ERROR_SUCCESS, "Success", "The operation succeeded."},
@@ -71,18 +70,18 @@ static const struct description descriptions[] = {
 	{SLUICE_ERROR_INTERRUPTED, "Interrupted", "A blocking call was interrupted."},
 	{SLUICE_ERROR_ACCESS_DENIED, "AccessDenied",
 	 "The socket's permissions do not allow this access."},
-	{SLUICE_ERROR_FAULT, "Fault", "The kernel met an invalid memory address."},
+	{SLUICE_ERROR_FAULT, "Fault", "An argument points to invalid memory."},
 	{SLUICE_ERROR_INVALID_ARGUMENT, "InvalidArgument", "An argument is invalid."},
 	{SLUICE_ERROR_TOO_MANY_OPEN_SOCKETS, "TooManyOpenSockets",
 	 "Too many descriptors are open."},
 	{SLUICE_ERROR_WOULD_BLOCK, "WouldBlock",
-	 "The operation cannot complete at once on a non-blocking socket."},
+	 "The operation would block on a non-blocking socket."},
 	{SLUICE_ERROR_IN_PROGRESS, "InProgress", "A blocking operation is in progress."},
 	{SLUICE_ERROR_ALREADY_IN_PROGRESS, "AlreadyInProgress",
 	 "The socket has an operation of this kind in progress."},
 	{SLUICE_ERROR_NOT_SOCKET, "NotSocket", "The descriptor is not a socket."},
 	{SLUICE_ERROR_DESTINATION_ADDRESS_REQUIRED, "DestinationAddressRequired",
-	 "The operation needs a destination address, and there is none."},
+	 "The operation requires a destination address."},
 	{SLUICE_ERROR_MESSAGE_SIZE, "MessageSize", "The datagram is too long."},
 	{SLUICE_ERROR_PROTOCOL_TYPE, "ProtocolType",
 	 "The protocol is of the wrong type for this socket."},
@@ -111,7 +110,7 @@ static const struct description descriptions[] = {
 	 "The connection was aborted on this side."},
 	{SLUICE_ERROR_CONNECTION_RESET, "ConnectionReset", "The peer reset the connection."},
 	{SLUICE_ERROR_NO_BUFFER_SPACE_AVAILABLE, "NoBufferSpaceAvailable",
-	 "There is no room in the queues for this operation."},
+	 "The queue is full, or no buffer space is available."},
 	{SLUICE_ERROR_IS_CONNECTED, "IsConnected", "The socket is already connected."},
 	{SLUICE_ERROR_NOT_CONNECTED, "NotConnected", "The socket is not connected."},
 	{SLUICE_ERROR_SHUTDOWN, "Shutdown",
@@ -131,16 +130,15 @@ static const struct description descriptions[] = {
 	{SLUICE_ERROR_DISCONNECTING, "Disconnecting", "An orderly shutdown is in progress."},
 	{SLUICE_ERROR_TYPE_NOT_FOUND, "TypeNotFound", "The class was not found."},
 	{SLUICE_ERROR_HOST_NOT_FOUND, "HostNotFound", "The host is not known."},
-	{SLUICE_ERROR_TRY_AGAIN, "TryAgain",
-	 "The name could not be resolved now; it may be later."},
+	{SLUICE_ERROR_TRY_AGAIN, "TryAgain", "The name could not be resolved; try again later."},
 	{SLUICE_ERROR_NO_RECOVERY, "NoRecovery",
-	 "The name cannot be resolved: the error will not go away."},
-	{SLUICE_ERROR_NO_DATA, "NoData", "The data asked for is not there."},
+	 "The name cannot be resolved; the error is permanent."},
+	{SLUICE_ERROR_NO_DATA, "NoData", "The requested data does not exist."},
 };
 
 int32_t sluice_socket_error_from_errno(int error_number)
 {
-	/* Unsigned, because INT_MIN has no positive. */
+	/* Unsigned, because -INT_MIN overflows. */
 	unsigned int index = error_number;
 
 	if (error_number < 0)
@@ -152,7 +150,7 @@ int32_t sluice_socket_error_from_errno(int error_number)
 	return socket_error_by_errno[index];
 }
 
-/* Never NULL. Walks the table: only failures and their printing come here. */
+/* Never NULL. A linear search will do: this is an error path. */
 static const struct description *describe(int32_t socket_error)
 {
 	for (size_t i = 0; i < COUNT(descriptions); i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Waiting for a word to change: no system call where it has changed already. */
+/* Waiting for a word to change. */
 #ifndef SLUICE_SRC_BASE_FUTEX_H
 #define SLUICE_SRC_BASE_FUTEX_H
 
@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 /*
- * Sleeps while the word is what was expected, until deadline_ns at most (CLOCK_MONOTONIC;
- * UINT64_MAX: for ever). May return early: the caller looks at the word again.
+ * Sleeps while *word == expected, until deadline_ns at the latest (CLOCK_MONOTONIC; UINT64_MAX: no
+ * deadline). May return early: the caller has to check the word again.
  */
 static inline void sluice__futex_wait(const uint32_t *word, uint32_t expected, uint64_t deadline_ns)
 {
@@ -25,7 +25,7 @@ static inline void sluice__futex_wait(const uint32_t *word, uint32_t expected, u
 		deadline_ns == UINT64_MAX ? NULL : &deadline, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
-/* Only the address is used: the word may be gone by now. */
+/* Uses only the address: the word's memory may have been freed. */
 static inline void sluice__futex_wake_all(const uint32_t *word)
 {
 	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System calls that some C libraries have no function for: musl before 1.2.5 lacks preadv2(2), and
- * all versions of it lack epoll_pwait2(2). Feature macros are set by src/meson.build.
+ * Wrappers for system calls that some C libraries lack: musl before 1.2.5 has no preadv2(2), and no
+ * version of musl has epoll_pwait2(2). src/meson.build sets the feature macros.
  */
 #ifndef SLUICE_BASE_LIBC_H
 #define SLUICE_BASE_LIBC_H
@@ -18,14 +18,14 @@
 #endif
 
 #ifndef SYS_epoll_pwait2
-#define SYS_epoll_pwait2 441 /* the same on every processor */
+#define SYS_epoll_pwait2 441 /* the same on every architecture */
 #endif
 
 #ifndef SLUICE_HAVE_PREADV2
 static inline ssize_t preadv2(int fd, const struct iovec *segments, int count, off_t offset,
 			      int flags)
 {
-	/* The offset is given as two halves; 64-bit kernels take all of it from the first. */
+	/* The offset is passed as two halves; 64-bit kernels read all of it from the first. */
 	return syscall(SYS_preadv2, fd, segments, count, offset, 0L, flags);
 }
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library's intrusive containers. Each element embeds a link per container that it can be in.
+ * The library's intrusive containers. An element embeds one link for each container it can be in.
  *
  *   fifo    one thread; push at the end, pop at the front, O(1)
  *   stack   lock-free; any thread pushes, one thread takes everything at once
@@ -31,7 +31,7 @@ struct sluice__link {
 
 struct sluice__fifo {
 	struct sluice__link *first;
-	struct sluice__link **end; /* where the next element is linked */
+	struct sluice__link **end; /* the next pointer of the last element */
 };
 
 static inline void sluice__fifo_init(struct sluice__fifo *fifo)
@@ -53,7 +53,7 @@ static inline void sluice__fifo_push(struct sluice__fifo *fifo, struct sluice__l
 	fifo->end = &link->next;
 }
 
-/* The element pushed last; NULL if the fifo is empty. A link is nothing but its next. */
+/* The element pushed last; NULL if the fifo is empty. A link consists of its next pointer only. */
 static inline struct sluice__link *sluice__fifo_last(const struct sluice__fifo *fifo)
 {
 	return fifo->first ? (struct sluice__link *)(void *)fifo->end : NULL;
@@ -92,7 +92,7 @@ static inline void sluice__fifo_append(struct sluice__fifo *fifo, struct sluice_
 		fifo->end = &(*fifo->end)->next;
 }
 
-/* Removes the element that *at, a pointer inside the fifo, leads to. */
+/* Removes *at, where at is `first` or the next pointer of an element. */
 static inline void sluice__fifo_remove_at(struct sluice__fifo *fifo, struct sluice__link **at)
 {
 	struct sluice__link *link = *at;
@@ -104,7 +104,7 @@ static inline void sluice__fifo_remove_at(struct sluice__fifo *fifo, struct slui
 	}
 }
 
-/* Walks the fifo; false if the element is not in it. */
+/* O(n). False: the element is not in the fifo. */
 static inline bool sluice__fifo_remove(struct sluice__fifo *fifo, const struct sluice__link *link)
 {
 	struct sluice__link **at = &fifo->first;
@@ -123,7 +123,7 @@ struct sluice__stack {
 	struct sluice__link *top; /* atomic; the newest */
 };
 
-/* The top of a stack that takes no more elements. */
+/* The top of a closed stack. */
 #define SLUICE__STACK_CLOSED ((struct sluice__link *)1)
 
 enum sluice__push {
@@ -132,7 +132,10 @@ enum sluice__push {
 	SLUICE__PUSH_CLOSED   /* nothing was pushed */
 };
 
-/* Sequentially consistent, so that a sleeper that looks after announcing its sleep sees the push. */
+/*
+ * Sequentially consistent: a consumer that announces that it will sleep, then checks the stack,
+ * sees the push.
+ */
 static inline enum sluice__push sluice__stack_push(struct sluice__stack *stack,
 						   struct sluice__link *link)
 {
@@ -144,11 +147,11 @@ static inline enum sluice__push sluice__stack_push(struct sluice__stack *stack,
 		link->next = top;
 	} while (!__atomic_compare_exchange_n(&stack->top, &top, link, true, __ATOMIC_SEQ_CST,
 					      __ATOMIC_RELAXED));
-	/* The element may have been taken and freed by now. */
+	/* The element may have been taken and freed already. */
 	return top ? SLUICE__PUSHED : SLUICE__PUSHED_FIRST;
 }
 
-/* A hint, unless the order is sequentially consistent. */
+/* Only a hint, unless the order is sequentially consistent. */
 static inline bool sluice__stack_is_empty(const struct sluice__stack *stack, int order)
 {
 	return !__atomic_load_n(&stack->top, order);
@@ -168,7 +171,7 @@ static inline struct sluice__link *sluice__link_reverse(struct sluice__link *lin
 	return reversed;
 }
 
-/* Everything, the oldest first. A look that costs no locked instruction goes ahead. */
+/* All elements, oldest first. A plain load first: no locked instruction if the stack is empty. */
 static inline struct sluice__link *sluice__stack_take_all(struct sluice__stack *stack)
 {
 	if (sluice__stack_is_empty(stack, __ATOMIC_RELAXED))
@@ -177,7 +180,7 @@ static inline struct sluice__link *sluice__stack_take_all(struct sluice__stack *
 	return sluice__link_reverse(__atomic_exchange_n(&stack->top, NULL, __ATOMIC_ACQUIRE));
 }
 
-/* The same, and later pushes are refused. Once. */
+/* All elements, oldest first. Later pushes fail with SLUICE__PUSH_CLOSED. Call it once. */
 static inline struct sluice__link *sluice__stack_close(struct sluice__stack *stack)
 {
 	struct sluice__link *top =
@@ -205,7 +208,7 @@ static inline void sluice__pool_put(struct sluice__pool *pool, struct sluice__li
 	pool->free = link;
 }
 
-/* The one that was put last, whose memory is warm; NULL if the pool is empty. */
+/* The element that was put last (its memory is likely cached); NULL if the pool is empty. */
 static inline struct sluice__link *sluice__pool_get(struct sluice__pool *pool)
 {
 	struct sluice__link *link = pool->free;

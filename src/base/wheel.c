@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What holds between two calls, and what everything here relies on: a node in slot d of level l
- * has the wheel's own digits above l, and d is greater than the wheel's digit l. Hence
+ * Invariant between two calls: a node in slot d of level l has the same digits above l as the
+ * wheel's time, and d is greater than digit l of the wheel's time. Hence
  *
- * - the lowest slot of the lowest level that is not empty holds the earliest nodes;
- * - a node's slot follows from its time and the wheel's, so it need not be kept;
+ * - the lowest occupied slot of the lowest occupied level holds the earliest nodes;
+ * - a node's slot follows from its time and the wheel's, so it need not be stored;
  * - a node is in a slot if its time is later than the wheel's, else in one of the two lists.
  */
 #include "base/wheel.h"
@@ -14,7 +14,7 @@
 enum {
 	KIND_BITS = 2,
 	LEVEL_BITS = 5,
-	EXACT_NODES = 4 /* that are looked at for the exact time of the next one */
+	EXACT_NODES = 4 /* nodes examined for the exact time of the next expiry */
 };
 
 _Static_assert(1 << LEVEL_BITS == SLUICE__WHEEL_SLOTS, "a digit is a slot");
@@ -31,8 +31,8 @@ static uint64_t ticks_of(const struct sluice__wheel_node *node)
 	return node->expires_ns >> KIND_BITS;
 }
 
-/* Where a time later than the wheel's belongs. */
-static struct place place_of(const struct sluice__wheel *wheel, uint64_t ticks)
+/* The slot for a time later than the wheel's. */
+static struct place wheel_slot_of(const struct sluice__wheel *wheel, uint64_t ticks)
 {
 	unsigned int level = (63 - __builtin_clzll(ticks ^ wheel->ticks)) / LEVEL_BITS;
 	unsigned int slot = (ticks >> (level * LEVEL_BITS)) & (SLUICE__WHEEL_SLOTS - 1);
@@ -40,8 +40,8 @@ static struct place place_of(const struct sluice__wheel *wheel, uint64_t ticks)
 	return (struct place){level, slot};
 }
 
-/* The slot of the earliest nodes; only when a level is not empty. */
-static struct place first_place(const struct sluice__wheel *wheel)
+/* The slot of the earliest nodes; some level must be occupied. */
+static struct place wheel_first_slot(const struct sluice__wheel *wheel)
 {
 	unsigned int level = __builtin_ctz(wheel->levels);
 
@@ -49,7 +49,7 @@ static struct place first_place(const struct sluice__wheel *wheel)
 }
 
 /* The time at which a slot begins. */
-static uint64_t start_of(const struct sluice__wheel *wheel, struct place place)
+static uint64_t wheel_slot_start(const struct sluice__wheel *wheel, struct place place)
 {
 	unsigned int shift = place.level * LEVEL_BITS;
 	uint64_t above = (wheel->ticks >> shift) & ~(uint64_t)(SLUICE__WHEEL_SLOTS - 1);
@@ -57,17 +57,17 @@ static uint64_t start_of(const struct sluice__wheel *wheel, struct place place)
 	return (above | place.slot) << shift;
 }
 
-static void mark_empty(struct sluice__wheel *wheel, struct place place)
+static void wheel_slot_mark_empty(struct sluice__wheel *wheel, struct place place)
 {
 	wheel->occupied[place.level] &= ~(1U << place.slot);
 	if (!wheel->occupied[place.level])
 		wheel->levels &= ~(1U << place.level);
 }
 
-/* In front: a slot has its newest node first. */
-static void slot_push(struct sluice__wheel *wheel, struct sluice__wheel_node *node)
+/* At the front: the newest node of a slot is its first. */
+static void wheel_slot_push(struct sluice__wheel *wheel, struct sluice__wheel_node *node)
 {
-	struct place place = place_of(wheel, ticks_of(node));
+	struct place place = wheel_slot_of(wheel, ticks_of(node));
 	struct sluice__wheel_node **head = &wheel->slots[place.level][place.slot];
 
 	node->next = *head;
@@ -79,13 +79,13 @@ static void slot_push(struct sluice__wheel *wheel, struct sluice__wheel_node *no
 	wheel->levels |= 1U << place.level;
 }
 
-static void list_init(struct sluice__wheel_list *list)
+static void wheel_list_init(struct sluice__wheel_list *list)
 {
 	list->first = NULL;
 	list->end = &list->first;
 }
 
-static void list_append(struct sluice__wheel_list *list, struct sluice__wheel_node *node)
+static void wheel_list_append(struct sluice__wheel_list *list, struct sluice__wheel_node *node)
 {
 	sluice__assert(*list->end == NULL);
 	node->next = NULL;
@@ -94,14 +94,15 @@ static void list_append(struct sluice__wheel_list *list, struct sluice__wheel_no
 	list->end = &node->next;
 }
 
-/* The end of the list, if it was this node that was just unlinked, is what pointed to it. */
-static void list_mend(struct sluice__wheel_list *list, const struct sluice__wheel_node *node)
+/* If the node just unlinked was the last, its predecessor becomes the end of the list. */
+static void wheel_list_fix_end(struct sluice__wheel_list *list,
+			       const struct sluice__wheel_node *node)
 {
 	if (list->end == &node->next)
 		list->end = node->link;
 }
 
-static void list_splice(struct sluice__wheel_list *to, struct sluice__wheel_list *from)
+static void wheel_list_splice(struct sluice__wheel_list *to, struct sluice__wheel_list *from)
 {
 	if (!from->first)
 		return;
@@ -109,28 +110,28 @@ static void list_splice(struct sluice__wheel_list *to, struct sluice__wheel_list
 	*to->end = from->first;
 	from->first->link = to->end;
 	to->end = from->end;
-	list_init(from);
+	wheel_list_init(from);
 }
 
-/* Into its slot, or at the end of past when its time has come. */
-static void insert(struct sluice__wheel *wheel, struct sluice__wheel_list *past,
-		   struct sluice__wheel_node *node)
+/* Adds the node to its slot, or appends it to past if its time has come. */
+static void wheel_insert(struct sluice__wheel *wheel, struct sluice__wheel_list *past,
+			 struct sluice__wheel_node *node)
 {
 	if (ticks_of(node) <= wheel->ticks)
-		list_append(past, node);
+		wheel_list_append(past, node);
 	else
-		slot_push(wheel, node);
+		wheel_slot_push(wheel, node);
 }
 
 void sluice__wheel_init(struct sluice__wheel *wheel, uint64_t now_ns)
 {
 	*wheel = (struct sluice__wheel){.ticks = now_ns >> KIND_BITS};
-	list_init(&wheel->due);
-	list_init(&wheel->overdue);
+	wheel_list_init(&wheel->due);
+	wheel_list_init(&wheel->overdue);
 }
 
-/* Up, because a deadline is never early; the last few nanoseconds of all time have no room. */
-static uint64_t round_up(uint64_t expires_ns)
+/* Up, because a deadline is never early. Saturates at the greatest multiple of 4. */
+static uint64_t wheel_round_up(uint64_t expires_ns)
 {
 	const uint64_t kinds = (1 << KIND_BITS) - 1;
 
@@ -142,8 +143,8 @@ void sluice__wheel_arm(struct sluice__wheel *wheel, struct sluice__wheel_node *n
 {
 	sluice__assert(kind >> KIND_BITS == 0);
 	sluice__wheel_disarm(wheel, node);
-	node->expires_ns = round_up(expires_ns) | kind;
-	insert(wheel, &wheel->overdue, node);
+	node->expires_ns = wheel_round_up(expires_ns) | kind;
+	wheel_insert(wheel, &wheel->overdue, node);
 }
 
 void sluice__wheel_disarm(struct sluice__wheel *wheel, struct sluice__wheel_node *node)
@@ -157,21 +158,21 @@ void sluice__wheel_disarm(struct sluice__wheel *wheel, struct sluice__wheel_node
 		node->next->link = node->link;
 
 	if (ticks_of(node) > wheel->ticks) {
-		struct place place = place_of(wheel, ticks_of(node));
+		struct place place = wheel_slot_of(wheel, ticks_of(node));
 
 		if (!wheel->slots[place.level][place.slot])
-			mark_empty(wheel, place);
+			wheel_slot_mark_empty(wheel, place);
 	} else {
-		list_mend(&wheel->due, node);
-		list_mend(&wheel->overdue, node);
+		wheel_list_fix_end(&wheel->due, node);
+		wheel_list_fix_end(&wheel->overdue, node);
 	}
 	node->next = NULL;
 	node->link = NULL;
 }
 
 /*
- * The earliest time of the few nodes of a slot, so that one deadline, however far, means one
- * wakeup; or, when there are more, the start of the slot.
+ * The exact earliest time if the slot has at most EXACT_NODES nodes, so that a single deadline,
+ * however distant, causes one wake-up; otherwise the start of the slot.
  */
 uint64_t sluice__wheel_earliest(const struct sluice__wheel *wheel)
 {
@@ -185,26 +186,28 @@ uint64_t sluice__wheel_earliest(const struct sluice__wheel *wheel)
 	if (!wheel->levels)
 		return UINT64_MAX;
 
-	place = first_place(wheel);
+	place = wheel_first_slot(wheel);
 	for (node = wheel->slots[place.level][place.slot]; node && left; node = node->next) {
 		if (ticks_of(node) < earliest)
 			earliest = ticks_of(node);
 		left--;
 	}
-	return (node ? start_of(wheel, place) : earliest) << KIND_BITS;
+	return (node ? wheel_slot_start(wheel, place) : earliest) << KIND_BITS;
 }
 
-static struct sluice__wheel_node *slot_take(struct sluice__wheel *wheel, struct place place)
+static struct sluice__wheel_node *wheel_slot_take_all(struct sluice__wheel *wheel,
+						      struct place place)
 {
 	struct sluice__wheel_node *newest = wheel->slots[place.level][place.slot];
 
 	wheel->slots[place.level][place.slot] = NULL;
-	mark_empty(wheel, place);
+	wheel_slot_mark_empty(wheel, place);
 	return newest;
 }
 
-/* Turns a slot's nodes around, the oldest first, and tells the earliest time among them. */
-static struct sluice__wheel_node *reverse(struct sluice__wheel_node *node, uint64_t *ret_earliest)
+/* Reverses a slot's nodes to oldest first, and returns the earliest time among them. */
+static struct sluice__wheel_node *wheel_slot_reverse(struct sluice__wheel_node *node,
+						     uint64_t *ret_earliest)
 {
 	struct sluice__wheel_node *reversed = NULL;
 
@@ -222,20 +225,21 @@ static struct sluice__wheel_node *reverse(struct sluice__wheel_node *node, uint6
 }
 
 /*
- * Moves the wheel's time to the earliest node of its first slot, or to ticks if that is earlier,
- * and the slot's nodes to where they belong from there. The lower levels are empty, so that what
- * is pushed oldest first keeps its order, and what is appended to due has the earliest time.
+ * Advances the wheel's time to the earliest node of its first slot, or to ticks if that is earlier,
+ * and inserts the slot's nodes again relative to that time. The lower levels are empty: nodes
+ * inserted oldest first keep their order, and those appended to due have the earliest time.
  */
-static void cascade(struct sluice__wheel *wheel, struct place place, uint64_t ticks)
+static void wheel_cascade(struct sluice__wheel *wheel, struct place place, uint64_t ticks)
 {
 	uint64_t earliest;
-	struct sluice__wheel_node *node = reverse(slot_take(wheel, place), &earliest);
+	struct sluice__wheel_node *node =
+		wheel_slot_reverse(wheel_slot_take_all(wheel, place), &earliest);
 
 	wheel->ticks = earliest < ticks ? earliest : ticks;
 	while (node) {
 		struct sluice__wheel_node *next = node->next;
 
-		insert(wheel, &wheel->due, node);
+		wheel_insert(wheel, &wheel->due, node);
 		node = next;
 	}
 }
@@ -244,13 +248,13 @@ void sluice__wheel_expire_begin(struct sluice__wheel *wheel, uint64_t now_ns)
 {
 	uint64_t ticks = now_ns >> KIND_BITS;
 
-	list_splice(&wheel->due, &wheel->overdue);
+	wheel_list_splice(&wheel->due, &wheel->overdue);
 	while (wheel->levels) {
-		struct place place = first_place(wheel);
+		struct place place = wheel_first_slot(wheel);
 
-		if (start_of(wheel, place) > ticks)
+		if (wheel_slot_start(wheel, place) > ticks)
 			break;
-		cascade(wheel, place, ticks);
+		wheel_cascade(wheel, place, ticks);
 	}
 	if (wheel->ticks < ticks)
 		wheel->ticks = ticks;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deadlines in order: a wheel of wheels, exact to 4 ns.
+ * A hierarchical timing wheel with a resolution of 4 ns.
  *
- * Each level splits the span of one slot of the level above into 32. A node stands at the level of
- * the highest digit in which its time differs from the wheel's, and is moved down when the wheel's
- * time reaches its slot. So arming and disarming cost the same whatever number is armed, nothing
- * is allocated, and any 64-bit time fits. The wheel reads no clock; it is told the time.
+ * Each level splits the span of one slot of the level above into 32. A node is in the level of the
+ * highest digit in which its time differs from the wheel's, and cascades down when the wheel's time
+ * reaches its slot. Arming and disarming are O(1), nothing is allocated, and any 64-bit time fits.
+ * The wheel reads no clock; the caller passes the time.
  *
- * Nodes leave in the order of their times, those of one time in the order in which they were
- * armed, never early.
+ * Nodes expire in the order of their times, nodes of equal time in the order they were armed, and
+ * never early.
  */
 #ifndef SLUICE_SRC_BASE_WHEEL_H
 #define SLUICE_SRC_BASE_WHEEL_H
@@ -17,36 +17,36 @@
 #include <stdint.h>
 
 /*
- * One deadline, in the memory of whoever waits for it, which must not move while it is armed. All
- * zero is a node that is not armed.
+ * One deadline, embedded in the object that it belongs to. It must not move while armed. All zero:
+ * not armed.
  */
 struct sluice__wheel_node {
 	struct sluice__wheel_node *next;
-	struct sluice__wheel_node **link; /* what points here; NULL: not armed */
+	struct sluice__wheel_node **link; /* the pointer to this node; NULL: not armed */
 	uint64_t expires_ns;              /* a multiple of 4, plus the kind */
 };
 
 _Static_assert(sizeof(struct sluice__wheel_node) == 3 * sizeof(void *),
-	       "a record keeps three pointers for its deadline");
+	       "a record reserves three pointers for its deadline");
 
 enum {
-	SLUICE__WHEEL_LEVELS = 13, /* of 5 bits, for the 62 that a multiple of 4 has */
+	SLUICE__WHEEL_LEVELS = 13, /* of 5 bits each, for the 62 bits of a multiple of 4 */
 	SLUICE__WHEEL_SLOTS = 32
 };
 
 /* First in, first out. */
 struct sluice__wheel_list {
 	struct sluice__wheel_node *first;
-	struct sluice__wheel_node **end; /* where the next one is hung */
+	struct sluice__wheel_node **end; /* the next pointer of the last node */
 };
 
-/* Must not move either: what is armed points into it. */
+/* Must not move: armed nodes point into it. */
 struct sluice__wheel {
-	uint64_t ticks;                    /* the time it has been told, in units of 4 ns */
-	struct sluice__wheel_list due;     /* expired: sluice__wheel_expire hands them out */
+	uint64_t ticks;                    /* the wheel's time, in units of 4 ns */
+	struct sluice__wheel_list due;     /* expired: sluice__wheel_expire returns them */
 	struct sluice__wheel_list overdue; /* armed for a time already past: for the next loop */
-	uint32_t levels;                   /* a bit for each level that is not empty */
-	uint32_t occupied[SLUICE__WHEEL_LEVELS]; /* a bit for each slot that is not empty */
+	uint32_t levels;                   /* a bit for each level with an occupied slot */
+	uint32_t occupied[SLUICE__WHEEL_LEVELS]; /* a bit for each occupied slot */
 	struct sluice__wheel_node *slots[SLUICE__WHEEL_LEVELS][SLUICE__WHEEL_SLOTS];
 };
 
@@ -54,23 +54,23 @@ struct sluice__wheel {
 void sluice__wheel_init(struct sluice__wheel *wheel, uint64_t now_ns);
 
 /*
- * Arms the node for expires_ns, rounded up to a multiple of 4, or moves it there. kind, 0 to 3, is
- * the caller's. A time already past expires in the next loop, not in one that is under way.
+ * Arms or rearms the node for expires_ns, rounded up to a multiple of 4. kind, 0 to 3, means nothing
+ * to the wheel. A node armed for a past time expires in the next loop, not in the current one.
  */
 void sluice__wheel_arm(struct sluice__wheel *wheel, struct sluice__wheel_node *node,
 		       uint64_t expires_ns, unsigned int kind);
 
-/* Harmless when it is not armed. */
+/* Does nothing if the node is not armed. */
 void sluice__wheel_disarm(struct sluice__wheel *wheel, struct sluice__wheel_node *node);
 
 /*
- * When to call expire_begin next: never later than the earliest deadline. It may be earlier where
- * many stand close together, but then the answer after that call is later, at most once a level.
- * 0: at once; UINT64_MAX: nothing is armed.
+ * When to call expire_begin next: never later than the earliest deadline. It may be earlier if many
+ * deadlines are close together; each such early call moves the answer on, at most once per level.
+ * 0: now; UINT64_MAX: nothing is armed.
  */
 uint64_t sluice__wheel_earliest(const struct sluice__wheel *wheel);
 
-/* The same; most wheels are empty, and every turn asks. */
+/* The same, inline for the empty wheel: most wheels are empty, and every turn calls this. */
 static inline uint64_t sluice__wheel_next(const struct sluice__wheel *wheel)
 {
 	if (!(wheel->levels | (uintptr_t)wheel->due.first | (uintptr_t)wheel->overdue.first))
@@ -79,10 +79,10 @@ static inline uint64_t sluice__wheel_next(const struct sluice__wheel *wheel)
 }
 
 /*
- * A loop of expiries: expire_begin tells the time, then each expire takes one node off that was
- * armed for that time or an earlier one, until there is none and it returns NULL. In between any
- * node may be armed, disarmed or freed. A loop may be left early: the next one begins with the
- * rest. A time earlier than before counts as the same time.
+ * A loop of expiries: expire_begin sets the time, then each expire removes and returns one node
+ * armed for that time or earlier, and NULL after the last. In between, any node may be armed,
+ * disarmed or freed. A loop may be left early: the next one starts with the rest. An earlier now_ns
+ * than before leaves the wheel's time as it is.
  */
 void sluice__wheel_expire_begin(struct sluice__wheel *wheel, uint64_t now_ns);
 struct sluice__wheel_node *sluice__wheel_expire(struct sluice__wheel *wheel);
@@ -92,7 +92,7 @@ static inline int sluice__wheel_is_armed(const struct sluice__wheel_node *node)
 	return node->link != NULL;
 }
 
-/* Of a node that was armed once; it outlasts the expiry. */
+/* Of a node that has been armed; still valid after it expired. */
 static inline unsigned int sluice__wheel_kind(const struct sluice__wheel_node *node)
 {
 	return node->expires_ns & 3;

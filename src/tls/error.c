@@ -18,9 +18,13 @@ void tls_error_text(char *text, size_t capacity, const char *what)
 	snprintf(text, capacity, reason ? "%s: %s" : "%s", what, reason ? reason : "");
 }
 
-static int errno_of_reason(unsigned long code)
+static int errno_of_reason(const struct sluice_tls *tls, unsigned long code)
 {
 	switch (ERR_GET_REASON(code)) {
+	case SSL_R_SSLV3_ALERT_ILLEGAL_PARAMETER:
+	case SSL_R_TLSV1_ALERT_DECRYPT_ERROR:
+		/* So a server refuses a hello that another secret signed. */
+		return tls->context->secret && !tls->established ? EACCES : EPROTO;
 	case SSL_R_CERTIFICATE_VERIFY_FAILED:
 	case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
 	case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
@@ -59,7 +63,7 @@ int tls_error(struct sluice_tls *tls, int result)
 	} else if (code) {
 		describe(tls, code);
 		error_number = ERR_GET_LIB(code) == ERR_LIB_SYS ? ERR_GET_REASON(code)
-								: errno_of_reason(code);
+								: errno_of_reason(tls, code);
 	} else {
 		if (error_number == 0)
 			error_number = EPROTO;

@@ -26,10 +26,14 @@ preloaded() {
 		ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0:detect_leaks=0")
 }
 
+# What a receiver needs to be reached.
+receiver_security=(--insecure)
+
 # start_receiver OPTION...: sets $server and $port.
 start_receiver() {
 	: >"$work/start"
-	"${receiver_front[@]}" "$SLUICE_COMMAND" receive --backend="$backend" --output="$root" "$@" 0 \
+	"${receiver_front[@]}" "$SLUICE_COMMAND" receive --backend="$backend" --output="$root" \
+		"${receiver_security[@]}" "$@" 0 \
 		>"$work/start" 2>"$work/errors" &
 	server=$!
 	port=
@@ -96,6 +100,23 @@ same() {
 	for name; do
 		cmp "$files/$name" "$root/$name" || return
 	done
+}
+
+# answered CASE CODE PATTERN ARGUMENT...: a sender with these meets such a receiver of transfer_raw.py.
+answered() {
+	local case=$1 wanted=$2 pattern=$3 receiver code
+	shift 3
+	: >"$work/port"
+	timeout "$patience" python3 "$here/transfer_raw.py" 0 answering "$case" >"$work/port" &
+	receiver=$!
+	for _ in $(seq $((patience * 20))); do
+		[ -s "$work/port" ] && break
+		sleep 0.05
+	done
+	sent "$wanted" --timeout=10 "$@" "127.0.0.1:$(head -n 1 "$work/port")"
+	code=$?
+	wait "$receiver"
+	[ "$code" -eq 0 ] && says "$pattern" "$work/sent-errors"
 }
 
 parts() {

@@ -19,7 +19,7 @@ def message(kind, body=b"", length=None):
     return struct.pack(">BxxxI", kind, len(body) if length is None else length) + body
 
 
-def hello(version=1):
+def hello(version=2):
     return message(HELLO, b"sluice" + struct.pack(">H", version))
 
 
@@ -146,7 +146,7 @@ def broken(port, text):
     streams = {
         "http": b"GET / HTTP/1.1\r\n\r\n",
         "zeros": bytes(64),
-        "magic": message(HELLO, b"slouch\0\1"),
+        "magic": message(HELLO, b"slouch\0\2"),
         "unknown": hello() + message(77),
         "long": hello() + message(FILE, b"", 2**32 - 1),
         "empty-name": hello() + offer(b"", 1),
@@ -225,7 +225,7 @@ def answering(port, text):
     print(listener.getsockname()[1], flush=True)
     peer = Peer(listener.accept()[0])
     peer.answer()
-    peer.send(hello(2 if text == "version" else 1))
+    peer.send(hello(1 if text == "version" else 2))
     if text in ("version", "close"):
         return
     peer.answer()

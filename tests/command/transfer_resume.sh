@@ -160,26 +160,13 @@ check 'and nothing of it is kept' equal '0 0' "$(parts) $(ls "$root" | wc -l)"
 stop_server
 
 # Receivers that lie.
-answered() { # CASE CODE PATTERN
-	: >"$work/port"
-	timeout "$patience" python3 "$here/transfer_raw.py" 0 answering "$1" >"$work/port" &
-	local receiver=$!
-	for _ in $(seq $((patience * 20))); do
-		[ -s "$work/port" ] && break
-		sleep 0.05
-	done
-	sent "$2" --timeout=10 "$files/large" "127.0.0.1:$(head -n 1 "$work/port")"
-	local code=$?
-	wait "$receiver"
-	[ "$code" -eq 0 ] && says "$3" "$work/sent-errors"
-}
-check 'a mismatch that the receiver reports' answered 5 5 'checksum'
-check 'a refusal that it reports' answered 1 4 'such a file already'
+check 'a mismatch that the receiver reports' answered 5 5 'checksum' "$files/large"
+check 'a refusal that it reports' answered 1 4 'such a file already' "$files/large"
 check 'with its words made harmless' says 'already: \\x1b\[31mred' "$work/sent-errors"
-check 'a code that is not known' answered 77 4 'refuses'
-check 'another version' answered version 3 'another version'
-check 'no answer' answered close 3 'closed|broken'
-check 'nonsense' answered nonsense 3 'does not speak'
-check 'an offset beyond the file' answered far 3 'does not speak'
+check 'a code that is not known' answered 77 4 'refuses' "$files/large"
+check 'another version' answered version 6 'another version' "$files/large"
+check 'no answer' answered close 3 'closed|broken' "$files/large"
+check 'nonsense' answered nonsense 3 'does not speak' "$files/large"
+check 'an offset beyond the file' answered far 3 'does not speak' "$files/large"
 
 plan

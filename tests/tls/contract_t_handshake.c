@@ -522,7 +522,10 @@ static void meet(struct sluice_tls_context *server, struct sluice_tls_context *c
 		     sluice_tls_error_text(both.client_tls),
 		     sluice_tls_error_text(both.server_tls));
 	cr_assert_eq(both.server_handshake.args.error == SLUICE_ERROR_SUCCESS, works);
-	if (works) {
+	if (!works) {
+		cr_assert_eq(both.client_handshake.args.native_error, EACCES);
+		cr_assert_eq(both.server_handshake.args.native_error, EACCES);
+	} else {
 		sluice_tls_statistics(both.client_tls, &statistics);
 		cr_assert_eq(statistics.version, SLUICE_TLS_VERSION_1_3);
 		cr_assert_eq(statistics.resumed, 1);

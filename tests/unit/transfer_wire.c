@@ -21,7 +21,7 @@ static struct wire_message with_digest(struct wire_message message)
 	return message;
 }
 
-#define MESSAGES 12
+#define MESSAGES 13
 
 /* One of each, with numbers at their bounds. */
 static void fill(struct wire_message messages[MESSAGES])
@@ -50,12 +50,15 @@ static void fill(struct wire_message messages[MESSAGES])
 	messages[9] = with_text((struct wire_message){.type = WIRE_RESULT, .code = 77}, longest);
 	messages[10] = (struct wire_message){.type = WIRE_WAIT};
 	messages[11] = (struct wire_message){.type = WIRE_BYE};
+	messages[12] =
+		(struct wire_message){.type = WIRE_HELLO, .version = WIRE_VERSION, .secret = true};
 }
 
 static void assert_same(const struct wire_message *one, const struct wire_message *other)
 {
 	cr_assert_eq(one->type, other->type);
 	cr_assert_eq(one->version, other->version);
+	cr_assert_eq(one->secret, other->secret);
 	cr_assert_eq(one->mode, other->mode);
 	cr_assert_eq(one->code, other->code);
 	cr_assert_eq(one->modified_s, other->modified_s);
@@ -186,17 +189,21 @@ Test(transfer_wire, what_is_no_message_is_refused)
 /* The bytes themselves: what docs/transfer.md says. */
 Test(transfer_wire, messages_have_the_bytes_that_are_documented)
 {
-	static const char hello[] = "\1\0\0\0\0\0\0\10sluice\0\1";
+	static const char hello[] = "\1\0\0\0\0\0\0\10sluice\0\2";
+	static const char secret[] = "\1\0\0\0\0\0\0\10sluice\1\2";
 	static const char file[] = "\2\0\0\0\0\0\0\34\0\0\0\0\0\0\1\2"
 				   "\0\0\0\0\0\0\0\3\0\0\0\4\0\0\1\244name";
 	static const char data[] = "\4\0\0\0\0\0\0\20\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0\6";
 	static const char chunk[] = "\5\0\0\0\0\4\0\0";
 	static const char result[] = "\7\0\0\0\0\0\0\6\0\0\0\3no";
 	unsigned char buffer[WIRE_MESSAGE_MAX];
-	struct wire_message message = {.type = WIRE_HELLO, .version = 1};
+	struct wire_message message = {.type = WIRE_HELLO, .version = WIRE_VERSION};
 
 	cr_assert_eq(wire_write(&message, buffer), sizeof(hello) - 1);
 	cr_assert_arr_eq(buffer, hello, sizeof(hello) - 1);
+	message.secret = true;
+	cr_assert_eq(wire_write(&message, buffer), sizeof(secret) - 1);
+	cr_assert_arr_eq(buffer, secret, sizeof(secret) - 1);
 	message = with_text((struct wire_message){.type = WIRE_FILE,
 						  .size = 258,
 						  .modified_s = 3,

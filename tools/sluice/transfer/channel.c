@@ -74,19 +74,23 @@ static int take(struct channel *channel, const char *bytes, size_t length)
 	return error;
 }
 
+void channel_feed(struct channel *channel, const void *bytes, size_t length)
+{
+	int error;
+
+	channel->moved_ns = clock_ns();
+	error = take(channel, bytes, length);
+	if (error != 0)
+		break_with(channel, error);
+}
+
 static void on_received(struct sluice_socket *socket, const struct sluice_received *received,
 			void *token)
 {
 	struct channel *channel = token;
 
-	if (received->length > 0 && channel->error == 0 && !channel->ended) {
-		int error;
-
-		channel->moved_ns = clock_ns();
-		error = take(channel, received->data, received->length);
-		if (error != 0)
-			break_with(channel, error);
-	}
+	if (received->length > 0 && channel->error == 0 && !channel->ended)
+		channel_feed(channel, received->data, received->length);
 	if (received->buffer != NULL)
 		sluice_buffer_release(channel->engine, received->buffer);
 	if (received->terminal) {
@@ -165,9 +169,17 @@ void channel_send(struct channel *channel, const struct wire_message *message)
 		break_with(channel, error);
 }
 
+void channel_send_hello(struct channel *channel, bool secret)
+{
+	struct wire_message message = {
+		.type = WIRE_HELLO, .version = WIRE_VERSION, .secret = secret};
+
+	channel_send(channel, &message);
+}
+
 void channel_send_type(struct channel *channel, enum wire_type type)
 {
-	struct wire_message message = {.type = type, .version = WIRE_VERSION};
+	struct wire_message message = {.type = type};
 
 	channel_send(channel, &message);
 }

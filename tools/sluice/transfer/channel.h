@@ -55,8 +55,12 @@ uint64_t clock_ns(void);
 int channel_open(struct channel *channel, struct sluice_engine *engine,
 		 struct sluice_socket *socket, uint64_t timeout_ns);
 
+/* As if these bytes arrived: what the owner has read from the socket before. */
+void channel_feed(struct channel *channel, const void *bytes, size_t length);
+
 /* Queues a message; one that cannot be sent breaks the channel. */
 void channel_send(struct channel *channel, const struct wire_message *message);
+void channel_send_hello(struct channel *channel, bool secret);
 void channel_send_type(struct channel *channel, enum wire_type type);
 void channel_send_result(struct channel *channel, enum wire_code code, const char *text);
 

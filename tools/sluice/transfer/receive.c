@@ -15,6 +15,8 @@
 #include "transfer/address.h"
 #include "transfer/log.h"
 #include "transfer/receive_session.h"
+#include "transfer/secret.h"
+#include "transfer/secure.h"
 #include "transfer/transfer.h"
 
 #define DAY_S 86400
@@ -22,12 +24,14 @@
 #define BUFFER_BYTES (256 << 10)
 #define BUFFERS 16
 #define ACCEPT_PAUSE_NS 200000000
+#define GREETING_S 10 /* in which a sender proves that it has the secret; others wait meanwhile */
 
 #define MEMBER(name) offsetof(struct receive_options, name)
 
 static const struct option_spec specs[] = {
 	{"output", "DIRECTORY", "where the files go [.]", MEMBER(output), 0, 0, OPTION_STRING, 'o'},
-	{"bind", "ADDRESS", "listen at this address [all]", MEMBER(bind), 0, 0, OPTION_STRING, 'b'},
+	{"bind", "ADDRESS", "listen at this address [all, or this machine's]", MEMBER(bind), 0, 0,
+	 OPTION_STRING, 'b'},
 	{"port", "PORT", "the same as the argument; 0 for a free one", MEMBER(port), 0, 65535,
 	 OPTION_NUMBER, 'p'},
 	{"once", NULL, "end after one connection, with its outcome", MEMBER(once), 0, 0,
@@ -46,6 +50,12 @@ static const struct option_spec specs[] = {
 	 MEMBER(max_pause_s), 1, 100 * DAY_S, OPTION_NUMBER, 0},
 	{"backend", "NAME", "auto, uring or epoll [auto]", MEMBER(backend), 0, 0, OPTION_BACKEND,
 	 0},
+	{"secret", "FILE", "take only from senders with the same secret, encrypted", MEMBER(secret),
+	 0, 0, OPTION_STRING, 0},
+	{"new-secret", "FILE", "make a file with a secret; without a PORT, only that",
+	 MEMBER(new_secret), 0, 0, OPTION_STRING, 0},
+	{"insecure", NULL, "take from other machines without a secret", MEMBER(insecure), 0, 0,
+	 OPTION_FLAG, 0},
 	{"quiet", NULL, "no progress bar", MEMBER(quiet), 0, 0, OPTION_FLAG, 'q'},
 	{"trace", "FILE", "add every call and completion to the file; JSON in a .json",
 	 MEMBER(trace), 0, 0, OPTION_STRING, 0},
@@ -72,6 +82,7 @@ struct receiver {
 	struct sluice_socket *listener;
 	struct listen_address address;
 	struct sluice_args accept;
+	struct secure *secure; /* NULL: no secret */
 };
 
 static struct sluice_engine *signalled;
@@ -120,6 +131,36 @@ static int open_any(struct receiver *receiver, int *ret_fd)
 	return listen_open(&receiver->address, ret_fd, 1);
 }
 
+static bool is_loopback(const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in *four = (const struct sockaddr_in *)address;
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
+
+	if (address->ss_family == AF_INET)
+		return ntohl(four->sin_addr.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
+	return address->ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
+}
+
+static bool is_confined(const struct receiver *receiver)
+{
+	return receiver->secure == NULL && !receiver->options.insecure;
+}
+
+static bool is_too_open(const struct receiver *receiver)
+{
+	return is_confined(receiver) && !is_loopback(&receiver->address.address);
+}
+
+/* NULL: every address. */
+static const char *bind_address(const struct receiver *receiver)
+{
+	if (receiver->options.bind != NULL || !is_confined(receiver))
+		return receiver->options.bind;
+	fprintf(stderr, "sluice receive: only this machine can connect; give --secret=FILE for "
+			"others, or --insecure\n");
+	return "127.0.0.1";
+}
+
 static int cannot_listen(const struct receiver *receiver, int error)
 {
 	char at[300], what[320];
@@ -131,12 +172,14 @@ static int cannot_listen(const struct receiver *receiver, int error)
 
 static int open_listener(struct receiver *receiver)
 {
-	const char *bind = receiver->options.bind;
+	const char *bind = bind_address(receiver);
 	const char *wrong = NULL;
 	int fd = -1, error;
 
 	if (bind != NULL)
 		wrong = listen_resolve(bind, (uint16_t)receiver->options.port, &receiver->address);
+	if (wrong == NULL && bind != NULL && is_too_open(receiver))
+		wrong = "other machines could connect; give --secret=FILE, or --insecure";
 	if (wrong != NULL) {
 		options_complain("receive", "--bind=%s: %s", bind, wrong);
 		return EXIT_USAGE;
@@ -204,6 +247,46 @@ static void pause_accepting(struct receiver *receiver, int error)
 		nanosleep(&moment, NULL);
 }
 
+/* Without the secret anyone may connect; such a connection is no outcome. */
+static int serve_without(struct receiver *receiver, const struct secure_greeting *greeting,
+			 int error)
+{
+	const struct receive_heard heard = {greeting->heard, greeting->heard_length};
+
+	if (error == TRANSFER_NO_SECRET) {
+		receive_session(receiver->engine, greeting->socket, &receiver->store,
+				&receiver->options, &stopping, &heard);
+		return -1;
+	}
+	if (error != -ECANCELED)
+		log_message("sluice receive", "a connection failed in its greeting: %s",
+			    transfer_error_text(error));
+	sluice_socket_destroy(greeting->socket);
+	return -1;
+}
+
+/* One connection. Its exit code; -1: it was none of a sender that may send. */
+static int serve_one(struct receiver *receiver, struct sluice_socket *socket)
+{
+	struct secure_greeting greeting = {
+		.engine = receiver->engine,
+		.socket = socket,
+		.timeout_ns = (receiver->options.timeout_s < GREETING_S
+				       ? receiver->options.timeout_s
+				       : GREETING_S) *
+			      UINT64_C(1000000000),
+		.stopping = &stopping,
+	};
+	int error = 0;
+
+	if (receiver->secure != NULL)
+		error = secure_greet(receiver->secure, &greeting);
+	if (error != 0)
+		return serve_without(receiver, &greeting, error);
+	return receive_session(receiver->engine, socket, &receiver->store, &receiver->options,
+			       &stopping, NULL);
+}
+
 static int serve(struct receiver *receiver)
 {
 	while (!stopping) {
@@ -218,9 +301,8 @@ static int serve(struct receiver *receiver)
 			pause_accepting(receiver, outcome);
 			continue;
 		}
-		outcome = receive_session(receiver->engine, socket, &receiver->store,
-					  &receiver->options, &stopping);
-		if (receiver->options.once)
+		outcome = serve_one(receiver, socket);
+		if (receiver->options.once && outcome >= 0)
 			return outcome;
 	}
 	return EXIT_OK;
@@ -269,7 +351,15 @@ static int read_arguments(struct receive_options *options, int argc, char **argv
 		}
 		options->port = port;
 	}
-	if (options->port == NO_PORT) {
+	if (options->new_secret != NULL && options->secret != NULL) {
+		options_complain("receive", "--new-secret: --secret names another one");
+		return EXIT_USAGE;
+	}
+	if (options->insecure && (options->secret != NULL || options->new_secret != NULL)) {
+		options_complain("receive", "--insecure: a secret would be of no use");
+		return EXIT_USAGE;
+	}
+	if (options->port == NO_PORT && options->new_secret == NULL) {
 		options_complain("receive", "say which port");
 		return EXIT_USAGE;
 	}
@@ -294,6 +384,38 @@ static int run(struct receiver *receiver)
 	return code;
 }
 
+/* On the standard error: the first line of the output is the address. */
+static int make_secret(struct receive_options *options)
+{
+	const char *path = options->new_secret;
+	const char *name = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
+	int code = secure_check("receive");
+
+	if (code == EXIT_OK)
+		code = secret_make("receive", path);
+	if (code != EXIT_OK)
+		return code;
+	options->secret = path;
+	fprintf(stderr,
+		"%s holds a new secret. Copy it to the sender, over a way that nobody listens to:\n"
+		"  scp -p '%s' SENDER:\n"
+		"and use it at both ends:\n"
+		"  sluice receive --secret='%s' PORT\n"
+		"  sluice send --secret='%s' FILE... HOST:PORT\n",
+		path, path, path, name);
+	return EXIT_OK;
+}
+
+static int open_secret(struct receiver *receiver)
+{
+	struct receive_options *options = &receiver->options;
+	int code = options->new_secret != NULL ? make_secret(options) : EXIT_OK;
+
+	if (code == EXIT_OK && options->secret != NULL)
+		code = secure_create("receive", options->secret, true, &receiver->secure);
+	return code;
+}
+
 int receive_main(int argc, char **argv)
 {
 	static struct receiver receiver;
@@ -305,10 +427,18 @@ int receive_main(int argc, char **argv)
 	receiver.store.overwrite = receiver.options.overwrite;
 	receiver.store.dotfiles = receiver.options.dotfiles;
 	receiver.store.sync = receiver.options.sync;
+	code = open_secret(&receiver);
+	if (code != EXIT_OK || receiver.options.port == NO_PORT) {
+		secure_destroy(receiver.secure);
+		return code;
+	}
 	error = store_open(&receiver.store, receiver.options.output);
-	if (error != 0)
-		return fail(receiver.options.output, error);
-	code = run(&receiver);
-	store_close(&receiver.store);
+	if (error == 0) {
+		code = run(&receiver);
+		store_close(&receiver.store);
+	} else {
+		code = fail(receiver.options.output, error);
+	}
+	secure_destroy(receiver.secure);
 	return code;
 }

@@ -35,6 +35,7 @@ struct session {
 	struct store *store;
 	const struct receive_options *options;
 	enum phase phase;
+	bool in_the_clear;        /* although a secret is wanted */
 	struct wire_message file; /* the one that is being received */
 	struct wire_message next; /* what came while it was finished; type 0: nothing */
 	struct incoming incoming;
@@ -272,9 +273,15 @@ static int on_raw(struct channel *channel, const void *bytes, size_t length)
 
 static int greet(struct session *session, const struct wire_message *hello)
 {
-	channel_send_type(&session->channel, WIRE_HELLO);
+	bool secret = session->options->secret != NULL;
+
+	channel_send_hello(&session->channel, secret);
 	session->phase = IDLE;
-	return hello->version == WIRE_VERSION ? 0 : -EPROTONOSUPPORT;
+	if (hello->version != WIRE_VERSION)
+		return -EPROTONOSUPPORT;
+	if (secret && (session->in_the_clear || !hello->secret))
+		return TRANSFER_NO_SECRET;
+	return !secret && hello->secret ? TRANSFER_WANTS_SECRET : 0;
 }
 
 /* An END without a body before it: a stream of no bytes. */
@@ -431,7 +438,7 @@ static uint64_t broke(struct session *session, int error)
 		log_message(RECEIVE, "%s", transfer_error_text(error));
 	}
 	if (session->code == EXIT_OK)
-		session->code = EXIT_NETWORK;
+		session->code = transfer_exit_code(error);
 	session->channel.error = 0;
 	if (session->channel.ended)
 		return 0;
@@ -439,7 +446,7 @@ static uint64_t broke(struct session *session, int error)
 		channel_send_result(&session->channel, WIRE_STOPPED, "");
 	else if (error == -EPROTO)
 		channel_send_result(&session->channel, WIRE_PROTOCOL, "");
-	else if (error != -EPROTONOSUPPORT)
+	else if (!transfer_is_unfit(error))
 		return 0;
 	return GRACE_NS;
 }
@@ -476,7 +483,8 @@ static void end(struct session *session, int error)
 }
 
 int receive_session(struct sluice_engine *engine, struct sluice_socket *socket, struct store *store,
-		    const struct receive_options *options, const volatile sig_atomic_t *stopping)
+		    const struct receive_options *options, const volatile sig_atomic_t *stopping,
+		    const struct receive_heard *heard)
 {
 	static struct session session;
 	int error = -ENOMEM;
@@ -484,6 +492,7 @@ int receive_session(struct sluice_engine *engine, struct sluice_socket *socket, 
 	session = (struct session){.work = WORK_INITIAL};
 	session.store = store;
 	session.options = options;
+	session.in_the_clear = heard != NULL;
 	session.incoming.fd = -1;
 	session.channel.owner = &session;
 	session.channel.on_message = on_message;
@@ -499,6 +508,8 @@ int receive_session(struct sluice_engine *engine, struct sluice_socket *socket, 
 		sluice_socket_destroy(socket);
 		return EXIT_NETWORK;
 	}
+	if (heard != NULL)
+		channel_feed(&session.channel, heard->bytes, heard->length);
 	end(&session, run(&session, stopping));
 	return session.code;
 }

@@ -11,6 +11,7 @@
 #include "options.h"
 #include "transfer/address.h"
 #include "transfer/name.h"
+#include "transfer/secure.h"
 #include "transfer/send_connect.h"
 #include "transfer/send_session.h"
 #include "transfer/transfer.h"
@@ -28,6 +29,8 @@ static const struct option_spec specs[] = {
 	 MEMBER(timeout_s), 1, DAY_S, OPTION_NUMBER, 0},
 	{"backend", "NAME", "auto, uring or epoll [auto]", MEMBER(backend), 0, 0, OPTION_BACKEND,
 	 0},
+	{"secret", "FILE", "encrypt, to a receiver with the same secret", MEMBER(secret), 0, 0,
+	 OPTION_STRING, 0},
 	{"quiet", NULL, "no progress bar", MEMBER(quiet), 0, 0, OPTION_FLAG, 'q'},
 	{"trace", "FILE", "add every call and completion to the file; JSON in a .json",
 	 MEMBER(trace), 0, 0, OPTION_STRING, 0},
@@ -121,9 +124,29 @@ static int create_engine(const struct send_options *send, struct sluice_engine *
 	return EXIT_FAILED;
 }
 
+/* The socket is connected; it is destroyed if the exit code is not EXIT_OK. */
+static int secure_socket(struct secure *secure, struct sluice_engine *engine,
+			 struct sluice_socket *socket, const char *where,
+			 const struct send_options *options)
+{
+	struct secure_greeting greeting = {
+		.engine = engine,
+		.socket = socket,
+		.timeout_ns = options->timeout_s * UINT64_C(1000000000),
+	};
+	int error = secure_greet(secure, &greeting);
+
+	if (error == 0)
+		return EXIT_OK;
+	fprintf(stderr, "sluice send: %s: %s\n", where, transfer_error_text(error));
+	sluice_socket_destroy(socket);
+	return transfer_exit_code(error);
+}
+
 int send_main(int argc, char **argv)
 {
 	struct send_options options;
+	struct secure *secure = NULL;
 	struct sluice_engine *engine;
 	struct sluice_socket *socket;
 	struct address address;
@@ -133,16 +156,23 @@ int send_main(int argc, char **argv)
 	if (code != EXIT_OK)
 		return code < 0 ? EXIT_OK : code;
 	code = check_files(argv + index, (size_t)(argc - 1 - index));
+	if (code == EXIT_OK && options.secret != NULL)
+		code = secure_create("send", options.secret, false, &secure);
 	if (code == EXIT_OK)
 		code = create_engine(&options, &engine);
-	if (code != EXIT_OK)
+	if (code != EXIT_OK) {
+		secure_destroy(secure);
 		return code;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	code = connect_host(engine, argv[argc - 1], &address,
 			    options.timeout_s * UINT64_C(1000000000), &socket);
+	if (code == EXIT_OK && secure != NULL)
+		code = secure_socket(secure, engine, socket, argv[argc - 1], &options);
 	if (code == EXIT_OK)
 		code = send_session(engine, socket, argv + index, (size_t)(argc - 1 - index),
 				    &options);
 	sluice_engine_destroy(engine);
+	secure_destroy(secure);
 	return code;
 }

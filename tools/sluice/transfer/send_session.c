@@ -194,13 +194,17 @@ static int greet(struct sending *sending)
 	struct wire_message answer;
 	int error;
 
-	channel_send_type(&sending->channel, WIRE_HELLO);
+	channel_send_hello(&sending->channel, sending->options->secret != NULL);
 	error = await_answer(sending, &answer);
 	if (error != 0)
 		return error;
 	if (answer.type != WIRE_HELLO)
 		return -EPROTO;
-	return answer.version == WIRE_VERSION ? 0 : -EPROTONOSUPPORT;
+	if (answer.version != WIRE_VERSION)
+		return -EPROTONOSUPPORT;
+	if (answer.secret == (sending->options->secret != NULL))
+		return 0;
+	return answer.secret ? TRANSFER_WANTS_SECRET : TRANSFER_NO_SECRET;
 }
 
 /* ---- results ---- */
@@ -328,7 +332,7 @@ static void broke(struct sending *sending, const struct sending_file *file, int 
 		complain(file->path, strerror(-error));
 	else if (!file->refused)
 		complain(file->path, transfer_error_text(error));
-	note(sending, file->failed ? EXIT_FAILED : EXIT_NETWORK);
+	note(sending, file->failed ? EXIT_FAILED : transfer_exit_code(error));
 	for (size_t i = queue->next; i < queue->count; i++)
 		complain(queue->paths[i], "not sent");
 }

@@ -13,6 +13,7 @@ struct sluice_socket;
 struct send_options {
 	const char *name; /* of standard input, at the receiver */
 	const char *trace;
+	const char *secret; /* the file of one; NULL: none */
 	uint64_t backend;
 	uint64_t timeout_s;
 	bool restart; /* what the receiver holds is sent again */

@@ -13,6 +13,7 @@ const char *transfer_error_text(int error)
 	case -EPIPE:
 		return "the other end has closed the connection";
 	case -ECONNRESET:
+	case -ECONNABORTED:
 		return "the other end has broken the connection off";
 	case -EPROTO:
 		return "the other end does not speak this protocol";
@@ -23,12 +24,29 @@ const char *transfer_error_text(int error)
 	case -ENODATA:
 		return "the file became shorter while it was sent";
 	case -EPROTONOSUPPORT:
-		return "the other end speaks another version of this protocol";
+		return "the other end speaks another version of this protocol: both need the same sluice";
+	case TRANSFER_NO_SECRET:
+		return "the other end has no secret: give --secret=FILE to both";
+	case TRANSFER_WANTS_SECRET:
+		return "the other end wants a secret: give the same --secret=FILE to both";
+	case TRANSFER_OTHER_SECRET:
+		return "the other end has another secret";
 	case -ECANCELED:
 		return "broken off";
 	default:
 		return strerror(-error);
 	}
+}
+
+bool transfer_is_unfit(int error)
+{
+	return error == -EPROTONOSUPPORT || error == TRANSFER_NO_SECRET ||
+	       error == TRANSFER_WANTS_SECRET || error == TRANSFER_OTHER_SECRET;
+}
+
+int transfer_exit_code(int error)
+{
+	return transfer_is_unfit(error) ? EXIT_UNFIT : EXIT_NETWORK;
 }
 
 bool transfer_is_network_error(int error)
@@ -44,6 +62,9 @@ bool transfer_is_network_error(int error)
 	case -ETIME:
 	case -EPROTO:
 	case -EPROTONOSUPPORT:
+	case TRANSFER_NO_SECRET:
+	case TRANSFER_WANTS_SECRET:
+	case TRANSFER_OTHER_SECRET:
 	case -ECANCELED:
 	case -EHOSTUNREACH:
 	case -EHOSTDOWN:

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "transfer/wire.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 /*
@@ -10,8 +9,9 @@
  */
 static const char magic[6] = {'s', 'l', 'u', 'i', 'c', 'e'};
 
-#define HELLO_BODY 8
-#define FILE_BODY 24 /* and the name */
+#define HELLO_BODY (WIRE_HELLO_BYTES - WIRE_HEADER)
+#define HELLO_SECRET 0x100 /* beside the version, so that version 1 sees another one */
+#define FILE_BODY 24       /* and the name */
 #define HAVE_BODY (8 + WIRE_DIGEST)
 #define DATA_BODY 16
 #define END_BODY (8 + WIRE_DIGEST)
@@ -51,7 +51,7 @@ static size_t put_body(unsigned char *body, const struct wire_message *message)
 	switch (message->type) {
 	case WIRE_HELLO:
 		memcpy(body, magic, sizeof(magic));
-		put(body + 6, message->version, 2);
+		put(body + 6, message->version | (message->secret ? HELLO_SECRET : 0), 2);
 		return HELLO_BODY;
 	case WIRE_FILE:
 		put(body, message->size, 8);
@@ -157,7 +157,8 @@ static bool get_body(struct wire_message *message, const unsigned char *body, si
 {
 	switch (message->type) {
 	case WIRE_HELLO:
-		message->version = (uint32_t)get(body + 6, 2);
+		message->version = (uint32_t)get(body + 6, 2) & ~(uint32_t)HELLO_SECRET;
+		message->secret = (get(body + 6, 2) & HELLO_SECRET) != 0;
 		return memcmp(body, magic, sizeof(magic)) == 0;
 	case WIRE_FILE:
 		return get_file(message, body, length);

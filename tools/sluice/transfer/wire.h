@@ -6,11 +6,13 @@
 #ifndef SLUICE_COMMAND_TRANSFER_WIRE_H
 #define SLUICE_COMMAND_TRANSFER_WIRE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 #define WIRE_HEADER 8
+#define WIRE_HELLO_BYTES (WIRE_HEADER + 8)
 #define WIRE_NAME_MAX 255 /* as of most file systems */
 #define WIRE_TEXT_MAX WIRE_NAME_MAX
 #define WIRE_DIGEST 16
@@ -20,7 +22,7 @@
 #define WIRE_SIZE_MAX INT64_MAX
 
 enum wire_type {
-	WIRE_HELLO = 1, /* both: the version */
+	WIRE_HELLO = 1, /* both: the version, and whether there is a secret */
 	WIRE_FILE,      /* sender: what comes next */
 	WIRE_HAVE,      /* receiver: send from this offset on, if what I have has your digest */
 	WIRE_DATA,      /* sender: an offset and a count, then so many raw bytes */
@@ -48,6 +50,7 @@ enum wire_code {
 struct wire_message {
 	enum wire_type type;
 	uint32_t version;                  /* HELLO */
+	bool secret;                       /* HELLO: this end has one */
 	uint32_t mode;                     /* FILE: permission bits */
 	uint32_t code;                     /* RESULT */
 	uint32_t modified_ns;              /* FILE */

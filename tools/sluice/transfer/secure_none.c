@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* In place of secure.c in a build without libsluice-tls. */
+#include <errno.h>
+#include <stddef.h>
+
+#include "command.h"
+#include "options.h"
+#include "transfer/secure.h"
+
+int secure_check(const char *command)
+{
+	options_complain(command, "no secret can be used: this sluice was built without OpenSSL");
+	return EXIT_USAGE;
+}
+
+int secure_create(const char *command, const char *path, bool receiver, struct secure **ret_secure)
+{
+	return secure_check(command);
+}
+
+void secure_destroy(struct secure *secure)
+{
+}
+
+int secure_greet(struct secure *secure, struct secure_greeting *greeting)
+{
+	return -EOPNOTSUPP;
+}

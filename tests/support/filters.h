@@ -3,10 +3,20 @@
 #ifndef FILTERS_H
 #define FILTERS_H
 
+#include <stdatomic.h>
+#include <stdint.h>
+
 /*
  * From now on this thread's call of this number (SYS_*) fails with the errno. Several filters may
  * be installed. Skips the test if the kernel has no seccomp filters.
  */
 void refuse_call(long number, int error);
+
+/*
+ * From now on the first `times` calls of this thread with this number and this second argument fail
+ * with EINTR, without a signal; later ones are made. *ret_interrupted counts them. Skips the test if
+ * the kernel has no notifications of seccomp.
+ */
+void interrupt_call(long number, uint32_t second, int times, atomic_int *ret_interrupted);
 
 #endif

@@ -72,6 +72,22 @@ Test(e11, e11_an_epoll_pwait2_that_is_refused_later_is_replaced_by_epoll_wait)
 	waits_without_epoll_pwait2(EACCES, true);
 }
 
+/* A signal, or task work of the ring itself, interrupts this call. */
+Test(e11, e11_an_interrupted_start_of_the_ring_is_repeated)
+{
+	static atomic_int interrupted;
+	const uint32_t enable_rings = 12; /* IORING_REGISTER_ENABLE_RINGS */
+	struct fixture fixture;
+
+	if (on_epoll())
+		cr_skip("epoll has no ring");
+	interrupt_call(SYS_io_uring_register, enable_rings, 3, &interrupted);
+	fixture_begin(&fixture);
+	exchange(&fixture);
+	cr_assert_eq(atomic_load(&interrupted), 3);
+	fixture_end(&fixture);
+}
+
 static void refuse_to_wait(void)
 {
 	refuse_call(SYS_io_uring_enter, EPERM);

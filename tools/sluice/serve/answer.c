@@ -46,7 +46,8 @@ static struct answer answer_begin(struct connection *connection, const struct re
 	};
 
 	/* Headers of the site are for its files: Strict-Transport-Security is forbidden elsewhere. */
-	if (!connection->plain && connection->kind != LISTEN_METRICS)
+	if (!connection->plain &&
+	    (connection->kind == LISTEN_FILES || connection->kind == LISTEN_TLS))
 		answer.head.extra = (struct span){connection->worker->extra.base,
 						  connection->worker->extra.length};
 
@@ -401,6 +402,49 @@ static void answer_preflight(struct connection *connection, const struct request
 	send_short(&answer);
 }
 
+/* A host without its port; an address of IPv6 stands in brackets. */
+static struct span host_name(struct span host)
+{
+	const char *end = host.length > 0 && host.at[0] == '[' ? memchr(host.at, ']', host.length)
+							       : memchr(host.at, ':', host.length);
+
+	if (end != NULL)
+		host.length = (size_t)(end - host.at) + (*end == ']');
+	return host;
+}
+
+/* The same address with https: 301 as everybody knows it, 308 where the method has to stay. */
+static void answer_https(struct connection *connection, const struct request *request)
+{
+	struct answer answer = answer_begin(connection, request, 400);
+	uint16_t port = connection->worker->server->https_port;
+	struct span host = host_name(request->host);
+	struct buffer *url = &connection->worker->target;
+	struct target target;
+
+	url->length = 0;
+	if (host.length == 0 || !target_split(request->target, &target)) {
+		answer.explanation = "The request names no host or no path to redirect to.";
+		send_short(&answer);
+		return;
+	}
+	buffer_add_string(url, "https://");
+	buffer_add(url, host);
+	if (port != 443)
+		buffer_add_format(url, ":%u", port);
+	buffer_add(url, target.path);
+	buffer_add(url, target.query);
+	if (url->failed) {
+		connection->broken = true;
+		return;
+	}
+	answer.head.status = request->method == HTTP_GET || request->method == HTTP_HEAD ? 301
+											 : 308;
+	answer.explanation = "The address is the same with https.";
+	answer.head.url = (struct span){url->base, url->length};
+	send_short(&answer);
+}
+
 /* A request without TLS where there should be TLS. */
 static void answer_plain(struct connection *connection, const struct request *request)
 {
@@ -421,6 +465,10 @@ bool answer_request(struct connection *connection, const struct request *request
 	}
 	if (connection->plain) {
 		answer_plain(connection, request);
+		return true;
+	}
+	if (connection->kind == LISTEN_REDIRECT) {
+		answer_https(connection, request);
 		return true;
 	}
 	if (request->method == HTTP_GET || request->method == HTTP_HEAD) {

@@ -72,14 +72,14 @@ static const char *split_host(const char *text, uint16_t port, char ret_host[256
 	return NULL;
 }
 
-static bool is_added(const struct listen_set *set, const struct addrinfo *info,
+static bool is_added(const struct listen_set *set, const void *added, socklen_t length,
 		     enum listen_kind kind)
 {
 	for (size_t i = 0; i < set->count; i++) {
 		const struct listen_address *address = &set->points[i].address;
 
-		if (set->points[i].kind == kind && address->length == info->ai_addrlen &&
-		    memcmp(&address->address, info->ai_addr, info->ai_addrlen) == 0)
+		if (set->points[i].kind == kind && address->length == length &&
+		    memcmp(&address->address, added, length) == 0)
 			return true;
 	}
 	return false;
@@ -107,12 +107,58 @@ const char *listen_set_add(struct listen_set *set, const char *text, uint16_t po
 		return gai_strerror(error);
 	for (const struct addrinfo *info = found; info != NULL && wrong == NULL;
 	     info = info->ai_next) {
-		if (!is_added(set, info, kind) &&
+		if (!is_added(set, info->ai_addr, info->ai_addrlen, kind) &&
 		    add_point(set, info->ai_addr, info->ai_addrlen, kind) == NULL)
 			wrong = "too many addresses";
 	}
 	freeaddrinfo(found);
 	return wrong;
+}
+
+static uint16_t port_of(const struct listen_address *address)
+{
+	if (address->address.ss_family == AF_INET)
+		return ntohs(((const struct sockaddr_in *)&address->address)->sin_port);
+	if (address->address.ss_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)&address->address)->sin6_port);
+	return 0;
+}
+
+static void set_port(struct listen_address *address, uint16_t port)
+{
+	if (address->address.ss_family == AF_INET)
+		((struct sockaddr_in *)&address->address)->sin_port = htons(port);
+	else if (address->address.ss_family == AF_INET6)
+		((struct sockaddr_in6 *)&address->address)->sin6_port = htons(port);
+}
+
+const char *listen_set_add_port(struct listen_set *set, enum listen_kind of, uint16_t port,
+				enum listen_kind kind)
+{
+	size_t count = set->count;
+
+	for (size_t i = 0; i < count; i++) {
+		struct listen_address address = set->points[i].address;
+
+		if (set->points[i].kind != of || address.address.ss_family == AF_UNIX)
+			continue;
+		set_port(&address, port);
+		if (!is_added(set, &address.address, address.length, kind) &&
+		    add_point(set, &address.address, address.length, kind) == NULL)
+			return "too many addresses";
+	}
+	return set->count > count ? NULL : "no address that has ports";
+}
+
+uint16_t listen_set_port(const struct listen_set *set, enum listen_kind kind)
+{
+	uint16_t port = 0;
+
+	for (size_t i = 0; i < set->count && port == 0; i++) {
+		if (set->points[i].kind == kind)
+			port = port_of(&set->points[i].address);
+	}
+	return port;
 }
 
 #define INHERITED_FIRST 3
@@ -154,23 +200,6 @@ int listen_set_inherit(struct listen_set *set, enum listen_kind kind)
 	for (int i = 0; i < count && error == 0; i++)
 		error = inherit_one(set, INHERITED_FIRST + i, kind);
 	return error != 0 ? error : count;
-}
-
-static uint16_t port_of(const struct listen_address *address)
-{
-	if (address->address.ss_family == AF_INET)
-		return ntohs(((const struct sockaddr_in *)&address->address)->sin_port);
-	if (address->address.ss_family == AF_INET6)
-		return ntohs(((const struct sockaddr_in6 *)&address->address)->sin6_port);
-	return 0;
-}
-
-static void set_port(struct listen_address *address, uint16_t port)
-{
-	if (address->address.ss_family == AF_INET)
-		((struct sockaddr_in *)&address->address)->sin_port = htons(port);
-	else if (address->address.ss_family == AF_INET6)
-		((struct sockaddr_in6 *)&address->address)->sin6_port = htons(port);
 }
 
 /* Removes a socket that nothing listens at any more. */

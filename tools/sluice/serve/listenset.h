@@ -12,8 +12,9 @@
 /* What is answered to those that connect. */
 enum listen_kind {
 	LISTEN_FILES,
-	LISTEN_TLS,     /* files, over TLS */
-	LISTEN_METRICS, /* of the first worker only */
+	LISTEN_TLS,      /* files, over TLS */
+	LISTEN_REDIRECT, /* the same address with https */
+	LISTEN_METRICS,  /* of the first worker only */
 	LISTEN_KINDS,
 };
 
@@ -37,6 +38,13 @@ struct listen_set {
  */
 const char *listen_set_add(struct listen_set *set, const char *text, uint16_t port,
 			   enum listen_kind kind);
+
+/* Adds another port of all addresses of one kind, as another kind. NULL, or what is wrong with it. */
+const char *listen_set_add_port(struct listen_set *set, enum listen_kind of, uint16_t port,
+				enum listen_kind kind);
+
+/* The port of the first address of this kind that has one; 0: none has. */
+uint16_t listen_set_port(const struct listen_set *set, enum listen_kind kind);
 
 /* Adds the sockets that systemd's protocol passes (LISTEN_FDS). How many, or -errno. */
 int listen_set_inherit(struct listen_set *set, enum listen_kind kind);

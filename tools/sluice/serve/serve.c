@@ -114,6 +114,25 @@ static int add_metrics(struct service *service)
 	return EXIT_USAGE;
 }
 
+static int add_redirects(struct service *service)
+{
+	const char *redirect = service->options.redirect_http;
+	const char *wrong = NULL;
+	uint64_t port;
+
+	if (redirect == NULL)
+		return EXIT_OK;
+	if (!options_read_size(redirect, false, &port) || port > UINT16_MAX)
+		wrong = "not a port";
+	else
+		wrong = listen_set_add_port(&service->listeners, LISTEN_TLS, (uint16_t)port,
+					    LISTEN_REDIRECT);
+	if (wrong == NULL)
+		return EXIT_OK;
+	options_complain("serve", "--redirect-http=%s: %s", redirect, wrong);
+	return EXIT_USAGE;
+}
+
 static int add_listeners(struct service *service)
 {
 	const struct serve_options *options = &service->options;
@@ -121,6 +140,7 @@ static int add_listeners(struct service *service)
 	static const char *const usual[] = {"127.0.0.1"};
 	enum listen_kind kind = options->tls_certs.count > 0 ? LISTEN_TLS : LISTEN_FILES;
 	int inherited = options->check ? 0 : listen_set_inherit(&service->listeners, kind);
+	int code;
 
 	if (inherited < 0)
 		return setup_fail("LISTEN_FDS", inherited, "");
@@ -134,7 +154,8 @@ static int add_listeners(struct service *service)
 			return EXIT_USAGE;
 		}
 	}
-	return add_metrics(service);
+	code = add_redirects(service);
+	return code == EXIT_OK ? add_metrics(service) : code;
 }
 
 static int open_listeners(struct service *service)
@@ -143,8 +164,13 @@ static int open_listeners(struct service *service)
 	int error = listen_set_open(&service->listeners, service->options.workers, &point);
 	char what[300];
 
-	if (error == 0)
+	if (error == 0) {
+		service->server.https_port =
+			service->options.https_port > 0
+				? (uint16_t)service->options.https_port
+				: listen_set_port(&service->listeners, LISTEN_TLS);
 		return EXIT_OK;
+	}
 	listen_text(&point->address, what, sizeof(what));
 	if (error == -EADDRINUSE)
 		return setup_fail(what, error, "choose another with --port, or 0 for a free one");
@@ -268,6 +294,7 @@ static const struct {
 } listener_words[LISTEN_KINDS] = {
 	[LISTEN_FILES] = {"Also", "http"},
 	[LISTEN_TLS] = {"Also", "https"},
+	[LISTEN_REDIRECT] = {"Redirects", "http"},
 	[LISTEN_METRICS] = {"Metrics", "http"},
 };
 

@@ -8,6 +8,8 @@
 
 #include "options.h"
 
+#define HSTS_UNSET UINT64_MAX /* 0 tells browsers to forget what they were told */
+
 struct serve_options {
 	const char *directory;
 	struct option_list binds; /* empty: 127.0.0.1, or what is inherited */
@@ -17,7 +19,7 @@ struct serve_options {
 	struct option_list tls_keys;
 	const char *redirect_http; /* the port of it; NULL: none */
 	uint64_t https_port;       /* that redirects name; 0: the one that is listened at */
-	uint64_t hsts_s;           /* 0: not said */
+	uint64_t hsts_s;           /* HSTS_UNSET: not said */
 	uint64_t backend;          /* SLUICE_BACKEND_* */
 	uint64_t workers;
 	uint64_t max_connections; /* 0: as many as descriptors allow */

@@ -31,6 +31,12 @@ static const struct option_spec specs[] = {
 	{"tls-cert", "FILE", "serve HTTPS with this certificate (PEM); repeatable",
 	 MEMBER(tls_certs), 0, 0, OPTION_LIST, 0},
 	{"tls-key", "FILE", "the key of each certificate", MEMBER(tls_keys), 0, 0, OPTION_LIST, 0},
+	{"redirect-http", "PORT", "answer HTTP there with the address in HTTPS",
+	 MEMBER(redirect_http), 0, 0, OPTION_STRING, 0},
+	{"https-port", "PORT", "that these addresses name [the one it listens at]",
+	 MEMBER(https_port), 1, 65535, OPTION_NUMBER, 0},
+	{"hsts", "SECONDS", "for which browsers shall use HTTPS alone [not said]", MEMBER(hsts_s),
+	 0, 10ull * 366 * DAY_S, OPTION_NUMBER, 0},
 	{"backend", "NAME", "auto, uring or epoll [auto]", MEMBER(backend), 0, 0, OPTION_BACKEND,
 	 0},
 	{"workers", "N", "engines side by side, a thread each [1]", MEMBER(workers), 1, WORKERS_MAX,
@@ -117,6 +123,7 @@ static const struct serve_options defaults = {
 	.charset = "utf-8",
 	.log_format = "combined",
 	.port = 8080,
+	.hsts_s = HSTS_UNSET,
 	.workers = 1,
 	.max_head = 16 * 1024,
 	.max_target = 8 * 1024,
@@ -140,6 +147,11 @@ static int check_tls(const struct serve_options *options)
 		options_complain("serve",
 				 "each --tls-cert needs its --tls-key: %zu and %zu were given",
 				 certs, keys);
+		return EXIT_USAGE;
+	}
+	if (certs == 0 && (options->redirect_http != NULL || options->hsts_s != HSTS_UNSET)) {
+		options_complain("serve", "--%s needs --tls-cert",
+				 options->redirect_http != NULL ? "redirect-http" : "hsts");
 		return EXIT_USAGE;
 	}
 	if (certs > 0 && !certificates_available()) {

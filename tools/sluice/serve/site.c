@@ -2,6 +2,7 @@
 #include "serve/site.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,9 +83,19 @@ static bool add_option(struct rules *rules, const char *option, const char *name
 	return false;
 }
 
+static bool add_hsts(struct rules *rules, const struct serve_options *options)
+{
+	char value[40];
+
+	if (options->hsts_s == HSTS_UNSET)
+		return true;
+	snprintf(value, sizeof(value), "max-age=%" PRIu64, options->hsts_s);
+	return add_option(rules, "hsts", "Strict-Transport-Security", value);
+}
+
 static bool add_options(struct rules *rules, const struct serve_options *options)
 {
-	bool right = true;
+	bool right = add_hsts(rules, options);
 
 	for (size_t i = 0; i < options->headers.count; i++)
 		right &= add_option(rules, "header", "", options->headers.values[i]);

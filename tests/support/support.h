@@ -20,9 +20,9 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
-#include <criterion/criterion.h>
-
 #include <sluice/sluice.h>
+
+#include "cases.h"
 
 #define MILLISECOND INT64_C(1000000)
 #define SECOND INT64_C(1000000000)
@@ -87,7 +87,7 @@ void skip_without_thread(struct fixture *fixture);
 void fixture_end(struct fixture *fixture);
 
 /*
- * Defines a test like Criterion's Test. Its body has an engine, `fixture`, which is made before the
+ * Defines a test as Test does. Its body has an engine, `fixture`, which is made before the
  * body and ended after it. Nothing may then refer to a variable of the body: a test whose handlers,
  * timers or callbacks may still do so is a Test that calls fixture_begin and fixture_end itself.
  */

@@ -355,7 +355,7 @@ void write_pattern(int fd, size_t length, uint64_t position)
 #define READER_CHUNK 262144
 #define SLOW_READER_CHUNK 3000
 
-/* No assertion in here: Criterion wants them in the test's own thread. */
+/* No assertion in here: reader_join says what was wrong. */
 static void *reader_main(void *token)
 {
 	struct reader *reader = token;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What `sluice bench` computes: intervals, ratios, comparisons, words, JSON and back. */
-#include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cases.h"
 #include "harness/histogram.h"
 #include "harness/interval.h"
 #include "report/compare.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* How `sluice bench` counts the system calls of another process. */
-#include <criterion/criterion.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -14,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cases.h"
 #include "harness/tracer.h"
 
 #define PATIENCE_MS 20000

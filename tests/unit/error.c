@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include <criterion/criterion.h>
 
 #include <errno.h>
 #include <limits.h>
 #include <sluice/error.h>
+
+#include "cases.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <criterion/criterion.h>
-
+#include "cases.h"
 #include "core/gso.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "cases.h"
 #include "serve/escape.h"
 #include "serve/listing.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include <criterion/criterion.h>
 
+#include "cases.h"
 #include "serve/listing.h"
 #include "serve/negotiate.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
-#include <criterion/criterion.h>
 
+#include "cases.h"
 #include "serve/proxy.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include <criterion/criterion.h>
 
+#include "cases.h"
 #include "serve/range.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

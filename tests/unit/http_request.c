@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include <criterion/criterion.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cases.h"
 #include "serve/request.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include <criterion/criterion.h>
 
 #include <stdlib.h>
 
+#include "cases.h"
 #include "serve/resolve.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

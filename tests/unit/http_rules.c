@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "cases.h"
 #include "serve/pattern.h"
 #include "serve/rules.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include <criterion/criterion.h>
 
 #include <sluice/engine.h>
 
+#include "cases.h"
 #include "core/plan.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include <criterion/criterion.h>
 
 #include <string.h>
 
 #include "base/queue.h"
+#include "cases.h"
 
 #define ELEMENTS 4
 

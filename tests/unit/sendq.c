@@ -13,7 +13,6 @@
  * the stream, ? beyond its file. All bytes lie one behind the other in one array, those of files
  * included, so that the address of a byte tells its place in the stream.
  */
-#include <criterion/criterion.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cases.h"
 #include "core/sendq.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Rooms of the trace: its lines, whatever stands in an event, and its ring. */
-#include <criterion/criterion.h>
 
 #include <ctype.h>
 #include <sluice/trace.h>
@@ -8,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cases.h"
 #include "trace/trace.h"
 
 static uint64_t random_state = 88172645463325252u;

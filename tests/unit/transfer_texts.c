@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Names, addresses and progress of `sluice send` and `sluice receive`. */
-#include <criterion/criterion.h>
 
 #include <string.h>
 
+#include "cases.h"
 #include "transfer/address.h"
 #include "transfer/log.h"
 #include "transfer/name.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Messages of docs/transfer.md: what is written is read again, in pieces of any size; else refused. */
-#include <criterion/criterion.h>
 
 #include <stdio.h>
 #include <string.h>
 
+#include "cases.h"
 #include "transfer/wire.h"
 
 static struct wire_message with_text(struct wire_message message, const char *text)

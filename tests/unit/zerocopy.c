@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The policy of zero copy, driven by tables and by made-up kernels. */
-#include <criterion/criterion.h>
 
+#include "cases.h"
 #include "core/zerocopy_policy.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -270,7 +270,7 @@ static void *release_in_thread(void *token)
 {
 	struct consumer *consumer = token;
 
-	/* Backwards, and no assertion: Criterion wants those in the test's own thread. */
+	/* Backwards. */
 	for (int i = consumer->held_count; i-- > 0;)
 		sluice_buffer_release(consumer->fixture->engine, consumer->held[i].buffer);
 	consumer->held_count = 0;

@@ -54,8 +54,9 @@ struct sluice__wheel {
 void sluice__wheel_init(struct sluice__wheel *wheel, uint64_t now_ns);
 
 /*
- * Arms or rearms the node for expires_ns, rounded up to a multiple of 4. kind, 0 to 3, means nothing
- * to the wheel. A node armed for a past time expires in the next loop, not in the current one.
+ * Arms or rearms the node for expires_ns, rounded up to a multiple of 4. kind, 0 to 3, means
+ * nothing to the wheel. A node armed for a past time expires in the next loop, not in the current
+ * one.
  */
 void sluice__wheel_arm(struct sluice__wheel *wheel, struct sluice__wheel_node *node,
 		       uint64_t expires_ns, unsigned int kind);

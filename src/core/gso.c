@@ -6,11 +6,11 @@
 
 #define TOO_MANY (SLUICE__GSO_SEGMENTS + 1)
 
-/* What asks for nothing when it succeeds but to be given back. */
-#define EASY (SLUICE__OP_LIST | SLUICE__OP_HAS_ADDRESS | SLUICE__OP_DONT_ROUTE)
+/* The op_flags of a record that on success only has to be published. */
+#define PLAIN_FLAGS (SLUICE__OP_LIST | SLUICE__OP_HAS_ADDRESS | SLUICE__OP_DONT_ROUTE)
 
-/* The segments that are not empty, of a list; or TOO_MANY. */
-static uint32_t count_segments(const struct sluice_args *args)
+/* The number of nonempty segments of a list, or TOO_MANY. */
+static uint32_t count_list_segments(const struct sluice_args *args)
 {
 	const struct iovec *given = args->run.base;
 	uint32_t count = 0;
@@ -22,12 +22,12 @@ static uint32_t count_segments(const struct sluice_args *args)
 	return count;
 }
 
-static uint32_t segments_of(const struct sluice_args *args)
+static uint32_t count_record_segments(const struct sluice_args *args)
 {
-	return args->run.op_flags & SLUICE__OP_LIST ? count_segments(args) : 1;
+	return args->run.op_flags & SLUICE__OP_LIST ? count_list_segments(args) : 1;
 }
 
-static void fill_in(const struct sluice_args *args, struct iovec *segments)
+static void fill_record_segments(const struct sluice_args *args, struct iovec *segments)
 {
 	const struct iovec *given = args->run.base;
 
@@ -42,7 +42,7 @@ static void fill_in(const struct sluice_args *args, struct iovec *segments)
 	}
 }
 
-static void address(const struct sluice_args *args, struct msghdr *header)
+static void header_set_address(const struct sluice_args *args, struct msghdr *header)
 {
 	bool own = args->run.op_flags & SLUICE__OP_HAS_ADDRESS;
 
@@ -53,13 +53,13 @@ static void address(const struct sluice_args *args, struct msghdr *header)
 bool sluice__gso_single(const struct sluice_args *args, struct iovec *segments,
 			struct msghdr *header)
 {
-	uint32_t count = segments_of(args);
+	uint32_t count = count_record_segments(args);
 
 	if (count == TOO_MANY)
 		return false;
-	fill_in(args, segments);
+	fill_record_segments(args, segments);
 	memset(header, 0, sizeof *header);
-	address(args, header);
+	header_set_address(args, header);
 	header->msg_iov = segments;
 	header->msg_iovlen = count;
 	return true;
@@ -76,11 +76,12 @@ static bool same_destination(const struct msghdr *header, const struct sluice_ar
 		memcmp(header->msg_name, sluice__record_address(args), header->msg_namelen) == 0);
 }
 
-/* Whether the record may stand behind what the message holds already. */
-static bool joins(const struct sluice__gso_batch *batch, const struct sluice__message *message,
-		  const struct msghdr *header, const struct sluice_args *args)
+/* Whether the record may follow those that the message has already. */
+static bool gso_record_joins(const struct sluice__gso_batch *batch,
+			     const struct sluice__message *message, const struct msghdr *header,
+			     const struct sluice_args *args)
 {
-	/* The first record's size is everybody's; who is shorter is the last. */
+	/* All segments have the size of the first record; only the last may be shorter. */
 	uint64_t size = message->segment_bytes ? message->segment_bytes : message->bytes;
 
 	return args->run.total - 1 < size && size <= batch->gso_bytes &&
@@ -90,7 +91,8 @@ static bool joins(const struct sluice__gso_batch *batch, const struct sluice__me
 	       same_destination(header, args);
 }
 
-static void control(struct sluice__gso_batch *batch, uint32_t index, uint16_t segment_bytes)
+static void gso_set_segment_size(struct sluice__gso_batch *batch, uint32_t index,
+				 uint16_t segment_bytes)
 {
 	struct msghdr *header = &batch->headers[index].msg_hdr;
 	struct cmsghdr *cmsg;
@@ -105,50 +107,52 @@ static void control(struct sluice__gso_batch *batch, uint32_t index, uint16_t se
 	memcpy(CMSG_DATA(cmsg), &segment_bytes, sizeof segment_bytes);
 }
 
-static void add(struct sluice__gso_batch *batch, struct sluice__message *message,
-		struct msghdr *header, struct sluice_args *args, uint32_t count)
+static void gso_add_record(struct sluice__gso_batch *batch, struct sluice__message *message,
+			   struct msghdr *header, struct sluice_args *args, uint32_t count)
 {
 	sluice__assert(count <= batch->room - batch->used);
 	sluice__assert(batch->records > 0);
-	fill_in(args, batch->segments + batch->used);
+	fill_record_segments(args, batch->segments + batch->used);
 	batch->used += count;
 	batch->last = args;
 	batch->records--;
 	header->msg_iovlen += count;
 	message->records++;
 	message->bytes += args->run.total;
-	message->plain &= !(args->run.op_flags & ~(uint32_t)EASY);
+	message->plain &= !(args->run.op_flags & ~(uint32_t)PLAIN_FLAGS);
 }
 
-/* Behind the others, in their message; false: it does not fit there. */
-static bool join(struct sluice__gso_batch *batch, struct sluice_args *args, uint32_t count)
+/* Appends the record to the last message; false: it does not fit there. */
+static bool gso_join_record(struct sluice__gso_batch *batch, struct sluice_args *args,
+			    uint32_t count)
 {
 	uint32_t index = batch->given.count - 1;
 	struct sluice__message *message = &batch->of[index];
 	struct msghdr *header = &batch->headers[index].msg_hdr;
 
-	if (!joins(batch, message, header, args) ||
+	if (!gso_record_joins(batch, message, header, args) ||
 	    header->msg_iovlen + count > SLUICE__GSO_SEGMENTS)
 		return false;
 	if (!message->segment_bytes) {
 		message->segment_bytes = (uint32_t)message->bytes;
-		control(batch, index, (uint16_t)message->bytes);
+		gso_set_segment_size(batch, index, (uint16_t)message->bytes);
 		batch->joined++;
 	}
-	add(batch, message, header, args, count);
+	gso_add_record(batch, message, header, args, count);
 	return true;
 }
 
-static uint32_t least(uint64_t one, uint64_t other)
+static uint32_t min_u32(uint64_t one, uint64_t other)
 {
 	return (uint32_t)(one < other ? one : other);
 }
 
 /*
- * The fast path: plain buffers of the message's size behind its last record, with its very address.
- * Returns the first that is not one, or has no room.
+ * The fast path: appends plain buffers of the message's segment size whose destination is the same
+ * pointer. Returns the first record that is not one, or that does not fit.
  */
-static struct sluice_args *join_plain(struct sluice__gso_batch *batch, struct sluice_args *args)
+static struct sluice_args *gso_join_plain_records(struct sluice__gso_batch *batch,
+						  struct sluice_args *args)
 {
 	struct sluice__message *message = &batch->of[batch->given.count - 1];
 	struct msghdr *header = &batch->headers[batch->given.count - 1].msg_hdr;
@@ -160,10 +164,10 @@ static struct sluice_args *join_plain(struct sluice__gso_batch *batch, struct sl
 
 	if (!size || message->bytes != message->records * size || batch->given.flags)
 		return args;
-	room = least(least((SLUICE__GSO_BYTES - message->bytes) / size,
-			   SLUICE__GSO_RECORDS - message->records),
-		     least(batch->records, least(batch->room - batch->used,
-						 SLUICE__GSO_SEGMENTS - header->msg_iovlen)));
+	room = min_u32(min_u32((SLUICE__GSO_BYTES - message->bytes) / size,
+			       SLUICE__GSO_RECORDS - message->records),
+		       min_u32(batch->records, min_u32(batch->room - batch->used,
+						       SLUICE__GSO_SEGMENTS - header->msg_iovlen)));
 	for (left = room; left && args && args->run.op_flags == op_flags && args->run.total == size;
 	     left--) {
 		if (op_flags && (sluice__record_address(args) != header->msg_name ||
@@ -185,32 +189,33 @@ static struct sluice_args *join_plain(struct sluice__gso_batch *batch, struct sl
 	return args;
 }
 
-static void begin(struct sluice__gso_batch *batch, struct sluice_args *args, uint32_t count)
+static void gso_begin_message(struct sluice__gso_batch *batch, struct sluice_args *args,
+			      uint32_t count)
 {
 	struct sluice__message *message = &batch->of[batch->given.count];
 	struct msghdr *header = &batch->headers[batch->given.count].msg_hdr;
 
 	memset(header, 0, sizeof *header);
-	address(args, header);
+	header_set_address(args, header);
 	header->msg_iov = batch->segments + batch->used;
 	*message = (struct sluice__message){.plain = true};
-	add(batch, message, header, args, count);
+	gso_add_record(batch, message, header, args, count);
 	batch->given.count++;
 }
 
-/* One record more; false: the batch ends before it. */
-static bool take(struct sluice__gso_batch *batch, struct sluice_args *args)
+/* Adds one record to the batch; false: the batch ends before it. */
+static bool gso_take_record(struct sluice__gso_batch *batch, struct sluice_args *args)
 {
-	uint32_t count = segments_of(args);
+	uint32_t count = count_record_segments(args);
 
 	if (count == TOO_MANY || count > batch->room - batch->used ||
 	    sluice__gso_flags(args) != batch->given.flags)
 		return false;
-	if (batch->given.count && join(batch, args, count))
+	if (batch->given.count && gso_join_record(batch, args, count))
 		return true;
 	if (batch->given.count == batch->messages)
 		return false;
-	begin(batch, args, count);
+	gso_begin_message(batch, args, count);
 	return true;
 }
 
@@ -230,8 +235,8 @@ void sluice__gso_plan(struct sluice_args *head, struct sluice__gso_batch *batch)
 	batch->given.flags = sluice__gso_flags(head);
 	batch->what = SLUICE__GSO_MEMORY;
 	while (args && batch->records && !(args->run.op_flags & SLUICE__OP_DISCONNECT) &&
-	       take(batch, args))
-		args = join_plain(batch, args->run.next);
+	       gso_take_record(batch, args))
+		args = gso_join_plain_records(batch, args->run.next);
 	if (batch->given.count)
 		return;
 	batch->what = head->run.op_flags & SLUICE__OP_DISCONNECT ? SLUICE__GSO_ALONE

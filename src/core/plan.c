@@ -4,11 +4,11 @@
 #include <sluice/engine.h>
 
 /*
- * A SEND of the ring does the work of a send(2), and needs beside it what an empty entry needs, in the
- * kernel and here: the file is looked up, the message prepared, the completion settled. That is
- * about as much again, hence twice. What the ring saves is the call for each socket.
+ * An IORING_OP_SEND costs the work of a send(2) plus that of an empty entry, and about as much
+ * again in the kernel and here for looking up the file, preparing the message and settling the
+ * completion: hence twice the cost of an empty entry. The ring saves one system call per socket.
  */
-#define ENTRIES 2
+#define ENTRY_FACTOR 2
 
 bool sluice__plan_by_ring(const struct sluice__plan_turn *facts)
 {
@@ -17,8 +17,8 @@ bool sluice__plan_by_ring(const struct sluice__plan_turn *facts)
 	if (!facts->ring || facts->way != SLUICE_TRANSMIT_WAY_AUTO)
 		return facts->ring && facts->way == SLUICE_TRANSMIT_WAY_RING;
 	calls = (uint64_t)facts->sockets * facts->costs.call;
-	entries = (uint64_t)facts->sockets * facts->costs.entry * ENTRIES;
-	/* It is a call like any other: what was measured as less is noise. */
+	entries = (uint64_t)facts->sockets * facts->costs.entry * ENTRY_FACTOR;
+	/* It is a system call: a smaller measurement is noise. */
 	if (enter < facts->costs.call)
 		enter = facts->costs.call;
 	if (!facts->entering)
@@ -26,13 +26,13 @@ bool sluice__plan_by_ring(const struct sluice__plan_turn *facts)
 	return entries < calls;
 }
 
-/* From here on the pipe's two calls cost less than what sendfile does for every 64 KiB. */
-#define LARGE (512u << 10)
+/* From this size on, two splice(2) calls cost less than sendfile(2)'s overhead for every 64 KiB. */
+#define SPLICE_MIN (512u << 10)
 
 /*
- * sendfile beats everything for what is in the page cache, but it is a call of its own: up to about
- * 2 KiB a read and one vectored send with the header are cheaper. Alone, even a small file gains
- * nothing from being read first.
+ * sendfile is the fastest for data in the page cache, but it is a system call of its own: up to
+ * about 2 KiB, a read and one vectored send together with the header are cheaper. A file by itself,
+ * however small, gains nothing from being read first.
  */
 int sluice__plan_file(const struct sluice__plan_file *facts)
 {
@@ -46,5 +46,5 @@ int sluice__plan_file(const struct sluice__plan_file *facts)
 		return SLUICE__PLAN_SENDFILE;
 	if (facts->joins_memory && facts->count <= facts->read_bytes)
 		return SLUICE__PLAN_READ;
-	return facts->count >= LARGE ? SLUICE__PLAN_SPLICE : SLUICE__PLAN_SENDFILE;
+	return facts->count >= SPLICE_MIN ? SLUICE__PLAN_SPLICE : SLUICE__PLAN_SENDFILE;
 }

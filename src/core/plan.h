@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which way the bytes go. Pure: facts in, a decision out. */
+/* How the bytes are sent. Pure: facts in, a decision out. */
 #ifndef SLUICE_SRC_CORE_PLAN_H
 #define SLUICE_SRC_CORE_PLAN_H
 
@@ -7,36 +7,36 @@
 #include <stdint.h>
 
 enum {
-	SLUICE__PLAN_INLINE, /* a non-blocking send(2) now */
-	SLUICE__PLAN_SUBMIT, /* an entry for the backend: the ring sends, epoll waits until it can */
-	SLUICE__PLAN_ZEROCOPY /* an entry that sends without copying */
+	SLUICE__PLAN_INLINE,  /* a non-blocking send(2) now */
+	SLUICE__PLAN_SUBMIT,  /* a request: the ring sends, epoll waits for writability */
+	SLUICE__PLAN_ZEROCOPY /* a zero-copy request */
 };
 
-/* What this machine needs for one step, in nanoseconds. All 0: not measured. */
+/* Measured on this machine, in nanoseconds. All 0: not measured. */
 struct sluice__costs {
-	uint32_t call;  /* a send(2) that finds nothing to do */
+	uint32_t call;  /* a send(2) of nothing */
 	uint32_t enter; /* an io_uring_enter(2), without its entries */
-	uint32_t entry; /* an empty entry of the ring, prepared, submitted and reaped */
+	uint32_t entry; /* an empty entry: prepared, submitted and reaped */
 };
 
 struct sluice__plan_turn {
-	bool ring;        /* the backend sends by itself */
-	bool entering;    /* the turn enters the kernel in any case: entries are waiting */
+	bool ring;        /* the backend executes sends */
+	bool entering;    /* the turn enters the kernel anyway: entries are waiting */
 	uint32_t way;     /* SLUICE_TRANSMIT_WAY_* */
-	uint32_t sockets; /* with something to send in this turn */
+	uint32_t sockets; /* ready to send in this turn */
 	struct sluice__costs costs;
 };
 
-/* Whether the memory of a turn's sockets goes by the ring; otherwise by a send(2) for each. */
+/* Whether a turn submits the sends of its sockets to the ring; otherwise one send(2) per socket. */
 bool sluice__plan_by_ring(const struct sluice__plan_turn *facts);
 
 struct sluice__plan_memory {
-	bool by_ring;  /* the turn's way */
-	bool full;     /* the socket took less than it was given, last time */
-	bool zerocopy; /* it fits, and the socket is for it */
+	bool by_ring;  /* the result of sluice__plan_by_ring */
+	bool full;     /* the last send was short */
+	bool zerocopy; /* eligible, and useful on this socket */
 };
 
-/* The way of one socket's memory. */
+/* The plan for the memory of one socket. */
 static inline int sluice__plan_memory(const struct sluice__plan_memory *facts)
 {
 	if (facts->zerocopy)
@@ -53,8 +53,8 @@ enum {
 struct sluice__plan_file {
 	uint32_t way;      /* SLUICE_FILE_WAY_* */
 	bool sendfile;     /* the capability */
-	bool copy;         /* the record asks for it */
-	bool joins_memory; /* something stands beside it in its record */
+	bool copy;         /* SLUICE_TRANSMIT_COPY */
+	bool joins_memory; /* the record has other elements */
 	uint64_t count;
 	uint64_t read_bytes; /* options.file_read_bytes */
 };

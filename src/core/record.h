@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inside of a record. One word says what it is doing: run.owner holds the socket it is in
- * progress on, with two bits beside the pointer, so that another thread can ask "in progress on
- * this socket?" and mark it cancelled in one compare-and-swap. The engine's thread writes the word
- * with plain stores: a send costs no locked instruction.
+ * The internals of a record. One word has its state: run.owner is the socket it is in progress on,
+ * with two flags in the lower bits of the pointer. Another thread tests "in progress on this
+ * socket?" and marks the record cancelled in one compare-and-swap. The engine's thread writes the
+ * word with plain stores: a send costs no locked instruction.
  */
 #ifndef SLUICE_SRC_CORE_RECORD_H
 #define SLUICE_SRC_CORE_RECORD_H
@@ -18,40 +18,40 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-/* Beside the socket's pointer in run.owner. */
+/* Flags in the lower bits of run.owner. */
 #define SLUICE__IN_PROGRESS ((uintptr_t)1)
 #define SLUICE__CANCELLED ((uintptr_t)2)
 #define SLUICE__OWNER_BITS ((uintptr_t)63)
 
 /*
- * run.op_flags: what is unusual about a record. 0 is the fast path: a plain buffer on a stream.
- * LIST stays set while a list is; all others belong to one operation.
+ * run.op_flags: deviations from the fast path. 0: a plain buffer on a stream. LIST stays set as
+ * long as the record has a list; the others are valid for one operation.
  */
 enum {
 	SLUICE__OP_LIST = 1 << 0,
 	SLUICE__OP_DEADLINE = 1 << 1,    /* armed in the wheel */
-	SLUICE__OP_HAS_RESULT = 1 << 2,  /* it has one, see sluice__record_result */
-	SLUICE__OP_PARTIAL = 1 << 3,     /* ends with the first bytes taken */
-	SLUICE__OP_MORE = 1 << 4,        /* hold back, more follows */
+	SLUICE__OP_HAS_RESULT = 1 << 2,  /* see sluice__record_result */
+	SLUICE__OP_PARTIAL = 1 << 3,     /* a short send completes it */
+	SLUICE__OP_MORE = 1 << 4,        /* MSG_MORE: more data follows */
 	SLUICE__OP_OUT_OF_BAND = 1 << 5, /* the last byte is urgent */
 	SLUICE__OP_DONT_ROUTE = 1 << 6,
-	SLUICE__OP_PACKETS = 1 << 7, /* memory and files, state in rare.side */
-	/* no bytes: shuts the sending side down in its turn, or changes a datagram socket's remote */
+	SLUICE__OP_PACKETS = 1 << 7, /* memory and files; rare.side is a struct sluice__packets */
+	/* no data: shuts the sending side down in its turn, or changes a datagram socket's peer */
 	SLUICE__OP_DISCONNECT = 1 << 8,
 	SLUICE__OP_THEN_DISCONNECT = 1 << 9, /* a disconnect follows its last byte */
-	SLUICE__OP_REUSE = 1 << 10,          /* and the socket may connect again */
-	SLUICE__OP_HAS_ADDRESS = 1 << 11,    /* a datagram with an address of its own */
+	SLUICE__OP_REUSE = 1 << 10,          /* of a disconnect: the socket may connect again */
+	SLUICE__OP_HAS_ADDRESS = 1 << 11,    /* a datagram with its own destination */
 	SLUICE__OP_PEEK = 1 << 12,
-	SLUICE__OP_OVERDUE = 1 << 13,    /* its deadline has passed while it was in flight */
-	SLUICE__OP_LEFT_QUEUE = 1 << 15, /* has left its queue: too late to give it up */
-	SLUICE__OP_TRUNCATED = 1 << 16,  /* a datagram that was larger than the room for it */
+	SLUICE__OP_OVERDUE = 1 << 13,    /* the deadline passed while the record was in flight */
+	SLUICE__OP_LEFT_QUEUE = 1 << 15, /* not in a queue any more: too late to cancel */
+	SLUICE__OP_TRUNCATED = 1 << 16,  /* the datagram was larger than the buffer */
 	SLUICE__OP_HANDSHAKE = 1 << 17,  /* a connect that is a filter's handshake */
-	SLUICE__OP_OF_THREAD = 1 << 20,  /* ends with the thread rare.thread, which started it */
+	SLUICE__OP_OF_THREAD = 1 << 20,  /* cancelled when the thread rare.thread exits */
 	SLUICE__OP_UNGATHERED = SLUICE__OP_OUT_OF_BAND | SLUICE__OP_DONT_ROUTE |
 				SLUICE__OP_DISCONNECT | SLUICE__OP_HAS_ADDRESS
 };
 
-/* run.count of a buffer that may be received into. */
+/* run.count of a buffer that is writable: receives are allowed. */
 #define SLUICE__WRITABLE 1
 
 static inline struct sluice_socket *sluice__record_socket(const struct sluice_args *args)
@@ -70,7 +70,7 @@ static inline bool sluice__record_cancelled(const struct sluice_args *args)
 	return __atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) & SLUICE__CANCELLED;
 }
 
-/* To be given up: cancelled or overdue. */
+/* Marked for cancellation: cancelled or overdue. */
 static inline bool sluice__record_marked(const struct sluice_args *args)
 {
 	return sluice__record_cancelled(args) || (args->run.op_flags & SLUICE__OP_OVERDUE);
@@ -81,7 +81,7 @@ static inline bool sluice__record_disposed(const struct sluice_args *args)
 	return __atomic_load_n(&args->run.disposed, __ATOMIC_RELAXED);
 }
 
-/* From here on the record is the library's, until the handler or the 0 that is answered. */
+/* From here on the library owns the record, until its handler runs or its start returns 0. */
 static inline void sluice__record_accept(struct sluice_args *args, struct sluice_socket *socket,
 					 uint32_t operation)
 {
@@ -90,10 +90,10 @@ static inline void sluice__record_accept(struct sluice_args *args, struct sluice
 		uint64_t bytes_transferred;
 	} pending = {SLUICE_ERROR_IO_PENDING, 0, 0};
 
-	/* Three members that stand side by side, in one store. */
+	/* Three adjacent members in one store. */
 	_Static_assert(offsetof(struct sluice_args, bytes_transferred) ==
 			       offsetof(struct sluice_args, error) + 8,
-		       "side by side");
+		       "adjacent members");
 	sluice__assert(!__atomic_load_n(&args->run.owner, __ATOMIC_RELAXED));
 	sluice__assert(((uintptr_t)socket & SLUICE__OWNER_BITS) == 0);
 	__builtin_memcpy(&args->error, &pending, sizeof pending);
@@ -102,7 +102,7 @@ static inline void sluice__record_accept(struct sluice_args *args, struct sluice
 			 __ATOMIC_RELEASE);
 }
 
-/* The record is its user's again. */
+/* Returns the record to the application. */
 static inline void sluice__record_release(struct sluice_args *args)
 {
 	sluice__assert(__atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) & SLUICE__IN_PROGRESS);
@@ -110,8 +110,9 @@ static inline void sluice__record_release(struct sluice_args *args)
 }
 
 /*
- * The result of a record that has left its queue and is not a plain success. Its members show
- * IOPending until it is given back, so the result waits in places that only a queue needs.
+ * The result of a record that has left its queue and is not a plain success. The public members
+ * show IOPending until the record is released, so the result is kept in members that only a queued
+ * record uses.
  */
 static inline void sluice__record_result(struct sluice_args *args, int32_t error, int32_t native,
 					 uint64_t bytes)
@@ -122,8 +123,8 @@ static inline void sluice__record_result(struct sluice_args *args, int32_t error
 }
 
 /*
- * Members of the caller's that the engine needs after the start, as they were then: the address of a
- * send_to, a connect or a receive_from, in places that only packets and the lists of streams need.
+ * Copies the address of a send_to, connect or receive_from: the caller may change the public
+ * members after the start. It is kept in members that only packets and the lists of streams use.
  */
 static inline void sluice__record_keep_address(struct sluice_args *args, const void *address,
 					       socklen_t length)
@@ -147,7 +148,7 @@ static inline struct sluice__wheel_node *sluice__record_timer(struct sluice_args
 	return (struct sluice__wheel_node *)(void *)args->rare.timer;
 }
 
-/* The time-out, until the deadline is armed. */
+/* Keeps the timeout in the timer node until the deadline is armed. */
 static inline void sluice__record_keep_timeout(struct sluice_args *args, int64_t timeout_ns)
 {
 	sluice__record_timer(args)->expires_ns = (uint64_t)timeout_ns;
@@ -163,7 +164,7 @@ static inline struct sluice_args *sluice__record_of_timer(struct sluice__wheel_n
 	return (struct sluice_args *)((char *)node - offsetof(struct sluice_args, rare.timer));
 }
 
-/* The link by which a record is in a mailbox. */
+/* The record's link in a mailbox. */
 static inline struct sluice__link *sluice__record_link(struct sluice_args *args)
 {
 	_Static_assert(sizeof args->run.next == sizeof(struct sluice__link), "one pointer");

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two containers of records. Both link them by members of the public struct.
+ * The two containers of records. Both link records through members of the public struct.
  *
- *   list    a queue that any record may leave, in O(1)
- *   chain   finished records; whole runs of them are spliced in and taken out at once
+ *   list    a queue from which any record can be removed, in O(1)
+ *   chain   finished records; whole sequences are spliced in and taken out in O(1)
  */
 #ifndef SLUICE_SRC_CORE_RECORD_LIST_H
 #define SLUICE_SRC_CORE_RECORD_LIST_H
 
 #include "core/record.h"
 
-/* Records in a queue, any of which may leave it. The list must not move. */
+/* Must not move: the first record points into it. */
 struct sluice__list {
 	struct sluice_args *head;
-	struct sluice_args **end; /* where the next one is linked */
+	struct sluice_args **end; /* the next pointer of the last record */
 };
 
 static inline void sluice__list_init(struct sluice__list *list)
@@ -44,7 +44,7 @@ static inline void sluice__list_remove(struct sluice__list *list, struct sluice_
 		list->end = args->run.link;
 }
 
-/* Takes head..last off. */
+/* Removes head..last. */
 static inline void sluice__list_cut(struct sluice__list *list, struct sluice_args *last)
 {
 	sluice__assert(list->head);
@@ -55,12 +55,12 @@ static inline void sluice__list_cut(struct sluice__list *list, struct sluice_arg
 		list->end = &list->head;
 }
 
-/* A chain of records that are done and wait for their handlers. */
+/* Finished records whose handlers have not run yet. */
 struct sluice__chain {
 	struct sluice_args *first;
-	struct sluice_args **end; /* where the next one is linked */
-	uint64_t added;           /* since the beginning */
-	uint64_t taken;
+	struct sluice_args **end; /* the next pointer of the last record */
+	uint64_t added;           /* total */
+	uint64_t taken;           /* total */
 };
 
 static inline void sluice__chain_init(struct sluice__chain *chain)
@@ -80,7 +80,7 @@ static inline void sluice__chain_add(struct sluice__chain *chain, struct sluice_
 	chain->added++;
 }
 
-/* Adds first..last, which are linked already, in one step. */
+/* Appends first..last, which are linked already. */
 static inline void sluice__chain_splice(struct sluice__chain *chain, struct sluice_args *first,
 					struct sluice_args *last, uint32_t count)
 {
@@ -91,7 +91,7 @@ static inline void sluice__chain_splice(struct sluice__chain *chain, struct slui
 	chain->added += count;
 }
 
-/* Adds all of another, which is empty then. */
+/* Appends all records of `from`, which is empty afterwards. */
 static inline void sluice__chain_move(struct sluice__chain *chain, struct sluice__chain *from)
 {
 	if (!from->first)
@@ -102,7 +102,7 @@ static inline void sluice__chain_move(struct sluice__chain *chain, struct sluice
 	sluice__chain_init(from);
 }
 
-/* Everything, as a list of its own that ends at *ret_end. taken is left to the caller. */
+/* Removes and returns all records, linked; *ret_end is their end. The caller counts `taken`. */
 static inline struct sluice_args *sluice__chain_take_all(struct sluice__chain *chain,
 							 struct sluice_args ***ret_end)
 {
@@ -115,7 +115,7 @@ static inline struct sluice_args *sluice__chain_take_all(struct sluice__chain *c
 	return first;
 }
 
-/* The rest of what was taken, in front of what came since. */
+/* Puts the rest of the taken records back, in front of those added since. */
 static inline void sluice__chain_put_back(struct sluice__chain *chain, struct sluice_args *first,
 					  struct sluice_args **end)
 {

@@ -18,7 +18,7 @@ bool sluice__zerocopy_fits(const struct sluice__zerocopy_facts *facts)
 	return facts->segments == 1 || facts->bytes / facts->segments >= segment;
 }
 
-static void rest(struct sluice__zerocopy *zerocopy)
+static void zerocopy_rest(struct sluice__zerocopy *zerocopy)
 {
 	sluice__assert(zerocopy->rests <= SLUICE__ZEROCOPY_REST_DOUBLINGS);
 	zerocopy->phase = SLUICE__ZEROCOPY_RESTING;
@@ -40,7 +40,7 @@ void sluice__zerocopy_begin(struct sluice__zerocopy *zerocopy, struct sluice__ze
 	}
 	if (prior->streak >= SLUICE__ZEROCOPY_PRIOR_STREAK &&
 	    ++prior->skipped < SLUICE__ZEROCOPY_PRIOR_SKIP) {
-		rest(zerocopy);
+		zerocopy_rest(zerocopy);
 		return;
 	}
 	prior->skipped = 0;
@@ -63,7 +63,7 @@ void sluice__zerocopy_sent(struct sluice__zerocopy *zerocopy)
 		zerocopy->trials--;
 }
 
-static bool is_trying(const struct sluice__zerocopy *zerocopy)
+static bool zerocopy_is_trying(const struct sluice__zerocopy *zerocopy)
 {
 	return zerocopy->phase == SLUICE__ZEROCOPY_TRYING ||
 	       zerocopy->phase == SLUICE__ZEROCOPY_RETRYING;
@@ -71,11 +71,11 @@ static bool is_trying(const struct sluice__zerocopy *zerocopy)
 
 void sluice__zerocopy_unsent(struct sluice__zerocopy *zerocopy)
 {
-	if (is_trying(zerocopy))
+	if (zerocopy_is_trying(zerocopy))
 		zerocopy->trials++;
 }
 
-static uint8_t patience(const struct sluice__zerocopy *zerocopy)
+static uint8_t zerocopy_patience(const struct sluice__zerocopy *zerocopy)
 {
 	switch (zerocopy->phase) {
 	case SLUICE__ZEROCOPY_TRYING:
@@ -87,7 +87,7 @@ static uint8_t patience(const struct sluice__zerocopy *zerocopy)
 	}
 }
 
-static void count_useless(struct sluice__zerocopy_prior *prior)
+static void prior_count_useless(struct sluice__zerocopy_prior *prior)
 {
 	if (prior->streak < UINT16_MAX)
 		prior->streak++;
@@ -96,8 +96,8 @@ static void count_useless(struct sluice__zerocopy_prior *prior)
 bool sluice__zerocopy_learned(struct sluice__zerocopy *zerocopy,
 			      struct sluice__zerocopy_prior *prior, bool of_use)
 {
-	/* Late news of what was sent before the rest began. */
-	if (!is_trying(zerocopy) && zerocopy->phase != SLUICE__ZEROCOPY_WORKING)
+	/* A late result of a send from before the rest. */
+	if (!zerocopy_is_trying(zerocopy) && zerocopy->phase != SLUICE__ZEROCOPY_WORKING)
 		return false;
 	if (of_use) {
 		zerocopy->phase = SLUICE__ZEROCOPY_WORKING;
@@ -107,11 +107,11 @@ bool sluice__zerocopy_learned(struct sluice__zerocopy *zerocopy,
 		prior->streak = 0;
 		return false;
 	}
-	if (++zerocopy->bad < patience(zerocopy))
+	if (++zerocopy->bad < zerocopy_patience(zerocopy))
 		return false;
 	if (zerocopy->phase == SLUICE__ZEROCOPY_TRYING)
-		count_useless(prior);
-	rest(zerocopy);
+		prior_count_useless(prior);
+	zerocopy_rest(zerocopy);
 	return true;
 }
 
@@ -120,7 +120,7 @@ bool sluice__zerocopy_failed(struct sluice__zerocopy *zerocopy, bool for_good)
 	if (zerocopy->phase == SLUICE__ZEROCOPY_NEVER ||
 	    (!for_good && zerocopy->phase == SLUICE__ZEROCOPY_RESTING))
 		return false;
-	rest(zerocopy);
+	zerocopy_rest(zerocopy);
 	if (for_good) {
 		zerocopy->phase = SLUICE__ZEROCOPY_NEVER;
 		zerocopy->left = 0;
@@ -131,6 +131,6 @@ bool sluice__zerocopy_failed(struct sluice__zerocopy *zerocopy, bool for_good)
 void sluice__zerocopy_end(struct sluice__zerocopy *zerocopy, struct sluice__zerocopy_prior *prior)
 {
 	if (zerocopy->phase == SLUICE__ZEROCOPY_TRYING && zerocopy->bad)
-		count_useless(prior);
+		prior_count_useless(prior);
 	*zerocopy = (struct sluice__zerocopy){0};
 }

@@ -133,13 +133,27 @@ int sluice_socket_set_closed(struct sluice_socket *socket, sluice_closed_fn *clo
 int sluice_socket_set_water_marks(struct sluice_socket *socket, size_t low_bytes, size_t high_bytes,
 				  size_t limit_bytes);
 
-/* Socket options that change what the library does. */
+/* Options of a socket. The last two are the kernel's, and what a listener accepts inherits them. */
 enum {
 	/* not 0: a half-sent record that is cancelled or overdue ends the stream; default 0 */
-	SLUICE_SOCKET_END_ON_GIVE_UP = 1
+	SLUICE_SOCKET_END_ON_GIVE_UP = 1,
+	/*
+	 * The most that TCP sends per second, in bytes (SO_MAX_PACING_RATE); 0: no limit; default 0.
+	 * Other sockets are paced only by the fq queueing discipline.
+	 */
+	SLUICE_SOCKET_RATE_BYTES_PER_SECOND = 2,
+	/*
+	 * The kernel takes more of a TCP stream only while it holds fewer unsent bytes than this
+	 * (TCP_NOTSENT_LOWAT); the rest stays in the socket's queue, where it can be cancelled. Bytes
+	 * in flight do not count. 0: the system's net.ipv4.tcp_notsent_lowat; default 0.
+	 */
+	SLUICE_SOCKET_UNSENT_LOW_BYTES = 3
 };
 
-/* The engine's thread. 0; -EINVAL for an unknown option. Since 0.1. */
+/*
+ * The engine's thread. 0; -EINVAL for an unknown option, or a value out of its range; -EBADF closed;
+ * -EOPNOTSUPP if the socket has no such option. Since 0.1.
+ */
 int sluice_socket_set_option(struct sluice_socket *socket, int option, int64_t value);
 
 #ifdef __cplusplus

@@ -115,18 +115,32 @@ bool sluice__syscall_is_local(const struct sluice_socket *socket)
 
 /* A kernel or a header before 5.4 does not have the window: then nothing is known to fit. */
 #ifdef SLUICE_HAVE_SND_WND
+static uint64_t least(uint64_t one, uint64_t other)
+{
+	return one < other ? one : other;
+}
+
+/* What SLUICE_SOCKET_UNSENT_LOW_BYTES leaves. */
+static uint64_t unsent_room(const struct sluice_socket *socket, uint64_t unsent)
+{
+	if (!socket->unsent_low_bytes)
+		return UINT64_MAX;
+	return socket->unsent_low_bytes > unsent ? socket->unsent_low_bytes - unsent : 0;
+}
+
 uint64_t sluice__syscall_window(const struct sluice_socket *socket)
 {
 	struct tcp_info info = {0};
 	socklen_t length = sizeof info;
-	uint64_t pending;
+	uint64_t pending, room;
 
 	if (getsockopt(socket->fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
 		return 0;
 	/* The acknowledgement of a SYN counts as a byte, hence one more. */
 	pending = info.tcpi_notsent_bytes + info.tcpi_bytes_sent - info.tcpi_bytes_retrans -
 		  info.tcpi_bytes_acked + 1;
-	return info.tcpi_snd_wnd > pending ? info.tcpi_snd_wnd - pending : 0;
+	room = info.tcpi_snd_wnd > pending ? info.tcpi_snd_wnd - pending : 0;
+	return least(room, unsent_room(socket, info.tcpi_notsent_bytes));
 }
 #else
 uint64_t sluice__syscall_window(const struct sluice_socket *socket)

@@ -193,8 +193,14 @@ struct sluice_socket {
 	struct sluice__request *waiting_out;
 	struct sluice__apm *apm; /* Begin and End, from the first Begin on; set once, atomic */
 	struct sluice__zerocopy zerocopy;
-	uint16_t gso_bytes; /* the largest datagrams that the kernel cuts up for us; 0: none */
-	uint16_t gso_rest;  /* batches until larger ones are tried again */
+	union {
+		struct { /* UDP */
+			uint16_t
+				gso_bytes; /* the largest datagrams that the kernel cuts up; 0: none */
+			uint16_t gso_rest; /* batches until larger ones are tried again */
+		};
+		uint32_t unsent_low_bytes; /* TCP; 0: not set */
+	};
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct sluice_socket) <= 512, "an idle socket costs at most 512 bytes");

@@ -193,6 +193,7 @@ int sluice__socket_make_accepted(const struct sluice_socket *listener, int fd,
 	socket->type = listener->type;
 	socket->shared_flags |= sluice__socket_flags(listener) &
 				(SLUICE__SHARED_DATAGRAM | SLUICE__SHARED_NOT_TCP);
+	socket->unsent_low_bytes = listener->unsent_low_bytes;
 	enlist(engine, socket);
 	engine->statistics.accepted++;
 	*ret_socket = socket;

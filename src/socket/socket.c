@@ -185,14 +185,3 @@ int sluice_socket_set_water_marks(struct sluice_socket *socket, size_t low_bytes
 		socket->check_above = limit_bytes;
 	return 0;
 }
-
-int sluice_socket_set_option(struct sluice_socket *socket, int name, int64_t value)
-{
-	if (!socket || name != SLUICE_SOCKET_END_ON_GIVE_UP)
-		return -EINVAL;
-	if (value)
-		socket->state |= SLUICE__ST_END_ON_GIVE_UP;
-	else
-		socket->state &= ~(uint32_t)SLUICE__ST_END_ON_GIVE_UP;
-	return 0;
-}

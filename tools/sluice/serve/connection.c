@@ -400,8 +400,8 @@ static void limit_rate(struct connection *connection)
 	uint64_t rate = options_of(connection)->limit_rate;
 
 	if (rate > 0 && connection->kind != LISTEN_METRICS)
-		setsockopt(sluice_socket_fd(connection->socket), SOL_SOCKET, SO_MAX_PACING_RATE,
-			   &rate, sizeof(rate));
+		sluice_socket_set_option(connection->socket, SLUICE_SOCKET_RATE_BYTES_PER_SECOND,
+					 (int64_t)rate);
 }
 
 static void begin_requests(struct connection *connection)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Errors. Calls return negative errno; a record reports a SocketError (.NET's names, Winsock's
- * numbers) and beside it the errno that the kernel gave.
+ * Errors. Calls return negative errno; a record holds a SocketError (.NET's names, Winsock's
+ * numbers) and the errno of the kernel.
  */
 #ifndef SLUICE_ERROR_H
 #define SLUICE_ERROR_H
@@ -64,15 +64,16 @@ enum sluice_socket_error {
 };
 
 /*
- * The SocketError of an errno, of either sign: what a call of ours returned, or what the kernel
- * said. An errno that has none is SLUICE_ERROR_SOCKET_ERROR. Any thread. Since 0.1.
+ * Returns the SocketError of an errno, positive or negative: the return value of a call, or an
+ * errno of the kernel. An errno without an equivalent gives SLUICE_ERROR_SOCKET_ERROR. Any thread.
+ * Since 0.1.
  */
 int32_t sluice_socket_error_from_errno(int error_number);
 
 /*
- * The SocketError's name as .NET spells it ("ConnectionReset"), and a sentence that says what it
- * means. The strings are the library's and live as long as it; an unknown number gives
- * "SocketError". Any thread. Since 0.1.
+ * Return the SocketError's name as .NET spells it ("ConnectionReset"), and a sentence that explains
+ * it. The strings belong to the library and are valid as long as it is loaded; an unknown number
+ * gives "SocketError". Any thread. Since 0.1.
  */
 const char *sluice_socket_error_name(int32_t socket_error);
 const char *sluice_socket_error_text(int32_t socket_error);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A filter: code between a stream socket's queues and the kernel that changes the bytes, as TLS
- * does. libsluice-tls is one. An application does not need this header.
+ * A filter: code between a stream socket's queues and the kernel that transforms the bytes, as TLS
+ * does. libsluice-tls is one. Applications do not need this header.
  *
  * The library does the sending and all bookkeeping: order, results, deadlines, water marks and
  * files work as without a filter. A byte counts as taken when the kernel has all output that the
- * filter made of it. The filter reads from the descriptor itself.
+ * filter made of it. The filter itself reads from the descriptor.
  *
- * Every function of a filter is called in the engine's thread and must not block, nor call sluice
+ * Every function of a filter is called on the engine's thread and must not block, nor call sluice
  * for its socket.
  */
 #ifndef SLUICE_FILTER_H
@@ -29,60 +29,61 @@ enum {
 };
 
 enum {
-	SLUICE_FILTER_LAST = 1, /* of seal: these bytes, if all are taken, end the stream */
-	SLUICE_FILTER_PEEK = 2  /* of receive: the bytes stay */
+	SLUICE_FILTER_LAST = 1, /* seal: these bytes, if all are consumed, end the stream */
+	SLUICE_FILTER_PEEK = 2  /* receive: do not consume the bytes */
 };
 
 struct sluice_filter {
 	size_t size; /* sizeof this */
-	void *token; /* the argument of every function */
+	void *token; /* passed to every function */
 
 	/*
-	 * Takes the next step of the handshake, with input and output of the filter's own on the
-	 * descriptor. 0: open, and *ret_events says which directions go through the filter from now on
-	 * (the kernel filters the others). -EAGAIN: call again when one of *ret_events holds. Another
-	 * -errno: the handshake failed.
+	 * Advances the handshake, doing its own input and output on the descriptor. Returns 0 when
+	 * it is complete: *ret_events are the directions that go through the filter from now on
+	 * (the kernel filters the others). Returns -EAGAIN to be called again when one of
+	 * *ret_events holds. Another negative errno: the handshake failed.
 	 */
 	int (*open)(void *token, uint32_t *ret_events);
 
 	/*
-	 * Turns bytes into output. Only while there is none. The bytes consumed, from the first one on;
-	 * less than all: the rest is given again later. Or -errno, and the stream has failed.
+	 * Turns bytes into output. Called only while there is no output. Returns the bytes
+	 * consumed, from the first one on; the rest is passed again later. A negative errno fails
+	 * the stream.
 	 */
 	int64_t (*seal)(void *token, const struct iovec *segments, size_t count, uint32_t flags);
 
-	/* The output that the kernel has yet to take. Its length, 0 for none. */
+	/* Returns the length of the output that the kernel has not taken yet, 0 for none. */
 	size_t (*output)(void *token, const void **ret_base);
 
-	/* The kernel took so many bytes of it. How many sealed bytes that completes. */
+	/* Consumes output that the kernel took. Returns the sealed bytes that it completes. */
 	uint64_t (*sent)(void *token, size_t bytes);
 
-	/* Makes output that tells the peer of the end of the stream, once. */
+	/* Produces, once, the output that signals the end of the stream to the peer. */
 	void (*end)(void *token);
 
 	/*
-	 * Receives: bytes, 0 for an orderly end, -EAGAIN, or -errno. May make output. flags:
-	 * SLUICE_FILTER_PEEK.
+	 * Receives. Returns bytes, 0 for an orderly end, -EAGAIN, or another negative errno. May
+	 * produce output. flags: SLUICE_FILTER_PEEK.
 	 */
 	int64_t (*receive)(void *token, const struct iovec *segments, size_t count, uint32_t flags);
 
-	/* Not 0: receive would give something although the socket is not readable. */
+	/* Returns not 0 if receive would return bytes although the socket is not readable. */
 	int (*pending)(void *token);
 
-	/* The socket is gone. */
+	/* Frees the filter: its socket is gone. */
 	void (*destroy)(void *token);
 };
 
 /*
- * Puts the filter between a connected stream and the kernel and runs its handshake, as an operation
- * of the record, in which the record's handler, deadline and cancel work as in a connect
- * (last_operation is CONNECT). Starts behind it wait, and end with NotConnected if it fails; a
- * handshake that is cancelled or overdue resets the connection. The filter stays until the socket is
- * destroyed or disconnected for reuse, also if the handshake fails: then nothing is sent or received
- * any more. The struct is copied. The engine's thread.
- * 1: pending; -EINVAL; -EBADF; -EPERM another thread; -EOPNOTSUPP not a stream; -ENOTCONN;
- * -EALREADY: the socket has a filter; -EBUSY: the record is in progress, or sends or receives are;
- * -ENOMEM: and the filter is not destroyed. Since 0.1.
+ * Installs a filter on a connected stream and runs its handshake. The handshake is an operation of
+ * the record: handler, deadline and cancel work as in a connect, and last_operation is CONNECT.
+ * Operations started behind it wait, and end with NotConnected if it fails; a handshake that is
+ * cancelled or times out resets the connection. The filter stays until the socket is destroyed or
+ * disconnected for reuse, even if the handshake fails: then nothing is sent or received any more.
+ * The struct is copied. The engine's thread. Returns 1: pending; -EINVAL; -EBADF; -EPERM: another
+ * thread; -EOPNOTSUPP: not a stream; -ENOTCONN; -EALREADY: the socket has a filter; -EBUSY: the
+ * record, a send or a receive is in progress; -ENOMEM. On error the filter is not destroyed. Since
+ * 0.1.
  */
 int sluice_filter_async(struct sluice_socket *socket, const struct sluice_filter *filter,
 			struct sluice_args *args);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sluice: sends bytes, buffer lists, datagrams and files over many sockets, through io_uring.
+ * sluice: sends buffers, datagrams and files over many sockets, with io_uring or epoll.
  *
- * Every header may also be included alone. In C++ a structure that begins with its size draws no warning
- * if it is written as `struct sluice_probe probe = {}; probe.size = sizeof probe;`; C++20 has sluice.hpp.
+ * Every header can also be included alone. In C++, initialise a structure that begins with its size
+ * as `struct sluice_probe probe = {}; probe.size = sizeof probe;` to avoid warnings; C++20 has
+ * sluice.hpp.
  */
 #ifndef SLUICE_SLUICE_H
 #define SLUICE_SLUICE_H

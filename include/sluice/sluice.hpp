@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-// sluice for C++20, header-only: RAII types and coroutines over the C interface, whose headers say
-// what the calls promise.
+// sluice for C++20, header-only: RAII types and coroutines over the C interface, whose headers
+// document the calls.
 //
 // - Nothing throws. Failures are std::error_code: of socket_category() if the operation was started
 //   and failed (the SocketError), of std::generic_category() if the call was refused (the errno).
 //   Both compare with std::errc: result.error == std::errc::connection_reset.
 // - A co_await of a send, receive and so on holds the record in the coroutine's frame: no operation
-//   allocates. It resumes on the engine's thread, or at once if the operation is over at once.
-// - engine, socket, record, timer and buffer release what they own. What is in progress cannot move.
+//   allocates. It resumes on the engine's thread, or immediately if the operation completes
+//   synchronously.
+// - engine, socket, record, timer and buffer own what they hold and release it. Objects in progress
+//   cannot be moved.
 // - Addresses, bytes, files and segments stay the caller's until the co_await ends.
 #ifndef SLUICE_SLUICE_HPP
 #define SLUICE_SLUICE_HPP
@@ -89,7 +91,7 @@ inline const std::error_category &socket_category() noexcept
 	return detail::the_category.instance;
 }
 
-// What a call of the C interface returned: its refusal, or success.
+// The result of a call of the C interface: its refusal, or success.
 inline std::error_code refusal(std::int64_t answer) noexcept
 {
 	return answer < 0 ? std::error_code(static_cast<int>(-answer), std::generic_category())
@@ -98,7 +100,7 @@ inline std::error_code refusal(std::int64_t answer) noexcept
 
 // ---- memory ----
 
-// What to send: bytes or text, not owned.
+// The bytes or text to send, not owned.
 struct bytes {
 	const void *data = nullptr;
 	std::size_t size = 0;
@@ -125,7 +127,8 @@ struct bytes {
 };
 
 // A structure of the C interface that begins with its size, the rest zero:
-// sized<sluice_receive_options>(); sized<struct sluice_probe>(), as a function has that name, too.
+// sized<sluice_receive_options>(); sized<struct sluice_probe>(), because a function has that name
+// too.
 template <class T> constexpr T sized() noexcept
 {
 	T value{};
@@ -133,7 +136,7 @@ template <class T> constexpr T sized() noexcept
 	return value;
 }
 
-// A receive buffer of the engine's, taken over inside an on_received handler; released with it.
+// A receive buffer, taken over inside an on_received handler; released by the destructor.
 class buffer
 {
       public:
@@ -200,7 +203,8 @@ struct [[nodiscard]] accept_result;
 
 // ---- records, for handlers instead of coroutines ----
 
-// One operation. It neither copies nor moves; destroying one in progress ends the program.
+// One operation. It neither copies nor moves; destroying it while in progress terminates the
+// program.
 class record
 {
       public:
@@ -273,7 +277,7 @@ class record
 	void *token_ = nullptr;
 };
 
-// What a start with a record answers: refused, pending (the handler will run), or over already.
+// The answer of a start with a record: refused, pending (the handler will run), or completed.
 struct [[nodiscard]] started {
 	std::error_code error;
 	bool pending = false;
@@ -296,16 +300,16 @@ enum class operation {
 namespace detail
 {
 
-// What an operation begins with: plain values.
+// Initial values of an operation.
 struct request {
 	const void *base = nullptr;
 	std::size_t size = 0;
 	const sluice_packet *packets = nullptr;
 };
 
-// Makes the record new but for what the caller of this sets before the start. A plain send or receive
-// leaves out what only other operations read, and its results, which a start that is accepted sets.
-// In pieces, as gcc takes a slow string instruction for all of it at once.
+// Initialises the record, except what the caller of this sets before the start. A plain send or
+// receive leaves out members that only other operations read, and the results, which an accepted
+// start sets. In pieces, because gcc uses a slow string instruction for the whole.
 template <operation K> void clear(sluice_args &args) noexcept
 {
 	constexpr bool plain = K == operation::send || K == operation::receive;
@@ -378,9 +382,9 @@ inline result result_of(const sluice_args &args, int answer) noexcept
 template <operation K> class modified;
 template <operation K> class stoppable;
 
-// An operation that co_await starts and waits for. Before that it is given a time-out or a stop token:
-// co_await socket.send(text).timeout(1s).stop(token). It ends with TimedOut or OperationAborted then,
-// and result.size says what was moved. It is awaited once.
+// An operation that co_await starts and waits for. It takes a timeout or a stop token before that:
+// co_await socket.send(text).timeout(1s).stop(token). It then ends with TimedOut or
+// OperationAborted, and result.size is the number of bytes moved. Await it once.
 template <operation K> class [[nodiscard]] awaitable
 {
       public:
@@ -419,8 +423,8 @@ template <operation K> class [[nodiscard]] awaitable
 		return answer_ < 0;
 	}
 
-	// The handler may run on another thread before this returns, so nothing of *this is touched
-	// behind a start that is pending.
+	// The handler may run on another thread before this returns, so do not touch *this after a
+	// pending start.
 	bool await_suspend(std::coroutine_handle<> waiting) noexcept
 	{
 		args_.completed = [](sluice_socket *, sluice_args *args) {
@@ -451,7 +455,7 @@ template <operation K> class [[nodiscard]] awaitable
 	sluice_args args_;
 };
 
-// The same with time-outs, flags or a stop token; refers to it.
+// The same with timeouts, flags or a stop token; holds a reference to it.
 template <operation K> class [[nodiscard]] modified
 {
       public:
@@ -500,8 +504,8 @@ template <operation K> class [[nodiscard]] modified
 	awaitable<K> *what_;
 };
 
-// The same, cancelled by a stop token. The token may be stopped by any thread at any moment, so start
-// and handler agree by state_ which of them goes on with the coroutine.
+// The same, cancelled by a stop token. Any thread may stop the token at any time, so the start and
+// the handler decide by state_ which of them resumes the coroutine.
 template <operation K> class [[nodiscard]] stoppable
 {
       public:
@@ -540,7 +544,7 @@ template <operation K> class [[nodiscard]] stoppable
 			callback_.reset();
 			return false;
 		}
-		// A stop that came before the start found nothing to cancel.
+		// A stop request before the start found nothing to cancel.
 		if (stopped_.load())
 			sluice_cancel(what_.socket_, &what_.args_);
 		auto expected = STARTING;
@@ -601,7 +605,7 @@ class [[nodiscard]] file_awaitable : public awaitable<operation::packets>
 
 // ---- sockets ----
 
-// Not owned: what a handler or a C function gives. Operations are started on the handle.
+// Not owned: the handle that a handler or a C function provides. Starts operations.
 class socket_ref
 {
       public:
@@ -659,7 +663,7 @@ class socket_ref
 		return {handle_, file, before, after};
 	}
 
-	// What there is, one byte at least; size 0 is the end of the stream.
+	// Receives what is available, at least one byte; size 0 is the end of the stream.
 	awaitable<operation::receive> receive(std::span<std::byte> into) const noexcept
 	{
 		return awaitable<operation::receive>(handle_,
@@ -670,7 +674,7 @@ class socket_ref
 		return receive(std::as_writable_bytes(into));
 	}
 
-	// A class of its own for what takes an address.
+	// A class of its own, for operations with an address.
 	template <operation K> struct addressed : awaitable<K> {
 		addressed(sluice_socket *socket, const detail::request &what,
 			  const sockaddr *remote, socklen_t length) noexcept
@@ -711,7 +715,7 @@ class socket_ref
 	{
 		return {handle_, {.base = into.data(), .size = into.size()}, from, length};
 	}
-	// FIN after the last byte; receiving goes on.
+	// FIN after the last byte; receiving continues.
 	awaitable<operation::disconnect> disconnect() const noexcept
 	{
 		return awaitable<operation::disconnect>(handle_);
@@ -773,8 +777,8 @@ class socket_ref
 	sluice_socket *handle_ = nullptr;
 };
 
-// Owned: destroyed with it. What is in progress then ends with OperationAborted, on the engine's
-// thread. Moving moves the ownership; operations in progress are not touched.
+// Owned: the destructor destroys it. Operations in progress then end with OperationAborted, on the
+// engine's thread. Moving transfers ownership; operations in progress are not affected.
 class socket : public socket_ref
 {
       public:
@@ -893,8 +897,8 @@ template <> struct promise<void> : promise_base {
 
 } // namespace detail
 
-// A coroutine that starts when it is awaited and resumes the one that awaits it. The exception of a
-// task is thrown where it is awaited.
+// A coroutine that starts when it is awaited and resumes its awaiter. An exception of the task is
+// rethrown to the awaiter.
 template <class T> class [[nodiscard]] task
 {
       public:
@@ -944,7 +948,8 @@ inline task<void> detail::promise<void>::get_return_object() noexcept
 namespace detail
 {
 
-// Runs by itself and frees its frame at the end. An exception ends the program, as in std::thread.
+// Runs detached and frees its frame at the end. An exception terminates the program, as in
+// std::thread.
 struct detached {
 	struct promise_type {
 		detached get_return_object() const noexcept
@@ -985,7 +990,7 @@ template <class T, class Result> detached run_into(task<T> work, Result &result,
 
 } // namespace detail
 
-// Starts a task that nobody awaits. What it uses must live until it is over.
+// Starts a detached task. What it uses must live until it has completed.
 template <class T> void spawn(task<T> work)
 {
 	detail::run_detached(std::move(work));
@@ -998,7 +1003,7 @@ class engine;
 namespace detail
 {
 
-// A timer that a coroutine waits for; in a list of its engine while it does. Expiry and a stop token
+// A timer that a coroutine waits for; in a list of its engine meanwhile. Expiry and a stop token
 // compete for claim; only the winner resumes the coroutine.
 struct sleeper {
 	enum claimant : int {
@@ -1045,8 +1050,8 @@ struct sleeper {
 
 } // namespace detail
 
-// Neither copies nor moves. Destroyed by the thread that owns it, never in a handler: what is in
-// progress ends with OperationAborted, sleeping coroutines with false.
+// Neither copies nor moves. Destroy it on its owning thread, never in a handler: operations in
+// progress end with OperationAborted, sleeping coroutines with false.
 class engine
 {
       public:
@@ -1058,7 +1063,7 @@ class engine
 		destroy();
 	}
 
-	// NULL: the defaults. Once, before anything else.
+	// NULL: the defaults. Call it once, first.
 	std::error_code create(const sluice_options *options = nullptr) noexcept
 	{
 		return refusal(sluice_engine_create(&handle_, options));
@@ -1079,7 +1084,8 @@ class engine
 		return handle_;
 	}
 
-	// The handlers called, and coroutines resumed; the timeout_ns of sluice_engine_run.
+	// Returns the handlers called and coroutines resumed; takes the timeout_ns of
+	// sluice_engine_run.
 	std::error_code run(nanoseconds timeout = nanoseconds(-1)) noexcept
 	{
 		return refusal(sluice_engine_run(handle_, timeout.count()));
@@ -1105,7 +1111,7 @@ class engine
 		return sluice_engine_backend(handle_);
 	}
 
-	// Takes fd over; with an error it stays the caller's.
+	// Takes ownership of fd; on error it stays the caller's.
 	std::error_code attach(int fd, socket &ret_socket) noexcept
 	{
 		sluice_socket *handle = nullptr;
@@ -1115,7 +1121,7 @@ class engine
 		return error;
 	}
 
-	// Runs until the task is over. For the thread that owns the engine, outside of handlers.
+	// Runs until the task has completed. For the owning thread, outside of handlers.
 	template <class T> std::error_code run(task<T> work, std::optional<T> &ret_value)
 	{
 		bool over = false;
@@ -1129,11 +1135,11 @@ class engine
 	}
 
 	class sleep_operation;
-	// On the engine's thread: true when the time is over, false if it was stopped or the engine ended
-	// before, or the call was refused.
+	// On the engine's thread: true when the time has passed, false if it was stopped, the
+	// engine ended before, or the call was refused.
 	sleep_operation sleep(nanoseconds time, std::stop_token stop = {}) noexcept;
 
-	// Goes on on the engine's thread; false if the engine ends.
+	// Resumes on the engine's thread; false if the engine ends.
 	class switch_operation;
 	switch_operation switch_here() noexcept;
 
@@ -1146,8 +1152,9 @@ class engine
 		return over ? std::error_code() : error;
 	}
 
-	// Any thread: hands a sleeper that was stopped to the engine's thread. Nothing is allocated per
-	// sleeper but the library's post. Without memory for that, the timer brings it there.
+	// Any thread: passes a stopped sleeper to the engine's thread. The only allocation per
+	// sleeper is the library's post. If that fails for lack of memory, the timer resumes the
+	// sleeper.
 	void hand_over(detail::sleeper *stopped) noexcept
 	{
 		stopped->next_stopped = stopped_.load();
@@ -1247,7 +1254,7 @@ class [[nodiscard]] engine::switch_operation
 	}
 	bool await_suspend(std::coroutine_handle<> waiting) noexcept
 	{
-		// Nothing of *this is touched behind a post: it may have run.
+		// Do not touch *this after a post: it may have run.
 		const int answer = sluice_post(
 			engine_,
 			[](sluice_engine *, void *token) {

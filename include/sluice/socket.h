@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A socket: a descriptor given to an engine, with a send queue. */
+/* A socket: a descriptor attached to an engine, with a send queue. */
 #ifndef SLUICE_SOCKET_H
 #define SLUICE_SOCKET_H
 
@@ -13,132 +13,144 @@ extern "C" {
 struct sluice_engine;
 struct sluice_socket;
 
-/* Runs once, in the engine's thread, when the queue falls to low after it rose above high. */
+/*
+ * Runs once, on the engine's thread, when the queued bytes fall to low after they rose above high.
+ */
 typedef void sluice_drained_fn(struct sluice_socket *socket, void *token);
 
 /*
- * Runs once, in the engine's thread, when the queue has risen above high and the kernel takes no
- * more for now. The drained handler follows.
+ * Runs once, on the engine's thread, when the queued bytes have risen above high and the kernel
+ * accepts no more for now. The drained handler follows.
  */
 typedef void sluice_congested_fn(struct sluice_socket *socket, void *token);
 
-/* Runs once, in the engine's thread, when the socket's descriptor has been closed. */
+/* Runs once, on the engine's thread, when the socket's descriptor has been closed. */
 typedef void sluice_closed_fn(struct sluice_socket *socket, void *token);
 
 /*
- * Takes the descriptor over: makes it non-blocking and close-on-exec, and closes it in the end.
- * Connected or not, listening or not: the library looks. Any thread.
- * 0; -EBADF, -ENOTSOCK, -ENOMEM, -EINVAL: it stays yours. Since 0.1.
+ * Attaches a descriptor to the engine, which takes ownership: it makes it non-blocking and
+ * close-on-exec, and closes it in the end. The library detects whether it is connected or
+ * listening. Any thread. Returns 0; -EBADF, -ENOTSOCK, -ENOMEM, -EINVAL, and the descriptor stays
+ * yours. Since 0.1.
  */
 int sluice_socket_attach(struct sluice_engine *engine, int fd, struct sluice_socket **ret_socket);
 
 /*
- * Ends the socket: what is pending completes with OperationAborted, later, through its handlers;
- * the handle stays valid and answers -EBADF. If sends were given up the peer gets RST, otherwise
- * FIN after everything that the kernel holds; what the peer sends meanwhile is discarded
+ * Closes the socket. Pending operations complete with OperationAborted, later, in their handlers;
+ * the handle stays valid, and calls on it return -EBADF. If sends were aborted the peer gets RST,
+ * otherwise FIN after everything that the kernel holds; what the peer sends meanwhile is discarded
  * (options.close_linger_ns).
  *
- * The descriptor is closed, and the port free, as follows. On the engine's thread: before the
- * return if nothing is pending, else in a later turn. From another thread: a listener, a datagram
- * socket or an unconnected one before the return, if the engine's thread is in sluice_engine_run
- * and runs no handler meanwhile; it is waited for, a second at most. In all other cases a later turn
- * closes it, and sluice_socket_set_closed tells when. Any thread. 0, also twice; -EINVAL for NULL.
- * Since 0.1.
+ * The descriptor is closed, and the port freed, as follows. On the engine's thread: before this
+ * returns if nothing is pending, else in a later turn. From another thread: a listener, a datagram
+ * socket or an unconnected one before this returns, if the engine's thread is in sluice_engine_run
+ * and runs no handler meanwhile; the call waits for it, a second at most. In all other cases a
+ * later turn closes it, and the handler of sluice_socket_set_closed reports it. Any thread. Returns
+ * 0, also for a second close; -EINVAL for NULL. Since 0.1.
  */
 int sluice_socket_close(struct sluice_socket *socket);
 
 /*
- * Closes it if need be, as sluice_socket_close does. The handle is gone for the caller at once; its
- * memory lives until its last handler ran. What is pending ends with OperationAborted; what
- * accept_start and receive_start deliver ends with their terminal call, where their token may be
- * freed. A graceful close that is still going on is cut short: destroy in the handler of
- * sluice_socket_set_closed instead. No other call on the handle may run meanwhile or follow: if several
- * threads use it, count references, and close first: that may run beside other calls.
- * Any thread. NULL is allowed. Since 0.1.
+ * Destroys the handle, and closes the socket first if needed, as sluice_socket_close does. The
+ * handle is invalid for the caller when this returns; its memory is freed after its last handler.
+ * Pending operations end with OperationAborted; deliveries of accept_start and receive_start end
+ * with their terminal call, in which their token may be freed. A graceful close in progress is cut
+ * short: to avoid that, destroy in the handler of sluice_socket_set_closed. No other call on the
+ * handle may run concurrently or follow: if several threads use it, count references and close it
+ * first; a close may run concurrently with other calls. Any thread. NULL is allowed. Since 0.1.
  */
 void sluice_socket_destroy(struct sluice_socket *socket);
 
 /*
- * Shuts one direction or both down: how is SHUT_RD, SHUT_WR or SHUT_RDWR. Queued sends complete
- * with Shutdown at once; the peer gets what was already taken, then FIN. Pending receives complete
- * as at the end of the stream. A close afterwards changes none of these results. To end after the
- * last queued byte use sluice_disconnect_async. Any thread. 0; -EBADF closed; -ENOTCONN; -EINVAL.
- * Since 0.1.
+ * Shuts down one direction or both: how is SHUT_RD, SHUT_WR or SHUT_RDWR. Queued sends complete
+ * with Shutdown immediately; the peer gets what was already taken, then FIN. Pending receives
+ * complete as at the end of the stream. A close afterwards changes none of these results. To end
+ * the stream after the last queued byte use sluice_disconnect_async. Any thread. Returns 0; -EBADF
+ * closed; -ENOTCONN; -EINVAL. Since 0.1.
  */
 int sluice_socket_shutdown(struct sluice_socket *socket, int how);
 
-/* The descriptor, still the library's; -EBADF once closed. Any thread. Since 0.1. */
+/*
+ * Returns the descriptor, which the library still owns; -EBADF once closed. Any thread. Since 0.1.
+ */
 int sluice_socket_fd(struct sluice_socket *socket);
 
 /*
- * Memory of accepted records that the kernel has not yet taken, in flight included, in bytes; file
- * elements count nothing. Any thread; exact in the engine's. Since 0.1.
+ * Returns the bytes queued or in flight; file data is not counted. Any thread; exact on the
+ * engine's. Since 0.1.
  */
 size_t sluice_socket_queued_bytes(struct sluice_socket *socket);
 
 /*
- * Returns the descriptor, yours again and still non-blocking, and frees the handle. Only when
- * nothing is pending. The engine's thread, or any while the engine was not used yet.
- * The descriptor; -EBUSY; -EBADF closed; -EPERM. Since 0.1.
+ * Detaches the descriptor: it is yours again, still non-blocking, and the handle is freed. Fails if
+ * anything is pending. The engine's thread, or any thread before the engine's first use.
+ * Returns the descriptor; -EBUSY: operations are pending; -EBADF closed; -EPERM. Since 0.1.
  */
 int sluice_socket_detach(struct sluice_socket *socket);
 
 /*
- * Closes after the last queued byte, or after timeout_ns as sluice_socket_close does (< 0: no
- * bound); that the peer has acknowledged the last byte is waited for as there. New sends are refused with -EBADF from the return on. Any thread. 0; -EBADF closed;
+ * Closes the socket after the last queued byte, or after timeout_ns as sluice_socket_close does (<
+ * 0: no limit). As there, the descriptor stays open until the peer has acknowledged the last byte.
+ * When this returns, new sends are refused with -EBADF. Any thread. Returns 0; -EBADF closed;
  * -EINVAL. Since 0.1.
  */
 int sluice_socket_close_gracefully(struct sluice_socket *socket, int64_t timeout_ns);
 
-/* Gives up everything in progress on the socket. Any thread. 0; -EBADF closed. Since 0.1. */
+/*
+ * Cancels every operation in progress on the socket. Any thread. Returns 0; -EBADF closed. Since
+ * 0.1.
+ */
 int sluice_socket_cancel_all(struct sluice_socket *socket);
 
-/* A pointer of yours beside the socket. Any thread, unguarded. Since 0.1. */
+/* Set and return a pointer for the caller. Any thread; not synchronised. Since 0.1. */
 void sluice_socket_set_user_data(struct sluice_socket *socket, void *data);
 void *sluice_socket_user_data(const struct sluice_socket *socket);
 
-/* The engine it belongs to. Any thread. Since 0.1. */
+/* Returns the socket's engine. Any thread. Since 0.1. */
 struct sluice_engine *sluice_socket_engine(const struct sluice_socket *socket);
 
 /*
- * What runs when the queue has drained; NULL for none. The engine's thread. 0; -EINVAL for no
- * socket; -ENOMEM. Since 0.1.
+ * Sets the drained handler, called when the queue has fallen to low; NULL for none. The engine's
+ * thread. Returns 0; -EINVAL for a NULL socket; -ENOMEM. Since 0.1.
  */
 int sluice_socket_set_drained(struct sluice_socket *socket, sluice_drained_fn *drained,
 			      void *token);
 
 /*
- * What runs when the queue has risen above high: the time to stop sending to this peer; NULL for
- * none. The engine's thread. 0; -EINVAL for no socket; -ENOMEM. Since 0.1.
+ * Sets the congested handler, called when the queue has risen above high: the time to stop sending
+ * to this peer; NULL for none. The engine's thread. Returns 0; -EINVAL for a NULL socket; -ENOMEM.
+ * Since 0.1.
  */
 int sluice_socket_set_congested(struct sluice_socket *socket, sluice_congested_fn *congested,
 				void *token);
 
 /*
- * What runs when the descriptor has been closed, and its port is free, by whatever call the socket
- * ended; NULL for none. The handle is valid inside, also after a destroy. Detach does not call it. Any thread, before the close. 0; -EINVAL; -EBADF closed; -ENOMEM.
- * Since 0.1.
+ * Sets the closed handler, called when the descriptor has been closed and its port is free, by
+ * whatever call the socket ended; NULL for none. The handle is valid inside it, even after a
+ * destroy. Detach does not call it. Any thread, before the close. Returns 0; -EINVAL; -EBADF
+ * closed; -ENOMEM. Since 0.1.
  */
 int sluice_socket_set_closed(struct sluice_socket *socket, sluice_closed_fn *closed, void *token);
 
 /*
- * The congested handler runs when queued bytes have risen above high, the drained handler when they
- * fall to low again. A send that would take them above limit is refused with -ENOBUFS (0: no limit),
- * but an empty queue accepts any one record. On the engine's thread the kernel is offered the queue
- * when it rises above high, and again before a send is refused, also in a handler or a batch: what
- * counts is what the kernel does not take. From other threads the limit also counts what the
- * engine's thread has not seen yet, and with SLUICE_TRANSMIT_WAY_RING or a submission thread what
- * the kernel has not answered. The engine's thread. 0; -EINVAL for low > high. Since 0.1.
+ * Sets the water marks. The congested handler runs when the queued bytes have risen above high, the
+ * drained handler when they fall to low again. A send that would raise them above limit is refused
+ * with -ENOBUFS (0: no limit), but an empty queue accepts any one record. On the engine's thread
+ * the queue is transmitted when it rises above high, and again before a send is refused, also in a
+ * handler or a batch: only what the kernel does not accept counts. From other threads the limit
+ * also counts what the engine's thread has not processed yet, and with SLUICE_TRANSMIT_WAY_RING or
+ * a submission thread what the kernel has not completed. The engine's thread. Returns 0; -EINVAL
+ * for low > high. Since 0.1.
  */
 int sluice_socket_set_water_marks(struct sluice_socket *socket, size_t low_bytes, size_t high_bytes,
 				  size_t limit_bytes);
 
-/* Options of a socket. The last two are the kernel's, and what a listener accepts inherits them. */
+/* Options of a socket. The last two are kernel options, which accepted sockets inherit. */
 enum {
-	/* not 0: a half-sent record that is cancelled or overdue ends the stream; default 0 */
+	/* not 0: cancelling or timing out a partly sent record ends the stream; default 0 */
 	SLUICE_SOCKET_END_ON_GIVE_UP = 1,
 	/*
-	 * The most that TCP sends per second, in bytes (SO_MAX_PACING_RATE); 0: no limit; default 0.
+	 * Maximum rate of TCP, in bytes per second (SO_MAX_PACING_RATE); 0: no limit; default 0.
 	 * Other sockets are paced only by the fq queueing discipline.
 	 */
 	SLUICE_SOCKET_RATE_BYTES_PER_SECOND = 2,
@@ -151,8 +163,8 @@ enum {
 };
 
 /*
- * The engine's thread. 0; -EINVAL for an unknown option, or a value out of its range; -EBADF closed;
- * -EOPNOTSUPP if the socket has no such option. Since 0.1.
+ * Sets an option of the socket. The engine's thread. Returns 0; -EINVAL for an unknown option or a
+ * value out of range; -EBADF closed; -EOPNOTSUPP if the socket does not support it. Since 0.1.
  */
 int sluice_socket_set_option(struct sluice_socket *socket, int option, int64_t value);
 

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The trace: what an engine did, call by call. Off by default, and then it costs nothing; turned on
- * by options.trace_events, by options.trace_path or by the environment's SLUICE_TRACE, for the
- * whole life of an engine (.NET has an event source for this).
+ * The trace: the events of an engine, call by call. It is off by default and then costs nothing.
+ * options.trace_events, options.trace_path or the environment variable SLUICE_TRACE turn it on, for
+ * the whole life of an engine (.NET has an event source for this).
  *
- * Each event is of one of five kinds, and names the operation, the descriptor, the socket, the
- * record, the bytes and the time (CLOCK_MONOTONIC):
+ * There are five kinds of events. Each has the operation, the descriptor, the socket, the record,
+ * the bytes and the time (CLOCK_MONOTONIC):
  *
- *   call      a starting call was accepted (bytes: what was asked for); a socket was attached or closed
- *   submit    the kernel was given something: at once (send, sendfile, receive), or as a request
- *   complete  its answer: the bytes, or the errno
- *   settle    a record ended well, with its bytes
- *   error     a record ended badly, with SocketError, errno and bytes; or a call was refused
+ *   call      a start was accepted (bytes: requested); a socket was attached or closed
+ *   submit    a request went to the kernel: directly (send, sendfile, receive) or as a ring entry
+ *   complete  the kernel's result: the bytes, or the errno
+ *   settle    a record completed successfully, with its bytes
+ *   error     a record failed, with SocketError, errno and bytes; or a call was refused
  *
- * The events are in a ring of fixed size. If they are not written out in time, the oldest are
- * overwritten, and their number is written in their place.
+ * The events are stored in a ring of fixed size. If they are not written out in time, the oldest
+ * are overwritten, and the number of lost events is written in their place.
  */
 #ifndef SLUICE_TRACE_H
 #define SLUICE_TRACE_H
@@ -28,18 +28,18 @@ extern "C" {
 struct sluice_engine;
 
 enum {
-	SLUICE_TRACE_TEXT, /* a line an event, for people */
-	SLUICE_TRACE_JSON  /* a JSON object a line */
+	SLUICE_TRACE_TEXT, /* one line per event, human-readable */
+	SLUICE_TRACE_JSON  /* one JSON object per line */
 };
 
 /*
- * Writes the events that it has not written before to fd, the oldest first, one line each, and a
- * line with the number of those that were overwritten meanwhile. fd stays yours; it should block.
- * What options.trace_path or SLUICE_TRACE write is counted apart. Any thread; events of calls that
- * run meanwhile may be left for the next time.
- * The number of events written; -EINVAL: NULL, an unknown format, or an engine without a trace;
- * -EBADF in a forked child; else what write(2) says, and the last line may be a part of one; what
- * was not written whole is written again by the next call. Since 0.1.
+ * Writes the events since the last call to fd, oldest first, one line each, and a line with the
+ * number of those that were overwritten meanwhile. fd stays the caller's; it should be in blocking
+ * mode. The file of options.trace_path or SLUICE_TRACE is independent of this. Any thread; events
+ * of calls that run concurrently may be left for the next time. Returns the number of events
+ * written; -EINVAL: NULL, an unknown format, or an engine without a trace; -EBADF in a forked
+ * child; else the errno of write(2): the last line may then be incomplete, and the next call writes
+ * it again. Since 0.1.
  */
 int64_t sluice_engine_trace_write(struct sluice_engine *engine, int fd, uint32_t format);
 

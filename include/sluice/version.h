@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which version of the library this is. */
+/* The version of the library. */
 #ifndef SLUICE_VERSION_H
 #define SLUICE_VERSION_H
 
@@ -13,8 +13,9 @@ extern "C" {
 #endif
 
 /*
- * The version of the library that runs, "0.1.0"; the macros are those it was compiled against.
- * The string is the library's and lives as long as it. Any thread. Since 0.1.
+ * Returns the version of the library at run time, "0.1.0"; the macros are the version at compile
+ * time. The string belongs to the library and is valid as long as it is loaded. Any thread.
+ * Since 0.1.
  */
 const char *sluice_version(void);
 

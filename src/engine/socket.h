@@ -156,7 +156,7 @@ struct sluice_socket {
 		struct iovec receive_segment;
 		struct {                 /* PHASE_LINGERING */
 			uint64_t bytes;  /* discarded */
-			int64_t look_ns; /* between two looks */
+			int64_t poll_ns; /* interval of SIOCOUTQ polls */
 		} lingering;
 	};
 	uint64_t bytes_received;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Single records that are cancelled, overdue, or end with the thread that started them. */
+/* Cancels records: by sluice_cancel, by their deadline, or because their starting thread exited. */
 #include <errno.h>
 
 #include "engine/socket.h"
@@ -17,7 +17,7 @@ void sluice__give_up_marked(struct sluice_socket *socket)
 	sluice__receive_give_up_marked(socket);
 }
 
-static void mark(struct sluice_args *args)
+static void mark_cancelled(struct sluice_args *args)
 {
 	__atomic_fetch_or(&args->run.owner, SLUICE__CANCELLED, __ATOMIC_RELAXED);
 }
@@ -26,43 +26,43 @@ void sluice__give_up_all(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
 	if (socket->connecting)
-		mark(socket->connecting);
+		mark_cancelled(socket->connecting);
 	for (struct sluice_args *args = socket->queue.list.head; args; args = args->run.next)
-		mark(args);
+		mark_cancelled(args);
 	for (struct sluice_args *args = socket->receives.head; args; args = args->run.next)
-		mark(args);
+		mark_cancelled(args);
 	sluice__give_up_marked(socket);
 	sluice__accepter_stop(socket);
 	sluice__receiver_stop(socket);
 }
 
-static bool is_of_thread(const struct sluice_args *args, uint32_t number)
+static bool is_of_thread(const struct sluice_args *args, uint32_t thread)
 {
-	return (args->run.op_flags & SLUICE__OP_OF_THREAD) && args->rare.thread == number;
+	return (args->run.op_flags & SLUICE__OP_OF_THREAD) && args->rare.thread == thread;
 }
 
-/* True: there are some. */
-static bool mark_of_thread(struct sluice_args *args, uint32_t number)
+/* Marks the records of a list that this thread started. Returns true if there are any. */
+static bool mark_of_thread(struct sluice_args *args, uint32_t thread)
 {
 	bool found = false;
 
 	for (; args; args = args->run.next) {
-		if (!is_of_thread(args, number))
+		if (!is_of_thread(args, thread))
 			continue;
-		mark(args);
+		mark_cancelled(args);
 		found = true;
 	}
 	return found;
 }
 
-void sluice__give_up_of_thread(struct sluice_socket *socket, uint32_t number)
+void sluice__give_up_of_thread(struct sluice_socket *socket, uint32_t thread)
 {
-	bool found = mark_of_thread(socket->queue.list.head, number);
+	bool found = mark_of_thread(socket->queue.list.head, thread);
 
 	sluice__assert_owner(socket->engine);
-	found |= mark_of_thread(socket->receives.head, number);
-	if (socket->connecting && is_of_thread(socket->connecting, number)) {
-		mark(socket->connecting);
+	found |= mark_of_thread(socket->receives.head, thread);
+	if (socket->connecting && is_of_thread(socket->connecting, thread)) {
+		mark_cancelled(socket->connecting);
 		found = true;
 	}
 	if (found)

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a socket closes. All transitions between its phases are here:
+ * Closing a socket. All transitions between its phases are in this file:
  *
- *   OPEN            --close, destroy, the end of the engine-->            CLOSING
- *   CLOSING         --every request is back but notifications-->          WAIT_ZEROCOPY
- *   WAIT_ZEROCOPY   --zerocopy_linger_ns is over-->                       RESETTING
- *   WAIT_ZEROCOPY   --every buffer is back, not all acknowledged-->       LINGERING
- *   WAIT_ZEROCOPY, RESETTING   --every buffer is back-->                  CLOSED
- *   LINGERING       --all is acknowledged, or close_linger_ns is over-->  CLOSED
+ *   OPEN            --close, destroy, or the engine ends-->               CLOSING
+ *   CLOSING         --only zero-copy notifications are outstanding-->     WAIT_ZEROCOPY
+ *   WAIT_ZEROCOPY   --zerocopy_linger_ns expires-->                       RESETTING
+ *   WAIT_ZEROCOPY   --all buffers released, data unacknowledged-->        LINGERING
+ *   WAIT_ZEROCOPY, RESETTING   --all buffers released-->                  CLOSED
+ *   LINGERING       --all acknowledged, or close_linger_ns expires-->     CLOSED
  *   OPEN            --detach-->                                           CLOSED
  *
- * CLOSING: requests are cancelled, since close(2) cancels nothing. When they are back, what is pending
- * ends with OperationAborted, and the peer gets FIN, or RST if sends were given up. RESETTING: the
- * connection is reset, so that the kernel lets its buffers go. LINGERING: the descriptor stays open
- * until the peer has acknowledged everything. CLOSED: the descriptor is gone. The handle may be given
- * up (HANDLE_GONE) in any phase; then the memory goes when the last handler has run.
+ * CLOSING: requests are cancelled, because close(2) cancels nothing. When they have completed,
+ * pending operations end with OperationAborted, and the peer gets FIN, or RST if sends were
+ * aborted. RESETTING: the connection was reset, so that the kernel releases its buffers. LINGERING:
+ * the descriptor stays open until the peer has acknowledged everything. CLOSED: the descriptor is
+ * closed. The handle may be destroyed (HANDLE_GONE) in any phase; the memory is then freed after
+ * the last handler.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +43,7 @@ static void change_phase(struct sluice_socket *socket, uint32_t from, enum sluic
 	socket->state |= (uint32_t)to << SLUICE__PHASE_SHIFT;
 }
 
-static void say_goodbye(struct sluice_socket *socket, bool lost)
+static void shut_connection(struct sluice_socket *socket, bool lost)
 {
 	uint32_t shared = sluice__socket_flags(socket);
 
@@ -57,10 +58,10 @@ static void say_goodbye(struct sluice_socket *socket, bool lost)
 	if ((shared & SLUICE__SHARED_FILTERED) &&
 	    !(shared & (SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED)))
 		sluice__filter_goodbye(socket);
-	/* Not left to close(2): a duplicate of the descriptor may live. */
+	/* Explicitly, because close(2) sends no FIN while a duplicate of the descriptor exists. */
 	if (!(shared & (SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED)))
 		shutdown(socket->fd, SHUT_WR);
-	/* Here nothing more arrives behind that, and data unread would be a reset all the same. */
+	/* A UNIX peer sends nothing after that, and a close with unread data would be a reset. */
 	if (socket->family == AF_UNIX)
 		shutdown(socket->fd, SHUT_RD);
 	if ((sluice__socket_is_tcp(socket) || socket->family == AF_UNIX) &&
@@ -87,7 +88,7 @@ static void abort_receives(struct sluice_socket *socket)
 	sluice__receiver_end(socket, error, native);
 }
 
-/* A shutdown before the close decides the result, although its answer has not come yet. */
+/* The result is that of an earlier shutdown, even if the shutdown has not been processed yet. */
 static void abort_pending(struct sluice_socket *socket)
 {
 	sluice__connect_give_up(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
@@ -111,18 +112,18 @@ static void close_descriptor(struct sluice_socket *socket)
 		sluice__event(socket, SLUICE__EVENT_CLOSED);
 }
 
-/* ---- lingering: the peer has not acknowledged everything ---- */
+/* ---- lingering until the peer has acknowledged everything ---- */
 
 /*
- * Data that arrives behind a close(2) is answered with RST, and the kernel drops what it still had to
- * send. So the descriptor stays open, and what arrives is discarded, until the peer has acknowledged
- * everything or has ended itself.
+ * The kernel answers data that arrives after close(2) with RST and drops what it had left to send.
+ * So the descriptor stays open, and received data is discarded, until the peer has acknowledged
+ * everything or has ended its side.
  */
 #define LINGER_BYTES (UINT64_C(64) << 20)
-#define LINGER_FIRST_LOOK_NS 1000000
-#define LINGER_LAST_LOOK_NS 64000000
+#define LINGER_FIRST_POLL_NS 1000000
+#define LINGER_LAST_POLL_NS 64000000
 
-/* Bytes on their way to the peer, and the FIN behind them. */
+/* SIOCOUTQ: unacknowledged bytes, plus one for the FIN. */
 static bool is_acknowledged(const struct sluice_socket *socket)
 {
 	int bytes = 0;
@@ -140,36 +141,36 @@ static bool may_linger(const struct sluice_socket *socket)
 	       !is_acknowledged(socket);
 }
 
-/* Nothing tells of an acknowledgement: it is looked for, less and less often. */
-static void look_later(struct sluice_socket *socket)
+/* The kernel does not signal acknowledgements, so poll, at doubling intervals. */
+static void poll_later(struct sluice_socket *socket)
 {
-	if (socket->lingering.look_ns < LINGER_LAST_LOOK_NS)
-		socket->lingering.look_ns *= 2;
-	sluice__timer_arm(socket, SLUICE__NODE_CLOSE, socket->lingering.look_ns);
+	if (socket->lingering.poll_ns < LINGER_LAST_POLL_NS)
+		socket->lingering.poll_ns *= 2;
+	sluice__timer_arm(socket, SLUICE__NODE_CLOSE, socket->lingering.poll_ns);
 }
 
-static bool wait_for_more(struct sluice_socket *socket)
+static bool wait_readable(struct sluice_socket *socket)
 {
 	socket->in.kind = SLUICE__REQUEST_READABLE;
 	socket->in.message = NULL;
 	return sluice__request_start(socket, &socket->in) == 0;
 }
 
-static bool begin_to_linger(struct sluice_socket *socket)
+static bool begin_linger(struct sluice_socket *socket)
 {
 	int64_t linger_ns = socket->engine->options.close_linger_ns;
 
-	if (!wait_for_more(socket))
+	if (!wait_readable(socket))
 		return false;
 	change_phase(socket, 1u << SLUICE__PHASE_WAIT_ZEROCOPY, SLUICE__PHASE_LINGERING);
 	socket->lingering.bytes = 0;
-	socket->lingering.look_ns = LINGER_FIRST_LOOK_NS;
+	socket->lingering.poll_ns = LINGER_FIRST_POLL_NS;
 	socket->graceful_ns = linger_ns < 0 ? INT64_MAX : (int64_t)sluice__now() + linger_ns;
-	sluice__timer_arm(socket, SLUICE__NODE_CLOSE, LINGER_FIRST_LOOK_NS);
+	sluice__timer_arm(socket, SLUICE__NODE_CLOSE, LINGER_FIRST_POLL_NS);
 	return true;
 }
 
-static bool has_lingered(struct sluice_socket *socket)
+static bool is_linger_over(struct sluice_socket *socket)
 {
 	socket->lingering.bytes += sluice__socket_drain(socket);
 	return (socket->state & (SLUICE__ST_END_SEEN | SLUICE__ST_RESET_SEEN)) ||
@@ -177,9 +178,9 @@ static bool has_lingered(struct sluice_socket *socket)
 	       (int64_t)sluice__now() >= socket->graceful_ns || sluice__dead(socket->engine);
 }
 
-/* ---- from phase to phase ---- */
+/* ---- the transitions ---- */
 
-static void begin_to_close(struct sluice_socket *socket)
+static void begin_close(struct sluice_socket *socket)
 {
 	sluice__socket_flags_set(socket, SLUICE__SHARED_CLOSED);
 	change_phase(socket, 1u << SLUICE__PHASE_OPEN, SLUICE__PHASE_CLOSING);
@@ -191,7 +192,7 @@ static void begin_to_close(struct sluice_socket *socket)
 	sluice__request_cancel(socket, &socket->in);
 }
 
-/* Nothing that the kernel has of the stream is sent any more: it lets the buffers go. */
+/* The kernel drops the stream's unsent data and releases the buffers. */
 static void reset_connection(struct sluice_socket *socket)
 {
 	change_phase(socket, 1u << SLUICE__PHASE_WAIT_ZEROCOPY, SLUICE__PHASE_RESETTING);
@@ -209,8 +210,8 @@ static void wait_for_buffers(struct sluice_socket *socket)
 		sluice__timer_arm(socket, SLUICE__NODE_CLOSE, linger_ns);
 }
 
-/* Everything but buffers is back: what is pending ends, and the peer learns of the end. */
-static void end_pending(struct sluice_socket *socket)
+/* Only zero-copy notifications are outstanding: ends pending operations and sends FIN or RST. */
+static void abort_and_shut(struct sluice_socket *socket)
 {
 	bool lost = socket->queue.list.head != NULL;
 
@@ -221,7 +222,7 @@ static void end_pending(struct sluice_socket *socket)
 	sluice__assert(!socket->queue.list.head && !socket->receives.head && !socket->connecting);
 	if (lost)
 		socket->state |= SLUICE__ST_LOST;
-	say_goodbye(socket, lost);
+	shut_connection(socket, lost);
 	if (socket->armed)
 		wait_for_buffers(socket);
 }
@@ -241,30 +242,30 @@ static void finish_close(struct sluice_socket *socket)
 		sluice__socket_defer_free(socket);
 }
 
-/* What the peer sent while its buffers were waited for. */
-static void drain_meanwhile(struct sluice_socket *socket)
+/* Discards what the peer sent while the socket waited for buffers. */
+static void discard_received(struct sluice_socket *socket)
 {
 	if (sluice__socket_is_tcp(socket) && !(socket->state & SLUICE__ST_LOST))
 		sluice__socket_drain(socket);
 }
 
-/* One step, if what the phase waits for has come. False: it has not. */
-static bool advance(struct sluice_socket *socket)
+/* Makes one transition if its condition holds; else returns false. */
+static bool advance_phase(struct sluice_socket *socket)
 {
 	switch (sluice__socket_phase(socket)) {
 	case SLUICE__PHASE_CLOSING:
 		if (socket->armed > sluice__zc_send_waiting(socket))
 			return false;
-		end_pending(socket);
+		abort_and_shut(socket);
 		return true;
 	case SLUICE__PHASE_WAIT_ZEROCOPY:
 	case SLUICE__PHASE_RESETTING:
-		if (socket->armed || (may_linger(socket) && begin_to_linger(socket)))
+		if (socket->armed || (may_linger(socket) && begin_linger(socket)))
 			return false;
 		finish_close(socket);
 		return true;
 	case SLUICE__PHASE_LINGERING:
-		if (socket->armed || (!has_lingered(socket) && wait_for_more(socket)))
+		if (socket->armed || (!is_linger_over(socket) && wait_readable(socket)))
 			return false;
 		finish_close(socket);
 		return true;
@@ -273,13 +274,13 @@ static bool advance(struct sluice_socket *socket)
 	}
 }
 
-/* After a completion, from the timer, and at the beginning. */
+/* Called at the start of a close, after each completion, and by the timer. */
 void sluice__socket_advance_close(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
 	if (sluice__socket_phase(socket) == SLUICE__PHASE_WAIT_ZEROCOPY)
-		drain_meanwhile(socket);
-	while (advance(socket))
+		discard_received(socket);
+	while (advance_phase(socket))
 		;
 	if (sluice__socket_phase(socket) > SLUICE__PHASE_CLOSING &&
 	    sluice__socket_phase(socket) < SLUICE__PHASE_CLOSED)
@@ -290,21 +291,21 @@ void sluice__socket_close_timer(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
 	switch (sluice__socket_phase(socket)) {
-	case SLUICE__PHASE_OPEN: /* the bound of close_gracefully */
+	case SLUICE__PHASE_OPEN: /* timeout of close_gracefully */
 		sluice__socket_end(socket);
 		break;
 	case SLUICE__PHASE_WAIT_ZEROCOPY:
 		reset_connection(socket);
 		break;
-	case SLUICE__PHASE_RESETTING: /* answers that the reset did not bring never come */
+	case SLUICE__PHASE_RESETTING: /* notifications that the reset did not cause never come */
 		sluice__zc_send_abandon(socket);
 		sluice__socket_advance_close(socket);
 		break;
 	case SLUICE__PHASE_LINGERING:
-		if (has_lingered(socket))
+		if (is_linger_over(socket))
 			sluice__request_cancel(socket, &socket->in);
 		else
-			look_later(socket);
+			poll_later(socket);
 		break;
 	default:
 		break;
@@ -312,8 +313,8 @@ void sluice__socket_close_timer(struct sluice_socket *socket)
 }
 
 /*
- * The engine ends and waits for nothing; a notification that is due has come in the turn before. One
- * that does not follow the reset within this time never will, and nobody gets the bytes any more.
+ * The engine ends and waits for nothing; a notification that was due arrived in the previous turn.
+ * One that does not follow the reset within this time never arrives, and the bytes go nowhere.
  */
 #define ABANDON_NS 1000000000
 
@@ -339,7 +340,7 @@ void sluice__socket_end(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
 	if (!sluice__socket_is_closing(socket)) {
-		begin_to_close(socket);
+		begin_close(socket);
 		sluice__socket_advance_close(socket);
 	} else if (unlikely(sluice__dead(socket->engine))) {
 		force_close(socket);
@@ -361,7 +362,7 @@ void sluice__socket_end_gracefully(struct sluice_socket *socket)
 	sluice__socket_bound_graceful(socket);
 }
 
-/* A retry that waits has the timer; it looks at the bound itself. */
+/* A pending retry owns the timer; it checks the timeout itself. */
 void sluice__socket_bound_graceful(struct sluice_socket *socket)
 {
 	int64_t left;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Connecting: sends and receives that are started meanwhile wait for it. */
+/* Connects. Sends and receives that are started meanwhile wait for the connect. */
 #include <errno.h>
 #include <sys/socket.h>
 
@@ -10,7 +10,7 @@
 #include "send/send.h"
 #include "socket/socket.h"
 
-/* A UNIX listener with a full backlog gives nothing to wait for. */
+/* A UNIX listener with a full backlog gives no event to wait for, so retry. */
 #define RETRY_NS 1000000
 
 static int try_connect(struct sluice_socket *socket, const struct sluice_args *args)
@@ -21,13 +21,13 @@ static int try_connect(struct sluice_socket *socket, const struct sluice_args *a
 	return errno;
 }
 
-static void wait_for_answer(struct sluice_socket *socket, int error_number)
+static void wait_for_connect(struct sluice_socket *socket, int error_number)
 {
 	if (error_number == EAGAIN) {
 		sluice__timer_arm(socket, SLUICE__NODE_RETRY_SEND, RETRY_NS);
 		return;
 	}
-	/* Still on its way back from an earlier connect that was given up: that answer starts it. */
+	/* Armed by an earlier, cancelled connect: its completion continues this one. */
 	if (socket->out.armed)
 		return;
 	socket->out.kind = SLUICE__REQUEST_WRITABLE;
@@ -35,8 +35,8 @@ static void wait_for_answer(struct sluice_socket *socket, int error_number)
 		sluice__timer_arm(socket, SLUICE__NODE_RETRY_SEND, RETRY_NS);
 }
 
-/* What was started behind it goes on, unless it waits for another connect. */
-static void over(struct sluice_socket *socket, bool connected)
+/* Starts what waited for this connect, unless another connect is pending. */
+static void release_waiting(struct sluice_socket *socket, bool connected)
 {
 	if (connected)
 		sluice__socket_flags_clear(socket, SLUICE__SHARED_UNCONNECTED);
@@ -48,39 +48,39 @@ static void over(struct sluice_socket *socket, bool connected)
 	sluice__receiver_begin(socket);
 }
 
-static void abort_behind(struct sluice_socket *socket, int32_t error, int32_t native)
+static void abort_waiting(struct sluice_socket *socket, int32_t error, int32_t native)
 {
 	sluice__settle_abort(socket, error, native, error, native);
 	sluice__receive_abort(socket, error, native);
 	sluice__receiver_end(socket, error, native);
 }
 
-/* Other threads may have found it announced, and started something behind it. */
-static int answered_at_once(struct sluice_socket *socket, struct sluice_args *args, bool may_finish,
-			    int error_number)
+/* Other threads may already have started operations that wait for this connect. */
+static int connect_completed_now(struct sluice_socket *socket, struct sluice_args *args,
+				 bool may_finish, int error_number)
 {
 	bool datagram = sluice__socket_flags(socket) & SLUICE__SHARED_DATAGRAM;
 	int answer = sluice__end_at_once(socket->engine, args, may_finish,
 					 sluice_socket_error_from_errno(error_number), error_number,
 					 0);
 
-	/* Datagrams stand each for itself; what is connected stays connected. */
+	/* Datagrams fail individually, and a connected socket stays connected. */
 	if (error_number && !datagram &&
 	    (sluice__socket_flags(socket) & SLUICE__SHARED_UNCONNECTED))
-		abort_behind(socket, SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
-	over(socket, error_number == 0);
+		abort_waiting(socket, SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
+	release_waiting(socket, error_number == 0);
 	return answer;
 }
 
-/* What was started before a datagram socket changes its remote still goes to the old one. */
-static bool connects_in_its_turn(const struct sluice_socket *socket)
+/* Datagrams started before a connect still go to the old remote, so the connect is queued. */
+static bool must_queue_connect(const struct sluice_socket *socket)
 {
 	return (sluice__socket_flags(socket) & SLUICE__SHARED_DATAGRAM) && socket->queue.list.head;
 }
 
 static int queue_connect(struct sluice_socket *socket, struct sluice_args *args)
 {
-	/* What is started behind it is accepted, and has a remote when its turn comes. */
+	/* Later starts are accepted: the socket has a remote by the time they are sent. */
 	sluice__socket_flags_clear(socket, SLUICE__SHARED_UNCONNECTED);
 	sluice__connect_withdraw(socket);
 	args->run.op_flags |= SLUICE__OP_DISCONNECT;
@@ -95,7 +95,7 @@ int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args
 
 	sluice__assert_owner(socket->engine);
 	sluice__assert(sluice__socket_flags(socket) & SLUICE__SHARED_CONNECTING);
-	if (connects_in_its_turn(socket))
+	if (must_queue_connect(socket))
 		return queue_connect(socket, args);
 	if (args->run.op_flags & SLUICE__OP_HANDSHAKE)
 		return sluice__filter_begin(socket, args);
@@ -106,11 +106,11 @@ int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args
 	}
 	error_number = try_connect(socket, args);
 	if (error_number != EINPROGRESS && error_number != EAGAIN && error_number != EINTR)
-		return answered_at_once(socket, args, may_finish, error_number);
+		return connect_completed_now(socket, args, may_finish, error_number);
 	socket->connecting = args;
 	if (args->run.op_flags & SLUICE__OP_DEADLINE)
 		sluice__deadline_arm(socket, args);
-	wait_for_answer(socket, error_number);
+	wait_for_connect(socket, error_number);
 	return 1;
 }
 
@@ -121,22 +121,22 @@ void sluice__connect_succeeded(struct sluice_socket *socket)
 	sluice__assert(args && (sluice__socket_flags(socket) & SLUICE__SHARED_CONNECTING));
 	socket->connecting = NULL;
 	sluice__finish(socket->engine, args, SLUICE_ERROR_SUCCESS, 0, 0);
-	over(socket, true);
+	release_waiting(socket, true);
 }
 
-static void failed(struct sluice_socket *socket, int32_t error, int32_t native, int32_t rest_error,
-		   int32_t rest_native)
+static void connect_failed(struct sluice_socket *socket, int32_t error, int32_t native,
+			   int32_t rest_error, int32_t rest_native)
 {
 	struct sluice_args *args = socket->connecting;
 
 	sluice__assert(args && native > 0);
 	socket->connecting = NULL;
-	sluice__socket_reset(socket); /* the next connect(2) would be answered for this one */
+	sluice__socket_reset(socket); /* else the next connect(2) gets this one's result */
 	sluice__socket_flags_set(socket, SLUICE__SHARED_UNCONNECTED);
 	sluice__timer_disarm(socket);
 	sluice__connect_withdraw(socket);
 	sluice__finish(socket->engine, args, error, native, 0);
-	abort_behind(socket, rest_error, rest_native);
+	abort_waiting(socket, rest_error, rest_native);
 }
 
 void sluice__connect_refused(struct sluice_socket *socket, int32_t error, int32_t native)
@@ -146,7 +146,7 @@ void sluice__connect_refused(struct sluice_socket *socket, int32_t error, int32_
 	socket->connecting = NULL;
 	sluice__connect_withdraw(socket);
 	sluice__finish(socket->engine, args, error, native, 0);
-	abort_behind(socket, SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
+	abort_waiting(socket, SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
 }
 
 void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_t native)
@@ -157,14 +157,14 @@ void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_
 	sluice__request_cancel(socket, &socket->out);
 	if (sluice__is_filtered(socket))
 		sluice__request_cancel(socket, &socket->in);
-	/* Closing ends what waits as it ends everything else. */
+	/* A close ends waiting operations like all others. */
 	if (sluice__socket_phase(socket) > SLUICE__PHASE_CLOSING)
-		failed(socket, error, native, error, native);
+		connect_failed(socket, error, native, error, native);
 	else
-		failed(socket, error, native, SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
+		connect_failed(socket, error, native, SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
 }
 
-/* A datagram socket's waits among the sends. */
+/* The connect of a datagram socket may be in the send queue. */
 void sluice__connect_give_up_one(struct sluice_socket *socket, struct sluice_args *args)
 {
 	bool overdue = args->run.op_flags & SLUICE__OP_OVERDUE;
@@ -177,7 +177,7 @@ void sluice__connect_give_up_one(struct sluice_socket *socket, struct sluice_arg
 		sluice__connect_give_up(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
 }
 
-/* The descriptor can be written to: connected, failed, or an answer that came too late. */
+/* The descriptor is writable: connected, failed, or a stale event. */
 void sluice__connect_writable(struct sluice_socket *socket)
 {
 	struct sockaddr_storage peer;
@@ -190,12 +190,12 @@ void sluice__connect_writable(struct sluice_socket *socket)
 		return;
 	getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error_number, &error_length);
 	if (error_number)
-		failed(socket, sluice_socket_error_from_errno(error_number), error_number,
-		       SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
+		connect_failed(socket, sluice_socket_error_from_errno(error_number), error_number,
+			       SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
 	else if (getpeername(socket->fd, (struct sockaddr *)&peer, &length) == 0)
 		sluice__connect_succeeded(socket);
 	else
-		wait_for_answer(socket, EINPROGRESS);
+		wait_for_connect(socket, EINPROGRESS);
 }
 
 void sluice__connect_retry(struct sluice_socket *socket)
@@ -207,8 +207,8 @@ void sluice__connect_retry(struct sluice_socket *socket)
 	if (error_number == 0 || error_number == EISCONN)
 		sluice__connect_succeeded(socket);
 	else if (error_number == EAGAIN || error_number == EINPROGRESS || error_number == EALREADY)
-		wait_for_answer(socket, error_number);
+		wait_for_connect(socket, error_number);
 	else
-		failed(socket, sluice_socket_error_from_errno(error_number), error_number,
-		       SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
+		connect_failed(socket, sluice_socket_error_from_errno(error_number), error_number,
+			       SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
 }

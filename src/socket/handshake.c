@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A filter's handshake: a connect that needs no connect(2). */
+/* A filter's handshake: a connect without connect(2). */
 #include <errno.h>
 
 #include "engine/socket.h"
@@ -7,12 +7,12 @@
 #include "filter/filter.h"
 #include "socket/socket.h"
 
-static void fail(struct sluice_socket *socket, int error)
+static void handshake_failed(struct sluice_socket *socket, int error)
 {
 	sluice__connect_refused(socket, sluice_socket_error_from_errno(error), -error);
 }
 
-static void opened(struct sluice_socket *socket, uint32_t events)
+static void handshake_succeeded(struct sluice_socket *socket, uint32_t events)
 {
 	sluice__filter_of(socket)->opened = true;
 	if (!(events & SLUICE_FILTER_WRITE))
@@ -21,12 +21,12 @@ static void opened(struct sluice_socket *socket, uint32_t events)
 	sluice__filter_offer(socket);
 }
 
-static int wait_for(struct sluice_socket *socket, uint32_t events)
+static int wait_for_event(struct sluice_socket *socket, uint32_t events)
 {
 	struct sluice__request *request = events & SLUICE_FILTER_READ ? &socket->in : &socket->out;
 
 	if (request->armed)
-		return 0; /* it is on its way back */
+		return 0; /* its completion is outstanding */
 	request->kind = events & SLUICE_FILTER_READ ? SLUICE__REQUEST_READABLE
 						    : SLUICE__REQUEST_WRITABLE;
 	request->message = NULL;
@@ -44,13 +44,13 @@ void sluice__filter_step(struct sluice_socket *socket)
 	sluice__assert(socket->connecting);
 	error = filter->calls.open(filter->calls.token, &events);
 	if (error == 0) {
-		opened(socket, events);
+		handshake_succeeded(socket, events);
 		return;
 	}
 	if (error == -EAGAIN)
-		error = wait_for(socket, events);
+		error = wait_for_event(socket, events);
 	if (error)
-		fail(socket, error);
+		handshake_failed(socket, error);
 }
 
 int sluice__filter_begin(struct sluice_socket *socket, struct sluice_args *args)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What an operation of a record does: how it begins on the engine's thread, and how it is given up. */
+/* The operation table: how each operation begins, on the engine's thread, and is cancelled. */
 #include <errno.h>
 
 #include "engine/socket.h"
@@ -9,9 +9,9 @@
 #include "socket/socket.h"
 
 struct operation {
-	/* 0: it ended inside the call; 1: its handler runs later. */
+	/* Returns 0: completed inside the call; 1: its handler runs later. */
 	int (*begin)(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
-	/* Cancelled or overdue, and in its queue. */
+	/* For a record in its queue that was cancelled or whose deadline expired. */
 	void (*give_up)(struct sluice_socket *socket, struct sluice_args *args);
 };
 
@@ -21,7 +21,7 @@ static const struct operation connecting = {sluice__connect_begin, sluice__conne
 
 static const struct operation *const operations[] = {
 	[SLUICE_OPERATION_ACCEPT] = &receiving,   [SLUICE_OPERATION_CONNECT] = &connecting,
-	[SLUICE_OPERATION_DISCONNECT] = &sending, /* in its turn among the sends */
+	[SLUICE_OPERATION_DISCONNECT] = &sending, /* takes its place in the send queue */
 	[SLUICE_OPERATION_RECEIVE] = &receiving,  [SLUICE_OPERATION_RECEIVE_FROM] = &receiving,
 	[SLUICE_OPERATION_SEND] = &sending,       [SLUICE_OPERATION_SEND_PACKETS] = &sending,
 	[SLUICE_OPERATION_SEND_TO] = &sending,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The handle: attach, what can be asked of it, its options, and how its memory is freed. */
+/* The socket handle: attach, getters, options, and freeing its memory. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,7 +16,7 @@
 #include "socket/socket.h"
 #include "trace/trace.h"
 
-/* ---- the dead ---- */
+/* ---- freeing ---- */
 
 void sluice__socket_defer_free(struct sluice_socket *socket)
 {
@@ -51,8 +51,8 @@ bool sluice__socket_apm_is_quiet(const struct sluice_socket *socket)
 	       socket->engine->apm_calls->is_quiet(socket);
 }
 
-/* Nothing may lead to it any more: no record to deliver, no list. */
-static bool is_gone(const struct sluice_engine *engine, const struct sluice_socket *socket)
+/* True if nothing refers to the socket any more: no undelivered record, no list. */
+static bool is_unreferenced(const struct sluice_engine *engine, const struct sluice_socket *socket)
 {
 	return engine->done.taken >= socket->dead_at && !socket->events && socket->armed == 0 &&
 	       !socket->receiver && !socket->accepter && !(socket->state & SLUICE__ST_READY) &&
@@ -69,7 +69,7 @@ void sluice__sockets_free_dead(struct sluice_engine *engine)
 		struct sluice_socket *socket =
 			sluice__element(*at, struct sluice_socket, dead_link);
 
-		if (!is_gone(engine, socket)) {
+		if (!is_unreferenced(engine, socket)) {
 			at = &socket->dead_link.next;
 			continue;
 		}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sockets: what a record does with one, how it ends, and how it is freed. */
+/* Sockets: operations of a record, cancel, connect, close, and freeing. */
 #ifndef SLUICE_SRC_SOCKET_SOCKET_H
 #define SLUICE_SRC_SOCKET_SOCKET_H
 
@@ -7,15 +7,15 @@
 
 struct sluice_args;
 
-/* socket/operations.c: by the record's operation. 0: it ended inside the call; 1: it goes on. */
+/* operations.c: dispatches on the record's operation. begin returns 0: completed; 1: pending. */
 int sluice__operation_begin(struct sluice_socket *socket, struct sluice_args *args,
 			    bool may_finish);
 void sluice__operation_give_up(struct sluice_socket *socket, struct sluice_args *args);
 
-/* socket/cancel.c: cancel and deadline. */
+/* cancel.c */
 void sluice__give_up_marked(struct sluice_socket *socket);
 void sluice__give_up_all(struct sluice_socket *socket);
-void sluice__give_up_of_thread(struct sluice_socket *socket, uint32_t number);
+void sluice__give_up_of_thread(struct sluice_socket *socket, uint32_t thread);
 void sluice__give_up_overdue(struct sluice_args *args);
 
 /* connect.c */
@@ -24,30 +24,30 @@ void sluice__connect_writable(struct sluice_socket *socket);
 void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_t native);
 void sluice__connect_give_up_one(struct sluice_socket *socket, struct sluice_args *args);
 void sluice__connect_retry(struct sluice_socket *socket);
-/* A handshake ended. A refused one leaves the connection open, for what it told the peer. */
+/* The end of a handshake. A failed one leaves the connection open for the alert to the peer. */
 void sluice__connect_succeeded(struct sluice_socket *socket);
 void sluice__connect_refused(struct sluice_socket *socket, int32_t error, int32_t native);
 
-/* close.c: on the engine's thread. */
+/* close.c: on the engine's thread */
 void sluice__socket_end(struct sluice_socket *socket);
-/* Goes on from phase to phase as far as it can: a request of a closing socket is back. */
+/* Makes every transition that is possible; called when a closing socket's request completes. */
 void sluice__socket_advance_close(struct sluice_socket *socket);
 void sluice__socket_close_timer(struct sluice_socket *socket);
-/* Its descriptor is the caller's from now on. */
+/* The caller owns the descriptor again. */
 void sluice__socket_detached(struct sluice_socket *socket);
 void sluice__socket_end_gracefully(struct sluice_socket *socket);
-/* Arms the timer for the bound of close_gracefully, unless a retry has it. */
+/* Arms the timer for the timeout of close_gracefully, unless a retry uses it. */
 void sluice__socket_bound_graceful(struct sluice_socket *socket);
 void sluice__socket_shut(struct sluice_socket *socket, bool receiving, bool sending);
 
 /* socket.c */
 struct sluice__marks *sluice__marks_of(struct sluice_socket *socket); /* NULL without memory */
-/* Frees what belongs to it, and gives its memory back. */
+/* Frees what the socket owns, and returns its memory to the pool. */
 void sluice__socket_free(struct sluice_socket *socket);
-/* Out of the engine's list, to be freed when its last handler ran. */
+/* Queues the socket for freeing after its last handler. */
 void sluice__socket_defer_free(struct sluice_socket *socket);
 void sluice__sockets_free_dead(struct sluice_engine *engine);
-/* No Begin or End uses it. */
+/* True if no Begin or End uses the socket. */
 bool sluice__socket_apm_is_quiet(const struct sluice_socket *socket);
 
 #endif

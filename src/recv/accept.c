@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* accept_start: every connection of a listener, until it is stopped. */
+/* accept_start: delivers every connection of a listener until it is stopped. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -9,20 +9,20 @@
 #include "engine/state.h"
 #include "recv/recv.h"
 
-/* Out of descriptors: how long until the next try, if none of this engine's is closed before. */
+/* Out of descriptors: delay of the next try, unless this engine closes a descriptor earlier. */
 #define RETRY_NS 100000000
 
 struct sluice__accepter {
 	sluice_accepted_fn *on_accepted;
 	void *token;
-	struct sluice__fifo accepted; /* sockets that are not yet delivered, by accepted_link */
-	struct sluice__retry retry;   /* in line with the others that ran out of descriptors */
-	int32_t error;                /* to be told, once */
+	struct sluice__fifo accepted; /* undelivered sockets, by accepted_link */
+	struct sluice__retry retry;   /* entry in the list of listeners out of descriptors */
+	int32_t error;                /* to be reported once */
 	int32_t native;
-	bool error_due;
-	bool terminal; /* and then it is over */
+	bool error_due; /* error is not reported yet */
+	bool terminal;  /* error is the last report */
 	bool stopping;
-	bool exhausted; /* waits for a descriptor; was reported */
+	bool exhausted; /* out of descriptors, and reported so */
 };
 
 int sluice__accepter_install(struct sluice_socket *listener,
@@ -44,7 +44,7 @@ int sluice__accepter_install(struct sluice_socket *listener,
 	return -EBUSY;
 }
 
-static void report(struct sluice_socket *socket, int32_t error, int32_t native, bool terminal)
+static void report_error(struct sluice_socket *socket, int32_t error, int32_t native, bool terminal)
 {
 	struct sluice__accepter *accepter = socket->accepter;
 
@@ -57,7 +57,7 @@ static void report(struct sluice_socket *socket, int32_t error, int32_t native, 
 	sluice__event(socket, SLUICE__EVENT_ACCEPTED);
 }
 
-static void forget_retry(struct sluice_engine *engine, struct sluice__accepter *accepter)
+static void remove_retry(struct sluice_engine *engine, struct sluice__accepter *accepter)
 {
 	struct sluice__retry **at = &engine->accept_retries;
 
@@ -71,11 +71,11 @@ void sluice__accepter_end(struct sluice_socket *socket, int32_t error, int32_t n
 {
 	if (!socket->accepter)
 		return;
-	forget_retry(socket->engine, socket->accepter);
-	report(socket, error, native, true);
+	remove_retry(socket->engine, socket->accepter);
+	report_error(socket, error, native, true);
 }
 
-static void arm(struct sluice_socket *socket)
+static void arm_accept(struct sluice_socket *socket)
 {
 	int error;
 
@@ -84,14 +84,14 @@ static void arm(struct sluice_socket *socket)
 	socket->in.kind = SLUICE__REQUEST_ACCEPT_MULTI;
 	error = sluice__request_start(socket, &socket->in);
 	if (error)
-		report(socket, sluice_socket_error_from_errno(error), -error, true);
+		report_error(socket, sluice_socket_error_from_errno(error), -error, true);
 }
 
 void sluice__accepter_begin(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
 	if (socket->accepter && !socket->accepter->terminal)
-		arm(socket);
+		arm_accept(socket);
 }
 
 void sluice__accepter_stop(struct sluice_socket *socket)
@@ -105,10 +105,10 @@ void sluice__accepter_stop(struct sluice_socket *socket)
 	if (socket->in.armed)
 		sluice__request_cancel(socket, &socket->in);
 	else
-		report(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, true);
+		report_error(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, true);
 }
 
-static void add(struct sluice_socket *listener, int fd)
+static void queue_accepted(struct sluice_socket *listener, int fd)
 {
 	struct sluice__accepter *accepter = listener->accepter;
 	struct sluice_socket *socket;
@@ -116,7 +116,7 @@ static void add(struct sluice_socket *listener, int fd)
 
 	if (error) {
 		close(fd);
-		report(listener, sluice_socket_error_from_errno(error), -error, false);
+		report_error(listener, sluice_socket_error_from_errno(error), -error, false);
 		return;
 	}
 	accepter->exhausted = false;
@@ -130,21 +130,22 @@ static bool is_exhaustion(int error_number)
 	       error_number == ENOMEM;
 }
 
-/* The connection went away before it could be accepted, or there was none after all. */
-static bool is_passing(int error_number)
+/* The connection was closed before it could be accepted, or there was none after all. */
+static bool is_transient(int error_number)
 {
 	return error_number == ECONNABORTED || error_number == EAGAIN || error_number == EINTR ||
 	       error_number == EPROTO || error_number == EPERM || error_number == ENETDOWN ||
 	       error_number == EHOSTUNREACH || error_number == ENETUNREACH;
 }
 
-static void exhausted(struct sluice_socket *socket, int error_number)
+static void wait_for_descriptor(struct sluice_socket *socket, int error_number)
 {
 	struct sluice__accepter *accepter = socket->accepter;
 
 	if (!accepter->exhausted) {
 		accepter->exhausted = true;
-		report(socket, sluice_socket_error_from_errno(error_number), error_number, false);
+		report_error(socket, sluice_socket_error_from_errno(error_number), error_number,
+			     false);
 	}
 	if (!sluice__wheel_is_armed(&socket->timer)) {
 		accepter->retry.next = socket->engine->accept_retries;
@@ -153,16 +154,17 @@ static void exhausted(struct sluice_socket *socket, int error_number)
 	sluice__timer_arm(socket, SLUICE__NODE_RETRY_ACCEPT, RETRY_NS);
 }
 
-static void failed(struct sluice_socket *socket, int error_number)
+static void accept_failed(struct sluice_socket *socket, int error_number)
 {
 	if (socket->accepter->stopping)
-		report(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, true);
+		report_error(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, true);
 	else if (is_exhaustion(error_number))
-		exhausted(socket, error_number);
-	else if (is_passing(error_number))
-		arm(socket);
+		wait_for_descriptor(socket, error_number);
+	else if (is_transient(error_number))
+		arm_accept(socket);
 	else if (error_number != ECANCELED)
-		report(socket, sluice_socket_error_from_errno(error_number), error_number, true);
+		report_error(socket, sluice_socket_error_from_errno(error_number), error_number,
+			     true);
 }
 
 void sluice__accepter_settle(struct sluice_socket *socket,
@@ -175,18 +177,18 @@ void sluice__accepter_settle(struct sluice_socket *socket,
 		return;
 	}
 	if (completion->result >= 0)
-		add(socket, completion->result);
+		queue_accepted(socket, completion->result);
 	if (completion->more)
 		return;
 	if (completion->result < 0)
-		failed(socket, -completion->result);
+		accept_failed(socket, -completion->result);
 	else if (socket->accepter->stopping)
-		report(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, true);
+		report_error(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, true);
 	else
-		arm(socket);
+		arm_accept(socket);
 }
 
-/* One look costs one turn; only when it finds something does the request start anew. */
+/* A direct accept4 first: the request is armed again only when a descriptor was available. */
 void sluice__accepter_retry(struct sluice_socket *socket)
 {
 	int fd;
@@ -194,17 +196,17 @@ void sluice__accepter_retry(struct sluice_socket *socket)
 	sluice__assert_owner(socket->engine);
 	if (!socket->accepter)
 		return;
-	forget_retry(socket->engine, socket->accepter);
+	remove_retry(socket->engine, socket->accepter);
 	if (socket->in.armed || socket->accepter->terminal)
 		return;
 	fd = accept4(socket->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0 && is_exhaustion(errno)) {
-		exhausted(socket, errno);
+		wait_for_descriptor(socket, errno);
 		return;
 	}
 	if (fd >= 0)
-		add(socket, fd);
-	arm(socket);
+		queue_accepted(socket, fd);
+	arm_accept(socket);
 }
 
 /* ---- handlers ---- */
@@ -263,7 +265,7 @@ void sluice__accepter_free(struct sluice_socket *socket)
 
 	if (!accepter)
 		return;
-	forget_retry(socket->engine, accepter);
+	remove_retry(socket->engine, accepter);
 	__atomic_store_n(&socket->accepter, NULL, __ATOMIC_RELEASE);
 	free(accepter);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Records that receive or accept: served in order, one request with the backend at a time. */
+/* Records that receive or accept, served in order with one request in flight at a time. */
 #include <errno.h>
 #include <sluice/operations.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ static bool is_from(const struct sluice_args *args)
 	return args->last_operation == SLUICE_OPERATION_RECEIVE_FROM;
 }
 
-static uint64_t room(const struct sluice_args *args)
+static uint64_t receive_capacity(const struct sluice_args *args)
 {
 	const struct iovec *segments = args->run.base;
 	uint64_t bytes = 0;
@@ -45,15 +45,15 @@ static uint32_t receive_flags(const struct sluice_args *args)
 	return flags;
 }
 
-/* Where the bytes go. A single buffer's segment is the socket's own. */
-static void segments_of(struct sluice_socket *socket, const struct sluice_args *args,
-			struct iovec **ret_segments, uint32_t *ret_count)
+/* The segments to receive into. A single buffer's segment is stored in the socket. */
+static void receive_segments(struct sluice_socket *socket, const struct sluice_args *args,
+			     struct iovec **ret_segments, uint32_t *ret_count)
 {
 	if (args->run.op_flags & SLUICE__OP_LIST) {
 		struct iovec *first = (struct iovec *)(uintptr_t)args->run.base;
 		uint64_t count = args->run.count;
 
-		/* The kernel takes so many only, and they must not all be empty. */
+		/* The kernel takes a limited number, and one of them at least must not be empty. */
 		while (count > 1 && first->iov_len == 0) {
 			first++;
 			count--;
@@ -68,9 +68,9 @@ static void segments_of(struct sluice_socket *socket, const struct sluice_args *
 	*ret_count = 1;
 }
 
-/* ---- who sent it, and whether all of it fit ---- */
+/* ---- the sender's address, and truncation ---- */
 
-/* What the kernel writes to while a receive that asks for either is with the backend. */
+/* Message header of a receive in flight that needs either; the kernel writes to it. */
 struct sluice__recv_msg {
 	struct msghdr message;
 	struct sluice__link link;
@@ -100,7 +100,7 @@ void sluice__recv_msgs_free(struct sluice_engine *engine)
 		free(sluice__element(link, struct sluice__recv_msg, link));
 }
 
-static void ask_for_sender(const struct sluice_args *args, struct msghdr *message)
+static void request_sender(const struct sluice_args *args, struct msghdr *message)
 {
 	message->msg_flags = 0;
 	if (!is_from(args))
@@ -109,8 +109,8 @@ static void ask_for_sender(const struct sluice_args *args, struct msghdr *messag
 	message->msg_namelen = sluice__record_address_length(args);
 }
 
-/* A list of more segments than the kernel takes truncates a datagram as well. */
-static void message_received(struct sluice_args *args, const struct msghdr *message, int64_t result)
+/* Truncated by the buffer, or because the list has more segments than the kernel takes. */
+static void record_message(struct sluice_args *args, const struct msghdr *message, int64_t result)
 {
 	if (is_from(args))
 		args->from_length = result < 0 ? 0 : message->msg_namelen;
@@ -118,7 +118,7 @@ static void message_received(struct sluice_args *args, const struct msghdr *mess
 		args->run.op_flags |= SLUICE__OP_TRUNCATED;
 }
 
-/* ---- the result of one record ---- */
+/* ---- completing one record ---- */
 
 static void accept_result(struct sluice_socket *socket, struct sluice_args *args, int64_t *result)
 {
@@ -136,12 +136,12 @@ static void accept_result(struct sluice_socket *socket, struct sluice_args *args
 	*result = error;
 }
 
-static int end_record(struct sluice_socket *socket, struct sluice_args *args, int64_t result,
-		      bool may_finish)
+static int complete_receive(struct sluice_socket *socket, struct sluice_args *args, int64_t result,
+			    bool may_finish)
 {
 	if (is_accept(args))
 		accept_result(socket, args, &result);
-	else if (result < 0 || room(args) > 0)
+	else if (result < 0 || receive_capacity(args) > 0)
 		result = sluice__receive_result(socket, result);
 	if (unlikely(args->run.op_flags & SLUICE__OP_TRUNCATED))
 		return sluice__end_at_once(socket->engine, args, may_finish,
@@ -152,7 +152,7 @@ static int end_record(struct sluice_socket *socket, struct sluice_args *args, in
 		result < 0 ? (int32_t)-result : 0, result > 0 ? (uint64_t)result : 0);
 }
 
-/* ---- trying at once ---- */
+/* ---- trying synchronously ---- */
 
 static int64_t try_accept(struct sluice_socket *socket)
 {
@@ -161,8 +161,8 @@ static int64_t try_accept(struct sluice_socket *socket)
 	return fd < 0 ? -errno : fd;
 }
 
-/* A receive without room only waits: it takes nothing, and 0 says that there is something. */
-static int64_t try_look(struct sluice_socket *socket)
+/* A receive of 0 bytes waits until the socket is readable and consumes nothing: 0 if it is. */
+static int64_t try_peek(struct sluice_socket *socket)
 {
 	char byte;
 	struct iovec segment = {&byte, 1};
@@ -187,13 +187,13 @@ static int64_t try_receive(struct sluice_socket *socket, struct sluice_args *arg
 
 	if (is_accept(args))
 		return try_accept(socket);
-	if (room(args) == 0)
-		return try_look(socket);
+	if (receive_capacity(args) == 0)
+		return try_peek(socket);
 	memset(&message, 0, sizeof message);
-	segments_of(socket, args, &segments, &count);
+	receive_segments(socket, args, &segments, &count);
 	message.msg_iov = segments;
 	message.msg_iovlen = count;
-	ask_for_sender(args, &message);
+	request_sender(args, &message);
 	if (sluice__is_filtered(socket)) {
 		message.msg_namelen = 0;
 		result = sluice__filter_receive(
@@ -203,13 +203,13 @@ static int64_t try_receive(struct sluice_socket *socket, struct sluice_args *arg
 		result =
 			engine->backend->try_receive(engine, socket, &message, receive_flags(args));
 	}
-	message_received(args, &message, result);
+	record_message(args, &message, result);
 	return result;
 }
 
 /* ---- the queue ---- */
 
-static void push(struct sluice_socket *socket, struct sluice_args *args)
+static void push_receive(struct sluice_socket *socket, struct sluice_args *args)
 {
 	sluice__list_push(&socket->receives, args);
 	__atomic_store_n(&socket->receives_listed, socket->receives_listed + 1, __ATOMIC_RELEASE);
@@ -217,7 +217,7 @@ static void push(struct sluice_socket *socket, struct sluice_args *args)
 		sluice__deadline_arm(socket, args);
 }
 
-static void take_off(struct sluice_socket *socket, struct sluice_args *args)
+static void remove_receive(struct sluice_socket *socket, struct sluice_args *args)
 {
 	sluice__list_remove(&socket->receives, args);
 	__atomic_store_n(&socket->receives_listed, socket->receives_listed - 1, __ATOMIC_RELEASE);
@@ -232,18 +232,18 @@ static int fill_in_recv_msg(struct sluice_socket *socket, const struct sluice_ar
 	memset(&recv_msg->message, 0, sizeof recv_msg->message);
 	recv_msg->message.msg_iov = socket->in.segments;
 	recv_msg->message.msg_iovlen = socket->in.segment_count;
-	ask_for_sender(args, &recv_msg->message);
+	request_sender(args, &recv_msg->message);
 	socket->in.message = &recv_msg->message;
 	return 0;
 }
 
-/* The request is back, or was never started. */
-static void read_recv_msg(struct sluice_socket *socket, struct sluice_args *args, int64_t result)
+/* The request has completed, or failed to start. */
+static void finish_recv_msg(struct sluice_socket *socket, struct sluice_args *args, int64_t result)
 {
 	if (!socket->in.message)
 		return;
 	if (args)
-		message_received(args, socket->in.message, result);
+		record_message(args, socket->in.message, result);
 	recv_msg_put(socket->engine, socket->in.message);
 	socket->in.message = NULL;
 }
@@ -257,20 +257,20 @@ static int fill_request(struct sluice_socket *socket, const struct sluice_args *
 		in->kind = SLUICE__REQUEST_ACCEPT;
 		return 0;
 	}
-	if (room(args) == 0 || sluice__is_filtered(socket)) {
+	if (receive_capacity(args) == 0 || sluice__is_filtered(socket)) {
 		in->kind = SLUICE__REQUEST_READABLE;
 		return 0;
 	}
 	in->kind = SLUICE__REQUEST_RECEIVE;
 	in->flags = receive_flags(args);
-	segments_of(socket, args, &in->segments, &in->segment_count);
+	receive_segments(socket, args, &in->segments, &in->segment_count);
 	if (is_from(args) || (sluice__socket_flags(socket) & SLUICE__SHARED_DATAGRAM))
 		return fill_in_recv_msg(socket, args);
 	return 0;
 }
 
-/* What the filter has already, which the kernel does not signal. True: it ended a record. */
-static bool end_from_filter(struct sluice_socket *socket)
+/* Takes data buffered by the filter, which the kernel does not signal. True: a record ended. */
+static bool complete_from_filter(struct sluice_socket *socket)
 {
 	struct sluice_args *args = socket->receives.head;
 	int64_t result;
@@ -280,8 +280,8 @@ static bool end_from_filter(struct sluice_socket *socket)
 	result = try_receive(socket, args);
 	if (result == -EAGAIN || result == -EINTR)
 		return false;
-	take_off(socket, args);
-	end_record(socket, args, result, false);
+	remove_receive(socket, args);
+	complete_receive(socket, args, result, false);
 	return true;
 }
 
@@ -293,7 +293,7 @@ void sluice__receive_arm(struct sluice_socket *socket)
 
 		if (sluice__socket_flags(socket) & SLUICE__SHARED_CONNECTING)
 			return;
-		if (sluice__is_filtered(socket) && end_from_filter(socket))
+		if (sluice__is_filtered(socket) && complete_from_filter(socket))
 			continue;
 		error = fill_request(socket, socket->receives.head);
 		if (error == 0)
@@ -313,14 +313,14 @@ int sluice__receive_begin(struct sluice_socket *socket, struct sluice_args *args
 	sluice__assert_owner(socket->engine);
 	if (is_from(args))
 		args->from_length = 0;
-	/* An urgent byte is there or is not: nothing to wait for. */
+	/* An urgent byte is available or not: MSG_OOB never waits. */
 	if (urgent || (may_finish && first)) {
 		int64_t result = try_receive(socket, args);
 
 		if (urgent || (result != -EAGAIN && result != -EINTR))
-			return end_record(socket, args, result, may_finish);
+			return complete_receive(socket, args, result, may_finish);
 	}
-	push(socket, args);
+	push_receive(socket, args);
 	sluice__receive_arm(socket);
 	return 1;
 }
@@ -332,7 +332,7 @@ void sluice__receive_give_up(struct sluice_socket *socket, struct sluice_args *a
 		sluice__request_cancel(socket, &socket->in);
 		return;
 	}
-	take_off(socket, args);
+	remove_receive(socket, args);
 	sluice__finish_given_up(&socket->engine->done, args);
 }
 
@@ -358,12 +358,12 @@ void sluice__receive_settle(struct sluice_socket *socket, int32_t result)
 	    !(socket->state & SLUICE__PHASE_MASK))
 		result = (int32_t)try_receive(socket, args);
 	socket->in.kind = SLUICE__REQUEST_NONE;
-	read_recv_msg(socket, args, result);
+	finish_recv_msg(socket, args, result);
 	if (result == -ECANCELED) {
 		sluice__receive_give_up_marked(socket);
 	} else if (args && result != -EAGAIN && result != -EINTR) {
-		take_off(socket, args);
-		end_record(socket, args, result, false);
+		remove_receive(socket, args);
+		complete_receive(socket, args, result, false);
 	}
 	if (!sluice__socket_is_closing(socket)) {
 		sluice__receive_arm(socket);
@@ -377,7 +377,7 @@ void sluice__receive_abort(struct sluice_socket *socket, int32_t error, int32_t 
 
 	sluice__assert_owner(socket->engine);
 	while ((args = socket->receives.head)) {
-		take_off(socket, args);
+		remove_receive(socket, args);
 		sluice__finish(socket->engine, args, error, native, 0);
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Receiving and accepting: what this folder offers the others. */
+/* Receiving and accepting. */
 #ifndef SLUICE_SRC_RECV_RECV_H
 #define SLUICE_SRC_RECV_RECV_H
 
@@ -32,21 +32,21 @@ void sluice__accepter_end(struct sluice_socket *socket, int32_t error, int32_t n
 void sluice__accepter_retry(struct sluice_socket *socket);
 void sluice__accepter_free(struct sluice_socket *socket);
 
-/* recv/stream.c: receive_start */
+/* stream.c: receive_start */
 int sluice__receiver_install(struct sluice_socket *socket,
 			     const struct sluice_receive_options *options); /* 0, -ENOMEM, -EBUSY */
 void sluice__receiver_begin(struct sluice_socket *socket);
 void sluice__receiver_stop(struct sluice_socket *socket);
 void sluice__receiver_settle(struct sluice_socket *socket,
 			     const struct sluice__completion *completion);
-void sluice__receiver_readable(struct sluice_socket *socket, int32_t result); /* with a filter */
+void sluice__receiver_readable(struct sluice_socket *socket, int32_t result); /* of a filter */
 void sluice__receiver_deliver(struct sluice_socket *socket);
 void sluice__receiver_end(struct sluice_socket *socket, int32_t error, int32_t native);
 void sluice__receiver_resume_all(struct sluice_engine *engine);
 void sluice__receiver_free(struct sluice_socket *socket);
 void sluice__receiver_returned(struct sluice__receiver *receiver);
 
-/* Buffers that other threads gave back; a buffer that the application gives back. */
+/* Take back buffers that other threads, or the engine's thread, released. */
 void sluice__buffers_take_returned(struct sluice_engine *engine);
 void sluice__buffer_put(struct sluice_engine *engine, struct sluice_buffer *buffer);
 

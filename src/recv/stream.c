@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * receive_start: every byte of a stream, in the engine's buffers, until it ends or is stopped. What
- * has come stands in a list of the socket's own; handlers take from it as long as no more buffers
- * are lent than one socket may have. Then the reading stops, and goes on when one comes back.
+ * receive_start: delivers every byte of a stream, in the engine's buffers, until it ends or is
+ * stopped. Received buffers wait in a list of the socket; handlers take them while fewer buffers
+ * are lent than the socket may have. At that limit reading pauses, and resumes when one is
+ * released.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,19 +17,19 @@
 struct sluice__receiver {
 	sluice_received_fn *on_received;
 	void *token;
-	struct sluice_socket *socket; /* NULL once it is over */
-	struct sluice__fifo received; /* buffers that are not yet delivered */
+	struct sluice_socket *socket; /* NULL after the terminal call */
+	struct sluice__fifo received; /* undelivered buffers */
 	struct sluice__link paused_link;
-	uint32_t lent;
-	uint32_t waiting; /* in the list */
-	bool many;        /* the request may bring more than one buffer */
-	bool full;        /* it is its own consumer that holds them all */
-	int32_t error;    /* of the end */
+	uint32_t lent;    /* buffers that the application holds */
+	uint32_t waiting; /* buffers in received */
+	bool many;        /* the request may receive more than one buffer */
+	bool full;        /* paused because its own consumer holds all its buffers */
+	int32_t error;    /* of the terminal call */
 	int32_t native;
-	bool ended; /* the terminal call is due, behind what has come */
+	bool ended; /* the terminal call is due, after the received buffers */
 	bool stopping;
-	bool paused;  /* in the engine's list: no buffer was left */
-	bool filling; /* from its filter */
+	bool paused;  /* in engine->paused: the pool had no buffer */
+	bool filling; /* receiving from the filter */
 };
 
 int sluice__receiver_install(struct sluice_socket *socket,
@@ -50,13 +51,13 @@ int sluice__receiver_install(struct sluice_socket *socket,
 	return -EBUSY;
 }
 
-/* What it may have in all; what it may ask for is less while the pool is short of buffers. */
-static uint32_t most(const struct sluice__receiver *receiver)
+/* Most buffers of the socket. Its current share is smaller while the pool is short of buffers. */
+static uint32_t buffer_limit(const struct sluice__receiver *receiver)
 {
 	return receiver->socket->engine->options.receive_buffers_per_socket;
 }
 
-static uint32_t share(const struct sluice__receiver *receiver)
+static uint32_t buffer_share(const struct sluice__receiver *receiver)
 {
 	return sluice__buffers_share(receiver->socket->engine);
 }
@@ -66,31 +67,32 @@ static bool has_received(const struct sluice__receiver *receiver)
 	return !sluice__fifo_is_empty(&receiver->received);
 }
 
-static uint32_t used(const struct sluice__receiver *receiver)
+static uint32_t buffers_used(const struct sluice__receiver *receiver)
 {
 	return receiver->lent + receiver->waiting;
 }
 
 static bool is_full(const struct sluice__receiver *receiver)
 {
-	return receiver->lent >= most(receiver);
+	return receiver->lent >= buffer_limit(receiver);
 }
 
 /*
- * A multishot goes on while it is being stopped. So it may only bring half of what the socket may
- * have, and only while the other half is free; from there on one buffer at a time.
+ * Buffers that the next request may use. A multishot keeps receiving while it is being cancelled.
+ * So it may use only half of the socket's share, and only while the other half is free; after that,
+ * requests receive one buffer each.
  */
-static uint32_t may_bring(const struct sluice__receiver *receiver)
+static uint32_t buffers_allowed(const struct sluice__receiver *receiver)
 {
-	uint32_t whole = share(receiver);
+	uint32_t whole = buffer_share(receiver);
 	uint32_t half = whole / 2;
 
-	if (used(receiver) >= whole)
+	if (buffers_used(receiver) >= whole)
 		return 0;
-	return used(receiver) < half ? half : 1;
+	return buffers_used(receiver) < half ? half : 1;
 }
 
-static void end(struct sluice_socket *socket, int32_t error, int32_t native)
+static void end_stream(struct sluice_socket *socket, int32_t error, int32_t native)
 {
 	struct sluice__receiver *receiver = socket->receiver;
 
@@ -105,10 +107,10 @@ static void end(struct sluice_socket *socket, int32_t error, int32_t native)
 void sluice__receiver_end(struct sluice_socket *socket, int32_t error, int32_t native)
 {
 	if (socket->receiver)
-		end(socket, error, native);
+		end_stream(socket, error, native);
 }
 
-static void fill(struct sluice_socket *socket);
+static void fill_from_filter(struct sluice_socket *socket);
 
 static void fill_request(struct sluice_socket *socket, uint32_t buffers)
 {
@@ -120,10 +122,10 @@ static void fill_request(struct sluice_socket *socket, uint32_t buffers)
 	}
 }
 
-static void arm(struct sluice_socket *socket)
+static void arm_receive(struct sluice_socket *socket)
 {
 	struct sluice__receiver *receiver = socket->receiver;
-	uint32_t buffers = may_bring(receiver);
+	uint32_t buffers = buffers_allowed(receiver);
 	int error;
 
 	if (receiver->ended || receiver->paused || receiver->stopping || socket->in.armed ||
@@ -136,9 +138,9 @@ static void arm(struct sluice_socket *socket)
 	}
 	receiver->full = false;
 	receiver->many = buffers > 1 && !sluice__is_filtered(socket);
-	/* The kernel does not signal what the filter has already. */
+	/* The kernel does not signal data that the filter has buffered. */
 	if (sluice__is_filtered(socket) && sluice__filter_pending(socket) && !receiver->filling) {
-		fill(socket);
+		fill_from_filter(socket);
 		return;
 	}
 	error = sluice__buffers_open(socket->engine);
@@ -147,7 +149,7 @@ static void arm(struct sluice_socket *socket)
 		error = sluice__request_start(socket, &socket->in);
 	}
 	if (error)
-		end(socket, sluice_socket_error_from_errno(error), -error);
+		end_stream(socket, sluice_socket_error_from_errno(error), -error);
 }
 
 void sluice__receiver_begin(struct sluice_socket *socket)
@@ -155,7 +157,7 @@ void sluice__receiver_begin(struct sluice_socket *socket)
 	sluice__assert_owner(socket->engine);
 	if (socket->receiver && !socket->receives.head &&
 	    !(sluice__socket_flags(socket) & SLUICE__SHARED_CONNECTING))
-		arm(socket);
+		arm_receive(socket);
 }
 
 void sluice__receiver_stop(struct sluice_socket *socket)
@@ -169,12 +171,12 @@ void sluice__receiver_stop(struct sluice_socket *socket)
 	if (socket->in.armed)
 		sluice__request_cancel(socket, &socket->in);
 	else
-		end(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+		end_stream(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
 }
 
 /*
- * The reset is kept: after a send has met it, a receive that sees the end of the stream reports it,
- * and the other way round.
+ * A reset is remembered: after a send has met it, a receive that sees the end of the stream reports
+ * the reset, and vice versa.
  */
 int64_t sluice__receive_result(struct sluice_socket *socket, int64_t result)
 {
@@ -191,11 +193,12 @@ int64_t sluice__receive_result(struct sluice_socket *socket, int64_t result)
 	return result;
 }
 
-static void add(struct sluice_socket *socket, struct sluice_buffer *buffer, uint32_t length)
+static void add_received(struct sluice_socket *socket, struct sluice_buffer *buffer,
+			 uint32_t length)
 {
 	struct sluice__receiver *receiver = socket->receiver;
 
-	/* In time, so that the next receive finds one. */
+	/* Before the pool is empty, so that the next receive finds a buffer. */
 	if (++socket->engine->buffers_out * 2 > socket->engine->buffer_count)
 		sluice__buffers_grow(socket->engine);
 	buffer->length = length;
@@ -205,7 +208,7 @@ static void add(struct sluice_socket *socket, struct sluice_buffer *buffer, uint
 	sluice__event(socket, SLUICE__EVENT_RECEIVED);
 }
 
-/* No buffer was left: in line for the next one that comes back. */
+/* The pool has no buffer: queues the receiver for the next released one. */
 static void wait_for_buffer(struct sluice__receiver *receiver)
 {
 	struct sluice_engine *engine = receiver->socket->engine;
@@ -215,13 +218,13 @@ static void wait_for_buffer(struct sluice__receiver *receiver)
 	sluice__fifo_push(&engine->paused, &receiver->paused_link);
 }
 
-static void finish(struct sluice_socket *socket, int32_t result)
+static void receive_ended(struct sluice_socket *socket, int32_t result)
 {
 	struct sluice__receiver *receiver = socket->receiver;
 
 	if (result == -ENOBUFS && !receiver->stopping) {
 		if (sluice__buffers_grow(socket->engine))
-			arm(socket);
+			arm_receive(socket);
 		else
 			wait_for_buffer(receiver);
 		return;
@@ -230,19 +233,19 @@ static void finish(struct sluice_socket *socket, int32_t result)
 			    result != -EINTR && result != -ENOBUFS)) {
 		int64_t last = sluice__receive_result(socket, result);
 
-		end(socket, sluice_socket_error_from_errno((int)last), (int32_t)-last);
+		end_stream(socket, sluice_socket_error_from_errno((int)last), (int32_t)-last);
 		return;
 	}
 	if (receiver->stopping)
-		end(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+		end_stream(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
 	else
-		arm(socket);
+		arm_receive(socket);
 }
 
 /* ---- through a filter ---- */
 
-/* One buffer: its bytes, 0 at the end, or -errno. */
-static int64_t fill_one(struct sluice_socket *socket)
+/* Fills one buffer. Returns its bytes, 0 at the end of the stream, or a negative errno. */
+static int64_t fill_buffer(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 	struct sluice_buffer *buffer = sluice__buffer_own(engine);
@@ -254,7 +257,7 @@ static int64_t fill_one(struct sluice_socket *socket)
 	segment = (struct iovec){buffer->data, engine->options.receive_buffer_bytes};
 	result = sluice__filter_receive(socket, &segment, 1, 0);
 	if (result > 0) {
-		add(socket, buffer, (uint32_t)result);
+		add_received(socket, buffer, (uint32_t)result);
 		return result;
 	}
 	engine->buffers_out++;
@@ -262,22 +265,22 @@ static int64_t fill_one(struct sluice_socket *socket)
 	return result;
 }
 
-static void fill(struct sluice_socket *socket)
+static void fill_from_filter(struct sluice_socket *socket)
 {
 	struct sluice__receiver *receiver = socket->receiver;
 	int64_t result = sluice__buffers_open(socket->engine);
-	uint32_t left = may_bring(receiver);
+	uint32_t left = buffers_allowed(receiver);
 
 	receiver->filling = true;
 	if (result == 0) {
 		do {
-			result = fill_one(socket);
+			result = fill_buffer(socket);
 		} while (result > 0 && --left > 0);
 	}
 	receiver->filling = false;
 	if (result > 0)
 		result = -EAGAIN;
-	finish(socket, (int32_t)result);
+	receive_ended(socket, (int32_t)result);
 }
 
 void sluice__receiver_readable(struct sluice_socket *socket, int32_t result)
@@ -287,11 +290,11 @@ void sluice__receiver_readable(struct sluice_socket *socket, int32_t result)
 	if (receiver->ended || (socket->state & SLUICE__PHASE_MASK))
 		return;
 	if (result < 0 || receiver->stopping)
-		finish(socket, result < 0 ? result : -ECANCELED);
-	else if (may_bring(receiver))
-		fill(socket);
+		receive_ended(socket, result < 0 ? result : -ECANCELED);
+	else if (buffers_allowed(receiver))
+		fill_from_filter(socket);
 	else
-		arm(socket);
+		arm_receive(socket);
 }
 
 void sluice__receiver_settle(struct sluice_socket *socket,
@@ -304,15 +307,15 @@ void sluice__receiver_settle(struct sluice_socket *socket,
 		return;
 	}
 	if (completion->result > 0)
-		add(socket, sluice__buffer(socket->engine, completion->buffer),
-		    (uint32_t)completion->result);
+		add_received(socket, sluice__buffer(socket->engine, completion->buffer),
+			     (uint32_t)completion->result);
 	if (!completion->more)
-		finish(socket, completion->result);
+		receive_ended(socket, completion->result);
 }
 
-/* ---- buffers that come back ---- */
+/* ---- released buffers ---- */
 
-static void free_if_over(struct sluice__receiver *receiver)
+static void free_if_ended(struct sluice__receiver *receiver)
 {
 	if (!receiver->socket && receiver->lent == 0)
 		free(receiver);
@@ -325,7 +328,7 @@ void sluice__receiver_returned(struct sluice__receiver *receiver)
 	sluice__assert(receiver->lent > 0);
 	receiver->lent--;
 	if (!socket) {
-		free_if_over(receiver);
+		free_if_ended(receiver);
 		return;
 	}
 	if (has_received(receiver) || receiver->ended)
@@ -344,10 +347,10 @@ static void resume_paused(struct sluice_engine *engine)
 	struct sluice__receiver *receiver;
 	bool armed = false;
 
-	/* One that has ended, or has enough meanwhile, passes it on. */
+	/* A receiver that has ended, or has enough buffers by now, leaves it to the next one. */
 	while (!armed && (receiver = pop_paused(engine))) {
 		receiver->paused = false;
-		arm(receiver->socket);
+		arm_receive(receiver->socket);
 		armed = receiver->socket->in.armed;
 	}
 }
@@ -360,7 +363,7 @@ void sluice__buffer_put(struct sluice_engine *engine, struct sluice_buffer *buff
 	sluice__assert(engine->buffers_out > 0);
 	buffer->receiver = NULL;
 	sluice__buffer_drop(engine, buffer);
-	/* Before the socket that had it, which would take it again. */
+	/* Before the socket that released it, which would take it again. */
 	resume_paused(engine);
 	if (receiver) {
 		engine->statistics.buffers_lent--;
@@ -388,7 +391,7 @@ void sluice__receiver_resume_all(struct sluice_engine *engine)
 		resume_paused(engine);
 }
 
-static void forget_paused(struct sluice_engine *engine, struct sluice__receiver *receiver)
+static void remove_paused(struct sluice_engine *engine, struct sluice__receiver *receiver)
 {
 	bool listed = sluice__fifo_remove(&engine->paused, &receiver->paused_link);
 
@@ -412,10 +415,10 @@ void sluice__receiver_free(struct sluice_socket *socket)
 	while ((buffer = pop_received(receiver))) {
 		sluice__buffer_drop(socket->engine, buffer);
 	}
-	forget_paused(socket->engine, receiver);
+	remove_paused(socket->engine, receiver);
 	__atomic_store_n(&socket->receiver, NULL, __ATOMIC_RELEASE);
 	receiver->socket = NULL;
-	free_if_over(receiver);
+	free_if_ended(receiver);
 }
 
 /* ---- handlers ---- */
@@ -452,21 +455,25 @@ static void deliver_end(struct sluice_socket *socket, struct sluice__receiver *r
 	on_received(socket, &received, token);
 }
 
-static bool is_over(const struct sluice__receiver *receiver)
+static bool is_ending(const struct sluice__receiver *receiver)
 {
 	return receiver->stopping || sluice__socket_is_closing(receiver->socket);
 }
 
-/* What the budget left comes next time; who holds half of his buffers gets one at a time. */
-static void slow_down(struct sluice_socket *socket)
+/*
+ * After delivery: cancels the multishot if the socket uses half of its buffers, to continue with
+ * one at a time. What exceeded the handler budget is delivered in the next turn.
+ */
+static void limit_receive(struct sluice_socket *socket)
 {
 	struct sluice__receiver *receiver = socket->receiver;
 
-	if (socket->in.armed && receiver->many && used(receiver) >= (share(receiver) + 1) / 2)
+	if (socket->in.armed && receiver->many &&
+	    buffers_used(receiver) >= (buffer_share(receiver) + 1) / 2)
 		sluice__request_cancel(socket, &socket->in);
 	if (has_received(receiver) ? !is_full(receiver) : receiver->ended)
 		sluice__event(socket, SLUICE__EVENT_RECEIVED);
-	arm(socket);
+	arm_receive(socket);
 }
 
 void sluice__receiver_deliver(struct sluice_socket *socket)
@@ -478,8 +485,8 @@ void sluice__receiver_deliver(struct sluice_socket *socket)
 	while (socket->receiver && sluice__within_budget(engine)) {
 		struct sluice__receiver *receiver = socket->receiver;
 
-		/* Nothing that was taken from the kernel may keep the end from being told. */
-		if (has_received(receiver) && (!is_full(receiver) || is_over(receiver)))
+		/* An ending stream ignores the limit: what was received must not delay its end. */
+		if (has_received(receiver) && (!is_full(receiver) || is_ending(receiver)))
 			deliver_one(socket, receiver);
 		else if (!has_received(receiver) && receiver->ended)
 			deliver_end(socket, receiver);
@@ -488,5 +495,5 @@ void sluice__receiver_deliver(struct sluice_socket *socket)
 		engine->statistics.handlers++;
 	}
 	if (socket->receiver)
-		slow_down(socket);
+		limit_receive(socket);
 }

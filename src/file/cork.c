@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TCP_CORK, set only if something follows a file; and what is undone if the record at the head of the
+ * TCP_CORK, set only if something follows a file, and the cleanup if the record at the head of the
  * queue ends early.
  */
 #include <netinet/in.h>
@@ -27,7 +27,7 @@ void sluice__cork(struct sluice_socket *socket, const struct sluice_args *args)
 	if ((socket->state & SLUICE__ST_CORKED) ||
 	    (sluice__socket_flags(socket) & SLUICE__SHARED_NOT_TCP))
 		return;
-	/* One that the user has set himself stays. */
+	/* A cork that the application has set stays. */
 	if (getsockopt(socket->fd, IPPROTO_TCP, TCP_CORK, &on, &length) < 0 || on)
 		return;
 	set_cork(socket, 1);

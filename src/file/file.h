@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Files: what a send_packets is made of, and how its files are sent. */
+/* Files: opening the elements of a send_packets, and sending files. */
 #ifndef SLUICE_SRC_FILE_FILE_H
 #define SLUICE_SRC_FILE_FILE_H
 
@@ -12,72 +12,72 @@
 #include "core/refusal.h"
 #include "engine/socket.h"
 
-/* Of an engine. */
+/* File state of an engine. */
 struct sluice__files {
-	sigset_t sigpipe_before; /* the thread's mask */
+	sigset_t sigpipe_before; /* signal mask of the thread before masking */
 	bool sigpipe_masked;
-	bool sigpipe_pending; /* one was, before */
-	bool sigpipe_raised;  /* by what we sent */
+	bool sigpipe_pending; /* one was pending before masking */
+	bool sigpipe_raised;  /* possibly, by sendfile or splice */
 	struct sluice__refusals refusals;
-	char *scratch;           /* for files that are read slice by slice */
-	uint32_t slices;         /* of files, in this turn */
-	long sleeps;             /* of the thread, before the first of them */
-	uint64_t slices_ns;      /* and the time */
-	uint64_t slice_handlers; /* called when a cold file's last slice left */
+	char *scratch;           /* buffer for files that are read slice by slice */
+	uint32_t slices;         /* file slices sent in this turn */
+	long sleeps;             /* the thread's sleeps before the first of them */
+	uint64_t slices_ns;      /* time before the first of them */
+	uint64_t slice_handlers; /* statistics.handlers at the last slice of an uncached file */
 };
 
-/* packets.c: what a send_packets is made of */
+/* packets.c: opens the elements of a send_packets */
 int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args, bool copy,
 			 struct sluice__packets **ret_packets);
 
-/* Which way a part that is a file goes: SLUICE__PLAN_SENDFILE, _READ, _SPLICE. */
+/* How a file part is sent: SLUICE__PLAN_SENDFILE, _READ, _SPLICE. */
 int sluice__file_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
 		     const struct sluice__part *part);
-/* The same for the engine's thread, which knows what was refused before. */
+/* The same on the engine's thread, where refusals of the file system are known. */
 int sluice__file_way_now(struct sluice_engine *engine, const struct sluice__packets *packets,
 			 struct sluice__part *part);
-/* It cannot be sent by reference, but can be read. */
+/* Records that the file system refuses sendfile or splice; the file is read instead. */
 void sluice__file_refused(struct sluice_engine *engine, struct sluice__part *part);
-/* A file that the caller vouches for, instead of a look. */
+/* Fills in a part by the caller's identity, without fstat. */
 void sluice__part_trust_identity(struct sluice__part *part, const struct sluice_packet *packet);
 int sluice__file_status(int fd, struct stat *status); /* 0, or -1 and errno */
 
-/* file/sendfile.c: the head of the queue is a file */
-/* One slice. True: go on with the queue; false: the socket waits, or stands in the ready list again. */
+/* sendfile.c: the head of the queue is a file */
+/* Sends one slice. True: continue with the queue; false: the socket is blocked, or ready again. */
 bool sluice__file_transmit(struct sluice_socket *socket);
-/* What an attempt at count bytes of the head's file gave. */
+/* Applies the result of sending count bytes of the head's file. */
 bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t taken);
-/* An attempt at a slice by reference, through a pipe or not: bytes or -errno. */
+/* Tries to send a slice by reference, through a pipe or not. Returns bytes or a negative errno. */
 int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset, uint64_t count,
 			  bool piped);
-/* The output of so many bytes of a slice has gone, through the socket's filter. */
+/* The kernel took the output of so many bytes of a slice, through the socket's filter. */
 void sluice__file_sealed(struct sluice_socket *socket, uint64_t bytes);
 
-/* file/cork.c */
-/* Set if something follows this file, which is at the head. */
+/* cork.c */
+/* Sets TCP_CORK if something follows the file at the head. */
 void sluice__cork(struct sluice_socket *socket, const struct sluice_args *args);
 void sluice__uncork(struct sluice_socket *socket);
-/* The head ends early: takes the cork off, leaves the window that is fetched for it. */
+/* The head ends early: uncorks, and abandons its prefetch. */
 void sluice__file_abandon(struct sluice_socket *socket);
-/* A record with these op_flags has gone: takes the cork off, unless more was announced. */
+/* A record with these op_flags has completed: uncorks unless it announced more. */
 void sluice__uncork_behind(struct sluice_socket *socket, uint32_t op_flags);
 
-/* small.c: small files are read when they are started, and sent with what stands beside them */
+/* small.c: reads small files at the start, to be sent together with the adjacent memory */
 void sluice__file_read_small(struct sluice_engine *engine, struct sluice__packets *packets);
 
-/* sigpipe.c: sendfile(2) and splice(2) raise it; once a turn it is masked, and taken back */
+/* sigpipe.c: masks the SIGPIPE of sendfile(2) and splice(2) for the rest of the turn */
 void sluice__sigpipe_mask(struct sluice_engine *engine);
 void sluice__sigpipe_unmask(struct sluice_engine *engine);
 
-/* file/page_cache.c: cold windows */
+/* page_cache.c: what is in the page cache, and prefetching the rest */
 int sluice__page_cache_open(struct sluice_engine *engine);
 void sluice__page_cache_close(struct sluice_engine *engine);
 uint64_t sluice__page_cache_identity(const struct stat *status);
-uint64_t sluice__page_cache_identity_of(uint64_t known); /* a packet's */
-/* True: may be sent without blocking, as far as one can tell; a page evicted meanwhile blocks one slice. */
+uint64_t sluice__page_cache_identity_of(uint64_t known); /* of a packet's identity */
+/* True if the range is probably cached; a page evicted since blocks the thread for one slice. */
 bool sluice__page_cache_holds(struct sluice_engine *engine, const struct sluice__part *part,
 			      uint64_t offset, uint64_t count);
-/* Brings it in; the socket is BLOCKED until then. */
+/* Reads the range into the page cache; the socket is BLOCKED until then. */
 void sluice__prefetch_begin(struct sluice_socket *socket, const struct sluice__part *part,
 			    uint64_t offset, uint64_t count);
 void sluice__prefetch_settle(struct sluice_engine *engine,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening what a send_packets is made of: all paths are opened and all descriptors looked at before
- * the first byte leaves, in the thread that makes the call. engine/packets_pool.c has the side
- * structures.
+ * Opens the elements of a send_packets: all paths are opened and all descriptors checked before the
+ * first byte is sent, on the calling thread. engine/packets_pool.c has the side structures.
  */
 #include "core/packets.h"
 #include "core/plan.h"
@@ -17,7 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int make_room(struct sluice_engine *engine, struct sluice__packets *packets, uint64_t count)
+static int reserve_parts(struct sluice_engine *engine, struct sluice__packets *packets,
+			 uint64_t count)
 {
 	struct sluice__part *parts;
 
@@ -38,15 +38,15 @@ static int make_room(struct sluice_engine *engine, struct sluice__packets *packe
 int sluice__file_status(int fd, struct stat *status)
 {
 #if defined(__x86_64__)
-	/* Not by way of newfstatat(2), as glibc goes: that costs a third more. */
+	/* glibc uses newfstatat(2), which costs a third more. */
 	return (int)syscall(SYS_fstat, fd, status);
 #else
 	return fstat(fd, status);
 #endif
 }
 
-/* The kernel's own answer first; then only regular files have an end to send to. */
-static int look(int fd, struct sluice__part *part, const struct sluice_packet *packet)
+/* Fills in a file part by fstat. Only regular files have a size to send. */
+static int stat_part(int fd, struct sluice__part *part, const struct sluice_packet *packet)
 {
 	struct stat status;
 	uint64_t size, offset = (uint64_t)packet->offset, count = (uint64_t)packet->count;
@@ -61,7 +61,7 @@ static int look(int fd, struct sluice__part *part, const struct sluice_packet *p
 	part->offset = offset;
 	part->identity = sluice__page_cache_identity(&status);
 	part->device = (uint64_t)status.st_dev;
-	/* Past its end: not refused, it ends alone, in its turn. */
+	/* Past the end of the file: accepted, and the record fails alone, in its turn. */
 	part->beyond = offset > size || count > size - offset;
 	part->count = count || part->beyond ? count : size - offset;
 	return 0;
@@ -84,11 +84,11 @@ static int open_path(const struct sluice_packet *packet, struct sluice__part *pa
 
 	if (!*packet->path)
 		return -EINVAL;
-	/* A FIFO must not block the caller. */
+	/* O_NONBLOCK: a FIFO must not block the caller. */
 	fd = open(packet->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
-	error = look(fd, part, packet);
+	error = stat_part(fd, part, packet);
 	if (error) {
 		close(fd);
 		return error;
@@ -97,7 +97,7 @@ static int open_path(const struct sluice_packet *packet, struct sluice__part *pa
 	return 0;
 }
 
-static int add(struct sluice__packets *packets, const struct sluice_packet *packet)
+static int add_part(struct sluice__packets *packets, const struct sluice_packet *packet)
 {
 	struct sluice__part *part = &packets->parts[packets->count];
 	int error = 0;
@@ -117,7 +117,7 @@ static int add(struct sluice__packets *packets, const struct sluice_packet *pack
 		if (packet->identity)
 			sluice__part_trust_identity(part, packet);
 		else
-			error = look(packet->fd, part, packet);
+			error = stat_part(packet->fd, part, packet);
 		break;
 	default:
 		return 0;
@@ -144,9 +144,9 @@ int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args,
 		return -ENOMEM;
 	sluice__packets_reset(packets);
 	packets->copy = copy || (args->transmit_flags & SLUICE_TRANSMIT_COPY);
-	error = make_room(engine, packets, args->rare.packet_count);
+	error = reserve_parts(engine, packets, args->rare.packet_count);
 	for (uint64_t i = 0; i < args->rare.packet_count && !error; i++)
-		error = add(packets, &args->rare.packets[i]);
+		error = add_part(packets, &args->rare.packets[i]);
 	if (error) {
 		sluice__packets_close(engine, packets);
 		return error;
@@ -161,7 +161,7 @@ int sluice__file_way(const struct sluice_engine *engine, const struct sluice__pa
 {
 	struct sluice__plan_file facts = {
 		.way = engine->options.file_way,
-		/* Not the capabilities: those that the engine learns of change in its own thread. */
+		/* Not engine->capabilities, which the engine's thread changes as it learns. */
 		.sendfile = !(engine->options.disable & SLUICE_CAPABILITY_SENDFILE),
 		.copy = packets->copy,
 		.joins_memory = packets->count > 1,
@@ -172,7 +172,7 @@ int sluice__file_way(const struct sluice_engine *engine, const struct sluice__pa
 	return sluice__plan_file(&facts);
 }
 
-/* The caller may have vouched for the file, so that nothing has looked at it. 0: not known. */
+/* The device number, by fstat if the part has an identity of the caller's. 0: unknown. */
 static uint64_t device_of(struct sluice__part *part)
 {
 	struct stat status;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cold files: a window is brought into the page cache without blocking the engine's thread, and then
- * sent as a hot one. Nothing is held for a slow reader; the windows in fetch are bounded, sockets
- * beyond wait in line.
+ * Uncached files: a window is prefetched into the page cache without blocking the engine's thread
+ * and then sent like a cached one. A slow reader occupies no window; the prefetches in flight are
+ * limited, and further sockets wait in a queue.
  *
- * What was found hot is is_remembered for a second, so that a file that is sent again and again is not
- * looked at again and again.
+ * A range found cached is remembered for a second, so that a file that is sent repeatedly is not
+ * probed each time.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,14 +19,14 @@
 #include "engine/state.h"
 #include "file/file.h"
 
-#define PROBES 1024u           /* is_remembered; a newer one takes an older one's place */
-#define PROBE_NS 1000000000u   /* for how long, by a clock that is cheap to ask */
-#define PROBE_SHIFT 20         /* bytes of a file that one memory speaks for: 1 MiB */
-#define TMPFS_MAGIC 0x01021994 /* always in memory, but does not say so */
+#define PROBES 1024u           /* remembered ranges; a newer one replaces an older one */
+#define PROBE_NS 1000000000u   /* validity of an entry, by the cheap coarse clock */
+#define PROBE_SHIFT 20         /* bytes of a file per entry: 1 MiB */
+#define TMPFS_MAGIC 0x01021994 /* always in memory, but RWF_NOWAIT does not report it */
 
 struct window {
 	struct sluice__request request;
-	struct sluice_socket *socket; /* NULL: nobody waits for it any more */
+	struct sluice_socket *socket; /* waits for the window; NULL: abandoned */
 	struct sluice__link link;     /* in the pool */
 	uint64_t identity;
 };
@@ -71,7 +71,7 @@ void sluice__page_cache_close(struct sluice_engine *engine)
 	engine->page_cache = NULL;
 }
 
-/* ---- looking ---- */
+/* ---- probing ---- */
 
 static uint64_t mix_hash(uint64_t value)
 {
@@ -98,8 +98,8 @@ static uint64_t coarse_clock(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static struct probe *memory_of(struct sluice_engine *engine, uint64_t identity, uint64_t offset,
-			       uint64_t *ret_key)
+static struct probe *probe_entry(struct sluice_engine *engine, uint64_t identity, uint64_t offset,
+				 uint64_t *ret_key)
 {
 	uint64_t key = mix_hash(identity + (offset >> PROBE_SHIFT));
 
@@ -107,8 +107,8 @@ static struct probe *memory_of(struct sluice_engine *engine, uint64_t identity, 
 	return &engine->page_cache->probes[key % PROBES];
 }
 
-/* The part of from..to that the memory of `at` speaks for ends here. */
-static uint64_t end_of(uint64_t at, uint64_t to)
+/* End of the part of at..to that the entry of `at` covers. */
+static uint64_t entry_end(uint64_t at, uint64_t to)
 {
 	uint64_t end = ((at >> PROBE_SHIFT) + 1) << PROBE_SHIFT;
 
@@ -120,24 +120,25 @@ static bool is_remembered(struct sluice_engine *engine, uint64_t identity, uint6
 {
 	uint64_t now = coarse_clock();
 
-	for (uint64_t at = from; at < to; at = end_of(at, to)) {
+	for (uint64_t at = from; at < to; at = entry_end(at, to)) {
 		uint64_t key;
-		const struct probe *probe = memory_of(engine, identity, at, &key);
+		const struct probe *probe = probe_entry(engine, identity, at, &key);
 
 		if (probe->key != key || probe->until_ns <= now || probe->from > at ||
-		    probe->to < end_of(at, to))
+		    probe->to < entry_end(at, to))
 			return false;
 	}
 	return true;
 }
 
-static void remember(struct sluice_engine *engine, uint64_t identity, uint64_t from, uint64_t to)
+static void remember_range(struct sluice_engine *engine, uint64_t identity, uint64_t from,
+			   uint64_t to)
 {
 	uint64_t now = coarse_clock();
 
-	for (uint64_t at = from; at < to; at = end_of(at, to)) {
-		uint64_t key, end = end_of(at, to);
-		struct probe *probe = memory_of(engine, identity, at, &key);
+	for (uint64_t at = from; at < to; at = entry_end(at, to)) {
+		uint64_t key, end = entry_end(at, to);
+		struct probe *probe = probe_entry(engine, identity, at, &key);
 		bool joins = probe->key == key && probe->until_ns > now && probe->from <= end &&
 			     probe->to >= at;
 
@@ -149,7 +150,7 @@ static void remember(struct sluice_engine *engine, uint64_t identity, uint64_t f
 }
 
 enum {
-	COLD,
+	UNCACHED,
 	CACHED,
 	UNKNOWN
 };
@@ -161,19 +162,19 @@ static int probe_page(int fd, uint64_t offset)
 
 	if (preadv2(fd, &segment, 1, (off_t)offset, RWF_NOWAIT) >= 0)
 		return CACHED;
-	return errno == EAGAIN ? COLD : UNKNOWN;
+	return errno == EAGAIN ? UNCACHED : UNKNOWN;
 }
 
-static bool lives_in_memory(int fd)
+static bool is_on_tmpfs(int fd)
 {
 	struct statfs status;
 
 	return fstatfs(fd, &status) == 0 && status.f_type == TMPFS_MAGIC;
 }
 
-/* Overlayfs does not say: what it holds counts as cold until it was fetched once. */
-static int probe(struct sluice_engine *engine, const struct sluice__part *part, uint64_t offset,
-		 uint64_t count)
+/* Overlayfs cannot be probed: its files count as uncached until they have been prefetched once. */
+static int probe_range(struct sluice_engine *engine, const struct sluice__part *part,
+		       uint64_t offset, uint64_t count)
 {
 	int seen = UNKNOWN;
 
@@ -183,7 +184,7 @@ static int probe(struct sluice_engine *engine, const struct sluice__part *part, 
 		if (seen == CACHED && (offset ^ (offset + count - 1)) >> 12)
 			seen = probe_page(part->fd, offset + count - 1);
 	}
-	if (seen == UNKNOWN && lives_in_memory(part->fd))
+	if (seen == UNKNOWN && is_on_tmpfs(part->fd))
 		return CACHED;
 	return seen;
 }
@@ -195,13 +196,13 @@ bool sluice__page_cache_holds(struct sluice_engine *engine, const struct sluice_
 	sluice__assert(count > 0);
 	if (is_remembered(engine, part->identity, offset, offset + count))
 		return true;
-	if (probe(engine, part, offset, count) != CACHED)
+	if (probe_range(engine, part, offset, count) != CACHED)
 		return false;
-	remember(engine, part->identity, offset, offset + count);
+	remember_range(engine, part->identity, offset, offset + count);
 	return true;
 }
 
-/* ---- fetching ---- */
+/* ---- prefetching ---- */
 
 void sluice__prefetch_begin(struct sluice_socket *socket, const struct sluice__part *part,
 			    uint64_t offset, uint64_t count)
@@ -228,11 +229,11 @@ void sluice__prefetch_begin(struct sluice_socket *socket, const struct sluice__p
 	window->socket = socket;
 	window->identity = part->identity;
 	if (engine->backend->start(engine, &window->request) < 0) {
-		/* Neither ring nor worker to be had: better to block once than never to send. */
+		/* Neither ring nor worker available: block once rather than never send. */
 		sluice__pool_put(&page_cache->free, &window->link);
 		window->socket = NULL;
 		socket->state &= ~(uint32_t)(SLUICE__ST_BLOCKED | SLUICE__ST_PREFETCHING);
-		remember(engine, part->identity, offset, offset + count);
+		remember_range(engine, part->identity, offset, offset + count);
 		sluice__ready(socket);
 		return;
 	}
@@ -240,19 +241,19 @@ void sluice__prefetch_begin(struct sluice_socket *socket, const struct sluice__p
 	engine->flying++;
 }
 
-static void go_on(struct sluice_socket *socket)
+static void unblock_socket(struct sluice_socket *socket)
 {
 	socket->state &= ~(uint32_t)(SLUICE__ST_BLOCKED | SLUICE__ST_PREFETCHING);
 	sluice__ready(socket);
 }
 
-static void next_in_line(struct sluice__page_cache *page_cache)
+static void resume_waiting(struct sluice__page_cache *page_cache)
 {
 	struct sluice__link *link = sluice__fifo_pop(&page_cache->waiting);
 
-	/* It probes again, and begins if need be. */
+	/* It probes again, and prefetches if needed. */
 	if (link)
-		go_on(sluice__element(link, struct sluice_socket, fetch_link));
+		unblock_socket(sluice__element(link, struct sluice_socket, fetch_link));
 }
 
 void sluice__prefetch_settle(struct sluice_engine *engine,
@@ -264,18 +265,18 @@ void sluice__prefetch_settle(struct sluice_engine *engine,
 
 	sluice__assert_owner(engine);
 	engine->statistics.file_windows_fetched++;
-	/* Also where it failed: then the sending says what is wrong. */
-	remember(engine, window->identity, window->request.offset,
-		 window->request.offset + window->request.length);
+	/* Even if it failed: then the send reports the error. */
+	remember_range(engine, window->identity, window->request.offset,
+		       window->request.offset + window->request.length);
 	if (socket) {
 		struct sluice__packets *packets = socket->queue.list.head->rare.side;
 
 		packets->warm_to = window->request.offset + window->request.length;
-		go_on(socket);
+		unblock_socket(socket);
 	}
 	window->socket = NULL;
 	sluice__pool_put(&page_cache->free, &window->link);
-	next_in_line(page_cache);
+	resume_waiting(page_cache);
 }
 
 void sluice__prefetch_forget(struct sluice_socket *socket)

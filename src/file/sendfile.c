@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The head of the queue is a file: one slice of it a turn. It is looked at first, fetched if it is
- * cold, and sent without blocking. Nothing of it is held here: what the socket does not take stays
- * in the page cache.
+ * Sends the file at the head of the queue, one slice per turn. The slice is probed first,
+ * prefetched if it is not in the page cache, and sent without blocking. Nothing is buffered here:
+ * what the socket does not take stays in the page cache.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,12 +18,12 @@
 
 #define SCRATCH (256u << 10)
 #define PAGE 4096u
-#define COLD_SLICE (128u << 10)
+#define UNCACHED_SLICE (128u << 10)
 #define BLOCKED_NS 1000000 /* longer than any slice from the page cache takes */
 
 /* ---- one slice ---- */
 
-/* Into the engine's scratch: bytes or -errno. *ret_more: whether the record goes on behind them. */
+/* Reads into the engine's scratch. Returns bytes or -errno; *ret_more: the record continues. */
 static int64_t read_slice(struct sluice_engine *engine, struct sluice__packets *packets,
 			  uint64_t count, bool *ret_more)
 {
@@ -70,7 +70,7 @@ int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset,
 	sluice__sigpipe_mask(engine);
 	engine->statistics.inline_files++;
 	taken = engine->backend->try_send_file(engine, socket, fd, offset, count, piped);
-	/* Behind a short count, too, the stream may have failed and the signal been raised. */
+	/* After a short count the stream may have failed too, and raised the signal. */
 	engine->files->sigpipe_raised |= taken < (int64_t)count;
 	return taken;
 }
@@ -92,10 +92,10 @@ static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *
 }
 
 /*
- * The file cannot be sent by reference; perhaps its file system does not do it, or a sandbox. What is
- * wrong with the socket or with the file itself shows again now.
+ * The file cannot be sent by reference, perhaps because of its file system or a sandbox: reads it
+ * instead. An error of the socket or of the file itself occurs again in this attempt.
  */
-static int64_t send_refused(struct sluice_socket *socket, uint64_t count, int64_t refusal)
+static int64_t retry_by_reading(struct sluice_socket *socket, uint64_t count, int64_t refusal)
 {
 	struct sluice__packets *packets = socket->queue.list.head->rare.side;
 	struct sluice__part *part = sluice__packets_part(packets);
@@ -110,11 +110,11 @@ static int64_t send_refused(struct sluice_socket *socket, uint64_t count, int64_
 }
 
 /*
- * What was remembered as hot may have been evicted meanwhile. A slice that took a disk's time says
- * so, and the rest of the file is fetched.
+ * A range remembered as cached may have been evicted. A slice that takes as long as a disk
+ * indicates that, and the rest of the file is prefetched.
  */
-static int64_t send_slice_watched(struct sluice_socket *socket, struct sluice__packets *packets,
-				  uint64_t offset, uint64_t count)
+static int64_t send_slice_timed(struct sluice_socket *socket, struct sluice__packets *packets,
+				uint64_t offset, uint64_t count)
 {
 	uint64_t before;
 	int64_t taken;
@@ -127,7 +127,7 @@ static int64_t send_slice_watched(struct sluice_socket *socket, struct sluice__p
 	return taken;
 }
 
-/* ---- what came of it ---- */
+/* ---- results ---- */
 
 static bool is_socket_error(int error_number)
 {
@@ -147,8 +147,8 @@ static bool is_socket_error(int error_number)
 }
 
 /*
- * sendfile swallows a reset behind a short count and shows EPIPE next. With no shutdown of ours and
- * no end of the stream seen, that is what it was.
+ * sendfile hides a reset behind a short count and returns EPIPE next. Without a shutdown from this
+ * side and without the peer's end of stream, EPIPE means that reset.
  */
 static void stream_failed(struct sluice_socket *socket, int error_number)
 {
@@ -159,8 +159,8 @@ static void stream_failed(struct sluice_socket *socket, int error_number)
 }
 
 /*
- * The file, not the stream. Before its first byte the record fails alone. After it the stream is
- * broken: nothing may follow in its middle.
+ * The file failed, not the stream. Before its first byte the record fails alone. After it the
+ * stream ends: nothing may follow in the middle of a file.
  */
 static void file_failed(struct sluice_socket *socket, int32_t error, int32_t native)
 {
@@ -175,7 +175,7 @@ static void file_failed(struct sluice_socket *socket, int32_t error, int32_t nat
 	sluice__settle_shorter(socket);
 }
 
-static void finish(struct sluice_socket *socket, struct sluice_args *args)
+static void finish_file_record(struct sluice_socket *socket, struct sluice_args *args)
 {
 	uint32_t op_flags = args->run.op_flags;
 
@@ -188,12 +188,12 @@ static void finish(struct sluice_socket *socket, struct sluice_args *args)
 	sluice__settle_shorter(socket);
 }
 
-/* The part that is being sent has just gone whole. */
-static void count_way(struct sluice_engine *engine, struct sluice__packets *packets)
+/* The current part has been sent completely. */
+static void count_file(struct sluice_engine *engine, struct sluice__packets *packets)
 {
 	switch (sluice__file_way_now(engine, packets, sluice__packets_part(packets))) {
 	case SLUICE__PLAN_READ:
-		/* Small files are read, and counted, in the thread that starts. */
+		/* Atomic: small files are read, and counted, on the starting thread. */
 		__atomic_fetch_add(&engine->statistics.files_read, 1, __ATOMIC_RELAXED);
 		break;
 	case SLUICE__PLAN_SPLICE:
@@ -204,8 +204,8 @@ static void count_way(struct sluice_engine *engine, struct sluice__packets *pack
 	}
 }
 
-/* True: go on with the queue. */
-static bool settle(struct sluice_socket *socket, uint64_t asked, uint64_t taken)
+/* Advances the head by taken of asked bytes. True: continue with the queue. */
+static bool advance_file(struct sluice_socket *socket, uint64_t asked, uint64_t taken)
 {
 	struct sluice_args *args = socket->queue.list.head;
 	struct sluice__packets *packets = args->rare.side;
@@ -214,28 +214,28 @@ static bool settle(struct sluice_socket *socket, uint64_t asked, uint64_t taken)
 	socket->transmissions++;
 	socket->bytes_sent += taken;
 	if (whole_part)
-		count_way(socket->engine, packets);
+		count_file(socket->engine, packets);
 	if (sluice__sendq_advance_file(args, taken)) {
-		finish(socket, args);
+		finish_file_record(socket, args);
 		return true;
 	}
 	if (whole_part)
 		return true;
 	if (taken < asked) {
-		/* epoll tells an edge only after a call that found the socket full. */
+		/* epoll reports an edge only after a call that found the socket full. */
 		if (socket->engine->backend->sends)
 			sluice__transmit_blocked(socket);
 		else
 			sluice__ready(socket);
 		return false;
 	}
-	sluice__ready(socket); /* the others have their turn first */
+	sluice__ready(socket); /* after the other sockets */
 	return false;
 }
 
 /*
- * A part that was found cold stays so, and each window of it is fetched: a look starts read-ahead,
- * and the next one would find its ends there and its middle on the way.
+ * A part found uncached stays so, and each of its windows is prefetched: a probe starts read-ahead,
+ * so the next probe would find the ends cached and the middle still being read.
  */
 static bool is_cached(struct sluice_socket *socket, struct sluice__packets *packets,
 		      uint64_t offset, uint64_t count)
@@ -246,17 +246,17 @@ static bool is_cached(struct sluice_socket *socket, struct sluice__packets *pack
 	return !packets->cold;
 }
 
-/* It ends with a page: one that two slices share would be one too many for a pipe. */
-static uint64_t slice_at(uint64_t offset, uint64_t bytes)
+/* Ends the slice at a page boundary: a page shared by two slices would overfill a pipe. */
+static uint64_t align_slice(uint64_t offset, uint64_t bytes)
 {
 	return bytes > PAGE ? bytes - (offset + bytes) % PAGE : bytes;
 }
 
 /*
- * Whether a handler has run since the last slice of a cold file. A disk sets the pace of such a file,
- * so then its slices are short, and whoever waits for an answer does not wait for much.
+ * Whether a handler has run since the last slice of an uncached file. The disk limits the rate of
+ * such a file, so its slices are then short, to delay the other sockets little.
  */
-static bool others_are_served(struct sluice_engine *engine)
+static bool are_handlers_running(struct sluice_engine *engine)
 {
 	bool served = engine->statistics.handlers != engine->files->slice_handlers;
 
@@ -264,9 +264,9 @@ static bool others_are_served(struct sluice_engine *engine)
 	return served;
 }
 
-/* Through the socket's filter. Others have their turn behind it, as behind any other slice. */
-static bool seal_slice(struct sluice_socket *socket, struct sluice__packets *packets,
-		       uint64_t count)
+/* Sends a slice through the socket's filter. Other sockets take their turn after it, as usual. */
+static bool seal_file_slice(struct sluice_socket *socket, struct sluice__packets *packets,
+			    uint64_t count)
 {
 	const struct sluice_args *args = socket->queue.list.head;
 	struct iovec segment;
@@ -289,7 +289,7 @@ static bool seal_slice(struct sluice_socket *socket, struct sluice__packets *pac
 
 void sluice__file_sealed(struct sluice_socket *socket, uint64_t bytes)
 {
-	settle(socket, bytes, bytes);
+	advance_file(socket, bytes, bytes);
 }
 
 bool sluice__file_transmit(struct sluice_socket *socket)
@@ -303,7 +303,7 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 	sluice__assert_owner(engine);
 	sluice__assert(packets && !sluice__packets_done(packets));
 	if (count > engine->options.file_slice_bytes)
-		count = slice_at(offset, engine->options.file_slice_bytes);
+		count = align_slice(offset, engine->options.file_slice_bytes);
 	if (offset < packets->warm_to && offset + count > packets->warm_to)
 		count = packets->warm_to - offset;
 	if (offset + count > packets->warm_to && !is_cached(socket, packets, offset, count)) {
@@ -312,15 +312,14 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 		sluice__prefetch_begin(socket, part, offset, count);
 		return false;
 	}
-	if (packets->cold && count > COLD_SLICE && others_are_served(engine))
-		count = COLD_SLICE;
+	if (packets->cold && count > UNCACHED_SLICE && are_handlers_running(engine))
+		count = UNCACHED_SLICE;
 	if (count > SCRATCH && sluice__file_way_now(engine, packets, part) == SLUICE__PLAN_READ)
 		count = SCRATCH;
 	if (sluice__sends_filtered(socket))
-		return seal_slice(socket, packets, count);
+		return seal_file_slice(socket, packets, count);
 	sluice__cork(socket, socket->queue.list.head);
-	return sluice__file_tried(socket, count,
-				  send_slice_watched(socket, packets, offset, count));
+	return sluice__file_tried(socket, count, send_slice_timed(socket, packets, offset, count));
 }
 
 bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t taken)
@@ -328,13 +327,13 @@ bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t ta
 	sluice__assert_owner(socket->engine);
 	sluice__assert(taken <= (int64_t)count);
 	if (unlikely(taken < 0) && sluice__refusal_is((int)-taken))
-		taken = send_refused(socket, count, taken);
+		taken = retry_by_reading(socket, count, taken);
 	if (taken == -EAGAIN) {
 		sluice__transmit_blocked(socket);
 		return false;
 	}
 	if (taken > 0)
-		return settle(socket, count, (uint64_t)taken);
+		return advance_file(socket, count, (uint64_t)taken);
 	if (taken == 0)
 		file_failed(socket, SLUICE_ERROR_NO_DATA, ENODATA);
 	else if (is_socket_error((int)-taken))

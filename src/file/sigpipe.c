@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sendfile(2) and splice(2) take no MSG_NOSIGNAL. The signal is masked from a turn's first file to
- * its end, and one that we raised is taken back before the thread's own mask returns.
+ * SIGPIPE of sendfile(2) and splice(2), which take no MSG_NOSIGNAL. The signal is masked from the
+ * first file of a turn to its end, and one that they raised is consumed before the thread's mask is
+ * restored.
  *
- * These are two system calls, so they are left out where no signal can arrive: in a thread of the
- * engine's own, which blocks all of them, and while the program ignores this one. Its disposition is
- * asked for at most every ASK_NS.
+ * These two system calls are left out if no signal can arrive: in the engine's own thread, which
+ * blocks all signals, and while the program ignores SIGPIPE. Its disposition is read at most every
+ * CHECK_NS.
  */
 #include <errno.h>
 #include <time.h>
@@ -13,23 +14,23 @@
 #include "engine/state.h"
 #include "file/file.h"
 
-#define ASK_NS 100000000
+#define CHECK_NS 100000000
 
-/* Of the whole process, as the disposition is: the time in whole pairs of ns, and the answer. */
-static uint64_t asked; /* atomic */
+/* Per process, like the disposition: time of the last check; its lowest bit is the result. */
+static uint64_t checked; /* atomic */
 
 static bool is_ignored(void)
 {
-	uint64_t known = __atomic_load_n(&asked, __ATOMIC_RELAXED);
+	uint64_t known = __atomic_load_n(&checked, __ATOMIC_RELAXED);
 	uint64_t now = sluice__now();
 	struct sigaction action;
 	bool ignored;
 
-	if (known && now - known < ASK_NS)
+	if (known && now - known < CHECK_NS)
 		return known & 1;
 	ignored = sigaction(SIGPIPE, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) &&
 		  action.sa_handler == SIG_IGN;
-	__atomic_store_n(&asked, (now & ~UINT64_C(1)) | ignored, __ATOMIC_RELAXED);
+	__atomic_store_n(&checked, (now & ~UINT64_C(1)) | ignored, __ATOMIC_RELAXED);
 	return ignored;
 }
 
@@ -51,12 +52,12 @@ void sluice__sigpipe_mask(struct sluice_engine *engine)
 	engine->files->sigpipe_masked = true;
 	engine->files->sigpipe_raised = false;
 	engine->files->sigpipe_pending = false;
-	/* Masked by the caller already: one of his own may be waiting. */
+	/* If the caller had masked it, one of the caller's own may be pending. */
 	if (sigismember(&engine->files->sigpipe_before, SIGPIPE) && sigpending(&pending) == 0)
 		engine->files->sigpipe_pending = sigismember(&pending, SIGPIPE);
 }
 
-static void take_back(void)
+static void consume_sigpipe(void)
 {
 	struct timespec none = {0, 0};
 	sigset_t pipe;
@@ -73,7 +74,7 @@ void sluice__sigpipe_unmask(struct sluice_engine *engine)
 	if (!engine->files->sigpipe_masked)
 		return;
 	if (engine->files->sigpipe_raised && !engine->files->sigpipe_pending)
-		take_back();
+		consume_sigpipe();
 	pthread_sigmask(SIG_SETMASK, &engine->files->sigpipe_before, NULL);
 	engine->files->sigpipe_masked = false;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small files: read when they are started, if that does not block, into a pooled block, and sent
- * with their header in one vectored send. When no block is left they go the way of the others.
+ * Small files are read when they are started, if that does not block, into a pooled block, and sent
+ * with their header in one vectored send. Without a free block they are sent like other files.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #include "engine/state.h"
 #include "file/file.h"
 
-static bool wants_reading(const struct sluice_engine *engine, const struct sluice__packets *packets,
+static bool is_small_file(const struct sluice_engine *engine, const struct sluice__packets *packets,
 			  const struct sluice__part *part)
 {
 	return part->kind == SLUICE__PART_FILE &&
@@ -20,7 +20,7 @@ static bool wants_reading(const struct sluice_engine *engine, const struct sluic
 	       part->count <= SLUICE__BOUNCE_BYTES - packets->bounce_used;
 }
 
-/* Only if it is in the page cache, all of it. */
+/* Reads the part if all of it is in the page cache. */
 static bool read_part(struct sluice__packets *packets, struct sluice__part *part)
 {
 	struct iovec segment = {packets->bounce + packets->bounce_used, part->count};
@@ -39,7 +39,7 @@ void sluice__file_read_small(struct sluice_engine *engine, struct sluice__packet
 	for (uint32_t i = 0; i < packets->count; i++) {
 		struct sluice__part *part = &packets->parts[i];
 
-		if (!wants_reading(engine, packets, part))
+		if (!is_small_file(engine, packets, part))
 			continue;
 		if (!packets->bounce)
 			packets->bounce = sluice__bounce_take(engine);

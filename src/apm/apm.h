@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Begin and End: what a result is made of, and what a socket keeps of them. All of it is guarded by
- * the engine's callbacks.lock, but for the word that says whether an operation is over.
+ * The Asynchronous Programming Model, .NET's Begin and End: results, and what a socket keeps for
+ * them. The engine's callbacks.lock guards all of it, except the atomic word that holds a result's
+ * state.
  */
 #ifndef SLUICE_SRC_APM_APM_H
 #define SLUICE_SRC_APM_APM_H
@@ -12,24 +13,24 @@
 #include "apm/callbacks.h"
 #include "core/record.h"
 
-/* Results that rest after their End, so that what they brought can still be asked. */
+/* Ended results that stay unused, so that they can still be queried. */
 #define SLUICE__RESULTS_REST 16u
 
 /* result->word */
 enum {
 	SLUICE__ASYNC_PENDING = 1 << 0,
 	SLUICE__ASYNC_DONE = 1 << 1,
-	SLUICE__ASYNC_WAITED = 1 << 2, /* somebody sleeps on it */
-	SLUICE__ASYNC_LOST = 1 << 3    /* the engine was: it will never be done */
+	SLUICE__ASYNC_WAITED = 1 << 2, /* a thread sleeps on the futex */
+	SLUICE__ASYNC_LOST = 1 << 3    /* the owner thread exited: it never completes */
 };
 
 /*
- * What a handle is looked up in. The generation counts the operations that were begun with it, and
- * goes on when the slot comes to another result.
+ * The entry that a handle refers to. The generation counts the operations begun with the slot, and
+ * continues when the slot is assigned to another result.
  */
 struct sluice__slot {
 	uint64_t generation;           /* atomic; written under the engine's callbacks.lock */
-	uint64_t before;               /* atomic: what it was when the result got the slot */
+	uint64_t before;               /* atomic: generation when the result got the slot */
 	struct sluice_socket *socket;  /* atomic; NULL: free */
 	struct sluice__result *result; /* atomic */
 	struct sluice__link link;      /* in the pool of free slots */
@@ -37,10 +38,10 @@ struct sluice__slot {
 };
 
 struct sluice__result {
-	struct sluice_args args; /* the first member: a record's handler finds the rest */
+	struct sluice_args args; /* first member: the record's handler converts its pointer */
 	union {
 		struct sluice_packet packets[3]; /* of a send_file: before, file, after */
-		struct sockaddr_storage address; /* to, or from */
+		struct sockaddr_storage address; /* remote address, or the sender's */
 	} with;
 	struct sluice_socket *socket;
 	struct sluice__slot *slot;
@@ -48,65 +49,66 @@ struct sluice__result {
 	void *state;
 	struct sluice__link link; /* in apm->fresh, apm->rest or apm->callbacks */
 	uint32_t word;            /* atomic, a futex */
-	uint32_t operation; /* what Begin made of it, enum sluice_operation; NONE: never used */
-	uint32_t waiting;   /* threads inside End or wait */
+	uint32_t operation;       /* enum sluice_operation; NONE: unused */
+	uint32_t waiting;         /* threads inside End or wait */
 	bool ended;
-	bool calling;       /* its callback is in line, or runs */
-	bool synchronously; /* over before Begin returned */
+	bool calling;       /* its callback is queued or runs */
+	bool synchronously; /* completed before Begin returned */
 } __attribute__((aligned(64)));
 
-/* Results come many at a time, each time twice as many. */
+/* A slab of results; each is twice as large as the one before. */
 struct sluice__results {
 	struct sluice__results *next;
 	uint32_t count;
 	struct sluice__result results[];
 };
 
-/* What a socket has of Begin and End, from its first Begin on. */
+/* State of a socket, from its first Begin on. */
 struct sluice__apm {
 	struct sluice__results *slabs; /* the largest first; atomic */
 	struct sluice__pool fresh;
-	struct sluice__fifo rest; /* ended, the oldest first */
+	struct sluice__fifo rest; /* ended results, oldest first */
 	uint32_t rest_count;
-	uint32_t running; /* operations that are not over */
-	uint32_t users;   /* callbacks in line or running, threads inside End or wait */
+	uint32_t running; /* operations in progress */
+	uint32_t users;   /* callbacks queued or running, threads inside End or wait */
 
 	/* apm/callbacks.c */
 	struct sluice__fifo
 		callbacks; /* of results, in the order in which their operations ended */
-	struct sluice__callback_thread *runner; /* runs a callback that holds the next one up */
+	struct sluice__callback_thread *runner; /* its callback holds back the next one; or NULL */
 	struct sluice__link ready_link;         /* in the pool's list of ready sockets */
 };
 
 /*
- * apm/result.c: a result to begin with, not yet anybody's. With a callback there is a thread for it
- * from here on. 0; -ENOMEM, -EAGAIN; -EBADF while the engine ends. ret_alone: nothing else of this
- * socket's Begins goes on.
+ * result.c: takes a result for a Begin from the pool. If it has a callback, at least one thread
+ * exists to run it. Returns 0; -ENOMEM, -EAGAIN; -EBADF while the engine ends. *ret_alone: no other
+ * Begin of this socket is in progress.
  */
 int sluice__apm_take(struct sluice_socket *socket, uint32_t operation,
 		     sluice_async_callback *callback, void *state,
 		     struct sluice__result **ret_result, bool *ret_alone);
-/* It was refused, or failed inside the call. */
+/* Returns the result of a Begin that was refused, or that failed inside the call. */
 void sluice__apm_untake(struct sluice__result *result);
-/* Ends the operation and queues its callback. */
+/* Completes the operation and queues its callback. */
 void sluice__apm_finish(struct sluice__result *result, bool synchronously);
-/* Back into the pool, if nothing holds it any more. Under the lock. */
+/* Returns the result to the pool if it is no longer in use. Locked. */
 void sluice__apm_retire(struct sluice__result *result);
-/* One user less; under the lock. */
+/* Removes one of the socket's users. Locked. */
 void sluice__apm_leave(struct sluice_socket *socket);
 
-/* apm/handle.c: held while the process forks, so that nobody holds it in the child */
+/* handle.c: the lock is held across fork, so that it is free in the child */
 void sluice__handles_lock(void);
 void sluice__handles_unlock(void);
-/* Slots for these results of one socket. 0 or -ENOMEM. */
+/* Assigns slots to the results of one socket. Returns 0 or -ENOMEM. */
 int sluice__handles_make(struct sluice__result *results, uint32_t count);
 void sluice__handles_free(struct sluice__result *results, uint32_t count);
-/* What the caller of Begin is given for what the result is used for now. */
+/* The handle that Begin returns for the result's current operation. */
 struct sluice_async_result *sluice__handle_of(const struct sluice__result *result);
 /*
- * 0; -EALREADY: it was ended, and its result may serve another operation; -EINVAL: none of this
- * socket's, or, with NULL, of any that is still there. Under callbacks.lock, or to be repeated
- * under it where another thread may end it.
+ * Looks up a handle. Returns 0; -EALREADY: it was ended, and its result may serve another
+ * operation; -EINVAL: not a handle of this socket or, if socket is NULL, of any existing socket.
+ * Call it with callbacks.lock held, or repeat it with the lock if another thread may end the
+ * result.
  */
 int sluice__handle_find(const struct sluice_async_result *handle,
 			const struct sluice_socket *socket, struct sluice__result **ret_result);

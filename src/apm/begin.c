@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The Begins. Each takes a result from its socket's pool, fills in the record inside it, and starts
- * that as anybody would. What ends inside the call is over at once: its callback is handed over
- * without a turn of the engine, or the failure is answered and there is no result.
+ * The Begins. Each takes a result from its socket's pool, fills in the record inside it and starts
+ * the record through the public call. If the operation completes inside that call, its callback is
+ * queued without a turn of the engine; if it fails, Begin returns the error and the result is
+ * released.
  */
 #include "apm/apm.h"
 #include "engine/socket.h"
@@ -13,7 +14,7 @@
 #include <sluice/operations.h>
 #include <string.h>
 
-/* What every Begin is given. */
+/* The parameters of a Begin, and its result. */
 struct begin {
 	struct sluice_socket *socket;
 	uint32_t operation; /* enum sluice_operation */
@@ -23,12 +24,12 @@ struct begin {
 	struct sluice_async_result **ret_result;
 
 	struct sluice__result *result;
-	bool alone; /* no other Begin of this socket goes on */
+	bool alone; /* no other Begin of this socket is in progress */
 };
 
 typedef int start_fn(struct sluice_socket *socket, struct sluice_args *args);
 
-static void tell(const struct begin *begin, struct sluice_async_result *result, int error)
+static void set_outputs(const struct begin *begin, struct sluice_async_result *result, int error)
 {
 	if (begin->error)
 		*begin->error = (enum sluice_socket_error)sluice_socket_error_from_errno(error);
@@ -36,23 +37,23 @@ static void tell(const struct begin *begin, struct sluice_async_result *result, 
 		*begin->ret_result = result;
 }
 
-static int refuse(const struct begin *begin, int error)
+static int refuse_begin(const struct begin *begin, int error)
 {
 	if (begin->result)
 		sluice__apm_untake(begin->result);
-	tell(begin, NULL, error);
+	set_outputs(begin, NULL, error);
 	return error;
 }
 
-/* Before the record was started, which would have told the trace. */
-static int refuse_at_once(const struct begin *begin, int error)
+/* Refuses before the start, which would have traced the refusal. */
+static int refuse_early(const struct begin *begin, int error)
 {
 	sluice__trace_refused(begin->socket, begin->result ? &begin->result->args : NULL,
 			      begin->operation, error);
-	return refuse(begin, error);
+	return refuse_begin(begin, error);
 }
 
-/* A result to fill in; needed: what must not be NULL, besides the socket. */
+/* Takes a result to fill in. needed: a parameter that must not be NULL, besides the socket. */
 static int begin_open(struct begin *begin, const void *needed)
 {
 	struct sluice_socket *socket = begin->socket;
@@ -66,10 +67,10 @@ static int begin_open(struct begin *begin, const void *needed)
 }
 
 /*
- * Callbacks begin in the order in which operations ended. While others have ended and wait to be
- * delivered, none may end inside its call.
+ * Callbacks begin in the order in which operations completed. So while completed operations wait to
+ * be delivered, this one must not complete inside its call.
  */
-static int start_behind(const struct begin *begin, start_fn *start)
+static int start_queued(const struct begin *begin, start_fn *start)
 {
 	struct sluice_engine *engine = begin->socket->engine;
 	int answer;
@@ -81,16 +82,16 @@ static int start_behind(const struct begin *begin, start_fn *start)
 	return answer;
 }
 
-static int start_now(const struct begin *begin, start_fn *start)
+static int start_record(const struct begin *begin, start_fn *start)
 {
 	struct sluice_engine *engine = begin->socket->engine;
 
 	if (!begin->alone && sluice__is_owner(engine) && (engine->done.first || engine->delivering))
-		return start_behind(begin, start);
+		return start_queued(begin, start);
 	return start(begin->socket, &begin->result->args);
 }
 
-/* A datagram that was truncated is gone from the socket: its End tells how much of it there is. */
+/* A truncated datagram has been consumed: it is no failure of Begin, and End returns what fit. */
 static bool is_refused(const struct sluice_args *args)
 {
 	bool receives = args->last_operation == SLUICE_OPERATION_RECEIVE ||
@@ -100,23 +101,23 @@ static bool is_refused(const struct sluice_args *args)
 	       !(receives && args->error == SLUICE_ERROR_MESSAGE_SIZE);
 }
 
-/* error: what was wrong with the arguments. */
+/* Starts the record. error: result of setting its arguments. */
 static int begin_close(struct begin *begin, int error, start_fn *start)
 {
 	struct sluice__result *result = begin->result;
 	int answer;
 
 	if (error)
-		return refuse_at_once(begin, error);
-	/* Once it has been started it may be over, ended and the caller's variables gone. */
-	tell(begin, sluice__handle_of(result), 0);
-	answer = start_now(begin, start);
+		return refuse_early(begin, error);
+	/* First: once started it may complete and be ended, and the caller's variables be gone. */
+	set_outputs(begin, sluice__handle_of(result), 0);
+	answer = start_record(begin, start);
 	if (answer == 1)
 		return 0;
 	if (answer == 0 && is_refused(&result->args))
 		answer = -result->args.native_error;
 	if (answer < 0)
-		return refuse(begin, answer);
+		return refuse_begin(begin, answer);
 	sluice__apm_finish(result, true);
 	return 0;
 }
@@ -143,7 +144,7 @@ int sluice_begin_send(struct sluice_socket *socket, const void *buffer, size_t l
 	int wrong = begin_open(&begin, buffer);
 
 	if (wrong)
-		return refuse_at_once(&begin, wrong);
+		return refuse_early(&begin, wrong);
 	begin.result->args.flags = flags;
 	wrong = sluice_args_set_buffer(&begin.result->args, buffer, length, offset, size);
 	return begin_close(&begin, wrong, sluice_send_async);
@@ -158,7 +159,7 @@ int sluice_begin_send_list(struct sluice_socket *socket, const struct iovec *seg
 	int wrong = begin_open(&begin, segments);
 
 	if (wrong)
-		return refuse_at_once(&begin, wrong);
+		return refuse_early(&begin, wrong);
 	begin.result->args.flags = flags;
 	wrong = sluice_args_set_buffer_list(&begin.result->args, segments, segment_count);
 	return begin_close(&begin, wrong, sluice_send_async);
@@ -174,7 +175,7 @@ int sluice_begin_send_to(struct sluice_socket *socket, const void *buffer, size_
 	int wrong = begin_open(&begin, remote ? buffer : NULL);
 
 	if (wrong)
-		return refuse_at_once(&begin, wrong);
+		return refuse_early(&begin, wrong);
 	begin.result->args.flags = flags;
 	wrong = sluice_args_set_buffer(&begin.result->args, buffer, length, offset, size);
 	if (!wrong)
@@ -182,7 +183,7 @@ int sluice_begin_send_to(struct sluice_socket *socket, const void *buffer, size_
 	return begin_close(&begin, wrong, sluice_send_to_async);
 }
 
-/* What there is of before, the file and after; those that are NULL count nothing. */
+/* The memory before, the file and the memory after; NULL ones become empty elements. */
 static int set_file(struct sluice__result *result, const char *path, const struct iovec *before,
 		    const struct iovec *after)
 {
@@ -216,7 +217,7 @@ int sluice_begin_send_file(struct sluice_socket *socket, const char *path, const
 			    : begin_open(&begin, socket);
 
 	if (wrong)
-		return refuse_at_once(&begin, wrong);
+		return refuse_early(&begin, wrong);
 	begin.result->args.transmit_flags = flags;
 	wrong = set_file(begin.result, path, &head, &tail);
 	return begin_close(&begin, wrong, sluice_send_packets_async);
@@ -231,7 +232,7 @@ int sluice_begin_receive(struct sluice_socket *socket, void *buffer, size_t leng
 	int wrong = begin_open(&begin, buffer);
 
 	if (wrong)
-		return refuse_at_once(&begin, wrong);
+		return refuse_early(&begin, wrong);
 	begin.result->args.flags = flags;
 	wrong = sluice_args_set_receive_buffer(&begin.result->args, buffer, length, offset, size);
 	return begin_close(&begin, wrong, sluice_receive_async);
@@ -248,7 +249,7 @@ int sluice_begin_receive_from(struct sluice_socket *socket, void *buffer, size_t
 	struct sluice_args *args;
 
 	if (wrong)
-		return refuse_at_once(&begin, wrong);
+		return refuse_early(&begin, wrong);
 	args = &begin.result->args;
 	args->flags = flags;
 	args->from_address = (struct sockaddr *)&begin.result->with.address;
@@ -264,7 +265,7 @@ int sluice_begin_accept(struct sluice_socket *socket, sluice_async_callback *cal
 	int wrong = begin_open(&begin, socket);
 
 	if (wrong)
-		return refuse_at_once(&begin, wrong);
+		return refuse_early(&begin, wrong);
 	return begin_close(&begin, 0, sluice_accept_async);
 }
 
@@ -276,7 +277,7 @@ int sluice_begin_connect(struct sluice_socket *socket, const struct sockaddr *re
 	int wrong = begin_open(&begin, remote);
 
 	if (wrong)
-		return refuse_at_once(&begin, wrong);
+		return refuse_early(&begin, wrong);
 	wrong = set_address(begin.result, remote, remote_length);
 	return begin_close(&begin, wrong, sluice_connect_async);
 }
@@ -290,7 +291,7 @@ int sluice_begin_disconnect(struct sluice_socket *socket, int reuse,
 	int wrong = begin_open(&begin, socket);
 
 	if (wrong)
-		return refuse_at_once(&begin, wrong);
+		return refuse_early(&begin, wrong);
 	begin.result->args.disconnect_reuse_socket = reuse != 0;
 	return begin_close(&begin, 0, sluice_disconnect_async);
 }

@@ -9,7 +9,7 @@
 #include "engine/socket.h"
 #include "engine/state.h"
 
-/* The calling thread, if it is one of a pool. */
+/* The calling thread's entry, if it belongs to a pool. */
 static __thread struct sluice__callback_thread *self;
 
 void sluice__callbacks_init(struct sluice__callbacks *callbacks)
@@ -35,7 +35,7 @@ void sluice__callbacks_lock(struct sluice__callbacks *callbacks)
 	pthread_mutex_lock(&callbacks->lock);
 }
 
-/* Threads are woken behind the lock, which they would only wait for before. */
+/* Signals after unlocking: the threads would only wait for the lock. */
 void sluice__callbacks_unlock(struct sluice__callbacks *callbacks)
 {
 	uint32_t signals = callbacks->signals;
@@ -85,7 +85,7 @@ int sluice__callbacks_reserve(struct sluice_engine *engine)
 	return engine->callbacks->thread_count ? 0 : start_thread(engine);
 }
 
-/* If no thread can be added, a busy one takes the callback over when it has finished its own. */
+/* If no thread can be added, a busy one runs the callback after its own. */
 static void call_thread(struct sluice_engine *engine)
 {
 	struct sluice__callbacks *callbacks = engine->callbacks;
@@ -102,7 +102,7 @@ static void call_thread(struct sluice_engine *engine)
 
 /* ---- the callbacks of a socket ---- */
 
-static void make_ready(struct sluice__callbacks *callbacks, struct sluice__apm *apm)
+static void make_socket_ready(struct sluice__callbacks *callbacks, struct sluice__apm *apm)
 {
 	sluice__assert(!apm->runner);
 	sluice__assert(!sluice__fifo_is_empty(&apm->callbacks));
@@ -122,12 +122,12 @@ void sluice__callbacks_queue(struct sluice__result *result)
 	apm->users++;
 	callbacks->users++;
 	if (!first || apm->runner)
-		return; /* a thread is due already, or comes from the callback before */
-	make_ready(callbacks, apm);
+		return; /* a thread was called already, or the running one continues with it */
+	make_socket_ready(callbacks, apm);
 	call_thread(socket->engine);
 }
 
-/* The thread's callback no longer holds the next one up. True: there is one. */
+/* The thread's callback no longer holds back the next one. Returns true if there is one. */
 static bool release_socket(struct sluice__callback_thread *thread)
 {
 	struct sluice__apm *apm = thread->apm;
@@ -137,7 +137,7 @@ static bool release_socket(struct sluice__callback_thread *thread)
 	apm->runner = NULL;
 	if (sluice__fifo_is_empty(&apm->callbacks))
 		return false;
-	make_ready(thread->engine->callbacks, apm);
+	make_socket_ready(thread->engine->callbacks, apm);
 	return true;
 }
 
@@ -169,14 +169,14 @@ static void run_callback(struct sluice__callback_thread *thread, struct sluice__
 	sluice__callbacks_unlock(callbacks);
 	result->callback(sluice__handle_of(result));
 	sluice__callbacks_lock(callbacks);
-	release_socket(thread); /* this thread takes a socket next, so none is called */
+	release_socket(thread); /* this thread takes the next ready socket itself */
 	thread->apm = NULL;
 	result->calling = false;
 	sluice__apm_retire(result);
 	sluice__apm_leave(socket);
 }
 
-static bool is_over(const struct sluice__callbacks *callbacks)
+static bool is_pool_over(const struct sluice__callbacks *callbacks)
 {
 	return callbacks->ending && !callbacks->users;
 }
@@ -184,7 +184,7 @@ static bool is_over(const struct sluice__callbacks *callbacks)
 static void wait_until_called(struct sluice__callbacks *callbacks)
 {
 	callbacks->idle++;
-	while (!callbacks->called && !is_over(callbacks))
+	while (!callbacks->called && !is_pool_over(callbacks))
 		pthread_cond_wait(&callbacks->work, &callbacks->lock);
 	if (callbacks->called)
 		callbacks->called--;
@@ -192,11 +192,11 @@ static void wait_until_called(struct sluice__callbacks *callbacks)
 		callbacks->idle--;
 }
 
-/* NULL: the pool has ended. */
+/* Returns NULL when the pool has ended. */
 static struct sluice__apm *next_socket(struct sluice__callbacks *callbacks)
 {
 	while (sluice__fifo_is_empty(&callbacks->ready)) {
-		if (is_over(callbacks))
+		if (is_pool_over(callbacks))
 			return NULL;
 		wait_until_called(callbacks);
 	}

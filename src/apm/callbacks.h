@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pool of threads that run the callbacks of Begin and End. Its threads are started on demand, up
- * to options.handler_threads_max, and end with the engine.
+ * The thread pool that runs the callbacks of Begin and End. Threads are started on demand, up to
+ * options.handler_threads_max, and end with the engine.
  *
- * The callbacks of one socket run one at a time, in the order in which their operations ended. A
- * callback that waits in End or sluice_async_result_wait lets the next one begin.
+ * The callbacks of one socket run one at a time, in the order in which their operations completed.
+ * A callback that waits in End or sluice_async_result_wait lets the next one begin.
  */
 #ifndef SLUICE_SRC_APM_CALLBACKS_H
 #define SLUICE_SRC_APM_CALLBACKS_H
@@ -28,13 +28,13 @@ struct sluice__callback_thread {
 struct sluice__callbacks {
 	pthread_mutex_t lock; /* guards this struct and all results of the engine */
 	pthread_cond_t work;  /* a thread was called, or the pool has ended */
-	pthread_cond_t quiet; /* the last user has left */
+	pthread_cond_t quiet; /* users has become 0 */
 	struct sluice__callback_thread *threads;
 	uint32_t thread_count;
 	uint32_t idle;             /* waiting threads that were not called */
-	uint32_t called;           /* threads that were called and still wait */
-	uint32_t signals;          /* of work, sent when the lock is released */
-	uint32_t users;            /* of all sockets, see struct sluice__apm */
+	uint32_t called;           /* threads that were called and have not woken yet */
+	uint32_t signals;          /* of work, to be sent when the lock is released */
+	uint32_t users;            /* sum over all sockets, see struct sluice__apm */
 	struct sluice__fifo ready; /* struct sluice__apm: sockets whose next callback may run */
 	bool ending;
 };
@@ -45,15 +45,15 @@ void sluice__callbacks_destroy(struct sluice__callbacks *callbacks);
 void sluice__callbacks_lock(struct sluice__callbacks *callbacks);
 void sluice__callbacks_unlock(struct sluice__callbacks *callbacks);
 
-/* Starts the first thread, so that every accepted operation can be called back. 0 or -errno. Locked. */
+/* Starts the first thread, so that every callback can run. Returns 0 or -errno. Locked. */
 int sluice__callbacks_reserve(struct sluice_engine *engine);
 /* Queues the result's callback. Locked. */
 void sluice__callbacks_queue(struct sluice__result *result);
-/* Called before the calling thread sleeps: if it runs a callback, the next one may begin. Unlocked. */
+/* Before the calling thread sleeps: if it runs a callback, the next one may begin. Unlocked. */
 void sluice__callbacks_yield(void);
-/* Whether the calling thread is one of this engine's pool. */
+/* Whether the calling thread belongs to this engine's pool. */
 bool sluice__callbacks_is_thread(const struct sluice_engine *engine);
-/* Runs the callbacks that are left, waits until the last user has left, joins the threads. Idempotent. */
+/* Runs the remaining callbacks, waits until there are no users, joins the threads. Idempotent. */
 void sluice__callbacks_end(struct sluice_engine *engine);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The Ends, and what can be asked of a result: waiting for it above all. */
+/* The Ends, waiting for a result, and its other queries. */
 #include <errno.h>
 #include <string.h>
 
@@ -8,14 +8,14 @@
 #include "engine/socket.h"
 #include "engine/state.h"
 
-/* What an operation brought. */
+/* The outcome of an operation. */
 struct outcome {
 	int64_t bytes;
 	int32_t error;
 	int32_t native_error;
 	struct sluice_socket *accepted;
-	struct sockaddr *from; /* in: where to put the address, or NULL */
-	socklen_t *from_length;
+	struct sockaddr *from;  /* in: buffer for the sender's address, or NULL */
+	socklen_t *from_length; /* in: its size, or NULL; out: the address's full length */
 };
 
 static bool is_done(const struct sluice__result *result)
@@ -23,7 +23,7 @@ static bool is_done(const struct sluice__result *result)
 	return __atomic_load_n(&result->word, __ATOMIC_ACQUIRE) & SLUICE__ASYNC_DONE;
 }
 
-/* A forked child's copy, or the owner has exited: nothing will ever be done. */
+/* In a forked child, or after the owner thread exited: the operation never completes. */
 static bool is_lost(const struct sluice_engine *engine)
 {
 	return sluice__dead(engine) & (SLUICE__DEAD_FORKED | SLUICE__DEAD_LOST);
@@ -37,15 +37,15 @@ static bool is_closed(const struct sluice_socket *socket)
 
 /* ---- waiting ---- */
 
-/* The calling thread is inside: neither result nor socket goes. Under the lock. */
-static void enter(struct sluice__result *result)
+/* The calling thread uses the result: neither it nor its socket is freed meanwhile. Locked. */
+static void enter_result(struct sluice__result *result)
 {
 	result->waiting++;
 	result->socket->apm->users++;
 	result->socket->engine->callbacks->users++;
 }
 
-static void leave(struct sluice__result *result)
+static void leave_result(struct sluice__result *result)
 {
 	struct sluice_socket *socket = result->socket;
 
@@ -54,8 +54,8 @@ static void leave(struct sluice__result *result)
 	sluice__apm_leave(socket);
 }
 
-/* 0, -ETIMEDOUT, -EBADF lost. The caller is inside. */
-static int sleep_until(struct sluice__result *result, uint64_t deadline_ns)
+/* Returns 0, -ETIMEDOUT, or -EBADF if lost. Between enter_result and leave_result. */
+static int sleep_until_done(struct sluice__result *result, uint64_t deadline_ns)
 {
 	struct sluice_engine *engine = result->socket->engine;
 
@@ -74,7 +74,7 @@ static int sleep_until(struct sluice__result *result, uint64_t deadline_ns)
 	}
 }
 
-static uint64_t deadline(int64_t timeout_ns)
+static uint64_t deadline_after(int64_t timeout_ns)
 {
 	uint64_t now = sluice__now();
 
@@ -83,9 +83,9 @@ static uint64_t deadline(int64_t timeout_ns)
 	return now + (uint64_t)timeout_ns;
 }
 
-/* Whoever has the right to wait has not ended it. */
-static int wait_for(const struct sluice_async_result *handle, struct sluice__result *result,
-		    int64_t timeout_ns)
+/* A caller that may wait has not ended the result yet. */
+static int wait_for_result(const struct sluice_async_result *handle, struct sluice__result *result,
+			   int64_t timeout_ns)
 {
 	struct sluice_engine *engine = result->socket->engine;
 	int error;
@@ -101,13 +101,13 @@ static int wait_for(const struct sluice_async_result *handle, struct sluice__res
 	sluice__callbacks_lock(engine->callbacks);
 	error = sluice__handle_find(handle, result->socket, &result);
 	if (!error)
-		enter(result);
+		enter_result(result);
 	sluice__callbacks_unlock(engine->callbacks);
 	if (error)
 		return error == -EALREADY ? 0 : error;
-	error = sleep_until(result, deadline(timeout_ns));
+	error = sleep_until_done(result, deadline_after(timeout_ns));
 	sluice__callbacks_lock(engine->callbacks);
-	leave(result);
+	leave_result(result);
 	sluice__callbacks_unlock(engine->callbacks);
 	return error;
 }
@@ -117,16 +117,16 @@ int sluice_async_result_wait(struct sluice_async_result *handle, int64_t timeout
 	struct sluice__result *result;
 	int error = sluice__handle_find(handle, NULL, &result);
 
-	/* What was ended is over. */
+	/* An ended result has completed. */
 	if (error)
 		return error == -EALREADY ? 0 : error;
-	return wait_for(handle, result, timeout_ns);
+	return wait_for_result(handle, result, timeout_ns);
 }
 
 /* ---- ending ---- */
 
-/* May be ended: claims it, so that nobody ends it twice. Under the lock. */
-static int claim(struct sluice__result *result, uint32_t operation)
+/* Claims a result for this End: a second one fails. Locked. */
+static int claim_result(struct sluice__result *result, uint32_t operation)
 {
 	if (result->operation != operation)
 		return -EINVAL;
@@ -138,7 +138,7 @@ static int claim(struct sluice__result *result, uint32_t operation)
 	return 0;
 }
 
-static void collect(const struct sluice__result *result, struct outcome *outcome)
+static void collect_outcome(const struct sluice__result *result, struct outcome *outcome)
 {
 	outcome->bytes = (int64_t)result->args.bytes_transferred;
 	outcome->error = result->args.error;
@@ -161,37 +161,37 @@ static int end_locked(struct sluice_socket *socket, const struct sluice_async_re
 	int error = sluice__handle_find(handle, socket, &result);
 
 	if (!error)
-		error = claim(result, operation);
+		error = claim_result(result, operation);
 	if (error)
 		return error;
-	enter(result);
+	enter_result(result);
 	if (!is_done(result)) {
 		sluice__callbacks_unlock(callbacks);
-		error = sleep_until(result, UINT64_MAX);
+		error = sleep_until_done(result, UINT64_MAX);
 		sluice__callbacks_lock(callbacks);
 	}
 	if (!error && is_closed(socket))
 		error = -EBADF;
 	if (error)
-		result->ended = false; /* what it holds goes with the socket */
+		result->ended = false; /* an accepted connection in it is freed with the socket */
 	else
-		collect(result, outcome);
-	leave(result);
+		collect_outcome(result, outcome);
+	leave_result(result);
 	return error;
 }
 
-/* After a close. Leaves no sooner than the operation does, wherever it may wait for that. */
+/* End after a close: returns only when the operation has completed, if this thread can wait. */
 static int end_closed(const struct sluice_socket *socket, const struct sluice_async_result *handle)
 {
 	struct sluice__result *result;
 
 	if (!is_lost(socket->engine) && sluice__handle_find(handle, socket, &result) == 0)
-		wait_for(handle, result, -1);
+		wait_for_result(handle, result, -1);
 	return -EBADF;
 }
 
-static int end(struct sluice_socket *socket, const struct sluice_async_result *handle,
-	       uint32_t operation, struct outcome *outcome)
+static int end_operation(struct sluice_socket *socket, const struct sluice_async_result *handle,
+			 uint32_t operation, struct outcome *outcome)
 {
 	struct sluice__callbacks *callbacks;
 	int error;
@@ -209,11 +209,11 @@ static int end(struct sluice_socket *socket, const struct sluice_async_result *h
 	return error;
 }
 
-static int64_t end_telling(struct sluice_socket *socket, struct sluice_async_result *result,
-			   uint32_t operation, enum sluice_socket_error *error)
+static int64_t end_with_bytes(struct sluice_socket *socket, struct sluice_async_result *result,
+			      uint32_t operation, enum sluice_socket_error *error)
 {
 	struct outcome outcome = {0};
-	int answer = end(socket, result, operation, &outcome);
+	int answer = end_operation(socket, result, operation, &outcome);
 
 	if (error)
 		*error = (enum sluice_socket_error)(
@@ -221,41 +221,41 @@ static int64_t end_telling(struct sluice_socket *socket, struct sluice_async_res
 	return answer ? answer : outcome.bytes;
 }
 
-static int end_silently(struct sluice_socket *socket, struct sluice_async_result *result,
-			uint32_t operation)
+static int end_without_bytes(struct sluice_socket *socket, struct sluice_async_result *result,
+			     uint32_t operation)
 {
 	struct outcome outcome = {0};
 
-	return end(socket, result, operation, &outcome);
+	return end_operation(socket, result, operation, &outcome);
 }
 
 int64_t sluice_end_send(struct sluice_socket *socket, struct sluice_async_result *result,
 			enum sluice_socket_error *error)
 {
-	return end_telling(socket, result, SLUICE_OPERATION_SEND, error);
+	return end_with_bytes(socket, result, SLUICE_OPERATION_SEND, error);
 }
 
 int64_t sluice_end_send_to(struct sluice_socket *socket, struct sluice_async_result *result)
 {
-	return end_telling(socket, result, SLUICE_OPERATION_SEND_TO, NULL);
+	return end_with_bytes(socket, result, SLUICE_OPERATION_SEND_TO, NULL);
 }
 
 int sluice_end_send_file(struct sluice_socket *socket, struct sluice_async_result *result)
 {
-	return end_silently(socket, result, SLUICE_OPERATION_SEND_PACKETS);
+	return end_without_bytes(socket, result, SLUICE_OPERATION_SEND_PACKETS);
 }
 
 int64_t sluice_end_receive(struct sluice_socket *socket, struct sluice_async_result *result,
 			   enum sluice_socket_error *error)
 {
-	return end_telling(socket, result, SLUICE_OPERATION_RECEIVE, error);
+	return end_with_bytes(socket, result, SLUICE_OPERATION_RECEIVE, error);
 }
 
 int64_t sluice_end_receive_from(struct sluice_socket *socket, struct sluice_async_result *result,
 				struct sockaddr *from, socklen_t *from_length)
 {
 	struct outcome outcome = {.from = from, .from_length = from_length};
-	int answer = end(socket, result, SLUICE_OPERATION_RECEIVE_FROM, &outcome);
+	int answer = end_operation(socket, result, SLUICE_OPERATION_RECEIVE_FROM, &outcome);
 
 	return answer ? answer : outcome.bytes;
 }
@@ -268,22 +268,22 @@ int sluice_end_accept(struct sluice_socket *socket, struct sluice_async_result *
 
 	if (!ret_accepted)
 		return -EINVAL;
-	answer = end(socket, result, SLUICE_OPERATION_ACCEPT, &outcome);
+	answer = end_operation(socket, result, SLUICE_OPERATION_ACCEPT, &outcome);
 	*ret_accepted = answer ? NULL : outcome.accepted;
 	return answer;
 }
 
 int sluice_end_connect(struct sluice_socket *socket, struct sluice_async_result *result)
 {
-	return end_silently(socket, result, SLUICE_OPERATION_CONNECT);
+	return end_without_bytes(socket, result, SLUICE_OPERATION_CONNECT);
 }
 
 int sluice_end_disconnect(struct sluice_socket *socket, struct sluice_async_result *result)
 {
-	return end_silently(socket, result, SLUICE_OPERATION_DISCONNECT);
+	return end_without_bytes(socket, result, SLUICE_OPERATION_DISCONNECT);
 }
 
-/* ---- what else can be asked of a result ---- */
+/* ---- queries ---- */
 
 void *sluice_async_result_state(struct sluice_async_result *handle)
 {

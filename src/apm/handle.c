@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a Begin hands out is not the address of a result, whose memory serves other operations later,
- * but a number: the index of a slot and the slot's generation, which no two operations share. So an
- * old one is recognised for good. Slots belong to the process and are never freed: a number can be
- * looked up whatever became of its socket.
+ * Handles of results. A Begin returns not the address of a result, whose memory is reused, but a
+ * number: the index of a slot and the slot's generation, unique in the process. So a stale handle
+ * is always recognised. Slots belong to the process and are never freed: a handle can be looked up
+ * even after its socket was destroyed.
  */
 #include "apm/apm.h"
 
@@ -12,12 +12,12 @@
 #include <stdlib.h>
 
 #define INDEX_BITS 24u
-#define CHUNK 1024u /* slots that are allocated together */
+#define CHUNK 1024u /* slots per allocation */
 #define CHUNKS ((1u << INDEX_BITS) / CHUNK)
 
 _Static_assert(sizeof(uintptr_t) == 8, "an index and a generation fit into a pointer");
 
-/* Guards what follows; the pointers to chunks are atomic. */
+/* Guards the following; the pointers to chunks are atomic. */
 static pthread_mutex_t handles_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sluice__slot *chunks[CHUNKS];
 static uint32_t slots_made;
@@ -59,7 +59,7 @@ static struct sluice__slot *take_slot(void)
 	return slot;
 }
 
-static void give_slot(struct sluice__result *result)
+static void put_slot(struct sluice__result *result)
 {
 	struct sluice__slot *slot = result->slot;
 
@@ -96,7 +96,7 @@ void sluice__handles_free(struct sluice__result *results, uint32_t count)
 {
 	sluice__handles_lock();
 	for (uint32_t i = 0; i < count; i++)
-		give_slot(&results[i]);
+		put_slot(&results[i]);
 	sluice__handles_unlock();
 }
 

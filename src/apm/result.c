@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Results of Begin and End: pooled with their socket. One goes back into the pool when nothing holds
- * it any more: its operation is over, its End was called, its callback has returned, and nobody is
- * inside End or wait. There it rests, so that a second End still recognises it.
+ * Results of Begin and End, pooled per socket. A result returns to the pool when its operation has
+ * completed, its End was called, its callback has returned, and no thread is inside End or wait.
+ * The pool reuses the oldest first, so that a second End still recognises a recent one.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ static int make_results(struct sluice_socket *socket)
 	return 0;
 }
 
-/* ---- the end of a socket, and of an owner ---- */
+/* ---- the end of a socket, and the exit of the owner ---- */
 
 static bool is_quiet(const struct sluice_socket *socket)
 {
@@ -60,7 +60,7 @@ static bool is_quiet(const struct sluice_socket *socket)
 	return users == 0;
 }
 
-/* A connection that no End has asked for. */
+/* Destroys a connection whose Begin was never ended. */
 static void drop_accepted(const struct sluice__result *result)
 {
 	struct sluice_socket *accepted = result->args.accept_socket;
@@ -75,7 +75,7 @@ static void free_apm(struct sluice_socket *socket)
 	struct sluice__results *slab;
 
 	while ((slab = apm->slabs)) {
-		/* With the engine all sockets go anyway. */
+		/* When the engine ends, it destroys all sockets anyway. */
 		for (uint32_t i = 0; i < slab->count && !sluice__dead(socket->engine); i++)
 			drop_accepted(&slab->results[i]);
 		apm->slabs = slab->next;
@@ -86,7 +86,7 @@ static void free_apm(struct sluice_socket *socket)
 	socket->apm = NULL;
 }
 
-static void lose(struct sluice_socket *socket)
+static void mark_lost(struct sluice_socket *socket)
 {
 	struct sluice__apm *apm = __atomic_load_n(&socket->apm, __ATOMIC_ACQUIRE);
 	struct sluice__results *slab;
@@ -106,7 +106,7 @@ static void owner_exited(struct sluice_engine *engine)
 {
 	pthread_mutex_lock(&engine->lock);
 	for (struct sluice_socket *socket = engine->sockets; socket; socket = socket->next)
-		lose(socket);
+		mark_lost(socket);
 	pthread_mutex_unlock(&engine->lock);
 }
 
@@ -124,7 +124,7 @@ static const struct sluice__apm_calls apm_calls = {
 	.free_socket = free_apm,
 };
 
-/* ---- what a socket has ---- */
+/* ---- taking and releasing results ---- */
 
 static int make_apm(struct sluice_socket *socket)
 {
@@ -142,7 +142,7 @@ static int make_apm(struct sluice_socket *socket)
 	return 0;
 }
 
-/* One that was never used, else the one that has rested longest. */
+/* An unused result, else the one that ended first. */
 static struct sluice__result *pop_result(struct sluice__apm *apm)
 {
 	struct sluice__link *link = sluice__pool_get(&apm->fresh);
@@ -155,7 +155,7 @@ static struct sluice__result *pop_result(struct sluice__apm *apm)
 	return sluice__element(link, struct sluice__result, link);
 }
 
-static int make_room(struct sluice_socket *socket)
+static int reserve_result(struct sluice_socket *socket)
 {
 	int error = socket->apm ? 0 : make_apm(socket);
 
@@ -165,14 +165,15 @@ static int make_room(struct sluice_socket *socket)
 	return make_results(socket);
 }
 
-static int take(struct sluice_socket *socket, bool callback, struct sluice__result **ret_result)
+static int take_result(struct sluice_socket *socket, bool callback,
+		       struct sluice__result **ret_result)
 {
 	int error;
 
 	if (callbacks_of(socket)->ending)
 		return -EBADF;
-	error = make_room(socket);
-	/* Whoever is accepted will be called: one thread at least has to be there. */
+	error = reserve_result(socket);
+	/* An accepted operation must be called back, so at least one thread must exist. */
 	if (!error && callback)
 		error = sluice__callbacks_reserve(socket->engine);
 	if (!error)
@@ -180,8 +181,8 @@ static int take(struct sluice_socket *socket, bool callback, struct sluice__resu
 	return error;
 }
 
-static void prepare(struct sluice__result *result, uint32_t operation,
-		    sluice_async_callback *callback, void *state)
+static void init_result(struct sluice__result *result, uint32_t operation,
+			sluice_async_callback *callback, void *state)
 {
 	sluice_args_init(&result->args);
 	result->args.completed = result_completed;
@@ -202,10 +203,10 @@ int sluice__apm_take(struct sluice_socket *socket, uint32_t operation,
 	int error;
 
 	sluice__callbacks_lock(callbacks);
-	error = take(socket, callback, ret_result);
+	error = take_result(socket, callback, ret_result);
 	if (!error) {
 		*ret_alone = socket->apm->running++ == 0;
-		prepare(*ret_result, operation, callback, state);
+		init_result(*ret_result, operation, callback, state);
 	}
 	sluice__callbacks_unlock(callbacks);
 	return error;
@@ -234,7 +235,7 @@ void sluice__apm_retire(struct sluice__result *result)
 	apm->rest_count++;
 }
 
-/* ---- over ---- */
+/* ---- completion ---- */
 
 void sluice__apm_finish(struct sluice__result *result, bool synchronously)
 {
@@ -263,7 +264,7 @@ void sluice__apm_leave(struct sluice_socket *socket)
 	struct sluice__callbacks *callbacks = callbacks_of(socket);
 
 	sluice__assert(socket->apm->users > 0 && callbacks->users > 0);
-	/* Its memory may wait for this alone. */
+	/* The socket's memory may wait only for this user. */
 	if (--socket->apm->users == 0 && (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
 		sluice__engine_wake_if_asleep(socket->engine);
 	if (--callbacks->users == 0 && callbacks->ending)

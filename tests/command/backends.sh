@@ -165,6 +165,11 @@ probed() {
 	output=$(timeout "$patience" "$SLUICE_COMMAND" probe 2>&1) && matches 'epoll' "$output"
 }
 
+tls_is_told() {
+	matches 'kernel-tls +(used|missing) .*TLS' "$("$SLUICE_COMMAND" probe)"
+}
+check 'the probe says who encrypts TLS' tls_is_told
+
 for error in EPERM ENOSYS; do
 	serves_without "$error" preadv2
 done

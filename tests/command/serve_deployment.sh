@@ -46,7 +46,7 @@ used() { # BACKEND: what the daemon calls that the profile lacks
 	printf '#!/bin/sh\nexec strace -f -qq -o %q %q "$@"\n' "$work/trace" "$real" >"$work/traced"
 	chmod +x "$work/traced"
 	SLUICE_COMMAND=$work/traced
-	start_server --access-log="$work/log" --workers=2 --metrics=127.0.0.1:0
+	start_server "${tls[@]}" --access-log="$work/log" --workers=2 --metrics=127.0.0.1:0
 	get /hello >/dev/null
 	get /large >/dev/null
 	get /large -r 0-9,100-200 >/dev/null
@@ -68,10 +68,20 @@ used() { # BACKEND: what the daemon calls that the profile lacks
 	END
 }
 real=$SLUICE_COMMAND
+tls=()
+if openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=localhost \
+	-addext subjectAltName=IP:127.0.0.1 -keyout "$work/tls.key" -out "$work/tls.pem" 2>/dev/null &&
+	"$real" serve --check --tls-cert="$work/tls.pem" --tls-key="$work/tls.key" "$root" >/dev/null 2>&1; then
+	tls=(--tls-cert="$work/tls.pem" --tls-key="$work/tls.key")
+	export CURL_CA_BUNDLE=$work/tls.pem
+fi
 # A sanitizer makes system calls of its own.
 if grep -q -e __asan_init -e __tsan_init "$real"; then
 	skip 'the profile has what the daemon needs' 'a build without sanitizers'
 elif command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
+	check 'the profile has what epoll needs over TLS' equal '' "$(used epoll)"
+	check 'the profile has what io_uring needs over TLS' equal '' "$(used uring)"
+	tls=()
 	check 'the profile has what epoll needs' equal '' "$(used epoll)"
 	check 'the profile has what io_uring needs' equal '' "$(used uring)"
 else

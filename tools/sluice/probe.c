@@ -8,6 +8,7 @@
 
 #include "command.h"
 #include "options.h"
+#include "tlsprobe.h"
 
 struct probe_options {
 	bool json;
@@ -71,9 +72,21 @@ static void print_capability(const struct sluice_probe_capability *capability)
 	putchar('\n');
 }
 
+/* The capabilities of the engine, and that of TLS; text is for its description. */
+static uint32_t collect_capabilities(const struct sluice_probe *probe,
+				     struct sluice_probe_capability *all, char *text, size_t size)
+{
+	memcpy(all, probe->capabilities, probe->capability_count * sizeof(*all));
+	all[probe->capability_count] = tlsprobe(text, size);
+	return probe->capability_count + 1;
+}
+
 static void print_text(const struct sluice_probe *probe, const struct utsname *system)
 {
+	struct sluice_probe_capability capabilities[SLUICE_PROBE_CAPABILITIES + 1];
 	struct fact facts[FACTS];
+	char text[160];
+	uint32_t count;
 
 	collect_facts(probe, facts);
 	printf("sluice %s on %s %s, %s\n", sluice_version(), system->sysname, system->release,
@@ -82,8 +95,9 @@ static void print_text(const struct sluice_probe *probe, const struct utsname *s
 	if (probe->backend_reason[0] != '\0')
 		printf(" (%s)", probe->backend_reason);
 	printf("\n\ncapabilities:\n");
-	for (uint32_t i = 0; i < probe->capability_count; i++)
-		print_capability(&probe->capabilities[i]);
+	count = collect_capabilities(probe, capabilities, text, sizeof(text));
+	for (uint32_t i = 0; i < count; i++)
+		print_capability(&capabilities[i]);
 	printf("\nsizes, limits and costs:\n");
 	for (size_t i = 0; i < FACTS; i++) {
 		if (facts[i].value == UINT64_MAX)
@@ -129,7 +143,10 @@ static void print_json_capability(const struct sluice_probe_capability *capabili
 
 static void print_json(const struct sluice_probe *probe, const struct utsname *system)
 {
+	struct sluice_probe_capability capabilities[SLUICE_PROBE_CAPABILITIES + 1];
 	struct fact facts[FACTS];
+	char text[160];
+	uint32_t count;
 
 	collect_facts(probe, facts);
 	printf("{\n");
@@ -141,8 +158,9 @@ static void print_json(const struct sluice_probe *probe, const struct utsname *s
 	for (size_t i = 0; i < FACTS; i++)
 		printf("  \"%s\": %" PRIu64 ",\n", facts[i].name, facts[i].value);
 	printf("  \"capabilities\": [\n");
-	for (uint32_t i = 0; i < probe->capability_count; i++)
-		print_json_capability(&probe->capabilities[i], i + 1 == probe->capability_count);
+	count = collect_capabilities(probe, capabilities, text, sizeof(text));
+	for (uint32_t i = 0; i < count; i++)
+		print_json_capability(&capabilities[i], i + 1 == count);
 	printf("  ]\n}\n");
 }
 

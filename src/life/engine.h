@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A whole engine: the state that is shared, and what each folder adds to it. */
+/* A whole engine: the shared state and the parts of each folder. */
 #ifndef SLUICE_SRC_LIFE_ENGINE_H
 #define SLUICE_SRC_LIFE_ENGINE_H
 
@@ -18,10 +18,10 @@ struct sluice__whole_engine {
 	struct sluice__callbacks callbacks;
 };
 
-/* lifecycle.c: with this backend, or one that is chosen */
+/* lifecycle.c: creates an engine with this backend; NULL: the one that the options select */
 int sluice__engine_make(struct sluice_engine **ret_engine, const struct sluice_options *options,
 			const struct sluice__backend *backend);
 
-void sluice__engine_end(struct sluice_engine *engine); /* aborts everything, runs the handlers */
+void sluice__engine_end(struct sluice_engine *engine); /* aborts everything and runs the handlers */
 
 #endif

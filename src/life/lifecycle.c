@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An engine's life: made, owned, perhaps run by a thread of its own, ended. */
+/* The engine's lifecycle: create, adopt, start, stop, destroy. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 #include "socket/socket.h"
 #include "trace/trace.h"
 
-static void initialise(struct sluice_engine *engine)
+static void init_engine(struct sluice_engine *engine)
 {
 	engine->creator = sluice__self();
 	sluice__fifo_init(&engine->ready);
@@ -94,7 +94,7 @@ int sluice__engine_make(struct sluice_engine **ret_engine, const struct sluice_o
 	*ret_engine = NULL;
 	if (!engine)
 		return -ENOMEM;
-	initialise(engine);
+	init_engine(engine);
 	error = sluice__options_copy(&engine->options, options);
 	if (!error) {
 		engine->backend = backend;
@@ -144,7 +144,7 @@ int sluice_engine_adopt(struct sluice_engine *engine)
 	return 0;
 }
 
-/* ---- a thread of its own ---- */
+/* ---- the engine's own thread ---- */
 
 static void *run_turns(void *token)
 {
@@ -153,7 +153,7 @@ static void *run_turns(void *token)
 
 	set_creator(engine, sluice__self());
 	error = sluice__engine_enter(engine);
-	/* A stop and a continuation interrupt the wait although all signals are blocked. */
+	/* SIGSTOP and SIGCONT interrupt the wait although all signals are blocked. */
 	while (!__atomic_load_n(&engine->stopping, __ATOMIC_ACQUIRE) &&
 	       (error >= 0 || error == -EINTR))
 		error = sluice_engine_run(engine, -1);
@@ -188,7 +188,7 @@ int sluice_engine_start(struct sluice_engine *engine)
 	return -error;
 }
 
-/* In a handler, or in a callback of Begin and End. */
+/* True in a handler, or in a callback of Begin and End. */
 static bool would_wait_for_itself(const struct sluice_engine *engine)
 {
 	return (sluice__is_owner(engine) && engine->delivering) ||
@@ -212,7 +212,7 @@ int sluice_engine_stop(struct sluice_engine *engine)
 	return 0;
 }
 
-/* ---- the end ---- */
+/* ---- stopping and destroying ---- */
 
 static bool end_all_sockets(struct sluice_engine *engine)
 {
@@ -232,16 +232,16 @@ static bool end_all_sockets(struct sluice_engine *engine)
 	return left;
 }
 
-/* No further wait will do better. */
-static bool is_refused(int error)
+/* The kernel refuses to wait, and will refuse again. */
+static bool is_wait_refused(int error)
 {
 	return error < 0 && error != -EINTR;
 }
 
-/* Turns that the end makes in vain when the kernel refuses to wait. */
+/* Most turns of sluice__engine_end whose wait the kernel refuses. */
 #define REFUSED_MAX 100
 
-/* Every record's handler still runs, and every terminal call. New starts are refused. */
+/* Runs every record's handler and every terminal call. New starts are refused. */
 void sluice__engine_end(struct sluice_engine *engine)
 {
 	int refused = 0;
@@ -253,12 +253,12 @@ void sluice__engine_end(struct sluice_engine *engine)
 		sluice__mailbox_take(engine);
 		left = end_all_sockets(engine);
 		engine->busy--;
-		refused += is_refused(
+		refused += is_wait_refused(
 			sluice__turn(engine, left || engine->flying ? sluice__now() + 1000000 : 0));
 		sluice__deliver(engine);
 	} while ((left || engine->flying || sluice__deliverable_records(engine)) &&
 		 refused < REFUSED_MAX);
-	/* A start that raced the end is refused from here on, or is ended here. */
+	/* A start that raced with the end is refused from here on, or its record ends here. */
 	sluice__mailbox_close(engine);
 	sluice__deliver(engine);
 	sluice__callbacks_end(engine);
@@ -274,7 +274,7 @@ int sluice_engine_destroy(struct sluice_engine *engine)
 		return 0;
 	dead = sluice__dead(engine);
 	if (dead & SLUICE__DEAD_FORKED)
-		return -EBADF; /* the parent's, memory and all */
+		return -EBADF; /* the engine and its memory are the parent's */
 	if (would_wait_for_itself(engine))
 		return -EDEADLK;
 	if (dead & SLUICE__DEAD_LOST) {
@@ -292,7 +292,7 @@ int sluice_engine_destroy(struct sluice_engine *engine)
 
 		if (owner == 0)
 			return -EPERM;
-		/* It could never be used: there is nothing to end. */
+		/* Negative: it could never be used, so nothing is pending. */
 		if (owner > 0)
 			sluice__engine_end(engine);
 	}

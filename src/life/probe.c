@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What this kernel offers: asked by doing the real thing with engines of our own, one with all
- * capabilities and one with the defaults, which heeds the environment.
+ * Probes the kernel by real operations with private engines: one with all capabilities, and one
+ * with the defaults, which respects the environment.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@
 #include "engine/state.h"
 #include "life/engine.h"
 
-#define PATIENCE_NS 1000000000 /* for what takes microseconds */
+#define TIMEOUT_NS 1000000000 /* for operations that take microseconds */
 
 static void on_accepted(struct sluice_socket *listener, const struct sluice_accepted *accepted,
 			void *token)
@@ -40,13 +40,13 @@ static void on_received(struct sluice_socket *socket, const struct sluice_receiv
 
 static void run_until(struct sluice_engine *engine, const bool *happened)
 {
-	uint64_t end = sluice__now() + PATIENCE_NS;
+	uint64_t end = sluice__now() + TIMEOUT_NS;
 
 	while (!*happened && sluice__now() < end)
-		sluice_engine_run(engine, PATIENCE_NS / 10);
+		sluice_engine_run(engine, TIMEOUT_NS / 10);
 }
 
-/* One byte through receive_start: a multishot that the kernel lacks is found missing. */
+/* Receives one byte through receive_start, which detects a missing multishot. */
 static void try_receiving(struct sluice_engine *engine, bool *happened)
 {
 	struct sluice_receive_options options = {sizeof options, on_received, happened};
@@ -72,7 +72,7 @@ static int listening_descriptor(struct sockaddr_un *address, socklen_t *length)
 
 	memset(address, 0, sizeof *address);
 	address->sun_family = AF_UNIX;
-	/* No path: the kernel makes a name up. */
+	/* Without a path the kernel assigns a name. */
 	if (fd < 0 || bind(fd, (struct sockaddr *)address, sizeof(sa_family_t)) < 0 ||
 	    listen(fd, 1) < 0 || getsockname(fd, (struct sockaddr *)address, length) < 0) {
 		if (fd >= 0)
@@ -110,14 +110,14 @@ static void try_accepting(struct sluice_engine *engine, bool *happened)
 
 #define PAGE 4096u
 
-/* What lives until the engine ends. */
+/* State that lives until the engine ends. */
 struct trial {
 	bool received, accepted;
 	struct sluice_args sends[3];
 	char *memory; /* two pages */
 };
 
-/* A connected TCP pair: zero copy is for that alone. */
+/* A connected TCP pair: zero copy is only for TCP. */
 static bool tcp_pair(int pair[2])
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
@@ -142,18 +142,18 @@ static bool tcp_pair(int pair[2])
 static void send_one(struct sluice_socket *socket, struct sluice_args *args,
 		     const struct iovec *segments, uint32_t count)
 {
-	uint64_t end = sluice__now() + PATIENCE_NS;
+	uint64_t end = sluice__now() + TIMEOUT_NS;
 
 	sluice_args_set_buffer_list(args, segments, count);
 	if (sluice_send_async(socket, args) < 0)
 		return;
 	while (sluice_args_in_progress(args) && sluice__now() < end)
-		sluice_engine_run(sluice_socket_engine(socket), PATIENCE_NS / 10);
+		sluice_engine_run(sluice_socket_engine(socket), TIMEOUT_NS / 10);
 }
 
 /*
- * One send by zero copy, one from registered memory, one of two parts of it: each is found missing
- * if the kernel refuses it. Only on an engine that sends everything by zero copy.
+ * Sends once by zero copy, once from registered memory, and once two segments of it: a refusal of
+ * the kernel clears the capability. Only on an engine that sends everything by zero copy.
  */
 static void try_sending(struct sluice_engine *engine, struct trial *trial)
 {
@@ -182,9 +182,10 @@ static void try_sending(struct sluice_engine *engine, struct trial *trial)
 
 /* ---- engines ---- */
 
-/* A closed ring's memory counts against RLIMIT_MEMLOCK for a few milliseconds more. */
-static int make_patiently(struct sluice_engine **ret_engine, const struct sluice_options *options,
-			  const struct sluice__backend *backend)
+/* Retries: a closed ring's memory counts against RLIMIT_MEMLOCK for a few milliseconds more. */
+static int make_with_retries(struct sluice_engine **ret_engine,
+			     const struct sluice_options *options,
+			     const struct sluice__backend *backend)
 {
 	struct timespec pause = {0, 10000000};
 	int error;
@@ -198,13 +199,13 @@ static int make_patiently(struct sluice_engine **ret_engine, const struct sluice
 	return error;
 }
 
-/* The capabilities of one backend with these options, after a little real work. 0 or -errno. */
+/* Gets the capabilities of a backend with these options, after a few operations. 0 or -errno. */
 static int try_backend(const struct sluice_options *options, const struct sluice__backend *backend,
 		       struct sluice_probe *probe, uint32_t *ret_capabilities)
 {
 	struct trial trial = {0};
 	struct sluice_engine *engine;
-	int error = make_patiently(&engine, options, backend);
+	int error = make_with_retries(&engine, options, backend);
 
 	*ret_capabilities = 0;
 	if (error)
@@ -215,7 +216,7 @@ static int try_backend(const struct sluice_options *options, const struct sluice
 		try_accepting(engine, &trial.accepted);
 		if (options->transmit_way == SLUICE_TRANSMIT_WAY_ZEROCOPY)
 			try_sending(engine, &trial);
-		sluice_engine_fd(engine); /* tries its eventfd */
+		sluice_engine_fd(engine); /* probes its eventfd */
 		*ret_capabilities = sluice__capabilities_usable(engine->capabilities);
 		if (probe) {
 			probe->backend = engine->backend->id;
@@ -252,7 +253,7 @@ static void fill_in_capabilities(struct sluice_probe *probe, uint32_t available,
 	}
 }
 
-/* Task work is deferred or cooperative, never both: each is asked for without the other. */
+/* Task work is deferred or cooperative, never both, so probe cooperative with deferred disabled. */
 static uint32_t try_cooperative(struct sluice_options *options)
 {
 	uint32_t capabilities;
@@ -263,8 +264,8 @@ static uint32_t try_cooperative(struct sluice_options *options)
 	return capabilities & SLUICE_CAPABILITY_COOP_TASKRUN;
 }
 
-/* Only engines that ask for it have it. */
-static uint32_t try_thread(struct sluice_options *options)
+/* Only engines that request it have a submission thread. */
+static uint32_t try_submission_thread(struct sluice_options *options)
 {
 	uint32_t capabilities;
 
@@ -299,7 +300,7 @@ int sluice_probe(struct sluice_probe *probe)
 		return -EINVAL;
 	memset(&own, 0, sizeof own);
 	sluice_options_init(&options, sizeof options);
-	/* First, as long as no ring of ours is charged to RLIMIT_MEMLOCK. */
+	/* First, while no other ring of this call counts against RLIMIT_MEMLOCK. */
 	error = try_backend(&options, NULL, &own, &used);
 	if (error)
 		return error;
@@ -308,10 +309,10 @@ int sluice_probe(struct sluice_probe *probe)
 	ring_error = try_backend(&options, &sluice__uring, NULL, &ring);
 	options.transmit_way = SLUICE_TRANSMIT_WAY_AUTO;
 	if (!ring_error) {
-		/* The default engine has not sent by zero copy. */
+		/* The default engine has not probed zero copy. */
 		if (own.backend == SLUICE_BACKEND_URING)
 			used &= ring;
-		ring |= try_cooperative(&options) | try_thread(&options);
+		ring |= try_cooperative(&options) | try_submission_thread(&options);
 	}
 	error = try_backend(&options, &sluice__epoll, NULL, &epoll);
 	if (error)

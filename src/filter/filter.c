@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The parts of a filter that do not depend on sending or on the handshake. */
 #include "filter/filter.h"
 
 #include <errno.h>
@@ -36,7 +37,7 @@ void sluice__filter_goodbye(struct sluice_socket *socket)
 
 	if (!filter->opened || filter->ended)
 		return;
-	/* Behind a part of a batch nothing else makes sense to the peer. */
+	/* After a partly sent batch the peer could not decode anything else. */
 	if (filter->calls.output(filter->calls.token, &base))
 		return;
 	filter->ended = true;
@@ -47,7 +48,7 @@ void sluice__filter_goodbye(struct sluice_socket *socket)
 		engine->backend->try_send(engine, socket, &message, 0);
 }
 
-/* ---- records that leave before their end ---- */
+/* ---- records that leave the queue early ---- */
 
 uint64_t sluice__filter_forget(struct sluice_socket *socket, const struct sluice_args *args)
 {

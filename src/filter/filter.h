@@ -2,10 +2,10 @@
 /*
  * A socket's filter: the handshake as an operation, and sends and receives through it.
  *
- * The send queue holds the application's bytes as without a filter. In a turn the bytes at its head
- * are sealed, a batch at a time, and the output is offered to the kernel. A byte of the queue is
- * settled when the kernel has the output it went into, so results, marks and deadlines need nothing
- * of their own. `owed` are the bytes at the head of the queue that are sealed and not yet settled.
+ * The send queue holds the application's bytes, as without a filter. In each turn the bytes at its
+ * head are sealed, a batch at a time, and the output is sent. A byte of the queue counts as sent
+ * when the kernel took the output that contains it, so results, water marks and deadlines need no
+ * extra code.
  */
 #ifndef SLUICE_SRC_FILTER_FILTER_H
 #define SLUICE_SRC_FILTER_FILTER_H
@@ -14,18 +14,18 @@
 
 #include "engine/socket.h"
 
-/* Bytes of one batch: a multiple of a TLS record, and less than a send buffer. */
+/* Most bytes of a batch: a multiple of a TLS record, and less than a send buffer. */
 #define SLUICE__SEAL_MAX (UINT64_C(128) << 10)
 
 struct sluice__gather;
 
 struct sluice__filter {
 	struct sluice_filter calls;
-	uint64_t owed;
-	uint32_t flags; /* for send(2), of the output */
-	bool cut;       /* a record of the batch was given up: the others are settled all at once */
-	bool opened;    /* the handshake succeeded */
-	bool ended;     /* the end of the stream is sealed */
+	uint64_t owed;  /* bytes at the head of the queue that are sealed and not yet sent */
+	uint32_t flags; /* for the send(2) of the output */
+	bool cut; /* a record of the batch was cancelled: the rest of it counts as sent together */
+	bool opened; /* the handshake succeeded */
+	bool ended;  /* the end of the stream is sealed */
 };
 
 static inline bool sluice__is_filtered(const struct sluice_socket *socket)
@@ -43,38 +43,38 @@ static inline struct sluice__filter *sluice__filter_of(const struct sluice_socke
 	return socket->marks->filter;
 }
 
-/* socket/handshake.c: its record is accepted; the socket became readable or writable. */
+/* socket/handshake.c: begins the handshake; continues it when the socket is readable or writable */
 int sluice__filter_begin(struct sluice_socket *socket, struct sluice_args *args);
 void sluice__filter_step(struct sluice_socket *socket);
 
-/* send/filtered.c: offers the output to the kernel. False: some is left, and the socket waits, or has failed. */
+/* send/filtered.c: sends the output. False: the socket is blocked with the rest, or failed. */
 bool sluice__filter_flush(struct sluice_socket *socket);
-/* The same if the queue is empty: output that no record waits for. */
+/* The same for output without a record, when the queue is empty. */
 void sluice__filter_flush_idle(struct sluice_socket *socket);
-/* Seals what was gathered at the head of the queue and sends it. False: the socket waits. */
+/* Seals what was gathered at the head of the queue and sends it. False: the socket is blocked. */
 bool sluice__filter_send(struct sluice_socket *socket, const struct sluice__gather *gathered);
 /* The same for a slice of the file at the head. */
 bool sluice__filter_send_slice(struct sluice_socket *socket, const struct iovec *slice,
 			       uint32_t flags, bool last);
-/* The end of the stream. False: the socket waits until the kernel takes it. */
+/* Seals and sends the end of the stream. False: the socket is blocked. */
 bool sluice__filter_end(struct sluice_socket *socket);
 
-/* The next transmission of the socket offers output, if there is some. */
+/* Makes the socket ready if there is output to send. */
 void sluice__filter_offer(struct sluice_socket *socket);
-/* Whether the record's next bytes are a file's. */
+/* Whether the record's next bytes are from a file. */
 bool sluice__filter_is_file(const struct sluice_args *args);
 
 /*
- * A record leaves the queue before its end. How many of its bytes are sealed, and go out all the
- * same.
+ * A record leaves the queue before its end. Returns how many of its bytes are sealed: those are
+ * sent anyway.
  */
 uint64_t sluice__filter_forget(struct sluice_socket *socket, const struct sluice_args *args);
-/* All records leave the queue. */
+/* The same for all records of the queue. */
 void sluice__filter_forget_all(struct sluice_socket *socket);
-/* Before FIN, as far as the kernel takes it at once. */
+/* Sends the end of the stream before FIN, if the kernel takes it immediately. */
 void sluice__filter_goodbye(struct sluice_socket *socket);
 
-/* Bytes, 0 at the end, or -errno, as a receive of the backend answers. */
+/* Returns bytes, 0 at the end of the stream, or -errno, like a receive of the backend. */
 int64_t sluice__filter_receive(struct sluice_socket *socket, const struct iovec *segments,
 			       size_t count, uint32_t flags);
 bool sluice__filter_pending(const struct sluice_socket *socket);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What can be asked of a session, and of this machine. */
+/* Queries about a session, and about the TLS support of this machine. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -53,7 +53,7 @@ const char *sluice_tls_server_name(const struct sluice_tls *tls)
 	return tls ? SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name) : NULL;
 }
 
-/* OpenSSL's has a length instead of an end. It is one of the context's own. */
+/* Returns the context's string: OpenSSL's is not terminated. */
 const char *sluice_tls_protocol(const struct sluice_tls *tls)
 {
 	const unsigned char *protocol = NULL;
@@ -125,9 +125,9 @@ int sluice_tls_context_validity(const struct sluice_tls_context *context, size_t
 	return 0;
 }
 
-/* ---- the machine ---- */
+/* ---- the probe ---- */
 
-/* The kernel takes sessions of connected sockets alone. 0 or -errno. */
+/* On a connected pair, because kTLS requires a connected socket. Returns 0 or -errno. */
 static int try_kernel(int listener, int client)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What OpenSSL reads and writes through. It stands before OpenSSL's own socket BIO, which knows how
- * to hand a session over to the kernel, and does three things that that one does not: it never
- * raises SIGPIPE, it never blocks, and it turns writes into output once the library encrypts.
+ * The BIO that OpenSSL reads and writes through. It is pushed onto OpenSSL's socket BIO, which can
+ * pass a session to the kernel, and adds three things: it never raises SIGPIPE, it never blocks,
+ * and it stores writes as output once the library encrypts.
  */
 #include <errno.h>
 #include <openssl/bio.h>
@@ -24,7 +24,7 @@ static int write_output(struct sluice_tls *tls, const char *bytes, int length)
 	return length;
 }
 
-/* Records of another type than data are sent by OpenSSL's own BIO, by sendmsg without a flag. */
+/* OpenSSL's BIO sends control records with sendmsg without MSG_NOSIGNAL, so block SIGPIPE. */
 static int write_kernel(BIO *bio, const char *bytes, int length)
 {
 	const struct timespec now = {0};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Contexts: what the options say becomes a context of OpenSSL's for each certificate. */
+/* Contexts: makes an OpenSSL context per certificate from the options. */
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -14,16 +14,16 @@
 
 #define SECRET_LEAST 32u
 #define SECRET_MOST 64u
-#define TICKET_KEYS 80 /* bytes of OpenSSL's */
+#define TICKET_KEYS 80 /* bytes of OpenSSL's ticket keys */
 
 static const char default_ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
 				      "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
 				      "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 
-/* Those with the hash of the secret's session: others would leave the secret out. */
+/* Suites with the hash of the secret's session: with others OpenSSL would not offer the secret. */
 static const char secret_suites[] = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256";
 
-/* Of the options as this version knows them, whatever the caller was compiled against. */
+/* Copies and checks the options; the caller's structure may be smaller or larger than ours. */
 static int copy_options(struct sluice_tls_context_options *own,
 			const struct sluice_tls_context_options *given)
 {
@@ -55,7 +55,8 @@ static int copy_options(struct sluice_tls_context_options *own,
 	return 0;
 }
 
-static int say(const struct sluice_tls_context_options *options, int error, const char *what)
+static int report_error(const struct sluice_tls_context_options *options, int error,
+			const char *what)
 {
 	if (error == -EBADMSG)
 		tls_error_text(options->error_text, options->error_capacity, what);
@@ -66,7 +67,7 @@ static int say(const struct sluice_tls_context_options *options, int error, cons
 	return error;
 }
 
-/* OpenSSL's own errors of files do not tell a missing one from a wrong one well. */
+/* OpenSSL's errors do not distinguish a missing file from a malformed one. */
 static int check_file(const char *path)
 {
 	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
@@ -79,9 +80,9 @@ static int check_file(const char *path)
 	return 0;
 }
 
-/* ---- a context of OpenSSL's ---- */
+/* ---- OpenSSL contexts ---- */
 
-/* OpenSSL would ask the terminal for the pass phrase of an encrypted key. */
+/* Without a callback OpenSSL prompts for the pass phrase of an encrypted key on the terminal. */
 static int no_pass_phrase(char *buffer, int size, int writing, void *token)
 {
 	bool *asked = token;
@@ -90,7 +91,7 @@ static int no_pass_phrase(char *buffer, int size, int writing, void *token)
 	return -1;
 }
 
-/* The words for a common fault of a certificate or key; NULL: it is a rare one. */
+/* The text for a common error of a certificate or key, or NULL. */
 static const char *reason_of(unsigned long code, const char *missing)
 {
 	bool is_x509 = ERR_GET_LIB(code) == ERR_LIB_X509;
@@ -100,7 +101,7 @@ static const char *reason_of(unsigned long code, const char *missing)
 		return missing;
 	if (ERR_GET_LIB(code) == ERR_LIB_OSSL_DECODER)
 		return missing;
-	/* A key of another kind than the certificate's counts as one without a certificate. */
+	/* OpenSSL reports a key of another type than the certificate's as a missing certificate. */
 	if ((is_x509 &&
 	     (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH)) ||
 	    (ERR_GET_LIB(code) == ERR_LIB_SSL && reason == SSL_R_NO_CERTIFICATE_ASSIGNED))
@@ -108,8 +109,8 @@ static const char *reason_of(unsigned long code, const char *missing)
 	return NULL;
 }
 
-static int say_bad(const struct sluice_tls_context_options *options, const char *path,
-		   const char *missing, bool asked)
+static int report_bad_file(const struct sluice_tls_context_options *options, const char *path,
+			   const char *missing, bool asked)
 {
 	const char *reason = NULL;
 	unsigned long code, last = ERR_peek_last_error();
@@ -133,19 +134,20 @@ static int load_certificate(const struct sluice_tls_context_options *options, SS
 	bool asked = false;
 
 	if (error)
-		return say(options, error, certificate->certificate_file ?: "no certificate");
+		return report_error(options, error,
+				    certificate->certificate_file ?: "no certificate");
 	error = check_file(certificate->key_file);
 	if (error)
-		return say(options, error, certificate->key_file ?: "no key");
+		return report_error(options, error, certificate->key_file ?: "no key");
 	if (SSL_CTX_use_certificate_chain_file(made, certificate->certificate_file) != 1)
-		return say_bad(options, certificate->certificate_file,
-			       "no certificate in PEM format in it", false);
+		return report_bad_file(options, certificate->certificate_file,
+				       "no certificate in PEM format in it", false);
 	SSL_CTX_set_default_passwd_cb(made, no_pass_phrase);
 	SSL_CTX_set_default_passwd_cb_userdata(made, &asked);
 	if (SSL_CTX_use_PrivateKey_file(made, certificate->key_file, SSL_FILETYPE_PEM) != 1 ||
 	    SSL_CTX_check_private_key(made) != 1)
-		error = say_bad(options, certificate->key_file,
-				"no private key in PEM format in it", asked);
+		error = report_bad_file(options, certificate->key_file,
+					"no private key in PEM format in it", asked);
 	SSL_CTX_set_default_passwd_cb(made, NULL);
 	return error;
 }
@@ -162,9 +164,9 @@ static int load_authorities(const struct sluice_tls_context_options *options, SS
 	}
 	error = check_file(path);
 	if (error)
-		return say(options, error, path);
+		return report_error(options, error, path);
 	if (SSL_CTX_load_verify_file(made, path) != 1)
-		return say(options, -EBADMSG, path);
+		return report_error(options, -EBADMSG, path);
 	if (options->role == SLUICE_TLS_SERVER)
 		SSL_CTX_set_client_CA_list(made, SSL_load_client_CA_file(path));
 	return 0;
@@ -192,9 +194,9 @@ static int set_ciphers(const struct sluice_tls_context_options *options, SSL_CTX
 	if (!suites && options->secret)
 		suites = secret_suites;
 	if (SSL_CTX_set_cipher_list(made, options->ciphers ?: default_ciphers) != 1)
-		return say(options, -EBADMSG, "ciphers");
+		return report_error(options, -EBADMSG, "ciphers");
 	if (suites && SSL_CTX_set_ciphersuites(made, suites) != 1)
-		return say(options, -EBADMSG, "cipher_suites");
+		return report_error(options, -EBADMSG, "cipher_suites");
 	return 0;
 }
 
@@ -202,7 +204,7 @@ static void set_tickets(const struct sluice_tls_context_options *options, SSL_CT
 {
 	unsigned char keys[TICKET_KEYS];
 
-	/* Tickets keep a session's state with the client: nothing is stored here. */
+	/* Session tickets keep the state at the client, so the server needs no cache. */
 	SSL_CTX_set_session_cache_mode(made, SSL_SESS_CACHE_OFF);
 	if (options->role == SLUICE_TLS_SERVER)
 		SSL_CTX_set_session_id_context(made, (const unsigned char *)TLS_NAME,
@@ -218,9 +220,9 @@ static void set_tickets(const struct sluice_tls_context_options *options, SSL_CT
 	}
 }
 
-static int configure(struct sluice_tls_context *context,
-		     const struct sluice_tls_context_options *options, SSL_CTX *made,
-		     const struct sluice_tls_certificate *certificate)
+static int configure_context(struct sluice_tls_context *context,
+			     const struct sluice_tls_context_options *options, SSL_CTX *made,
+			     const struct sluice_tls_certificate *certificate)
 {
 	int error;
 
@@ -244,7 +246,7 @@ static int configure(struct sluice_tls_context *context,
 	return error;
 }
 
-/* ---- the whole ---- */
+/* ---- contexts ---- */
 
 static int copy_protocols(struct sluice_tls_context *context,
 			  const struct sluice_tls_context_options *options)
@@ -293,7 +295,7 @@ static int copy_secret(struct sluice_tls_context *context,
 	return 0;
 }
 
-/* A client gets the certificate that it supports out of two for the same names. */
+/* Adds the certificate to an earlier one for the same names: OpenSSL selects by key type. */
 static int join_twin(struct sluice_tls_context *context,
 		     const struct sluice_tls_context_options *options, SSL_CTX *made,
 		     const struct sluice_tls_certificate *certificate)
@@ -327,7 +329,7 @@ static int make_certificates(struct sluice_tls_context *context,
 			return -ENOMEM;
 		context->certificates[context->certificate_count++] = made;
 		certificate = options->certificate_count ? &options->certificates[i] : NULL;
-		error = configure(context, options, made, certificate);
+		error = configure_context(context, options, made, certificate);
 		if (!error && certificate && context->server)
 			error = join_twin(context, options, made, certificate);
 	}

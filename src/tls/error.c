@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What went wrong inside OpenSSL, in words and as an errno. */
+/* OpenSSL's errors, as text and as errno. */
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
@@ -23,7 +23,7 @@ static int errno_of_reason(const struct sluice_tls *tls, unsigned long code)
 	switch (ERR_GET_REASON(code)) {
 	case SSL_R_SSLV3_ALERT_ILLEGAL_PARAMETER:
 	case SSL_R_TLSV1_ALERT_DECRYPT_ERROR:
-		/* So a server refuses a hello that another secret signed. */
+		/* The alert with which a server refuses a hello signed with another secret. */
 		return tls->context->secret && !tls->established ? EACCES : EPROTO;
 	case SSL_R_CERTIFICATE_VERIFY_FAILED:
 	case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
@@ -38,8 +38,8 @@ static int errno_of_reason(const struct sluice_tls *tls, unsigned long code)
 	}
 }
 
-/* The certificate's own reason says more than that it failed. */
-static void describe(struct sluice_tls *tls, unsigned long code)
+/* The result of the verification is more specific than OpenSSL's error. */
+static void describe_error(struct sluice_tls *tls, unsigned long code)
 {
 	const char *reason = ERR_reason_error_string(code);
 	long verified = SSL_get_verify_result(tls->ssl);
@@ -61,7 +61,7 @@ int tls_error(struct sluice_tls *tls, int result)
 		snprintf(tls->text, sizeof tls->text, "the connection ended without a close");
 		error_number = ECONNABORTED;
 	} else if (code) {
-		describe(tls, code);
+		describe_error(tls, code);
 		error_number = ERR_GET_LIB(code) == ERR_LIB_SYS ? ERR_GET_REASON(code)
 								: errno_of_reason(tls, code);
 	} else {

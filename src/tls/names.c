@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a handshake is answered with: a certificate by name, a protocol, a secret. */
+/* Callbacks of the handshake: the certificate by name, the protocol, the secret. */
 #include <openssl/x509v3.h>
 #include <string.h>
 
@@ -20,8 +20,8 @@ static SSL_CTX *find_name(const struct sluice_tls_context *context, const char *
 }
 
 /*
- * The name itself comes before a wildcard. A name that no certificate has is answered with the
- * first: the client decides.
+ * An exact name takes precedence over a wildcard. If no certificate has the name, the first one is
+ * used, and the client decides.
  */
 static int on_server_name(SSL *ssl, int *alert, void *argument)
 {
@@ -95,7 +95,7 @@ static int on_protocols(SSL *ssl, const unsigned char **ret_chosen, unsigned cha
 
 /* ---- secrets (RFC 8446, external pre-shared keys) ---- */
 
-/* With SHA-256, whose hash every suite that goes with it has to have. NULL without memory. */
+/* A session with SHA-256, which the cipher suite must use too. NULL if out of memory. */
 static SSL_SESSION *secret_session(SSL *ssl, const struct sluice_tls_context *context)
 {
 	const SSL_CIPHER *cipher = SSL_CIPHER_find(ssl, (const unsigned char *)TLS_DIGEST_SUITE);
@@ -123,7 +123,7 @@ static int use_secret(SSL *ssl, const EVP_MD *digest, const unsigned char **ret_
 	const struct sluice_tls_context *context = context_of(ssl);
 
 	*ret_session = NULL;
-	/* A second hello, for which another hash was chosen: not with this secret. */
+	/* A second hello after another hash was negotiated: the secret cannot be used. */
 	if (digest && EVP_MD_get_type(digest) != NID_sha256)
 		return 1;
 	*ret_session = secret_session(ssl, context);

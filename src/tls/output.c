@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+/* Buffers of sealed records, pooled per context. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tls/inside.h"
 
-#define CAPACITY (TLS_BATCH + 1024u) /* records of a batch with their heads and tags */
-#define KEPT 8u                      /* free ones of a context */
+#define CAPACITY (TLS_BATCH + 1024u) /* records of a batch with headers and tags */
+#define KEPT 8u                      /* most free outputs of a context */
 
 struct tls_output *tls_output_take(struct sluice_tls_context *context)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One TLS session: a filter of its socket. */
+/* A TLS session, as a filter of its socket. */
 #include <assert.h>
 #include <errno.h>
 #include <openssl/err.h>
@@ -13,7 +13,7 @@
 
 /* ---- the handshake ---- */
 
-/* OpenSSL falls back to a certificate, or to none, where the secrets differ. */
+/* If the secrets differ, OpenSSL falls back to a certificate, or to none: refuse that. */
 static int check_secret(struct sluice_tls *tls)
 {
 	if (!tls->context->secret || SSL_session_reused(tls->ssl))
@@ -22,7 +22,7 @@ static int check_secret(struct sluice_tls *tls)
 	return -EACCES;
 }
 
-static int open_finish(struct sluice_tls *tls, uint32_t *ret_events)
+static int finish_handshake(struct sluice_tls *tls, uint32_t *ret_events)
 {
 	int error = check_secret(tls);
 
@@ -36,7 +36,7 @@ static int open_finish(struct sluice_tls *tls, uint32_t *ret_events)
 	}
 	tls->buffered = !tls->kernel;
 	tls->established = true;
-	/* More than a record's head in each read. In the handshake it would be in the kernel's way. */
+	/* Read more than a record header at a time; not earlier: read-ahead prevents kTLS. */
 	SSL_set_read_ahead(tls->ssl, 1);
 	*ret_events = SLUICE_FILTER_READ | (tls->kernel ? 0 : SLUICE_FILTER_WRITE);
 	return 0;
@@ -51,7 +51,7 @@ static int filter_open(void *token, uint32_t *ret_events)
 	errno = 0;
 	result = SSL_do_handshake(tls->ssl);
 	if (result == 1)
-		return open_finish(tls, ret_events);
+		return finish_handshake(tls, ret_events);
 	*ret_events = SSL_want_write(tls->ssl) ? SLUICE_FILTER_WRITE : SLUICE_FILTER_READ;
 	error = tls_error(tls, result);
 	return error;
@@ -73,7 +73,7 @@ static int write_record(struct sluice_tls *tls, const void *bytes, size_t length
 	return 0;
 }
 
-/* Where the next bytes are: in a segment. */
+/* The position of the next bytes in a list of segments. */
 struct cursor {
 	const struct iovec *segments;
 	size_t count;
@@ -81,7 +81,7 @@ struct cursor {
 	size_t at;
 };
 
-static size_t whole_segment(struct cursor *cursor, const char **ret_bytes)
+static size_t rest_of_segment(struct cursor *cursor, const char **ret_bytes)
 {
 	while (cursor->index < cursor->count &&
 	       cursor->at == cursor->segments[cursor->index].iov_len) {
@@ -94,11 +94,11 @@ static size_t whole_segment(struct cursor *cursor, const char **ret_bytes)
 	return cursor->segments[cursor->index].iov_len - cursor->at;
 }
 
-/* The bytes of one record: where they are if they are together, else put together. 0: no more. */
+/* The bytes of the next record: in place if they are contiguous, else gathered. 0: no more. */
 static size_t next_record(struct cursor *cursor, unsigned char *staging, const void **ret_bytes)
 {
 	const char *bytes = NULL;
-	size_t length = whole_segment(cursor, &bytes), used = 0;
+	size_t length = rest_of_segment(cursor, &bytes), used = 0;
 
 	*ret_bytes = bytes;
 	if (length >= TLS_RECORD || cursor->index + 1 >= cursor->count) {
@@ -106,7 +106,7 @@ static size_t next_record(struct cursor *cursor, unsigned char *staging, const v
 		cursor->at += length;
 		return length;
 	}
-	while (used < TLS_RECORD && (length = whole_segment(cursor, &bytes))) {
+	while (used < TLS_RECORD && (length = rest_of_segment(cursor, &bytes))) {
 		size_t part = length < TLS_RECORD - used ? length : TLS_RECORD - used;
 
 		memcpy(staging + used, bytes, part);
@@ -133,7 +133,7 @@ static int seal_batch(struct sluice_tls *tls, struct cursor *cursor, uint64_t *r
 	return 0;
 }
 
-static void shut(struct sluice_tls *tls)
+static void seal_end(struct sluice_tls *tls)
 {
 	ERR_clear_error();
 	SSL_shutdown(tls->ssl);
@@ -162,8 +162,8 @@ static int64_t filter_seal(void *token, const struct iovec *segments, size_t cou
 		tls->error = error == -EAGAIN ? -EPROTO : error;
 		return tls->error;
 	}
-	if ((flags & SLUICE_FILTER_LAST) && whole_segment(&cursor, &rest) == 0)
-		shut(tls);
+	if ((flags & SLUICE_FILTER_LAST) && rest_of_segment(&cursor, &rest) == 0)
+		seal_end(tls);
 	return (int64_t)sealed;
 }
 
@@ -191,7 +191,7 @@ static uint64_t filter_sent(void *token, size_t bytes)
 
 static void filter_end(void *token)
 {
-	shut(token);
+	seal_end(token);
 }
 
 /* ---- receiving ---- */
@@ -239,7 +239,7 @@ static int64_t filter_receive(void *token, const struct iovec *segments, size_t 
 		if (got <= 0)
 			return all ? all : got;
 		all += got;
-		/* A peek always looks from the front. */
+		/* A second peek would return the same bytes again. */
 		if ((size_t)got < segments[i].iov_len || (flags & SLUICE_FILTER_PEEK))
 			break;
 	}
@@ -265,7 +265,7 @@ static void filter_destroy(void *token)
 	free(tls);
 }
 
-/* ---- begin ---- */
+/* ---- starting ---- */
 
 static int set_client(struct sluice_tls *tls, const struct sluice_tls_options *options)
 {
@@ -290,8 +290,8 @@ static int set_client(struct sluice_tls *tls, const struct sluice_tls_options *o
 	return 0;
 }
 
-static int make(struct sluice_tls_context *context, struct sluice_socket *socket,
-		const struct sluice_tls_options *options, struct sluice_tls **ret_tls)
+static int make_session(struct sluice_tls_context *context, struct sluice_socket *socket,
+			const struct sluice_tls_options *options, struct sluice_tls **ret_tls)
 {
 	struct sluice_tls *tls = calloc(1, sizeof *tls);
 	BIO *bio;
@@ -337,7 +337,7 @@ int sluice_tls_handshake_async(struct sluice_tls_context *context, struct sluice
 		return -EINVAL;
 	if (sluice_socket_fd(socket) < 0)
 		return -EBADF;
-	answer = make(context, socket, options, &tls);
+	answer = make_session(context, socket, options, &tls);
 	ERR_clear_error();
 	if (answer == 0) {
 		filter.token = tls;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Begins a send on the engine's thread: tries it at once where the call may end with the result, or
- * queues it.
+ * Begins a send on the engine's thread: tries it synchronously if the call may return the result,
+ * or queues it.
  */
 #include <errno.h>
 
@@ -20,8 +20,8 @@ void sluice__offer_queue(struct sluice_socket *socket)
 		sluice__sigpipe_unmask(socket->engine);
 }
 
-/* The queue crosses its high mark. What the kernel takes at once congests nothing. */
-static __attribute__((noinline)) void rise(struct sluice_socket *socket)
+/* The queue rises above its high mark: congested only if the kernel does not take it now. */
+static __attribute__((noinline)) void rise_above_high(struct sluice_socket *socket)
 {
 	if (socket->state & SLUICE__ST_ABOVE_HIGH)
 		return;
@@ -41,17 +41,17 @@ void sluice__send_push(struct sluice_socket *socket, struct sluice_args *args)
 	if (!(socket->state & (SLUICE__ST_READY | SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED)))
 		sluice__ready(socket);
 	if (unlikely(socket->queue.bytes > socket->high_bytes))
-		rise(socket);
+		rise_above_high(socket);
 }
 
-/* Inside the starting call. */
-static inline int sent_whole(struct sluice_socket *socket, struct sluice_args *args)
+/* A record was sent whole inside its starting call. */
+static inline int finish_sent_whole(struct sluice_socket *socket, struct sluice_args *args)
 {
 	sluice__count_sent(socket, 1, args->run.total);
 	return sluice__finished(socket->engine, args);
 }
 
-/* Nothing stands before it: the plain buffer's own way. */
+/* The fast path of a plain buffer on a stream with an empty queue. */
 static int try_plain(struct sluice_socket *socket, struct sluice_args *args)
 {
 	struct sluice_engine *engine = socket->engine;
@@ -61,7 +61,7 @@ static int try_plain(struct sluice_socket *socket, struct sluice_args *args)
 
 	engine->statistics.inline_sends++;
 	if (likely(taken == (int64_t)args->run.total)) {
-		return sent_whole(socket, args);
+		return finish_sent_whole(socket, args);
 	}
 	if (taken < 0 && taken != -EAGAIN) {
 		int error_number = sluice__settle_errno(socket, (int)-taken);
@@ -79,7 +79,7 @@ static int try_plain(struct sluice_socket *socket, struct sluice_args *args)
 	return 1;
 }
 
-/* A datagram in one piece, which is taken whole or not at all: it needs no queue either. */
+/* The fast path of a datagram in one buffer: it is taken whole or not at all. */
 static int try_datagram(struct sluice_socket *socket, struct sluice_args *args)
 {
 	struct sluice_engine *engine = socket->engine;
@@ -105,43 +105,43 @@ static int try_datagram(struct sluice_socket *socket, struct sluice_args *args)
 					   sluice_socket_error_from_errno(error_number),
 					   error_number, taken < 0 ? 0 : (uint64_t)taken);
 	}
-	return sent_whole(socket, args);
+	return finish_sent_whole(socket, args);
 }
 
 /*
- * Through the queue, as it would go in the turn, but what ends is looked for here instead of being
- * handed to its handler. Between the two stands what is to be tried.
+ * Between the next two functions the record is sent through the queue as in a turn, but completions
+ * are collected in *mine instead of being queued for their handlers.
  */
-static void push_aside(struct sluice_socket *socket, struct sluice_args *args,
-		       struct sluice__chain *mine)
+static void begin_queued_try(struct sluice_socket *socket, struct sluice_args *args,
+			     struct sluice__chain *mine)
 {
 	sluice__chain_init(mine);
 	socket->engine->sink = mine;
 	sluice__send_push(socket, args);
 }
 
-static int ended_aside(struct sluice_engine *engine, struct sluice_args *args,
-		       const struct sluice__chain *mine)
+static int end_queued_try(struct sluice_engine *engine, struct sluice_args *args,
+			  const struct sluice__chain *mine)
 {
 	sluice__sigpipe_unmask(engine);
 	engine->sink = &engine->done;
 	return mine->first ? sluice__finished(engine, args) : 1;
 }
 
-/* Any other record. */
+/* Tries any other record, through the queue. */
 static int try_queued(struct sluice_socket *socket, struct sluice_args *args)
 {
 	struct sluice__chain mine;
 
-	push_aside(socket, args, &mine);
+	begin_queued_try(socket, args, &mine);
 	sluice__transmit_now(socket);
 	if (socket->engine->hands_over)
 		socket->engine->backend->submit(socket->engine);
-	return ended_aside(socket->engine, args, &mine);
+	return end_queued_try(socket->engine, args, &mine);
 }
 
-/* Of a size to think about: for zero copy, or any where the backend has a thread for it. */
-static bool goes_by_queue(struct sluice_socket *socket, uint64_t bytes)
+/* Zero copy is considered for this size, or a submission thread sends. */
+static bool prefers_queue(struct sluice_socket *socket, uint64_t bytes)
 {
 	return socket->engine->hands_over || sluice__zc_send_considers(socket, bytes);
 }
@@ -153,9 +153,9 @@ int sluice__send_begin_tried_file(struct sluice_socket *socket, struct sluice_ar
 
 	sluice__assert_owner(socket->engine);
 	sluice__assert(!socket->queue.list.head);
-	push_aside(socket, args, &mine);
+	begin_queued_try(socket, args, &mine);
 	sluice__file_tried(socket, count, taken);
-	return ended_aside(socket->engine, args, &mine);
+	return end_queued_try(socket->engine, args, &mine);
 }
 
 static bool is_single_datagram(const struct sluice_engine *engine, uint32_t shared,
@@ -165,7 +165,7 @@ static bool is_single_datagram(const struct sluice_engine *engine, uint32_t shar
 	       !(args->run.op_flags & ~(uint32_t)SLUICE__OP_HAS_ADDRESS) && !engine->hands_over;
 }
 
-static bool may_try(const struct sluice_socket *socket)
+static bool may_try_now(const struct sluice_socket *socket)
 {
 	return !socket->queue.list.head &&
 	       !(socket->state & (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED)) &&
@@ -180,14 +180,14 @@ int sluice__send_begin(struct sluice_socket *socket, struct sluice_args *args, b
 	sluice__assert(!sluice__socket_is_closing(socket));
 	if (shared & (SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED) &&
 	    !socket->queue.list.head) {
-		/* Disconnecting what is disconnected is no error. */
+		/* Disconnecting twice is not an error. */
 		bool again = args->run.op_flags & SLUICE__OP_DISCONNECT;
 
 		return sluice__end_at_once(socket->engine, args, may_finish,
 					   again ? SLUICE_ERROR_SUCCESS : SLUICE_ERROR_SHUTDOWN,
 					   again ? 0 : EPIPE, 0);
 	}
-	if (!may_finish || !may_try(socket)) {
+	if (!may_finish || !may_try_now(socket)) {
 		sluice__send_push(socket, args);
 		return 1;
 	}
@@ -196,7 +196,7 @@ int sluice__send_begin(struct sluice_socket *socket, struct sluice_args *args, b
 		return is_single_datagram(socket->engine, shared, args) ? try_datagram(socket, args)
 									: try_queued(socket, args);
 	if (unlikely(args->run.total >= socket->engine->queue_from) &&
-	    goes_by_queue(socket, args->run.total))
+	    prefers_queue(socket, args->run.total))
 		return try_queued(socket, args);
 	return try_plain(socket, args);
 }

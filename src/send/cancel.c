@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cancelled and overdue sends. One that waits in its queue leaves it at once. For one that the kernel
- * has, the request is cancelled first; its answer says how much was taken, and then the record leaves.
+ * Cancelled and timed-out sends. A queued record leaves its queue immediately. For a record in
+ * flight the request is cancelled first; its completion reports how much was taken, then the record
+ * leaves.
  */
 #include "engine/socket.h"
 #include "engine/state.h"
@@ -9,7 +10,7 @@
 #include "filter/filter.h"
 #include "send/send.h"
 
-static bool in_flight(const struct sluice_socket *socket, const struct sluice_args *args)
+static bool is_in_flight(const struct sluice_socket *socket, const struct sluice_args *args)
 {
 	if (!(socket->state & SLUICE__ST_IN_FLIGHT))
 		return false;
@@ -22,22 +23,23 @@ static bool in_flight(const struct sluice_socket *socket, const struct sluice_ar
 	return false;
 }
 
-/* At once, but for what the kernel still sends from the record's own buffer. */
-static struct sluice__chain *sink_of(struct sluice_socket *socket, const struct sluice_args *args)
+/* The list for the cancelled record: it waits if the kernel still sends from its buffer. */
+static struct sluice__chain *cancel_sink(struct sluice_socket *socket,
+					 const struct sluice_args *args)
 {
 	if (args == socket->queue.list.head && sluice__zc_send_has(socket, args))
 		return sluice__zc_send_sink(socket);
 	return &socket->engine->done;
 }
 
-/* True: the stream has to end with it. */
-static bool give_up_send(struct sluice_socket *socket, struct sluice_args *args)
+/* Returns true if the stream has to end with the record. */
+static bool cancel_send(struct sluice_socket *socket, struct sluice_args *args)
 {
 	struct sluice__chain *done;
 	uint64_t sealed = 0;
 	bool half_sent;
 
-	if (in_flight(socket, args)) {
+	if (is_in_flight(socket, args)) {
 		socket->state |= SLUICE__ST_CANCEL_PENDING;
 		sluice__request_cancel(socket, sluice__zc_send_request(socket));
 		return false;
@@ -46,7 +48,7 @@ static bool give_up_send(struct sluice_socket *socket, struct sluice_args *args)
 		sluice__file_abandon(socket);
 	if (sluice__sends_filtered(socket))
 		sealed = sluice__filter_forget(socket, args);
-	done = sink_of(socket, args);
+	done = cancel_sink(socket, args);
 	sluice__sendq_remove(&socket->queue, args);
 	args->run.sent += sealed;
 	half_sent = args->run.sent > 0;
@@ -65,10 +67,10 @@ void sluice__send_give_up_marked(struct sluice_socket *socket)
 		struct sluice_args *next = args->run.next;
 
 		if (sluice__record_marked(args))
-			ends |= give_up_send(socket, args);
+			ends |= cancel_send(socket, args);
 		args = next;
 	}
-	/* Not sooner: it takes the rest of the queue away. */
+	/* After the loop: it empties the queue. */
 	if (ends)
 		sluice__settle_shut(socket);
 }
@@ -76,6 +78,6 @@ void sluice__send_give_up_marked(struct sluice_socket *socket)
 void sluice__send_give_up(struct sluice_socket *socket, struct sluice_args *args)
 {
 	sluice__assert_owner(socket->engine);
-	if (give_up_send(socket, args))
+	if (cancel_send(socket, args))
 		sluice__settle_shut(socket);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Datagrams, and other messages with an edge: every record stands for itself. One that fails takes
- * its error alone, the next is tried. Neighbours leave together (core/gso.c), in one call that the
- * kernel cuts up, in one sendmmsg(2) or in one submission; where that goes wrong they are tried one
- * by one, so that each has its own outcome.
+ * Datagrams and other messages: every record succeeds or fails on its own, and after a failure the
+ * next one is tried. Adjacent records are sent together (core/gso.c): as one message that the
+ * kernel segments, in one sendmmsg(2), or in one submission. If that fails they are sent one by
+ * one, so that each has its own result.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -16,20 +16,20 @@
 #include "engine/state.h"
 #include "send/send.h"
 
-/* Records of one socket in one turn, before the next socket's. */
+/* Most records of one socket per turn. */
 #define RECORDS 256
 
-/* A UNIX socket whose receiver is full, and is not its peer, gives nothing to wait for. */
+/* A full UNIX receiver that is not the connected peer gives no event to wait for, so retry. */
 #define RETRY_NS 1000000
 
-/* Bursts after a refusal before as large datagrams are joined again: another route may take them. */
+/* Batches until refused sizes are joined again, because the route may have changed. */
 #define REST 1024
 
-/* ---- what the kernel can do ---- */
+/* ---- UDP GSO ---- */
 
 void sluice__datagram_open(struct sluice_engine *engine)
 {
-	static int known; /* atomic: 0 not yet, 1 it can, 2 it cannot */
+	static int known; /* atomic; 0: not probed, 1: supported, 2: not supported */
 	int answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
 	int fd = answer ? -1 : socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
 
@@ -38,13 +38,13 @@ void sluice__datagram_open(struct sluice_engine *engine)
 		close(fd);
 		__atomic_store_n(&known, answer, __ATOMIC_RELAXED);
 	}
-	/* Before 4.18 the control message is ignored, and all would leave as one datagram. */
+	/* Kernels before 4.18 ignore the control message and would send one large datagram. */
 	engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_UDP_GSO;
 	if (answer == 1)
 		engine->capabilities |= SLUICE_CAPABILITY_UDP_GSO & ~engine->options.disable;
 }
 
-/* Larger ones than that are not joined for a while. */
+/* Lowers the size up to which datagrams are joined, for REST batches. */
 static void gso_refused(struct sluice_socket *socket, uint32_t segment_bytes, int error_number)
 {
 	socket->engine->statistics.gso_refused++;
@@ -94,18 +94,18 @@ static struct sluice__gso_batch *batch_of(struct sluice__messages *messages)
 					    offsetof(struct sluice__gso_batch, given));
 }
 
-/* Room for one message's segments at least, until the next submission. */
-static struct iovec *arena(struct sluice_engine *engine, uint32_t *ret_room)
+/* Space for at least one message's segments, until the next submission. */
+static struct iovec *arena_space(struct sluice_engine *engine, uint32_t *ret_space)
 {
 	if (SLUICE__ARENA - engine->arena_used < SLUICE__SEGMENTS_MAX) {
 		engine->backend->submit(engine);
 		engine->arena_used = 0;
 	}
-	*ret_room = SLUICE__ARENA - engine->arena_used;
+	*ret_space = SLUICE__ARENA - engine->arena_used;
 	return engine->arena + engine->arena_used;
 }
 
-/* ---- outcomes ---- */
+/* ---- results ---- */
 
 static void finish_head(struct sluice_socket *socket, int error_number, uint64_t bytes)
 {
@@ -115,14 +115,14 @@ static void finish_head(struct sluice_socket *socket, int error_number, uint64_t
 				  error_number, bytes);
 }
 
-static void failed_head(struct sluice_socket *socket, int error_number)
+static void fail_head(struct sluice_socket *socket, int error_number)
 {
 	socket->transmissions++;
 	finish_head(socket, error_number, 0);
 }
 
-/* All of a message's records, in one piece where none needs more than that. */
-static void sent_whole(struct sluice_socket *socket, const struct sluice__message *message)
+/* Completes all records of a message; as one list if all are plain. */
+static void finish_message(struct sluice_socket *socket, const struct sluice__message *message)
 {
 	struct sluice__sendq *queue = &socket->queue;
 	struct sluice_args *first = queue->list.head;
@@ -140,9 +140,9 @@ static void sent_whole(struct sluice_socket *socket, const struct sluice__messag
 	sluice__chain_splice(socket->engine->sink, first, last, message->records);
 }
 
-/* Less than was given, which no kernel says: what was not touched stays, and is tried again. */
-static void sent_short(struct sluice_socket *socket, const struct sluice__message *message,
-		       uint64_t taken)
+/* A short count, which no kernel returns: records without sent bytes stay queued. */
+static void finish_short_message(struct sluice_socket *socket,
+				 const struct sluice__message *message, uint64_t taken)
 {
 	uint32_t records = message->records;
 
@@ -155,19 +155,19 @@ static void sent_short(struct sluice_socket *socket, const struct sluice__messag
 	} while (--records && taken);
 }
 
-static void sent(struct sluice_socket *socket, const struct sluice__message *message,
-		 uint64_t taken)
+static void message_sent(struct sluice_socket *socket, const struct sluice__message *message,
+			 uint64_t taken)
 {
 	sluice__count_sent(socket, message->records, taken);
 	if (message->segment_bytes)
 		socket->engine->statistics.gso_sends++;
 	if (likely(taken >= message->bytes))
-		sent_whole(socket, message);
+		finish_message(socket, message);
 	else
-		sent_short(socket, message, taken);
+		finish_short_message(socket, message, taken);
 }
 
-static bool nothing_to_wait_for(const struct sluice_socket *socket)
+static bool has_no_event(const struct sluice_socket *socket)
 {
 	return socket->family == AF_UNIX &&
 	       (socket->queue.list.head->run.op_flags & SLUICE__OP_HAS_ADDRESS);
@@ -179,9 +179,9 @@ static void retry_later(struct sluice_socket *socket)
 	sluice__timer_arm(socket, SLUICE__NODE_RETRY_SEND, RETRY_NS);
 }
 
-static void blocked(struct sluice_socket *socket)
+static void block_socket(struct sluice_socket *socket)
 {
-	if (nothing_to_wait_for(socket))
+	if (has_no_event(socket))
 		retry_later(socket);
 	else
 		sluice__transmit_blocked(socket);
@@ -197,33 +197,33 @@ void sluice__datagram_retry(struct sluice_socket *socket)
 
 /* ---- one by one ---- */
 
-/* The head as a message of its own. False: it waits. */
+/* Sends the head as one message. False: the socket is blocked. */
 static bool send_single(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 	struct sluice_args *args = socket->queue.list.head;
 	struct msghdr header;
-	uint32_t room;
+	uint32_t space;
 	int64_t taken = -EMSGSIZE;
 
-	if (sluice__gso_single(args, arena(engine, &room), &header)) {
+	if (sluice__gso_single(args, arena_space(engine, &space), &header)) {
 		engine->statistics.inline_sends++;
 		taken = engine->backend->try_send(engine, socket, &header, sluice__gso_flags(args));
 	}
 	if (taken == -EAGAIN) {
-		blocked(socket);
+		block_socket(socket);
 		return false;
 	}
 	if (likely(taken >= 0)) {
 		sluice__count_sent(socket, 1, (uint64_t)taken);
 		finish_head(socket, 0, (uint64_t)taken);
 	} else if (taken != -EINTR) {
-		failed_head(socket, (int)-taken);
+		fail_head(socket, (int)-taken);
 	}
 	return true;
 }
 
-/* The records of a message that was refused as a whole. */
+/* Sends the records of a refused message one by one. */
 static bool send_singles(struct sluice_socket *socket, uint32_t records)
 {
 	while (records--) {
@@ -234,10 +234,10 @@ static bool send_singles(struct sluice_socket *socket, uint32_t records)
 }
 
 /*
- * What says that these datagrams cannot leave as one message, not what became of one of them: too
- * large for the route, no checksums in the device, no memory for so many, a filter, one bad address.
+ * Errors of the message as a whole rather than of one of its datagrams: too large for the route, a
+ * device without checksum offload, no memory for so many, a packet filter, one bad address.
  */
-static bool is_of_group(int error_number)
+static bool is_group_error(int error_number)
 {
 	switch (error_number) {
 	case EINVAL:
@@ -255,32 +255,32 @@ static bool is_of_group(int error_number)
 }
 
 /*
- * The message at the head was not taken. What an earlier datagram met is told to whichever comes
- * next: its first record takes it, the others are tried again. False: the socket waits.
+ * The message at the head was refused. The kernel reports the error of an earlier datagram to the
+ * next call: the first record gets it, the others are tried again. False: the socket is blocked.
  */
-static bool refused(struct sluice_socket *socket, const struct sluice__message *message,
-		    int error_number)
+static bool message_refused(struct sluice_socket *socket, const struct sluice__message *message,
+			    int error_number)
 {
 	if (error_number == EINTR)
 		return true;
 	if (error_number == EAGAIN) {
-		blocked(socket);
+		block_socket(socket);
 		return false;
 	}
-	if (message->segment_bytes && is_of_group(error_number)) {
+	if (message->segment_bytes && is_group_error(error_number)) {
 		gso_refused(socket, message->segment_bytes, error_number);
 		return send_singles(socket, message->records);
 	}
-	failed_head(socket, error_number);
+	fail_head(socket, error_number);
 	return true;
 }
 
-/* ---- together ---- */
+/* ---- several at a time ---- */
 
 /*
- * sendmmsg(2) swallows the error behind a count. A socket without a peer has none to swallow but
- * what the message itself meets again when it is tried next; one with a peer may learn of its
- * refusal in the middle, once.
+ * sendmmsg(2) hides an error behind its count. On a socket without a peer that is the message's own
+ * error, which occurs again in the next try. A socket with a peer may get a port-unreachable in
+ * between, which is reported only once, so it must not be batched.
  */
 static bool may_batch(const struct sluice_socket *socket)
 {
@@ -296,9 +296,9 @@ static bool send_batch(struct sluice_socket *socket, struct sluice__gso_batch *b
 
 	engine->statistics.inline_bursts++;
 	if (taken <= 0)
-		return refused(socket, &batch->of[0], taken ? -taken : EINTR);
+		return message_refused(socket, &batch->of[0], taken ? -taken : EINTR);
 	for (int i = 0; i < taken; i++)
-		sent(socket, &batch->of[i], batch->headers[i].msg_len);
+		message_sent(socket, &batch->of[i], batch->headers[i].msg_len);
 	return true;
 }
 
@@ -312,15 +312,15 @@ static bool send_each(struct sluice_socket *socket, struct sluice__gso_batch *ba
 
 		engine->statistics.inline_sends++;
 		if (unlikely(taken < 0))
-			return refused(socket, &batch->of[i], (int)-taken);
-		sent(socket, &batch->of[i], (uint64_t)taken);
+			return message_refused(socket, &batch->of[i], (int)-taken);
+		message_sent(socket, &batch->of[i], (uint64_t)taken);
 		if (unlikely((uint64_t)taken < batch->of[i].bytes))
 			break;
 	}
 	return true;
 }
 
-/* The ring has them until they are answered; false: it takes nothing now. */
+/* Puts the batch in flight on the ring; false: the ring accepts nothing now. */
 static bool submit_batch(struct sluice_socket *socket, struct sluice__gso_batch *batch)
 {
 	struct sluice__request *out = &socket->out;
@@ -337,24 +337,24 @@ static bool submit_batch(struct sluice_socket *socket, struct sluice__gso_batch 
 	return true;
 }
 
-/* By AUTO's own choice the ring has no more batches than that: each takes some KiB. */
-#define BATCHES_BY_CHOICE 64
+/* Most batches in flight that AUTO submits: each takes some KiB. */
+#define BATCHES_AUTO 64
 
 static bool may_submit(const struct sluice_engine *engine, bool by_ring)
 {
 	return by_ring && (engine->options.transmit_way == SLUICE_TRANSMIT_WAY_RING ||
-			   engine->gso_batches_submitted < BATCHES_BY_CHOICE);
+			   engine->gso_batches_submitted < BATCHES_AUTO);
 }
 
-/* Several records. The batch goes back to the pool, unless the ring has it. */
-static bool transmit_planned(struct sluice_socket *socket, struct sluice__gso_batch *batch,
-			     bool by_ring)
+/* Sends a planned batch; it returns to the pool unless it is in flight. */
+static bool transmit_batch(struct sluice_socket *socket, struct sluice__gso_batch *batch,
+			   bool by_ring)
 {
 	struct sluice_engine *engine = socket->engine;
 	bool more;
 
 	if (batch->what == SLUICE__GSO_TOO_MANY) {
-		failed_head(socket, EMSGSIZE);
+		fail_head(socket, EMSGSIZE);
 		more = true;
 	} else if (by_ring && submit_batch(socket, batch)) {
 		return false;
@@ -367,8 +367,8 @@ static bool transmit_planned(struct sluice_socket *socket, struct sluice__gso_ba
 	return more;
 }
 
-/* Up to so many records from the head, which is a datagram. False: the socket waits. */
-static bool transmit_some(struct sluice_socket *socket, uint32_t records, bool by_ring)
+/* Sends up to so many records from the head. False: the socket is blocked. */
+static bool transmit_records(struct sluice_socket *socket, uint32_t records, bool by_ring)
 {
 	struct sluice_engine *engine = socket->engine;
 	struct sluice__gso_batch *batch;
@@ -379,15 +379,15 @@ static bool transmit_some(struct sluice_socket *socket, uint32_t records, bool b
 	batch = batch_take(engine);
 	if (!batch)
 		return send_single(socket);
-	batch->segments = arena(engine, &batch->room);
+	batch->segments = arena_space(engine, &batch->room);
 	batch->messages = SLUICE__GSO_MESSAGES;
 	batch->records = records;
 	batch->gso_bytes = gso_bytes(socket);
 	sluice__gso_plan(socket->queue.list.head, batch);
-	return transmit_planned(socket, batch, by_ring);
+	return transmit_batch(socket, batch, by_ring);
 }
 
-/* Changes the remote of a datagram socket, which waits for nothing. 0 or errno. */
+/* Changes the remote of a datagram socket, which never blocks. Returns 0 or errno. */
 static int change_remote(struct sluice_socket *socket, const struct sluice_args *args)
 {
 	struct sockaddr_storage peer;
@@ -421,13 +421,13 @@ void sluice__datagram_transmit(struct sluice_socket *socket, bool by_ring)
 
 	sluice__assert_owner(socket->engine);
 	sluice__assert(!(socket->state & (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED)));
-	/* An interrupted round does nothing. */
+	/* Bounded by rounds as well: an interrupted round completes nothing. */
 	for (int round = 0; round < RECORDS && done < RECORDS && socket->queue.list.head; round++) {
 		struct sluice_args *head = socket->queue.list.head;
 
 		if (head->run.op_flags & SLUICE__OP_DISCONNECT)
 			disconnect_or_connect(socket, head);
-		else if (!transmit_some(socket, (uint32_t)(RECORDS - done), by_ring))
+		else if (!transmit_records(socket, (uint32_t)(RECORDS - done), by_ring))
 			break;
 		done = socket->engine->sink->added - before;
 	}
@@ -438,7 +438,7 @@ void sluice__datagram_transmit(struct sluice_socket *socket, bool by_ring)
 		sluice__ready(socket);
 }
 
-/* ---- the ring's answer ---- */
+/* ---- completions ---- */
 
 void sluice__datagram_settle(struct sluice_socket *socket, int32_t result)
 {
@@ -452,11 +452,11 @@ void sluice__datagram_settle(struct sluice_socket *socket, int32_t result)
 	socket->state &= ~(uint32_t)SLUICE__ST_IN_FLIGHT;
 	socket->engine->gso_batches_submitted--;
 	for (uint32_t i = 0; i < taken; i++)
-		sent(socket, &batch->of[i], given->headers[i].msg_len);
-	/* What ends tries nothing more. */
+		message_sent(socket, &batch->of[i], given->headers[i].msg_len);
+	/* A closing socket tries nothing more. */
 	if (taken < given->count && error_number && error_number != ECANCELED &&
 	    !sluice__socket_is_closing(socket))
-		refused(socket, &batch->of[taken], error_number);
+		message_refused(socket, &batch->of[taken], error_number);
 	batch_put(socket->engine, batch);
 	sluice__settle_shorter(socket);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The operation that ends the sending side in its turn. With reuse the socket may connect again
- * behind it.
+ * Disconnect: ends the sending side in its place in the queue. With reuse the socket may connect
+ * again afterwards.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,17 +15,17 @@
 #include "recv/recv.h"
 #include "send/send.h"
 
-/* A function of its own, because a socket here is called socket, too. */
-static int fresh_descriptor(int family, int type, int protocol)
+/* A separate function, because socket is the name of a variable below. */
+static int open_descriptor(int family, int type, int protocol)
 {
 	return socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
 }
 
 /*
- * A connected descriptor cannot connect again. A fresh one takes its number; the old stream goes on
- * to its end in the kernel.
+ * A connected descriptor cannot connect again, so a new one replaces it under the same number. The
+ * kernel completes the old stream.
  */
-static int renew(struct sluice_socket *socket)
+static int replace_descriptor(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 	int protocol = 0;
@@ -33,7 +33,7 @@ static int renew(struct sluice_socket *socket)
 	int fresh;
 
 	getsockopt(socket->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length);
-	fresh = fresh_descriptor(socket->family, socket->type, protocol);
+	fresh = open_descriptor(socket->family, socket->type, protocol);
 	if (fresh < 0)
 		return -errno;
 	if (sluice__socket_is_tcp(socket))
@@ -68,7 +68,7 @@ int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse)
 	}
 	shutdown(socket->fd, SHUT_WR);
 	sluice__request_cancel(socket, &socket->in);
-	error = renew(socket);
+	error = replace_descriptor(socket);
 	if (error)
 		return error;
 	socket->state &= ~(uint32_t)(SLUICE__ST_RESET_SEEN | SLUICE__ST_RESET_SENT |

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sends through a filter: a batch of bytes is sealed, and settled as the kernel takes the output. */
+/* Sends through a filter: seals a batch of bytes and settles it as the kernel takes the output. */
 #include <errno.h>
 #include <sys/socket.h>
 
@@ -9,8 +9,8 @@
 #include "filter/filter.h"
 #include "send/send.h"
 
-/* The kernel has the output of so many bytes at the head of the queue. */
-static void settle(struct sluice_socket *socket, uint64_t bytes)
+/* The kernel took the output of so many bytes at the head of the queue. */
+static void settle_sealed(struct sluice_socket *socket, uint64_t bytes)
 {
 	struct sluice_args *last = socket->queue.list.head;
 	uint32_t records = 1;
@@ -30,7 +30,7 @@ static void settle(struct sluice_socket *socket, uint64_t bytes)
 	sluice__settle_sent(socket, bytes);
 }
 
-static void credit(struct sluice_socket *socket, uint64_t bytes, bool all)
+static void credit_output(struct sluice_socket *socket, uint64_t bytes, bool all)
 {
 	struct sluice__filter *filter = sluice__filter_of(socket);
 
@@ -43,7 +43,7 @@ static void credit(struct sluice_socket *socket, uint64_t bytes, bool all)
 	if (all)
 		filter->cut = false;
 	if (bytes)
-		settle(socket, bytes);
+		settle_sealed(socket, bytes);
 }
 
 bool sluice__filter_flush(struct sluice_socket *socket)
@@ -55,7 +55,7 @@ bool sluice__filter_flush(struct sluice_socket *socket)
 	const void *base;
 	size_t length;
 
-	/* Until it says EAGAIN: epoll tells an edge only after a call that found the socket full. */
+	/* Until EAGAIN: epoll reports an edge only after a call that found the socket full. */
 	while ((length = filter->calls.output(filter->calls.token, &base))) {
 		int64_t taken;
 		uint64_t whole;
@@ -74,7 +74,7 @@ bool sluice__filter_flush(struct sluice_socket *socket)
 			return false;
 		}
 		whole = filter->calls.sent(filter->calls.token, (size_t)taken);
-		credit(socket, whole, (size_t)taken == length);
+		credit_output(socket, whole, (size_t)taken == length);
 	}
 	return true;
 }
@@ -89,8 +89,8 @@ void sluice__filter_flush_idle(struct sluice_socket *socket)
 		sluice__filter_flush(socket);
 }
 
-static bool seal(struct sluice_socket *socket, const struct iovec *segments, uint32_t count,
-		 uint32_t flags, bool last)
+static bool seal_and_send(struct sluice_socket *socket, const struct iovec *segments,
+			  uint32_t count, uint32_t flags, bool last)
 {
 	struct sluice__filter *filter = sluice__filter_of(socket);
 	int64_t sealed;
@@ -111,8 +111,8 @@ static bool seal(struct sluice_socket *socket, const struct iovec *segments, uin
 	return sluice__filter_flush(socket);
 }
 
-/* Whether the stream ends behind these records. */
-static bool is_last(const struct sluice_socket *socket, const struct sluice__gather *gathered)
+/* Whether the stream ends after these records. */
+static bool ends_stream(const struct sluice_socket *socket, const struct sluice__gather *gathered)
 {
 	const struct sluice_args *last = gathered->last;
 
@@ -134,14 +134,14 @@ bool sluice__filter_send(struct sluice_socket *socket, const struct sluice__gath
 		sluice__settle_sent(socket, 0);
 		return true;
 	}
-	return seal(socket, gathered->segments, gathered->count, gathered->flags,
-		    is_last(socket, gathered));
+	return seal_and_send(socket, gathered->segments, gathered->count, gathered->flags,
+			     ends_stream(socket, gathered));
 }
 
 bool sluice__filter_send_slice(struct sluice_socket *socket, const struct iovec *slice,
 			       uint32_t flags, bool last)
 {
-	return seal(socket, slice, 1, flags, last);
+	return seal_and_send(socket, slice, 1, flags, last);
 }
 
 bool sluice__filter_end(struct sluice_socket *socket)

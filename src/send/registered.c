@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory that is registered with the engine. The list is kept here on any backend, so that the
- * calls answer alike; the ring pins what stands in it.
+ * Registered memory. The list is kept for every backend, so that the calls return the same; only
+ * the ring pins the memory.
  */
 #include <errno.h>
 
@@ -9,11 +9,11 @@
 #include "engine/state.h"
 #include "send/send.h"
 
-#define LONGEST ((size_t)1 << 30) /* the kernel's bound on one registered buffer */
+#define LONGEST ((size_t)1 << 30) /* kernel limit of one registered buffer */
 
-_Static_assert(SLUICE__REGIONS <= 64, "a bit for each");
+_Static_assert(SLUICE__REGIONS <= 64, "region_refused has a bit for each region");
 
-static bool lies_in(const struct iovec *region, const struct iovec *segment)
+static bool contains_segment(const struct iovec *region, const struct iovec *segment)
 {
 	uintptr_t from = (uintptr_t)region->iov_base, at = (uintptr_t)segment->iov_base;
 
@@ -29,7 +29,8 @@ uint32_t sluice__region_of(const struct sluice_engine *engine, const struct iove
 
 		if (engine->zerocopy->region_refused >> i & 1)
 			continue;
-		while (inside < count && lies_in(&engine->zerocopy->regions[i], &segments[inside]))
+		while (inside < count &&
+		       contains_segment(&engine->zerocopy->regions[i], &segments[inside]))
 			inside++;
 		if (inside == count)
 			return i + 1;
@@ -66,7 +67,7 @@ void sluice__zerocopy_limits(struct sluice_engine *engine)
 		engine->single_below = from;
 }
 
-static uint32_t find(const struct sluice_engine *engine, const void *base)
+static uint32_t find_region(const struct sluice_engine *engine, const void *base)
 {
 	uint32_t i = 0;
 
@@ -75,8 +76,8 @@ static uint32_t find(const struct sluice_engine *engine, const void *base)
 	return i;
 }
 
-/* The kernel's errno; 0 also where there is nothing that would make use of it. */
-static int pin(struct sluice_engine *engine, uint32_t place, const void *base, size_t length)
+/* Returns 0 or the kernel's -errno; 0 without pinning if the backend cannot use it. */
+static int pin_region(struct sluice_engine *engine, uint32_t place, const void *base, size_t length)
 {
 	int error;
 
@@ -100,12 +101,12 @@ int sluice_engine_register_memory(struct sluice_engine *engine, const void *base
 		return error;
 	if (!base || length == 0 || length > LONGEST || (uintptr_t)base + length < length)
 		return -EINVAL;
-	if (find(engine, base) < engine->zerocopy->region_count)
+	if (find_region(engine, base) < engine->zerocopy->region_count)
 		return -EEXIST;
-	place = find(engine, NULL);
+	place = find_region(engine, NULL);
 	if (place == SLUICE__REGIONS)
 		return -ENOBUFS;
-	error = pin(engine, place, base, length);
+	error = pin_region(engine, place, base, length);
 	if (error)
 		return error;
 	engine->zerocopy->regions[place].iov_base = (void *)(uintptr_t)base;
@@ -125,11 +126,11 @@ int sluice_engine_unregister_memory(struct sluice_engine *engine, const void *ba
 		return error;
 	if (!base)
 		return -EINVAL;
-	place = find(engine, base);
+	place = find_region(engine, base);
 	if (place == engine->zerocopy->region_count)
 		return -ENOENT;
 	if (!(engine->zerocopy->region_refused >> place & 1)) {
-		/* Entries that name the place and have not left yet would find it empty. */
+		/* Unsubmitted entries that refer to the region would find it gone. */
 		engine->backend->submit(engine);
 		engine->backend->memory_unregister(engine, place);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What completed, and what the kernel said at once, comes home to the records. Nothing here calls a
- * handler: finished records go to the engine's list of the done.
+ * Applies results to records. Nothing here calls a handler: completed records go to the engine's
+ * list of records to deliver.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -17,7 +17,7 @@ static int32_t error_of(int error_number)
 	return sluice_socket_error_from_errno(error_number);
 }
 
-static void settle_drained(struct sluice_socket *socket)
+static void post_drained(struct sluice_socket *socket)
 {
 	if (!(socket->state & SLUICE__ST_ABOVE_HIGH) || socket->queue.bytes > socket->low_bytes)
 		return;
@@ -29,14 +29,14 @@ static void settle_drained(struct sluice_socket *socket)
 void sluice__settle_shorter(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
-	settle_drained(socket);
+	post_drained(socket);
 	if ((socket->state & SLUICE__ST_GRACEFUL) && !socket->queue.list.head)
 		sluice__intents_post(socket, SLUICE__WANT_CLOSE);
 }
 
 /*
- * The record that has just gone out whole asked for a disconnect after its last byte; what stands
- * behind it in the queue finds the stream shut.
+ * The record that has just been sent requested a disconnect after its last byte; the records behind
+ * it in the queue end with Shutdown.
  */
 void sluice__settle_end_of_stream(struct sluice_socket *socket, bool reuse)
 {
@@ -48,14 +48,14 @@ static __attribute__((noinline)) void settle_unusual(struct sluice_socket *socke
 						     struct sluice__chain *done)
 {
 	struct sluice__flight *flight = &socket->flight;
-	uint32_t last_extras = flight->plain ? 0 : flight->last->run.op_flags;
+	uint32_t last_flags = flight->plain ? 0 : flight->last->run.op_flags;
 	struct sluice_args *last = flight->last;
 
 	socket->records_sent += sluice__sendq_settle(&socket->queue, flight, taken, done);
-	if (unlikely((last_extras & SLUICE__OP_THEN_DISCONNECT) && done->end == &last->run.next))
-		sluice__settle_end_of_stream(socket, last_extras & SLUICE__OP_REUSE);
+	if (unlikely((last_flags & SLUICE__OP_THEN_DISCONNECT) && done->end == &last->run.next))
+		sluice__settle_end_of_stream(socket, last_flags & SLUICE__OP_REUSE);
 	if (unlikely(socket->state & SLUICE__ST_CORKED))
-		sluice__uncork_behind(socket, last_extras);
+		sluice__uncork_behind(socket, last_flags);
 	if (unlikely(socket->state & (SLUICE__ST_ABOVE_HIGH | SLUICE__ST_GRACEFUL)))
 		sluice__settle_shorter(socket);
 }
@@ -76,7 +76,7 @@ void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken)
 		settle_unusual(socket, taken, done);
 }
 
-/* An armed receive has taken the reset, or is about to: it would have seen an orderly end. */
+/* An armed receive got the reset, or will get it: it would have seen an orderly end. */
 static bool receive_took_reset(const struct sluice_socket *socket)
 {
 	return socket->in.armed && !(socket->state & SLUICE__ST_END_SEEN) &&
@@ -85,8 +85,8 @@ static bool receive_took_reset(const struct sluice_socket *socket)
 }
 
 /*
- * The kernel tells a reset once, to whichever direction asks first, and EPIPE to the other. It is
- * kept: the first send behind it says so, later ones Shutdown.
+ * The kernel reports a reset once, to the direction that makes the next call, and EPIPE to the
+ * other. So it is remembered: the first send afterwards reports it, later ones Shutdown.
  */
 int sluice__settle_errno(struct sluice_socket *socket, int error_number)
 {
@@ -115,7 +115,7 @@ void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t n
 	sluice__file_abandon(socket);
 	if (sluice__sends_filtered(socket))
 		sluice__filter_forget_all(socket);
-	/* Shut down, nothing waits for the peer but what is half-sent from its own buffer. */
+	/* After a shutdown only a record whose buffer the kernel still uses waits for the peer. */
 	if (sluice__socket_flags(socket) & SLUICE__SHARED_SHUT_SEND) {
 		rest = socket->engine->sink;
 		if (!sluice__zc_send_has(socket, head))
@@ -144,7 +144,7 @@ void sluice__settle_shut(struct sluice_socket *socket)
 		sluice__filter_goodbye(socket);
 	sluice__socket_flags_set(socket, SLUICE__SHARED_SHUT_SEND);
 	shutdown(socket->fd, SHUT_WR);
-	/* What the ring has is answered with EPIPE, or with what was taken; the rest follows then. */
+	/* A request in flight completes with EPIPE or its bytes; the rest ends then. */
 	if (socket->state & SLUICE__ST_IN_FLIGHT)
 		return;
 	sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE);
@@ -158,7 +158,7 @@ void sluice__settle_result(struct sluice_socket *socket, int32_t result)
 	sluice__assert(socket->state & SLUICE__ST_IN_FLIGHT);
 	sluice__assert(result < 0 || (uint64_t)result <= socket->flight.bytes);
 	socket->state &= ~(uint32_t)SLUICE__ST_IN_FLIGHT;
-	/* Nothing taken of something: seen from the kernel's submission thread (liburing issue 1435). */
+	/* SQPOLL may complete a send with 0 although it has bytes (liburing issue 1435): retry. */
 	if (unlikely(result == 0 && socket->flight.bytes))
 		result = -EAGAIN;
 	if (result >= 0) {
@@ -166,7 +166,7 @@ void sluice__settle_result(struct sluice_socket *socket, int32_t result)
 			socket->state &= ~(uint32_t)SLUICE__ST_FULL;
 		sluice__settle_sent(socket, (uint64_t)result);
 	} else if (result == -EAGAIN || result == -EINTR) {
-		/* What ends waits for nothing more. */
+		/* A closing socket waits for nothing. */
 		if (!sluice__socket_is_closing(socket))
 			sluice__transmit_blocked(socket);
 	} else if (result != -ECANCELED) {

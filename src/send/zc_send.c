@@ -16,8 +16,9 @@
 
 #include <stdlib.h>
 
-/* Limit of pending notifications per entry of the ring, over all sockets; the ring buffers 8
- * completions per entry.
+/*
+ * Limit of pending notifications per ring entry, over all sockets; the ring buffers 8 completions
+ * per entry.
  */
 #define PENDING_PER_ENTRY 4
 
@@ -132,7 +133,7 @@ bool sluice__zc_send_has(const struct sluice_socket *socket, const struct sluice
 
 /* ---- retiring ---- */
 
-/* A send whose notification never came (sluice__zc_send_abandon) keeps its memory until the engine ends. */
+/* A send that was abandoned without a notification keeps its memory until the engine ends. */
 void sluice__zc_send_retire_in_order(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;

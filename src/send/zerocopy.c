@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Transmissions by zero copy: whether one is of use, how it starts, and what its two answers mean.
- * zc_sends.c keeps what waits for the second answer.
+ * Zero-copy transmissions: when to use one, how it starts, and its two completions. zc_send.c has
+ * the list of those that wait for their notification.
  */
 #include <errno.h>
 
@@ -11,25 +11,25 @@
 #include "send/send.h"
 #include "send/zc_send.h"
 
-/* ---- whether ---- */
+/* ---- the decision ---- */
 
-/* What the kernel can do at all on this socket. */
-static bool is_possible(const struct sluice_socket *socket)
+/* The kernel supports zero copy only for TCP. */
+static bool is_zerocopy_possible(const struct sluice_socket *socket)
 {
 	return !(sluice__socket_flags(socket) & (SLUICE__SHARED_NOT_TCP | SLUICE__SHARED_DATAGRAM));
 }
 
-static bool is_forced(const struct sluice_engine *engine)
+static bool is_zerocopy_forced(const struct sluice_engine *engine)
 {
 	return engine->options.transmit_way == SLUICE_TRANSMIT_WAY_ZEROCOPY;
 }
 
-static uint32_t mode_of(const struct sluice_engine *engine)
+static uint32_t zerocopy_mode(const struct sluice_engine *engine)
 {
-	return is_forced(engine) ? SLUICE_ZEROCOPY_ALWAYS : engine->options.zerocopy;
+	return is_zerocopy_forced(engine) ? SLUICE_ZEROCOPY_ALWAYS : engine->options.zerocopy;
 }
 
-/* The kernel is asked about the peer once for each connection, and only if a trial would be made. */
+/* Checks once per connection whether the peer is local, and only if a trial would be made. */
 static void begin_trials(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
@@ -39,9 +39,9 @@ static void begin_trials(struct sluice_socket *socket)
 				       engine->backend->is_local(socket));
 }
 
-static bool wants(struct sluice_socket *socket, bool behind)
+static bool wants_zerocopy(struct sluice_socket *socket, bool behind)
 {
-	uint32_t mode = mode_of(socket->engine);
+	uint32_t mode = zerocopy_mode(socket->engine);
 
 	if (behind && mode == SLUICE_ZEROCOPY_AUTO)
 		begin_trials(socket);
@@ -53,20 +53,20 @@ static bool wants(struct sluice_socket *socket, bool behind)
 
 bool sluice__zc_send_considers(struct sluice_socket *socket, uint64_t bytes)
 {
-	if (!is_possible(socket))
+	if (!is_zerocopy_possible(socket))
 		return false;
-	/* In parts it would be copied anyway, and one call takes more than a gathering may. */
+	/* AUTO copies records sent in parts, and a direct call takes more than gather_bytes. */
 	if (bytes > socket->engine->options.gather_bytes &&
-	    mode_of(socket->engine) == SLUICE_ZEROCOPY_AUTO)
+	    zerocopy_mode(socket->engine) == SLUICE_ZEROCOPY_AUTO)
 		return false;
-	return wants(socket, false);
+	return wants_zerocopy(socket, false);
 }
 
 /*
- * A record that is cancelled, overdue or shut down half-sent would have to wait for a peer that does
- * not read. So unless ALWAYS was asked for, only what leaves whole goes by zero copy.
+ * A partly sent record that is cancelled, times out or is shut down would have to wait for a peer
+ * that does not read. So unless ALWAYS is set, only whole records without a deadline use zero copy.
  */
-static bool gives_back(const struct sluice_socket *socket, const struct sluice__gather *gathered)
+static bool is_sent_whole(const struct sluice_socket *socket, const struct sluice__gather *gathered)
 {
 	const struct sluice_args *args = socket->queue.list.head;
 	uint64_t bytes = 0;
@@ -81,10 +81,11 @@ static bool gives_back(const struct sluice_socket *socket, const struct sluice__
 	return bytes == gathered->bytes;
 }
 
-/* Taken at once, and acknowledged by the peer's kernel whether its program reads or not. */
-static bool leaves_whole(const struct sluice_socket *socket, const struct sluice__gather *gathered)
+/* The kernel takes all of it, and the peer's acknowledges it even if the program never reads. */
+static bool fits_whole(const struct sluice_socket *socket, const struct sluice__gather *gathered)
 {
-	return gives_back(socket, gathered) && gathered->bytes <= sluice__syscall_space(socket) &&
+	return is_sent_whole(socket, gathered) &&
+	       gathered->bytes <= sluice__syscall_space(socket) &&
 	       gathered->bytes <= socket->engine->backend->window(socket);
 }
 
@@ -92,25 +93,27 @@ bool sluice__zc_send_fits(struct sluice_socket *socket, const struct sluice__gat
 {
 	struct sluice_engine *engine = socket->engine;
 	struct sluice__zerocopy_facts facts = {
-		.mode = mode_of(engine),
-		.forced = is_forced(engine),
+		.mode = zerocopy_mode(engine),
+		.forced = is_zerocopy_forced(engine),
 		.threshold = engine->options.zerocopy_bytes,
 		.bytes = gathered->bytes,
 		.segments = gathered->count,
 	};
 
-	if (!is_possible(socket) || (gathered->flags & ~(uint32_t)MSG_MORE))
+	if (!is_zerocopy_possible(socket) || (gathered->flags & ~(uint32_t)MSG_MORE))
 		return false;
 	facts.registered = sluice__region_of(engine, gathered->segments, gathered->count) > 0;
-	if (!sluice__zerocopy_fits(&facts) || !wants(socket, gathered->last->run.next != NULL))
+	if (!sluice__zerocopy_fits(&facts) ||
+	    !wants_zerocopy(socket, gathered->last->run.next != NULL))
 		return false;
-	return facts.mode != SLUICE_ZEROCOPY_AUTO || leaves_whole(socket, gathered);
+	return facts.mode != SLUICE_ZEROCOPY_AUTO || fits_whole(socket, gathered);
 }
 
-/* ---- on the way ---- */
+/* ---- starting ---- */
 
-/* Lists from registered memory came later than single buffers. */
-static uint32_t region_of(const struct sluice_engine *engine, const struct sluice__gather *gathered)
+/* The kernel supported single registered buffers first, lists of them later. */
+static uint32_t send_region(const struct sluice_engine *engine,
+			    const struct sluice__gather *gathered)
 {
 	if (gathered->count > 1 && !(engine->capabilities & SLUICE_CAPABILITY_REGISTERED_LISTS))
 		return 0;
@@ -135,7 +138,7 @@ bool sluice__zc_send_start(struct sluice_socket *socket, const struct sluice__ga
 	request->segments = gathered->segments;
 	request->segment_count = gathered->count;
 	request->flags = gathered->flags;
-	request->length = region_of(engine, gathered);
+	request->length = send_region(engine, gathered);
 	if (sluice__request_start(socket, request) < 0) {
 		sluice__zc_send_put(engine, zc_send);
 		return false;
@@ -147,10 +150,10 @@ bool sluice__zc_send_start(struct sluice_socket *socket, const struct sluice__ga
 	return true;
 }
 
-/* ---- back ---- */
+/* ---- completions ---- */
 
-/* Errors of the way and not of the stream: by copying it works, or shows what is wrong. */
-static bool is_refusal(int32_t result)
+/* Errors of zero copy, not of the stream: a copying send succeeds, or returns the real error. */
+static bool is_path_error(int32_t result)
 {
 	switch (result) {
 	case -EINVAL:
@@ -167,8 +170,8 @@ static bool is_refusal(int32_t result)
 	}
 }
 
-static void refused(struct sluice_socket *socket, const struct sluice__zc_send *zc_send,
-		    int32_t result)
+static void zerocopy_refused(struct sluice_socket *socket, const struct sluice__zc_send *zc_send,
+			     int32_t result)
 {
 	struct sluice_engine *engine = socket->engine;
 	bool for_good = result != -ENOMEM && result != -ENOBUFS && result != -EFAULT;
@@ -179,7 +182,7 @@ static void refused(struct sluice_socket *socket, const struct sluice__zc_send *
 		sluice__zerocopy_unsent(&socket->zerocopy);
 		return;
 	}
-	/* What no socket was able to do so far is not in this kernel. */
+	/* EINVAL before any success: the kernel does not support it. */
 	if (result == -EINVAL && engine->statistics.zerocopy_sends == 0) {
 		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_ZEROCOPY;
 		sluice__zerocopy_limits(engine);
@@ -188,28 +191,28 @@ static void refused(struct sluice_socket *socket, const struct sluice__zc_send *
 		engine->statistics.zerocopy_rests++;
 }
 
-static void count(struct sluice_engine *engine, const struct sluice__zc_send *zc_send)
+static void count_zerocopy(struct sluice_engine *engine, const struct sluice__zc_send *zc_send)
 {
 	engine->statistics.zerocopy_sends++;
 	if (zc_send->request.length)
 		engine->statistics.zerocopy_registered++;
 }
 
-static void settle_result(struct sluice_socket *socket, struct sluice__zc_send *zc_send,
-			  int32_t result)
+static void apply_result(struct sluice_socket *socket, struct sluice__zc_send *zc_send,
+			 int32_t result)
 {
 	const struct sluice_args *head;
 
 	zc_send->result_seen = true;
 	zc_send->learned = result <= 0;
 	zc_send->taking = result > 0;
-	if (is_refusal(result)) {
-		refused(socket, zc_send, result);
-		result = -ECANCELED; /* nothing was taken; the rest is gathered anew */
+	if (is_path_error(result)) {
+		zerocopy_refused(socket, zc_send, result);
+		result = -ECANCELED; /* nothing was taken; the records are gathered again */
 	} else if (result <= 0) {
 		sluice__zerocopy_unsent(&socket->zerocopy);
 	} else {
-		count(socket->engine, zc_send);
+		count_zerocopy(socket->engine, zc_send);
 	}
 	sluice__settle_result(socket, result);
 	head = socket->queue.list.head;
@@ -218,13 +221,14 @@ static void settle_result(struct sluice_socket *socket, struct sluice__zc_send *
 	zc_send->taking = false;
 }
 
-/* Nothing is queued, and handlers have waited: the caller goes on only with them. */
+/* The queue is empty and completed records wait: the caller continues only with their handlers. */
 static bool is_starved(const struct sluice_socket *socket, const struct sluice__zc_send *zc_send)
 {
 	return !socket->queue.list.head && zc_send == socket->zc_sends && zc_send->done.first;
 }
 
-static void learn(struct sluice_socket *socket, struct sluice__zc_send *zc_send, uint8_t freed)
+static void learn_outcome(struct sluice_socket *socket, struct sluice__zc_send *zc_send,
+			  uint8_t freed)
 {
 	struct sluice_engine *engine = socket->engine;
 	bool of_use = freed == SLUICE__FREED_SENT && !is_starved(socket, zc_send);
@@ -234,7 +238,7 @@ static void learn(struct sluice_socket *socket, struct sluice__zc_send *zc_send,
 	zc_send->learned = true;
 	if (freed == SLUICE__FREED_COPIED)
 		engine->statistics.zerocopy_copied++;
-	if (mode_of(engine) == SLUICE_ZEROCOPY_AUTO &&
+	if (zerocopy_mode(engine) == SLUICE_ZEROCOPY_AUTO &&
 	    sluice__zerocopy_learned(&socket->zerocopy, &engine->zerocopy_prior, of_use))
 		engine->statistics.zerocopy_rests++;
 }
@@ -247,11 +251,11 @@ void sluice__zc_send_settle(struct sluice_socket *socket,
 	sluice__assert_owner(socket->engine);
 	sluice__assert(socket->state & SLUICE__ST_ZC_SENDS);
 	if (!zc_send->result_seen)
-		settle_result(socket, zc_send, completion->result);
+		apply_result(socket, zc_send, completion->result);
 	else
-		learn(socket, zc_send, completion->freed);
+		learn_outcome(socket, zc_send, completion->freed);
 	if (!completion->more && !zc_send->learned) {
-		/* Taken, and no notification follows: the buffer is free, who knows why. */
+		/* Taken, and no notification follows: the buffer is free. */
 		zc_send->learned = true;
 		sluice__zerocopy_unsent(&socket->zerocopy);
 	}

@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: MIT
 """CPU time a request: `sluice serve` against nginx, with wrk as the client.
 
-    bench/http.py [--build build/release] [--json FILE] [SIZE...]
+    bench/http.py [--build build/release] [--json FILE] [--tls] [SIZE...]
 
 Both servers run all the time, pinned to one core; wrk is pinned to the other and talks to one at a
 time, A B A B. What counts is the CPU time of all processes and threads of a server, kernel workers
 included (/proc/PID/stat), divided by the requests that wrk counted.
+
+With --tls both serve HTTPS, with one certificate (EC, P-256), the same ciphers and TLS 1.3. The sizes
+"handshake" and "resumed" are connections without a request, from openssl s_time.
 
 nginx cannot choose the congestion control of its sockets, so everything happens in a network
 namespace whose default is cubic. That needs root.
@@ -36,6 +39,13 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CONGESTION = "cubic"
 CONGESTION_PATH = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control")
 AIMS = {"1K": 0.8, "64K": 0.9, "1M": 0.95}
+AIMS_TLS = {"1K": 1.0, "64K": 1.0, "1M": 1.0, "handshake": 1.0, "resumed": 1.0}
+# s_time reads no tickets of TLS 1.3.
+S_TIME = {"handshake": ["-new"], "resumed": ["-reuse", "-tls1_2"]}
+# The server's own list: src/tls/context.c.
+CIPHERS = ":".join(f"ECDHE-{key}-{cipher}" for cipher in
+                   ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
+                   for key in ("ECDSA", "RSA"))
 PORTS = {"sluice": 8001, "nginx": 8002}
 
 # As its authors would set it up for static files; one worker because the server has one core.
@@ -64,19 +74,30 @@ http {{
     uwsgi_temp_path {prefix}/uwsgi;
     scgi_temp_path {prefix}/scgi;
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port} backlog=4096 {ssl};
         root {files};
+        {ssl_lines}
     }}
 }}
 """
 
 
+NGINX_TLS = """
+        ssl_certificate {prefix}/certificate.pem;
+        ssl_certificate_key {prefix}/key.pem;
+        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_ciphers {ciphers};
+        ssl_prefer_server_ciphers on;
+"""
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sizes", nargs="*", metavar="SIZE", help="1K, 64K, 1M (default: all)")
+    parser.add_argument("sizes", nargs="*", metavar="SIZE", help="1K, 64K, 1M; with --tls also handshake, resumed (default: all)")
     parser.add_argument("--build", default=ROOT / "build/release", type=pathlib.Path,
                         help="a release build (default: build/release, as tools/run makes it)")
     parser.add_argument("--backend", default="auto", help="auto, uring or epoll")
+    parser.add_argument("--tls", action="store_true", help="HTTPS")
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=15, help="of A and B each")
     parser.add_argument("--seconds", type=int, default=1, help="each turn")
@@ -120,7 +141,7 @@ def size_in_bytes(size):
 
 
 def make_files(directory, sizes):
-    for size in sizes:
+    for size in ["1K"] + [size for size in sizes if size not in S_TIME]:
         (directory / f"{size}.bin").write_bytes(os.urandom(size_in_bytes(size)))
     # Written back now, not while something is measured.
     os.sync()
@@ -131,15 +152,26 @@ def start(command, cpu):
                             preexec_fn=lambda: os.sched_setaffinity(0, {cpu}))
 
 
+def make_certificate(scratch):
+    subprocess.run(["openssl", "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                    "-keyout", scratch / "key.pem", "-out", scratch / "certificate.pem"],
+                   check=True, capture_output=True)
+
+
 def start_servers(options, files, scratch):
     configuration = scratch / "nginx.conf"
-    configuration.write_text(NGINX_CONFIGURATION.format(prefix=scratch, port=PORTS["nginx"],
-                                                        files=files))
+    lines = NGINX_TLS.format(prefix=scratch, ciphers=CIPHERS) if options.tls else ""
+    configuration.write_text(NGINX_CONFIGURATION.format(
+        prefix=scratch, port=PORTS["nginx"], files=files, ssl="ssl" if options.tls else "",
+        ssl_lines=lines))
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin") or sys.exit("no nginx")
     ours = [options.build / "tools/sluice", "serve", "--bind", "127.0.0.1", "--port",
             str(PORTS["sluice"]), "--workers", "1"]
     if options.backend != "auto":
         ours += ["--backend", options.backend]
+    if options.tls:
+        ours += ["--tls-cert", scratch / "certificate.pem", "--tls-key", scratch / "key.pem"]
     return {
         "sluice": start(ours + [files], options.server_cpu),
         "nginx": start([nginx, "-p", scratch, "-c", configuration, "-e", "stderr"],
@@ -179,8 +211,23 @@ def cpu_seconds(pid):
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def run_s_time(options, server, size, seconds):
+    """Connections one after the other; the first of those that resume is a whole handshake."""
+    output = subprocess.run(
+        ["taskset", "-c", str(options.client_cpu), "openssl", "s_time", *S_TIME[size], "-time",
+         str(seconds), "-connect", f"127.0.0.1:{PORTS[server]}"],
+        check=True, capture_output=True, text=True).stdout
+    return int(re.findall(r"(\d+) connections in \d+ real seconds", output)[-1])
+
+
+def run_client(options, server, size, seconds):
+    run = run_s_time if size in S_TIME else run_wrk
+    return run(options, server, size, seconds)
+
+
 def run_wrk(options, server, size, seconds):
-    url = f"http://127.0.0.1:{PORTS[server]}/{size}.bin"
+    scheme = "https" if options.tls else "http"
+    url = f"{scheme}://127.0.0.1:{PORTS[server]}/{size}.bin"
     output = subprocess.run(
         ["taskset", "-c", str(options.client_cpu), "wrk", "-t1", f"-c{options.connections}",
          f"-d{seconds}s", url], check=True, capture_output=True, text=True).stdout
@@ -192,7 +239,7 @@ def run_wrk(options, server, size, seconds):
 def measure(options, servers, server, size):
     pid = servers[server].pid
     cpu, wall = cpu_seconds(pid), time.monotonic()
-    requests = run_wrk(options, server, size, options.seconds)
+    requests = run_client(options, server, size, options.seconds)
     return {"requests": requests, "cpu_seconds": cpu_seconds(pid) - cpu,
             "wall_seconds": time.monotonic() - wall}
 
@@ -210,7 +257,7 @@ def interval(samples):
 
 def compare(options, servers, size):
     for server in servers:
-        run_wrk(options, server, size, 1)  # warms caches, and fails early
+        run_client(options, server, size, 1)  # warms caches, and fails early
     samples = {server: [] for server in servers}
     for _ in range(options.rounds):
         for server in servers:
@@ -218,7 +265,8 @@ def compare(options, servers, size):
     cost = {server: [s["cpu_seconds"] / s["requests"] * 1e6 for s in samples[server]]
             for server in servers}
     ratio = interval([a / b for a, b in zip(cost["sluice"], cost["nginx"])])
-    return {"size": size, "aim": AIMS.get(size), "cpu_ratio": ratio, "samples": samples,
+    aims = AIMS_TLS if options.tls else AIMS
+    return {"size": size, "aim": aims.get(size), "cpu_ratio": ratio, "samples": samples,
             "cpu_us": {server: statistics.median(cost[server]) for server in servers},
             "requests_per_second": {
                 server: statistics.median(s["requests"] / s["wall_seconds"] for s in samples[server])
@@ -236,7 +284,7 @@ def verdict(aim, ratio):
 def print_result(it):
     ratio, cpu, rate = it["cpu_ratio"], it["cpu_us"], it["requests_per_second"]
     aim = f"{it['aim']:.2f}x" if it["aim"] else ""
-    print(f"{it['size']:>5} {aim:>6}   {ratio['median']:5.3f} [{ratio['low']:5.3f}, "
+    print(f"{it['size']:>9} {aim:>6}   {ratio['median']:5.3f} [{ratio['low']:5.3f}, "
           f"{ratio['high']:5.3f}] {cpu['sluice']:9.2f} {cpu['nginx']:9.2f} "
           f"{rate['sluice']:10.0f} {rate['nginx']:10.0f}   {verdict(it['aim'], ratio)}", flush=True)
 
@@ -252,7 +300,7 @@ def conditions(options, congestion):
             "kernel": platform.release(), "cpu": cpu[1] if cpu else "unknown",
             "cpus": os.cpu_count(), "load": os.getloadavg()[0],
             "server_cpu": options.server_cpu, "client_cpu": options.client_cpu,
-            "congestion": congestion, "backend": options.backend,
+            "congestion": congestion, "backend": options.backend, "tls": options.tls,
             "sluice": first_line([options.build / "tools/sluice", "--version"]),
             "nginx": first_line(["nginx", "-v"]), "wrk": first_line(["wrk", "-v"]),
             "connections": options.connections, "rounds": options.rounds,
@@ -266,9 +314,9 @@ def print_conditions(it):
           f"{it['connections']} connections, {it['congestion']}")
     print(f"{it['sluice']} (backend {it['backend']}), {it['nginx']}, {it['wrk']}")
     print(f"{it['rounds']} rounds A B A B of {it['seconds']} s each\n")
-    print(f"{'':>5} {'':>6}   {'CPU time, ours / nginx':21} {'us CPU a request':>19} "
+    print(f"{'':>9} {'':>6}   {'CPU time, ours / nginx':21} {'us CPU a request':>19} "
           f"{'requests a second':>21}")
-    print(f"{'size':>5} {'aim':>6}   {'median [interval]':21} {'sluice':>9} {'nginx':>9} "
+    print(f"{'size':>9} {'aim':>6}   {'median [interval]':21} {'sluice':>9} {'nginx':>9} "
           f"{'sluice':>10} {'nginx':>10}", flush=True)
 
 
@@ -277,13 +325,15 @@ def main():
     if os.geteuid() != 0:
         sys.exit("needs root, for a network namespace")
     congestion = enter_namespace()
-    sizes = options.sizes or list(AIMS)
+    sizes = options.sizes or list(AIMS_TLS if options.tls else AIMS)
     where = options.directory or options.build
     with tempfile.TemporaryDirectory(dir=where) as directory:
         scratch = pathlib.Path(directory)
         files = scratch / "files"
         files.mkdir()
         make_files(files, sizes)
+        if options.tls:
+            make_certificate(scratch)
         servers = start_servers(options, files, scratch)
         try:
             for port in PORTS.values():

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which backend: what was asked for, or the ring, or epoll; and why. */
+/* Chooses the backend: the one the options request; otherwise the ring, or epoll without it. */
 #include "backend/backend.h"
 
 #include <errno.h>
@@ -8,15 +8,15 @@
 
 #include "engine/state.h"
 
-static const char *hint(int error_number)
+static const char *ring_setup_hint(int error_number)
 {
 	switch (error_number) {
 	case EPERM:
 		return "not permitted: kernel.io_uring_disabled, or a seccomp filter as in containers";
 	case ENOSYS:
-		return "this kernel has none, or a seccomp filter hides it";
+		return "not supported by this kernel, or hidden by a seccomp filter";
 	case ENOMEM:
-		return "too little lockable memory: raise RLIMIT_MEMLOCK";
+		return "not enough lockable memory: raise RLIMIT_MEMLOCK";
 	case EMFILE:
 	case ENFILE:
 		return "out of descriptors: raise RLIMIT_NOFILE";
@@ -37,12 +37,13 @@ static int open_uring(struct sluice_engine *engine)
 
 	if (engine->options.disable & SLUICE_CAPABILITY_RING) {
 		snprintf(engine->reason, sizeof engine->reason,
-			 "io_uring: switched off by SLUICE_DISABLE or an option");
+			 "io_uring: disabled by SLUICE_DISABLE or an option");
 		return -EOPNOTSUPP;
 	}
 	error = open_backend(engine, &sluice__uring);
 	if (error)
-		snprintf(engine->reason, sizeof engine->reason, "io_uring: %s", hint(-error));
+		snprintf(engine->reason, sizeof engine->reason, "io_uring: %s",
+			 ring_setup_hint(-error));
 	return error;
 }
 

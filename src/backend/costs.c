@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The cost of a system call: from 0.1 us to over 1 us, by the machine. */
+/* Measures the cost of a system call, which is 0.1 us to over 1 us, depending on the machine. */
 #include <errno.h>
 #include <sys/socket.h>
 
@@ -10,8 +10,8 @@
 #define CALLS 8
 
 /*
- * A send(2) on no descriptor: of all calls that do nothing the one that the ring replaces. A seccomp
- * filter that lets the engine send lets it be measured, and its own time is part of the result.
+ * Measures a send(2) on an invalid descriptor, since that is the call that the ring replaces. A
+ * seccomp filter that allows sends allows the measurement too, and its cost is part of the result.
  */
 uint32_t sluice__measure_call(void)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The epoll backend. Descriptors are watched edge-triggered from their first wait on; a request that
- * reads is tried once when it starts, because its edge may be gone already, and then at each edge.
- * It never gets SEND: it says when a socket can be written to, and the engine sends.
+ * The epoll backend. A descriptor is registered edge-triggered with its first request. A request
+ * that reads is attempted in the next enter, because its edge may have passed already, and then at
+ * each edge. It does not execute SEND: it reports when a socket is writable, and the engine sends.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,18 +22,18 @@
 #include "engine/state.h"
 
 #define EVENTS 256
-#define RECEIVES_A_TURN 8 /* of one socket, before the others have had theirs */
-#define ACCEPTS_A_TURN 64
+#define RECEIVES_A_TURN 8 /* of one socket, for fairness */
+#define ACCEPTS_A_TURN 64 /* of one listener */
 
 struct sluice__poller {
 	int fd;
 	int wake_fd;
-	int timer_fd;                    /* for a foreign loop; -1 until asked for */
-	struct sluice__fifo todo;        /* requests to be tried in the next enter */
-	struct sluice__completion *done; /* grows, never shrinks */
+	int timer_fd;                    /* for an embedding loop; -1 until requested */
+	struct sluice__fifo todo;        /* requests to attempt in the next enter */
+	struct sluice__completion *done; /* never shrinks */
 	uint32_t done_count;
-	uint32_t done_room;
-	struct sluice__workers *workers; /* lazily: files that are cold */
+	uint32_t done_capacity;
+	struct sluice__prefetcher *prefetcher; /* for cold files; NULL until needed */
 };
 
 enum {
@@ -44,37 +44,37 @@ enum {
 /* ---- completions ---- */
 
 /*
- * For one completion more than those that are owed: each request that has started has its place, so
- * that its edge, which comes once, is never lost for want of memory.
+ * Reserves space for one completion beyond those of all started requests. So a request's edge,
+ * which is reported once only, is never lost for lack of memory.
  */
-static bool make_room(struct sluice_engine *engine)
+static bool completions_reserve(struct sluice_engine *engine)
 {
 	struct sluice__poller *poller = engine->poller;
-	uint32_t room = poller->done_room ? poller->done_room * 2 : 256;
+	uint32_t capacity = poller->done_capacity ? poller->done_capacity * 2 : 256;
 	struct sluice__completion *done;
 
-	if (poller->done_count + engine->flying < poller->done_room)
+	if (poller->done_count + engine->flying < poller->done_capacity)
 		return true;
-	done = realloc(poller->done, room * sizeof *done);
+	done = realloc(poller->done, capacity * sizeof *done);
 	__atomic_fetch_add(&engine->statistics.allocations, 1, __ATOMIC_RELAXED);
 	if (!done)
 		return false;
 	poller->done = done;
-	poller->done_room = room;
+	poller->done_capacity = capacity;
 	return true;
 }
 
-static void complete(struct sluice_engine *engine, struct sluice__request *request, int32_t result,
-		     uint16_t buffer, bool more)
+static void completions_add(struct sluice_engine *engine, struct sluice__request *request,
+			    int32_t result, uint16_t buffer, bool more)
 {
 	struct sluice__poller *poller = engine->poller;
 
-	sluice__assert(poller->done_count < poller->done_room);
+	sluice__assert(poller->done_count < poller->done_capacity);
 	poller->done[poller->done_count++] = (struct sluice__completion){
 		.request = request, .result = result, .buffer = buffer, .more = more};
 }
 
-static void todo(struct sluice__poller *poller, struct sluice__request *request)
+static void todo_add(struct sluice__poller *poller, struct sluice__request *request)
 {
 	sluice__assert(request->armed || request->slot == SLOT_NONE);
 	if (request->slot == SLOT_TODO)
@@ -83,7 +83,7 @@ static void todo(struct sluice__poller *poller, struct sluice__request *request)
 	sluice__fifo_push(&poller->todo, &request->link);
 }
 
-static void not_todo(struct sluice__poller *poller, struct sluice__request *request)
+static void todo_remove(struct sluice__poller *poller, struct sluice__request *request)
 {
 	bool listed = request->slot == SLOT_TODO &&
 		      sluice__fifo_remove(&poller->todo, &request->link);
@@ -93,16 +93,16 @@ static void not_todo(struct sluice__poller *poller, struct sluice__request *requ
 		request->slot = SLOT_NONE;
 }
 
-/* ---- requests that read ---- */
+/* ---- reading requests ---- */
 
-static int32_t try_accept(const struct sluice__request *request)
+static int32_t attempt_accept(const struct sluice__request *request)
 {
 	int fd = accept4(request->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
 }
 
-static int32_t try_receive(struct sluice_engine *engine, const struct sluice__request *request)
+static int32_t attempt_receive(struct sluice_engine *engine, const struct sluice__request *request)
 {
 	struct msghdr own = {.msg_iov = request->segments, .msg_iovlen = request->segment_count};
 	struct msghdr *message = request->message ? request->message : &own;
@@ -110,7 +110,7 @@ static int32_t try_receive(struct sluice_engine *engine, const struct sluice__re
 	return (int32_t)sluice__syscall_receive(engine, request->socket, message, request->flags);
 }
 
-static int32_t try_look(const struct sluice__request *request)
+static int32_t attempt_peek(const struct sluice__request *request)
 {
 	char byte;
 	ssize_t seen = recv(request->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
@@ -118,8 +118,8 @@ static int32_t try_look(const struct sluice__request *request)
 	return seen < 0 ? -errno : 0;
 }
 
-static int32_t try_multi(struct sluice_engine *engine, struct sluice__request *request,
-			 uint16_t *ret_buffer)
+static int32_t attempt_receive_multi(struct sluice_engine *engine, struct sluice__request *request,
+				     uint16_t *ret_buffer)
 {
 	struct iovec segment;
 	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
@@ -137,19 +137,19 @@ static int32_t try_multi(struct sluice_engine *engine, struct sluice__request *r
 	return result;
 }
 
-static int32_t try_once(struct sluice_engine *engine, struct sluice__request *request,
-			uint16_t *ret_buffer)
+static int32_t attempt_once(struct sluice_engine *engine, struct sluice__request *request,
+			    uint16_t *ret_buffer)
 {
 	switch (request->kind) {
 	case SLUICE__REQUEST_ACCEPT:
 	case SLUICE__REQUEST_ACCEPT_MULTI:
-		return try_accept(request);
+		return attempt_accept(request);
 	case SLUICE__REQUEST_RECEIVE:
-		return try_receive(engine, request);
+		return attempt_receive(engine, request);
 	case SLUICE__REQUEST_RECEIVE_MULTI:
-		return try_multi(engine, request, ret_buffer);
+		return attempt_receive_multi(engine, request, ret_buffer);
 	default:
-		return try_look(request);
+		return attempt_peek(request);
 	}
 }
 
@@ -159,16 +159,16 @@ static bool is_multi(const struct sluice__request *request)
 	       request->kind == SLUICE__REQUEST_RECEIVE_MULTI;
 }
 
-static int tries(const struct sluice__request *request)
+static int attempts_max(const struct sluice__request *request)
 {
 	if (request->kind == SLUICE__REQUEST_ACCEPT_MULTI)
 		return ACCEPTS_A_TURN;
 	return request->kind == SLUICE__REQUEST_RECEIVE_MULTI ? RECEIVES_A_TURN : 1;
 }
 
-/* Whether it goes on behind this result. */
-static bool goes_on(const struct sluice_engine *engine, struct sluice__request *request,
-		    int32_t result)
+/* Whether further completions follow this result. */
+static bool request_continues(const struct sluice_engine *engine, struct sluice__request *request,
+			      int32_t result)
 {
 	if (request->kind == SLUICE__REQUEST_ACCEPT_MULTI)
 		return result >= 0;
@@ -179,42 +179,43 @@ static bool goes_on(const struct sluice_engine *engine, struct sluice__request *
 	return request->length > 0;
 }
 
-/* A stream that gave less than there was room for has no more. */
-static bool drained(const struct sluice_engine *engine, const struct sluice__request *request,
-		    int32_t result, bool ending)
+/* A receive shorter than the buffer has emptied the stream. */
+static bool stream_is_drained(const struct sluice_engine *engine,
+			      const struct sluice__request *request, int32_t result, bool ending)
 {
 	return request->kind == SLUICE__REQUEST_RECEIVE_MULTI && !ending &&
 	       (uint32_t)result < engine->options.receive_buffer_bytes;
 }
 
-/* At an edge, or at the start: as far as it goes. */
-static void attempt(struct sluice_engine *engine, struct sluice__request *request, bool ending)
+/* At an edge, or after the start: repeats the call until EAGAIN or the limit per turn. */
+static void request_attempt(struct sluice_engine *engine, struct sluice__request *request,
+			    bool ending)
 {
-	for (int i = 0; i < tries(request); i++) {
+	for (int i = 0; i < attempts_max(request); i++) {
 		uint16_t buffer = 0;
 		int32_t result;
 		bool more;
 
-		if (!make_room(engine)) {
-			todo(engine->poller, request);
+		if (!completions_reserve(engine)) {
+			todo_add(engine->poller, request);
 			return;
 		}
-		result = try_once(engine, request, &buffer);
+		result = attempt_once(engine, request, &buffer);
 		if (result == -EAGAIN || result == -EINTR)
 			return;
-		more = is_multi(request) && goes_on(engine, request, result);
+		more = is_multi(request) && request_continues(engine, request, result);
 		if (!more)
 			request->socket->waiting_in = NULL;
-		complete(engine, request, result, buffer, more);
-		if (!more || drained(engine, request, result, ending))
+		completions_add(engine, request, result, buffer, more);
+		if (!more || stream_is_drained(engine, request, result, ending))
 			return;
 	}
-	todo(engine->poller, request);
+	todo_add(engine->poller, request);
 }
 
 /* ---- start and cancel ---- */
 
-static int watch(struct sluice_engine *engine, struct sluice_socket *socket)
+static int socket_watch(struct sluice_engine *engine, struct sluice_socket *socket)
 {
 	struct epoll_event event = {
 		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
@@ -229,17 +230,17 @@ static int watch(struct sluice_engine *engine, struct sluice_socket *socket)
 	return 0;
 }
 
-static int start(struct sluice_engine *engine, struct sluice__request *request)
+static int epoll_start(struct sluice_engine *engine, struct sluice__request *request)
 {
 	struct sluice_socket *socket = request->socket;
 	int error;
 
 	request->slot = SLOT_NONE;
 	if (!socket)
-		return sluice__workers_start(engine, &engine->poller->workers, request);
-	if (!make_room(engine))
+		return sluice__prefetcher_start(engine, &engine->poller->prefetcher, request);
+	if (!completions_reserve(engine))
 		return -ENOMEM;
-	error = watch(engine, socket);
+	error = socket_watch(engine, socket);
 	if (error)
 		return error;
 	if (request->kind == SLUICE__REQUEST_WRITABLE) {
@@ -247,37 +248,37 @@ static int start(struct sluice_engine *engine, struct sluice__request *request)
 		return 0;
 	}
 	socket->waiting_in = request;
-	todo(engine->poller, request);
+	todo_add(engine->poller, request);
 	return 0;
 }
 
-static void cancel(struct sluice_engine *engine, struct sluice__request *request)
+static void epoll_cancel(struct sluice_engine *engine, struct sluice__request *request)
 {
 	struct sluice_socket *socket = request->socket;
 
 	if (!socket)
 		return;
 	if (socket->waiting_in != request && socket->waiting_out != request)
-		return; /* its answer stands in done already */
-	not_todo(engine->poller, request);
+		return; /* completed already */
+	todo_remove(engine->poller, request);
 	if (socket->waiting_in == request)
 		socket->waiting_in = NULL;
 	else
 		socket->waiting_out = NULL;
-	complete(engine, request, -ECANCELED, 0, false);
+	completions_add(engine, request, -ECANCELED, 0, false);
 }
 
-static void forget(struct sluice_engine *engine, struct sluice_socket *socket)
+static void epoll_forget(struct sluice_engine *engine, struct sluice_socket *socket)
 {
 	if (socket->state & SLUICE__ST_WATCHED)
 		epoll_ctl(engine->poller->fd, EPOLL_CTL_DEL, socket->fd, NULL);
 	socket->state &= ~(uint32_t)SLUICE__ST_WATCHED;
 }
 
-/* ---- in and out of the kernel ---- */
+/* ---- enter and reap ---- */
 
-/* The edge comes once: where nobody waits for it, the next send must not wait for another. */
-static void writable(struct sluice_engine *engine, struct sluice_socket *socket)
+/* The edge is reported once: if no request waits, the next send must not wait for another edge. */
+static void socket_writable(struct sluice_engine *engine, struct sluice_socket *socket)
 {
 	struct sluice__request *out = socket->waiting_out;
 
@@ -285,25 +286,25 @@ static void writable(struct sluice_engine *engine, struct sluice_socket *socket)
 		socket->state &= ~(uint32_t)SLUICE__ST_FULL;
 	} else {
 		socket->waiting_out = NULL;
-		complete(engine, out, 0, 0, false);
+		completions_add(engine, out, 0, 0, false);
 	}
 }
 
-static void dispatch(struct sluice_engine *engine, const struct epoll_event *event)
+static void event_dispatch(struct sluice_engine *engine, const struct epoll_event *event)
 {
 	struct sluice_socket *socket = event->data.ptr;
 	bool ending = event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
 
 	if (!socket || event->data.ptr == &engine->poller->timer_fd)
-		return; /* a wake, or the foreign loop's timer */
+		return; /* a wake-up, or the timer of an embedding loop */
 	if (event->events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
-		writable(engine, socket);
+		socket_writable(engine, socket);
 	if (socket->waiting_in && (ending || (event->events & EPOLLIN)) &&
 	    socket->waiting_in->slot != SLOT_TODO)
-		attempt(engine, socket->waiting_in, ending);
+		request_attempt(engine, socket->waiting_in, ending);
 }
 
-static void try_todo(struct sluice_engine *engine)
+static void attempt_todo(struct sluice_engine *engine)
 {
 	struct sluice__poller *poller = engine->poller;
 	struct sluice__link *link = sluice__fifo_take_all(&poller->todo);
@@ -314,15 +315,15 @@ static void try_todo(struct sluice_engine *engine)
 
 		link = link->next;
 		request->slot = SLOT_NONE;
-		/* Whether the stream has ended is not known here: read on until it says EAGAIN. */
-		attempt(engine, request, true);
+		/* The end of the stream may have been reported before: read until EAGAIN. */
+		request_attempt(engine, request, true);
 	}
 }
 
 /* A wait is at most SLUICE__WAIT_MAX_NS, so its milliseconds fit in an int. */
 _Static_assert(SLUICE__WAIT_MAX_NS / 1000000 < INT_MAX, "epoll_wait takes an int");
 
-static int wait_for(struct sluice_engine *engine, struct epoll_event *events, int64_t wait_ns)
+static int epoll_wait_ns(struct sluice_engine *engine, struct epoll_event *events, int64_t wait_ns)
 {
 	struct timespec time = {.tv_sec = wait_ns / 1000000000, .tv_nsec = wait_ns % 1000000000};
 	int count, milliseconds;
@@ -333,8 +334,8 @@ static int wait_for(struct sluice_engine *engine, struct epoll_event *events, in
 		if (count >= 0 || errno == EINTR)
 			return count < 0 ? -EINTR : count;
 		/*
-		 * ENOSYS before 5.11; filters answer EPERM and others. Whatever it was, epoll_wait
-		 * can do the same, and if that fails, too, its errno is the one to report.
+		 * ENOSYS before 5.11; seccomp filters return EPERM and others. Fall back to
+		 * epoll_wait after any error; if it fails too, its errno is reported.
 		 */
 		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_EPOLL_NANOSECONDS;
 	}
@@ -343,35 +344,35 @@ static int wait_for(struct sluice_engine *engine, struct epoll_event *events, in
 	return count < 0 ? -errno : count;
 }
 
-static int enter(struct sluice_engine *engine, int64_t wait_ns)
+static int epoll_enter(struct sluice_engine *engine, int64_t wait_ns)
 {
 	struct epoll_event events[EVENTS];
 	struct sluice__poller *poller = engine->poller;
 	int count;
 
-	/* Nothing waits for anything, nor does a foreign loop watch: no need to ask. */
+	/* No request is armed and no loop polls the descriptor: no need for a system call. */
 	if (wait_ns == 0 && engine->flying == 0 && !engine->embedded)
 		return 0;
-	try_todo(engine);
+	attempt_todo(engine);
 	if (poller->done_count || !sluice__fifo_is_empty(&poller->todo))
 		wait_ns = 0;
 	do {
 		engine->statistics.enters++;
-		count = wait_for(engine, events, wait_ns);
+		count = epoll_wait_ns(engine, events, wait_ns);
 		for (int i = 0; i < count; i++)
-			dispatch(engine, &events[i]);
+			event_dispatch(engine, &events[i]);
 		wait_ns = 0;
 	} while (count == EVENTS);
 	return count < 0 ? count : 0;
 }
 
-static void submit(struct sluice_engine *engine)
+static void epoll_submit(struct sluice_engine *engine)
 {
 	(void)engine;
 }
 
-static uint32_t reap(struct sluice_engine *engine, struct sluice__completion *completions,
-		     uint32_t max)
+static uint32_t epoll_reap(struct sluice_engine *engine, struct sluice__completion *completions,
+			   uint32_t max)
 {
 	struct sluice__poller *poller = engine->poller;
 	uint32_t count = poller->done_count < max ? poller->done_count : max;
@@ -382,12 +383,13 @@ static uint32_t reap(struct sluice_engine *engine, struct sluice__completion *co
 		memmove(poller->done, poller->done + count,
 			poller->done_count * sizeof *completions);
 	}
-	if (poller->workers && count < max)
-		count += sluice__workers_reap(poller->workers, completions + count, max - count);
+	if (poller->prefetcher && count < max)
+		count += sluice__prefetcher_reap(poller->prefetcher, completions + count,
+						 max - count);
 	return count;
 }
 
-static void wake(struct sluice_engine *engine)
+static void epoll_wake(struct sluice_engine *engine)
 {
 	uint64_t one = 1;
 	ssize_t written = write(engine->poller->wake_fd, &one, sizeof one);
@@ -395,22 +397,22 @@ static void wake(struct sluice_engine *engine)
 	(void)written;
 }
 
-/* ---- for a foreign loop: epoll's own descriptor can be polled ---- */
+/* ---- for an embedding loop: an epoll descriptor can be polled ---- */
 
-static int watch_own(struct sluice__poller *poller, int fd, void *token)
+static int watch_descriptor(struct sluice__poller *poller, int fd, void *token)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = token};
 
 	return epoll_ctl(poller->fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-static int descriptor(struct sluice_engine *engine)
+static int epoll_descriptor(struct sluice_engine *engine)
 {
 	struct sluice__poller *poller = engine->poller;
 
 	if (poller->timer_fd < 0) {
 		int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-		int error = fd < 0 ? -errno : watch_own(poller, fd, &poller->timer_fd);
+		int error = fd < 0 ? -errno : watch_descriptor(poller, fd, &poller->timer_fd);
 
 		if (error) {
 			if (fd >= 0)
@@ -422,12 +424,12 @@ static int descriptor(struct sluice_engine *engine)
 	return poller->fd;
 }
 
-static void quiet(struct sluice_engine *engine)
+static void epoll_quiet(struct sluice_engine *engine)
 {
 	(void)engine;
 }
 
-static void listen_on(struct sluice_engine *engine, uint64_t next_ns, bool ready)
+static void epoll_listen(struct sluice_engine *engine, uint64_t next_ns, bool ready)
 {
 	struct sluice__poller *poller = engine->poller;
 	struct itimerspec time;
@@ -441,25 +443,25 @@ static void listen_on(struct sluice_engine *engine, uint64_t next_ns, bool ready
 	}
 	timerfd_settime(poller->timer_fd, TFD_TIMER_ABSTIME, &time, NULL);
 	if (ready || !sluice__fifo_is_empty(&poller->todo) || poller->done_count)
-		wake(engine);
+		epoll_wake(engine);
 }
 
-/* ---- receive buffers, life ---- */
+/* ---- receive buffers; open and close ---- */
 
-static int buffers_open(struct sluice_engine *engine)
+static int epoll_buffers_open(struct sluice_engine *engine)
 {
 	(void)engine;
 	return 0;
 }
 
-static void close_poller(struct sluice_engine *engine)
+static void poller_close(struct sluice_engine *engine)
 {
 	struct sluice__poller *poller = engine->poller;
 
 	if (!poller)
 		return;
-	if (poller->workers)
-		sluice__workers_stop(poller->workers);
+	if (poller->prefetcher)
+		sluice__prefetcher_stop(poller->prefetcher);
 	if (poller->timer_fd >= 0)
 		close(poller->timer_fd);
 	if (poller->wake_fd >= 0)
@@ -471,19 +473,19 @@ static void close_poller(struct sluice_engine *engine)
 	engine->poller = NULL;
 }
 
-/* Loses the nanoseconds where the kernel or a filter refuses them. -errno: no wait is possible. */
-static int try_waiting(struct sluice_engine *engine)
+/* Drops EPOLL_NANOSECONDS if the kernel or a filter refuses it. -errno: no wait is possible. */
+static int try_epoll_wait(struct sluice_engine *engine)
 {
 	struct epoll_event events[EVENTS];
 	int count;
 
 	do
-		count = wait_for(engine, events, 0);
+		count = epoll_wait_ns(engine, events, 0);
 	while (count == -EINTR);
 	return count < 0 ? count : 0;
 }
 
-static int open_poller(struct sluice_engine *engine)
+static int poller_open(struct sluice_engine *engine)
 {
 	uint32_t own = SLUICE_CAPABILITY_SENDFILE | SLUICE_CAPABILITY_CACHE_LOOK |
 		       SLUICE_CAPABILITY_EPOLL_NANOSECONDS;
@@ -500,16 +502,16 @@ static int open_poller(struct sluice_engine *engine)
 	if (poller->wake_fd < 0)
 		error = -errno;
 	if (!error)
-		error = watch_own(poller, poller->wake_fd, NULL);
+		error = watch_descriptor(poller, poller->wake_fd, NULL);
 	engine->capabilities = own & ~engine->options.disable;
 	if (!error)
-		error = try_waiting(engine);
+		error = try_epoll_wait(engine);
 	if (error)
-		close_poller(engine);
+		poller_close(engine);
 	return error;
 }
 
-static int enable(struct sluice_engine *engine)
+static int epoll_enable(struct sluice_engine *engine)
 {
 	(void)engine;
 	return 0;
@@ -519,20 +521,20 @@ const struct sluice__backend sluice__epoll = {
 	.name = "epoll",
 	.id = SLUICE_BACKEND_EPOLL,
 	.sends = false,
-	.open = open_poller,
-	.enable = enable,
-	.close = close_poller,
-	.start = start,
-	.cancel = cancel,
-	.forget = forget,
-	.enter = enter,
-	.submit = submit,
-	.reap = reap,
-	.wake = wake,
-	.descriptor = descriptor,
-	.quiet = quiet,
-	.listen = listen_on,
-	.buffers_open = buffers_open,
+	.open = poller_open,
+	.enable = epoll_enable,
+	.close = poller_close,
+	.start = epoll_start,
+	.cancel = epoll_cancel,
+	.forget = epoll_forget,
+	.enter = epoll_enter,
+	.submit = epoll_submit,
+	.reap = epoll_reap,
+	.wake = epoll_wake,
+	.descriptor = epoll_descriptor,
+	.quiet = epoll_quiet,
+	.listen = epoll_listen,
+	.buffers_open = epoll_buffers_open,
 	.buffer_return = sluice__buffers_keep,
 	.try_send = sluice__syscall_send,
 	.try_send_messages = sluice__syscall_send_messages,

@@ -11,20 +11,23 @@
 #include "backend/backend.h"
 #include "engine/state.h"
 
-#define STEP (128u << 10)
+#define STEP (128u << 10) /* bytes; one byte of each step is read */
 
-struct sluice__workers {
+struct sluice__prefetcher {
 	struct sluice_engine *engine;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct sluice__fifo requests; /* to be done */
+	struct sluice__fifo requests; /* not started yet */
 	struct sluice__fifo finished;
 	bool stopping;
 };
 
-/* Read-ahead first, of the next window too; then one byte of each step: then all of it is there. */
-static void fetch(const struct sluice__request *request)
+/*
+ * Starts read-ahead for this window and the next, then reads the last byte of each step, which
+ * blocks until the window is in the page cache.
+ */
+static void prefetch_window(const struct sluice__request *request)
 {
 	uint64_t end = request->offset + request->length;
 	char byte;
@@ -38,13 +41,13 @@ static void fetch(const struct sluice__request *request)
 	}
 }
 
-static void work(struct sluice__workers *workers, struct sluice__request *request)
+static void prefetch_request(struct sluice__prefetcher *prefetcher, struct sluice__request *request)
 {
-	fetch(request);
-	pthread_mutex_lock(&workers->lock);
-	sluice__fifo_push(&workers->finished, &request->link);
-	pthread_mutex_unlock(&workers->lock);
-	workers->engine->backend->wake(workers->engine);
+	prefetch_window(request);
+	pthread_mutex_lock(&prefetcher->lock);
+	sluice__fifo_push(&prefetcher->finished, &request->link);
+	pthread_mutex_unlock(&prefetcher->lock);
+	prefetcher->engine->backend->wake(prefetcher->engine);
 }
 
 static struct sluice__request *pop_request(struct sluice__fifo *fifo)
@@ -52,85 +55,86 @@ static struct sluice__request *pop_request(struct sluice__fifo *fifo)
 	return sluice__element(sluice__fifo_pop(fifo), struct sluice__request, link);
 }
 
-static void *run(void *token)
+static void *prefetch_thread_run(void *token)
 {
-	struct sluice__workers *workers = token;
+	struct sluice__prefetcher *prefetcher = token;
 
 	for (;;) {
 		struct sluice__request *request;
 
-		pthread_mutex_lock(&workers->lock);
-		while (sluice__fifo_is_empty(&workers->requests) && !workers->stopping)
-			pthread_cond_wait(&workers->changed, &workers->lock);
-		request = workers->stopping ? NULL : pop_request(&workers->requests);
-		pthread_mutex_unlock(&workers->lock);
+		pthread_mutex_lock(&prefetcher->lock);
+		while (sluice__fifo_is_empty(&prefetcher->requests) && !prefetcher->stopping)
+			pthread_cond_wait(&prefetcher->changed, &prefetcher->lock);
+		request = prefetcher->stopping ? NULL : pop_request(&prefetcher->requests);
+		pthread_mutex_unlock(&prefetcher->lock);
 		if (!request)
 			return NULL;
-		work(workers, request);
+		prefetch_request(prefetcher, request);
 	}
 }
 
-static int make(struct sluice_engine *engine, struct sluice__workers **ret_workers)
+static int prefetch_thread_create(struct sluice_engine *engine,
+				  struct sluice__prefetcher **ret_prefetcher)
 {
-	struct sluice__workers *workers = sluice__allocate(engine, sizeof *workers);
+	struct sluice__prefetcher *prefetcher = sluice__allocate(engine, sizeof *prefetcher);
 	sigset_t all, before;
 	int error;
 
-	if (!workers)
+	if (!prefetcher)
 		return -ENOMEM;
-	workers->engine = engine;
-	sluice__fifo_init(&workers->requests);
-	sluice__fifo_init(&workers->finished);
-	pthread_mutex_init(&workers->lock, NULL);
-	pthread_cond_init(&workers->changed, NULL);
+	prefetcher->engine = engine;
+	sluice__fifo_init(&prefetcher->requests);
+	sluice__fifo_init(&prefetcher->finished);
+	pthread_mutex_init(&prefetcher->lock, NULL);
+	pthread_cond_init(&prefetcher->changed, NULL);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&workers->thread, NULL, run, workers);
+	error = pthread_create(&prefetcher->thread, NULL, prefetch_thread_run, prefetcher);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error) {
-		free(workers);
+		free(prefetcher);
 		return -error;
 	}
-	*ret_workers = workers;
+	*ret_prefetcher = prefetcher;
 	return 0;
 }
 
-int sluice__workers_start(struct sluice_engine *engine, struct sluice__workers **workers,
-			  struct sluice__request *request)
+int sluice__prefetcher_start(struct sluice_engine *engine, struct sluice__prefetcher **prefetcher,
+			     struct sluice__request *request)
 {
-	int error = *workers ? 0 : make(engine, workers);
+	int error = *prefetcher ? 0 : prefetch_thread_create(engine, prefetcher);
 
 	if (error)
 		return error;
-	pthread_mutex_lock(&(*workers)->lock);
-	sluice__fifo_push(&(*workers)->requests, &request->link);
-	pthread_cond_signal(&(*workers)->changed);
-	pthread_mutex_unlock(&(*workers)->lock);
+	pthread_mutex_lock(&(*prefetcher)->lock);
+	sluice__fifo_push(&(*prefetcher)->requests, &request->link);
+	pthread_cond_signal(&(*prefetcher)->changed);
+	pthread_mutex_unlock(&(*prefetcher)->lock);
 	return 0;
 }
 
-uint32_t sluice__workers_reap(struct sluice__workers *workers,
-			      struct sluice__completion *completions, uint32_t max)
+uint32_t sluice__prefetcher_reap(struct sluice__prefetcher *prefetcher,
+				 struct sluice__completion *completions, uint32_t max)
 {
 	uint32_t count = 0;
 
-	pthread_mutex_lock(&workers->lock);
-	while (!sluice__fifo_is_empty(&workers->finished) && count < max)
+	pthread_mutex_lock(&prefetcher->lock);
+	while (!sluice__fifo_is_empty(&prefetcher->finished) && count < max)
 		completions[count++] = (struct sluice__completion){
-			.request = pop_request(&workers->finished),
+			.request = pop_request(&prefetcher->finished),
 		};
-	pthread_mutex_unlock(&workers->lock);
+	pthread_mutex_unlock(&prefetcher->lock);
 	return count;
 }
 
-void sluice__workers_stop(struct sluice__workers *workers)
+void sluice__prefetcher_stop(struct sluice__prefetcher *prefetcher)
 {
-	pthread_mutex_lock(&workers->lock);
-	workers->stopping = true;
-	pthread_cond_signal(&workers->changed);
-	pthread_mutex_unlock(&workers->lock);
-	pthread_join(workers->thread, NULL);
-	pthread_mutex_destroy(&workers->lock);
-	pthread_cond_destroy(&workers->changed);
-	free(workers);
+	pthread_mutex_lock(&prefetcher->lock);
+	prefetcher->stopping = true;
+	pthread_cond_signal(&prefetcher->changed);
+	pthread_mutex_unlock(&prefetcher->lock);
+	pthread_join(prefetcher->thread, NULL);
+	pthread_mutex_destroy(&prefetcher->lock);
+	pthread_cond_destroy(&prefetcher->changed);
+	free(prefetcher);
 }

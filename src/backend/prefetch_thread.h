@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One thread, started when it is first needed, for what would block the engine's: cold files. */
+/* A thread that reads cold files, which would block the engine's thread. Started on first use. */
 #ifndef SLUICE_SRC_BACKEND_PREFETCH_THREAD_H
 #define SLUICE_SRC_BACKEND_PREFETCH_THREAD_H
 
@@ -9,15 +9,15 @@
 struct sluice_engine;
 struct sluice__completion;
 struct sluice__request;
-struct sluice__workers;
+struct sluice__prefetcher;
 
-/* A FETCH request; *workers is made when it is NULL. 0 or -errno. */
-int sluice__workers_start(struct sluice_engine *engine, struct sluice__workers **workers,
-			  struct sluice__request *request);
-/* What is finished, up to max. */
-uint32_t sluice__workers_reap(struct sluice__workers *workers,
-			      struct sluice__completion *completions, uint32_t max);
-/* Ends the thread; what it has not begun is dropped. */
-void sluice__workers_stop(struct sluice__workers *workers);
+/* Queues a FETCH request. Creates the thread if *prefetcher is NULL. 0 or -errno. */
+int sluice__prefetcher_start(struct sluice_engine *engine, struct sluice__prefetcher **prefetcher,
+			     struct sluice__request *request);
+/* Up to max finished requests. */
+uint32_t sluice__prefetcher_reap(struct sluice__prefetcher *prefetcher,
+				 struct sluice__completion *completions, uint32_t max);
+/* Stops the thread; requests that it has not started are dropped. */
+void sluice__prefetcher_stop(struct sluice__prefetcher *prefetcher);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A large file through a pipe of the engine's: filled with references to the file's pages, emptied
- * into the socket at once. sendfile(2) goes through a pipe, too, but one of 64 KiB: it pushes the
- * stream, and wakes a receiver that sleeps, sixteen times a MiB.
+ * Sends a large file through a pipe owned by the engine: splice(2) moves references to the file's
+ * pages into the pipe, and from there into the socket. sendfile(2) uses a pipe too, but one of
+ * 64 KiB: it pushes the stream, and wakes a sleeping receiver, sixteen times per MiB.
  *
- * What the socket does not take is dropped with the pipe, it is still in the file. So nothing is put
- * in but what the socket has room for.
+ * Data that the socket does not take is discarded with the pipe; it is still in the file. To avoid
+ * that, only as much is put into the pipe as fits into the send buffer.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 
 #define PIPE_BYTES (1 << 20)
 
-static void drop(struct sluice__pipe *pipe)
+static void pipe_discard(struct sluice__pipe *pipe)
 {
 	if (!pipe->open)
 		return;
@@ -28,17 +28,17 @@ static void drop(struct sluice__pipe *pipe)
 	pipe->open = false;
 }
 
-/* One that may not be large is of no use. */
-static bool make(struct sluice__pipe *pipe)
+/* A pipe whose size cannot be raised gains nothing over sendfile(2). */
+static bool pipe_prepare(struct sluice__pipe *pipe)
 {
 	if (pipe->open)
 		return true;
 	if (pipe2(pipe->ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return false;
 	pipe->open = true;
-	pipe->useless = fcntl(pipe->ends[1], F_SETPIPE_SZ, PIPE_BYTES) < 0;
-	if (pipe->useless)
-		drop(pipe);
+	pipe->unusable = fcntl(pipe->ends[1], F_SETPIPE_SZ, PIPE_BYTES) < 0;
+	if (pipe->unusable)
+		pipe_discard(pipe);
 	return pipe->open;
 }
 
@@ -50,15 +50,15 @@ int64_t sluice__splice_send(struct sluice_engine *engine, struct sluice_socket *
 	uint64_t sum = 0;
 	int error = 0;
 
-	if (pipe->useless || sluice__syscall_space(socket) < count || !make(pipe))
+	if (pipe->unusable || sluice__syscall_space(socket) < count || !pipe_prepare(pipe))
 		return -ENOBUFS;
 	while (sum < count) {
 		ssize_t held, taken;
 
 		held = splice(file, &at, pipe->ends[1], NULL, count - sum, SPLICE_F_NONBLOCK);
 		if (held <= 0) {
-			pipe->useless |= held < 0 && (errno == ENOSYS || errno == EPERM);
-			return sum ? (int64_t)sum : -ENOBUFS; /* sendfile says what is wrong */
+			pipe->unusable |= held < 0 && (errno == ENOSYS || errno == EPERM);
+			return sum ? (int64_t)sum : -ENOBUFS; /* sendfile reports the error */
 		}
 		taken = splice(pipe->ends[0], NULL, socket->fd, NULL, (size_t)held,
 			       SPLICE_F_NONBLOCK |
@@ -68,7 +68,7 @@ int64_t sluice__splice_send(struct sluice_engine *engine, struct sluice_socket *
 		else
 			sum += (uint64_t)taken;
 		if (taken < held) {
-			drop(pipe);
+			pipe_discard(pipe);
 			break;
 		}
 	}
@@ -77,5 +77,5 @@ int64_t sluice__splice_send(struct sluice_engine *engine, struct sluice_socket *
 
 void sluice__splice_close(struct sluice_engine *engine)
 {
-	drop(engine->pipe);
+	pipe_discard(engine->pipe);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A large file through a pipe. */
+/* Sends large files through a pipe. */
 #ifndef SLUICE_SRC_BACKEND_SPLICE_H
 #define SLUICE_SRC_BACKEND_SPLICE_H
 
@@ -12,10 +12,10 @@ struct sluice_socket;
 struct sluice__pipe {
 	int ends[2];
 	bool open;
-	bool useless; /* this user may not have a large one, or may not call splice(2) */
+	bool unusable; /* its size cannot be raised, or splice(2) is forbidden */
 };
 
-/* Bytes, or -errno; -ENOBUFS: it has to go by sendfile(2). The engine's thread. */
+/* Bytes, or -errno; -ENOBUFS: use sendfile(2) instead. On the engine's thread. */
 int64_t sluice__splice_send(struct sluice_engine *engine, struct sluice_socket *socket, int file,
 			    uint64_t offset, uint64_t count);
 void sluice__splice_close(struct sluice_engine *engine);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The non-blocking attempts on a socket, as the kernel answers them. */
+/* Non-blocking system calls on a socket. */
 #include <errno.h>
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
@@ -19,7 +19,7 @@ int64_t sluice__syscall_send(struct sluice_engine *engine, struct sluice_socket 
 	ssize_t taken;
 
 	(void)engine;
-	/* A lone buffer has a cheaper call. */
+	/* send(2) is cheaper for a single buffer. */
 	if (message->msg_iovlen == 1 && !message->msg_name)
 		taken = send(socket->fd, message->msg_iov->iov_base, message->msg_iov->iov_len,
 			     all);
@@ -58,7 +58,7 @@ int64_t sluice__syscall_receive(struct sluice_engine *engine, struct sluice_sock
 	return taken < 0 ? -errno : taken;
 }
 
-/* The kernel counts whole pages and its own structures: a quarter more than the bytes. */
+/* The kernel accounts whole pages and its own structures: a quarter more than the data. */
 uint64_t sluice__syscall_space(const struct sluice_socket *socket)
 {
 	uint32_t memory[SK_MEMINFO_VARS];
@@ -90,14 +90,14 @@ static bool is_loopback(const union address *address)
 	       (IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr) && bytes[12] == IN_LOOPBACKNET);
 }
 
-static bool are_equal(const union address *one, const union address *other)
+static bool addresses_are_equal(const union address *one, const union address *other)
 {
 	if (one->any.sa_family == AF_INET)
 		return one->v4.sin_addr.s_addr == other->v4.sin_addr.s_addr;
 	return IN6_ARE_ADDR_EQUAL(&one->v6.sin6_addr, &other->v6.sin6_addr);
 }
 
-/* A connection to one of the machine's own addresses comes from that address, unless it was bound. */
+/* A connection to a local address also has that address as its source, unless it was bound. */
 bool sluice__syscall_is_local(const struct sluice_socket *socket)
 {
 	union address own, peer;
@@ -110,10 +110,10 @@ bool sluice__syscall_is_local(const struct sluice_socket *socket)
 	if (getsockname(socket->fd, &own.any, &own_length) < 0 ||
 	    getpeername(socket->fd, &peer.any, &peer_length) < 0)
 		return false;
-	return is_loopback(&own) || is_loopback(&peer) || are_equal(&own, &peer);
+	return is_loopback(&own) || is_loopback(&peer) || addresses_are_equal(&own, &peer);
 }
 
-/* A kernel or a header before 5.4 does not have the window: then nothing is known to fit. */
+/* Before 5.4, kernel or header, the window is unknown: assume that nothing fits. */
 #ifdef SLUICE_HAVE_SND_WND
 static uint64_t least(uint64_t one, uint64_t other)
 {
@@ -136,7 +136,7 @@ uint64_t sluice__syscall_window(const struct sluice_socket *socket)
 
 	if (getsockopt(socket->fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
 		return 0;
-	/* The acknowledgement of a SYN counts as a byte, hence one more. */
+	/* tcpi_bytes_acked counts the SYN as a byte, hence the 1. */
 	pending = info.tcpi_notsent_bytes + info.tcpi_bytes_sent - info.tcpi_bytes_retrans -
 		  info.tcpi_bytes_acked + 1;
 	room = info.tcpi_snd_wnd > pending ? info.tcpi_snd_wnd - pending : 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ring backend: the one room that speaks io_uring. Requests become entries, entries leave with
- * the one system call of the turn, completions come back in reap.
+ * The io_uring backend; only src/backend/uring* uses liburing. start prepares a request's entries,
+ * enter submits them with the turn's single system call, and reap returns the completions.
  *
- * Never MSG_WAITALL: it loses the error behind a short count. Never IOSQE_ASYNC on sockets: it makes
- * herds of threads.
+ * Never MSG_WAITALL: it loses the error behind a short count. Never IOSQE_ASYNC on sockets: it
+ * starts a kernel worker thread per request.
  */
 #include "backend/uring.h"
 
@@ -20,9 +20,9 @@
 #include "engine/state.h"
 
 #define TRIAL_NS 10000000
-#define TRIAL_LOOKS 10
+#define TRIAL_POLLS 10
 
-#define FETCH_STEP (128u << 10) /* a read at the end of each brings it in */
+#define FETCH_STEP (128u << 10) /* bytes; the last byte of each step is read */
 
 static void prepare_send(struct sluice__uring *uring, struct io_uring_sqe *sqe,
 			 const struct sluice__request *request)
@@ -71,7 +71,7 @@ static void prepare_accept(struct sluice_engine *engine, struct io_uring_sqe *sq
 		sluice__uring_prepare_form(engine->uring, sqe, request->slot, request->fd, 0);
 }
 
-/* Without buffers that the kernel picks: wait here, receive when it is readable. */
+/* Without provided buffers: polls for readability; reap then receives. */
 static void prepare_receive_multi(struct sluice_engine *engine, struct io_uring_sqe *sqe,
 				  struct sluice__request *request)
 {
@@ -85,9 +85,9 @@ static void prepare_receive_multi(struct sluice_engine *engine, struct io_uring_
 }
 
 /*
- * A window into the page cache: read-ahead is asked for, then one byte at the end of each step is
- * read, so that the answer comes when all of it is there. The window behind it is asked for as well,
- * and comes while this one is sent.
+ * Prefetches a window into the page cache: starts read-ahead, then reads the last byte of each
+ * step, so that the request completes when the whole window is cached. Read-ahead includes the next
+ * window, which the kernel reads while this one is sent.
  */
 static int start_fetch(struct sluice_engine *engine, struct sluice__request *request)
 {
@@ -104,7 +104,7 @@ static int start_fetch(struct sluice_engine *engine, struct sluice__request *req
 	request->pending = 1;
 	while (at < end) {
 		at += end - at < FETCH_STEP ? end - at : FETCH_STEP;
-		/* The chain must not be torn by a submission in between. */
+		/* A submission in the middle would break the chain. */
 		if (io_uring_sq_space_left(&engine->uring->ring) == 0)
 			break;
 		sqe->flags |= IOSQE_IO_LINK;
@@ -116,7 +116,7 @@ static int start_fetch(struct sluice_engine *engine, struct sluice__request *req
 	return 0;
 }
 
-static int start(struct sluice_engine *engine, struct sluice__request *request)
+static int uring_start(struct sluice_engine *engine, struct sluice__request *request)
 {
 	struct sluice__uring *uring = engine->uring;
 	struct io_uring_sqe *sqe;
@@ -124,15 +124,16 @@ static int start(struct sluice_engine *engine, struct sluice__request *request)
 	if (request->kind == SLUICE__REQUEST_FETCH)
 		return engine->capabilities & SLUICE_CAPABILITY_RING_FETCH
 			       ? start_fetch(engine, request)
-			       : sluice__workers_start(engine, &uring->workers, request);
-	if (uring->thread)
-		sluice__uring_thread_keep(engine, request);
+			       : sluice__prefetcher_start(engine, &uring->prefetcher, request);
+	if (uring->sqpoll)
+		sluice__uring_sqpoll_copy_segments(engine, request);
 	sqe = sluice__uring_entry(engine);
 	if (!sqe)
 		return -EAGAIN;
 	switch (request->kind) {
 	case SLUICE__REQUEST_MESSAGES:
-		sluice__uring_chain(uring, sqe, request, (uintptr_t)request | SLUICE__PART);
+		sluice__uring_prepare_messages(uring, sqe, request,
+					       (uintptr_t)request | SLUICE__PART);
 		return 0;
 	case SLUICE__REQUEST_SEND:
 		prepare_send(uring, sqe, request);
@@ -159,7 +160,7 @@ static int start(struct sluice_engine *engine, struct sluice__request *request)
 	return 0;
 }
 
-static void cancel(struct sluice_engine *engine, struct sluice__request *request)
+static void uring_cancel(struct sluice_engine *engine, struct sluice__request *request)
 {
 	struct io_uring_sqe *sqe;
 
@@ -168,25 +169,25 @@ static void cancel(struct sluice_engine *engine, struct sluice__request *request
 		return;
 	}
 	if (request->kind == SLUICE__REQUEST_MESSAGES)
-		return; /* they wait for nothing */
+		return; /* they never block */
 	sqe = sluice__uring_entry(engine);
 	if (!sqe)
 		return;
 	io_uring_prep_cancel(sqe, request, 0);
-	io_uring_sqe_set_data64(sqe, SLUICE__OURS_IGNORED);
+	io_uring_sqe_set_data64(sqe, SLUICE__INTERNAL_IGNORED);
 }
 
-static void forget(struct sluice_engine *engine, struct sluice_socket *socket)
+static void uring_forget(struct sluice_engine *engine, struct sluice_socket *socket)
 {
 	(void)engine;
 	(void)socket;
 }
 
-/* ---- in and out of the kernel ---- */
+/* ---- enter and wake ---- */
 
-static int enter(struct sluice_engine *engine, int64_t wait_ns)
+static int uring_enter(struct sluice_engine *engine, int64_t wait_ns)
 {
-	int error = engine->uring->thread ? sluice__uring_thread_enter(engine, wait_ns)
+	int error = engine->uring->sqpoll ? sluice__uring_sqpoll_enter(engine, wait_ns)
 					  : sluice__uring_enter(engine, wait_ns);
 
 	if (unlikely(error && error != -EINTR))
@@ -194,18 +195,18 @@ static int enter(struct sluice_engine *engine, int64_t wait_ns)
 	return error;
 }
 
-static void submit(struct sluice_engine *engine)
+static void uring_submit(struct sluice_engine *engine)
 {
-	if (engine->uring->thread)
-		sluice__uring_thread_submit(engine);
+	if (engine->uring->sqpoll)
+		sluice__uring_sqpoll_submit(engine);
 	else if (io_uring_sq_ready(&engine->uring->ring))
 		sluice__uring_submit(engine);
 }
 
-static void prepare_wake_many(struct sluice_engine *engine, struct io_uring_sqe *sqe)
+static void prepare_multishot_wake(struct sluice_engine *engine, struct io_uring_sqe *sqe)
 {
 	io_uring_prep_poll_multishot(sqe, engine->uring->wake_fd, POLLIN);
-	sluice__uring_refuse(engine->uring, sqe, SLUICE_CAPABILITY_MULTISHOT_POLL);
+	sluice__uring_invalidate(engine->uring, sqe, SLUICE_CAPABILITY_MULTISHOT_POLL);
 }
 
 static void arm_wake(struct sluice_engine *engine)
@@ -215,14 +216,14 @@ static void arm_wake(struct sluice_engine *engine)
 	if (!sqe)
 		return;
 	if (engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_POLL)
-		prepare_wake_many(engine, sqe);
+		prepare_multishot_wake(engine, sqe);
 	else
 		io_uring_prep_poll_add(sqe, engine->uring->wake_fd, POLLIN);
-	io_uring_sqe_set_data64(sqe, SLUICE__OURS_WAKE);
+	io_uring_sqe_set_data64(sqe, SLUICE__INTERNAL_WAKE);
 }
 
-/* A single poll completes at once while the descriptor has a count. */
-static void wake_polled(struct sluice_engine *engine, const struct io_uring_cqe *cqe)
+/* A single-shot poll would complete again immediately while the eventfd has a count. */
+static void complete_wake(struct sluice_engine *engine, const struct io_uring_cqe *cqe)
 {
 	uint64_t count;
 	ssize_t got;
@@ -238,7 +239,7 @@ static void wake_polled(struct sluice_engine *engine, const struct io_uring_cqe 
 	arm_wake(engine);
 }
 
-static void wake(struct sluice_engine *engine)
+static void uring_wake(struct sluice_engine *engine)
 {
 	uint64_t one = 1;
 	ssize_t written = write(engine->uring->wake_fd, &one, sizeof one);
@@ -250,7 +251,7 @@ static void wake(struct sluice_engine *engine)
 
 /* ---- completions ---- */
 
-/* The poll in place of a multishot receive says that there is something. */
+/* The poll that replaces a multishot receive reported that the socket is readable. */
 static void receive_polled(struct sluice_engine *engine, struct sluice__completion *completion)
 {
 	struct sluice__request *request = completion->request;
@@ -259,8 +260,8 @@ static void receive_polled(struct sluice_engine *engine, struct sluice__completi
 	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
 
 	if (id < 0) {
-		/* The kernel is about to give its buffers back: that needs no other's return. */
-		completion->result = engine->uring->leaving_buffers ? -EAGAIN : id;
+		/* EAGAIN if buffers will be free as soon as the kernel has returned its own. */
+		completion->result = engine->uring->retiring_buffers ? -EAGAIN : id;
 		return;
 	}
 	segment.iov_base = sluice__buffer_data(engine, (uint16_t)id);
@@ -271,7 +272,7 @@ static void receive_polled(struct sluice_engine *engine, struct sluice__completi
 		sluice__buffers_keep(engine, (uint16_t)id);
 }
 
-/* One of several entries of a request. True: it was the last. */
+/* One of several entries of a request. True: the last one, which completes the request. */
 static bool decode_part(struct sluice__completion *completion, int32_t result)
 {
 	struct sluice__request *request = completion->request;
@@ -279,27 +280,27 @@ static bool decode_part(struct sluice__completion *completion, int32_t result)
 	sluice__assert(request->pending > 0);
 	completion->result = 0;
 	if (request->kind == SLUICE__REQUEST_MESSAGES)
-		completion->result = sluice__uring_note(request->messages, result);
+		completion->result = sluice__uring_message_result(request->messages, result);
 	completion->more = false;
 	return --request->pending == 0;
 }
 
-/* Entries of the backend's own, which answer no request. */
-static void decode_own(struct sluice_engine *engine, const struct io_uring_cqe *cqe)
+/* Entries of the backend itself, which belong to no request. */
+static void decode_internal(struct sluice_engine *engine, const struct io_uring_cqe *cqe)
 {
-	if (cqe->user_data == SLUICE__OURS_WAKE)
-		wake_polled(engine, cqe);
-	else if (cqe->user_data == SLUICE__OURS_TIMEOUT)
+	if (cqe->user_data == SLUICE__INTERNAL_WAKE)
+		complete_wake(engine, cqe);
+	else if (cqe->user_data == SLUICE__INTERNAL_TIMEOUT)
 		engine->uring->timeout_armed = false;
-	else if (cqe->user_data >= SLUICE__OURS_FORM)
+	else if (cqe->user_data >= SLUICE__INTERNAL_FORM)
 		sluice__uring_form_tried(engine, cqe);
 }
 
-/* What a kind's answer means beyond its result. */
+/* Decodes what a completion means beyond its result. */
 typedef void decode_fn(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
 		       struct sluice__completion *completion);
 
-/* The events of a poll are not its result. */
+/* The result of a poll is its events; the request's is 0. */
 static void decode_poll(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
 			struct sluice__completion *completion)
 {
@@ -325,18 +326,18 @@ static void decode_receive_multi(struct sluice_engine *engine, const struct io_u
 		sluice__assert(uring->in_ring[completion->buffer]);
 		uring->in_ring[completion->buffer] = false;
 	}
-	if (cqe->res == -EINVAL && sluice__uring_form_lost(engine, request))
+	if (cqe->res == -EINVAL && sluice__uring_form_unsupported(engine, request))
 		completion->result = -EAGAIN;
 }
 
 static void decode_accept_multi(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
 				struct sluice__completion *completion)
 {
-	if (cqe->res == -EINVAL && sluice__uring_form_lost(engine, completion->request))
+	if (cqe->res == -EINVAL && sluice__uring_form_unsupported(engine, completion->request))
 		completion->result = -EAGAIN;
 }
 
-/* By kind. NULL: the result is all there is. */
+/* Indexed by kind. NULL: nothing beyond the result. */
 static decode_fn *const decoders[SLUICE__REQUEST_SEND_ZEROCOPY + 1] = {
 	[SLUICE__REQUEST_WRITABLE] = decode_poll,
 	[SLUICE__REQUEST_READABLE] = decode_poll,
@@ -345,15 +346,15 @@ static decode_fn *const decoders[SLUICE__REQUEST_SEND_ZEROCOPY + 1] = {
 	[SLUICE__REQUEST_SEND_ZEROCOPY] = sluice__uring_decode_zerocopy,
 };
 
-/* False: it completes no request. */
+/* False: the entry completes no request. */
 static bool decode_completion(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
 			      struct sluice__completion *completion)
 {
 	struct sluice__request *request =
 		(struct sluice__request *)(uintptr_t)(cqe->user_data & ~SLUICE__PART);
 
-	if (cqe->user_data <= SLUICE__OURS_LAST) {
-		decode_own(engine, cqe);
+	if (cqe->user_data <= SLUICE__INTERNAL_LAST) {
+		decode_internal(engine, cqe);
 		return false;
 	}
 	completion->request = request;
@@ -367,15 +368,15 @@ static bool decode_completion(struct sluice_engine *engine, const struct io_urin
 	return true;
 }
 
-static uint32_t reap(struct sluice_engine *engine, struct sluice__completion *completions,
-		     uint32_t max)
+static uint32_t uring_reap(struct sluice_engine *engine, struct sluice__completion *completions,
+			   uint32_t max)
 {
 	struct io_uring *ring = &engine->uring->ring;
 	struct io_uring_cqe *cqe;
 	unsigned int head, seen = 0;
 	uint32_t count = 0;
 
-	if (unlikely(engine->uring->deaf))
+	if (unlikely(engine->uring->cq_ignored))
 		return sluice__uring_reap_abandoned(engine->uring, completions, max);
 	io_uring_for_each_cqe(ring, head, cqe)
 	{
@@ -386,22 +387,23 @@ static uint32_t reap(struct sluice_engine *engine, struct sluice__completion *co
 			count++;
 	}
 	io_uring_cq_advance(ring, seen);
-	if (unlikely(engine->uring->leaving_buffers))
-		sluice__uring_buffers_left(engine);
-	if (engine->uring->workers && count < max)
-		count += sluice__workers_reap(engine->uring->workers, completions + count,
-					      max - count);
-	engine->uring->deaf = engine->uring->failed && count < max;
+	if (unlikely(engine->uring->retiring_buffers))
+		sluice__uring_buffers_retired(engine);
+	if (engine->uring->prefetcher && count < max)
+		count += sluice__prefetcher_reap(engine->uring->prefetcher, completions + count,
+						 max - count);
+	engine->uring->cq_ignored = engine->uring->failed && count < max;
 	return count;
 }
 
-/* ---- for a foreign loop ---- */
+/* ---- for an embedding loop ---- */
 
 /*
- * A ring with deferred task work polls readable but wakes nobody who is blocked on it; a registered
- * eventfd does. It is registered from the beginning (backend/uring_setup.c), but quiet until it is asked for.
+ * A ring with deferred task work polls readable but does not wake a thread blocked in poll; a
+ * registered eventfd does. It is registered at setup (backend/uring_event.c), with notifications
+ * disabled until an embedding loop requests the descriptor.
  */
-static int descriptor(struct sluice_engine *engine)
+static int uring_descriptor(struct sluice_engine *engine)
 {
 	uint32_t bits = SLUICE_CAPABILITY_DEFER_TASKRUN | SLUICE_CAPABILITY_EVENT_REPEATS;
 	struct sluice__uring *uring = engine->uring;
@@ -414,7 +416,7 @@ static int descriptor(struct sluice_engine *engine)
 	return uring->event_fd;
 }
 
-static void quiet(struct sluice_engine *engine)
+static void uring_quiet(struct sluice_engine *engine)
 {
 	uint64_t count;
 	ssize_t got;
@@ -435,8 +437,8 @@ static void arm_timeout(struct sluice_engine *engine, uint64_t at_ns)
 		sqe = sluice__uring_entry(engine);
 		if (!sqe)
 			return;
-		io_uring_prep_timeout_remove(sqe, SLUICE__OURS_TIMEOUT, 0);
-		io_uring_sqe_set_data64(sqe, SLUICE__OURS_IGNORED);
+		io_uring_prep_timeout_remove(sqe, SLUICE__INTERNAL_TIMEOUT, 0);
+		io_uring_sqe_set_data64(sqe, SLUICE__INTERNAL_IGNORED);
 	}
 	sqe = sluice__uring_entry(engine);
 	if (!sqe)
@@ -444,12 +446,12 @@ static void arm_timeout(struct sluice_engine *engine, uint64_t at_ns)
 	uring->timeout.tv_sec = (int64_t)(at_ns / 1000000000);
 	uring->timeout.tv_nsec = (long long)(at_ns % 1000000000);
 	io_uring_prep_timeout(sqe, &uring->timeout, 0, IORING_TIMEOUT_ABS);
-	io_uring_sqe_set_data64(sqe, SLUICE__OURS_TIMEOUT);
+	io_uring_sqe_set_data64(sqe, SLUICE__INTERNAL_TIMEOUT);
 	uring->timeout_armed = true;
 	uring->timeout_at = at_ns;
 }
 
-static void listen_on(struct sluice_engine *engine, uint64_t next_ns, bool ready)
+static void uring_listen(struct sluice_engine *engine, uint64_t next_ns, bool ready)
 {
 	uint32_t bits = SLUICE_CAPABILITY_DEFER_TASKRUN | SLUICE_CAPABILITY_EVENT_REPEATS;
 	struct sluice__uring *uring = engine->uring;
@@ -459,20 +461,23 @@ static void listen_on(struct sluice_engine *engine, uint64_t next_ns, bool ready
 
 	if (next_ns != UINT64_MAX)
 		arm_timeout(engine, next_ns ? next_ns : 1);
-	submit(engine);
+	uring_submit(engine);
 	if ((engine->capabilities & bits) == SLUICE_CAPABILITY_DEFER_TASKRUN)
 		sluice__uring_renew_event(uring);
 	io_uring_cq_eventfd_toggle(&uring->ring, true);
-	/* What came in between was not told. The exchange is the barrier between store and look. */
+	/*
+	 * Completions posted before the toggle were not signalled. The exchange is a full barrier
+	 * between enabling the notifications and checking for completions.
+	 */
 	__atomic_exchange_n(&barrier, 1, __ATOMIC_SEQ_CST);
-	if (ready || io_uring_cq_ready(&uring->ring) || sluice__uring_has_news(uring))
+	if (ready || io_uring_cq_ready(&uring->ring) || sluice__uring_has_pending(uring))
 		written = write(uring->notify_fd, &one, sizeof one);
 	(void)written;
 }
 
-/* ---- life ---- */
+/* ---- open and close ---- */
 
-static int open_ring(struct sluice_engine *engine)
+static int uring_open(struct sluice_engine *engine)
 {
 	int error;
 
@@ -487,41 +492,41 @@ static int open_ring(struct sluice_engine *engine)
 	return error;
 }
 
-/* An entry of each form is given to the kernel and answered. */
+/* Submits an entry of each form, to learn which ones the kernel supports. */
 static void try_forms(struct sluice_engine *engine)
 {
 	sluice__uring_try_forms(engine);
-	submit(engine);
-	sluice__uring_look_at_trials(engine);
-	/* A submission thread takes a moment. What it answers later is heeded then. */
-	for (int i = 0; engine->uring->trials && engine->uring->thread && i < TRIAL_LOOKS; i++) {
+	uring_submit(engine);
+	sluice__uring_reap_trials(engine);
+	/* SQPOLL takes a moment. A result that comes later still counts, when it is reaped. */
+	for (int i = 0; engine->uring->trials && engine->uring->sqpoll && i < TRIAL_POLLS; i++) {
 		sluice__uring_wait(engine, TRIAL_NS);
-		sluice__uring_look_at_trials(engine);
+		sluice__uring_reap_trials(engine);
 	}
-	sluice__uring_pretend(engine, "SLUICE_TEST_REFUSE_LATE");
+	sluice__uring_simulate_refusals(engine, "SLUICE_TEST_REFUSE_LATE");
 }
 
-static int enable(struct sluice_engine *engine)
+static int uring_enable(struct sluice_engine *engine)
 {
 	int error = sluice__uring_enable(engine);
 
 	if (error)
 		return error;
-	sluice__uring_pretend(engine, "SLUICE_TEST_REFUSE");
+	sluice__uring_simulate_refusals(engine, "SLUICE_TEST_REFUSE");
 	sluice__uring_measure(engine);
 	arm_wake(engine);
 	try_forms(engine);
 	return 0;
 }
 
-static void close_ring(struct sluice_engine *engine)
+static void uring_close(struct sluice_engine *engine)
 {
 	struct sluice__uring *uring = engine->uring;
 
 	if (!uring)
 		return;
-	if (uring->workers)
-		sluice__workers_stop(uring->workers);
+	if (uring->prefetcher)
+		sluice__prefetcher_stop(uring->prefetcher);
 	io_uring_queue_exit(&uring->ring);
 	sluice__ring_closed();
 	sluice__uring_buffers_close(uring);
@@ -529,7 +534,7 @@ static void close_ring(struct sluice_engine *engine)
 	close(uring->event_fd);
 	free(uring->in_ring);
 	free(uring->messages);
-	free(uring->thread);
+	free(uring->sqpoll);
 	free(uring);
 	engine->uring = NULL;
 }
@@ -538,19 +543,19 @@ const struct sluice__backend sluice__uring = {
 	.name = "uring",
 	.id = SLUICE_BACKEND_URING,
 	.sends = true,
-	.open = open_ring,
-	.enable = enable,
-	.close = close_ring,
-	.start = start,
-	.cancel = cancel,
-	.forget = forget,
-	.enter = enter,
-	.submit = submit,
-	.reap = reap,
-	.wake = wake,
-	.descriptor = descriptor,
-	.quiet = quiet,
-	.listen = listen_on,
+	.open = uring_open,
+	.enable = uring_enable,
+	.close = uring_close,
+	.start = uring_start,
+	.cancel = uring_cancel,
+	.forget = uring_forget,
+	.enter = uring_enter,
+	.submit = uring_submit,
+	.reap = uring_reap,
+	.wake = uring_wake,
+	.descriptor = uring_descriptor,
+	.quiet = uring_quiet,
+	.listen = uring_listen,
 	.buffers_open = sluice__uring_buffers_open,
 	.buffer_return = sluice__uring_buffer_return,
 	.memory_register = sluice__uring_memory_register,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The ring's own state; only uring*.c know it. */
+/* The state of the ring, private to src/backend/uring*. */
 #ifndef SLUICE_SRC_BACKEND_URING_H
 #define SLUICE_SRC_BACKEND_URING_H
 
@@ -12,124 +12,126 @@ struct sluice_engine;
 struct sluice__messages;
 struct sluice__completion;
 struct sluice__request;
-struct sluice__workers;
+struct sluice__prefetcher;
 
-#define SLUICE__KEPT 4096u /* at least the segments of one send */
+#define SLUICE__SQPOLL_SEGMENTS 4096u /* segments in one half; at least those of one send */
 
-/* With a thread of the kernel's that takes submissions. */
-struct sluice__uring_thread {
-	struct iovec segments[2][SLUICE__KEPT]; /* of entries that it has not taken yet */
-	uint32_t used;                          /* of the present half */
-	uint32_t half;
-	unsigned int left_at; /* where the ring's tail was when the other half was left */
+/* State for SQPOLL, in which a kernel thread takes the submissions. */
+struct sluice__uring_sqpoll {
+	struct iovec segments[2][SLUICE__SQPOLL_SEGMENTS]; /* copies, for entries not yet taken */
+	uint32_t used;                                     /* segments in the current half */
+	uint32_t half;                                     /* the current one */
+	unsigned int switched_at; /* tail of the ring at the last switch between the halves */
 };
 
 struct sluice__uring {
 	struct io_uring ring;
-	unsigned int setup;            /* IORING_SETUP_* that the kernel agreed to */
-	unsigned int enter_flags;      /* IORING_ENTER_* of every call */
-	unsigned int wait_flags;       /* and of those that wait */
-	struct __kernel_timespec wait; /* of the entry that limits one, before 5.11 */
-	struct msghdr *messages;       /* one an entry: it must live until the entry is submitted */
+	unsigned int setup;            /* IORING_SETUP_* accepted by the kernel */
+	unsigned int enter_flags;      /* IORING_ENTER_* for every call */
+	unsigned int wait_flags;       /* IORING_ENTER_* for calls that wait */
+	struct __kernel_timespec wait; /* of the timeout entry that bounds a wait before 5.11 */
+	struct msghdr *messages;       /* one per entry: has to stay valid until submission */
 	struct io_uring_buf_ring *buffer_ring;
 	unsigned int buffer_ring_entries;
-	int wake_fd;   /* polled by the ring: other threads wake a sleeper by it */
-	int event_fd;  /* registered: the ring signals completions by it while it is not quiet */
-	int notify_fd; /* the same, once a foreign loop has asked for it; -1 before */
-	bool failed;   /* the kernel refuses to be entered, for good */
-	bool deaf;     /* and its completions are heeded no more */
-	struct sluice__pool abandoned; /* requests cancelled since: answered without the kernel */
-	uint32_t refused;              /* capabilities whose entries are made invalid, for tests */
-	uint32_t spared;               /* but so many of these are left valid */
-	uint32_t trials;      /* forms of entries whose trial has not been answered, as bits */
-	uint32_t selecting;   /* receives that may have picked a buffer */
-	uint8_t *in_ring;     /* for each buffer: whether the kernel may pick it */
-	bool leaving_buffers; /* the kernel is to pick no more */
-	struct sluice__workers *workers; /* where the ring does not fetch */
-	bool timeout_armed;              /* for the foreign loop */
+	int wake_fd;     /* eventfd polled by the ring; other threads wake the engine with it */
+	int event_fd;    /* registered eventfd: signals completions unless disabled */
+	int notify_fd;   /* event_fd, once an embedding loop has requested it; -1 before */
+	bool failed;     /* io_uring_enter fails permanently */
+	bool cq_ignored; /* failed, and the completion queue is not reaped any more */
+	struct sluice__pool
+		abandoned;     /* requests cancelled since then, completed without the kernel */
+	uint32_t refused;      /* for tests: capabilities whose entries are made invalid */
+	uint32_t refuse_after; /* for tests: number of such entries left valid before that */
+	uint32_t trials;       /* bit set of the forms whose trial has not completed */
+	uint32_t selecting;    /* armed receives that may have picked a buffer */
+	uint8_t *in_ring;      /* for each buffer: whether the kernel may pick it */
+	bool retiring_buffers; /* the buffer ring is being retired */
+	struct sluice__prefetcher *prefetcher; /* for cold files, without RING_FETCH */
+	bool timeout_armed;                    /* for an embedding loop */
 	uint64_t timeout_at;
 	struct __kernel_timespec timeout;
-	bool memory_table;                   /* registered memory has its places */
-	struct sluice__uring_thread *thread; /* NULL: submissions are taken when they are made */
+	bool memory_table;                   /* the table of registered memories exists */
+	struct sluice__uring_sqpoll *sqpoll; /* NULL: without SQPOLL */
 };
 
-/* A registration: what it returns, or -errno. */
+/* io_uring_register(2): its result, or -errno. */
 int sluice__uring_register(const struct sluice__uring *uring, unsigned int operation,
 			   const void *argument, unsigned int count);
 
-/* backend/uring_setup.c: as much of what the options allow as the kernel agrees to. 0 or -errno. */
+/* uring_setup.c: sets up a ring with all options that the kernel accepts. 0 or -errno. */
 int sluice__uring_setup(struct sluice_engine *engine, struct sluice__uring *uring);
 int sluice__uring_enable(struct sluice_engine *engine);
 
-/* user_data: a request, the same with PART for one of several entries, or one of ours. */
+/* user_data: a request; a request | PART for one of several entries; or an internal entry. */
 #define SLUICE__PART ((uint64_t)1)
-#define SLUICE__OURS_WAKE ((uint64_t)8)
-#define SLUICE__OURS_IGNORED ((uint64_t)16)
-#define SLUICE__OURS_TIMEOUT ((uint64_t)24)
-#define SLUICE__OURS_FORM ((uint64_t)32) /* and the form that is tried */
-#define SLUICE__OURS_LAST ((uint64_t)63)
+#define SLUICE__INTERNAL_WAKE ((uint64_t)8)
+#define SLUICE__INTERNAL_IGNORED ((uint64_t)16)
+#define SLUICE__INTERNAL_TIMEOUT ((uint64_t)24)
+#define SLUICE__INTERNAL_FORM ((uint64_t)32) /* plus the form under trial */
+#define SLUICE__INTERNAL_LAST ((uint64_t)63)
 
-/* backend/uring_enter.c: io_uring_enter(2); only a submission thread and uring_costs.c make it elsewhere. */
-/* Submits, without waiting; 0 or -errno. */
+/* uring_enter.c: io_uring_enter(2); uring_sqpoll.c and uring_costs.c have calls of their own */
+/* Submits without waiting; 0 or -errno. */
 int sluice__uring_submit(struct sluice_engine *engine);
-/* Submits, and waits as backend.h says. */
+/* Submits and waits, as `enter` in backend.h. */
 int sluice__uring_enter(struct sluice_engine *engine, int64_t wait_ns);
-/* Submits and waits for one completion: wait_ns < 0 for ever. 0, -EINTR, or an error that stays. */
+/* Submits and waits for a completion; wait_ns < 0: no limit. 0, -EINTR or a permanent error. */
 int sluice__uring_wait(struct sluice_engine *engine, int64_t wait_ns);
-/* Whether the kernel has completions that are not in the ring yet. */
-static inline bool sluice__uring_has_news(const struct sluice__uring *uring)
+/* Whether the kernel has completions that are not in the completion queue yet. */
+static inline bool sluice__uring_has_pending(const struct sluice__uring *uring)
 {
 	return __atomic_load_n(uring->ring.sq.kflags, __ATOMIC_RELAXED) &
 	       (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN);
 }
 
-/* backend/uring_enter.c: what remains when the kernel refuses to be entered */
+/* uring_enter.c: after a permanent failure of io_uring_enter(2) */
 void sluice__uring_abandon(struct sluice__uring *uring, struct sluice__request *request);
 uint32_t sluice__uring_reap_abandoned(struct sluice__uring *uring,
 				      struct sluice__completion *completions, uint32_t max);
 
-/* uring_enter.c: an entry to prepare; NULL if there is none even after a submission. */
+/* uring_enter.c: an entry to prepare; NULL if the queue is full even after a submission. */
 struct io_uring_sqe *sluice__uring_entry(struct sluice_engine *engine);
 
-/* The message of an entry, empty. */
+/* The message header reserved for an entry, zeroed. */
 struct msghdr *sluice__uring_message(struct sluice__uring *uring, const struct io_uring_sqe *sqe);
 
-/* backend/uring_forms.c: forms of entries that not every kernel takes; in a request's slot */
+/* uring_forms.c: forms of entries that not every kernel supports; kept in a request's slot */
 enum {
 	SLUICE__FORM_PLAIN,
-	SLUICE__FORM_ACCEPT_MANY,     /* multishot */
-	SLUICE__FORM_RECEIVE_LIMITED, /* multishot, up to so many bytes, into buffers that it picks */
-	SLUICE__FORM_RECEIVE_PICKING, /* once, into a buffer that it picks */
+	SLUICE__FORM_ACCEPT_MULTI,     /* multishot */
+	SLUICE__FORM_RECEIVE_LIMITED,  /* multishot with a byte limit, into provided buffers */
+	SLUICE__FORM_RECEIVE_PROVIDED, /* single, into a provided buffer */
 	SLUICE__FORMS
 };
 
-/* The form of this request's entry. */
+/* The form to use for this request. */
 uint8_t sluice__uring_form(const struct sluice_engine *engine,
 			   const struct sluice__request *request);
 void sluice__uring_prepare_form(struct sluice__uring *uring, struct io_uring_sqe *sqe, uint8_t form,
 				int fd, uint64_t length);
 /*
- * For tests: from now on entries that use a capability that this variable names are made invalid, so
- * that the kernel refuses them; the first SLUICE_TEST_REFUSE_AFTER are left as they are.
+ * For tests: makes entries invalid that use a capability listed in this environment variable, so
+ * that the kernel rejects them; the first SLUICE_TEST_REFUSE_AFTER entries stay valid.
  */
-void sluice__uring_pretend(struct sluice_engine *engine, const char *variable);
-/* Makes the entry invalid if a test asked for it. */
-void sluice__uring_refuse(struct sluice__uring *uring, struct io_uring_sqe *sqe,
-			  uint32_t capability);
-/* Prepares an entry of each form that is allowed; each is answered with OURS_FORM. */
+void sluice__uring_simulate_refusals(struct sluice_engine *engine, const char *variable);
+/* Makes the entry invalid if a test has requested that for the capability. */
+void sluice__uring_invalidate(struct sluice__uring *uring, struct io_uring_sqe *sqe,
+			      uint32_t capability);
+/* Prepares a trial entry of each enabled form; its user_data is INTERNAL_FORM + form. */
 void sluice__uring_try_forms(struct sluice_engine *engine);
-/* Heeds the answers that are there. */
-void sluice__uring_look_at_trials(struct sluice_engine *engine);
+/* Evaluates the trials that have completed. */
+void sluice__uring_reap_trials(struct sluice_engine *engine);
 void sluice__uring_form_tried(struct sluice_engine *engine, const struct io_uring_cqe *cqe);
-/* True: -EINVAL meant the form of this request's entry, which is used no more. */
-bool sluice__uring_form_lost(struct sluice_engine *engine, const struct sluice__request *request);
+/* After -EINVAL. True: the kernel does not support the request's form, which is disabled now. */
+bool sluice__uring_form_unsupported(struct sluice_engine *engine,
+				    const struct sluice__request *request);
 
-/* backend/uring_costs.c: what the choice between inline and ring depends on, into engine->costs */
+/* uring_costs.c: measures engine->costs, for the choice between inline sends and the ring */
 void sluice__uring_measure(struct sluice_engine *engine);
 
-/* backend/uring_zerocopy.c */
-/* What of the capabilities the kernel lacks, as far as it can be asked. */
-uint32_t sluice__uring_zerocopy_lacks(struct sluice__uring *uring);
+/* uring_zerocopy.c */
+/* The zero-copy capabilities that a probe shows to be missing. */
+uint32_t sluice__uring_zerocopy_missing(struct sluice__uring *uring);
 void sluice__uring_prepare_zerocopy(struct sluice__uring *uring, struct io_uring_sqe *sqe,
 				    const struct sluice__request *request);
 void sluice__uring_decode_zerocopy(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
@@ -138,37 +140,41 @@ int sluice__uring_memory_register(struct sluice_engine *engine, uint32_t slot, c
 				  size_t length);
 void sluice__uring_memory_unregister(struct sluice_engine *engine, uint32_t slot);
 
-/* backend/uring_buffers.c */
+/* uring_buffers.c */
 #define SLUICE__BUFFER_GROUP 0
 int sluice__uring_buffers_open(struct sluice_engine *engine);
 void sluice__uring_buffer_return(struct sluice_engine *engine, uint16_t id);
-/* The kernel picks no more: what it has comes back when no receive can have picked any of it. */
-void sluice__uring_buffers_leave(struct sluice_engine *engine);
-void sluice__uring_buffers_left(struct sluice_engine *engine);
+/*
+ * Retires the buffer ring: the receives that use it are cancelled, and once all of them have
+ * completed, its buffers return to the engine's pool.
+ */
+void sluice__uring_buffers_retire(struct sluice_engine *engine);
+void sluice__uring_buffers_retired(struct sluice_engine *engine);
 void sluice__uring_buffers_close(struct sluice__uring *uring);
 
-/* backend/uring_sqpoll.c: what differs where a thread of the kernel's takes the submissions */
-/* An entry when the ring was full; NULL: that thread is no more. */
-struct io_uring_sqe *sluice__uring_thread_entry(struct sluice_engine *engine);
-/* Copies the segments of a request that only lives until it is submitted. Before its entry is taken. */
-void sluice__uring_thread_keep(struct sluice_engine *engine, struct sluice__request *request);
-void sluice__uring_thread_submit(struct sluice_engine *engine);
-int sluice__uring_thread_enter(struct sluice_engine *engine, int64_t wait_ns);
-/* Returns when everything that was submitted has been taken. */
-void sluice__uring_thread_drain(struct sluice_engine *engine);
+/* uring_sqpoll.c: the variants for SQPOLL */
+/* An entry when the queue is full; NULL: the kernel thread has exited. */
+struct io_uring_sqe *sluice__uring_sqpoll_entry(struct sluice_engine *engine);
+/* Copies a send's segments, which are valid only until submit. Before sluice__uring_entry. */
+void sluice__uring_sqpoll_copy_segments(struct sluice_engine *engine,
+					struct sluice__request *request);
+void sluice__uring_sqpoll_submit(struct sluice_engine *engine);
+int sluice__uring_sqpoll_enter(struct sluice_engine *engine, int64_t wait_ns);
+/* Waits until the kernel thread has taken all submissions. */
+void sluice__uring_sqpoll_drain(struct sluice_engine *engine);
 
-/* backend/uring_event.c: the registered eventfd, for a foreign loop */
-/* Makes and registers it, quiet. While the ring is disabled. 0 or -errno. */
+/* uring_event.c: the registered eventfd, for an embedding loop */
+/* Creates and registers it, notifications disabled. Before the ring is enabled. 0 or -errno. */
 int sluice__uring_open_event(struct sluice__uring *uring);
 /* Registers it again, so that the kernel signals the next completion. */
 void sluice__uring_renew_event(struct sluice__uring *uring);
-/* Whether the kernel signals more than one completion, found by trying. With deferred task work. */
+/* Whether the kernel signals more than one completion with deferred task work; by a trial. */
 bool sluice__uring_event_repeats(struct sluice__uring *uring);
 
-/* backend/uring_messages.c: the entries of MESSAGES, from sqe on; request->pending says how many. */
-void sluice__uring_chain(struct sluice__uring *uring, struct io_uring_sqe *sqe,
-			 struct sluice__request *request, uint64_t user_data);
-/* Notes one entry's answer; returns what the request's is, if it was the last. */
-int32_t sluice__uring_note(struct sluice__messages *messages, int32_t result);
+/* uring_messages.c: prepares the entries of MESSAGES, from sqe on; sets request->pending. */
+void sluice__uring_prepare_messages(struct sluice__uring *uring, struct io_uring_sqe *sqe,
+				    struct sluice__request *request, uint64_t user_data);
+/* Records the result of one entry. Returns the result of the request so far. */
+int32_t sluice__uring_message_result(struct sluice__messages *messages, int32_t result);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The engine's receive buffers, in a ring of their own from which the kernel picks. */
+/* The engine's receive buffers as a provided-buffer ring, from which the kernel picks. */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -9,7 +9,7 @@
 #include "engine/socket.h"
 #include "engine/state.h"
 
-static int register_ring(struct sluice__uring *uring, unsigned int entries)
+static int register_buffer_ring(struct sluice__uring *uring, unsigned int entries)
 {
 	size_t bytes = entries * sizeof(struct io_uring_buf);
 	struct io_uring_buf_reg registration;
@@ -47,9 +47,9 @@ int sluice__uring_buffers_open(struct sluice_engine *engine)
 		uring->in_ring = sluice__allocate(engine, engine->buffer_most);
 	if (!uring->in_ring)
 		return -ENOMEM;
-	/* Newer kernels charge the ring to RLIMIT_MEMLOCK: a smaller one may do. */
+	/* Newer kernels charge the buffer ring to RLIMIT_MEMLOCK: a smaller one may succeed. */
 	for (uint32_t most = engine->buffer_most; error && most >= least; most /= 2) {
-		error = register_ring(uring, most);
+		error = register_buffer_ring(uring, most);
 		if (error == 0)
 			engine->buffer_most = most;
 		else if (error == -ENOMEM && most == least)
@@ -66,7 +66,7 @@ void sluice__uring_buffer_return(struct sluice_engine *engine, uint16_t id)
 	struct sluice__uring *uring = engine->uring;
 
 	sluice__assert(id < engine->buffer_count);
-	/* Where the multishot was lost on the way, polling borrows from the list. */
+	/* Without the buffer ring, receives take buffers from the engine's pool. */
 	if (!uring->buffer_ring || !(engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_RECEIVE)) {
 		sluice__buffers_keep(engine, id);
 		return;
@@ -78,14 +78,14 @@ void sluice__uring_buffer_return(struct sluice_engine *engine, uint16_t id)
 	io_uring_buf_ring_advance(uring->buffer_ring, 1);
 }
 
-/* The receives that may still pick a buffer, or have, are ended, and start again without. */
-void sluice__uring_buffers_leave(struct sluice_engine *engine)
+/* The cancelled receives start again, without provided buffers. */
+void sluice__uring_buffers_retire(struct sluice_engine *engine)
 {
 	struct sluice__uring *uring = engine->uring;
 
-	if (uring->leaving_buffers || !uring->buffer_ring)
+	if (uring->retiring_buffers || !uring->buffer_ring)
 		return;
-	uring->leaving_buffers = true;
+	uring->retiring_buffers = true;
 	pthread_mutex_lock(&engine->lock);
 	for (struct sluice_socket *socket = engine->sockets; socket; socket = socket->next) {
 		if (socket->in.kind == SLUICE__REQUEST_RECEIVE_MULTI)
@@ -94,13 +94,13 @@ void sluice__uring_buffers_leave(struct sluice_engine *engine)
 	pthread_mutex_unlock(&engine->lock);
 }
 
-void sluice__uring_buffers_left(struct sluice_engine *engine)
+void sluice__uring_buffers_retired(struct sluice_engine *engine)
 {
 	struct sluice__uring *uring = engine->uring;
 
 	if (uring->selecting)
 		return;
-	uring->leaving_buffers = false;
+	uring->retiring_buffers = false;
 	io_uring_unregister_buf_ring(&uring->ring, SLUICE__BUFFER_GROUP);
 	for (unsigned int id = 0; id < uring->buffer_ring_entries; id++) {
 		if (uring->in_ring[id])

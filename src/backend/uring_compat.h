@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the oldest liburing that is supported (2.3, Debian 12) lacks, and the kernel that brought it. */
+/* Definitions missing in the oldest supported liburing (2.3, Debian 12), by kernel version. */
 #ifndef SLUICE_SRC_BACKEND_URING_COMPAT_H
 #define SLUICE_SRC_BACKEND_URING_COMPAT_H
 
@@ -26,7 +26,7 @@
 #define IORING_NOTIF_USAGE_ZC_COPIED (1U << 31) /* 6.2, in the notification's result */
 #endif
 
-/* A wait that does not count as one for input or output: neither in iowait nor in pressure/io. */
+/* The wait is not accounted as I/O wait: neither in iowait nor in pressure/io. */
 #ifndef IORING_ENTER_NO_IOWAIT
 #define IORING_ENTER_NO_IOWAIT (1U << 7) /* 6.15 */
 #endif
@@ -34,7 +34,7 @@
 #define IORING_FEAT_NO_IOWAIT (1U << 17) /* 6.15 */
 #endif
 
-/* A multishot receive that ends after so many bytes; older kernels answer -EINVAL. About 6.16. */
+/* Limits a multishot receive to a number of bytes; -EINVAL before about 6.16. */
 static inline void sluice__sqe_limit_receive(struct io_uring_sqe *sqe, uint32_t bytes)
 {
 	sqe->file_index = bytes; /* the union's optlen */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What SLUICE_TRANSMIT_WAY_AUTO chooses by: a system call against an entry of the ring. Neither is
- * known beforehand, so both are measured, once per process, when the first ring is enabled: some
- * dozens of calls.
+ * Measures the costs by which SLUICE_TRANSMIT_WAY_AUTO chooses: those of a system call and of an
+ * entry. Both depend on the machine, so they are measured once per process, when the first ring is
+ * enabled; that takes some dozens of system calls.
  */
 #include <stdlib.h>
 
@@ -13,10 +13,10 @@
 #define ENTRIES 16u
 
 /*
- * Entries that do nothing, from their preparation to their completions. UINT64_MAX: the kernel does
- * not take them.
+ * The time for no-op entries, from preparation to completion. UINT64_MAX: entries are waiting, so
+ * nothing can be measured.
  */
-static uint64_t time_entries(struct sluice_engine *engine, unsigned int count)
+static uint64_t measure_nops(struct sluice_engine *engine, unsigned int count)
 {
 	struct io_uring *ring = &engine->uring->ring;
 	uint64_t before = sluice__now();
@@ -27,23 +27,23 @@ static uint64_t time_entries(struct sluice_engine *engine, unsigned int count)
 		struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 
 		io_uring_prep_nop(sqe);
-		io_uring_sqe_set_data64(sqe, SLUICE__OURS_IGNORED);
+		io_uring_sqe_set_data64(sqe, SLUICE__INTERNAL_IGNORED);
 	}
-	io_uring_submit(ring); /* not counted: it serves no program */
+	io_uring_submit(ring); /* not counted in statistics.enters: not the application's */
 	io_uring_cq_advance(ring, io_uring_cq_ready(ring));
 	return sluice__now() - before;
 }
 
-/* The least of several rounds: what interrupts one of them is not the ring's. */
-static void measure(struct sluice_engine *engine, struct sluice__costs *costs)
+/* The minimum of several rounds, because an interruption only adds time. */
+static void measure_costs(struct sluice_engine *engine, struct sluice__costs *costs)
 {
 	uint64_t one = UINT32_MAX, many = UINT32_MAX;
 
 	for (int round = 0; round < ROUNDS; round++) {
-		uint64_t spent = time_entries(engine, 1);
+		uint64_t spent = measure_nops(engine, 1);
 
 		one = spent < one ? spent : one;
-		spent = time_entries(engine, 1 + ENTRIES);
+		spent = measure_nops(engine, 1 + ENTRIES);
 		many = spent < many ? spent : many;
 	}
 	costs->call = sluice__measure_call();
@@ -51,28 +51,28 @@ static void measure(struct sluice_engine *engine, struct sluice__costs *costs)
 	costs->enter = one > costs->entry ? (uint32_t)one - costs->entry : 0;
 }
 
-/* One word, so that threads which measure at the same time need no lock. */
-#define BITS 21
-#define MOST ((UINT64_C(1) << BITS) - 1) /* two milliseconds */
+/* Packed into one word, so that threads measuring concurrently need no lock. */
+#define COST_BITS 21
+#define COST_MAX ((UINT64_C(1) << COST_BITS) - 1) /* 2 ms */
 
-static uint64_t pack(const struct sluice__costs *costs)
+static uint64_t costs_pack(const struct sluice__costs *costs)
 {
-	uint64_t call = costs->call < MOST ? costs->call : MOST;
-	uint64_t enter = costs->enter < MOST ? costs->enter : MOST;
-	uint64_t entry = costs->entry < MOST ? costs->entry : MOST;
+	uint64_t call = costs->call < COST_MAX ? costs->call : COST_MAX;
+	uint64_t enter = costs->enter < COST_MAX ? costs->enter : COST_MAX;
+	uint64_t entry = costs->entry < COST_MAX ? costs->entry : COST_MAX;
 
-	return call << 2 * BITS | enter << BITS | entry;
+	return call << 2 * COST_BITS | enter << COST_BITS | entry;
 }
 
-static void unpack(uint64_t packed, struct sluice__costs *costs)
+static void costs_unpack(uint64_t packed, struct sluice__costs *costs)
 {
-	costs->call = (uint32_t)(packed >> 2 * BITS);
-	costs->enter = (uint32_t)(packed >> BITS & MOST);
-	costs->entry = (uint32_t)(packed & MOST);
+	costs->call = (uint32_t)(packed >> 2 * COST_BITS);
+	costs->enter = (uint32_t)(packed >> COST_BITS & COST_MAX);
+	costs->entry = (uint32_t)(packed & COST_MAX);
 }
 
-/* For tests: the choice changes every so many turns. */
-static void read_flips(struct sluice_engine *engine)
+/* For tests: the number of turns after which the choice is reversed. */
+static void read_test_flips(struct sluice_engine *engine)
 {
 	const char *turns = secure_getenv("SLUICE_TEST_FLIP_WAY");
 
@@ -87,11 +87,11 @@ void sluice__uring_measure(struct sluice_engine *engine)
 
 	if (engine->options.transmit_way != SLUICE_TRANSMIT_WAY_AUTO)
 		return;
-	read_flips(engine);
+	read_test_flips(engine);
 	if (!packed && engine->options.ring_entries > ENTRIES) {
-		measure(engine, &engine->costs);
-		packed = pack(&engine->costs);
+		measure_costs(engine, &engine->costs);
+		packed = costs_pack(&engine->costs);
 		__atomic_store_n(&known, packed, __ATOMIC_RELAXED);
 	}
-	unpack(packed, &engine->costs);
+	costs_unpack(packed, &engine->costs);
 }

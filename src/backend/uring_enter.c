@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ring's entries, and its one system call. liburing would enter again if the kernel answers with
- * the number of entries that it took and nothing has completed: a signal that ended the wait would be
- * lost, since that number hides it.
+ * The submission entries, and io_uring_enter(2). liburing enters again if the kernel returns the
+ * number of submitted entries and nothing has completed. That would lose a signal that ended the
+ * wait, since the return value hides it.
  */
 #include <errno.h>
 #include <signal.h>
@@ -14,8 +14,8 @@
 
 #define SECOND INT64_C(1000000000)
 
-/* Makes the prepared entries visible to the kernel. Returns how many it has not taken yet. */
-static unsigned int publish(struct io_uring *ring)
+/* Publishes the prepared entries to the kernel. Returns the number it has not consumed yet. */
+static unsigned int sq_publish(struct io_uring *ring)
 {
 	struct io_uring_sq *sq = &ring->sq;
 
@@ -24,9 +24,9 @@ static unsigned int publish(struct io_uring *ring)
 	return io_uring_sq_ready(ring);
 }
 
-/* The entries taken, or -errno. */
-static int call(struct sluice_engine *engine, unsigned int given, unsigned int wanted,
-		unsigned int flags, const struct __kernel_timespec *time)
+/* The number of entries submitted, or -errno. */
+static int ring_enter(struct sluice_engine *engine, unsigned int given, unsigned int wanted,
+		      unsigned int flags, const struct __kernel_timespec *time)
 {
 	struct sluice__uring *uring = engine->uring;
 	struct io_uring_getevents_arg argument = {.ts = (uintptr_t)time};
@@ -40,12 +40,12 @@ static int call(struct sluice_engine *engine, unsigned int given, unsigned int w
 			       flags | IORING_ENTER_EXT_ARG, (void *)&argument, sizeof argument);
 }
 
-/* What the engine is told of an answer: 0 if the next call may do better. */
-static int lasting(int result)
+/* 0 if the next call may succeed; otherwise the error. */
+static int permanent_error(int result)
 {
 	switch (result) {
 	case -ETIME:
-	case -EBUSY: /* completions overflow: they are reaped next */
+	case -EBUSY: /* completion queue overflow: it is reaped next */
 	case -EAGAIN:
 	case -ENOMEM:
 	case -EBADR: /* the kernel had no memory for a completion */
@@ -55,17 +55,18 @@ static int lasting(int result)
 	}
 }
 
-/* Before 5.18 the kernel stops behind an entry that it refuses. */
+/* Before 5.18 the kernel stops after an entry that it rejects, hence the loop. */
 int sluice__uring_submit(struct sluice_engine *engine)
 {
 	struct sluice__uring *uring = engine->uring;
 	unsigned int given;
 	int taken = 1;
 
-	while (taken > 0 && (given = publish(&uring->ring)) > 0)
-		taken = call(engine, given, 0,
-			     sluice__uring_has_news(uring) ? IORING_ENTER_GETEVENTS : 0, NULL);
-	return lasting(taken);
+	while (taken > 0 && (given = sq_publish(&uring->ring)) > 0)
+		taken = ring_enter(engine, given, 0,
+				   sluice__uring_has_pending(uring) ? IORING_ENTER_GETEVENTS : 0,
+				   NULL);
+	return permanent_error(taken);
 }
 
 struct io_uring_sqe *sluice__uring_entry(struct sluice_engine *engine)
@@ -75,9 +76,9 @@ struct io_uring_sqe *sluice__uring_entry(struct sluice_engine *engine)
 
 	if (sqe)
 		return sqe;
-	if (uring->thread)
-		return sluice__uring_thread_entry(engine);
-	/* Full: what stands in it goes now. */
+	if (uring->sqpoll)
+		return sluice__uring_sqpoll_entry(engine);
+	/* The queue is full: submit it. */
 	sluice__uring_submit(engine);
 	return io_uring_get_sqe(&uring->ring);
 }
@@ -91,10 +92,10 @@ struct msghdr *sluice__uring_message(struct sluice__uring *uring, const struct i
 }
 
 /*
- * Before 5.11 a wait has no time-out of its own. An entry has, and ends with the first completion
- * of another. False: there is no place for one.
+ * Before 5.11, io_uring_enter(2) takes no timeout. A timeout entry bounds the wait instead; it also
+ * completes with the first completion of another entry. False: the queue is full.
  */
-static bool limit(struct sluice_engine *engine, const struct __kernel_timespec *time)
+static bool add_timeout_entry(struct sluice_engine *engine, const struct __kernel_timespec *time)
 {
 	struct sluice__uring *uring = engine->uring;
 	struct io_uring_sqe *sqe = sluice__uring_entry(engine);
@@ -103,12 +104,12 @@ static bool limit(struct sluice_engine *engine, const struct __kernel_timespec *
 		return false;
 	uring->wait = *time;
 	io_uring_prep_timeout(sqe, &uring->wait, 1, 0);
-	io_uring_sqe_set_data64(sqe, SLUICE__OURS_IGNORED);
+	io_uring_sqe_set_data64(sqe, SLUICE__INTERNAL_IGNORED);
 	return true;
 }
 
-/* A submission thread takes the entries itself; it is woken if it sleeps. */
-static unsigned int wake_thread(const struct io_uring *ring)
+/* With SQPOLL the kernel thread takes the entries; it has to be woken if it sleeps. */
+static unsigned int sqpoll_wakeup_flag(const struct io_uring *ring)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return __atomic_load_n(ring->sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_NEED_WAKEUP
@@ -125,28 +126,28 @@ int sluice__uring_wait(struct sluice_engine *engine, int64_t wait_ns)
 	unsigned int given, wanted = 1;
 	int result;
 
-	if (wait_ns > 0 && !own && !limit(engine, &time))
+	if (wait_ns > 0 && !own && !add_timeout_entry(engine, &time))
 		wanted = 0;
-	given = publish(&uring->ring);
-	if (uring->thread) {
-		flags |= wake_thread(&uring->ring);
+	given = sq_publish(&uring->ring);
+	if (uring->sqpoll) {
+		flags |= sqpoll_wakeup_flag(&uring->ring);
 		given = 0;
 	}
-	result = call(engine, given, wanted, flags, wait_ns > 0 && own ? &time : NULL);
+	result = ring_enter(engine, given, wanted, flags, wait_ns > 0 && own ? &time : NULL);
 	if (result < 0)
-		return lasting(result);
+		return permanent_error(result);
 	if (!wanted || !given || (unsigned int)result < given || io_uring_cq_ready(&uring->ring))
 		return 0;
-	/* All were taken and nothing completed: the time is over, or a signal came. */
+	/* All entries were submitted and none completed: a timeout or a signal. */
 	if (wait_ns > 0 && sluice__now() >= engine->now_ns + (uint64_t)wait_ns)
 		return 0;
 	return -EINTR;
 }
 
-/* Without the flag only the kernel knows whether it has completions to make. */
-static bool must_ask(const struct sluice__uring *uring)
+/* Without TASKRUN_FLAG, only a system call finds out whether completions are pending. */
+static bool must_enter(const struct sluice__uring *uring)
 {
-	return sluice__uring_has_news(uring) || !(uring->setup & IORING_SETUP_TASKRUN_FLAG);
+	return sluice__uring_has_pending(uring) || !(uring->setup & IORING_SETUP_TASKRUN_FLAG);
 }
 
 int sluice__uring_enter(struct sluice_engine *engine, int64_t wait_ns)
@@ -159,18 +160,18 @@ int sluice__uring_enter(struct sluice_engine *engine, int64_t wait_ns)
 			return 0;
 		return sluice__uring_wait(engine, wait_ns);
 	}
-	if (!io_uring_sq_ready(&uring->ring) && !must_ask(uring))
+	if (!io_uring_sq_ready(&uring->ring) && !must_enter(uring))
 		return 0;
-	given = publish(&uring->ring);
-	return lasting(call(engine, given, 0, IORING_ENTER_GETEVENTS, NULL));
+	given = sq_publish(&uring->ring);
+	return permanent_error(ring_enter(engine, given, 0, IORING_ENTER_GETEVENTS, NULL));
 }
 
-/* ---- what remains when the kernel refuses to be entered ---- */
+/* ---- after a permanent failure of io_uring_enter(2) ---- */
 
 /*
- * As a seccomp filter does that is installed after the ring was made: the ring answers nothing any
- * more, so requests end when they are cancelled, without it. Closing the ring takes them away from
- * the kernel.
+ * A seccomp filter installed after the ring was set up causes it. The ring completes nothing any
+ * more, so requests complete here when they are cancelled. Closing the ring releases them in the
+ * kernel.
  */
 void sluice__uring_abandon(struct sluice__uring *uring, struct sluice__request *request)
 {

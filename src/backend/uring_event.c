@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The eventfd by which the ring wakes a foreign loop. */
+/* The eventfd through which the ring wakes an embedding loop. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -8,7 +8,7 @@
 
 #include "backend/uring.h"
 
-#define TRIES 2 /* the first completion is signalled by every kernel */
+#define TRIES 2 /* every kernel signals the first completion */
 
 void sluice__uring_renew_event(struct sluice__uring *uring)
 {
@@ -17,8 +17,8 @@ void sluice__uring_renew_event(struct sluice__uring *uring)
 }
 
 /*
- * Later, kernels before 5.18 would make the registration wait until no request is in flight, and one
- * that waits for wake-ups always is.
+ * Registered before the ring is enabled: before 5.18, a later registration would wait until no
+ * request is in flight, and the poll for wake-ups always is.
  */
 int sluice__uring_open_event(struct sluice__uring *uring)
 {
@@ -35,15 +35,15 @@ int sluice__uring_open_event(struct sluice__uring *uring)
 	return error;
 }
 
-static bool was_signalled(const struct sluice__uring *uring)
+static bool event_consume(const struct sluice__uring *uring)
 {
 	uint64_t count;
 
 	return read(uring->event_fd, &count, sizeof count) == sizeof count;
 }
 
-/* Completes a poll of the pipe, and returns whether that was signalled without a call. */
-static bool is_signalled(struct sluice__uring *uring, const int pipe[2])
+/* Completes a poll of the pipe. Returns whether it was signalled without a call into the ring. */
+static bool poll_is_signalled(struct sluice__uring *uring, const int pipe[2])
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
 	bool signalled;
@@ -52,21 +52,21 @@ static bool is_signalled(struct sluice__uring *uring, const int pipe[2])
 	if (!sqe)
 		return false; /* unknown */
 	io_uring_prep_poll_add(sqe, pipe[0], POLLIN);
-	io_uring_sqe_set_data64(sqe, SLUICE__OURS_IGNORED);
+	io_uring_sqe_set_data64(sqe, SLUICE__INTERNAL_IGNORED);
 	io_uring_submit_and_get_events(&uring->ring);
-	was_signalled(uring);
+	event_consume(uring);
 	if (write(pipe[1], &byte, 1) != 1)
 		return false;
-	signalled = was_signalled(uring);
+	signalled = event_consume(uring);
 	io_uring_get_events(&uring->ring);
 	return read(pipe[0], &byte, 1) == 1 && signalled;
 }
 
 /*
- * With deferred task work the kernels 6.12.115 to 6.12.118 signal the first completion only, until
- * the eventfd is registered again. Other completions that arrive meanwhile change nothing: if they
- * are signalled, the kernel does signal more than one. A pipe triggers them: a signal from within the
- * write of another eventfd would be put off.
+ * With deferred task work, kernels 6.12.115 to 6.12.118 signal only the first completion until the
+ * eventfd is registered again. Concurrent other completions do no harm: if they are signalled, the
+ * kernel signals more than one. The trial uses a pipe, because a signal caused by a write to
+ * another eventfd is deferred.
  */
 bool sluice__uring_event_repeats(struct sluice__uring *uring)
 {
@@ -77,11 +77,11 @@ bool sluice__uring_event_repeats(struct sluice__uring *uring)
 		return false; /* unknown */
 	io_uring_cq_eventfd_toggle(&uring->ring, true);
 	for (int i = 0; i < TRIES && signalled; i++)
-		signalled = is_signalled(uring, pipe);
+		signalled = poll_is_signalled(uring, pipe);
 	io_uring_cq_eventfd_toggle(&uring->ring, false);
 	close(pipe[0]);
 	close(pipe[1]);
-	/* A signal that was used up by trying may be the only one. */
+	/* The trial may have consumed the only signal. */
 	sluice__uring_renew_event(uring);
 	return signalled;
 }

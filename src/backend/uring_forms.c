@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Forms of entries that not every kernel takes. Each is tried once, when the ring is first used, on a
- * descriptor that is no socket: a kernel that knows the form answers -ENOTSOCK, any other
- * -EINVAL. A request that is refused later is judged by the form of its own entry, and starts again
- * with a plainer one.
+ * Forms of entries that not every kernel supports. Each is tried once, when the ring is enabled, on
+ * a descriptor that is not a socket: a kernel that supports the form returns -ENOTSOCK, any other
+ * -EINVAL. If a later request fails with -EINVAL, the form of its entry is disabled, and the
+ * request is started again in a plainer form.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,33 +15,33 @@
 #include "engine/state.h"
 
 static const uint32_t capability_of[SLUICE__FORMS] = {
-	[SLUICE__FORM_ACCEPT_MANY] = SLUICE_CAPABILITY_MULTISHOT_ACCEPT,
+	[SLUICE__FORM_ACCEPT_MULTI] = SLUICE_CAPABILITY_MULTISHOT_ACCEPT,
 	[SLUICE__FORM_RECEIVE_LIMITED] = SLUICE_CAPABILITY_MULTISHOT_LIMIT,
-	[SLUICE__FORM_RECEIVE_PICKING] = SLUICE_CAPABILITY_MULTISHOT_RECEIVE,
+	[SLUICE__FORM_RECEIVE_PROVIDED] = SLUICE_CAPABILITY_MULTISHOT_RECEIVE,
 };
 
-/* No such credentials are registered: -EINVAL, on every kernel. */
-#define NOBODY UINT16_MAX
+/* No personality has this id, so every kernel returns -EINVAL. */
+#define UNREGISTERED_PERSONALITY UINT16_MAX
 
-void sluice__uring_pretend(struct sluice_engine *engine, const char *variable)
+void sluice__uring_simulate_refusals(struct sluice_engine *engine, const char *variable)
 {
-	const char *spared = secure_getenv("SLUICE_TEST_REFUSE_AFTER");
+	const char *refuse_after = secure_getenv("SLUICE_TEST_REFUSE_AFTER");
 
 	if (engine->options.ignore_environment)
 		return;
 	engine->uring->refused |= sluice__capabilities_named(secure_getenv(variable));
-	engine->uring->spared = spared ? (uint32_t)strtoul(spared, NULL, 10) : 0;
+	engine->uring->refuse_after = refuse_after ? (uint32_t)strtoul(refuse_after, NULL, 10) : 0;
 }
 
-void sluice__uring_refuse(struct sluice__uring *uring, struct io_uring_sqe *sqe,
-			  uint32_t capability)
+void sluice__uring_invalidate(struct sluice__uring *uring, struct io_uring_sqe *sqe,
+			      uint32_t capability)
 {
 	if (likely(!(uring->refused & capability)))
 		return;
-	if (uring->spared)
-		uring->spared--;
+	if (uring->refuse_after)
+		uring->refuse_after--;
 	else
-		sqe->personality = NOBODY;
+		sqe->personality = UNREGISTERED_PERSONALITY;
 }
 
 uint8_t sluice__uring_form(const struct sluice_engine *engine,
@@ -50,7 +50,7 @@ uint8_t sluice__uring_form(const struct sluice_engine *engine,
 	uint32_t has = engine->capabilities;
 
 	if (request->kind == SLUICE__REQUEST_ACCEPT_MULTI)
-		return has & SLUICE_CAPABILITY_MULTISHOT_ACCEPT ? SLUICE__FORM_ACCEPT_MANY
+		return has & SLUICE_CAPABILITY_MULTISHOT_ACCEPT ? SLUICE__FORM_ACCEPT_MULTI
 								: SLUICE__FORM_PLAIN;
 	if (request->kind != SLUICE__REQUEST_RECEIVE_MULTI ||
 	    !(has & SLUICE_CAPABILITY_MULTISHOT_RECEIVE))
@@ -58,14 +58,14 @@ uint8_t sluice__uring_form(const struct sluice_engine *engine,
 	return has & SLUICE_CAPABILITY_MULTISHOT_LIMIT &&
 			       request->length > engine->options.receive_buffer_bytes
 		       ? SLUICE__FORM_RECEIVE_LIMITED
-		       : SLUICE__FORM_RECEIVE_PICKING;
+		       : SLUICE__FORM_RECEIVE_PROVIDED;
 }
 
 void sluice__uring_prepare_form(struct sluice__uring *uring, struct io_uring_sqe *sqe, uint8_t form,
 				int fd, uint64_t length)
 {
 	switch (form) {
-	case SLUICE__FORM_ACCEPT_MANY:
+	case SLUICE__FORM_ACCEPT_MULTI:
 		io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		break;
 	case SLUICE__FORM_RECEIVE_LIMITED:
@@ -75,26 +75,26 @@ void sluice__uring_prepare_form(struct sluice__uring *uring, struct io_uring_sqe
 	default:
 		io_uring_prep_recv(sqe, fd, NULL, 0, 0);
 	}
-	if (form != SLUICE__FORM_ACCEPT_MANY) {
+	if (form != SLUICE__FORM_ACCEPT_MULTI) {
 		sqe->flags |= IOSQE_BUFFER_SELECT;
 		sqe->buf_group = SLUICE__BUFFER_GROUP;
 	}
-	sluice__uring_refuse(uring, sqe, capability_of[form]);
+	sluice__uring_invalidate(uring, sqe, capability_of[form]);
 }
 
-/* And what builds on it. */
-static void lose(struct sluice_engine *engine, uint32_t capability)
+/* Disables the capability and those that depend on it. */
+static void disable_capability(struct sluice_engine *engine, uint32_t capability)
 {
 	engine->capabilities = sluice__capabilities_usable(engine->capabilities & ~capability);
 }
 
-/* A kernel that has none (before 5.19) does not know how to take one away, either. */
-static void ask_for_buffer_rings(struct sluice_engine *engine)
+/* Unregistering an unknown buffer ring returns -ENOENT, or -EINVAL before 5.19. */
+static void probe_buffer_rings(struct sluice_engine *engine)
 {
 	struct io_uring_buf_reg none = {.bgid = SLUICE__BUFFER_GROUP + 1};
 
 	if (sluice__uring_register(engine->uring, IORING_UNREGISTER_PBUF_RING, &none, 1) != -ENOENT)
-		lose(engine, SLUICE_CAPABILITY_BUFFER_RING);
+		disable_capability(engine, SLUICE_CAPABILITY_BUFFER_RING);
 }
 
 void sluice__uring_try_forms(struct sluice_engine *engine)
@@ -102,7 +102,7 @@ void sluice__uring_try_forms(struct sluice_engine *engine)
 	struct sluice__uring *uring = engine->uring;
 	struct io_uring_sqe *sqe;
 
-	ask_for_buffer_rings(engine);
+	probe_buffer_rings(engine);
 	for (uint8_t form = SLUICE__FORM_PLAIN + 1; form < SLUICE__FORMS; form++) {
 		if (!(engine->capabilities & capability_of[form]))
 			continue;
@@ -110,35 +110,36 @@ void sluice__uring_try_forms(struct sluice_engine *engine)
 		if (!sqe)
 			return;
 		sluice__uring_prepare_form(uring, sqe, form, uring->wake_fd, 1);
-		io_uring_sqe_set_data64(sqe, SLUICE__OURS_FORM + form);
+		io_uring_sqe_set_data64(sqe, SLUICE__INTERNAL_FORM + form);
 		uring->trials |= 1u << form;
 	}
 }
 
 void sluice__uring_form_tried(struct sluice_engine *engine, const struct io_uring_cqe *cqe)
 {
-	uint8_t form = (uint8_t)(cqe->user_data - SLUICE__OURS_FORM);
+	uint8_t form = (uint8_t)(cqe->user_data - SLUICE__INTERNAL_FORM);
 
 	engine->uring->trials &= ~(1u << form);
 	if (cqe->res == -EINVAL)
-		lose(engine, capability_of[form]);
+		disable_capability(engine, capability_of[form]);
 }
 
-/* What was started before may have been answered, too, and is reaped in its turn. */
-void sluice__uring_look_at_trials(struct sluice_engine *engine)
+/* Other completions stay in the queue, to be reaped later. */
+void sluice__uring_reap_trials(struct sluice_engine *engine)
 {
 	struct io_uring_cqe *cqe;
 	unsigned int head;
 
 	io_uring_for_each_cqe(&engine->uring->ring, head, cqe)
 	{
-		if (cqe->user_data >= SLUICE__OURS_FORM && cqe->user_data <= SLUICE__OURS_LAST)
+		if (cqe->user_data >= SLUICE__INTERNAL_FORM &&
+		    cqe->user_data <= SLUICE__INTERNAL_LAST)
 			sluice__uring_form_tried(engine, cqe);
 	}
 }
 
-/* A listener that was shut down answers -EINVAL, too. */
-static bool still_listens(const struct sluice__request *request)
+/* Accepting on a listener that was shut down returns -EINVAL, too. */
+static bool is_listening(const struct sluice__request *request)
 {
 	socklen_t length = sizeof(int);
 	int listens = 0;
@@ -147,14 +148,15 @@ static bool still_listens(const struct sluice__request *request)
 	       listens;
 }
 
-bool sluice__uring_form_lost(struct sluice_engine *engine, const struct sluice__request *request)
+bool sluice__uring_form_unsupported(struct sluice_engine *engine,
+				    const struct sluice__request *request)
 {
 	if (request->slot == SLUICE__FORM_PLAIN)
 		return false;
-	if (request->slot == SLUICE__FORM_ACCEPT_MANY && !still_listens(request))
+	if (request->slot == SLUICE__FORM_ACCEPT_MULTI && !is_listening(request))
 		return false;
-	lose(engine, capability_of[request->slot]);
-	if (request->slot == SLUICE__FORM_RECEIVE_PICKING)
-		sluice__uring_buffers_leave(engine);
+	disable_capability(engine, capability_of[request->slot]);
+	if (request->slot == SLUICE__FORM_RECEIVE_PROVIDED)
+		sluice__uring_buffers_retire(engine);
 	return true;
 }

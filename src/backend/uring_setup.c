@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How the ring comes into being. Nothing is judged by a version number: what the kernel refuses is
- * left out, flag by flag, and what it cannot afford is made smaller.
+ * Sets up the ring. No kernel version is checked: flags that the kernel rejects are dropped one by
+ * one, and sizes that exceed the limit of locked memory are reduced.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -16,13 +16,13 @@
 #include "backend/uring.h"
 #include "engine/state.h"
 
-/* Completions for each entry: multishots and zero copy answer more than once. */
+/* Multishot and zero-copy requests complete more than once. */
 #define COMPLETIONS_PER_ENTRY 8
-#define SMALLEST 8u
+#define ENTRIES_MIN 8u
 
 #define MILLISECOND INT64_C(1000000)
 
-/* How long to wait for memory: that of a closed ring is charged for a moment more. */
+/* How long to retry after ENOMEM: a closed ring stays charged to RLIMIT_MEMLOCK for a moment. */
 #define RING_CLOSES_STEP_NS 5000000
 #define RING_CLOSES_STEPS 20
 
@@ -35,7 +35,7 @@ static unsigned int wanted_flags(uint32_t allowed)
 	if (allowed & SLUICE_CAPABILITY_SINGLE_ISSUER)
 		flags |= IORING_SETUP_SINGLE_ISSUER;
 	if (allowed & SLUICE_CAPABILITY_SUBMISSION_THREAD)
-		return flags | IORING_SETUP_SQPOLL; /* its task work is its own */
+		return flags | IORING_SETUP_SQPOLL; /* the kernel thread runs the task work */
 	if ((allowed & SLUICE_CAPABILITY_DEFER_TASKRUN) && (flags & IORING_SETUP_SINGLE_ISSUER))
 		flags |= IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
 	else if (allowed & SLUICE_CAPABILITY_COOP_TASKRUN)
@@ -43,8 +43,8 @@ static unsigned int wanted_flags(uint32_t allowed)
 	return flags;
 }
 
-/* The kernel's EINVAL may just mean "one flag too many": the newest goes first. */
-static bool take_away_one(uint32_t *allowed)
+/* EINVAL may mean that a single flag is not supported: drop the newest first. */
+static bool drop_newest_flag(uint32_t *allowed)
 {
 	static const uint32_t newest_first[] = {
 		SLUICE_CAPABILITY_DEFER_TASKRUN, /* 6.1 */
@@ -62,9 +62,9 @@ static bool take_away_one(uint32_t *allowed)
 	return false;
 }
 
-/* Pinned, where the kernel lets it run there. */
-static void describe_thread(const struct sluice_options *options, bool pinned,
-			    struct io_uring_params *parameters)
+/* pinned: to the CPU of the options. */
+static void set_sqpoll_parameters(const struct sluice_options *options, bool pinned,
+				  struct io_uring_params *parameters)
 {
 	parameters->sq_thread_idle =
 		(uint32_t)((options->submission_thread_idle_ns + MILLISECOND - 1) / MILLISECOND);
@@ -87,14 +87,14 @@ static int try_setup(const struct sluice_options *options, struct sluice__uring 
 		parameters.cq_entries = entries * COMPLETIONS_PER_ENTRY;
 		uring->setup = parameters.flags;
 		if (uring->setup & IORING_SETUP_SQPOLL)
-			describe_thread(options, pinned, &parameters);
+			set_sqpoll_parameters(options, pinned, &parameters);
 		error = io_uring_queue_init_params(entries, &uring->ring, &parameters);
 		if (error != -EINVAL || !(parameters.flags & IORING_SETUP_SQ_AFF))
 			return error;
 	}
 }
 
-static uint32_t agreed(unsigned int setup, uint32_t allowed)
+static uint32_t capabilities_of_setup(unsigned int setup, uint32_t allowed)
 {
 	uint32_t all = SLUICE_CAPABILITY_SUBMIT_ALL | SLUICE_CAPABILITY_SINGLE_ISSUER |
 		       SLUICE_CAPABILITY_DEFER_TASKRUN | SLUICE_CAPABILITY_COOP_TASKRUN |
@@ -114,8 +114,8 @@ static uint32_t agreed(unsigned int setup, uint32_t allowed)
 	return used | (allowed & ~all);
 }
 
-/* What the kernel says of itself. */
-static uint32_t features_lack(const struct io_uring *ring)
+/* The capabilities that the ring's feature flags show to be missing. */
+static uint32_t missing_features(const struct io_uring *ring)
 {
 	uint32_t lacks = 0;
 
@@ -131,7 +131,7 @@ int sluice__uring_register(const struct sluice__uring *uring, unsigned int opera
 {
 	long result;
 
-	/* 5.10 waits for requests in flight, and a signal or task work interrupts it. */
+	/* On 5.10 it waits for requests in flight, and signals or task work interrupt the wait. */
 	do
 		result = syscall(__NR_io_uring_register, uring->ring.ring_fd, operation, argument,
 				 count);
@@ -139,7 +139,7 @@ int sluice__uring_register(const struct sluice__uring *uring, unsigned int opera
 	return result < 0 ? -errno : (int)result;
 }
 
-/* A filter may let the ring be made and still forbid what it needs later: any question will do. */
+/* A seccomp filter may allow the setup but not io_uring_register(2): try a harmless operation. */
 static int can_register(const struct sluice__uring *uring)
 {
 	struct io_uring_probe probe;
@@ -148,7 +148,7 @@ static int can_register(const struct sluice__uring *uring)
 	return sluice__uring_register(uring, IORING_REGISTER_PROBE, &probe, 0);
 }
 
-/* A ring that is not enabled yet answers -EBADFD to a call that no filter refuses. */
+/* The same for io_uring_enter(2), which returns -EBADFD while the ring is disabled. */
 static int can_enter(const struct sluice__uring *uring)
 {
 	int answer = io_uring_enter2(uring->ring.ring_fd, 0, 0, 0, NULL, _NSIG / 8);
@@ -169,7 +169,7 @@ static int can_use(struct sluice__uring *uring)
 	return error;
 }
 
-/* Privileged users are not charged for rings. */
+/* Rings of privileged processes are not charged to RLIMIT_MEMLOCK. */
 static bool is_charged(void)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -180,44 +180,45 @@ static bool is_charged(void)
 	       !(data[0].effective & (1u << CAP_IPC_LOCK));
 }
 
-static uint64_t bytes_of(unsigned int entries)
+static uint64_t ring_bytes(unsigned int entries)
 {
 	return entries * (sizeof(struct io_uring_sqe) + sizeof(uint32_t) +
 			  COMPLETIONS_PER_ENTRY * sizeof(struct io_uring_cqe));
 }
 
-/* All rings of a user share the limit: one takes no more than a quarter of it. */
-static unsigned int affordable(unsigned int entries)
+/* All rings of a user share the limit: use at most a quarter of it for one. */
+static unsigned int affordable_entries(unsigned int entries)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
 		return entries;
-	while (entries > SMALLEST && bytes_of(entries) > limit.rlim_cur / 4)
+	while (entries > ENTRIES_MIN && ring_bytes(entries) > limit.rlim_cur / 4)
 		entries /= 2;
 	return entries;
 }
 
-/* As much of ALLOWED as the kernel agrees to; what is left out is taken away from it. */
-static int agree(const struct sluice_options *options, struct sluice__uring *uring,
-		 uint32_t *allowed)
+/* Sets up a ring with the flags in *allowed; removes those that the kernel rejects. */
+static int setup_ring(const struct sluice_options *options, struct sluice__uring *uring,
+		      uint32_t *allowed)
 {
 	const struct timespec pause = {0, RING_CLOSES_STEP_NS};
 	bool charged = is_charged();
-	unsigned int entries = charged ? affordable(options->ring_entries) : options->ring_entries;
+	unsigned int entries = charged ? affordable_entries(options->ring_entries)
+				       : options->ring_entries;
 	int waits = charged ? RING_CLOSES_STEPS : 0;
 	int error;
 
 	for (;;) {
 		error = try_setup(options, uring, entries, *allowed);
-		if (error == -EINVAL && take_away_one(allowed))
+		if (error == -EINVAL && drop_newest_flag(allowed))
 			continue;
 		if (error != -ENOMEM)
 			return error;
 		if (waits) {
 			waits--;
 			nanosleep(&pause, NULL);
-		} else if (entries > SMALLEST) {
+		} else if (entries > ENTRIES_MIN) {
 			entries /= 2;
 		} else {
 			return error;
@@ -225,11 +226,11 @@ static int agree(const struct sluice_options *options, struct sluice__uring *uri
 	}
 }
 
-/* Before 5.11 that thread knows registered descriptors only. */
-static int agree_with_thread(const struct sluice_options *options, struct sluice__uring *uring,
+/* Before 5.11, SQPOLL supports only registered descriptors. */
+static int setup_sqpoll_ring(const struct sluice_options *options, struct sluice__uring *uring,
 			     uint32_t *allowed)
 {
-	int error = agree(options, uring, allowed);
+	int error = setup_ring(options, uring, allowed);
 
 	if (!error && !(uring->ring.features & IORING_FEAT_SQPOLL_NONFIXED)) {
 		io_uring_queue_exit(&uring->ring);
@@ -239,7 +240,7 @@ static int agree_with_thread(const struct sluice_options *options, struct sluice
 	return error;
 }
 
-static void use_thread(struct sluice_engine *engine)
+static void use_sqpoll(struct sluice_engine *engine)
 {
 	if (engine->options.transmit_way == SLUICE_TRANSMIT_WAY_AUTO)
 		engine->options.transmit_way = SLUICE_TRANSMIT_WAY_RING;
@@ -253,26 +254,27 @@ static int make_ring(struct sluice_engine *engine, struct sluice__uring *uring)
 	int error = -EOPNOTSUPP;
 
 	if (options->submission_thread && (allowed & SLUICE_CAPABILITY_SUBMISSION_THREAD))
-		error = agree_with_thread(options, uring, &allowed);
+		error = setup_sqpoll_ring(options, uring, &allowed);
 	if (error) {
 		allowed = ~options->disable & ~(uint32_t)SLUICE_CAPABILITY_SUBMISSION_THREAD;
-		error = agree(options, uring, &allowed);
+		error = setup_ring(options, uring, &allowed);
 	}
 	if (!error)
 		error = can_use(uring);
 	if (error)
 		return error;
 	engine->options.ring_entries = uring->ring.sq.ring_entries;
-	engine->capabilities = agreed(uring->setup, allowed) & ~features_lack(&uring->ring) &
-			       ~sluice__uring_zerocopy_lacks(uring) &
+	engine->capabilities = capabilities_of_setup(uring->setup, allowed) &
+			       ~missing_features(&uring->ring) &
+			       ~sluice__uring_zerocopy_missing(uring) &
 			       ~(uint32_t)SLUICE_CAPABILITY_EPOLL_NANOSECONDS;
 	if (engine->capabilities & SLUICE_CAPABILITY_NO_IOWAIT)
 		uring->wait_flags = IORING_ENTER_NO_IOWAIT;
 	return 0;
 }
 
-/* What lives as long as the ring. False: no memory for it. */
-static bool make_room(struct sluice_engine *engine, struct sluice__uring *uring)
+/* Memory with the lifetime of the ring. False: out of memory. */
+static bool allocate_ring_memory(struct sluice_engine *engine, struct sluice__uring *uring)
 {
 	uring->messages =
 		sluice__allocate(engine, uring->ring.sq.ring_entries * sizeof *uring->messages);
@@ -280,12 +282,12 @@ static bool make_room(struct sluice_engine *engine, struct sluice__uring *uring)
 		return false;
 	if (!(engine->capabilities & SLUICE_CAPABILITY_SUBMISSION_THREAD))
 		return true;
-	uring->thread = sluice__allocate(engine, sizeof *uring->thread);
-	if (!uring->thread) {
+	uring->sqpoll = sluice__allocate(engine, sizeof *uring->sqpoll);
+	if (!uring->sqpoll) {
 		free(uring->messages);
 		return false;
 	}
-	use_thread(engine);
+	use_sqpoll(engine);
 	return true;
 }
 
@@ -303,7 +305,7 @@ int sluice__uring_setup(struct sluice_engine *engine, struct sluice__uring *urin
 		return error;
 	}
 	error = sluice__uring_open_event(uring);
-	if (!error && !make_room(engine, uring)) {
+	if (!error && !allocate_ring_memory(engine, uring)) {
 		close(uring->event_fd);
 		error = -ENOMEM;
 	}
@@ -315,7 +317,7 @@ int sluice__uring_setup(struct sluice_engine *engine, struct sluice__uring *urin
 	return error;
 }
 
-/* With a single issuer the enabler owns the ring for good. */
+/* With SINGLE_ISSUER, the thread that enables the ring is its only submitter. */
 int sluice__uring_enable(struct sluice_engine *engine)
 {
 	struct sluice__uring *uring = engine->uring;

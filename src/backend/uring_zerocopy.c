@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Zero copy on the ring: SEND_ZC and SENDMSG_ZC, which complete twice, and memory that is pinned once.
- * Whether a list may come from registered memory cannot be asked; the first that is answered -EINVAL
- * tells (send/zerocopy.c).
+ * Zero copy on the ring: SEND_ZC and SENDMSG_ZC, which complete twice, and registered memory, which
+ * is pinned once. Whether vectored sends from registered memory are supported cannot be probed; the
+ * first that fails with -EINVAL shows that they are not (send/zerocopy.c).
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -11,18 +11,18 @@
 #include "backend/uring.h"
 #include "engine/state.h"
 
-#define OPERATIONS 64 /* enough to see SENDMSG_ZC */
+#define OPERATIONS 64 /* enough to include SENDMSG_ZC */
 
-uint32_t sluice__uring_zerocopy_lacks(struct sluice__uring *uring)
+uint32_t sluice__uring_zerocopy_missing(struct sluice__uring *uring)
 {
 	uint32_t all = SLUICE_CAPABILITY_ZEROCOPY | SLUICE_CAPABILITY_REGISTERED_MEMORY |
 		       SLUICE_CAPABILITY_REGISTERED_LISTS;
-	size_t room[(sizeof(struct io_uring_probe) +
-		     OPERATIONS * sizeof(struct io_uring_probe_op)) /
-		    sizeof(size_t)];
-	struct io_uring_probe *probe = (struct io_uring_probe *)(void *)room;
+	size_t space[(sizeof(struct io_uring_probe) +
+		      OPERATIONS * sizeof(struct io_uring_probe_op)) /
+		     sizeof(size_t)];
+	struct io_uring_probe *probe = (struct io_uring_probe *)(void *)space;
 
-	memset(room, 0, sizeof room);
+	memset(space, 0, sizeof space);
 	if (io_uring_register_probe(&uring->ring, probe, OPERATIONS) < 0 ||
 	    !io_uring_opcode_supported(probe, IORING_OP_SENDMSG_ZC))
 		return all;
@@ -51,7 +51,7 @@ void sluice__uring_prepare_zerocopy(struct sluice__uring *uring, struct io_uring
 	}
 }
 
-/* The notification's result says how it was. */
+/* The result of the notification says whether the kernel copied. */
 void sluice__uring_decode_zerocopy(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
 				   struct sluice__completion *completion)
 {
@@ -65,8 +65,9 @@ void sluice__uring_decode_zerocopy(struct sluice_engine *engine, const struct io
 
 /* ---- registered memory ---- */
 
-/* An empty base clears the place. */
-static int set_place(struct sluice__uring *uring, uint32_t slot, const void *base, size_t length)
+/* A NULL base clears the slot. */
+static int memory_table_set(struct sluice__uring *uring, uint32_t slot, const void *base,
+			    size_t length)
 {
 	struct iovec place = {(void *)(uintptr_t)base, length};
 	__u64 tag = 0;
@@ -87,13 +88,13 @@ int sluice__uring_memory_register(struct sluice_engine *engine, uint32_t slot, c
 			return error;
 		uring->memory_table = true;
 	}
-	return set_place(uring, slot, base, length);
+	return memory_table_set(uring, slot, base, length);
 }
 
 void sluice__uring_memory_unregister(struct sluice_engine *engine, uint32_t slot)
 {
-	/* What has been submitted may still wait to be taken, and names the place. */
-	if (engine->uring->thread)
-		sluice__uring_thread_drain(engine);
-	set_place(engine->uring, slot, NULL, 0);
+	/* Submitted entries that refer to the slot may not have been taken yet. */
+	if (engine->uring->sqpoll)
+		sluice__uring_sqpoll_drain(engine);
+	memory_table_set(engine->uring, slot, NULL, 0);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Events as lines. Pure: what stands in a line are numbers, and names from these tables. */
+/* Formats events as lines of text or JSON. Pure: only numbers, and names from these tables. */
 #include <inttypes.h>
 #include <sluice/args.h>
 #include <sluice/error.h>
@@ -47,7 +47,7 @@ static const char *const operations[UINT8_MAX + 1] = {
 
 #define NAME_BYTES 24
 
-/* A name, or what has none by its number. */
+/* The name, or "unknown-NUMBER". */
 static const char *name_of(const char *const *names, size_t count, uint8_t index,
 			   char spare[NAME_BYTES])
 {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Static probes beside the events of the trace, for bpftrace, perf and gdb: one for each kind, with
- * the operation, the descriptor, the socket, the record, the bytes and the errno. Each is one nop
- * where nobody listens.
+ * Static probes (USDT) for bpftrace, perf and gdb: one per kind of event, with the operation,
+ * descriptor, socket, record, bytes and errno. A probe without a consumer is a single nop.
  */
 #include <sys/sdt.h>
 

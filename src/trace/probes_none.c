@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Without sys/sdt.h there are no static probes. */
+/* Built without sys/sdt.h: no static probes. */
 #include "trace/trace.h"
 
 void sluice__trace_probe(const struct sluice__trace_event *event)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stands in front of the backend and tells the trace what the kernel is given and what it answers.
- * Functions that are not named here are the backend's own.
+ * Wraps the backend and records submissions and completions in the trace. Functions that are not
+ * wrapped are the backend's own.
  */
 #include "engine/socket.h"
 #include "trace/trace.h"
@@ -15,7 +15,7 @@ static uint64_t segments_bytes(const struct iovec *segments, size_t count)
 	return bytes;
 }
 
-/* What was asked for, and below what was taken of the first ones. */
+/* Bytes requested. */
 static uint64_t messages_bytes(const struct mmsghdr *messages, uint32_t count)
 {
 	uint64_t bytes = 0;
@@ -26,6 +26,7 @@ static uint64_t messages_bytes(const struct mmsghdr *messages, uint32_t count)
 	return bytes;
 }
 
+/* Bytes sent of the first `taken` messages. */
 static uint64_t taken_bytes(const struct mmsghdr *messages, uint32_t taken)
 {
 	uint64_t bytes = 0;
@@ -35,10 +36,10 @@ static uint64_t taken_bytes(const struct mmsghdr *messages, uint32_t taken)
 	return bytes;
 }
 
-/* ---- attempts at once ---- */
+/* ---- non-blocking calls ---- */
 
-static void tell_now(struct sluice_engine *engine, const struct sluice_socket *socket, uint8_t kind,
-		     uint8_t operation, int64_t result)
+static void tap_event(struct sluice_engine *engine, const struct sluice_socket *socket,
+		      uint8_t kind, uint8_t operation, int64_t result)
 {
 	struct sluice__trace_event event = {
 		.socket = (uintptr_t)socket,
@@ -52,54 +53,54 @@ static void tell_now(struct sluice_engine *engine, const struct sluice_socket *s
 	sluice__trace_event(engine, &event);
 }
 
-static int64_t try_send(struct sluice_engine *engine, struct sluice_socket *socket,
-			const struct msghdr *message, uint32_t flags)
+static int64_t tap_try_send(struct sluice_engine *engine, struct sluice_socket *socket,
+			    const struct msghdr *message, uint32_t flags)
 {
 	uint64_t bytes = segments_bytes(message->msg_iov, message->msg_iovlen);
 	int64_t result;
 
-	tell_now(engine, socket, SLUICE__TRACE_SUBMIT, SLUICE__TRACE_SEND_NOW, (int64_t)bytes);
+	tap_event(engine, socket, SLUICE__TRACE_SUBMIT, SLUICE__TRACE_SEND_NOW, (int64_t)bytes);
 	result = sluice__trace_below(engine)->try_send(engine, socket, message, flags);
-	tell_now(engine, socket, SLUICE__TRACE_COMPLETE, SLUICE__TRACE_SEND_NOW, result);
+	tap_event(engine, socket, SLUICE__TRACE_COMPLETE, SLUICE__TRACE_SEND_NOW, result);
 	return result;
 }
 
-static int try_send_messages(struct sluice_engine *engine, struct sluice_socket *socket,
-			     struct mmsghdr *messages, uint32_t count, uint32_t flags)
+static int tap_try_send_messages(struct sluice_engine *engine, struct sluice_socket *socket,
+				 struct mmsghdr *messages, uint32_t count, uint32_t flags)
 {
 	uint64_t bytes = messages_bytes(messages, count);
 	int result;
 
-	tell_now(engine, socket, SLUICE__TRACE_SUBMIT, SLUICE__TRACE_SEND_NOW, (int64_t)bytes);
+	tap_event(engine, socket, SLUICE__TRACE_SUBMIT, SLUICE__TRACE_SEND_NOW, (int64_t)bytes);
 	result = sluice__trace_below(engine)->try_send_messages(engine, socket, messages, count,
 								flags);
 	bytes = result > 0 ? taken_bytes(messages, (uint32_t)result) : 0;
-	tell_now(engine, socket, SLUICE__TRACE_COMPLETE, SLUICE__TRACE_SEND_NOW,
-		 result < 0 ? result : (int64_t)bytes);
+	tap_event(engine, socket, SLUICE__TRACE_COMPLETE, SLUICE__TRACE_SEND_NOW,
+		  result < 0 ? result : (int64_t)bytes);
 	return result;
 }
 
-static int64_t try_send_file(struct sluice_engine *engine, struct sluice_socket *socket, int file,
-			     uint64_t offset, uint64_t count, bool piped)
+static int64_t tap_try_send_file(struct sluice_engine *engine, struct sluice_socket *socket,
+				 int file, uint64_t offset, uint64_t count, bool piped)
 {
 	int64_t result;
 
-	tell_now(engine, socket, SLUICE__TRACE_SUBMIT, SLUICE__TRACE_FILE_NOW, (int64_t)count);
+	tap_event(engine, socket, SLUICE__TRACE_SUBMIT, SLUICE__TRACE_FILE_NOW, (int64_t)count);
 	result = sluice__trace_below(engine)->try_send_file(engine, socket, file, offset, count,
 							    piped);
-	tell_now(engine, socket, SLUICE__TRACE_COMPLETE, SLUICE__TRACE_FILE_NOW, result);
+	tap_event(engine, socket, SLUICE__TRACE_COMPLETE, SLUICE__TRACE_FILE_NOW, result);
 	return result;
 }
 
-static int64_t try_receive(struct sluice_engine *engine, struct sluice_socket *socket,
-			   struct msghdr *message, uint32_t flags)
+static int64_t tap_try_receive(struct sluice_engine *engine, struct sluice_socket *socket,
+			       struct msghdr *message, uint32_t flags)
 {
 	uint64_t bytes = segments_bytes(message->msg_iov, message->msg_iovlen);
 	int64_t result;
 
-	tell_now(engine, socket, SLUICE__TRACE_SUBMIT, SLUICE__TRACE_RECEIVE_NOW, (int64_t)bytes);
+	tap_event(engine, socket, SLUICE__TRACE_SUBMIT, SLUICE__TRACE_RECEIVE_NOW, (int64_t)bytes);
 	result = sluice__trace_below(engine)->try_receive(engine, socket, message, flags);
-	tell_now(engine, socket, SLUICE__TRACE_COMPLETE, SLUICE__TRACE_RECEIVE_NOW, result);
+	tap_event(engine, socket, SLUICE__TRACE_COMPLETE, SLUICE__TRACE_RECEIVE_NOW, result);
 	return result;
 }
 
@@ -132,7 +133,7 @@ static struct sluice__trace_event request_event(const struct sluice__request *re
 	};
 }
 
-static int start(struct sluice_engine *engine, struct sluice__request *request)
+static int tap_start(struct sluice_engine *engine, struct sluice__request *request)
 {
 	struct sluice__trace_event event = request_event(request, SLUICE__TRACE_SUBMIT);
 	int error = sluice__trace_below(engine)->start(engine, request);
@@ -143,15 +144,15 @@ static int start(struct sluice_engine *engine, struct sluice__request *request)
 	return error;
 }
 
-/* Whether what a request's answer counts are bytes. */
-static bool counts_bytes(uint8_t kind)
+/* Whether the result of this kind of request is a number of bytes. */
+static bool result_is_bytes(uint8_t kind)
 {
 	return kind == SLUICE__REQUEST_SEND || kind == SLUICE__REQUEST_SEND_ZEROCOPY ||
 	       kind == SLUICE__REQUEST_RECEIVE || kind == SLUICE__REQUEST_RECEIVE_MULTI;
 }
 
-static uint32_t reap(struct sluice_engine *engine, struct sluice__completion *completions,
-		     uint32_t max)
+static uint32_t tap_reap(struct sluice_engine *engine, struct sluice__completion *completions,
+			 uint32_t max)
 {
 	uint32_t count = sluice__trace_below(engine)->reap(engine, completions, max);
 
@@ -165,15 +166,15 @@ static uint32_t reap(struct sluice_engine *engine, struct sluice__completion *co
 		else if (completion->request->kind == SLUICE__REQUEST_MESSAGES)
 			event.bytes = taken_bytes(completion->request->messages->headers,
 						  completion->request->messages->taken);
-		else if (counts_bytes(completion->request->kind))
+		else if (result_is_bytes(completion->request->kind))
 			event.bytes = (uint64_t)completion->result;
 		sluice__trace_event(engine, &event);
 	}
 	return count;
 }
 
-/* The descriptor is given up next. */
-static void forget(struct sluice_engine *engine, struct sluice_socket *socket)
+/* The descriptor is closed or detached next. */
+static void tap_forget(struct sluice_engine *engine, struct sluice_socket *socket)
 {
 	sluice__trace_socket(socket, SLUICE__TRACE_CLOSE);
 	sluice__trace_below(engine)->forget(engine, socket);
@@ -182,11 +183,11 @@ static void forget(struct sluice_engine *engine, struct sluice_socket *socket)
 void sluice__trace_backend(struct sluice__backend *over, const struct sluice__backend *below)
 {
 	*over = *below;
-	over->try_send = try_send;
-	over->try_send_messages = try_send_messages;
-	over->try_send_file = try_send_file;
-	over->try_receive = try_receive;
-	over->start = start;
-	over->reap = reap;
-	over->forget = forget;
+	over->try_send = tap_try_send;
+	over->try_send_messages = tap_try_send_messages;
+	over->try_send_file = tap_try_send_file;
+	over->try_receive = tap_try_receive;
+	over->start = tap_start;
+	over->reap = tap_reap;
+	over->forget = tap_forget;
 }

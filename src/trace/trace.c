@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The trace of an engine: opened and closed with it, filled by its modules, and written out. A path is
- * written by a thread of the trace's own, which the engine's thread never waits for: what it is too
- * slow for is overwritten, and counted.
+ * The trace of an engine: opened and closed with the engine, filled by its modules, and written to
+ * a descriptor on request or to the path of the options. A separate thread writes the path. The
+ * engine's thread never waits for it: if the writer is too slow, events are overwritten and
+ * counted.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,29 +27,28 @@ enum {
 	RINGS
 };
 
-/* How far the events have been read. */
+/* A position in each ring. */
 struct reader {
-	uint64_t place[RINGS];
+	uint64_t position[RINGS];
 };
 
 struct sluice__trace {
 	struct sluice__backend over;
 	const struct sluice__backend *below;
 	struct sluice__trace_ring rings[RINGS];
-	pthread_mutex_t lock; /* of what follows */
-	struct reader asked;  /* by sluice_engine_trace_write */
-	struct reader path;
-	uint32_t format; /* of the path */
-	uint32_t number; /* the engine's, in this process */
-	int fd;          /* of the path; -1: none */
+	pthread_mutex_t lock;     /* guards the members up to text */
+	struct reader on_request; /* of sluice_engine_trace_write */
+	struct reader path;       /* of the writer thread */
+	uint32_t format;          /* of the path */
+	uint32_t number;          /* of the engine, in this process */
+	int fd;                   /* of the path; -1: none */
 	char text[TEXT_BYTES];
 
-	/* The thread that writes the path. */
-	pthread_t writer;
-	uint32_t due;            /* atomic, a futex: the writer has something to do */
-	uint32_t stopping;       /* atomic: it writes once more, and exits */
-	uint32_t failed;         /* atomic: the path is not written any more */
-	uint64_t written[RINGS]; /* atomic: the path's reader's places */
+	pthread_t writer;        /* the thread that writes the path */
+	uint32_t due;            /* atomic, a futex: the writer has to write or stop */
+	uint32_t stopping;       /* atomic: the writer writes once more and exits */
+	uint32_t failed;         /* atomic: a write failed; the path is not written any more */
+	uint64_t written[RINGS]; /* atomic: path.position, for the owner */
 };
 
 const struct sluice__backend *sluice__trace_below(const struct sluice_engine *engine)
@@ -61,17 +61,17 @@ const struct sluice__backend *sluice__trace_below(const struct sluice_engine *en
 void sluice__trace_event(struct sluice_engine *engine, struct sluice__trace_event *event)
 {
 	struct sluice__trace_ring *rings = engine->trace->rings;
-	uint64_t place;
+	uint64_t position;
 
 	event->time = sluice__now();
 	sluice__trace_probe(event);
 	if (sluice__is_owner(engine)) {
-		place = rings[OWNER_RING].next;
-		__atomic_store_n(&rings[OWNER_RING].next, place + 1, __ATOMIC_RELAXED);
-		sluice__trace_ring_put(&rings[OWNER_RING], place, event);
+		position = rings[OWNER_RING].next;
+		__atomic_store_n(&rings[OWNER_RING].next, position + 1, __ATOMIC_RELAXED);
+		sluice__trace_ring_put(&rings[OWNER_RING], position, event);
 	} else {
-		place = __atomic_fetch_add(&rings[OTHERS_RING].next, 1, __ATOMIC_RELAXED);
-		sluice__trace_ring_put(&rings[OTHERS_RING], place, event);
+		position = __atomic_fetch_add(&rings[OTHERS_RING].next, 1, __ATOMIC_RELAXED);
+		sluice__trace_ring_put(&rings[OTHERS_RING], position, event);
 	}
 }
 
@@ -112,8 +112,8 @@ static uint64_t list_bytes(const struct sluice_args *args)
 	return bytes;
 }
 
-/* What the call asks for. */
-static uint64_t bytes_asked(const struct sluice_args *args, uint32_t operation, uint32_t op_flags)
+static uint64_t requested_bytes(const struct sluice_args *args, uint32_t operation,
+				uint32_t op_flags)
 {
 	if (op_flags & SLUICE__OP_PACKETS)
 		return packets_bytes(args->rare.side);
@@ -129,7 +129,7 @@ void sluice__trace_call(struct sluice_socket *socket, const struct sluice_args *
 	struct sluice__trace_event event = event_of(socket, SLUICE__TRACE_CALL, operation);
 
 	event.record = (uintptr_t)args;
-	event.bytes = bytes_asked(args, operation, op_flags);
+	event.bytes = requested_bytes(args, operation, op_flags);
 	sluice__trace_event(socket->engine, &event);
 }
 
@@ -160,9 +160,9 @@ void sluice__trace_refused(struct sluice_socket *socket, const struct sluice_arg
 	sluice__trace_event(socket->engine, &event);
 }
 
-/* ---- writing out ---- */
+/* ---- write ---- */
 
-/* The earlier one of what the rings hold next: its ring, or -1 when there is none. */
+/* The earliest unread event of all rings. Returns its ring, or -1 if there is none. */
 static int next_event(const struct sluice__trace *trace, struct reader *reader, uint64_t *lost,
 		      struct sluice__trace_event *event)
 {
@@ -170,7 +170,8 @@ static int next_event(const struct sluice__trace *trace, struct reader *reader, 
 	int first = -1;
 
 	for (int i = 0; i < RINGS; i++) {
-		if (sluice__trace_ring_get(&trace->rings[i], &reader->place[i], lost, &events[i]) &&
+		if (sluice__trace_ring_get(&trace->rings[i], &reader->position[i], lost,
+					   &events[i]) &&
 		    (first < 0 || events[i].time < events[first].time))
 			first = i;
 	}
@@ -194,7 +195,7 @@ static int write_all(int fd, const char *text, size_t length)
 	return 0;
 }
 
-/* As many as the text has room for. How many; the text's length in *ret_length. */
+/* Formats as many events as fit into trace->text. Returns their number, and the text's length. */
 static int64_t format_events(struct sluice__trace *trace, struct reader *reader, uint32_t format,
 			     size_t *ret_length)
 {
@@ -212,14 +213,17 @@ static int64_t format_events(struct sluice__trace *trace, struct reader *reader,
 		if (ring < 0)
 			break;
 		length += sluice__trace_format(trace->text + length, format, trace->number, &event);
-		reader->place[ring]++;
+		reader->position[ring]++;
 		count++;
 	}
 	*ret_length = length;
 	return count;
 }
 
-/* Under the lock. Ends at what there was at its begin, more or less: writers may go on for ever. */
+/*
+ * Under the lock. Bounded by the capacity of the rings, because events may be added faster than
+ * they are written.
+ */
 static int64_t write_events(struct sluice__trace *trace, struct reader *reader, int fd,
 			    uint32_t format)
 {
@@ -241,20 +245,20 @@ static int64_t write_events(struct sluice__trace *trace, struct reader *reader, 
 	return (int64_t)written;
 }
 
-/* ---- the writer of the path ---- */
+/* ---- the writer thread ---- */
 
-/* A disk that is full is not tried again and again. */
+/* After a failure, such as a full disk, the path is not written any more. */
 static void write_path(struct sluice__trace *trace)
 {
 	pthread_mutex_lock(&trace->lock);
 	if (!trace->failed && write_events(trace, &trace->path, trace->fd, trace->format) < 0)
 		__atomic_store_n(&trace->failed, 1, __ATOMIC_RELAXED);
 	for (int i = 0; i < RINGS; i++)
-		__atomic_store_n(&trace->written[i], trace->path.place[i], __ATOMIC_RELAXED);
+		__atomic_store_n(&trace->written[i], trace->path.position[i], __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&trace->lock);
 }
 
-static void *run_writer(void *token)
+static void *writer_run(void *token)
 {
 	struct sluice__trace *trace = token;
 	uint32_t stopping;
@@ -268,19 +272,19 @@ static void *run_writer(void *token)
 	return NULL;
 }
 
-static int start_writer(struct sluice__trace *trace)
+static int writer_start(struct sluice__trace *trace)
 {
 	sigset_t all, before;
 	int error;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&trace->writer, NULL, run_writer, trace);
+	error = pthread_create(&trace->writer, NULL, writer_run, trace);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return -error;
 }
 
-static void wake_writer(struct sluice__trace *trace)
+static void writer_wake(struct sluice__trace *trace)
 {
 	if (!__atomic_exchange_n(&trace->due, 1, __ATOMIC_ACQ_REL))
 		sluice__futex_wake_all(&trace->due);
@@ -303,7 +307,7 @@ void sluice__trace_turn(struct sluice_engine *engine)
 	    __atomic_load_n(&trace->due, __ATOMIC_RELAXED))
 		return;
 	if (is_half_full(trace, OWNER_RING) || is_half_full(trace, OTHERS_RING))
-		wake_writer(trace);
+		writer_wake(trace);
 }
 
 int64_t sluice_engine_trace_write(struct sluice_engine *engine, int fd, uint32_t format)
@@ -317,7 +321,7 @@ int64_t sluice_engine_trace_write(struct sluice_engine *engine, int fd, uint32_t
 		return -EBADF;
 	trace = engine->trace;
 	pthread_mutex_lock(&trace->lock);
-	written = write_events(trace, &trace->asked, fd, format);
+	written = write_events(trace, &trace->on_request, fd, format);
 	pthread_mutex_unlock(&trace->lock);
 	return written;
 }
@@ -331,7 +335,7 @@ static int open_ring(struct sluice_engine *engine, struct sluice__trace_ring *ri
 	return ring->slots ? 0 : -ENOMEM;
 }
 
-/* Several engines, and several runs, share a file: whole lines are added at its end. */
+/* O_APPEND with whole lines: engines and processes may share the file. */
 static int open_path(struct sluice__trace *trace, const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
@@ -340,7 +344,7 @@ static int open_path(struct sluice__trace *trace, const char *path)
 	if (fd < 0)
 		return -errno;
 	trace->fd = fd;
-	error = start_writer(trace);
+	error = writer_start(trace);
 	if (error) {
 		close(fd);
 		trace->fd = -1;
@@ -378,7 +382,7 @@ int sluice__trace_open(struct sluice_engine *engine)
 	trace->number = __atomic_add_fetch(&engines, 1, __ATOMIC_RELAXED);
 	pthread_mutex_init(&trace->lock, NULL);
 	error = open_trace(engine, trace);
-	engine->options.trace_path = NULL; /* the caller's */
+	engine->options.trace_path = NULL; /* the caller may free it after create */
 	trace->below = engine->backend;
 	sluice__trace_backend(&trace->over, engine->backend);
 	engine->trace = trace;
@@ -387,10 +391,10 @@ int sluice__trace_open(struct sluice_engine *engine)
 	return error;
 }
 
-static void stop_writer(struct sluice__trace *trace)
+static void writer_stop(struct sluice__trace *trace)
 {
 	__atomic_store_n(&trace->stopping, 1, __ATOMIC_RELEASE);
-	wake_writer(trace);
+	writer_wake(trace);
 	pthread_join(trace->writer, NULL);
 }
 
@@ -401,7 +405,7 @@ void sluice__trace_close(struct sluice_engine *engine)
 	if (!trace)
 		return;
 	if (trace->fd >= 0) {
-		stop_writer(trace);
+		writer_stop(trace);
 		close(trace->fd);
 	}
 	for (int i = 0; i < RINGS; i++)

@@ -2,13 +2,14 @@
 /*
  * The trace of an engine: rings of fixed-size events.
  *
- * Off, engine->trace is NULL and nothing is paid: a socket's TRACED bit stands among those that
- * take a start off its fast path anyway, the delivery of handlers chooses its loop once a turn, and
- * the kernel's side is seen by standing in front of the backend, which is not done.
+ * Without a trace, engine->trace is NULL and there is no cost: a socket's TRACED bit is one of
+ * those that take a start off the fast path anyway, delivery chooses its loop once per turn, and
+ * the backend is not wrapped.
  *
- * On, the engine's thread has a ring of its own, so that an event costs no locked instruction; other
- * threads share a second one. Each event carries its place, written last: a reader that finds
- * another one there before or after its copy knows that the event was overwritten.
+ * With a trace, the engine's thread has a ring of its own, so that an event costs no locked
+ * instruction; other threads share a second ring. Each slot has the position of its event, written
+ * last: a reader that finds a different position before or after its copy knows that the event was
+ * overwritten.
  */
 #ifndef SLUICE_SRC_TRACE_TRACE_H
 #define SLUICE_SRC_TRACE_TRACE_H
@@ -28,21 +29,21 @@ enum {
 	SLUICE__TRACE_ERROR
 };
 
-/* operation: of calls, settles and errors enum sluice_operation, or one of these. */
+/* operation: enum sluice_operation for calls, settles and errors, or one of these. */
 enum {
 	SLUICE__TRACE_ATTACH = 32,
 	SLUICE__TRACE_CLOSE,
-	/* What is submitted and completed: at once, */
+	/* Non-blocking system calls. */
 	SLUICE__TRACE_SEND_NOW,
 	SLUICE__TRACE_FILE_NOW,
 	SLUICE__TRACE_RECEIVE_NOW,
-	/* or as a request, SLUICE__REQUEST_* behind this. */
+	/* Requests: this plus SLUICE__REQUEST_*. */
 	SLUICE__TRACE_REQUEST = 64
 };
 
 /* flags */
 enum {
-	SLUICE__TRACE_REFUSED = 1 << 0 /* by the starting call: no record ended */
+	SLUICE__TRACE_REFUSED = 1 << 0 /* the start returned the error; no record completed */
 };
 
 struct sluice__trace_event {
@@ -63,25 +64,25 @@ struct sluice__trace_event {
 
 /* ---- trace.c ---- */
 
-/* As the options say: 0, also where there is none to open; or -errno. */
+/* Opens the trace if the options request one. 0 or -errno. */
 int sluice__trace_open(struct sluice_engine *engine);
-void sluice__trace_close(struct sluice_engine *engine); /* writes out what is left */
+void sluice__trace_close(struct sluice_engine *engine); /* writes the remaining events */
 
-/* Only where engine->trace is set. */
+/* These require engine->trace. */
 void sluice__trace_event(struct sluice_engine *engine, struct sluice__trace_event *event);
 void sluice__trace_socket(struct sluice_socket *socket, uint32_t operation);
 void sluice__trace_call(struct sluice_socket *socket, const struct sluice_args *args,
 			uint32_t operation, uint32_t op_flags);
-/* A record that has its result in its members, and is still ours. */
+/* A record with its result published, before it is released. */
 void sluice__trace_end(struct sluice_socket *socket, const struct sluice_args *args);
-/* Once a turn and start, by the owner: wakes the writer of the path when a ring is half full. */
+/* Called by the owner once per turn and start: wakes the writer if a ring is half full. */
 void sluice__trace_turn(struct sluice_engine *engine);
 
-/* Also where there is no trace. */
+/* Does nothing without a trace. */
 void sluice__trace_refused(struct sluice_socket *socket, const struct sluice_args *args,
 			   uint32_t operation, int error);
 
-/* What a starting call answers passes through here. */
+/* Records the error of a start, if any. Returns `answer`. */
 static inline int sluice__trace_answer(struct sluice_socket *socket, const struct sluice_args *args,
 				       uint32_t operation, int answer)
 {
@@ -90,10 +91,10 @@ static inline int sluice__trace_answer(struct sluice_socket *socket, const struc
 	return answer;
 }
 
-/* ---- trace/ring.c: the events, written by some and read by others (knows no engine) ---- */
+/* ---- ring.c: the ring of events; independent of the engine ---- */
 
 struct sluice__trace_slot {
-	uint64_t place; /* atomic: 1 + that of the event; 0: it is being written */
+	uint64_t position; /* atomic: 1 + position of the event; 0: being written */
 	uint64_t words[SLUICE__TRACE_EVENT_WORDS];
 	uint64_t spare;
 } __attribute__((aligned(64)));
@@ -103,37 +104,37 @@ _Static_assert(sizeof(struct sluice__trace_slot) == 64, "an event is one cache l
 struct sluice__trace_ring {
 	struct sluice__trace_slot *slots;
 	uint64_t mask;
-	uint64_t next; /* atomic: events begun */
+	uint64_t next; /* atomic: the next position */
 };
 
-/* The place is the caller's to take: by a plain increment, or an atomic one. */
-void sluice__trace_ring_put(struct sluice__trace_ring *ring, uint64_t place,
+/* The caller has reserved the position by incrementing ring->next. */
+void sluice__trace_ring_put(struct sluice__trace_ring *ring, uint64_t position,
 			    const struct sluice__trace_event *event);
 /*
- * The event at *place, or the first behind it that is still there: *place is then its, and *lost
- * grows by those that were overwritten. 1; 0: there is none yet.
+ * Copies the event at *position, or the first later one that was not overwritten: *position becomes
+ * its position, and *lost grows by the number of overwritten events. 1; 0: no event yet.
  */
-int sluice__trace_ring_get(const struct sluice__trace_ring *ring, uint64_t *place, uint64_t *lost,
-			   struct sluice__trace_event *event);
+int sluice__trace_ring_get(const struct sluice__trace_ring *ring, uint64_t *position,
+			   uint64_t *lost, struct sluice__trace_event *event);
 
-/* ---- trace/format.c: pure ---- */
+/* ---- format.c: pure ---- */
 
-#define SLUICE__TRACE_LINE 512 /* room that any line fits in */
+#define SLUICE__TRACE_LINE 512 /* maximum length of a line */
 
-/* A line with its end. Returns its length; format is one that is known. */
+/* Writes a line, with its newline. Returns the length. format: SLUICE_TRACE_*. */
 size_t sluice__trace_format(char *line, uint32_t format, uint32_t engine,
 			    const struct sluice__trace_event *event);
 size_t sluice__trace_format_lost(char *line, uint32_t format, uint32_t engine, uint64_t count);
 
-/* ---- trace/tap.c: stands in front of the backend ---- */
+/* ---- tap.c: wraps the backend ---- */
 
 struct sluice__backend;
 
-/* over: a copy of below whose functions tell the trace. */
+/* over: a copy of below whose functions also record events. */
 void sluice__trace_backend(struct sluice__backend *over, const struct sluice__backend *below);
 const struct sluice__backend *sluice__trace_below(const struct sluice_engine *engine);
 
-/* ---- trace/probes.c, or trace/probes_none.c where sys/sdt.h is not there ---- */
+/* ---- probes.c; probes_none.c without sys/sdt.h ---- */
 
 void sluice__trace_probe(const struct sluice__trace_event *event);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Dispatches the backend's completions to the operations that wait for them. This is the only place
- * that knows all of them; the operations do not know each other.
+ * Dispatches the backend's completions to the operations they belong to. Only this file includes
+ * the headers of all operations; the operations do not call each other.
  */
 #include "engine/socket.h"
 #include "engine/state.h"
@@ -12,7 +12,7 @@
 #include "send/send.h"
 #include "socket/socket.h"
 
-static void ready_again(struct sluice_socket *socket)
+static void socket_ready_again(struct sluice_socket *socket)
 {
 	if (socket->queue.list.head &&
 	    !(socket->state &
@@ -20,7 +20,7 @@ static void ready_again(struct sluice_socket *socket)
 		sluice__ready(socket);
 }
 
-static void writable_filtered(struct sluice_socket *socket)
+static void filtered_socket_writable(struct sluice_socket *socket)
 {
 	if (socket->connecting)
 		sluice__filter_step(socket);
@@ -40,7 +40,7 @@ static void settle_out(struct sluice_socket *socket, const struct sluice__comple
 	} else {
 		socket->state &= ~(uint32_t)(SLUICE__ST_BLOCKED | SLUICE__ST_FULL);
 		if (unlikely(sluice__is_filtered(socket)))
-			writable_filtered(socket);
+			filtered_socket_writable(socket);
 		else if (socket->connecting)
 			sluice__connect_writable(socket);
 	}
@@ -56,8 +56,8 @@ static void settle_send(struct sluice_socket *socket, const struct sluice__compl
 		sluice__give_up_marked(socket);
 }
 
-static void readable_filtered(struct sluice_socket *socket,
-			      const struct sluice__completion *completion)
+static void filtered_socket_readable(struct sluice_socket *socket,
+				     const struct sluice__completion *completion)
 {
 	if (socket->connecting) {
 		socket->in.kind = SLUICE__REQUEST_NONE;
@@ -81,7 +81,7 @@ static void settle_in(struct sluice_socket *socket, const struct sluice__complet
 		break;
 	default:
 		if (unlikely(sluice__is_filtered(socket)))
-			readable_filtered(socket, completion);
+			filtered_socket_readable(socket, completion);
 		else
 			sluice__receive_settle(socket, completion->result);
 	}
@@ -93,7 +93,7 @@ void sluice__complete(struct sluice_engine *engine, const struct sluice__complet
 	struct sluice_socket *socket = request->socket;
 
 	sluice__assert_owner(engine);
-	/* What was abandoned at the engine's end is answered to nobody. */
+	/* Requests abandoned at the end of the engine get no completion. */
 	if (unlikely(!request->armed))
 		return;
 	sluice__assert(engine->flying > 0);
@@ -113,7 +113,7 @@ void sluice__complete(struct sluice_engine *engine, const struct sluice__complet
 		settle_in(socket, completion);
 	} else {
 		settle_send(socket, completion);
-		ready_again(socket);
+		socket_ready_again(socket);
 	}
 	if (unlikely(sluice__socket_is_closing(socket)))
 		sluice__socket_advance_close(socket);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handlers run here and nowhere else: after reaping, never inside it. A record is given back before
- * its handler is called, and not touched again: the handler may free it.
+ * Calls all handlers: after reaping, never during it. A record is released before its handler is
+ * called and not accessed afterwards: the handler may free it.
  */
 #include <limits.h>
 #include <sluice/timer.h>
@@ -14,9 +14,10 @@
 #include "socket/socket.h"
 #include "trace/trace.h"
 
-#define WAITS 16 /* turns full of records before events and posts have a share all the same */
+#define BUDGET_WAITS 16 /* turns that records may fill before events and posts get a share */
 
-static uint64_t least(uint64_t budget)
+/* The share that events and posts get in any case. */
+static uint64_t budget_min_share(uint64_t budget)
 {
 	return budget / 16 + 1;
 }
@@ -34,7 +35,8 @@ bool sluice__deliverable(const struct sluice_engine *engine)
 	       sluice__wheel_next(&engine->timers) <= engine->now_ns;
 }
 
-static inline void give_back(struct sluice_engine *engine, struct sluice_args *args, bool traced)
+static inline void record_give_back(struct sluice_engine *engine, struct sluice_args *args,
+				    bool traced)
 {
 	sluice__record_publish(engine, args);
 	if (traced)
@@ -43,8 +45,8 @@ static inline void give_back(struct sluice_engine *engine, struct sluice_args *a
 }
 
 /*
- * first is the engine's no longer; what the budget leaves is returned. Compiled twice: without a
- * trace nothing is asked for each record.
+ * Delivers the chain from `first` on and returns the rest that exceeds the budget. Compiled twice,
+ * so that there is no test per record for a trace.
  */
 static inline __attribute__((always_inline)) struct sluice_args *deliver_chain(
 	struct sluice_engine *engine, struct sluice_args *first, int budget, int *handlers,
@@ -58,11 +60,11 @@ static inline __attribute__((always_inline)) struct sluice_args *deliver_chain(
 		sluice_completed_fn *completed = args->completed;
 
 		first = args->run.next;
-		/* Two lines of the next one, while this one's handler runs. */
+		/* Two cache lines of the next record, while the handler of this one runs. */
 		__builtin_prefetch(first);
 		__builtin_prefetch((void *)((uintptr_t)first + 64));
 		left--;
-		give_back(engine, args, traced);
+		record_give_back(engine, args, traced);
 		if (likely(completed))
 			completed(socket, args);
 	}
@@ -119,7 +121,7 @@ static void deliver_drained(struct sluice_socket *socket)
 	marks->drained(socket, marks->drained_token);
 }
 
-/* A queue that has fallen to low meanwhile is congested no longer. */
+/* Not if the queue has fallen to the low mark meanwhile. */
 static void deliver_congested(struct sluice_socket *socket)
 {
 	const struct sluice__marks *marks = socket->marks;
@@ -130,7 +132,7 @@ static void deliver_congested(struct sluice_socket *socket)
 	marks->congested(socket, marks->congested_token);
 }
 
-static void deliver_events_of(struct sluice_socket *socket, uint32_t events)
+static void socket_deliver_events(struct sluice_socket *socket, uint32_t events)
 {
 	if (events & SLUICE__EVENT_DRAINED)
 		deliver_drained(socket);
@@ -144,7 +146,7 @@ static void deliver_events_of(struct sluice_socket *socket, uint32_t events)
 		deliver_closed(socket);
 }
 
-/* The sockets that stand in the list now, each once: what comes back has its turn next time. */
+/* Each socket that is in the list now, once: those added meanwhile wait for the next turn. */
 static void deliver_events(struct sluice_engine *engine)
 {
 	const struct sluice__link *last = sluice__fifo_last(&engine->events);
@@ -158,7 +160,7 @@ static void deliver_events(struct sluice_engine *engine)
 		socket = sluice__element(link, struct sluice_socket, event_link);
 		events = socket->events;
 		socket->events = 0;
-		deliver_events_of(socket, events);
+		socket_deliver_events(socket, events);
 	}
 }
 
@@ -180,20 +182,20 @@ static int deliver_timers(struct sluice_engine *engine, int budget)
 }
 
 /*
- * Events and posts get what the records left of the budget. Handlers of records free what was
- * started, those of events and posts start more: what they start counts as well, a fraction of a
- * handler, and while more records have ended than a turn delivers they wait, for a number of turns.
+ * Events and posts get what records leave of the budget. Handlers of records release memory; those
+ * of events and posts start operations. Each operation started therefore counts as a fraction of a
+ * handler, and while records use up the budget, events and posts wait for up to BUDGET_WAITS turns.
  */
-static uint64_t left_by_records(struct sluice_engine *engine, uint64_t budget, uint64_t used)
+static uint64_t budget_left_by_records(struct sluice_engine *engine, uint64_t budget, uint64_t used)
 {
 	if (used < budget) {
 		engine->budget_waits = 0;
 		return budget - used;
 	}
-	if (++engine->budget_waits < WAITS)
+	if (++engine->budget_waits < BUDGET_WAITS)
 		return 0;
 	engine->budget_waits = 0;
-	return least(budget);
+	return budget_min_share(budget);
 }
 
 static void deliver_rest(struct sluice_engine *engine, uint64_t left, uint64_t budget)
@@ -207,8 +209,8 @@ static void deliver_rest(struct sluice_engine *engine, uint64_t left, uint64_t b
 		deliver_events(engine);
 	if (sluice__fifo_is_empty(&engine->posts_taken))
 		return;
-	/* However many events there were. */
-	before = sluice__budget_used(engine) + least(budget) * SLUICE__STARTS_A_HANDLER;
+	/* Posts get a minimum share, however many events were delivered. */
+	before = sluice__budget_used(engine) + budget_min_share(budget) * SLUICE__STARTS_A_HANDLER;
 	if (engine->budget_end < before)
 		engine->budget_end = before;
 	sluice__posts_deliver(engine);
@@ -231,7 +233,8 @@ int sluice__deliver(struct sluice_engine *engine)
 	if (sluice__wheel_next(&engine->timers) <= engine->now_ns)
 		engine->statistics.handlers += (uint64_t)deliver_timers(engine, budget);
 	if (!sluice__fifo_is_empty(&engine->events) || !sluice__fifo_is_empty(&engine->posts_taken))
-		deliver_rest(engine, left_by_records(engine, (uint64_t)budget, (uint64_t)records),
+		deliver_rest(engine,
+			     budget_left_by_records(engine, (uint64_t)budget, (uint64_t)records),
 			     (uint64_t)budget);
 	engine->busy--;
 	engine->delivering = false;

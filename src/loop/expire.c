@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Dispatches deadlines that have passed, as completion.c dispatches completions. */
+/* Dispatches expired deadlines, as completion.c dispatches completions. */
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "loop/loop.h"
@@ -7,7 +7,7 @@
 #include "send/send.h"
 #include "socket/socket.h"
 
-static void retry_send(struct sluice_socket *socket)
+static void socket_retry_send(struct sluice_socket *socket)
 {
 	if ((socket->state & SLUICE__ST_GRACEFUL) && socket->graceful_ns >= 0 &&
 	    (int64_t)socket->engine->now_ns >= socket->graceful_ns) {
@@ -21,7 +21,7 @@ static void retry_send(struct sluice_socket *socket)
 	sluice__socket_bound_graceful(socket);
 }
 
-static void dispatch(struct sluice__wheel_node *node)
+static void dispatch_deadline(struct sluice__wheel_node *node)
 {
 	switch (sluice__wheel_kind(node)) {
 	case SLUICE__NODE_RECORD:
@@ -31,7 +31,7 @@ static void dispatch(struct sluice__wheel_node *node)
 		sluice__socket_close_timer(sluice__socket_of_timer(node));
 		break;
 	case SLUICE__NODE_RETRY_SEND:
-		retry_send(sluice__socket_of_timer(node));
+		socket_retry_send(sluice__socket_of_timer(node));
 		break;
 	default:
 		sluice__accepter_retry(sluice__socket_of_timer(node));
@@ -45,5 +45,5 @@ void sluice__deadline_expire(struct sluice_engine *engine)
 	sluice__assert_owner(engine);
 	sluice__wheel_expire_begin(&engine->deadlines, engine->now_ns);
 	while ((node = sluice__wheel_expire(&engine->deadlines)))
-		dispatch(node);
+		dispatch_deadline(node);
 }

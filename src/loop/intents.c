@@ -1,38 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is to be done with a socket besides its records: close, shut down, cancel. Any thread leaves
- * it as bits of the socket and puts the socket, once, on the engine's list; the next turn acts.
+ * Intents: requests for a socket that are not records, such as close, shutdown and cancel. Any
+ * thread sets them as bits of the socket and pushes the socket, once, to the engine's list; the
+ * next turn executes them.
  */
-
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "loop/loop.h"
 #include "recv/recv.h"
 #include "socket/socket.h"
 
-/* In the order in which a careful caller would have made the calls. */
-static void carry_out(struct sluice_socket *socket, uint32_t wants)
+/* Fixed order: starts, cancels, shutdowns, stops, close. */
+static void socket_execute_intents(struct sluice_socket *socket, uint32_t intents)
 {
-	if (wants & SLUICE__WANT_ACCEPT)
+	if (intents & SLUICE__WANT_ACCEPT)
 		sluice__accepter_begin(socket);
-	if (wants & SLUICE__WANT_RECEIVE)
+	if (intents & SLUICE__WANT_RECEIVE)
 		sluice__receiver_begin(socket);
-	if (wants & SLUICE__WANT_CANCEL)
+	if (intents & SLUICE__WANT_CANCEL)
 		sluice__give_up_marked(socket);
-	if (wants & SLUICE__WANT_CANCEL_ALL)
+	if (intents & SLUICE__WANT_CANCEL_ALL)
 		sluice__give_up_all(socket);
-	if (wants & (SLUICE__WANT_SHUT_RECEIVE | SLUICE__WANT_SHUT_SEND))
-		sluice__socket_shut(socket, wants & SLUICE__WANT_SHUT_RECEIVE,
-				    wants & SLUICE__WANT_SHUT_SEND);
-	if (wants & SLUICE__WANT_ACCEPT_STOP)
+	if (intents & (SLUICE__WANT_SHUT_RECEIVE | SLUICE__WANT_SHUT_SEND))
+		sluice__socket_shut(socket, intents & SLUICE__WANT_SHUT_RECEIVE,
+				    intents & SLUICE__WANT_SHUT_SEND);
+	if (intents & SLUICE__WANT_ACCEPT_STOP)
 		sluice__accepter_stop(socket);
-	if (wants & SLUICE__WANT_RECEIVE_STOP)
+	if (intents & SLUICE__WANT_RECEIVE_STOP)
 		sluice__receiver_stop(socket);
-	if (wants & SLUICE__WANT_GRACEFUL)
+	if (intents & SLUICE__WANT_GRACEFUL)
 		sluice__socket_end_gracefully(socket);
-	if (wants & SLUICE__WANT_DESTROY)
+	if (intents & SLUICE__WANT_DESTROY)
 		socket->state |= SLUICE__ST_HANDLE_GONE;
-	if (wants & (SLUICE__WANT_CLOSE | SLUICE__WANT_DESTROY))
+	if (intents & (SLUICE__WANT_CLOSE | SLUICE__WANT_DESTROY))
 		sluice__socket_end(socket);
 	if ((socket->state & SLUICE__ST_HANDLE_GONE) &&
 	    sluice__socket_phase(socket) == SLUICE__PHASE_CLOSED)
@@ -44,15 +44,16 @@ void sluice__intents_take(struct sluice_engine *engine)
 	struct sluice__link *link = sluice__stack_take_all(&engine->intents);
 
 	sluice__assert_owner(engine);
-	/* What was started before the close was asked for has come by now: it goes first. */
+	/* Records started before a close are in the mailbox already: start them first. */
 	if (link)
 		sluice__mailbox_take(engine);
 	while (link) {
 		struct sluice_socket *socket =
 			sluice__element(link, struct sluice_socket, intents_link);
 
-		/* From the exchange on it may be pushed again. */
+		/* After the exchange below, the socket may be pushed again. */
 		link = link->next;
-		carry_out(socket, __atomic_exchange_n(&socket->intents, 0, __ATOMIC_ACQ_REL));
+		socket_execute_intents(socket,
+				       __atomic_exchange_n(&socket->intents, 0, __ATOMIC_ACQ_REL));
 	}
 }

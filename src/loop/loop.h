@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* The engine's turn: what it takes, dispatches and delivers. */
+/* The turn of an engine: takes the inbox, dispatches completions and deadlines, calls handlers. */
 #ifndef SLUICE_SRC_LOOP_LOOP_H
 #define SLUICE_SRC_LOOP_LOOP_H
 
 #include "backend/backend.h"
 #include "engine/state.h"
 
-/* mailbox.c: starts what other threads left. */
-void sluice__mailbox_close(struct sluice_engine *engine); /* and takes what is in it */
+/* mailbox.c: starts the records that other threads pushed. */
+void sluice__mailbox_close(struct sluice_engine *engine); /* takes the rest; later pushes fail */
 void sluice__mailbox_take(struct sluice_engine *engine);
 
-/* loop/intents.c */
+/* intents.c */
 void sluice__intents_take(struct sluice_engine *engine);
 
 /* completion.c */
@@ -22,22 +22,22 @@ void sluice__deadline_expire(struct sluice_engine *engine);
 /* deliver.c */
 int sluice__deliver(struct sluice_engine *engine);
 bool sluice__deliverable(const struct sluice_engine *engine);
-bool sluice__deliverable_records(const struct sluice_engine *engine); /* timers apart */
+bool sluice__deliverable_records(const struct sluice_engine *engine); /* ignores timers */
 
 /* turn.c */
 int sluice__turn(struct sluice_engine *engine, uint64_t until_ns);
 void sluice__push_out(struct sluice_engine *engine);     /* transmits and submits, no wait */
-void sluice__listen_again(struct sluice_engine *engine); /* for the foreign loop */
+void sluice__listen_again(struct sluice_engine *engine); /* arms the embedding loop's descriptor */
 void sluice__reap(struct sluice_engine *engine);
 
-/* Outside of handlers, turns and batches a foreign loop has to know what was started. */
+/* Outside of handlers, turns and batches, the embedding loop has to be informed of a start. */
 static inline void sluice__listen_if_idle(struct sluice_engine *engine)
 {
 	if (unlikely(engine->embedded && !engine->busy))
 		sluice__listen_again(engine);
 }
 
-/* thread_exit.c: the calling thread's number, for records that end with it. 0 or -ENOMEM. */
+/* thread_exit.c: the id of the calling thread, whose exit cancels its records. 0 or -ENOMEM. */
 int sluice__thread_id_of_caller(struct sluice_engine *engine, uint32_t *ret_number);
 void sluice__thread_watches_forget(struct sluice_engine *engine);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a thread has started ends with it, on engines whose options say so. A thread that starts
- * something there gets a number, which each of its records carries, and a watch with a post that is
- * made at once, so that its exit needs no memory: the exit hands the post to the engine, which looks
- * for the records. The engine's own thread needs no watch: without it there is no engine.
+ * cancel_on_thread_exit: the exit of a thread cancels the operations it has started. A thread that
+ * starts an operation on such an engine gets a number, which is stored in each of its records, and
+ * a watch with a preallocated post, so that the exit allocates nothing. On exit the post is pushed
+ * to the engine, which finds and cancels the records. The engine's own thread needs no watch: its
+ * exit ends the engine.
  */
 #include "loop/loop.h"
 
@@ -16,10 +17,10 @@
 #include "socket/socket.h"
 
 struct sluice__thread_watch {
-	struct sluice__thread_watch *next; /* of the thread */
+	struct sluice__thread_watch *next; /* in the list of the thread */
 	struct sluice__thread_watch *next_of_engine;
 	struct sluice__thread_watch **link_of_engine;
-	struct sluice_engine *engine; /* atomic; NULL: it is gone */
+	struct sluice_engine *engine; /* atomic; NULL: destroyed */
 	struct sluice__post *post;
 	uint32_t number;
 };
@@ -30,7 +31,7 @@ static int once_error;
 static uint32_t numbers; /* atomic */
 
 /* On the engine's thread. */
-static void end_what_it_started(struct sluice_engine *engine, void *token)
+static void cancel_records_of_thread(struct sluice_engine *engine, void *token)
 {
 	struct sluice_socket *socket;
 
@@ -43,7 +44,7 @@ static void end_what_it_started(struct sluice_engine *engine, void *token)
 }
 
 /* Under the lock of the process. */
-static void unlink_watch(struct sluice__thread_watch *watch)
+static void thread_watch_unlink(struct sluice__thread_watch *watch)
 {
 	*watch->link_of_engine = watch->next_of_engine;
 	if (watch->next_of_engine)
@@ -51,7 +52,7 @@ static void unlink_watch(struct sluice__thread_watch *watch)
 	__atomic_store_n(&watch->engine, NULL, __ATOMIC_RELEASE);
 }
 
-static void link_watch(struct sluice__thread_watch *watch, struct sluice_engine *engine)
+static void thread_watch_link(struct sluice__thread_watch *watch, struct sluice_engine *engine)
 {
 	watch->next_of_engine = engine->thread_watches;
 	if (watch->next_of_engine)
@@ -61,7 +62,7 @@ static void link_watch(struct sluice__thread_watch *watch, struct sluice_engine 
 	__atomic_store_n(&watch->engine, engine, __ATOMIC_RELEASE);
 }
 
-static void thread_exits(void *token)
+static void thread_exited(void *token)
 {
 	struct sluice__thread_watch *watch = token;
 
@@ -71,7 +72,7 @@ static void thread_exits(void *token)
 		struct sluice_engine *engine = watch->engine;
 
 		if (engine) {
-			unlink_watch(watch);
+			thread_watch_unlink(watch);
 			sluice__post_push(engine, watch->post);
 		} else {
 			free(watch->post);
@@ -82,21 +83,21 @@ static void thread_exits(void *token)
 	sluice__process_unlock();
 }
 
-static void set_up(void)
+static void create_watches_key(void)
 {
-	once_error = pthread_key_create(&watches_key, thread_exits);
+	once_error = pthread_key_create(&watches_key, thread_exited);
 }
 
-/* One of an engine that is gone serves again. */
-static struct sluice__thread_watch *find(struct sluice__thread_watch *watch,
-					 const struct sluice_engine *engine)
+/* The watch for this engine; with NULL, a watch of a destroyed engine, for reuse. */
+static struct sluice__thread_watch *thread_watch_find(struct sluice__thread_watch *watch,
+						      const struct sluice_engine *engine)
 {
 	while (watch && __atomic_load_n(&watch->engine, __ATOMIC_ACQUIRE) != engine)
 		watch = watch->next;
 	return watch;
 }
 
-static struct sluice__thread_watch *make(void)
+static struct sluice__thread_watch *thread_watch_create(void)
 {
 	struct sluice__thread_watch *first = pthread_getspecific(watches_key);
 	struct sluice__thread_watch *watch = calloc(1, sizeof *watch);
@@ -104,7 +105,7 @@ static struct sluice__thread_watch *make(void)
 	if (!watch)
 		return NULL;
 	watch->number = __atomic_add_fetch(&numbers, 1, __ATOMIC_RELAXED);
-	watch->post = sluice__post_make(end_what_it_started, (void *)(uintptr_t)watch->number);
+	watch->post = sluice__post_make(cancel_records_of_thread, (void *)(uintptr_t)watch->number);
 	watch->next = first;
 	if (!watch->post || pthread_setspecific(watches_key, watch) != 0) {
 		free(watch->post);
@@ -118,19 +119,19 @@ int sluice__thread_id_of_caller(struct sluice_engine *engine, uint32_t *ret_numb
 {
 	struct sluice__thread_watch *first, *watch;
 
-	pthread_once(&once, set_up);
+	pthread_once(&once, create_watches_key);
 	if (once_error)
 		return -once_error;
 	first = pthread_getspecific(watches_key);
-	watch = find(first, engine);
+	watch = thread_watch_find(first, engine);
 	if (!watch) {
-		watch = find(first, NULL);
+		watch = thread_watch_find(first, NULL);
 		if (!watch)
-			watch = make();
+			watch = thread_watch_create();
 		if (!watch)
 			return -ENOMEM;
 		sluice__process_lock();
-		link_watch(watch, engine);
+		thread_watch_link(watch, engine);
 		sluice__process_unlock();
 	}
 	*ret_number = watch->number;
@@ -141,6 +142,6 @@ void sluice__thread_watches_forget(struct sluice_engine *engine)
 {
 	sluice__process_lock();
 	while (engine->thread_watches)
-		unlink_watch(engine->thread_watches);
+		thread_watch_unlink(engine->thread_watches);
 	sluice__process_unlock();
 }

@@ -5,14 +5,14 @@
 #include "engine/state.h"
 #include "loop/loop.h"
 
-_Static_assert(sizeof(struct sluice_timer) == 48, "callers keep it");
+_Static_assert(sizeof(struct sluice_timer) == 48, "part of the ABI");
 
-static struct sluice__wheel_node *node_of(struct sluice_timer *timer)
+static struct sluice__wheel_node *timer_node(struct sluice_timer *timer)
 {
 	return (struct sluice__wheel_node *)(void *)timer->reserved;
 }
 
-static int check(struct sluice_engine *engine, const struct sluice_timer *timer)
+static int timer_check(struct sluice_engine *engine, const struct sluice_timer *timer)
 {
 	if (!engine || !timer)
 		return -EINVAL;
@@ -23,7 +23,7 @@ static int check(struct sluice_engine *engine, const struct sluice_timer *timer)
 
 int sluice_timer_start(struct sluice_engine *engine, struct sluice_timer *timer, int64_t timeout_ns)
 {
-	int error = check(engine, timer);
+	int error = timer_check(engine, timer);
 	uint64_t now;
 
 	if (error)
@@ -33,7 +33,7 @@ int sluice_timer_start(struct sluice_engine *engine, struct sluice_timer *timer,
 	if (sluice__dead(engine))
 		return -EBADF;
 	now = sluice__now();
-	sluice__wheel_arm(&engine->timers, node_of(timer),
+	sluice__wheel_arm(&engine->timers, timer_node(timer),
 			  (uint64_t)timeout_ns > UINT64_MAX / 2 - now ? UINT64_MAX / 2
 								      : now + (uint64_t)timeout_ns,
 			  0);
@@ -43,9 +43,9 @@ int sluice_timer_start(struct sluice_engine *engine, struct sluice_timer *timer,
 
 int sluice_timer_stop(struct sluice_engine *engine, struct sluice_timer *timer)
 {
-	int error = check(engine, timer);
+	int error = timer_check(engine, timer);
 
 	if (!error)
-		sluice__wheel_disarm(&engine->timers, node_of(timer));
+		sluice__wheel_disarm(&engine->timers, timer_node(timer));
 	return error;
 }

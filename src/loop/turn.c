@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One turn: take what others left, expire deadlines, transmit, enter the kernel once, reap all,
- * settle. Handlers run behind it (deliver.c); what they start is queued and goes in the next turn.
+ * One turn: takes the inbox, expires deadlines, transmits, enters the kernel once, reaps and
+ * settles all completions. Handlers run afterwards (deliver.c); what they start is queued for the
+ * next turn.
  */
 #include <errno.h>
 
@@ -11,7 +12,7 @@
 #include "recv/recv.h"
 #include "send/send.h"
 
-#define REAP 256u /* completions taken at a time */
+#define REAP 256u /* completions per call of the backend */
 
 void sluice__reap(struct sluice_engine *engine)
 {
@@ -29,7 +30,7 @@ void sluice__reap(struct sluice_engine *engine)
 		sluice__receiver_resume_all(engine);
 }
 
-static void take_what_is_left(struct sluice_engine *engine)
+static void take_inbox(struct sluice_engine *engine)
 {
 	sluice__mailbox_take(engine);
 	sluice__intents_take(engine);
@@ -37,8 +38,8 @@ static void take_what_is_left(struct sluice_engine *engine)
 	sluice__posts_take(engine);
 }
 
-/* After lying down: see sluice__engine_wake_if_asleep. */
-static bool something_left(const struct sluice_engine *engine)
+/* Checked after setting engine->asleep: see sluice__engine_wake_if_asleep. */
+static bool inbox_is_pending(const struct sluice_engine *engine)
 {
 	return !sluice__stack_is_empty(&engine->mailbox, __ATOMIC_SEQ_CST) ||
 	       !sluice__stack_is_empty(&engine->intents, __ATOMIC_SEQ_CST) ||
@@ -48,7 +49,7 @@ static bool something_left(const struct sluice_engine *engine)
 	       __atomic_load_n(&engine->stopping, __ATOMIC_SEQ_CST);
 }
 
-/* How long the turn may wait: not at all while there is something to do. */
+/* How long the turn may wait, in ns: 0 while there is work, -1 without limit. */
 static int64_t wait_time(const struct sluice_engine *engine, uint64_t until_ns)
 {
 	uint64_t next;
@@ -66,14 +67,14 @@ static int64_t wait_time(const struct sluice_engine *engine, uint64_t until_ns)
 	return next < SLUICE__WAIT_MAX_NS ? (int64_t)next : SLUICE__WAIT_MAX_NS;
 }
 
-static int enter(struct sluice_engine *engine, uint64_t until_ns)
+static int turn_enter(struct sluice_engine *engine, uint64_t until_ns)
 {
 	int64_t wait = wait_time(engine, until_ns);
 	int error;
 
 	if (wait != 0) {
 		__atomic_store_n(&engine->asleep, 1, __ATOMIC_SEQ_CST);
-		if (something_left(engine))
+		if (inbox_is_pending(engine))
 			wait = 0;
 	}
 	error = engine->backend->enter(engine, wait);
@@ -89,8 +90,8 @@ static void cancel_request(struct sluice_engine *engine, struct sluice__request 
 		engine->backend->cancel(engine, request);
 }
 
-/* The kernel refuses to be entered: what was cancelled before would wait for an answer for ever. */
-static __attribute__((noinline, cold)) void cancel_again(struct sluice_engine *engine)
+/* After a permanent failure of enter, requests cancelled before would never complete. */
+static __attribute__((noinline, cold)) void cancel_requests_again(struct sluice_engine *engine)
 {
 	pthread_mutex_lock(&engine->lock);
 	for (struct sluice_socket *socket = engine->sockets; socket; socket = socket->next) {
@@ -104,8 +105,8 @@ static __attribute__((noinline, cold)) void cancel_again(struct sluice_engine *e
 	pthread_mutex_unlock(&engine->lock);
 }
 
-/* A clock is read only where something waits for a time. */
-static void keep_time(struct sluice_engine *engine, uint64_t until_ns)
+/* Reads the clock only if a deadline, a timer or a timeout needs it. */
+static void turn_update_time(struct sluice_engine *engine, uint64_t until_ns)
 {
 	if (sluice__deadline_next(engine) == UINT64_MAX &&
 	    (until_ns == 0 || until_ns == UINT64_MAX))
@@ -122,14 +123,14 @@ int sluice__turn(struct sluice_engine *engine, uint64_t until_ns)
 	sluice__assert(!engine->delivering);
 	engine->busy++;
 	engine->statistics.turns++;
-	take_what_is_left(engine);
-	keep_time(engine, until_ns);
+	take_inbox(engine);
+	turn_update_time(engine, until_ns);
 	sluice__transmit(engine);
-	error = enter(engine, until_ns);
+	error = turn_enter(engine, until_ns);
 	sluice__reap(engine);
 	if (unlikely(error && error != -EINTR))
-		cancel_again(engine);
-	keep_time(engine, until_ns);
+		cancel_requests_again(engine);
+	turn_update_time(engine, until_ns);
 	engine->busy--;
 	return error;
 }
@@ -138,7 +139,7 @@ void sluice__push_out(struct sluice_engine *engine)
 {
 	sluice__assert_owner(engine);
 	engine->busy++;
-	take_what_is_left(engine);
+	take_inbox(engine);
 	sluice__transmit(engine);
 	engine->backend->submit(engine);
 	engine->submitted_before = engine->statistics.submitted;
@@ -146,7 +147,7 @@ void sluice__push_out(struct sluice_engine *engine)
 	engine->busy--;
 }
 
-/* For a foreign loop: nothing stays unsubmitted, and the descriptor tells what is still to do. */
+/* For an embedding loop: submits everything, and arms the descriptor for pending work. */
 void sluice__listen_again(struct sluice_engine *engine)
 {
 	bool ready;
@@ -156,11 +157,11 @@ void sluice__listen_again(struct sluice_engine *engine)
 	sluice__push_out(engine);
 	__atomic_store_n(&engine->asleep, 1, __ATOMIC_SEQ_CST);
 	ready = !sluice__fifo_is_empty(&engine->ready) || sluice__deliverable(engine) ||
-		something_left(engine);
+		inbox_is_pending(engine);
 	engine->backend->listen(engine, sluice__deadline_next(engine), ready);
 }
 
-static int check_run(struct sluice_engine *engine)
+static int run_check(struct sluice_engine *engine)
 {
 	int owner;
 
@@ -174,14 +175,14 @@ static int check_run(struct sluice_engine *engine)
 	return engine->delivering ? -EDEADLK : 0;
 }
 
-static uint64_t until(int64_t timeout_ns)
+static uint64_t deadline_after(int64_t timeout_ns)
 {
 	if (timeout_ns < 0)
 		return UINT64_MAX;
 	return timeout_ns ? sluice__now() + (uint64_t)timeout_ns : 0;
 }
 
-static int turn_past_rings(struct sluice_engine *engine, uint64_t until_ns)
+static int turn_without_ring_interrupt(struct sluice_engine *engine, uint64_t until_ns)
 {
 	int error = sluice__turn(engine, until_ns);
 
@@ -190,8 +191,8 @@ static int turn_past_rings(struct sluice_engine *engine, uint64_t until_ns)
 
 int sluice_engine_run(struct sluice_engine *engine, int64_t timeout_ns)
 {
-	int error = check_run(engine);
-	uint64_t until_ns = until(timeout_ns);
+	int error = run_check(engine);
+	uint64_t until_ns = deadline_after(timeout_ns);
 	int handlers;
 	bool woken;
 
@@ -201,7 +202,7 @@ int sluice_engine_run(struct sluice_engine *engine, int64_t timeout_ns)
 		engine->backend->quiet(engine);
 	do {
 		sluice__turns_begin(engine);
-		error = turn_past_rings(engine, until_ns);
+		error = turn_without_ring_interrupt(engine, until_ns);
 		if (engine->done.first || sluice__deliverable(engine))
 			sluice__turns_end(engine);
 		handlers = sluice__deliver(engine);
@@ -209,7 +210,7 @@ int sluice_engine_run(struct sluice_engine *engine, int64_t timeout_ns)
 			__atomic_exchange_n(&engine->woken, 0, __ATOMIC_ACQ_REL);
 	} while (!handlers && !woken && !error && engine->now_ns < until_ns &&
 		 !__atomic_load_n(&engine->stopping, __ATOMIC_RELAXED));
-	/* A thread of the engine's own comes back at once. */
+	/* The thread of engine_start calls this function again immediately. */
 	if (engine->started)
 		sluice__turns_begin(engine);
 	else

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Receive buffers: memory for the most that there may be is mapped with the first receive_start, and
- * touched as more come into use. On the ring the free ones stand in the kernel's buffer ring,
- * otherwise in a list here.
+ * Receive buffers. The first receive_start maps memory for the maximum number; pages are touched as
+ * more buffers come into use. With io_uring, free buffers are in a provided-buffer ring, otherwise
+ * in a free list here.
  */
 #include "engine/buffers.h"
 
@@ -12,8 +12,8 @@
 
 #include "engine/state.h"
 
-/* Array and memory for so many: 0 or -ENOMEM, and nothing was made. */
-static int make(struct sluice_engine *engine, uint32_t most)
+/* Allocates the array and maps the memory. 0, or -ENOMEM without effect. */
+static int buffers_allocate(struct sluice_engine *engine, uint32_t most)
 {
 	engine->buffers = sluice__allocate(engine, most * sizeof *engine->buffers);
 	if (!engine->buffers)
@@ -30,8 +30,8 @@ static int make(struct sluice_engine *engine, uint32_t most)
 	return -ENOMEM;
 }
 
-/* A power of two, as the first ones are. */
-static uint32_t most_of(const struct sluice_options *options)
+/* A power of two, because options.receive_buffers is one. */
+static uint32_t buffers_max(const struct sluice_options *options)
 {
 	uint64_t most = options->receive_buffers;
 
@@ -41,7 +41,7 @@ static uint32_t most_of(const struct sluice_options *options)
 	return (uint32_t)most;
 }
 
-static void bring_in(struct sluice_engine *engine, uint32_t count)
+static void buffers_add(struct sluice_engine *engine, uint32_t count)
 {
 	uint32_t first = engine->buffer_count;
 
@@ -58,15 +58,15 @@ static void bring_in(struct sluice_engine *engine, uint32_t count)
 int sluice__buffers_open(struct sluice_engine *engine)
 {
 	uint32_t count = engine->options.receive_buffers;
-	uint32_t most = most_of(&engine->options);
+	uint32_t most = buffers_max(&engine->options);
 	int error;
 
 	sluice__assert_owner(engine);
 	if (engine->buffers)
 		return 0;
-	error = make(engine, most);
+	error = buffers_allocate(engine, most);
 	if (error && most > count)
-		error = make(engine, count);
+		error = buffers_allocate(engine, count);
 	if (error)
 		return error;
 	error = engine->backend->buffers_open(engine);
@@ -74,7 +74,7 @@ int sluice__buffers_open(struct sluice_engine *engine)
 		sluice__buffers_close(engine);
 		return error;
 	}
-	bring_in(engine, count);
+	buffers_add(engine, count);
 	return 0;
 }
 
@@ -84,7 +84,7 @@ bool sluice__buffers_grow(struct sluice_engine *engine)
 	sluice__assert(engine->buffers_out <= engine->buffer_count);
 	if (engine->buffer_count >= engine->buffer_most)
 		return false;
-	bring_in(engine, engine->buffer_count * 2);
+	buffers_add(engine, engine->buffer_count * 2);
 	return true;
 }
 
@@ -100,16 +100,16 @@ uint32_t sluice__buffers_share(const struct sluice_engine *engine)
 	return left * whole > half ? (uint32_t)(left * whole / half) : 1;
 }
 
-static struct sluice_buffer *pop_own(struct sluice_engine *engine)
+static struct sluice_buffer *own_buffers_pop(struct sluice_engine *engine)
 {
 	return sluice__element(sluice__pool_get(&engine->buffers_own), struct sluice_buffer, link);
 }
 
-static void free_own(struct sluice_engine *engine)
+static void own_buffers_free(struct sluice_engine *engine)
 {
 	struct sluice_buffer *buffer;
 
-	while ((buffer = pop_own(engine)))
+	while ((buffer = own_buffers_pop(engine)))
 		free(buffer);
 }
 
@@ -118,7 +118,7 @@ void sluice__buffers_close(struct sluice_engine *engine)
 	if (engine->buffer_memory)
 		munmap(engine->buffer_memory,
 		       (size_t)engine->buffer_most * engine->options.receive_buffer_bytes);
-	free_own(engine);
+	own_buffers_free(engine);
 	free(engine->buffers);
 	engine->buffer_memory = NULL;
 	engine->buffers = NULL;
@@ -158,7 +158,7 @@ struct sluice_buffer *sluice__buffer_own(struct sluice_engine *engine)
 
 	if (engine->buffers_out >= engine->buffer_most)
 		return NULL;
-	buffer = pop_own(engine);
+	buffer = own_buffers_pop(engine);
 	if (buffer)
 		return buffer;
 	buffer = malloc(sizeof *buffer + engine->options.receive_buffer_bytes);

@@ -14,11 +14,11 @@ struct sluice__receiver;
 
 struct sluice_buffer {
 	struct sluice__link link;
-	struct sluice__receiver *receiver; /* to whom it is lent */
+	struct sluice__receiver *receiver; /* the receiver that it is lent to */
 	char *data;
-	uint32_t length; /* of what was received */
+	uint32_t length; /* bytes received */
 	uint16_t id;
-	bool own; /* not of the pool, see sluice__buffer_own */
+	bool own; /* not from the pool, see sluice__buffer_own */
 };
 
 #endif

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Close and destroy from another thread. A call that frees a port waits until the engine's thread has
- * closed the descriptor, but only while that thread is sure to come by. That is so in a turn, where it
- * sleeps in the kernel or works; not in a handler, which may itself wait for the caller, and not
- * outside of run. Whoever waits is released when the turn ends.
+ * Close and destroy from another thread. The call waits until the engine's thread has closed the
+ * descriptor, so that the port is free when it returns; but only while the engine's thread is in a
+ * turn, where it works or sleeps in the kernel. Not in a handler, which may itself wait for the
+ * caller, and not outside of run. The end of the turn releases all waiters.
  */
-
 #include "base/futex.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 
-/* A turn may be held up by a file system. */
-#define BOUND_NS 1000000000
+/* A file system may block the turn for long. */
+#define CLOSE_WAIT_MAX_NS 1000000000
 
 struct sluice__close_waiter {
 	const struct sluice_socket *socket;
@@ -33,7 +32,7 @@ void sluice__close_release_waiting(struct sluice_engine *engine, const struct sl
 	pthread_mutex_unlock(&engine->lock);
 }
 
-static void add_waiter(struct sluice_engine *engine, struct sluice__close_waiter *waiter)
+static void close_waiter_add(struct sluice_engine *engine, struct sluice__close_waiter *waiter)
 {
 	pthread_mutex_lock(&engine->lock);
 	waiter->next = engine->close_waiters;
@@ -42,7 +41,7 @@ static void add_waiter(struct sluice_engine *engine, struct sluice__close_waiter
 	pthread_mutex_unlock(&engine->lock);
 }
 
-static void remove_waiter(struct sluice_engine *engine, struct sluice__close_waiter *waiter)
+static void close_waiter_remove(struct sluice_engine *engine, struct sluice__close_waiter *waiter)
 {
 	struct sluice__close_waiter **at = &engine->close_waiters;
 
@@ -56,17 +55,17 @@ static void remove_waiter(struct sluice_engine *engine, struct sluice__close_wai
 	pthread_mutex_unlock(&engine->lock);
 }
 
-void sluice__close_wait(struct sluice_socket *socket, uint32_t wants)
+void sluice__close_wait(struct sluice_socket *socket, uint32_t intents)
 {
 	struct sluice_engine *engine = socket->engine;
 	struct sluice__close_waiter waiter = {.socket = socket};
 	uint64_t deadline_ns;
 
-	add_waiter(engine, &waiter);
-	sluice__intents_post(socket, wants);
-	deadline_ns = sluice__now() + BOUND_NS;
+	close_waiter_add(engine, &waiter);
+	sluice__intents_post(socket, intents);
+	deadline_ns = sluice__now() + CLOSE_WAIT_MAX_NS;
 	while (!__atomic_load_n(&waiter.released, __ATOMIC_ACQUIRE) &&
 	       __atomic_load_n(&engine->in_turn, __ATOMIC_SEQ_CST) && sluice__now() < deadline_ns)
 		sluice__futex_wait(&waiter.released, 0, deadline_ns);
-	remove_waiter(engine, &waiter);
+	close_waiter_remove(engine, &waiter);
 }

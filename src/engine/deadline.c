@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Arms the deadlines of records and the timer of a socket; expire.c handles what has passed. */
+/* Arms the deadlines of records and the timers of sockets; loop/expire.c dispatches them. */
 #include "base/assert.h"
 #include "engine/socket.h"
 #include "engine/state.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What happens to engines when the process forks or their owner exits.
+ * Marks engines dead when the process forks or their owner exits.
  *
- * A forked child has a copy of the memory and of the descriptors, and must not touch the ring: its
- * engines are marked dead, and every call on them answers -EBADF. A thread pointer may be given to
- * a new thread after its owner has exited, so the owner's exit takes it back.
+ * A forked child has copies of the memory and the descriptors, and must not use the ring: its
+ * engines are marked dead, and every call on them returns -EBADF. The thread pointer of an exited
+ * owner may be reused by a new thread, so the exit clears it.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -27,7 +27,7 @@ void sluice__process_unlock(void)
 	pthread_mutex_unlock(&engines_lock);
 }
 
-/* Of Begin and End, which is used if one engine has them; from before the fork until after it. */
+/* The hooks of Begin and End, during a fork; NULL if no engine uses them. */
 static const struct sluice__apm_calls *forking;
 
 static void before_fork(void)
@@ -47,7 +47,7 @@ static void after_fork(void)
 	pthread_mutex_unlock(&engines_lock);
 }
 
-static void in_child(void)
+static void after_fork_in_child(void)
 {
 	for (struct sluice_engine *engine = engines; engine; engine = engine->next) {
 		__atomic_fetch_or(&engine->dead, SLUICE__DEAD_FORKED, __ATOMIC_RELAXED);
@@ -60,7 +60,7 @@ static void in_child(void)
 	after_fork();
 }
 
-static void owner_exits(void *token)
+static void owner_exited(void *token)
 {
 	(void)token;
 	pthread_mutex_lock(&engines_lock);
@@ -77,16 +77,16 @@ static void owner_exits(void *token)
 	pthread_mutex_unlock(&engines_lock);
 }
 
-static void set_up(void)
+static void install_hooks(void)
 {
-	once_error = pthread_key_create(&owner_key, owner_exits);
+	once_error = pthread_key_create(&owner_key, owner_exited);
 	if (!once_error)
-		once_error = pthread_atfork(before_fork, after_fork, in_child);
+		once_error = pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
 
 int sluice__process_register(struct sluice_engine *engine)
 {
-	pthread_once(&once, set_up);
+	pthread_once(&once, install_hooks);
 	if (once_error)
 		return -once_error;
 	pthread_mutex_lock(&engines_lock);

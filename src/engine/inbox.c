@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What any thread leaves for the engine's thread: records to start, and sockets with wants. Lock-free,
- * and no message points at a record that may have ended.
+ * Lock-free lists from any thread to the engine's thread: records to start, and sockets with
+ * intents. No message refers to a record that may have completed.
  */
 #include "engine/socket.h"
 #include "engine/state.h"
@@ -19,11 +19,11 @@ bool sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args
 	}
 }
 
-void sluice__intents_post(struct sluice_socket *socket, uint32_t wants)
+void sluice__intents_post(struct sluice_socket *socket, uint32_t intents)
 {
 	struct sluice_engine *engine = socket->engine;
 
-	if (__atomic_fetch_or(&socket->intents, wants, __ATOMIC_SEQ_CST) == 0)
+	if (__atomic_fetch_or(&socket->intents, intents, __ATOMIC_SEQ_CST) == 0)
 		sluice__stack_push(&engine->intents, &socket->intents_link);
 	if (!sluice__is_owner(engine))
 		sluice__engine_wake_if_asleep(engine);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Options: the defaults, the caller's values, and the environment's. */
+/* Options: defaults, the caller's values, and environment variables. */
 #include <errno.h>
 #include <sluice/trace.h>
 #include <stddef.h>
@@ -54,8 +54,8 @@ static bool is_zero(const char *bytes, size_t size)
 	return size == 0;
 }
 
-/* A newer caller's members that are zero change nothing. */
-static int check_tail(const struct sluice_options *given)
+/* Members that this version does not know have to be zero. */
+static int check_unknown_members(const struct sluice_options *given)
 {
 	if (given->size <= sizeof *given)
 		return 0;
@@ -71,7 +71,7 @@ static uint32_t power_of_two(uint32_t at_least)
 	return value;
 }
 
-static void fill_in_trace(struct sluice_options *own)
+static void fill_trace_options(struct sluice_options *own)
 {
 	size_t length = own->trace_path ? strlen(own->trace_path) : 0;
 
@@ -83,7 +83,7 @@ static void fill_in_trace(struct sluice_options *own)
 		own->trace_format = SLUICE_TRACE_JSON;
 }
 
-/* Options of which 0 means the default. */
+/* Options for which 0 means the default. */
 #define OPTION(member)                                               \
 	{                                                            \
 		offsetof(struct sluice_options, member),             \
@@ -108,7 +108,7 @@ static const struct {
 	OPTION(submission_thread_idle_ns),
 };
 
-static void fill_in_defaults(struct sluice_options *own)
+static void fill_default_options(struct sluice_options *own)
 {
 	for (size_t i = 0; i < sizeof defaulted / sizeof *defaulted; i++) {
 		char *member = (char *)own + defaulted[i].offset;
@@ -117,13 +117,13 @@ static void fill_in_defaults(struct sluice_options *own)
 			memcpy(member, (const char *)&defaults + defaulted[i].offset,
 			       defaulted[i].size);
 	}
-	fill_in_trace(own);
+	fill_trace_options(own);
 	own->ring_entries = power_of_two(own->ring_entries);
 	own->receive_buffers = power_of_two(own->receive_buffers);
 }
 
-/* If the process may not run on an existing processor, the kernel refuses. */
-static bool is_thread_valid(const struct sluice_options *own)
+/* Whether the process may run on that CPU is checked by the kernel. */
+static bool is_submission_thread_valid(const struct sluice_options *own)
 {
 	return own->submission_thread_cpu >= -1 &&
 	       own->submission_thread_cpu < sysconf(_SC_NPROCESSORS_CONF) &&
@@ -141,14 +141,14 @@ static int check_values(const struct sluice_options *own)
 	    own->receive_buffer_bytes > 1 << 24 || own->handler_budget > INT32_MAX ||
 	    own->gather_bytes > 1 << 30 || own->handler_threads_max > 4096)
 		return -EINVAL;
-	if (own->submission_thread && !is_thread_valid(own))
+	if (own->submission_thread && !is_submission_thread_valid(own))
 		return -EINVAL;
 	if (own->trace_events > 1 << 24 || own->trace_format > SLUICE_TRACE_JSON)
 		return -EINVAL;
 	return 0;
 }
 
-static int backend_of_environment(struct sluice_options *own)
+static int read_environment_backend(struct sluice_options *own)
 {
 	const char *name = getenv("SLUICE_BACKEND");
 
@@ -164,7 +164,7 @@ static int backend_of_environment(struct sluice_options *own)
 }
 
 /* A set-user-ID program must not write to a path that its user chooses. */
-static void trace_of_environment(struct sluice_options *own)
+static void read_environment_trace(struct sluice_options *own)
 {
 	const char *path = secure_getenv("SLUICE_TRACE");
 
@@ -172,11 +172,11 @@ static void trace_of_environment(struct sluice_options *own)
 		own->trace_path = path;
 }
 
-static int ask_environment(struct sluice_options *own)
+static int read_environment(struct sluice_options *own)
 {
 	own->disable |= sluice__capabilities_named(getenv("SLUICE_DISABLE"));
-	trace_of_environment(own);
-	return backend_of_environment(own);
+	read_environment_trace(own);
+	return read_environment_backend(own);
 }
 
 int sluice__options_copy(struct sluice_options *own, const struct sluice_options *given)
@@ -187,13 +187,13 @@ int sluice__options_copy(struct sluice_options *own, const struct sluice_options
 	if (given) {
 		if (given->size < sizeof given->size)
 			return -EINVAL;
-		error = check_tail(given);
+		error = check_unknown_members(given);
 		if (error)
 			return error;
 		memcpy(own, given, given->size < sizeof *own ? given->size : sizeof *own);
 		own->size = sizeof *own;
 	}
-	error = own->ignore_environment ? 0 : ask_environment(own);
-	fill_in_defaults(own);
+	error = own->ignore_environment ? 0 : read_environment(own);
+	fill_default_options(own);
 	return error ? error : check_values(own);
 }

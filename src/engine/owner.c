@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What everything above depends on: which thread owns the engine, the clock, memory, and waking the
- * owner.
- */
+/* The thread that owns the engine and how it is woken; the clock; memory. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,8 +34,8 @@ void *sluice__allocate(struct sluice_engine *engine, size_t bytes)
 	return memory;
 }
 
-/* The first use: from now on the engine is this thread's. */
-static int take_over(struct sluice_engine *engine)
+/* On the first use: the calling thread becomes the owner. */
+static int become_owner(struct sluice_engine *engine)
 {
 	int error = engine->backend->enable(engine);
 
@@ -58,7 +55,7 @@ int sluice__engine_enter(struct sluice_engine *engine)
 	if (__atomic_load_n(&engine->creator, __ATOMIC_RELAXED) != sluice__self() ||
 	    sluice__dead(engine))
 		return 0;
-	return take_over(engine);
+	return become_owner(engine);
 }
 
 int sluice__check_owner(struct sluice_engine *engine)
@@ -77,12 +74,12 @@ int sluice__check_owner(struct sluice_engine *engine)
 
 void sluice__engine_wake_if_asleep(struct sluice_engine *engine)
 {
-	/* What a forked child inherited would wake the parent. */
+	/* A forked child shares the eventfd with its parent and would wake it. */
 	if (sluice__dead(engine) & SLUICE__DEAD_FORKED)
 		return;
 	/*
-	 * The push before this and the sleeper's look after it lies down must not pass each other:
-	 * all four accesses are sequentially consistent.
+	 * The push before this call and the owner's check of the lists after setting `asleep` must
+	 * not miss each other: all four accesses are sequentially consistent.
 	 */
 	if (__atomic_load_n(&engine->asleep, __ATOMIC_SEQ_CST) &&
 	    __atomic_exchange_n(&engine->asleep, 0, __ATOMIC_ACQ_REL)) {
@@ -99,7 +96,7 @@ long sluice__sleeps(void)
 }
 
 /*
- * The kernel takes a closed ring apart a moment later, and interrupts the thread that had used it,
+ * The kernel tears a closed ring down a moment later, and that interrupts the thread that used it,
  * once and without a signal.
  */
 static __thread uint64_t ring_closed_ns;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pool of what send_packets needs beside its record: side structures, and blocks for small files
- * that are read. After a socket's first send_packets nothing is allocated.
+ * Pools for send_packets: side structures of records, and blocks for the contents of small files.
+ * After a socket's first send_packets, nothing is allocated.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -40,10 +40,10 @@ void sluice__bounces_free(struct sluice_engine *engine)
 		free(block);
 }
 
-#define OWN 64 /* for the engine's thread alone */
+#define OWNER_POOL_MAX 64
 
-/* The engine's thread has a list of its own, which needs no lock. */
-static struct sluice__packets *take_pooled(struct sluice_engine *engine)
+/* The engine's thread has a pool of its own, which needs no lock. */
+static struct sluice__packets *packets_pool_take(struct sluice_engine *engine)
 {
 	struct sluice__link *link;
 
@@ -60,7 +60,7 @@ static struct sluice__packets *take_pooled(struct sluice_engine *engine)
 
 struct sluice__packets *sluice__packets_take(struct sluice_engine *engine)
 {
-	struct sluice__packets *packets = take_pooled(engine);
+	struct sluice__packets *packets = packets_pool_take(engine);
 
 	if (packets)
 		return packets;
@@ -72,11 +72,11 @@ struct sluice__packets *sluice__packets_take(struct sluice_engine *engine)
 	return packets;
 }
 
-/* Some for the engine's thread, the rest for all. */
+/* The owner keeps up to OWNER_POOL_MAX; the rest goes to the shared pool. */
 void sluice__packets_give(struct sluice_engine *engine, struct sluice__packets *packets)
 {
 	sluice__assert(!packets->bounce);
-	if (sluice__is_owner(engine) && engine->packets_own_count < OWN) {
+	if (sluice__is_owner(engine) && engine->packets_own_count < OWNER_POOL_MAX) {
 		engine->packets_own_count++;
 		sluice__pool_put(&engine->packets_own, &packets->link);
 		return;
@@ -117,7 +117,7 @@ void sluice__packets_close(struct sluice_engine *engine, struct sluice__packets 
 	sluice__packets_give(engine, packets);
 }
 
-static void free_packets(struct sluice__pool *pool)
+static void packets_pool_free(struct sluice__pool *pool)
 {
 	struct sluice__packets *packets;
 
@@ -130,7 +130,7 @@ static void free_packets(struct sluice__pool *pool)
 
 void sluice__packets_free_pool(struct sluice_engine *engine)
 {
-	free_packets(&engine->packets_own);
-	free_packets(&engine->packets_pool);
+	packets_pool_free(&engine->packets_own);
+	packets_pool_free(&engine->packets_pool);
 	sluice__bounces_free(engine);
 }

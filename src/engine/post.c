@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Functions that other threads want run on the engine's. */
+/* Posts: functions to run on the engine's thread. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -51,7 +51,7 @@ void sluice__posts_take(struct sluice_engine *engine)
 	sluice__fifo_append(&engine->posts_taken, sluice__stack_take_all(&engine->posts));
 }
 
-static struct sluice__post *pop_post(struct sluice_engine *engine)
+static struct sluice__post *post_pop(struct sluice_engine *engine)
 {
 	return sluice__element(sluice__fifo_pop(&engine->posts_taken), struct sluice__post, link);
 }
@@ -62,7 +62,7 @@ void sluice__posts_deliver(struct sluice_engine *engine)
 
 	sluice__assert_owner(engine);
 	sluice__assert(engine->delivering);
-	while (sluice__within_budget(engine) && (post = pop_post(engine))) {
+	while (sluice__within_budget(engine) && (post = post_pop(engine))) {
 		engine->statistics.posts++;
 		post->function(engine, post->token);
 		free(post);
@@ -75,6 +75,6 @@ void sluice__posts_drop(struct sluice_engine *engine)
 	struct sluice__post *post;
 
 	sluice__posts_take(engine);
-	while ((post = pop_post(engine)))
+	while ((post = post_pop(engine)))
 		free(post);
 }

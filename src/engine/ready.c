@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The engine's lists of sockets: those with something to send, and those with handlers to run. */
+/* The engine's lists of sockets: ready to send, and with events to deliver. */
 #include "engine/socket.h"
 #include "engine/state.h"
 
@@ -23,7 +23,7 @@ void sluice__transmit_blocked(struct sluice_socket *socket)
 	if (sluice__request_start(socket, &socket->out) == 0)
 		socket->state |= SLUICE__ST_BLOCKED;
 	else
-		sluice__ready(socket); /* out of memory: the next turn tries again */
+		sluice__ready(socket); /* out of memory: retry in the next turn */
 }
 
 void sluice__event(struct sluice_socket *socket, uint32_t event)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests of a socket on their way to the backend: counted, so that close knows when all are back. */
+/* Starts and cancels requests of a socket, and counts the armed ones: close waits for them. */
 #include "engine/socket.h"
 #include "engine/state.h"
 

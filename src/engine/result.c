@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How a record ends: its result is recorded, and published inside the starting call or by deliver.c. */
+/* The result of a record: stored on completion, published by the starting call or by deliver.c. */
 #include <errno.h>
 
 #include "engine/state.h"
@@ -37,7 +37,6 @@ void sluice__finalize_result(struct sluice_engine *engine, struct sluice_args *a
 	args->run.op_flags = op_flags & SLUICE__OP_LIST;
 }
 
-/* Ends now, inside the call or through the handler. */
 int sluice__end_at_once(struct sluice_engine *engine, struct sluice_args *args, bool may_finish,
 			int32_t error, int32_t native, uint64_t bytes)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of a socket. At most 512 bytes while it is idle; what is rare is elsewhere. */
+/* The internals of a socket. At most 512 bytes; rare members are allocated separately. */
 #ifndef SLUICE_SRC_ENGINE_SOCKET_H
 #define SLUICE_SRC_ENGINE_SOCKET_H
 
@@ -19,13 +19,13 @@ struct sluice__filter;
 struct sluice__zc_send;
 struct sluice__receiver;
 
-/* What runs when the descriptor has been closed. */
+/* The handler that runs after the descriptor was closed. */
 struct sluice__closed {
 	sluice_closed_fn *function;
 	void *token;
 };
 
-/* What few sockets have: handlers of the water marks, a filter. */
+/* Members that few sockets need: handlers of the water marks, a filter. */
 struct sluice__marks {
 	sluice_drained_fn *drained;
 	void *drained_token;
@@ -35,24 +35,24 @@ struct sluice__marks {
 };
 
 /*
- * shared_flags: why a start leaves the fast path, readable by any thread. 0: a connected stream, on which
- * nothing has happened yet. Written by the owner, and by whoever closes.
+ * shared_flags: the reasons for a start to leave the fast path. 0: a connected stream without any
+ * of them. Atomic: read by any thread, written by the owner and by a thread that closes the socket.
  */
 enum {
 	SLUICE__SHARED_CLOSED = 1 << 0, /* by close, destroy, detach or the engine's end: -EBADF */
-	SLUICE__SHARED_UNCONNECTED = 1 << 1, /* believed so: the kernel is asked again */
+	SLUICE__SHARED_UNCONNECTED = 1 << 1, /* not certain: a start checks with getpeername */
 	SLUICE__SHARED_LISTENING = 1 << 3,
-	SLUICE__SHARED_DATAGRAM = 1 << 4,     /* also seqpacket: every record stands for itself */
-	SLUICE__SHARED_SHUT_SEND = 1 << 5,    /* by us: sends end with Shutdown */
-	SLUICE__SHARED_DISCONNECTED = 1 << 6, /* by us, without reuse: it cannot connect again */
+	SLUICE__SHARED_DATAGRAM = 1 << 4, /* also seqpacket: every record succeeds or fails alone */
+	SLUICE__SHARED_SHUT_SEND = 1 << 5,    /* by the library: sends complete with Shutdown */
+	SLUICE__SHARED_DISCONNECTED = 1 << 6, /* without reuse: the socket cannot connect again */
 	SLUICE__SHARED_SHUT_RECEIVE = 1 << 7,
-	SLUICE__SHARED_NOT_TCP = 1 << 8,   /* a stream, but nothing with a cork or an urgent byte */
-	SLUICE__SHARED_TRACED = 1 << 9,    /* the engine has a trace: starts go where it is told */
-	SLUICE__SHARED_FILTERED = 1 << 10, /* has a filter, and what is received goes through it */
-	SLUICE__SHARED_FILTERED_SENDS = 1 << 11, /* and what is sent */
+	SLUICE__SHARED_NOT_TCP = 1 << 8,         /* without TCP_CORK and urgent data */
+	SLUICE__SHARED_TRACED = 1 << 9,          /* the engine has a trace, which records starts */
+	SLUICE__SHARED_FILTERED = 1 << 10,       /* received data passes through a filter */
+	SLUICE__SHARED_FILTERED_SENDS = 1 << 11, /* sent data does, too */
 	/*
-	 * A count: connects that were started and are not over, those in the mailbox included. Not
-	 * 0: starts are accepted and wait.
+	 * A count of the connects that are started and not finished, those in the mailbox included.
+	 * While it is not 0, starts are accepted and wait.
 	 */
 	SLUICE__SHARED_CONNECT_ONE = 1 << 16,
 	SLUICE__SHARED_CONNECTING = 0x7fff << 16,
@@ -62,47 +62,47 @@ enum {
 		SLUICE__SHARED_DISCONNECTED | SLUICE__SHARED_TRACED | SLUICE__SHARED_FILTERED_SENDS
 };
 
-/* state: the owner's. */
+/* state: private to the owner. */
 enum {
-	SLUICE__ST_READY = 1 << 0,        /* stands in the ready list */
-	SLUICE__ST_IN_FLIGHT = 1 << 1,    /* the head of the queue is with the kernel */
-	SLUICE__ST_BLOCKED = 1 << 2,      /* waits until it can be written to, or for a window */
-	SLUICE__ST_FULL = 1 << 3,         /* took less than it was given */
-	SLUICE__ST_RESET_SEEN = 1 << 4,   /* the peer's reset was met, in either direction */
-	SLUICE__ST_RESET_SENT = 1 << 5,   /* and a send has reported it */
-	SLUICE__ST_END_SEEN = 1 << 6,     /* the peer's orderly end was received */
-	SLUICE__ST_ABOVE_HIGH = 1 << 7,   /* the drained handler is to run */
-	SLUICE__ST_HANDLE_GONE = 1 << 10, /* destroyed by the caller, or detached */
+	SLUICE__ST_READY = 1 << 0,        /* in the ready list */
+	SLUICE__ST_IN_FLIGHT = 1 << 1,    /* a transmission of the head of the queue is in flight */
+	SLUICE__ST_BLOCKED = 1 << 2,      /* waits for writability, or for a window of a file */
+	SLUICE__ST_FULL = 1 << 3,         /* the last send was short */
+	SLUICE__ST_RESET_SEEN = 1 << 4,   /* a reset by the peer was seen, in either direction */
+	SLUICE__ST_RESET_SENT = 1 << 5,   /* and was reported by a send */
+	SLUICE__ST_END_SEEN = 1 << 6,     /* the end of the stream was received */
+	SLUICE__ST_ABOVE_HIGH = 1 << 7,   /* above the high mark: the drained handler has to run */
+	SLUICE__ST_HANDLE_GONE = 1 << 10, /* destroyed or detached by the application */
 	SLUICE__ST_GRACEFUL = 1 << 11,    /* closes when the queue is empty */
 	SLUICE__ST_END_ON_GIVE_UP = 1 << 13,
-	SLUICE__ST_DEAD = 1 << 16,           /* in the list of the dead */
-	SLUICE__ST_CANCEL_PENDING = 1 << 17, /* a record in flight is to be given up */
+	SLUICE__ST_DEAD = 1 << 16,           /* in engine->dead_sockets */
+	SLUICE__ST_CANCEL_PENDING = 1 << 17, /* a record in flight is marked for cancellation */
 	SLUICE__ST_PREFETCHING = 1 << 18,    /* BLOCKED for a window of a cold file */
-	SLUICE__ST_CORKED = 1 << 19,         /* TCP_CORK was set by us */
-	SLUICE__ST_WATCHED = 1 << 21,        /* epoll's: registered */
-	SLUICE__ST_ZC_SENDS = 1 << 22, /* zc_sends is not empty: the kernel has buffers of ours */
-	SLUICE__ST_LOST = 1 << 26      /* sends were given up by the close */
+	SLUICE__ST_CORKED = 1 << 19,         /* the library has set TCP_CORK */
+	SLUICE__ST_WATCHED = 1 << 21,        /* registered with epoll */
+	SLUICE__ST_ZC_SENDS = 1 << 22, /* zc_sends is not empty: buffers in use by the kernel */
+	SLUICE__ST_LOST = 1 << 26      /* the close has aborted sends */
 };
 
 /*
- * The phase of a socket, in the upper bits of state, so that "may it transmit?" is one test of it.
- * socket/close.c has the transitions.
+ * The phase of a socket, in the upper bits of state, so that a single test of state tells whether
+ * it may transmit. All transitions are in socket/close.c.
  */
 #define SLUICE__PHASE_SHIFT 29
 #define SLUICE__PHASE_MASK (UINT32_C(7) << SLUICE__PHASE_SHIFT)
 
 enum sluice__phase {
 	SLUICE__PHASE_OPEN,
-	SLUICE__PHASE_CLOSING,       /* requests are cancelled, their answers are awaited */
-	SLUICE__PHASE_WAIT_ZEROCOPY, /* only notifications of buffers are awaited */
-	SLUICE__PHASE_RESETTING,     /* the same, and the connection was reset for them */
+	SLUICE__PHASE_CLOSING,       /* requests are cancelled; waits for their completions */
+	SLUICE__PHASE_WAIT_ZEROCOPY, /* waits for zero-copy notifications only */
+	SLUICE__PHASE_RESETTING,     /* the same, after resetting the connection */
 	SLUICE__PHASE_LINGERING,     /* the peer has not acknowledged everything */
-	SLUICE__PHASE_CLOSED         /* the descriptor is gone */
+	SLUICE__PHASE_CLOSED         /* the descriptor is closed or detached */
 };
 
-/* intents: what other threads, or a handler, want done with the socket in the next turn. */
+/* intents: set by other threads or by handlers, executed in the next turn. */
 enum {
-	SLUICE__WANT_CANCEL = 1 << 0, /* some record is marked */
+	SLUICE__WANT_CANCEL = 1 << 0, /* some record is marked cancelled */
 	SLUICE__WANT_CANCEL_ALL = 1 << 1,
 	SLUICE__WANT_CLOSE = 1 << 2,
 	SLUICE__WANT_DESTROY = 1 << 3,
@@ -115,28 +115,28 @@ enum {
 	SLUICE__WANT_RECEIVE_STOP = 1 << 10
 };
 
-/* events: what waits for the handlers of the socket itself. */
+/* events: handlers of the socket itself that have to run. */
 enum {
 	SLUICE__EVENT_DRAINED = 1 << 0,
 	SLUICE__EVENT_ACCEPTED = 1 << 1,
 	SLUICE__EVENT_RECEIVED = 1 << 2,
-	SLUICE__EVENT_QUEUED = 1 << 3, /* stands in the list */
+	SLUICE__EVENT_QUEUED = 1 << 3, /* in engine->events */
 	SLUICE__EVENT_CLOSED = 1 << 4,
 	SLUICE__EVENT_CONGESTED = 1 << 5
 };
 
 struct sluice_socket {
-	/* What a start touches. */
+	/* Accessed by every start: first in the struct. */
 	uint32_t shared_flags; /* atomic: SLUICE__SHARED_* */
 	uint32_t state;
 	struct sluice_engine *engine;
 	struct sluice__sendq queue;
-	uint64_t check_above; /* queued bytes above which a start looks closer: min(high, limit) */
+	uint64_t check_above; /* min(high, limit): queued bytes above which a start checks both */
 	struct sluice__link ready_link;
 	int32_t fd;
 	uint8_t family;
 	uint8_t type;
-	uint16_t armed; /* requests that the backend has */
+	uint16_t armed; /* number of armed requests */
 
 	/* Sending. */
 	struct sluice__flight flight;
@@ -148,9 +148,9 @@ struct sluice_socket {
 	/* Receiving, or accepting. */
 	struct sluice__request in;
 	struct sluice__list receives;      /* records that receive or accept */
-	uint32_t receives_listed;          /* atomic: in that list */
-	uint32_t receives_cross_thread;    /* atomic: on their way there from other threads */
-	struct sluice__receiver *receiver; /* receive_start; atomic until taken over */
+	uint32_t receives_listed;          /* atomic: records in that list */
+	uint32_t receives_cross_thread;    /* atomic: records from other threads, not listed yet */
+	struct sluice__receiver *receiver; /* receive_start; atomic until the owner takes it */
 	struct sluice__accepter *accepter; /* accept_start */
 	union {
 		struct iovec receive_segment;
@@ -162,42 +162,40 @@ struct sluice_socket {
 	uint64_t bytes_received;
 
 	struct sluice_args *connecting;
-	const struct sluice_args *corked_for; /* the record at the head that asked for it */
+	const struct sluice_args *corked_for; /* the record at the head that needs the cork */
 	uint64_t low_bytes;
 	uint64_t high_bytes;
 	uint64_t limit_bytes;
-	uint64_t cross_thread_bytes; /* atomic: started by other threads, still in the mailbox */
-	struct sluice__marks *marks; /* NULL until one of them is set */
+	uint64_t cross_thread_bytes; /* atomic: bytes from other threads, still in the mailbox */
+	struct sluice__marks *marks; /* NULL until one of its members is set */
 	void *user_data;
-	int64_t graceful_ns; /* what close_gracefully was given; then, and while LINGERING, until when */
+	int64_t graceful_ns; /* close_gracefully: timeout, then deadline; also of LINGERING */
 
-	struct sluice__wheel_node timer; /* one at a time: SLUICE__NODE_* */
-	uint32_t intents;                /* atomic */
-	uint32_t events;
+	struct sluice__wheel_node timer; /* one meaning at a time: SLUICE__NODE_* */
+	uint32_t intents;                /* atomic: SLUICE__WANT_* */
+	uint32_t events;                 /* SLUICE__EVENT_* */
 	struct sluice__link intents_link;
-	struct sluice__link event_link; /* also of engine->socket_pool */
-	struct sluice__link fetch_link; /* of the sockets that wait for a window */
+	struct sluice__link event_link; /* in engine->events or engine->socket_pool */
+	struct sluice__link fetch_link; /* in the list of sockets that wait for a window */
 	union {
-		struct sluice__link accepted_link; /* not yet delivered */
+		struct sluice__link accepted_link; /* in the list of undelivered connections */
 		struct sluice__link dead_link;
 	};
-	struct sluice__closed *closed; /* atomic: of set_closed */
-	struct sluice_socket *next;    /* of all sockets of the engine */
+	struct sluice__closed *closed; /* atomic: the handler of set_closed */
+	struct sluice_socket *next;    /* in the list of all sockets of the engine */
 	struct sluice_socket **link;
-	uint64_t dead_at; /* records delivered when the memory may go */
+	uint64_t dead_at; /* the memory is freed once this many records were delivered */
 	union {
-		struct sluice__request *waiting_in; /* epoll's */
-		struct sluice__zc_send
-			*zc_sends; /* the newest, with HOLDING; the oldest behind it */
+		struct sluice__request *waiting_in; /* private to epoll */
+		struct sluice__zc_send *zc_sends;   /* with ZC_SENDS: circular; the newest */
 	};
 	struct sluice__request *waiting_out;
-	struct sluice__apm *apm; /* Begin and End, from the first Begin on; set once, atomic */
+	struct sluice__apm *apm; /* atomic: Begin and End; set once, by the first Begin */
 	struct sluice__zerocopy zerocopy;
 	union {
-		struct { /* UDP */
-			uint16_t
-				gso_bytes; /* the largest datagrams that the kernel cuts up; 0: none */
-			uint16_t gso_rest; /* batches until larger ones are tried again */
+		struct {                    /* UDP */
+			uint16_t gso_bytes; /* largest datagram for UDP_SEGMENT; 0: none */
+			uint16_t gso_rest;  /* batches until larger ones are tried again */
 		};
 		uint32_t unsent_low_bytes; /* TCP; 0: not set */
 	};
@@ -220,7 +218,7 @@ static inline void sluice__socket_flags_clear(struct sluice_socket *socket, uint
 	__atomic_fetch_and(&socket->shared_flags, ~bits, __ATOMIC_RELEASE);
 }
 
-/* A connect begins; this is undone when it is over, or if it is refused. */
+/* A connect starts; sluice__connect_withdraw follows when it ends or is refused. */
 static inline void sluice__connect_announce(struct sluice_socket *socket)
 {
 	__atomic_fetch_add(&socket->shared_flags, SLUICE__SHARED_CONNECT_ONE, __ATOMIC_RELEASE);
@@ -231,33 +229,33 @@ static inline void sluice__connect_withdraw(struct sluice_socket *socket)
 	__atomic_fetch_sub(&socket->shared_flags, SLUICE__SHARED_CONNECT_ONE, __ATOMIC_RELEASE);
 }
 
-/* Whether any record receives or accepts, as far as its start has returned. Any thread. */
+/* Whether a record whose start has returned receives or accepts. Any thread. */
 static inline bool sluice__receives_pending(const struct sluice_socket *socket)
 {
-	/* In this order: the engine lists a record before it stops counting it as foreign. */
+	/* In this order: the engine lists a record before it decrements receives_cross_thread. */
 	return __atomic_load_n(&socket->receives_cross_thread, __ATOMIC_ACQUIRE) ||
 	       __atomic_load_n(&socket->receives_listed, __ATOMIC_ACQUIRE);
 }
 
-/* sockets.c: makes the handle; fd is taken over only with 0. */
+/* sockets.c: creates a socket; takes ownership of fd only on success. */
 int sluice__socket_make(struct sluice_engine *engine, int fd, struct sluice_socket **ret_socket);
-/* The same for a connection that the kernel has just handed over. */
+/* The same for an accepted connection. */
 int sluice__socket_make_accepted(const struct sluice_socket *listener, int fd,
 				 struct sluice_socket **ret_socket);
 
-/* Unread bytes are discarded: how many. Notes the end of the stream, and a reset. */
+/* Discards unread data and returns its size. Records the end of the stream, or a reset. */
 uint64_t sluice__socket_drain(struct sluice_socket *socket);
 bool sluice__socket_is_stream(const struct sluice_socket *socket);
 bool sluice__socket_is_tcp(const struct sluice_socket *socket);
-uint16_t sluice__socket_gso(int fd); /* a UDP socket's gso_bytes */
-/* The kernel's word on a socket believed unconnected. */
+uint16_t sluice__socket_gso(int fd); /* gso_bytes for a UDP socket */
+/* Whether the socket is connected; updates UNCONNECTED. */
 bool sluice__has_peer(struct sluice_socket *socket);
-/* Its memory, back to the pool. */
+/* Returns the socket's memory to the pool. */
 void sluice__socket_give(struct sluice_socket *socket);
-/* RST to the peer, also while a duplicate of the descriptor lives. */
+/* Sends RST to the peer, even if a duplicate of the descriptor exists. */
 void sluice__socket_reset(struct sluice_socket *socket);
 
-/* A listener, by the kernel's word if need be: listen(2) may have come after attach. */
+/* Whether the socket listens; listen(2) may have been called after attach. */
 bool sluice__listens(struct sluice_socket *socket);
 void sluice__slabs_free(struct sluice_engine *engine);
 static inline enum sluice__phase sluice__socket_phase(const struct sluice_socket *socket)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sockets as the engine sees them: their memory, what kind each is, and the few calls on a
- * descriptor that several operations need. How a socket ends is in socket/close.c.
+ * Creation and memory of sockets, and the system calls on a descriptor that several operations
+ * need. socket/close.c closes them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #include "engine/state.h"
 #include "trace/trace.h"
 
-static int option(int fd, int name, int *ret_value)
+static int socket_option(int fd, int name, int *ret_value)
 {
 	socklen_t length = sizeof *ret_value;
 
@@ -29,24 +29,24 @@ uint16_t sluice__socket_gso(int fd)
 	int bytes;
 	socklen_t length = sizeof bytes;
 
-	/* Who has set a size himself has every record cut up: not ours to touch. */
+	/* If the application has set UDP_SEGMENT itself, leave the socket alone. */
 	if (getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &bytes, &length) < 0 || bytes)
 		return 0;
 	return SLUICE__GSO_BYTES;
 }
 
-/* What kind of socket this is, by the kernel's own word. */
-static int look_at(int fd, struct sluice_socket *socket)
+/* Queries the kernel for the kind and state of the socket. */
+static int socket_inspect(int fd, struct sluice_socket *socket)
 {
 	struct sockaddr_storage peer;
 	socklen_t length = sizeof peer;
 	int type, domain, protocol, listening;
-	int error = option(fd, SO_TYPE, &type);
+	int error = socket_option(fd, SO_TYPE, &type);
 
 	if (!error)
-		error = option(fd, SO_DOMAIN, &domain);
+		error = socket_option(fd, SO_DOMAIN, &domain);
 	if (!error)
-		error = option(fd, SO_PROTOCOL, &protocol);
+		error = socket_option(fd, SO_PROTOCOL, &protocol);
 	if (error)
 		return error;
 	socket->family = (uint8_t)domain;
@@ -57,14 +57,14 @@ static int look_at(int fd, struct sluice_socket *socket)
 		socket->shared_flags |= SLUICE__SHARED_NOT_TCP;
 	if (protocol == IPPROTO_UDP && type == SOCK_DGRAM)
 		socket->gso_bytes = sluice__socket_gso(fd);
-	if (option(fd, SO_ACCEPTCONN, &listening) == 0 && listening)
+	if (socket_option(fd, SO_ACCEPTCONN, &listening) == 0 && listening)
 		socket->shared_flags |= SLUICE__SHARED_LISTENING;
 	else if (getpeername(fd, (struct sockaddr *)&peer, &length) < 0)
 		socket->shared_flags |= SLUICE__SHARED_UNCONNECTED;
 	return 0;
 }
 
-static int make_nonblocking(int fd)
+static int set_nonblocking(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
@@ -78,7 +78,7 @@ static int make_nonblocking(int fd)
 	return 0;
 }
 
-/* Sockets come many at a time: each costs its own bytes and nothing beside them. */
+/* Sockets per slab, so that a socket has no allocation overhead. */
 #define SLAB 64
 
 struct sluice__slab {
@@ -87,7 +87,7 @@ struct sluice__slab {
 };
 
 /* Under the lock. */
-static void make_slab(struct sluice_engine *engine)
+static void slab_add(struct sluice_engine *engine)
 {
 	struct sluice__slab *slab = sluice__allocate(engine, sizeof *slab);
 
@@ -109,13 +109,13 @@ void sluice__slabs_free(struct sluice_engine *engine)
 	}
 }
 
-static struct sluice_socket *take_memory(struct sluice_engine *engine)
+static struct sluice_socket *socket_memory_take(struct sluice_engine *engine)
 {
 	struct sluice_socket *socket;
 
 	pthread_mutex_lock(&engine->lock);
 	if (sluice__pool_is_empty(&engine->socket_pool))
-		make_slab(engine);
+		slab_add(engine);
 	socket = sluice__element(sluice__pool_get(&engine->socket_pool), struct sluice_socket,
 				 event_link);
 	pthread_mutex_unlock(&engine->lock);
@@ -124,14 +124,14 @@ static struct sluice_socket *take_memory(struct sluice_engine *engine)
 	return socket;
 }
 
-static void give_memory(struct sluice_engine *engine, struct sluice_socket *socket)
+static void socket_memory_give(struct sluice_engine *engine, struct sluice_socket *socket)
 {
 	pthread_mutex_lock(&engine->lock);
 	sluice__pool_put(&engine->socket_pool, &socket->event_link);
 	pthread_mutex_unlock(&engine->lock);
 }
 
-static void enlist(struct sluice_engine *engine, struct sluice_socket *socket)
+static void socket_list_add(struct sluice_engine *engine, struct sluice_socket *socket)
 {
 	pthread_mutex_lock(&engine->lock);
 	socket->next = engine->sockets;
@@ -145,7 +145,7 @@ static void enlist(struct sluice_engine *engine, struct sluice_socket *socket)
 		sluice__trace_socket(socket, SLUICE__TRACE_ATTACH);
 }
 
-static void initialise(struct sluice_socket *socket, struct sluice_engine *engine, int fd)
+static void socket_init(struct sluice_socket *socket, struct sluice_engine *engine, int fd)
 {
 	socket->engine = engine;
 	socket->fd = fd;
@@ -159,20 +159,20 @@ static void initialise(struct sluice_socket *socket, struct sluice_engine *engin
 
 int sluice__socket_make(struct sluice_engine *engine, int fd, struct sluice_socket **ret_socket)
 {
-	struct sluice_socket *socket = take_memory(engine);
+	struct sluice_socket *socket = socket_memory_take(engine);
 	int error;
 
 	if (!socket)
 		return -ENOMEM;
-	initialise(socket, engine, fd);
-	error = look_at(fd, socket);
+	socket_init(socket, engine, fd);
+	error = socket_inspect(fd, socket);
 	if (!error)
-		error = make_nonblocking(fd);
+		error = set_nonblocking(fd);
 	if (error) {
-		give_memory(engine, socket);
+		socket_memory_give(engine, socket);
 		return error;
 	}
-	enlist(engine, socket);
+	socket_list_add(engine, socket);
 	*ret_socket = socket;
 	return 0;
 }
@@ -181,20 +181,20 @@ int sluice__socket_make_accepted(const struct sluice_socket *listener, int fd,
 				 struct sluice_socket **ret_socket)
 {
 	struct sluice_engine *engine = listener->engine;
-	struct sluice_socket *socket = take_memory(engine);
+	struct sluice_socket *socket = socket_memory_take(engine);
 
 	sluice__assert_owner(engine);
 	sluice__assert(fd >= 0);
 	if (!socket)
 		return -ENOMEM;
-	/* Connected, close-on-exec and non-blocking from birth; the rest is as the listener's. */
-	initialise(socket, engine, fd);
+	/* Connected, close-on-exec and non-blocking already; the rest is the listener's. */
+	socket_init(socket, engine, fd);
 	socket->family = listener->family;
 	socket->type = listener->type;
 	socket->shared_flags |= sluice__socket_flags(listener) &
 				(SLUICE__SHARED_DATAGRAM | SLUICE__SHARED_NOT_TCP);
 	socket->unsent_low_bytes = listener->unsent_low_bytes;
-	enlist(engine, socket);
+	socket_list_add(engine, socket);
 	engine->statistics.accepted++;
 	*ret_socket = socket;
 	return 0;
@@ -206,14 +206,14 @@ bool sluice__listens(struct sluice_socket *socket)
 
 	if (sluice__socket_flags(socket) & SLUICE__SHARED_LISTENING)
 		return true;
-	if (option(socket->fd, SO_ACCEPTCONN, &listening) < 0 || !listening)
+	if (socket_option(socket->fd, SO_ACCEPTCONN, &listening) < 0 || !listening)
 		return false;
 	sluice__socket_flags_set(socket, SLUICE__SHARED_LISTENING);
 	sluice__socket_flags_clear(socket, SLUICE__SHARED_UNCONNECTED);
 	return true;
 }
 
-static void unlist(struct sluice_engine *engine, struct sluice_socket *socket)
+static void socket_list_remove(struct sluice_engine *engine, struct sluice_socket *socket)
 {
 	pthread_mutex_lock(&engine->lock);
 	*socket->link = socket->next;
@@ -223,8 +223,8 @@ static void unlist(struct sluice_engine *engine, struct sluice_socket *socket)
 	pthread_mutex_unlock(&engine->lock);
 }
 
-/* No turn runs any more that could end what is pending. */
-static bool is_lost(const struct sluice_engine *engine)
+/* No turn will run that could complete pending operations. */
+static bool engine_has_no_owner(const struct sluice_engine *engine)
 {
 	return sluice__dead(engine) & (SLUICE__DEAD_LOST | SLUICE__DEAD_FORKED);
 }
@@ -233,16 +233,16 @@ void sluice__socket_give(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 
-	/* An engine without an owner is freed with what is pending. */
-	sluice__assert(socket->armed == 0 || is_lost(engine));
-	sluice__assert(!socket->queue.list.head || is_lost(engine));
-	unlist(engine, socket);
-	give_memory(engine, socket);
+	/* An engine without an owner is freed with its pending operations. */
+	sluice__assert(socket->armed == 0 || engine_has_no_owner(engine));
+	sluice__assert(!socket->queue.list.head || engine_has_no_owner(engine));
+	socket_list_remove(engine, socket);
+	socket_memory_give(engine, socket);
 }
 
 /* ---- calls on the descriptor ---- */
 
-/* The peer may have come by a connect(2) of the caller's own. */
+/* The application may have called connect(2) itself. */
 bool sluice__has_peer(struct sluice_socket *socket)
 {
 	struct sockaddr_storage address;
@@ -259,19 +259,19 @@ bool sluice__has_peer(struct sluice_socket *socket)
 
 void sluice__socket_reset(struct sluice_socket *socket)
 {
-	struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+	struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
 
 	sluice__assert(socket->fd >= 0);
-	connect(socket->fd, &nobody, sizeof nobody);
+	connect(socket->fd, &unspecified, sizeof unspecified);
 }
 
-/* How much unread data a close takes off, so that the kernel sends FIN and not RST. */
+/* Bounds for the unread data that a close discards, so that the kernel sends FIN and not RST. */
 #define DRAIN_ROUNDS 64
 #define DRAIN_BYTES 16384
 
 /*
- * close(2) with data unread sends RST and destroys what the peer has not fetched yet. The bytes
- * discarded. Notes when nothing more will come.
+ * close(2) with unread data sends RST, which destroys data that the peer has not received yet.
+ * Returns the number of bytes discarded.
  */
 uint64_t sluice__socket_drain(struct sluice_socket *socket)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state of an engine that all modules share, and what this folder offers them: the owner, lists
- * that other threads push to, lists of sockets, requests, results, deadlines, posts and pools. What
- * belongs to one folder is declared there; life/engine.h puts it all together.
+ * The state of an engine that all modules share, and the interface of this folder: owner, inbox,
+ * lists of sockets, requests, results, deadlines, posts and pools. State private to another folder
+ * is declared there; life/engine.h composes the engine.
  */
 #ifndef SLUICE_SRC_ENGINE_STATE_H
 #define SLUICE_SRC_ENGINE_STATE_H
@@ -22,15 +22,15 @@
 #include "core/sendq.h"
 #include "core/zerocopy_policy.h"
 
-#define SLUICE__SEGMENTS_MAX 1024u /* of one sendmsg: the kernel's UIO_MAXIOV */
-#define SLUICE__ARENA 4096u        /* segments between two entries of the kernel */
+#define SLUICE__SEGMENTS_MAX 1024u /* in one sendmsg: the kernel's UIO_MAXIOV */
+#define SLUICE__ARENA 4096u        /* segments between two submissions */
 
-/* Kinds of nodes in the wheel of deadlines. */
+/* Kinds of nodes in engine->deadlines. All but the first are a socket's timer. */
 enum {
-	SLUICE__NODE_RECORD,      /* the deadline of a record; the others are a socket's timer */
-	SLUICE__NODE_CLOSE,       /* its close goes on, by its phase */
-	SLUICE__NODE_RETRY_SEND,  /* a connect, or a datagram with nothing to wait for */
-	SLUICE__NODE_RETRY_ACCEPT /* a listener ran out of descriptors */
+	SLUICE__NODE_RECORD,      /* the deadline of a record */
+	SLUICE__NODE_CLOSE,       /* continues a close, depending on the phase */
+	SLUICE__NODE_RETRY_SEND,  /* retries a connect, or a datagram with nothing to poll for */
+	SLUICE__NODE_RETRY_ACCEPT /* retries an accept that ran out of descriptors */
 };
 
 struct sluice__close_waiter;
@@ -50,69 +50,69 @@ struct sluice__receiver;
 struct sluice__trace;
 struct sluice__zerocopy_pool;
 
-/* A listener that waits for a descriptor to be closed. */
+/* A listener that waits for a free descriptor. */
 struct sluice__retry {
 	struct sluice__retry *next;
 	struct sluice_socket *listener;
 };
 
-/* What is called of Begin and End, which lies above. */
+/* Callbacks into Begin and End, a layer above. */
 struct sluice__apm_calls {
-	/* By a thread that exits without having destroyed the engine it owns. */
+	/* The owner exits without having destroyed the engine. */
 	void (*owner_exited)(struct sluice_engine *engine);
-	/* Around fork(2), so that no thread zc_sends a lock in the child. */
+	/* Around fork(2), so that no lock is held in the child. */
 	void (*before_fork)(void);
 	void (*after_fork)(void);
 	void (*in_child)(struct sluice_engine *engine);
-	/* No callback in line or running, no thread inside End or wait. */
+	/* No callback is queued or running, and no thread is inside End or a wait. */
 	bool (*is_quiet)(const struct sluice_socket *socket);
 	void (*free_socket)(struct sluice_socket *socket);
 };
 
 struct sluice_engine {
-	/* What a start touches. */
-	uintptr_t owner; /* atomic: the owner's thread pointer from its first use on; 0: nobody's */
-	uint32_t busy;   /* in a handler, a batch or a turn: queue, do not try */
-	uint32_t dead;   /* atomic: SLUICE__DEAD_*; every call answers -EBADF */
+	/* Accessed by every start: first in the struct. */
+	uintptr_t owner; /* atomic: thread pointer of the owner; 0: none, as before the first use */
+	uint32_t busy;   /* nesting of handlers, batches and turns; not 0: starts are queued */
+	uint32_t dead;   /* atomic: SLUICE__DEAD_*; not 0: every call returns -EBADF */
 	struct sluice__stack mailbox; /* records started by other threads, by sluice__record_link */
-	struct sluice__stack intents; /* sockets with wants, by intents_link */
-	struct sluice__fifo ready;    /* sockets with something to send, by ready_link */
+	struct sluice__stack intents; /* sockets with intents, by intents_link */
+	struct sluice__fifo ready;    /* sockets ready to send, by ready_link */
 	uint32_t ready_count;
-	uint32_t batches;                 /* open */
-	uint64_t zerocopy_from;           /* bytes from which on zero copy is thought of */
-	uint64_t queue_from;              /* bytes from which on a lone send goes by its queue */
-	struct sluice_socket *prefilling; /* the ready socket that lists its bytes in prefilled */
-	struct sluice__chain done;        /* records that wait for their handlers */
-	struct sluice__chain *sink; /* where records go that end: done, or inside a start its own */
+	uint32_t batches;       /* open batches */
+	uint64_t zerocopy_from; /* smallest send considered for zero copy, in bytes */
+	uint64_t queue_from;    /* smallest single send that may be queued for the backend */
+	struct sluice_socket *prefilling; /* the ready socket whose segments are in `prefilled` */
+	struct sluice__chain done;        /* finished records, handlers not called yet */
+	struct sluice__chain *sink; /* target for finished records: done, or a start's own chain */
 
 	const struct sluice__backend *backend;
 	struct sluice__trace *trace; /* NULL: off */
 	struct sluice__uring *uring;
-	struct sluice__poller *poller; /* epoll's */
+	struct sluice__poller *poller; /* epoll */
 	struct sluice_options options;
 	uint32_t capabilities;
-	uint32_t asleep;   /* atomic: a wake must be told to the kernel */
+	uint32_t asleep;   /* atomic: the owner sleeps, a wake-up needs a system call */
 	uint32_t woken;    /* atomic: sluice_engine_wake was called */
 	uint64_t wakes;    /* atomic: statistics.wakes */
-	uintptr_t creator; /* who becomes the owner with the first use */
-	bool hands_over;   /* memory goes to the backend at once, which has a thread for it */
-	bool delivering;   /* a handler runs */
-	bool embedded;     /* engine_fd was asked for */
-	uint32_t flying;   /* requests that the backend has */
+	uintptr_t creator; /* thread pointer of the thread that becomes the owner on first use */
+	bool hands_over;   /* SQPOLL: starts submit memory immediately */
+	bool delivering;   /* a handler is running */
+	bool embedded;     /* sluice_engine_fd was called: another event loop polls the engine */
+	uint32_t flying;   /* armed requests */
 
-	/* The choice between a send(2) for each socket and the ring. */
+	/* The choice between one send(2) per socket and the ring. */
 	struct sluice__costs costs;
-	uint64_t submitted_before; /* statistics.submitted at the last entry of the kernel */
-	uint32_t way_flips;        /* for tests: turns between two changes; 0: by the costs */
+	uint64_t submitted_before; /* statistics.submitted at the last submission */
+	uint32_t way_flips;        /* for tests: turns until the choice is reversed; 0: by costs */
 	uint32_t way_decisions;
 
 	struct sluice__wheel deadlines;
 	struct sluice__wheel timers;
 	uint64_t now_ns;
 
-	uint64_t budget_end;        /* of sluice__budget_used, where events and posts stop */
-	uint32_t budget_waits;      /* turns in which the records left nothing to them */
-	struct sluice__fifo events; /* sockets with handlers of their own to run, by event_link */
+	uint64_t budget_end;              /* sluice__budget_used at which events and posts stop */
+	uint32_t budget_waits;            /* turns in a row that records filled */
+	struct sluice__fifo events;       /* sockets with events to deliver, by event_link */
 	struct sluice__fifo dead_sockets; /* by dead_link */
 	struct sluice__stack posts;
 	struct sluice__fifo posts_taken;
@@ -120,62 +120,61 @@ struct sluice_engine {
 	/* Receive buffers. */
 	struct sluice_buffer *buffers;
 	char *buffer_memory;
-	uint32_t buffer_count; /* in use, or free for use */
-	uint32_t buffer_most;  /* there is memory for */
-	bool buffers_kept; /* by the backend, outside of a release: receivers that wait may go on */
-	uint32_t buffers_out;                  /* filled, and lent or waiting for their handlers */
-	struct sluice__pool buffers_free;      /* epoll's; the ring's are in its own */
-	struct sluice__pool buffers_own;       /* for what filters give, free ones */
-	struct sluice__stack buffers_returned; /* by other threads */
-	struct sluice__fifo paused;            /* receivers that wait for any buffer */
+	uint32_t buffer_count; /* free or in use */
+	uint32_t buffer_most;  /* maximum, for which memory is mapped */
+	bool buffers_kept;     /* the backend has returned buffers: paused receivers can resume */
+	uint32_t buffers_out;  /* filled: lent, or waiting for delivery */
+	struct sluice__pool buffers_free;      /* without a provided-buffer ring */
+	struct sluice__pool buffers_own;       /* free buffers for the output of filters */
+	struct sluice__stack buffers_returned; /* released by other threads */
+	struct sluice__fifo paused;            /* receivers that wait for a buffer */
 
-	struct sluice__pool gso_batches; /* of datagrams */
-	uint32_t gso_batches_submitted;  /* batches of datagrams in the backend */
+	struct sluice__pool gso_batches;
+	uint32_t gso_batches_submitted; /* batches in flight */
 	struct sluice__pool recv_msgs;
 
 	/* Files. */
 	struct sluice__page_cache *page_cache;
 	struct sluice__files *files;
 	struct sluice__pipe *pipe;
-	struct sluice__pool packets_own; /* the engine's thread's */
+	struct sluice__pool packets_own; /* of the engine's thread, without a lock */
 	uint32_t packets_own_count;
 	struct sluice__pool packets_pool;     /* under lock */
 	struct sluice__pool bounces_free;     /* under lock */
-	uint32_t bounces;                     /* made so far */
+	uint32_t bounces;                     /* allocated so far */
 	struct sluice__retry *accept_retries; /* listeners that ran out of descriptors */
 
 	/* Zero copy. */
-	uint64_t single_below; /* records smaller than this need neither gathering nor thought */
+	uint64_t single_below; /* a smaller record may be sent alone, without gathering and plan */
 	struct sluice__zerocopy_prior zerocopy_prior;
 	struct sluice__zerocopy_pool *zerocopy;
 
-	pthread_mutex_t lock; /* sockets' list and pools */
+	pthread_mutex_t lock; /* guards the list of sockets and the pools */
 	struct sluice_socket *sockets;
 	struct sluice__pool socket_pool;
 	struct sluice__slab *slabs;
-	struct sluice__callbacks *callbacks; /* threads for them */
-	struct sluice__thread_watch
-		*thread_watches; /* of threads whose exit ends what they started */
-	pthread_t thread;        /* with engine_start */
-	struct sluice__close_waiter *close_waiters; /* under lock */
-	uint32_t close_waiting;                     /* atomic: how many */
-	uint32_t in_turn; /* atomic: the thread runs turns, and is in no handler */
+	struct sluice__callbacks *callbacks;         /* the thread pool for callbacks */
+	struct sluice__thread_watch *thread_watches; /* see cancel_on_thread_exit */
+	pthread_t thread;                            /* of engine_start */
+	struct sluice__close_waiter *close_waiters;  /* under lock */
+	uint32_t close_waiting;                      /* atomic: their number */
+	uint32_t in_turn; /* atomic: the owner is in a turn and not in a handler */
 	bool started;
 	bool stopping; /* atomic */
 	const struct sluice__apm_calls
-		*apm_calls;         /* set with the first Begin; under the lock of the process */
-	struct sluice_engine *next; /* of all engines of the process */
+		*apm_calls;         /* set by the first Begin; under the process lock */
+	struct sluice_engine *next; /* in the list of all engines of the process */
 	struct sluice_engine **link;
-	char reason[160];
+	char reason[160]; /* why the ring is not used; empty if it is */
 
 	struct sluice_engine_statistics statistics;
 	struct iovec arena[SLUICE__ARENA];
 	uint32_t arena_used;
-	struct iovec *prefilled; /* SLUICE__PREFILLED, aligned to their size */
+	struct iovec *prefilled; /* SLUICE__PREFILLED segments, aligned to their size */
 } __attribute__((aligned(64)));
 
 enum {
-	SLUICE__DEAD_ENDING = 1 << 0,
+	SLUICE__DEAD_ENDING = 1 << 0, /* destroy has begun */
 	SLUICE__DEAD_FORKED = 1 << 1,
 	SLUICE__DEAD_LOST = 1 << 2 /* the owner exited */
 };
@@ -190,7 +189,7 @@ static inline bool sluice__is_owner(const struct sluice_engine *engine)
 	return __atomic_load_n(&engine->owner, __ATOMIC_RELAXED) == sluice__self();
 }
 
-/* The owner, or who becomes it with the first use. */
+/* The owner, or the thread that becomes the owner on first use. */
 static inline bool sluice__may_act(const struct sluice_engine *engine)
 {
 	uintptr_t owner = __atomic_load_n(&engine->owner, __ATOMIC_RELAXED);
@@ -204,42 +203,43 @@ static inline uint32_t sluice__dead(const struct sluice_engine *engine)
 	return __atomic_load_n(&engine->dead, __ATOMIC_RELAXED);
 }
 
-/* Only the engine's own thread gets here, or the one that takes a dead engine apart. */
+/* Called only on the engine's thread, or by the thread that destroys a dead engine. */
 #define sluice__assert_owner(engine) sluice__assert(sluice__may_act(engine) || sluice__dead(engine))
 
 /* owner.c */
 uint64_t sluice__now(void);
-int64_t sluice__time_after(int64_t ns); /* so long from now; no overflow */
-/* Zeroed; NULL if there is no memory. */
+int64_t sluice__time_after(int64_t ns); /* now + ns, saturated */
+/* Zeroed memory, aligned to 64 bytes; NULL if out of memory. */
 void *sluice__allocate(struct sluice_engine *engine, size_t bytes);
-/* 1: the caller is the owner (its first use, perhaps); 0: another thread; -errno: it cannot be used. */
+/* 1: the caller is the owner, perhaps from now on; 0: another thread; -errno: enable failed. */
 int sluice__engine_enter(struct sluice_engine *engine);
-/* For what is the owner's alone: 0, or -EINVAL, -EBADF, -EPERM. */
+/* For calls reserved to the owner: 0, or -EINVAL, -EBADF, -EPERM. */
 int sluice__check_owner(struct sluice_engine *engine);
 /* Voluntary context switches of this thread. */
 long sluice__sleeps(void);
-void sluice__ring_closed(void); /* by this thread */
-/* True, once: an interrupted wait may be due to that. */
+/* This thread has closed a ring. */
+void sluice__ring_closed(void);
+/* True, once: an EINTR may come from a ring that this thread has closed. */
 bool sluice__ring_closed_interrupts(void);
 /* Wakes the owner if it sleeps. */
 void sluice__engine_wake_if_asleep(struct sluice_engine *engine);
 
-/* options.c: 0, -EINVAL, -E2BIG. Reads the environment for what the options leave to it. */
+/* options.c: 0, -EINVAL, -E2BIG. The environment supplies options that are not set. */
 int sluice__options_copy(struct sluice_options *own, const struct sluice_options *given);
 
 /* inbox.c */
-/* false: the engine has ended. */
+/* false: the engine is being destroyed. */
 bool sluice__mailbox_push(struct sluice_engine *engine, struct sluice_args *args);
-void sluice__intents_post(struct sluice_socket *socket, uint32_t wants);
+void sluice__intents_post(struct sluice_socket *socket, uint32_t intents);
 
-/* engine/close_wait.c */
+/* close_wait.c */
 void sluice__close_release_waiting(struct sluice_engine *engine,
 				   const struct sluice_socket *socket);
 
-/* Leaves what is wanted, and waits until the descriptor is closed or the turn is over. */
-void sluice__close_wait(struct sluice_socket *socket, uint32_t wants);
+/* Posts the intents, and waits until the descriptor is closed or the turn ends. */
+void sluice__close_wait(struct sluice_socket *socket, uint32_t intents);
 
-/* The socket's descriptor is closed, or will not be in this turn; NULL: whichever is waited for. */
+/* Releases waiters: the descriptor is closed, or will not be in this turn. NULL: of all sockets. */
 static inline void sluice__close_release(struct sluice_engine *engine,
 					 const struct sluice_socket *socket)
 {
@@ -247,13 +247,13 @@ static inline void sluice__close_release(struct sluice_engine *engine,
 		sluice__close_release_waiting(engine, socket);
 }
 
-/* The engine's thread runs turns, and no code of the application, until the end. */
+/* Until sluice__turns_end, the engine's thread runs no code of the application. */
 static inline void sluice__turns_begin(struct sluice_engine *engine)
 {
 	__atomic_store_n(&engine->in_turn, 1, __ATOMIC_RELEASE);
 }
 
-/* A waiter counts itself before it looks at in_turn: one of the two sees the other. */
+/* A waiter increments close_waiting before it reads in_turn, so one of the two sees the other. */
 static inline void sluice__turns_end(struct sluice_engine *engine)
 {
 	if (!__atomic_load_n(&engine->in_turn, __ATOMIC_RELAXED))
@@ -269,14 +269,14 @@ static inline bool sluice__left_outside(const struct sluice_engine *engine)
 }
 
 /* result.c */
-/* Adds a record that is in no queue to the list of finished records. */
+/* Completes a record that is in no queue: adds it to `done`. */
 void sluice__finish(struct sluice_engine *engine, struct sluice_args *args, int32_t error,
 		    int32_t native, uint64_t bytes);
-/* Publishes the result of a record that has op_flags, and releases what the operation held. */
+/* Publishes the result of a record with op_flags, and releases the resources of the operation. */
 void sluice__finalize_result(struct sluice_engine *engine, struct sluice_args *args);
-/* Adds a record that was cancelled or is overdue, and is in no queue, to done. */
+/* Adds a cancelled or overdue record that is in no queue to `done`. */
 void sluice__finish_given_up(struct sluice__chain *done, struct sluice_args *args);
-/* Writes the result into the members of a record that has ended. */
+/* Writes the result of a completed record to its public members. */
 static inline void sluice__record_publish(struct sluice_engine *engine, struct sluice_args *args)
 {
 	if (unlikely(args->run.op_flags)) {
@@ -288,7 +288,7 @@ static inline void sluice__record_publish(struct sluice_engine *engine, struct s
 	args->flags = 0;
 }
 
-/* The operation completes inside the starting call: no handler runs, the record is free. 0. */
+/* Completes the operation inside the starting call: no handler runs, the record is released. 0. */
 static inline int sluice__finished(struct sluice_engine *engine, struct sluice_args *args)
 {
 	sluice__record_publish(engine, args);
@@ -297,7 +297,7 @@ static inline int sluice__finished(struct sluice_engine *engine, struct sluice_a
 	return 0;
 }
 
-/* The operation ends now: 0 inside the call, 1 through the handler. */
+/* Completes the operation: 0 inside the call, if may_finish; 1 through the handler. */
 int sluice__end_at_once(struct sluice_engine *engine, struct sluice_args *args, bool may_finish,
 			int32_t error, int32_t native, uint64_t bytes);
 
@@ -307,7 +307,7 @@ void sluice__ready(struct sluice_socket *socket);
 void sluice__transmit_blocked(struct sluice_socket *socket);
 void sluice__event(struct sluice_socket *socket, uint32_t event);
 
-/* So many operations that the handler of an event or a post starts count as a handler. */
+/* Operations started by handlers of events and posts that count as one handler. */
 #define SLUICE__STARTS_A_HANDLER 16
 
 static inline uint64_t sluice__budget_used(const struct sluice_engine *engine)
@@ -316,7 +316,7 @@ static inline uint64_t sluice__budget_used(const struct sluice_engine *engine)
 	       engine->statistics.records_started;
 }
 
-/* Whether one more handler of an event or a post may be called in this turn. */
+/* Whether another handler of an event or a post may be called in this turn. */
 static inline bool sluice__within_budget(const struct sluice_engine *engine)
 {
 	return sluice__budget_used(engine) < engine->budget_end;
@@ -332,10 +332,10 @@ static inline uint64_t sluice__deadline_next(const struct sluice_engine *engine)
 	return deadline < timer ? deadline : timer;
 }
 
-/* The socket's timer. It has one meaning at a time; a retry replaces the bound of a graceful close. */
+/* The socket's timer has one meaning at a time; a retry replaces the bound of a graceful close. */
 void sluice__timer_arm(struct sluice_socket *socket, unsigned int node, int64_t ns);
 void sluice__timer_disarm(struct sluice_socket *socket);
-/* A descriptor was closed: listeners that ran out of them try again in the next turn. */
+/* A descriptor was closed: listeners that ran out of descriptors retry in the next turn. */
 void sluice__descriptor_freed(struct sluice_engine *engine);
 
 /* request.c */
@@ -346,18 +346,18 @@ void sluice__request_cancel(struct sluice_socket *socket, struct sluice__request
 int sluice__buffers_open(struct sluice_engine *engine);
 void sluice__buffers_close(struct sluice_engine *engine);
 struct sluice_buffer *sluice__buffer(struct sluice_engine *engine, uint16_t id);
-bool sluice__buffers_grow(struct sluice_engine *engine); /* twice as many; false: no more */
-/* Buffers that one socket may have now: fewer while less than half of the pool is left. */
+bool sluice__buffers_grow(struct sluice_engine *engine); /* doubles; false: at the maximum */
+/* Maximum buffers of one socket at present: fewer while less than half of the pool is free. */
 uint32_t sluice__buffers_share(const struct sluice_engine *engine);
-int sluice__buffers_borrow(struct sluice_engine *engine); /* for epoll: an id, or -ENOBUFS */
+int sluice__buffers_borrow(struct sluice_engine *engine); /* the id of a free one, or -ENOBUFS */
 char *sluice__buffer_data(struct sluice_engine *engine, uint16_t id);
-void sluice__buffers_keep(struct sluice_engine *engine, uint16_t id); /* the other way */
-/* One outside of the kernel's ring, for bytes that a filter gives. NULL: no more. */
+void sluice__buffers_keep(struct sluice_engine *engine, uint16_t id); /* returns a borrowed one */
+/* A buffer outside of the pool, for the output of a filter. NULL: limit reached, or no memory. */
 struct sluice_buffer *sluice__buffer_own(struct sluice_engine *engine);
-/* Free again, whatever kind it is. */
+/* Releases a buffer of either kind. */
 void sluice__buffer_drop(struct sluice_engine *engine, struct sluice_buffer *buffer);
 
-/* packets_pool.c: what a send_packets needs beside its record */
+/* packets_pool.c: the side structures of send_packets */
 void sluice__packets_close(struct sluice_engine *engine, struct sluice__packets *packets);
 void sluice__packets_free_pool(struct sluice_engine *engine);
 struct sluice__packets *sluice__packets_take(struct sluice_engine *engine); /* or NULL */
@@ -370,16 +370,16 @@ void sluice__bounces_free(struct sluice_engine *engine);
 
 /* post.c */
 struct sluice__post *sluice__post_make(void (*function)(struct sluice_engine *engine, void *token),
-				       void *token); /* NULL without memory */
+				       void *token); /* NULL: out of memory */
 void sluice__post_push(struct sluice_engine *engine, struct sluice__post *post);
 void sluice__posts_take(struct sluice_engine *engine);
 void sluice__posts_deliver(struct sluice_engine *engine);
 void sluice__posts_drop(struct sluice_engine *engine);
 
-/* fork.c: fork, and owners that exit */
+/* fork.c: fork(2) and the exit of owners */
 int sluice__process_register(struct sluice_engine *engine);
 void sluice__process_forget(struct sluice_engine *engine);
-/* Guards what outlives engines and threads; nobody zc_sends it in a forked child. */
+/* Guards state that outlives engines and threads; not held in a forked child. */
 void sluice__process_lock(void);
 void sluice__process_unlock(void);
 void sluice__process_owned(struct sluice_engine *engine);

@@ -7,8 +7,8 @@
 #include "engine/socket.h"
 #include "engine/state.h"
 
-/* Copies what both sides know, and leaves the caller's size as it was. */
-static int copy(void *to, size_t size, const void *from, size_t own)
+/* Copies the members that both versions know, and keeps the caller's size. */
+static int statistics_copy(void *to, size_t size, const void *from, size_t own)
 {
 	if (size < sizeof(size_t))
 		return -EINVAL;
@@ -18,8 +18,9 @@ static int copy(void *to, size_t size, const void *from, size_t own)
 	return 0;
 }
 
-/* What the sockets count is added up here: the path of a send counts each thing once. */
-static void add_sockets(struct sluice_engine *engine, struct sluice_engine_statistics *sum)
+/* Sums up the counters of sockets here, so that a send increments each counter only once. */
+static void statistics_add_sockets(struct sluice_engine *engine,
+				   struct sluice_engine_statistics *sum)
 {
 	pthread_mutex_lock(&engine->lock);
 	for (struct sluice_socket *socket = engine->sockets; socket; socket = socket->next) {
@@ -44,11 +45,11 @@ int sluice_engine_statistics(struct sluice_engine *engine,
 	sum.call_ns = engine->costs.call;
 	sum.enter_ns = engine->costs.enter;
 	sum.entry_ns = engine->costs.entry;
-	add_sockets(engine, &sum);
-	return copy(statistics, statistics->size, &sum, sizeof sum);
+	statistics_add_sockets(engine, &sum);
+	return statistics_copy(statistics, statistics->size, &sum, sizeof sum);
 }
 
-static uint32_t learned(const struct sluice__zerocopy *zerocopy)
+static uint32_t zerocopy_learned(const struct sluice__zerocopy *zerocopy)
 {
 	switch (zerocopy->phase) {
 	case SLUICE__ZEROCOPY_WORKING:
@@ -77,7 +78,7 @@ int sluice_socket_statistics(struct sluice_socket *socket,
 	own.bytes_received = socket->bytes_received;
 	own.queued_bytes = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) +
 			   __atomic_load_n(&socket->cross_thread_bytes, __ATOMIC_RELAXED);
-	own.zerocopy = learned(&socket->zerocopy);
+	own.zerocopy = zerocopy_learned(&socket->zerocopy);
 	own.reserved = 0;
-	return copy(statistics, statistics->size, &own, sizeof own);
+	return statistics_copy(statistics, statistics->size, &own, sizeof own);
 }

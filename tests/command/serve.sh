@@ -120,8 +120,43 @@ check 'a range of nothing is refused' equal 416 "$(status /hello.txt -r 12-)"
 check 'and told how much there is' equal 'bytes */12' "$(header content-range /hello.txt -r 12-)"
 check 'a range of an empty file gets the whole' equal '200 0' \
 	"$(get /empty.txt -r 0- -o /dev/null -w '%{http_code} %{size_download}')"
-check 'several ranges get the whole' equal '200 12' \
-	"$(get /hello.txt -r 0-1,3-4 -o /dev/null -w '%{http_code} %{size_download}')"
+# The parts of an answer with several ranges, by Python's parser of MIME: their ranges and bytes.
+parts() { # PATH RANGES
+	curl -s -D "$work/head" -o "$work/body" -r "$2" "$url$1" || return
+	python3 - "$work/head" "$work/body" <<-'END'
+		import email, sys
+		head = open(sys.argv[1], 'rb').read().split(b'\r\n', 1)
+		body = open(sys.argv[2], 'rb').read()
+		whole = email.message_from_bytes(head[1] + body)
+		same = int(whole['content-length']) == len(body)
+		print(head[0].split()[1].decode(), whole.get_content_type(), same,
+		      whole['content-range'] is None)
+		for part in whole.get_payload():
+		    print(part.get_content_type(), part['content-range'],
+		          part.get_payload(decode=True).decode(errors='replace'))
+	END
+}
+check 'several ranges are parts' equal '206 multipart/byteranges True True
+text/plain bytes 3-4/12 lo
+text/plain bytes 0-0/12 h
+text/plain bytes 6-7/12 wo' "$(parts /hello.txt 3-4,0-0,6-7)"
+large_parts() {
+	parts "$1" 4000000-4000999,0-499 >"$work/parts" &&
+		grep -q 'bytes 4000000-4000999/5000000' "$work/parts" &&
+		python3 - "$work/body" "$root/$2" <<-'END'
+			import sys
+			body, file = (open(path, 'rb').read() for path in sys.argv[1:])
+			at = body.index(file[4000000:4001000])
+			sys.exit(file[:500] not in body[at + 1000:])
+		END
+}
+check 'several ranges of a large file' large_parts /large.bin large.bin
+check 'ranges that the file lacks are left out' equal 'bytes 0-1/12' \
+	"$(header content-range /hello.txt -r 0-1,50-60)"
+check 'ranges that are larger than the file together get the whole' equal '200 12' \
+	"$(get /hello.txt -r 0-9,3-11 -o /dev/null -w '%{http_code} %{size_download}')"
+check 'the connection stays in step behind several ranges' equal 12 \
+	"$(curl -s -r 0-0,2-2 "$url/hello.txt" -o /dev/null --next -s "$url/hello.txt" | wc -c)"
 check 'a broken range gets the whole' equal 200 "$(status /hello.txt -H 'Range: bytes=5-1')"
 check 'HEAD knows no ranges' equal 200 "$(status /hello.txt -I -r 0-1)"
 

@@ -76,11 +76,21 @@ static void read_conditions(const struct request *request)
 
 static void read_range(struct span value)
 {
-	struct range range;
+	static const uint64_t sizes[] = {0, 1, 2, 1000};
+	struct range ranges[RANGES_MAX];
 
-	for (uint64_t size = 0; size < 3; size++) {
-		if (range_parse(value, size, &range) == RANGE_SATISFIABLE)
-			must(range.length > 0 && range.first + range.length <= size);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		uint64_t left = sizes[i];
+		size_t count = 0;
+
+		if (ranges_parse(value, sizes[i], ranges, &count) != RANGE_SATISFIABLE)
+			continue;
+		must(count > 0 && count <= RANGES_MAX);
+		for (size_t at = 0; at < count; at++) {
+			must(ranges[at].length > 0 && ranges[at].length <= left);
+			must(ranges[at].first + ranges[at].length <= sizes[i]);
+			left -= ranges[at].length;
+		}
 	}
 }
 

@@ -3,7 +3,9 @@
 
 #include <sluice/socket.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
+#include "serve/multipart.h"
 #include "serve/reply.h"
 #include "serve/resolve.h"
 #include "serve/response.h"
@@ -236,18 +238,47 @@ static void send_page(struct answer *answer, struct cache_entry *entry, int stat
 	send_range(answer, entry, (struct range){0, entry->facts.size});
 }
 
+/* 206 with several ranges. */
+static void send_parts(struct answer *answer, struct cache_entry *entry, const struct range *ranges,
+		       size_t count)
+{
+	struct reply *reply = begin_reply(answer->connection, answer->request, answer->head.status);
+	struct multipart multipart = {0, entry->media, entry->facts.size, ranges, count};
+	char memory[MULTIPART_TYPE_BYTES];
+	struct text type = text_in(memory, sizeof(memory));
+	struct span head;
+
+	if (reply == NULL)
+		return;
+	if (getrandom(&multipart.boundary, sizeof(multipart.boundary), GRND_NONBLOCK) < 0)
+		multipart.boundary = (uintptr_t)reply ^ (uint64_t)answer->connection->worker->now;
+	multipart_write_type(&type, &multipart);
+	answer->head.media =
+		(struct media){{type.base, type.length}, {NULL, 0}, entry->media.encoding};
+	answer->head.range = (struct range){0, 0};
+	answer->head.content_length = reply_prepare_parts(reply, &multipart);
+	if (answer->head.content_length == 0 ||
+	    !write_head(reply, answer, (struct span){"", 0}, &head)) {
+		give_up(reply);
+		return;
+	}
+	reply_set_parts(reply, head, entry, &multipart);
+	reply_start(reply);
+}
+
 /* 200 with a head of its own, 206 or 416. */
 static void send_asked(struct answer *answer, struct cache_entry *entry,
 		       const struct validators *validators)
 {
 	const struct request *request = answer->request;
-	struct range range = {0, entry->facts.size};
+	struct range ranges[RANGES_MAX] = {{0, entry->facts.size}};
 	enum range_kind kind = RANGE_IGNORED;
+	size_t count = 1;
 
 	if (request->range.at != NULL && !request->range_split && request->method == HTTP_GET &&
 	    conditions_allow_range(&request->conditions, validators,
 				   answer->connection->worker->now))
-		kind = range_parse(request->range, entry->facts.size, &range);
+		kind = ranges_parse(request->range, entry->facts.size, ranges, &count);
 	answer->head.size = entry->facts.size;
 	if (kind == RANGE_UNSATISFIABLE) {
 		answer->head.status = 416;
@@ -255,13 +286,16 @@ static void send_asked(struct answer *answer, struct cache_entry *entry,
 		return;
 	}
 	answer->head.status = kind == RANGE_SATISFIABLE ? 206 : 200;
-	answer->head.range = range;
+	answer->head.range = ranges[0];
 	answer->head.media = entry->media;
 	answer->head.accepts_ranges = true;
 	answer->head.has_length = true;
-	answer->head.content_length = range.length;
+	answer->head.content_length = ranges[0].length;
 	set_validators(answer, entry);
-	send_range(answer, entry, range);
+	if (count > 1)
+		send_parts(answer, entry, ranges, count);
+	else
+		send_range(answer, entry, ranges[0]);
 }
 
 static void answer_file(struct answer *answer, struct cache_entry *entry)

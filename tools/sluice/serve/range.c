@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "serve/range.h"
 
+#include <string.h>
+
 /* Takes the digits off the front; what does not fit into 64 bits is as good as the highest. */
 static bool take_position(struct span *text, uint64_t *ret_position)
 {
@@ -55,20 +57,71 @@ static enum range_kind plain_range(struct span text, uint64_t size, struct range
 	return RANGE_SATISFIABLE;
 }
 
-enum range_kind range_parse(struct span value, uint64_t size, struct range *ret_range)
+static enum range_kind parse_one(struct span text, uint64_t size, struct range *ret_range)
+{
+	if (text.at[0] == '-')
+		return suffix_range(span_from(text, 1), size, ret_range);
+	return plain_range(text, size, ret_range);
+}
+
+/* Takes the first element off a list; an element may be empty. */
+static struct span take_element(struct span *list)
+{
+	const char *comma = memchr(list->at, ',', list->length);
+	size_t length = comma != NULL ? (size_t)(comma - list->at) : list->length;
+	struct span element = {list->at, length};
+
+	*list = span_from(*list, comma != NULL ? length + 1 : length);
+	return span_trim(element);
+}
+
+static enum range_kind parse_list(struct span list, uint64_t size, struct range *ranges,
+				  size_t *ret_count)
+{
+	size_t asked = 0, count = 0;
+	uint64_t left = size;
+
+	while (list.length > 0) {
+		struct span element = take_element(&list);
+		enum range_kind kind;
+
+		if (element.length == 0)
+			continue;
+		if (asked++ == RANGES_MAX)
+			return RANGE_IGNORED;
+		kind = parse_one(element, size, &ranges[count]);
+		if (kind == RANGE_IGNORED)
+			return RANGE_IGNORED;
+		if (kind == RANGE_UNSATISFIABLE)
+			continue;
+		if (ranges[count].length > left)
+			return RANGE_IGNORED;
+		left -= ranges[count++].length;
+	}
+	*ret_count = count;
+	if (count > 0)
+		return RANGE_SATISFIABLE;
+	return asked > 0 ? RANGE_UNSATISFIABLE : RANGE_IGNORED;
+}
+
+enum range_kind ranges_parse(struct span value, uint64_t size, struct range ret_ranges[RANGES_MAX],
+			     size_t *ret_count)
 {
 	static const struct span unit = {"bytes=", 6};
 	struct span text = span_trim(value);
+	struct range ranges[RANGES_MAX];
+	enum range_kind kind;
+	size_t count;
 
 	/* Clients that add a range to every request expect an empty file, not an error. */
 	if (size == 0)
 		return RANGE_IGNORED;
 	if (text.length <= unit.length || !span_matches((struct span){text.at, unit.length}, unit))
 		return RANGE_IGNORED;
-	text = span_trim(span_from(text, unit.length));
-	if (text.length == 0)
-		return RANGE_IGNORED;
-	if (text.at[0] == '-')
-		return suffix_range(span_from(text, 1), size, ret_range);
-	return plain_range(text, size, ret_range);
+	kind = parse_list(span_from(text, unit.length), size, ranges, &count);
+	if (kind == RANGE_SATISFIABLE) {
+		memcpy(ret_ranges, ranges, count * sizeof(ranges[0]));
+		*ret_count = count;
+	}
+	return kind;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "serve/connection.h"
+#include "serve/multipart.h"
 #include "serve/worker.h"
 
 /* What a record was filled with last; another shape needs a new record. */
@@ -14,6 +15,13 @@ enum reply_shape {
 	SHAPE_BUFFER,
 	SHAPE_LIST,
 	SHAPE_PACKETS,
+};
+
+/* The head, a delimiter before each range, and the one at the end. */
+struct reply_parts {
+	struct sluice_packet packets[1 + 2 * RANGES_MAX + 1];
+	struct span delimiters[RANGES_MAX + 1];
+	char text[];
 };
 
 static void on_sent(struct sluice_socket *socket, struct sluice_args *args);
@@ -45,10 +53,12 @@ void reply_drop(struct reply *reply)
 	cache_entry_release(reply->entry);
 	block_release(reply->block);
 	free(reply->long_head);
+	free(reply->parts);
 	free(reply->log_line);
 	reply->entry = NULL;
 	reply->block = NULL;
 	reply->long_head = NULL;
+	reply->parts = NULL;
 	reply->log_line = NULL;
 	if (worker->free_reply_count == REPLIES_KEPT) {
 		free(reply);
@@ -104,6 +114,29 @@ void reply_set_two(struct reply *reply, struct span head, struct span body)
 	(void)error;
 }
 
+static struct sluice_packet memory_packet(struct span span)
+{
+	return (struct sluice_packet){
+		.kind = SLUICE_PACKET_MEMORY,
+		.base = span.at,
+		.count = (int64_t)span.length,
+	};
+}
+
+static struct sluice_packet range_packet(const struct cache_entry *entry, struct range range)
+{
+	if (entry->fd < 0)
+		return memory_packet(
+			(struct span){block_content(entry->block) + range.first, range.length});
+	return (struct sluice_packet){
+		.kind = SLUICE_PACKET_FILE,
+		.fd = entry->fd,
+		.offset = (int64_t)range.first,
+		.count = (int64_t)range.length,
+		.identity = entry->identity,
+	};
+}
+
 void reply_set_file(struct reply *reply, struct span head, struct cache_entry *entry,
 		    struct range range)
 {
@@ -111,20 +144,59 @@ void reply_set_file(struct reply *reply, struct span head, struct cache_entry *e
 
 	assert(range.length > 0); /* 0 would be the whole file */
 	reply->entry = cache_entry_hold(entry);
-	reply->packets[0] = (struct sluice_packet){
-		.kind = SLUICE_PACKET_MEMORY,
-		.base = head.at,
-		.count = (int64_t)head.length,
-	};
-	reply->packets[1] = (struct sluice_packet){
-		.kind = SLUICE_PACKET_FILE,
-		.fd = entry->fd,
-		.offset = (int64_t)range.first,
-		.count = (int64_t)range.length,
-		.identity = entry->identity,
-	};
+	reply->packets[0] = memory_packet(head);
+	reply->packets[1] = range_packet(entry, range);
 	set_shape(reply, SHAPE_PACKETS);
 	error = sluice_args_set_packets(&reply->args, reply->packets, 2);
+	assert(error == 0);
+	(void)error;
+}
+
+uint64_t reply_prepare_parts(struct reply *reply, const struct multipart *multipart)
+{
+	size_t capacity = multipart_capacity(multipart);
+	struct reply_parts *parts = malloc(sizeof(*parts) + capacity);
+	struct text text;
+	uint64_t bytes;
+
+	if (parts == NULL)
+		return 0;
+	text = text_in(parts->text, capacity);
+	for (size_t part = 0; part <= multipart->count; part++) {
+		size_t before = text.length;
+
+		multipart_write_delimiter(&text, multipart, part);
+		parts->delimiters[part] = (struct span){text.base + before, text.length - before};
+	}
+	assert(!text.overflowed);
+	reply->parts = parts;
+	bytes = text.length;
+	for (size_t part = 0; part < multipart->count; part++)
+		bytes += multipart->ranges[part].length;
+	return bytes;
+}
+
+void reply_set_parts(struct reply *reply, struct span head, struct cache_entry *entry,
+		     const struct multipart *multipart)
+{
+	struct reply_parts *parts = reply->parts;
+	size_t count = 0;
+	int error;
+
+	if (entry->fd >= 0) {
+		reply->entry = cache_entry_hold(entry);
+	} else {
+		reply->block = entry->block;
+		reply->block->references++;
+	}
+	parts->packets[count++] = memory_packet(head);
+	for (size_t part = 0; part < multipart->count; part++) {
+		parts->packets[count++] = memory_packet(parts->delimiters[part]);
+		parts->packets[count++] = range_packet(entry, multipart->ranges[part]);
+	}
+	parts->packets[count++] = memory_packet(parts->delimiters[multipart->count]);
+	set_shape(reply, SHAPE_PACKETS);
+	error = sluice_args_set_packets(&reply->args, parts->packets, count);
 	assert(error == 0);
 	(void)error;
 }

@@ -9,6 +9,7 @@
 #include "serve/range.h"
 
 struct connection;
+struct multipart;
 struct worker;
 
 #define REPLY_HEAD_BYTES 640 /* of a head that is made for one answer; a longer one is allocated */
@@ -23,8 +24,9 @@ struct reply {
 	char *log_line;
 	uint64_t started_ns; /* 0: not measured */
 	uint16_t status;
-	char *long_head;   /* from malloc, or NULL */
-	size_t head_bytes; /* of all that is sent */
+	char *long_head;           /* from malloc, or NULL */
+	struct reply_parts *parts; /* of several ranges, from malloc, or NULL */
+	size_t head_bytes;         /* of all that is sent */
 	uint32_t shape;
 	struct sluice_packet packets[2];
 	char head[REPLY_HEAD_BYTES];
@@ -38,6 +40,14 @@ void reply_set_memory(struct reply *reply, const char *base, size_t length);
 void reply_set_two(struct reply *reply, struct span head, struct span body);
 void reply_set_file(struct reply *reply, struct span head, struct cache_entry *entry,
 		    struct range range);
+
+/*
+ * Prepares an answer with several ranges: writes its delimiters, and returns the bytes of its body; 0:
+ * no memory. Then reply_set_parts.
+ */
+uint64_t reply_prepare_parts(struct reply *reply, const struct multipart *multipart);
+void reply_set_parts(struct reply *reply, struct span head, struct cache_entry *entry,
+		     const struct multipart *multipart);
 
 /* Starts it. Whatever comes of it, it goes back to the pool by itself. */
 void reply_start(struct reply *reply);

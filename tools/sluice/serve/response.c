@@ -150,7 +150,7 @@ void response_write_head(struct text *text, const struct response_head *head)
 	write_header(text, "Vary: ", head->vary);
 	if (head->accepts_ranges)
 		text_add_string(text, "Accept-Ranges: bytes\r\n");
-	if (head->status == 206 || head->status == 416)
+	if ((head->status == 206 && head->range.length > 0) || head->status == 416)
 		write_content_range(text, head);
 	if (head->location.at != NULL)
 		write_location(text, head);

@@ -32,7 +32,7 @@ struct response_head {
 	bool accepts_ranges;
 	bool has_length;
 	uint64_t content_length;
-	struct range range; /* 206: which bytes */
+	struct range range; /* 206: which bytes; of no length: several ranges */
 	uint64_t size;      /* 206 and 416: of how many */
 };
 

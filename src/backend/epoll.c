@@ -53,7 +53,7 @@ static bool completions_reserve(struct sluice_engine *engine)
 	uint32_t capacity = poller->done_capacity ? poller->done_capacity * 2 : 256;
 	struct sluice__completion *done;
 
-	if (poller->done_count + engine->flying < poller->done_capacity)
+	if (poller->done_count + engine->armed_requests < poller->done_capacity)
 		return true;
 	done = realloc(poller->done, capacity * sizeof *done);
 	__atomic_fetch_add(&engine->statistics.allocations, 1, __ATOMIC_RELAXED);
@@ -351,7 +351,7 @@ static int epoll_enter(struct sluice_engine *engine, int64_t wait_ns)
 	int count;
 
 	/* No request is armed and no loop polls the descriptor: no need for a system call. */
-	if (wait_ns == 0 && engine->flying == 0 && !engine->embedded)
+	if (wait_ns == 0 && engine->armed_requests == 0 && !engine->embedded)
 		return 0;
 	attempt_todo(engine);
 	if (poller->done_count || !sluice__fifo_is_empty(&poller->todo))

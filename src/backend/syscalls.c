@@ -115,13 +115,13 @@ bool sluice__syscall_is_local(const struct sluice_socket *socket)
 
 /* Before 5.4, kernel or header, the window is unknown: assume that nothing fits. */
 #ifdef SLUICE_HAVE_SND_WND
-static uint64_t least(uint64_t one, uint64_t other)
+static uint64_t min_u64(uint64_t one, uint64_t other)
 {
 	return one < other ? one : other;
 }
 
-/* What SLUICE_SOCKET_UNSENT_LOW_BYTES leaves. */
-static uint64_t unsent_room(const struct sluice_socket *socket, uint64_t unsent)
+/* Bytes left below SLUICE_SOCKET_UNSENT_LOW_BYTES. */
+static uint64_t unsent_space(const struct sluice_socket *socket, uint64_t unsent)
 {
 	if (!socket->unsent_low_bytes)
 		return UINT64_MAX;
@@ -132,15 +132,15 @@ uint64_t sluice__syscall_window(const struct sluice_socket *socket)
 {
 	struct tcp_info info = {0};
 	socklen_t length = sizeof info;
-	uint64_t pending, room;
+	uint64_t pending, space;
 
 	if (getsockopt(socket->fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
 		return 0;
 	/* tcpi_bytes_acked counts the SYN as a byte, hence the 1. */
 	pending = info.tcpi_notsent_bytes + info.tcpi_bytes_sent - info.tcpi_bytes_retrans -
 		  info.tcpi_bytes_acked + 1;
-	room = info.tcpi_snd_wnd > pending ? info.tcpi_snd_wnd - pending : 0;
-	return least(room, unsent_room(socket, info.tcpi_notsent_bytes));
+	space = info.tcpi_snd_wnd > pending ? info.tcpi_snd_wnd - pending : 0;
+	return min_u64(space, unsent_space(socket, info.tcpi_notsent_bytes));
 }
 #else
 uint64_t sluice__syscall_window(const struct sluice_socket *socket)

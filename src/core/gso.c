@@ -110,7 +110,7 @@ static void gso_set_segment_size(struct sluice__gso_batch *batch, uint32_t index
 static void gso_add_record(struct sluice__gso_batch *batch, struct sluice__message *message,
 			   struct msghdr *header, struct sluice_args *args, uint32_t count)
 {
-	sluice__assert(count <= batch->room - batch->used);
+	sluice__assert(count <= batch->capacity - batch->used);
 	sluice__assert(batch->records > 0);
 	fill_record_segments(args, batch->segments + batch->used);
 	batch->used += count;
@@ -160,16 +160,17 @@ static struct sluice_args *gso_join_plain_records(struct sluice__gso_batch *batc
 	uint32_t op_flags = header->msg_name ? SLUICE__OP_HAS_ADDRESS : 0;
 	struct iovec *segment = batch->segments + batch->used;
 	struct sluice_args *last = batch->last;
-	uint32_t room, left;
+	uint32_t fitting, left;
 
 	if (!size || message->bytes != message->records * size || batch->given.flags)
 		return args;
-	room = min_u32(min_u32((SLUICE__GSO_BYTES - message->bytes) / size,
-			       SLUICE__GSO_RECORDS - message->records),
-		       min_u32(batch->records, min_u32(batch->room - batch->used,
-						       SLUICE__GSO_SEGMENTS - header->msg_iovlen)));
-	for (left = room; left && args && args->run.op_flags == op_flags && args->run.total == size;
-	     left--) {
+	fitting = min_u32(min_u32((SLUICE__GSO_BYTES - message->bytes) / size,
+				  SLUICE__GSO_RECORDS - message->records),
+			  min_u32(batch->records,
+				  min_u32(batch->capacity - batch->used,
+					  SLUICE__GSO_SEGMENTS - header->msg_iovlen)));
+	for (left = fitting;
+	     left && args && args->run.op_flags == op_flags && args->run.total == size; left--) {
 		if (op_flags && (sluice__record_address(args) != header->msg_name ||
 				 sluice__record_address_length(args) != header->msg_namelen))
 			break;
@@ -179,13 +180,13 @@ static struct sluice_args *gso_join_plain_records(struct sluice__gso_batch *batc
 		last = args;
 		args = args->run.next;
 	}
-	room -= left;
+	fitting -= left;
 	batch->last = last;
-	batch->used += room;
-	batch->records -= room;
-	header->msg_iovlen += room;
-	message->records += room;
-	message->bytes += room * size;
+	batch->used += fitting;
+	batch->records -= fitting;
+	header->msg_iovlen += fitting;
+	message->records += fitting;
+	message->bytes += fitting * size;
 	return args;
 }
 
@@ -208,7 +209,7 @@ static bool gso_take_record(struct sluice__gso_batch *batch, struct sluice_args 
 {
 	uint32_t count = count_record_segments(args);
 
-	if (count == TOO_MANY || count > batch->room - batch->used ||
+	if (count == TOO_MANY || count > batch->capacity - batch->used ||
 	    sluice__gso_flags(args) != batch->given.flags)
 		return false;
 	if (batch->given.count && gso_join_record(batch, args, count))
@@ -224,21 +225,21 @@ void sluice__gso_plan(struct sluice_args *head, struct sluice__gso_batch *batch)
 	struct sluice_args *args = head;
 
 	sluice__assert(batch->messages > 0 && batch->messages <= SLUICE__GSO_MESSAGES);
-	sluice__assert(batch->room > 0);
+	sluice__assert(batch->capacity > 0);
 	batch->given = (struct sluice__messages){.headers = batch->headers};
 	batch->used = 0;
 	batch->joined = 0;
 	batch->last = NULL;
-	batch->what = SLUICE__GSO_NOTHING;
+	batch->head = SLUICE__GSO_NOTHING;
 	if (!head)
 		return;
 	batch->given.flags = sluice__gso_flags(head);
-	batch->what = SLUICE__GSO_MEMORY;
+	batch->head = SLUICE__GSO_MEMORY;
 	while (args && batch->records && !(args->run.op_flags & SLUICE__OP_DISCONNECT) &&
 	       gso_take_record(batch, args))
 		args = gso_join_plain_records(batch, args->run.next);
 	if (batch->given.count)
 		return;
-	batch->what = head->run.op_flags & SLUICE__OP_DISCONNECT ? SLUICE__GSO_ALONE
+	batch->head = head->run.op_flags & SLUICE__OP_DISCONNECT ? SLUICE__GSO_ALONE
 								 : SLUICE__GSO_TOO_MANY;
 }

@@ -44,12 +44,12 @@ struct sluice__message {
 struct sluice__gso_batch {
 	/* in */
 	struct iovec *segments;
-	uint32_t room;      /* capacity of segments; enough for one message */
+	uint32_t capacity;  /* of segments; enough for one message */
 	uint32_t messages;  /* maximum, up to SLUICE__GSO_MESSAGES */
 	uint32_t records;   /* maximum */
 	uint32_t gso_bytes; /* the largest datagrams that may be joined; 0: none */
 	/* out */
-	uint32_t what;                 /* SLUICE__GSO_* */
+	uint32_t head;                 /* SLUICE__GSO_* */
 	uint32_t used;                 /* segments */
 	uint32_t joined;               /* messages of more than one record */
 	struct sluice_args *last;      /* the last record in the batch */

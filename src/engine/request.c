@@ -20,7 +20,7 @@ int sluice__request_start(struct sluice_socket *socket, struct sluice__request *
 	request->armed = true;
 	request->cancelling = false;
 	socket->armed++;
-	engine->flying++;
+	engine->armed_requests++;
 	engine->statistics.submitted++;
 	return 0;
 }

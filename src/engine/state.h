@@ -98,7 +98,7 @@ struct sluice_engine {
 	bool hands_over;   /* SQPOLL: starts submit memory immediately */
 	bool delivering;   /* a handler is running */
 	bool embedded;     /* sluice_engine_fd was called: another event loop polls the engine */
-	uint32_t flying;   /* armed requests */
+	uint32_t armed_requests;
 
 	/* The choice between one send(2) per socket and the ring. */
 	struct sluice__costs costs;

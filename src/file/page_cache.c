@@ -238,7 +238,7 @@ void sluice__prefetch_begin(struct sluice_socket *socket, const struct sluice__p
 		return;
 	}
 	window->request.armed = true;
-	engine->flying++;
+	engine->armed_requests++;
 }
 
 static void unblock_socket(struct sluice_socket *socket)

@@ -253,10 +253,10 @@ void sluice__engine_end(struct sluice_engine *engine)
 		sluice__mailbox_take(engine);
 		left = end_all_sockets(engine);
 		engine->busy--;
-		refused += is_wait_refused(
-			sluice__turn(engine, left || engine->flying ? sluice__now() + 1000000 : 0));
+		refused += is_wait_refused(sluice__turn(
+			engine, left || engine->armed_requests ? sluice__now() + 1000000 : 0));
 		sluice__deliver(engine);
-	} while ((left || engine->flying || sluice__deliverable_records(engine)) &&
+	} while ((left || engine->armed_requests || sluice__deliverable_records(engine)) &&
 		 refused < REFUSED_MAX);
 	/* A start that raced with the end is refused from here on, or its record ends here. */
 	sluice__mailbox_close(engine);

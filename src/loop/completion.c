@@ -96,12 +96,12 @@ void sluice__complete(struct sluice_engine *engine, const struct sluice__complet
 	/* Requests abandoned at the end of the engine get no completion. */
 	if (unlikely(!request->armed))
 		return;
-	sluice__assert(engine->flying > 0);
+	sluice__assert(engine->armed_requests > 0);
 	sluice__assert(!socket || socket->armed > 0);
 	if (!completion->more) {
 		request->armed = false;
 		request->cancelling = false;
-		engine->flying--;
+		engine->armed_requests--;
 	}
 	if (!socket) {
 		sluice__prefetch_settle(engine, completion);

@@ -353,7 +353,7 @@ static bool transmit_batch(struct sluice_socket *socket, struct sluice__gso_batc
 	struct sluice_engine *engine = socket->engine;
 	bool more;
 
-	if (batch->what == SLUICE__GSO_TOO_MANY) {
+	if (batch->head == SLUICE__GSO_TOO_MANY) {
 		fail_head(socket, EMSGSIZE);
 		more = true;
 	} else if (by_ring && submit_batch(socket, batch)) {
@@ -379,7 +379,7 @@ static bool transmit_records(struct sluice_socket *socket, uint32_t records, boo
 	batch = batch_take(engine);
 	if (!batch)
 		return send_single(socket);
-	batch->segments = arena_space(engine, &batch->room);
+	batch->segments = arena_space(engine, &batch->capacity);
 	batch->messages = SLUICE__GSO_MESSAGES;
 	batch->records = records;
 	batch->gso_bytes = gso_bytes(socket);

@@ -169,7 +169,7 @@ void sluice__zc_send_abandon(struct sluice_socket *socket)
 		zc_send->request.armed = false;
 		zc_send->request.kind = SLUICE__REQUEST_NONE;
 		socket->armed--;
-		socket->engine->flying--;
+		socket->engine->armed_requests--;
 	} while (zc_send != socket->zc_sends);
 	sluice__zc_send_retire_in_order(socket);
 }

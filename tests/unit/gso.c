@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The plan of a burst: which records share a message. Tables, and random queues against a model that
+ * The plan of a batch: which records share a message. Tables, and random queues against a model that
  * decides for each record from what stands before it, in the simplest way there is.
  */
 #include <netinet/in.h>
@@ -19,7 +19,7 @@ static struct sluice_args records[RECORDS_MAX];
 static struct iovec segments[SEGMENTS];
 static struct iovec lists[RECORDS_MAX][8];
 static struct iovec many[2000];
-static struct sluice__gso_batch burst;
+static struct sluice__gso_batch batch;
 static char bytes[70000];
 static struct sockaddr_in addresses[3];
 
@@ -30,14 +30,14 @@ struct datagram {
 	uint32_t op_flags;
 };
 
-static void plan_with(uint32_t messages, uint32_t room, uint32_t most, uint32_t gso_bytes)
+static void plan_with(uint32_t messages, uint32_t capacity, uint32_t most, uint32_t gso_bytes)
 {
-	burst.segments = segments;
-	burst.room = room;
-	burst.messages = messages;
-	burst.records = most;
-	burst.gso_bytes = gso_bytes;
-	sluice__gso_plan(records, &burst);
+	batch.segments = segments;
+	batch.capacity = capacity;
+	batch.messages = messages;
+	batch.records = most;
+	batch.gso_bytes = gso_bytes;
+	sluice__gso_plan(records, &batch);
 }
 
 static void plan(void)
@@ -69,7 +69,7 @@ static void queue(const struct datagram *datagrams, size_t count)
 /* The message's size is what the control message says; 0: there is none. */
 static uint32_t said(uint32_t index)
 {
-	struct msghdr *header = &burst.headers[index].msg_hdr;
+	struct msghdr *header = &batch.headers[index].msg_hdr;
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(header);
 	uint16_t size;
 
@@ -88,9 +88,9 @@ static void assert_sound(void)
 	const struct sluice_args *args = records;
 	uint32_t used = 0, joined = 0;
 
-	for (uint32_t i = 0; i < burst.given.count; i++) {
-		const struct sluice__message *message = &burst.of[i];
-		const struct msghdr *header = &burst.headers[i].msg_hdr;
+	for (uint32_t i = 0; i < batch.given.count; i++) {
+		const struct sluice__message *message = &batch.of[i];
+		const struct msghdr *header = &batch.headers[i].msg_hdr;
 		uint64_t total = 0, given = 0;
 
 		cr_assert(message->records > 0);
@@ -115,29 +115,29 @@ static void assert_sound(void)
 				cr_assert(args->run.total > 0 &&
 					  args->run.total <= message->segment_bytes);
 			total += args->run.total;
-			cr_assert_eq(sluice__gso_flags(args), burst.given.flags);
-			if (k + 1 == message->records && i + 1 == burst.given.count)
-				cr_assert_eq(burst.last, args);
+			cr_assert_eq(sluice__gso_flags(args), batch.given.flags);
+			if (k + 1 == message->records && i + 1 == batch.given.count)
+				cr_assert_eq(batch.last, args);
 		}
 		cr_assert_eq(given, total);
 		cr_assert_eq(message->bytes, total);
 	}
-	cr_assert_eq(burst.used, used);
-	cr_assert_eq(burst.joined, joined);
+	cr_assert_eq(batch.used, used);
+	cr_assert_eq(batch.joined, joined);
 }
 
 static void assert_messages(const uint32_t *counts, size_t count)
 {
-	cr_assert_eq(burst.given.count, count, "%u messages, not %zu", burst.given.count, count);
+	cr_assert_eq(batch.given.count, count, "%u messages, not %zu", batch.given.count, count);
 	for (size_t i = 0; i < count; i++)
-		cr_assert_eq(burst.of[i].records, counts[i], "message %zu has %u records, not %u",
-			     i, burst.of[i].records, counts[i]);
+		cr_assert_eq(batch.of[i].records, counts[i], "message %zu has %u records, not %u",
+			     i, batch.of[i].records, counts[i]);
 	assert_sound();
 }
 
 /* ---- tables ---- */
 
-Test(burst, neighbours_of_one_size_share_a_message_and_the_last_may_be_shorter)
+Test(gso, neighbours_of_one_size_share_a_message_and_the_last_may_be_shorter)
 {
 	static const struct {
 		struct datagram datagrams[8];
@@ -175,12 +175,12 @@ Test(burst, neighbours_of_one_size_share_a_message_and_the_last_may_be_shorter)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		queue(rows[i].datagrams, rows[i].count);
 		plan();
-		cr_assert_eq(burst.what, SLUICE__GSO_MEMORY);
+		cr_assert_eq(batch.head, SLUICE__GSO_MEMORY);
 		assert_messages(rows[i].messages, rows[i].message_count);
 	}
 }
 
-Test(burst, addresses_are_compared_by_what_they_say)
+Test(gso, addresses_are_compared_by_what_they_say)
 {
 	const struct datagram datagrams[] = {{10, 1, 0}, {10, 2, 0}};
 
@@ -193,7 +193,7 @@ Test(burst, addresses_are_compared_by_what_they_say)
 	assert_messages((uint32_t[]){1, 1}, 2);
 }
 
-Test(burst, nothing_is_joined_where_the_kernel_does_not_cut_up)
+Test(gso, nothing_is_joined_where_the_kernel_does_not_cut_up)
 {
 	const struct datagram datagrams[] = {{1000, 0, 0}, {1000, 0, 0}, {999, 0, 0}, {999, 0, 0}};
 
@@ -207,7 +207,7 @@ Test(burst, nothing_is_joined_where_the_kernel_does_not_cut_up)
 	assert_messages((uint32_t[]){3, 1}, 2);
 }
 
-Test(burst, no_message_has_more_than_64_records_and_no_burst_more_than_it_may)
+Test(gso, no_message_has_more_than_64_records_and_no_burst_more_than_it_may)
 {
 	struct datagram datagrams[RECORDS_MAX];
 
@@ -223,22 +223,22 @@ Test(burst, no_message_has_more_than_64_records_and_no_burst_more_than_it_may)
 	plan_with(SLUICE__GSO_MESSAGES, 65, 256, SLUICE__GSO_BYTES);
 	assert_messages((uint32_t[]){64, 1}, 2);
 	plan_with(SLUICE__GSO_MESSAGES, SEGMENTS, 256, 7);
-	cr_assert_eq(burst.given.count, SLUICE__GSO_MESSAGES);
+	cr_assert_eq(batch.given.count, SLUICE__GSO_MESSAGES);
 	assert_sound();
 }
 
-Test(burst, what_leads_says_what_is_to_be_done)
+Test(gso, what_leads_says_what_is_to_be_done)
 {
 	const struct datagram datagrams[] = {{10, 0, SLUICE__OP_DISCONNECT}, {10, 0, 0}};
 
 	queue(datagrams, 2);
 	plan();
-	cr_assert_eq(burst.what, SLUICE__GSO_ALONE);
-	cr_assert_eq(burst.given.count, 0);
-	burst.records = 1;
-	sluice__gso_plan(NULL, &burst);
-	cr_assert_eq(burst.what, SLUICE__GSO_NOTHING);
-	cr_assert_eq(burst.given.count, 0);
+	cr_assert_eq(batch.head, SLUICE__GSO_ALONE);
+	cr_assert_eq(batch.given.count, 0);
+	batch.records = 1;
+	sluice__gso_plan(NULL, &batch);
+	cr_assert_eq(batch.head, SLUICE__GSO_NOTHING);
+	cr_assert_eq(batch.given.count, 0);
 }
 
 /* A list of so many segments of one byte, with as many empty ones between them. */
@@ -254,7 +254,7 @@ static void make_list(struct sluice_args *args, uint32_t full)
 	args->run.total = full;
 }
 
-Test(burst, lists_are_segments_without_the_empty_ones)
+Test(gso, lists_are_segments_without_the_empty_ones)
 {
 	const struct datagram datagrams[] = {{900, 0, 0}, {0, 0, 0}, {900, 0, 0}, {900, 0, 0}};
 
@@ -262,9 +262,9 @@ Test(burst, lists_are_segments_without_the_empty_ones)
 	make_list(&records[1], 900);
 	plan();
 	assert_messages((uint32_t[]){4}, 1);
-	cr_assert_eq(burst.used, 903);
-	cr_assert(burst.of[0].plain);
-	/* Two such lists have too many segments for one message, and for the room behind it. */
+	cr_assert_eq(batch.used, 903);
+	cr_assert(batch.of[0].plain);
+	/* Two such lists have too many segments for one message, and for the capacity behind it. */
 	records[2] = records[1];
 	records[2].run.next = &records[3];
 	plan();
@@ -273,7 +273,7 @@ Test(burst, lists_are_segments_without_the_empty_ones)
 	assert_messages((uint32_t[]){2}, 1);
 }
 
-Test(burst, more_than_1024_segments_are_too_many)
+Test(gso, more_than_1024_segments_are_too_many)
 {
 	static struct iovec ones[1025];
 	const struct datagram datagrams[] = {{5, 0, 0}, {0, 0, SLUICE__OP_LIST}, {5, 0, 0}};
@@ -288,25 +288,25 @@ Test(burst, more_than_1024_segments_are_too_many)
 	assert_messages((uint32_t[]){1}, 1);
 	records[0] = records[1];
 	plan();
-	cr_assert_eq(burst.what, SLUICE__GSO_TOO_MANY);
+	cr_assert_eq(batch.head, SLUICE__GSO_TOO_MANY);
 	cr_assert_not(sluice__gso_single(&records[0], segments, &header));
 	records[0].run.count = records[0].run.total = 1024;
 	plan();
-	cr_assert_eq(burst.what, SLUICE__GSO_MEMORY);
-	cr_assert_eq(burst.headers[0].msg_hdr.msg_iovlen, 1024);
+	cr_assert_eq(batch.head, SLUICE__GSO_MEMORY);
+	cr_assert_eq(batch.headers[0].msg_hdr.msg_iovlen, 1024);
 	cr_assert(sluice__gso_single(&records[0], segments, &header));
 	cr_assert_eq(header.msg_iovlen, 1024);
 }
 
-Test(burst, a_record_with_a_deadline_makes_its_message_settle_one_by_one)
+Test(gso, a_record_with_a_deadline_makes_its_message_settle_one_by_one)
 {
 	const struct datagram datagrams[] = {{5, 1, 0}, {5, 1, SLUICE__OP_DEADLINE}, {6, 1, 0}};
 
 	queue(datagrams, 3);
 	plan();
 	assert_messages((uint32_t[]){2, 1}, 2);
-	cr_assert_not(burst.of[0].plain);
-	cr_assert(burst.of[1].plain);
+	cr_assert_not(batch.of[0].plain);
+	cr_assert(batch.of[1].plain);
 }
 
 /* ---- random ---- */
@@ -387,7 +387,7 @@ static bool model_joins(uint32_t begin, uint32_t at, uint32_t gso_bytes)
 	       records[at].run.total <= size && total <= 65467 && at - begin < 64;
 }
 
-static void assert_as_the_model(uint32_t count, uint32_t messages, uint32_t room, uint32_t most,
+static void assert_as_the_model(uint32_t count, uint32_t messages, uint32_t capacity, uint32_t most,
 				uint32_t gso_bytes)
 {
 	uint32_t expected[RECORDS_MAX] = {0}, made = 0, begin = 0, used = 0;
@@ -395,7 +395,7 @@ static void assert_as_the_model(uint32_t count, uint32_t messages, uint32_t room
 	for (uint32_t i = 0; i < count && i < most; i++) {
 		if ((records[i].run.op_flags & SLUICE__OP_DISCONNECT) ||
 		    sluice__gso_flags(&records[i]) != sluice__gso_flags(&records[0]) ||
-		    used + full_segments(&records[i]) > room)
+		    used + full_segments(&records[i]) > capacity)
 			break;
 		if (made == 0 || !model_joins(begin, i, gso_bytes)) {
 			if (made == messages)
@@ -406,11 +406,11 @@ static void assert_as_the_model(uint32_t count, uint32_t messages, uint32_t room
 		used += full_segments(&records[i]);
 		expected[made - 1]++;
 	}
-	plan_with(messages, room, most, gso_bytes);
+	plan_with(messages, capacity, most, gso_bytes);
 	assert_messages(expected, made);
 }
 
-Test(burst, random_queues_are_planned_as_the_model_says)
+Test(gso, random_queues_are_planned_as_the_model_says)
 {
 	static const uint32_t gso[] = {0, 99, 100, 1200, 65467};
 

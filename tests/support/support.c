@@ -11,10 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/lsan_interface.h>
-#endif
-
 int64_t now_ns(void)
 {
 	struct timespec now;
@@ -131,9 +127,6 @@ void fixture_end(struct fixture *fixture)
 	cr_assert_eq(descriptors, fixture->descriptors, "%d descriptors more than before",
 		     descriptors - fixture->descriptors);
 	assert_exposed_to_sigpipe();
-#if defined(__SANITIZE_ADDRESS__)
-	cr_assert_eq(__lsan_do_recoverable_leak_check(), 0, "memory was leaked");
-#endif
 }
 
 void run_for(struct fixture *fixture, int64_t timeout_ns)

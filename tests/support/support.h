@@ -81,7 +81,8 @@ void fixture_begin_with(struct fixture *fixture, const struct sluice_options *op
 void skip_without_thread(struct fixture *fixture);
 
 /*
- * Destroys the engine (unless the test did, and set it to NULL) and asserts that nothing was left.
+ * Destroys the engine (unless the test did, and set it to NULL) and asserts that no descriptor was left;
+ * memory is searched for at the case's exit.
  * All operations have to be over; a test of what destroy aborts destroys the engine itself.
  */
 void fixture_end(struct fixture *fixture);

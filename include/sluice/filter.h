@@ -72,6 +72,12 @@ struct sluice_filter {
 
 	/* Frees the filter: its socket is gone. */
 	void (*destroy)(void *token);
+
+	/*
+	 * Not 0: where the kernel filters what is sent, it had no room for what end should tell the peer.
+	 * Before a disconnect end is then called again when the socket is writable. May be NULL.
+	 */
+	int (*unended)(void *token);
 };
 
 /*

@@ -13,6 +13,8 @@
  *     that ends without it gives ConnectionAborted
  *   - a record that is cancelled or times out may have been encrypted in part: those bytes are sent
  *     and count as transferred
+ *   - a send with PARTIAL completes with a batch of up to 128 KiB if the library encrypts
+ *   - MORE holds nothing back if the kernel encrypts
  *   - a disconnect, and a close with nothing left to send, signal the end to the peer in TLS
  *
  * sluice_tls_error_text returns OpenSSL's error texts.

@@ -66,7 +66,7 @@ uint64_t sluice__filter_forget(struct sluice_socket *socket, const struct sluice
 	if (mine > filter->owed - before)
 		mine = filter->owed - before;
 	filter->owed -= mine;
-	filter->cut = true;
+	filter->whole = true;
 	if (!(socket->state & SLUICE__ST_BLOCKED))
 		sluice__ready(socket);
 	return mine;
@@ -76,7 +76,7 @@ void sluice__filter_forget_all(struct sluice_socket *socket)
 {
 	struct sluice__filter *filter = sluice__filter_of(socket);
 
-	filter->cut |= filter->owed > 0;
+	filter->whole |= filter->owed > 0;
 	filter->owed = 0;
 }
 

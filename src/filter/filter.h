@@ -23,7 +23,8 @@ struct sluice__filter {
 	struct sluice_filter calls;
 	uint64_t owed;  /* bytes at the head of the queue that are sealed and not yet sent */
 	uint32_t flags; /* for the send(2) of the output */
-	bool cut; /* a record of the batch was cancelled: the rest of it counts as sent together */
+	/* the batch counts as sent all at once: a record of it was cancelled, or is PARTIAL */
+	bool whole;
 	bool opened; /* the handshake succeeded */
 	bool ended;  /* the end of the stream is sealed */
 };
@@ -36,6 +37,17 @@ static inline bool sluice__is_filtered(const struct sluice_socket *socket)
 static inline bool sluice__sends_filtered(const struct sluice_socket *socket)
 {
 	return sluice__socket_flags(socket) & SLUICE__SHARED_FILTERED_SENDS;
+}
+
+/*
+ * The kernel itself filters what is sent. Then nothing may be held back with MSG_MORE but for what is
+ * queued already: TCP sends it after 200 ms, the kernel's TLS waits for the rest of its record.
+ */
+static inline bool sluice__kernel_filters(const struct sluice_socket *socket)
+{
+	return (sluice__socket_flags(socket) &
+		(SLUICE__SHARED_FILTERED | SLUICE__SHARED_FILTERED_SENDS)) ==
+	       SLUICE__SHARED_FILTERED;
 }
 
 static inline struct sluice__filter *sluice__filter_of(const struct sluice_socket *socket)

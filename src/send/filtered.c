@@ -36,12 +36,12 @@ static void credit_output(struct sluice_socket *socket, uint64_t bytes, bool all
 
 	if (all)
 		bytes = filter->owed;
-	else if (filter->cut)
+	else if (filter->whole)
 		return;
 	sluice__assert(bytes <= filter->owed);
 	filter->owed -= bytes;
 	if (all)
-		filter->cut = false;
+		filter->whole = false;
 	if (bytes)
 		settle_sealed(socket, bytes);
 }
@@ -128,12 +128,26 @@ static bool ends_stream(const struct sluice_socket *socket, const struct sluice_
 	       ((socket->state & SLUICE__ST_GRACEFUL) && !last->run.next);
 }
 
+/* A record that a part completes: the rest of it is sealed as well, and goes out. */
+static bool has_partial(const struct sluice_socket *socket, const struct sluice__gather *gathered)
+{
+	const struct sluice_args *args = socket->queue.list.head;
+
+	if (gathered->plain)
+		return false;
+	while (!(args->run.op_flags & SLUICE__OP_PARTIAL) && args != gathered->last)
+		args = args->run.next;
+	return args->run.op_flags & SLUICE__OP_PARTIAL;
+}
+
 bool sluice__filter_send(struct sluice_socket *socket, const struct sluice__gather *gathered)
 {
 	if (!gathered->bytes) {
 		sluice__settle_sent(socket, 0);
 		return true;
 	}
+	if (has_partial(socket, gathered))
+		sluice__filter_of(socket)->whole = true;
 	return seal_and_send(socket, gathered->segments, gathered->count, gathered->flags,
 			     ends_stream(socket, gathered));
 }
@@ -144,13 +158,22 @@ bool sluice__filter_send_slice(struct sluice_socket *socket, const struct iovec 
 	return seal_and_send(socket, slice, 1, flags, last);
 }
 
+static bool is_unended(const struct sluice__filter *filter)
+{
+	return filter->calls.unended && filter->calls.unended(filter->calls.token);
+}
+
 bool sluice__filter_end(struct sluice_socket *socket)
 {
 	struct sluice__filter *filter = sluice__filter_of(socket);
 
-	if (!filter->ended)
+	if (!filter->ended || is_unended(filter))
 		filter->calls.end(filter->calls.token);
 	filter->ended = true;
 	filter->flags = 0;
+	if (is_unended(filter)) {
+		sluice__transmit_blocked(socket);
+		return false;
+	}
 	return sluice__filter_flush(socket);
 }

@@ -248,6 +248,8 @@ static bool transmit_round(struct sluice_socket *socket, bool by_ring)
 		transmit_beyond(socket);
 		return true;
 	case SLUICE__GATHERED_DISCONNECT:
+		if (sluice__is_filtered(socket) && !sluice__filter_end(socket))
+			return false;
 		transmit_disconnect(socket);
 		return true;
 	default:

@@ -12,11 +12,20 @@ static void handshake_failed(struct sluice_socket *socket, int error)
 	sluice__connect_refused(socket, sluice_socket_error_from_errno(error), -error);
 }
 
+/* What was started behind the handshake, before it was known that the kernel encrypts. */
+static void hold_nothing_back(struct sluice_socket *socket)
+{
+	for (struct sluice_args *args = socket->queue.list.head; args; args = args->run.next)
+		args->run.op_flags &= ~(uint32_t)SLUICE__OP_MORE;
+}
+
 static void handshake_succeeded(struct sluice_socket *socket, uint32_t events)
 {
 	sluice__filter_of(socket)->opened = true;
-	if (!(events & SLUICE_FILTER_WRITE))
+	if (!(events & SLUICE_FILTER_WRITE)) {
 		sluice__socket_flags_clear(socket, SLUICE__SHARED_FILTERED_SENDS);
+		hold_nothing_back(socket);
+	}
 	sluice__connect_succeeded(socket);
 	sluice__filter_offer(socket);
 }

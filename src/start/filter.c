@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Puts a filter on a socket, and starts its handshake. */
 #include <errno.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "engine/socket.h"
 #include "engine/state.h"
@@ -18,7 +20,7 @@ static int check_filter(struct sluice_socket *socket, const struct sluice_filter
 
 	if (error)
 		return error;
-	if (!filter || filter->size < sizeof *filter)
+	if (!filter || filter->size < offsetof(struct sluice_filter, unended))
 		return -EINVAL;
 	error = sluice__check_flags(args->flags, 0);
 	if (error)
@@ -47,7 +49,7 @@ static int install(struct sluice_socket *socket, const struct sluice_filter *cal
 	filter = sluice__allocate(socket->engine, sizeof *filter);
 	if (!filter)
 		return -ENOMEM;
-	filter->calls = *calls;
+	memcpy(&filter->calls, calls, calls->size < sizeof *calls ? calls->size : sizeof *calls);
 	marks->filter = filter;
 	sluice__socket_flags_set(socket, SLUICE__SHARED_FILTERED | SLUICE__SHARED_FILTERED_SENDS);
 	return 0;

@@ -9,6 +9,7 @@
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "file/file.h"
+#include "filter/filter.h"
 #include "loop/loop.h"
 #include "send/send.h"
 #include "start/start.h"
@@ -43,7 +44,7 @@ static uint64_t memory_bytes(const struct sluice_args *args)
 }
 
 /* The record's own flags become op_flags; EAGER and BATCHED only say how it starts. */
-static uint32_t send_op_flags(const struct sluice_args *args)
+static uint32_t send_op_flags(const struct sluice_socket *socket, const struct sluice_args *args)
 {
 	uint32_t op_flags = 0;
 
@@ -51,7 +52,7 @@ static uint32_t send_op_flags(const struct sluice_args *args)
 		op_flags |= SLUICE__OP_OUT_OF_BAND;
 	if (args->flags & SLUICE_FLAG_PARTIAL)
 		op_flags |= SLUICE__OP_PARTIAL;
-	if (args->flags & SLUICE_FLAG_MORE)
+	if ((args->flags & SLUICE_FLAG_MORE) && !sluice__kernel_filters(socket))
 		op_flags |= SLUICE__OP_MORE;
 	if (args->flags & SLUICE_FLAG_DONT_ROUTE)
 		op_flags |= SLUICE__OP_DONT_ROUTE;
@@ -68,7 +69,8 @@ static int send_checked(struct sluice_socket *socket, struct sluice_args *args, 
 		return error;
 	if (args->run.op_flags & SLUICE__OP_LIST)
 		args->run.total = memory;
-	return sluice__start(socket, args, operation, op_flags | send_op_flags(args), memory);
+	return sluice__start(socket, args, operation, op_flags | send_op_flags(socket, args),
+			     memory);
 }
 
 static int send_unusual(struct sluice_socket *socket, struct sluice_args *args)
@@ -317,7 +319,8 @@ static int send_packets(struct sluice_socket *socket, struct sluice_args *args)
 	}
 	args->rare.side = packets;
 	error = sluice__start(socket, args, SLUICE_OPERATION_SEND_PACKETS,
-			      packets_op_flags(args) | send_op_flags(args), packets->memory);
+			      packets_op_flags(args) | send_op_flags(socket, args),
+			      packets->memory);
 	if (error < 0)
 		sluice__packets_close(socket->engine, packets);
 	return error;

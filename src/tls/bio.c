@@ -75,6 +75,7 @@ static int bio_read(BIO *bio, char *bytes, int length)
 	if (BIO_get_ktls_recv(BIO_next(bio))) {
 		got = BIO_read(BIO_next(bio), bytes, length);
 		BIO_copy_next_retry(bio);
+		tls->at_end |= got == 0;
 		return (int)got;
 	}
 	do {

@@ -81,6 +81,7 @@ struct sluice_tls {
 	bool buffered; /* writes of OpenSSL are stored as output */
 	bool kernel;   /* the kernel encrypts */
 	bool established;
+	bool unended; /* the kernel has not taken the end of the stream yet */
 	bool drained; /* the descriptor is empty, and less than a record is buffered */
 	bool at_end;  /* the descriptor reached the end of the stream */
 	int error;    /* error of the stream, -errno, or 0 */

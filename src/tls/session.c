@@ -135,8 +135,11 @@ static int seal_batch(struct sluice_tls *tls, struct cursor *cursor, uint64_t *r
 
 static void seal_end(struct sluice_tls *tls)
 {
+	int result;
+
 	ERR_clear_error();
-	SSL_shutdown(tls->ssl);
+	result = SSL_shutdown(tls->ssl);
+	tls->unended = tls->kernel && result < 0 && SSL_want_write(tls->ssl);
 	ERR_clear_error();
 	if (tls->output)
 		tls_output_extend(tls->output);
@@ -192,6 +195,13 @@ static uint64_t filter_sent(void *token, size_t bytes)
 static void filter_end(void *token)
 {
 	seal_end(token);
+}
+
+static int filter_unended(void *token)
+{
+	const struct sluice_tls *tls = token;
+
+	return tls->unended;
 }
 
 /* ---- receiving ---- */
@@ -327,6 +337,7 @@ int sluice_tls_handshake_async(struct sluice_tls_context *context, struct sluice
 		.receive = filter_receive,
 		.pending = filter_pending,
 		.destroy = filter_destroy,
+		.unended = filter_unended,
 	};
 	struct sluice_tls *tls = NULL;
 	int answer;

@@ -638,6 +638,84 @@ Test(t12, t12_a_session_is_resumed_with_the_successor_of_its_context)
 
 /* ---- t13: who encrypts ---- */
 
+static void exchange(struct fixture *fixture, struct sluice_socket *from, struct sluice_socket *to)
+{
+	const size_t length = 200000;
+	struct operation send, receive;
+	char *bytes = pattern_new(length, 0), *got = malloc(length);
+	size_t come = 0;
+
+	operation_init(&send, fixture);
+	start_send(from, &send, bytes, length);
+	while (come < length) {
+		operation_init(&receive, fixture);
+		run_receive(to, &receive, got + come, length - come);
+		cr_assert_eq(receive.args.error, SLUICE_ERROR_SUCCESS);
+		come += receive.args.bytes_transferred;
+	}
+	run_until(fixture, is_over(&send));
+	assert_ended(&send, SLUICE_ERROR_SUCCESS, length);
+	cr_assert(pattern_matches(got, length, 0));
+	free(bytes);
+	free(got);
+}
+
+/* What the kernel takes is not sealed here. It decrypts 1.2; not every OpenSSL lets it decrypt 1.3. */
+static void assert_taken_over(const struct sluice_tls *tls, uint32_t version)
+{
+	struct sluice_tls_statistics statistics = {.size = sizeof statistics};
+
+	cr_assert_eq(sluice_tls_statistics(tls, &statistics), 0);
+	cr_assert_eq(statistics.version, version);
+	cr_assert_eq(statistics.sends_way, SLUICE_TLS_WAY_KERNEL);
+	cr_assert_eq(statistics.bytes_sealed, 0);
+	if (version == SLUICE_TLS_VERSION_1_2)
+		cr_assert_eq(statistics.receives_way, SLUICE_TLS_WAY_KERNEL);
+}
+
+static void take_over(uint32_t version)
+{
+	struct fixture fixture;
+	struct files files;
+	struct sluice_tls_probe probe = {.size = sizeof probe};
+	struct sluice_tls_certificate certificate;
+	struct sluice_tls_context_options options;
+	struct sluice_tls_context *server, *client;
+	struct tls_both both;
+
+	cr_assert_eq(sluice_tls_probe(&probe), 0);
+	if (!probe.kernel)
+		cr_skip("the kernel has no TLS: %s", strerror(probe.kernel_error));
+	fixture_begin(&fixture);
+	files_make(&files);
+	options = server_options(&files, &certificate);
+	options.version_max = version;
+	options.way = SLUICE_TLS_WAY_KERNEL;
+	server = context_with(&options);
+	client = client_context(&files);
+	both_run(&fixture, &both, server, client, NULL);
+	assert_ended(&both.server_handshake, SLUICE_ERROR_SUCCESS, 0);
+	exchange(&fixture, both.server, both.client);
+	exchange(&fixture, both.client, both.server);
+	assert_taken_over(both.server_tls, version);
+	assert_taken_over(both.client_tls, version);
+	both_close(&both);
+	sluice_tls_context_destroy(server);
+	sluice_tls_context_destroy(client);
+	files_remove(&files);
+	fixture_end(&fixture);
+}
+
+Test(t13, t13_the_kernel_takes_over_both_directions_of_1_2)
+{
+	take_over(SLUICE_TLS_VERSION_1_2);
+}
+
+Test(t13, t13_the_kernel_takes_over_1_3)
+{
+	take_over(SLUICE_TLS_VERSION_1_3);
+}
+
 Test(t13, t13_each_way_can_be_forced_and_is_told)
 {
 	struct fixture fixture;

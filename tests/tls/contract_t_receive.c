@@ -219,8 +219,11 @@ Test(t08, t08_new_keys_are_taken_in_the_middle_of_a_stream)
 	struct fixture fixture;
 	struct tls_pair tls;
 	struct operation send, receive;
-	char *bytes = pattern_new(length, 0), got[8];
+	char *bytes, got[8];
 
+	if (version_of_environment() < SLUICE_TLS_VERSION_1_3)
+		cr_skip("TLS 1.2 has no new keys");
+	bytes = pattern_new(length, 0);
 	fixture_begin(&fixture);
 	tls_pair_begin(&fixture, &tls, SMALL);
 	operation_init(&send, &fixture);

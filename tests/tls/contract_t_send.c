@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "tls/peer.h"
 
 /* ---- t02: order and wholeness ---- */
@@ -144,6 +145,100 @@ Test(t02, t02_many_small_records_of_a_batch_share_a_record)
 		cr_assert_eq(statistics.records_sealed, 1);
 		cr_assert_eq(statistics.bytes_sealed, COUNT * 10);
 	}
+	free(operations);
+	free(bytes);
+	tls_pair_end(&tls);
+	fixture_end(&fixture);
+}
+
+/* The kernel may hold it back for what follows; for ever is no hint's right. */
+Test(t02, t02_bytes_that_are_held_back_come_although_nothing_follows)
+{
+	struct fixture fixture;
+	struct tls_pair tls;
+	struct operation early, operation;
+	char bytes[3];
+
+	fixture_begin(&fixture);
+	tls_pair_prepare(&fixture, &tls, 0);
+	operation_init(&early, &fixture);
+	operation_init(&operation, &fixture);
+	tls_pair_shake(&fixture, &tls, &early, SLUICE_FLAG_MORE);
+	peer_read_pattern(&fixture, &tls.peer, 3, 0);
+	operation.args.flags = SLUICE_FLAG_MORE;
+	pattern_fill(bytes, sizeof bytes, 3);
+	start_send(tls.pair.socket, &operation, bytes, sizeof bytes);
+	peer_read_pattern(&fixture, &tls.peer, 3, 3);
+	run_until(&fixture, is_over(&early) && is_over(&operation));
+	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 3);
+	tls_pair_end(&tls);
+	fixture_end(&fixture);
+}
+
+/* What was encrypted of it goes out, although the record is over: it has to be in its result. */
+Test(t02, t02_partial_sends_end_with_the_bytes_that_are_sent)
+{
+	enum {
+		COUNT = 10
+	};
+	const size_t length = 1000000;
+	struct fixture fixture;
+	struct tls_pair tls;
+	struct operation *operations;
+	char *bytes = pattern_new(COUNT * length, 0), got[4096];
+	uint64_t sent = 0, come = 0;
+	bool orderly;
+
+	fixture_begin(&fixture);
+	tls_pair_begin(&fixture, &tls, SMALL);
+	operations = operations_new(&fixture, COUNT);
+	for (int i = 0; i < COUNT; i++) {
+		operations[i].args.flags = SLUICE_FLAG_PARTIAL;
+		start_send(tls.pair.socket, &operations[i], bytes + sent, length);
+		while (!is_over(&operations[i])) {
+			int length_read = peer_read(&tls.peer, got, sizeof got);
+
+			if (length_read > 0)
+				come += (uint64_t)length_read;
+			run_for(&fixture, 0);
+		}
+		cr_assert_eq(operations[i].args.error, SLUICE_ERROR_SUCCESS);
+		cr_assert_gt(operations[i].args.bytes_transferred, 0);
+		sent += operations[i].args.bytes_transferred;
+	}
+	cr_assert_geq(sent, come);
+	cr_assert_eq(sluice_socket_close_gracefully(tls.pair.socket, -1), 0);
+	cr_assert_eq(peer_read_to_end(&fixture, &tls.peer, come, &orderly), sent - come);
+	free(operations);
+	free(bytes);
+	tls_pair_end(&tls);
+	fixture_end(&fixture);
+}
+
+/* Encrypting copies: zero copy is refused, or of no use, and nobody notices. */
+Test(t02, t02_what_should_go_by_zero_copy_arrives_whole)
+{
+	enum {
+		COUNT = 8
+	};
+	const size_t each = 500000;
+	struct fixture fixture;
+	struct sluice_options options;
+	struct tls_pair tls;
+	struct operation *operations;
+	char *bytes = pattern_new(COUNT * each, 0);
+
+	sluice_options_init(&options, sizeof options);
+	options.transmit_way = SLUICE_TRANSMIT_WAY_ZEROCOPY;
+	fixture_begin_with(&fixture, &options);
+	tls_pair_begin(&fixture, &tls, SMALL);
+	operations = operations_new(&fixture, COUNT);
+	for (int i = 0; i < COUNT; i++)
+		start_send(tls.pair.socket, &operations[i], bytes + each * (size_t)i, each);
+	peer_read_pattern(&fixture, &tls.peer, COUNT * each, 0);
+	run_until(&fixture, are_over(operations, COUNT));
+	for (int i = 0; i < COUNT; i++)
+		assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, each);
 	free(operations);
 	free(bytes);
 	tls_pair_end(&tls);
@@ -367,7 +462,7 @@ static void send_file(size_t length, size_t before, size_t after)
 		 .count = (int64_t)after},
 	};
 
-	fixture_begin(&fixture);
+	files_begin(&fixture, NULL);
 	packets[1].fd = packets_file(length, before);
 	tls_pair_begin(&fixture, &tls, 0);
 	operation_init(&operation, &fixture);
@@ -443,6 +538,45 @@ Test(t07, t07_a_disconnect_behind_everything_ends_the_stream_in_order)
 	cr_assert(orderly, "no close_notify came");
 	run_until(&fixture, is_over(&last));
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, length);
+	assert_ended(&last, SLUICE_ERROR_SUCCESS, 0);
+	free(bytes);
+	tls_pair_end(&tls);
+	fixture_end(&fixture);
+}
+
+/* Nothing is queued, and the kernel has no room left for what tells the peer. */
+Test(t07, t07_a_disconnect_behind_a_full_socket_ends_the_stream_in_order)
+{
+	const size_t length = 4000000;
+	struct fixture fixture;
+	struct tls_pair tls;
+	struct operation operation, last;
+	char *bytes = pattern_new(length, 0);
+	uint64_t sent = 0;
+	bool orderly = false;
+
+	fixture_begin(&fixture);
+	tls_pair_begin(&fixture, &tls, SMALL);
+	operation_init(&operation, &fixture);
+	operation_init(&last, &fixture);
+	/* Until the socket takes nothing at all. */
+	for (int i = 0; i < 100; i++) {
+		operation.args.flags = SLUICE_FLAG_PARTIAL;
+		if (start_send(tls.pair.socket, &operation, bytes + sent, length - sent) == 1)
+			run_idle(&fixture);
+		if (!is_over(&operation))
+			break;
+		sent += operation.args.bytes_transferred;
+		operation_init(&operation, &fixture);
+	}
+	cr_assert(!is_over(&operation));
+	cr_assert_eq(sluice_cancel(tls.pair.socket, &operation.args), 0);
+	run_until(&fixture, is_over(&operation));
+	sent += operation.args.bytes_transferred;
+	cr_assert_eq(start(sluice_disconnect_async, tls.pair.socket, &last), 1);
+	cr_assert_eq(peer_read_to_end(&fixture, &tls.peer, 0, &orderly), sent);
+	cr_assert(orderly, "no close_notify came");
+	run_until(&fixture, is_over(&last));
 	assert_ended(&last, SLUICE_ERROR_SUCCESS, 0);
 	free(bytes);
 	tls_pair_end(&tls);

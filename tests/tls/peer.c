@@ -96,6 +96,13 @@ struct sluice_tls_context *context_with(const struct sluice_tls_context_options 
 	return context;
 }
 
+uint32_t version_of_environment(void)
+{
+	const char *version = getenv("SLUICE_TEST_TLS_VERSION");
+
+	return version && !strcmp(version, "1.2") ? SLUICE_TLS_VERSION_1_2 : SLUICE_TLS_VERSION_1_3;
+}
+
 struct sluice_tls_context_options server_options(const struct files *files,
 						 struct sluice_tls_certificate *certificate)
 {
@@ -103,6 +110,7 @@ struct sluice_tls_context_options server_options(const struct files *files,
 	return (struct sluice_tls_context_options){
 		.size = sizeof(struct sluice_tls_context_options),
 		.role = SLUICE_TLS_SERVER,
+		.version_max = version_of_environment(),
 		.certificates = certificate,
 		.certificate_count = 1,
 	};
@@ -268,19 +276,31 @@ int tls_pair_start(struct tls_pair *tls, struct operation *operation)
 	return handshake(tls->context, tls->pair.socket, NULL, operation, &tls->tls);
 }
 
-void tls_pair_begin(struct fixture *fixture, struct tls_pair *tls, int bytes)
+void tls_pair_shake(struct fixture *fixture, struct tls_pair *tls, struct operation *behind,
+		    uint32_t flags)
 {
+	static char bytes[3];
 	struct operation operation;
 	int64_t deadline = now_ns() + GUARD_NS;
 
-	tls_pair_prepare(fixture, tls, bytes);
 	operation_init(&operation, fixture);
 	cr_assert_eq(tls_pair_start(tls, &operation), 1);
+	if (behind) {
+		pattern_fill(bytes, sizeof bytes, 0);
+		behind->args.flags = flags;
+		cr_assert_eq(start_send(tls->pair.socket, behind, bytes, sizeof bytes), 1);
+	}
 	while (!peer_step(&tls->peer) || !is_over(&operation)) {
 		cr_assert(now_ns() < deadline);
 		run_for(fixture, MILLISECOND);
 	}
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 0);
+}
+
+void tls_pair_begin(struct fixture *fixture, struct tls_pair *tls, int bytes)
+{
+	tls_pair_prepare(fixture, tls, bytes);
+	tls_pair_shake(fixture, tls, NULL, 0);
 }
 
 void tls_pair_end(struct tls_pair *tls)

@@ -23,6 +23,12 @@ struct files {
 void files_make(struct files *files);
 void files_remove(struct files *files);
 
+/*
+ * The newest version of the pairs: SLUICE_TEST_TLS_VERSION, "1.2" or "1.3", which is the default. The
+ * kernel decrypts 1.2 with every OpenSSL.
+ */
+uint32_t version_of_environment(void);
+
 /* A server's context with the first certificate. */
 struct sluice_tls_context *server_context(const struct files *files);
 /* A client's that trusts it. */
@@ -65,6 +71,9 @@ struct tls_pair {
 
 /* Connected, the handshake over. Buffers of `bytes`, 0: the default. */
 void tls_pair_begin(struct fixture *fixture, struct tls_pair *tls, int bytes);
+/* The handshake with three bytes of the pattern sent behind it, with these flags. */
+void tls_pair_shake(struct fixture *fixture, struct tls_pair *tls, struct operation *behind,
+		    uint32_t flags);
 void tls_pair_end(struct tls_pair *tls);
 /* The parts: a pair whose handshake has not begun; starting it. */
 void tls_pair_prepare(struct fixture *fixture, struct tls_pair *tls, int bytes);

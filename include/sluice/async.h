@@ -25,10 +25,10 @@
  * a close, it may return -EBADF while the operation is still in progress and its buffer in use; the
  * callback or sluice_async_result_is_completed then reports the completion.
  *
- * Bytes, segments and file contents are never copied: they stay the caller's and must not change
- * until the operation has completed. Addresses and paths may be reused when Begin returns, and so
- * may an array of up to SLUICE_INLINE_SEGMENTS segments; a longer array must live as long as the
- * bytes.
+ * Bytes, segments and file contents need not be copied: they stay the caller's and must not
+ * change until the operation has completed. Addresses and paths may be reused when Begin returns,
+ * and so may an array of up to SLUICE_INLINE_SEGMENTS segments; a longer array must live as long as
+ * the bytes.
  *
  * Results belong to the socket, which pools them: Begin allocates nothing once the pool holds 16
  * more results than are in use at the same time. Results that are never ended are freed with their

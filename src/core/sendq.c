@@ -228,6 +228,68 @@ static struct sluice_args *gather_plain(struct sluice__gather *gather, struct sl
 	return args;
 }
 
+/* For few bytes a call of memcpy, and the registers that it takes, cost more than the copying. */
+static inline void copy_small(char *to, const char *from, uint64_t length)
+{
+	uint64_t at;
+
+	if (likely(length >= 32)) {
+		for (at = 0; at + 32 < length; at += 32)
+			memcpy(to + at, from + at, 32);
+		memcpy(to + length - 32, from + length - 32, 32);
+	} else if (length >= 16) {
+		memcpy(to, from, 16);
+		memcpy(to + length - 16, from + length - 16, 16);
+	} else if (length >= 8) {
+		memcpy(to, from, 8);
+		memcpy(to + length - 8, from + length - 8, 8);
+	} else {
+		for (at = 0; at < length; at++)
+			to[at] = from[at];
+	}
+}
+
+/*
+ * The same, where small records may be copied, and what is adjacent in memory is one segment. When there
+ * is no space for a copy, the rest is left to the next transmission: returns NULL.
+ */
+static struct sluice_args *gather_copying(struct sluice__gather *gather, struct sluice_args *args)
+{
+	uint64_t left = gather->budget;
+	char *copy = gather->copies;
+	uintptr_t behind = 0;
+
+	for (; args && args->run.op_flags == 0; args = args->run.next) {
+		uint64_t length = args->run.total;
+		uintptr_t base = (uintptr_t)args->run.base;
+
+		if (length > left)
+			break;
+		if (base != behind && length <= SLUICE__COPIED_MAX) {
+			if (length > (uint64_t)(gather->copies_end - copy)) {
+				args = NULL;
+				break;
+			}
+			copy_small(copy, args->run.base, length);
+			base = (uintptr_t)copy;
+			copy += length;
+		}
+		if (base != behind) {
+			if (gather->count == gather->room)
+				break;
+			gather->segments[gather->count++] = (struct iovec){(void *)base, 0};
+		}
+		gather->segments[gather->count - 1].iov_len += length;
+		behind = base + length;
+		left -= length;
+		gather->records++;
+		gather->last = args;
+		__builtin_prefetch((const void *)((uintptr_t)args + AHEAD + 64));
+	}
+	gather->bytes = gather->budget - left;
+	return args;
+}
+
 void sluice__sendq_gather(const struct sluice__sendq *queue, struct sluice__gather *gather)
 {
 	struct sluice_args *args = queue->list.head;
@@ -240,38 +302,128 @@ void sluice__sendq_gather(const struct sluice__sendq *queue, struct sluice__gath
 	if (gather->what != SLUICE__GATHERED_MEMORY)
 		return;
 	if (!args->run.sent)
-		args = gather_plain(gather, args);
+		args = gather->copies ? gather_copying(gather, args) : gather_plain(gather, args);
 	while (args && !gather_full(gather) && gather_unusual(gather, args))
 		args = args->run.next;
 }
 
 /* ---- prefilled ---- */
 
-void sluice__sendq_begin_prefilled(struct sluice__sendq *queue, struct iovec *room)
+static struct sluice_args *record_of_link(struct sluice_args **link)
+{
+	return (struct sluice_args *)((char *)link - offsetof(struct sluice_args, run.next));
+}
+
+void sluice__sendq_begin_prefilled(struct sluice__sendq *queue, struct sluice__prefilled *prefilled)
 {
 	const struct sluice_args *args = queue->list.head;
 
 	sluice__assert(args && !args->run.next && !args->run.op_flags && !args->run.sent);
-	sluice__assert(((uintptr_t)room & (SLUICE__PREFILLED_BYTES - 1)) == 0);
-	room->iov_base = (void *)(uintptr_t)args->run.base;
-	room->iov_len = args->run.total;
-	queue->prefilled = room + 1;
+	sluice__assert(((uintptr_t)prefilled & (SLUICE__PREFILLED_BYTES - 1)) == 0);
+	prefilled->next = prefilled->copies + SLUICE__COPIED_MAX;
+	prefilled->last = NULL;
+	prefilled->merged = 0;
+	prefilled->segments->iov_base = (void *)(uintptr_t)args->run.base;
+	prefilled->segments->iov_len = args->run.total;
+	queue->prefilled = prefilled->segments + 1;
+}
+
+static struct sluice__prefilled *prefilled_of(const struct iovec *next)
+{
+	return (void *)((uintptr_t)(next - 1) & ~(SLUICE__PREFILLED_BYTES - 1));
+}
+
+void sluice__sendq_seal(struct sluice__sendq *queue)
+{
+	struct sluice_args *args = record_of_link(queue->list.end);
+	struct sluice__prefilled *prefilled;
+
+	if (!queue->prefilled)
+		return;
+	prefilled = prefilled_of(queue->prefilled);
+	if (prefilled->last)
+		return;
+	prefilled->last = record_of_link(args->run.link);
+	prefilled->count = (uint32_t)(queue->prefilled - prefilled->segments);
+	queue->prefilled = prefilled->segments + SLUICE__PREFILLED;
+}
+
+int sluice__sendq_push_copied(struct sluice__sendq *queue, struct sluice_args *args)
+{
+	struct sluice__prefilled *prefilled = sluice__sendq_prefilled(queue);
+	struct iovec *next = queue->prefilled, *before = next - 1;
+	uint64_t length = args->run.total;
+	char *copy = prefilled->next;
+
+	sluice__list_push(&queue->list, args);
+	if (unlikely(length > (uint64_t)(prefilled->copies + sizeof prefilled->copies - copy))) {
+		sluice__sendq_seal(queue);
+		return 1;
+	}
+	copy_small(copy, args->run.base, length);
+	prefilled->next = copy + length;
+	if (likely((char *)before->iov_base + before->iov_len == copy)) {
+		before->iov_len += length;
+		prefilled->merged++;
+		return 1;
+	}
+	next->iov_base = copy;
+	next->iov_len = length;
+	queue->prefilled = next + 1;
+	return 1;
+}
+
+/*
+ * The first record is listed and not copied, because the next may lie right behind it. If copies
+ * follow it instead, it is put before them.
+ */
+static struct iovec *join_first(struct sluice__prefilled *prefilled, uint32_t *count)
+{
+	struct iovec *first = prefilled->segments, *second = first + 1;
+
+	if (*count == 1 || first->iov_len > SLUICE__COPIED_MAX ||
+	    second->iov_base != prefilled->copies + SLUICE__COPIED_MAX)
+		return first;
+	second->iov_base = memcpy(prefilled->copies + SLUICE__COPIED_MAX - first->iov_len,
+				  first->iov_base, first->iov_len);
+	second->iov_len += first->iov_len;
+	--*count;
+	return second;
+}
+
+static uint64_t bytes_of(const struct iovec *segments, uint32_t count)
+{
+	uint64_t bytes = 0;
+
+	while (count--)
+		bytes += segments++->iov_len;
+	return bytes;
 }
 
 bool sluice__sendq_take_prefilled(struct sluice__sendq *queue, struct sluice__gather *gather)
 {
-	struct iovec *prefilled = queue->prefilled;
+	struct iovec *next = queue->prefilled;
+	struct sluice__prefilled *prefilled;
 
 	sluice__sendq_drop_prefilled(queue);
-	if (!prefilled || queue->bytes > gather->budget)
+	if (!next)
 		return false;
+	prefilled = prefilled_of(next);
 	gather_reset(gather);
 	gather->what = SLUICE__GATHERED_MEMORY;
-	gather->count = (uint32_t)(prefilled - gather->segments);
-	gather->records = gather->count;
-	gather->bytes = queue->bytes;
-	gather->last = (struct sluice_args *)((char *)queue->list.end -
-					      offsetof(struct sluice_args, run.next));
+	if (prefilled->last) {
+		gather->last = prefilled->last;
+		gather->count = prefilled->count;
+		gather->bytes = bytes_of(prefilled->segments, gather->count);
+	} else {
+		gather->last = record_of_link(queue->list.end);
+		gather->count = (uint32_t)(next - prefilled->segments);
+		gather->bytes = queue->bytes;
+	}
+	if (gather->bytes > gather->budget)
+		return false;
+	gather->records = gather->count + prefilled->merged;
+	gather->segments = join_first(prefilled, &gather->count);
 	return true;
 }
 

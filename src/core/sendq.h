@@ -4,14 +4,17 @@
  * makes no system call and knows neither engine nor socket, so its tests are tables.
  *
  *   push    O(1)
- *   prefilled   whole plain buffers list their bytes already when they are pushed; whatever disturbs the
- *           queue otherwise drops it
- *   gather  walks from the head and lists the bytes, straight from the callers' memory
+ *   prefilled   whole plain buffers are listed already when they are pushed, and small ones copied;
+ *           whatever disturbs the queue otherwise drops it
+ *   gather  walks from the head and lists the bytes, those of small records as copies if that is
+ *           allowed, all others straight from the callers' memory
  *   settle  says how many of them the kernel took: whole records leave for the chain of the done,
  *           a broken one keeps its rest. A plain transmission that was taken whole is O(1).
  */
 #ifndef SLUICE_SRC_CORE_SENDQ_H
 #define SLUICE_SRC_CORE_SENDQ_H
+
+#include <string.h>
 
 #include "core/packets.h"
 #include "core/record_list.h"
@@ -19,15 +22,35 @@
 struct sluice__sendq {
 	struct sluice__list list;
 	uint64_t bytes;          /* of memory, accepted and not yet taken */
-	struct iovec *prefilled; /* where the next record's bytes are listed; NULL: no prefilled */
+	struct iovec *prefilled; /* where the next segment is listed; NULL: nothing is prefilled */
 };
 
-/*
- * Room for a prefilled. It is aligned to its own size, so that the end of the array and "no prefilled iovec"
- * prefilled are one test.
- */
 #define SLUICE__PREFILLED 1024u
 #define SLUICE__PREFILLED_BYTES (SLUICE__PREFILLED * sizeof(struct iovec))
+
+/*
+ * A whole plain record of at most so many bytes is copied: the kernel needs 20 to 30 ns for a segment
+ * of its own, which is what it takes to copy some 500 bytes.
+ */
+#define SLUICE__COPIED_MAX 256u
+
+/* For as many of them as there are segments: copies never make a transmission shorter. */
+#define SLUICE__COPIES (SLUICE__PREFILLED * SLUICE__COPIED_MAX)
+
+/*
+ * An engine's memory for what is listed before it is gathered. Segments that are adjacent in memory,
+ * copies or not, are one. The segments are aligned to their own size, so that "none", "full" and "sealed"
+ * are one test of sluice__sendq.prefilled.
+ */
+struct sluice__prefilled {
+	struct iovec segments[SLUICE__PREFILLED] __attribute__((aligned(SLUICE__PREFILLED_BYTES)));
+	char *next;               /* where the next copy goes */
+	struct sluice_args *last; /* sealed: the last record that is listed; NULL: all are */
+	uint32_t count;           /* sealed: segments */
+	uint32_t merged;          /* records that have no segment of their own */
+	/* From COPIED_MAX on: before them is space for the first record. */
+	char copies[SLUICE__COPIED_MAX + SLUICE__COPIES] __attribute__((aligned(64)));
+};
 
 /* What stands at the head, and so what kind of transmission comes next. */
 enum {
@@ -43,6 +66,8 @@ struct sluice__gather {
 	struct iovec *segments;
 	uint32_t room;   /* segments */
 	uint64_t budget; /* bytes */
+	char *copies;    /* where small records may be copied; NULL: not at all */
+	char *copies_end;
 	/* out */
 	uint32_t what;
 	uint32_t count;   /* segments used */
@@ -99,28 +124,61 @@ static inline void sluice__sendq_push(struct sluice__sendq *queue, struct sluice
 	sluice__list_push(&queue->list, args);
 }
 
-/* The same for a whole plain buffer. True: it stands in the prefilled. */
-static inline bool sluice__sendq_push_plain(struct sluice__sendq *queue, struct sluice_args *args)
+static inline struct sluice__prefilled *sluice__sendq_prefilled(const struct sluice__sendq *queue)
 {
-	struct iovec *prefilled = queue->prefilled;
-
-	sluice__list_push(&queue->list, args);
-	if (likely((uintptr_t)prefilled & (SLUICE__PREFILLED_BYTES - 1))) {
-		prefilled->iov_base = (void *)(uintptr_t)args->run.base;
-		prefilled->iov_len = args->run.total;
-		queue->prefilled = prefilled + 1;
-		return true;
-	}
-	sluice__sendq_drop_prefilled(queue); /* none, or no room */
-	return false;
+	return (void *)((uintptr_t)queue->prefilled & ~(SLUICE__PREFILLED_BYTES - 1));
 }
 
-/* The only record, which is plain, begins a prefilled in room that is the caller's. */
-void sluice__sendq_begin_prefilled(struct sluice__sendq *queue, struct iovec *room);
+/* Whether the queue is listed as it is pushed, and there is a segment left. */
+static inline bool sluice__sendq_is_listed(const struct sluice__sendq *queue)
+{
+	return (uintptr_t)queue->prefilled & (SLUICE__PREFILLED_BYTES - 1);
+}
+
+/* The record that was just pushed does not fit: what is listed, if anything is, goes without it. */
+void sluice__sendq_seal(struct sluice__sendq *queue);
 
 /*
- * The prefilled, if there is one and it is within the budget, as what was gathered. It is over either
- * way; gather->segments is the room.
+ * A whole plain buffer, which is copied, to a queue that is listed. Always 1: the answer of a start,
+ * which can end with this call.
+ */
+int sluice__sendq_push_copied(struct sluice__sendq *queue, struct sluice_args *args);
+
+/* A whole plain buffer, to a queue that is listed. 1. */
+static inline int sluice__sendq_push_listed(struct sluice__sendq *queue, struct sluice_args *args)
+{
+	struct iovec *next = queue->prefilled, *before = next - 1;
+
+	if ((uintptr_t)before->iov_base + before->iov_len == (uintptr_t)args->run.base) {
+		sluice__list_push(&queue->list, args);
+		before->iov_len += args->run.total;
+		sluice__sendq_prefilled(queue)->merged++;
+		return 1;
+	}
+	if (args->run.total <= SLUICE__COPIED_MAX)
+		return sluice__sendq_push_copied(queue, args);
+	sluice__list_push(&queue->list, args);
+	next->iov_base = (void *)(uintptr_t)args->run.base;
+	next->iov_len = args->run.total;
+	queue->prefilled = next + 1;
+	return 1;
+}
+
+/* A whole plain buffer, to a queue that is not listed, or of which no more can be. */
+static inline void sluice__sendq_push_unlisted(struct sluice__sendq *queue,
+					       struct sluice_args *args)
+{
+	sluice__list_push(&queue->list, args);
+	sluice__sendq_seal(queue);
+}
+
+/* The only record, which is plain, is the first that is listed. */
+void sluice__sendq_begin_prefilled(struct sluice__sendq *queue,
+				   struct sluice__prefilled *prefilled);
+
+/*
+ * What is listed, if anything is and it is within the budget, as what was gathered, in the segments of
+ * the prefilled. Nothing is listed any more either way.
  */
 bool sluice__sendq_take_prefilled(struct sluice__sendq *queue, struct sluice__gather *gather);
 

@@ -79,6 +79,15 @@ static inline uint64_t sluice__zerocopy_threshold(uint64_t threshold, bool regis
 	return registered && threshold >= 4 ? threshold / 4 : threshold;
 }
 
+/*
+ * Whether a transmission that was gathered with copies of small records might be eligible if it was
+ * gathered without: copies are not the callers' memory.
+ */
+static inline bool sluice__zerocopy_may_fit(bool forced, uint64_t bytes, uint32_t records)
+{
+	return forced || records == 1 || bytes / records >= SLUICE__ZEROCOPY_SEGMENT / 4;
+}
+
 /* Whether a transmission is eligible, regardless of what the socket has learned. */
 bool sluice__zerocopy_fits(const struct sluice__zerocopy_facts *facts);
 

@@ -81,7 +81,7 @@ struct sluice_engine {
 	uint32_t batches;       /* open batches */
 	uint64_t zerocopy_from; /* smallest send considered for zero copy, in bytes */
 	uint64_t queue_from;    /* smallest single send that may be queued for the backend */
-	struct sluice_socket *prefilling; /* the ready socket whose segments are in `prefilled` */
+	struct sluice_socket *prefilling; /* the ready socket listed in `prefilled` */
 	struct sluice__chain done;        /* finished records, handlers not called yet */
 	struct sluice__chain *sink; /* target for finished records: done, or a start's own chain */
 
@@ -170,7 +170,7 @@ struct sluice_engine {
 	struct sluice_engine_statistics statistics;
 	struct iovec arena[SLUICE__ARENA];
 	uint32_t arena_used;
-	struct iovec *prefilled; /* SLUICE__PREFILLED segments, aligned to their size */
+	struct sluice__prefilled *prefilled;
 } __attribute__((aligned(64)));
 
 enum {

@@ -10,7 +10,7 @@
 #include "send/send.h"
 
 struct sluice__whole_engine {
-	struct iovec prefilled[SLUICE__PREFILLED] __attribute__((aligned(SLUICE__PREFILLED_BYTES)));
+	struct sluice__prefilled prefilled; /* first: it is not cleared, for it is large */
 	struct sluice_engine engine;
 	struct sluice__files files;
 	struct sluice__pipe pipe;

@@ -76,8 +76,9 @@ static struct sluice_engine *allocate_engine(void)
 
 	if (!whole)
 		return NULL;
-	memset(whole, 0, sizeof *whole);
-	whole->engine.prefilled = whole->prefilled;
+	_Static_assert(offsetof(struct sluice__whole_engine, prefilled) == 0, "first");
+	memset((char *)whole + sizeof whole->prefilled, 0, sizeof *whole - sizeof whole->prefilled);
+	whole->engine.prefilled = &whole->prefilled;
 	whole->engine.files = &whole->files;
 	whole->engine.pipe = &whole->pipe;
 	whole->engine.zerocopy = &whole->zerocopy;

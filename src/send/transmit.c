@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include "core/plan.h"
+#include "core/zerocopy_policy.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "file/file.h"
@@ -42,6 +43,7 @@ static void gather(struct sluice_socket *socket, struct sluice__gather *gather)
 	if (gather->room > SLUICE__SEGMENTS_MAX)
 		gather->room = SLUICE__SEGMENTS_MAX;
 	gather->budget = engine->options.gather_bytes;
+	gather->copies = NULL;
 	sluice__sendq_gather(&socket->queue, gather);
 	record_flight(socket, gather);
 }
@@ -207,41 +209,65 @@ static bool can_transmit(const struct sluice_socket *socket)
 	       !(sluice__socket_flags(socket) & SLUICE__SHARED_CONNECTING);
 }
 
-/* Listed when it was started; the list is free again when it has gone out inline. */
-static bool transmit_prefilled(struct sluice_socket *socket, bool by_ring)
+/* It lies partly in the engine's memory, which the kernel has during a call only. */
+static bool may_be_copied(const struct sluice_socket *socket, const struct sluice__gather *gathered)
 {
-	struct sluice_engine *engine = socket->engine;
-	struct sluice__gather gathered = {
-		.segments = engine->prefilled,
-		.budget = engine->options.gather_bytes,
-	};
+	const struct sluice_engine *engine = socket->engine;
+
+	return likely(gathered->bytes < engine->zerocopy_from) ||
+	       !sluice__zerocopy_may_fit(engine->options.transmit_way ==
+						 SLUICE_TRANSMIT_WAY_ZEROCOPY,
+					 gathered->bytes, gathered->records);
+}
+
+/* Listed when it was started, for an attempt that is made now. */
+static bool transmit_prefilled(struct sluice_socket *socket)
+{
+	struct sluice__gather gathered = {.budget = socket->engine->options.gather_bytes};
 
 	if (!sluice__sendq_take_prefilled(&socket->queue, &gathered) ||
-	    plan(socket, by_ring, zerocopy_fits(socket, &gathered)) != SLUICE__PLAN_INLINE)
+	    !may_be_copied(socket, &gathered))
 		return false;
 	record_flight(socket, &gathered);
 	send_memory(socket, &gathered);
 	return true;
 }
 
-static bool transmit_round(struct sluice_socket *socket, bool by_ring)
+/* Gathers for an attempt that is made now. False: to be gathered without copies. */
+static bool gather_copying(struct sluice_socket *socket, struct sluice__gather *gathered)
 {
+	struct sluice_engine *engine = socket->engine;
+	struct sluice__prefilled *prefilled = engine->prefilled;
+
+	if (engine->prefilling && engine->prefilling->queue.prefilled)
+		return false; /* the memory is in use */
+	gathered->segments = prefilled->segments;
+	gathered->room = SLUICE__PREFILLED;
+	gathered->budget = engine->options.gather_bytes;
+	gathered->copies = prefilled->copies;
+	gathered->copies_end = prefilled->copies + sizeof prefilled->copies;
+	sluice__sendq_gather(&socket->queue, gathered);
+	record_flight(socket, gathered);
+	return gathered->what != SLUICE__GATHERED_MEMORY || may_be_copied(socket, gathered);
+}
+
+static bool transmit_gathered(struct sluice_socket *socket, bool by_ring)
+{
+	bool is_inline = plan(socket, by_ring, false) == SLUICE__PLAN_INLINE;
 	struct sluice__gather gathered;
 
-	if (is_single(socket)) {
-		if (plan(socket, by_ring, false) != SLUICE__PLAN_INLINE) {
-			submit_single(socket);
-			return false;
-		}
-		transmit_single(socket);
+	if (socket->queue.prefilled && is_inline && transmit_prefilled(socket))
 		return true;
-	}
-	if (socket->queue.prefilled && transmit_prefilled(socket, by_ring))
-		return true;
-	gather(socket, &gathered);
+	sluice__sendq_drop_prefilled(&socket->queue);
+	is_inline = is_inline && gather_copying(socket, &gathered);
+	if (!is_inline)
+		gather(socket, &gathered);
 	switch (gathered.what) {
 	case SLUICE__GATHERED_MEMORY:
-		return transmit_memory(socket, &gathered, by_ring);
+		if (!is_inline)
+			return transmit_memory(socket, &gathered, by_ring);
+		send_memory(socket, &gathered);
+		return true;
 	case SLUICE__GATHERED_FILE:
 		return sluice__file_transmit(socket);
 	case SLUICE__GATHERED_BEYOND:
@@ -255,6 +281,19 @@ static bool transmit_round(struct sluice_socket *socket, bool by_ring)
 	default:
 		return false;
 	}
+}
+
+/* True: more may follow at once. */
+static bool transmit_round(struct sluice_socket *socket, bool by_ring)
+{
+	if (!is_single(socket))
+		return transmit_gathered(socket, by_ring);
+	if (plan(socket, by_ring, false) != SLUICE__PLAN_INLINE) {
+		submit_single(socket);
+		return false;
+	}
+	transmit_single(socket);
+	return true;
 }
 
 /* True: more may follow at once. */
@@ -370,11 +409,9 @@ static bool choose_way(struct sluice_engine *engine)
 static void transmit_ready(struct sluice_engine *engine)
 {
 	struct sluice__link *ready = sluice__fifo_take_all(&engine->ready);
-	struct sluice_socket *prefilling = engine->prefilling;
 	bool by_ring = choose_way(engine);
 
 	engine->ready_count = 0;
-	engine->prefilling = NULL;
 	while (ready) {
 		struct sluice_socket *socket =
 			sluice__element(ready, struct sluice_socket, ready_link);
@@ -383,8 +420,9 @@ static void transmit_ready(struct sluice_engine *engine)
 		socket->state &= ~(uint32_t)SLUICE__ST_READY;
 		transmit_socket(socket, by_ring);
 	}
-	if (prefilling)
-		sluice__sendq_drop_prefilled(&prefilling->queue);
+	if (engine->prefilling)
+		sluice__sendq_drop_prefilled(&engine->prefilling->queue);
+	engine->prefilling = NULL;
 }
 
 void sluice__transmit(struct sluice_engine *engine)

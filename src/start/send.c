@@ -168,8 +168,8 @@ static __attribute__((noinline)) int send_slow(struct sluice_socket *socket,
 				    send_unusual(socket, args));
 }
 
-/* Out of the way of the fast path: once a socket and turn. */
-static __attribute__((noinline)) int pending_and_ready(struct sluice_socket *socket)
+/* Once a socket and turn: a queue that has begun to be listed goes on so. */
+static int pending_and_ready(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
 
@@ -178,6 +178,15 @@ static __attribute__((noinline)) int pending_and_ready(struct sluice_socket *soc
 		engine->prefilling = socket;
 		sluice__sendq_begin_prefilled(&socket->queue, engine->prefilled);
 	}
+	return 1;
+}
+
+static __attribute__((noinline)) int push_unlisted(struct sluice_socket *socket,
+						   struct sluice_args *args)
+{
+	sluice__sendq_push_unlisted(&socket->queue, args);
+	if (!(socket->state & (SLUICE__ST_READY | SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED)))
+		return pending_and_ready(socket);
 	return 1;
 }
 
@@ -198,12 +207,9 @@ int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)
 	if (!engine->busy)
 		return begin_now(socket, args);
 	sluice__sendq_count(&socket->queue, bytes);
-	if (sluice__sendq_push_plain(&socket->queue, args))
-		return 1; /* a socket with a prefilled is ready */
-	if (unlikely(!(socket->state &
-		       (SLUICE__ST_READY | SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED))))
-		return pending_and_ready(socket);
-	return 1;
+	if (likely(sluice__sendq_is_listed(&socket->queue)))
+		return sluice__sendq_push_listed(&socket->queue, args); /* it is ready */
+	return push_unlisted(socket, args);
 }
 
 static int check_remote(const struct sluice_args *args)

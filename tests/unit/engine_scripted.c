@@ -77,6 +77,23 @@ static uint32_t fly(struct sluice_socket *socket, struct operation *operations, 
 	return index;
 }
 
+/* The same, with the bytes of each apart in memory. */
+#define APART 304
+static unsigned char apart[2049][APART];
+
+static void batch_apart(struct sluice_socket *socket, struct operation *operations, int count,
+			size_t each)
+{
+	cr_assert(each < APART && count <= 2049);
+	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	for (int i = 0; i < count; i++) {
+		pattern_fill(apart[i], each, (size_t)i * each);
+		operation_init(&operations[i], &fixture);
+		cr_assert_eq(start_send(socket, &operations[i], apart[i], each), 1);
+	}
+	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
+}
+
 /* ---- gathering ---- */
 
 Test(engine, a_batch_of_1000_records_leaves_in_one_attempt)
@@ -93,7 +110,7 @@ Test(engine, a_batch_of_1000_records_leaves_in_one_attempt)
 	cr_assert_eq(scripted.attempt_count, 0, "a send left before its batch had ended");
 	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
 	cr_assert_eq(scripted.attempt_count, 1);
-	cr_assert_eq(scripted.attempts[0].segments, 1000);
+	cr_assert_eq(scripted.attempts[0].segments, 1, "neighbours in memory are one");
 	cr_assert_eq(scripted.attempts[0].bytes, 7000);
 	cr_assert_eq(fixture.handled, 0, "a handler ran inside of batch_end");
 	run();
@@ -111,16 +128,153 @@ Test(engine, more_than_1024_segments_take_more_than_one_attempt)
 	struct pair pair;
 
 	begin(true, &pair);
-	batch_sends(pair.socket, operations, 2049, 3, 0);
+	batch_apart(pair.socket, operations, 2049, 300);
 	run();
 	cr_assert_eq(scripted.attempt_count, 3);
 	cr_assert_eq(scripted.attempts[0].segments, 1024);
 	cr_assert_eq(scripted.attempts[1].segments, 1024);
 	cr_assert_eq(scripted.attempts[2].segments, 1);
 	cr_assert(are_over(operations, 2049));
-	scripted_assert_stream(pair.socket, 3 * 2049);
+	scripted_assert_stream(pair.socket, 300 * 2049);
 	end(&pair);
 }
+
+/* ---- copies of small records ---- */
+
+Test(engine, small_records_leave_as_one_segment)
+{
+	static struct operation operations[2000];
+	struct pair pair;
+
+	begin(true, &pair);
+	batch_apart(pair.socket, operations, 1000, 7);
+	cr_assert_eq(scripted.attempt_count, 1);
+	cr_assert_eq(scripted.attempts[0].segments, 1);
+	run();
+	cr_assert(are_over(operations, 1000));
+	scripted_assert_stream(pair.socket, 7000);
+	end(&pair);
+}
+
+/* 1,024 copies of 256 bytes fit, and the first record before them. */
+Test(engine, more_small_records_than_can_be_copied_take_more_than_one_attempt)
+{
+	static struct operation operations[2000];
+	struct pair pair;
+
+	begin(true, &pair);
+	batch_apart(pair.socket, operations, 2000, 250);
+	run();
+	cr_assert_eq(scripted.attempt_count, 2);
+	cr_assert_eq(scripted.attempts[0].segments, 1);
+	cr_assert_eq(scripted.attempts[1].segments, 1);
+	cr_assert(are_over(operations, 2000));
+	scripted_assert_stream(pair.socket, 250 * 2000);
+	end(&pair);
+}
+
+/* The engine has one place for copies, which another queue's may be in. */
+Test(engine, a_queue_that_is_offered_meanwhile_leaves_the_copies_of_another_alone)
+{
+	struct operation first[3], second[3];
+	struct pair pairs[2];
+
+	begin(true, &pairs[0]);
+	unix_pair(&fixture, &pairs[1], SOCK_STREAM);
+	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	batch_apart(pairs[0].socket, first, 3, 20);
+	for (int i = 0; i < 3; i++) {
+		operation_init(&second[i], &fixture);
+		cr_assert_eq(start_send(pairs[1].socket, &second[i], apart[i], 20), 1);
+	}
+	sluice__transmit_now(pairs[1].socket);
+	cr_assert_eq(scripted.attempts[0].segments, 3);
+	cr_assert_eq(sluice_batch_end(fixture.engine), 0);
+	cr_assert_eq(scripted.attempts[1].segments, 1);
+	run();
+	cr_assert(are_over(first, 3) && are_over(second, 3));
+	scripted_assert_stream(pairs[0].socket, 60);
+	scripted_assert_stream(pairs[1].socket, 60);
+	pair_close(&pairs[1]);
+	end(&pairs[0]);
+}
+
+static void assert_in_records(const struct scripted_request *request, uint32_t first, size_t offset)
+{
+	for (uint32_t i = 0; i < request->segment_count; i++, offset = 0)
+		cr_assert_eq(request->segments[i].iov_base, apart[first + i] + offset);
+}
+
+/* What an attempt did not take is sent from where the callers have it. */
+Test(engine, a_short_count_of_copied_records_goes_on_in_their_own_memory)
+{
+	static const struct {
+		int64_t answer;
+		uint32_t whole;
+		size_t offset;
+	} rows[] = {{-EAGAIN, 0, 0}, {4, 0, 4}, {10, 1, 0}, {25, 2, 5}, {49, 4, 9}};
+
+	for (size_t row = 0; row < COUNT(rows); row++) {
+		struct operation operations[5];
+		struct pair pair;
+		uint32_t index;
+
+		begin(true, &pair);
+		scripted_attempt_answers(rows[row].answer);
+		batch_apart(pair.socket, operations, 5, 10);
+		cr_assert_eq(scripted.attempts[0].segments, 1);
+		run();
+		cr_assert_eq(fixture.handled, rows[row].whole);
+		index = scripted_only(SLUICE__REQUEST_SEND);
+		cr_assert_eq(scripted.requests[index].segment_count, 5 - rows[row].whole);
+		assert_in_records(&scripted.requests[index], rows[row].whole, rows[row].offset);
+		answer_all();
+		run();
+		cr_assert(are_over(operations, 5));
+		scripted_assert_stream(pair.socket, 50);
+		end(&pair);
+	}
+}
+
+Test(engine, without_a_ring_a_short_count_of_copied_records_goes_on_as_well)
+{
+	struct operation operations[5];
+	struct pair pair;
+
+	begin(false, &pair);
+	scripted_attempt_answers(25);
+	batch_apart(pair.socket, operations, 5, 10);
+	run();
+	cr_assert_eq(fixture.handled, 2);
+	scripted_answer(scripted_only(SLUICE__REQUEST_WRITABLE), 0);
+	run();
+	run();
+	cr_assert(are_over(operations, 5));
+	scripted_assert_stream(pair.socket, 50);
+	end(&pair);
+}
+
+/* The ring may read them until it answers: they are not copied to where the next copies go. */
+Test(engine, what_the_ring_sends_is_not_copied)
+{
+	struct operation operations[5];
+	struct sluice_options options;
+	struct pair pair;
+
+	sluice_options_init(&options, sizeof options);
+	options.transmit_way = SLUICE_TRANSMIT_WAY_RING;
+	scripted_begin_with(&fixture, true, &options);
+	unix_pair(&fixture, &pair, SOCK_STREAM);
+	batch_apart(pair.socket, operations, 5, 10);
+	assert_in_records(&scripted.requests[scripted_only(SLUICE__REQUEST_SEND)], 0, 0);
+	answer_all();
+	run();
+	cr_assert(are_over(operations, 5));
+	scripted_assert_stream(pair.socket, 50);
+	end(&pair);
+}
+
+/* ---- the budget, and the arena ---- */
 
 Test(engine, no_transmission_is_larger_than_the_budget)
 {
@@ -213,7 +367,7 @@ Test(engine, what_a_handler_starts_leaves_in_the_next_turn_together)
 	cr_assert_eq(scripted.attempt_count, 1, "a handler's send was tried inside of it");
 	run();
 	cr_assert_eq(scripted.attempt_count, 2);
-	cr_assert_eq(scripted.attempts[1].segments, 3);
+	cr_assert_eq(scripted.attempts[1].bytes, 30);
 	cr_assert_eq(fixture.handled, 6);
 	scripted_assert_stream(pair.socket, 60);
 	end(&pair);
@@ -416,7 +570,7 @@ Test(engine, one_transmission_at_a_time_is_in_flight)
 	run();
 	cr_assert(are_over(operations, 2));
 	cr_assert(are_over(later, 3));
-	cr_assert_eq(scripted.attempts[scripted.attempt_count - 1].segments, 3);
+	cr_assert_eq(scripted.attempts[scripted.attempt_count - 1].bytes, 30);
 	scripted_assert_stream(pair.socket, 50);
 	end(&pair);
 }

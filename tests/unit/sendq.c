@@ -8,6 +8,7 @@
  *   (2,0,5)     a list of segments
  *   <m3,f9,r2>  packets: 3 bytes of memory, 9 of a file, 2 of a small file that was read
  *   x           a disconnect
+ *   .           no record: a byte that is nobody's, so that the next record is not adjacent
  *
  * and behind it, where the record has it: + more, ! out of band, ~ partial, @ do not route, $ ends
  * the stream, ? beyond its file. All bytes lie one behind the other in one array, those of files
@@ -28,7 +29,8 @@
 
 #define RECORDS 2100
 #define PIECES 8
-#define BYTES 65536
+#define BYTES ((uint64_t)1 << 19)
+#define SMALL SLUICE__COPIED_MAX
 #define ROOM 1024
 #define PLENTY ((uint64_t)1 << 20)
 
@@ -59,7 +61,9 @@ static struct sluice__sendq queue;
 static struct sluice__chain done;
 static struct sluice__gather gather;
 static struct iovec room[ROOM];
-static struct iovec draft_room[SLUICE__PREFILLED] __attribute__((aligned(SLUICE__PREFILLED_BYTES)));
+static struct sluice__prefilled prefilled;
+static char copies[1 << 16];
+static uint64_t copies_space; /* what gathering may copy into; 0: it may not copy */
 static bool drafts;           /* a lone plain record begins one */
 static bool drafted;          /* what was gathered came from one */
 static const char *described; /* for messages */
@@ -157,12 +161,14 @@ static void push(struct record *record)
 {
 	if (record->args.run.op_flags)
 		sluice__sendq_push(&queue, &record->args);
+	else if (sluice__sendq_is_listed(&queue))
+		cr_assert_eq(sluice__sendq_push_listed(&queue, &record->args), 1);
 	else
-		sluice__sendq_push_plain(&queue, &record->args);
+		sluice__sendq_push_unlisted(&queue, &record->args);
 	queue.bytes += sluice__sendq_memory(&record->args);
 	record->queued = true;
 	if (drafts && !record->args.run.op_flags && queue.list.head == &record->args)
-		sluice__sendq_begin_prefilled(&queue, draft_room);
+		sluice__sendq_begin_prefilled(&queue, &prefilled);
 }
 
 static void add_record(const char **at)
@@ -191,15 +197,27 @@ static void add_records(const char *description)
 {
 	described = description;
 	while (*description) {
-		if (*description == ' ')
-			description++;
+		if (*description == ' ' || *description == '.')
+			stream_end += *description++ == '.';
 		else
 			add_record(&description);
 	}
 }
 
+static void fill_stream(void)
+{
+	uint32_t mixed = 1;
+
+	for (uint64_t i = 0; i < BYTES; i++) {
+		mixed = mixed * 1664525 + 1013904223;
+		stream[i] = (char)(mixed >> 24);
+	}
+}
+
 static void make_queue(const char *description)
 {
+	if (!stream[0])
+		fill_stream();
 	record_count = 0;
 	stream_end = 0;
 	sluice__sendq_init(&queue);
@@ -216,24 +234,33 @@ static struct record *record_of(const struct sluice_args *args)
 
 static struct sluice__flight gather_now(uint32_t segments, uint64_t budget)
 {
-	struct iovec *given = draft_room;
-
-	gather.segments = given;
+	gather.segments = NULL;
 	gather.room = segments;
 	gather.budget = budget;
 	drafted = segments == ROOM && sluice__sendq_take_prefilled(&queue, &gather);
 	if (!drafted) {
-		gather.segments = given = room;
+		gather.segments = room;
+		gather.copies = copies_space ? copies : NULL;
+		gather.copies_end = copies + copies_space;
 		sluice__sendq_gather(&queue, &gather);
+		cr_assert(gather.segments == room, "what was given in was changed");
 	}
-	cr_assert(gather.segments == given && gather.room == segments && gather.budget == budget,
+	cr_assert(gather.room == segments && gather.budget == budget,
 		  "what was given in was changed");
 	return (struct sluice__flight){gather.last, gather.bytes, gather.records, gather.plain};
 }
 
+/* Not the callers' memory. */
+static bool is_copy(const struct iovec *segment)
+{
+	const char *base = segment->iov_base;
+
+	return base < stream || base >= stream + BYTES;
+}
+
 /*
- * The gathered in words: place+length of each segment; then M, O, R for the flags; /records; and =
- * where it is plain.
+ * The gathered in words: place+length of each segment, *length of a copy; then M, O, R for the flags;
+ * /records; and = where it is plain.
  */
 static const char *gathered_words(void)
 {
@@ -248,10 +275,15 @@ static const char *gathered_words(void)
 
 	if (gather.what != SLUICE__GATHERED_MEMORY)
 		return others[gather.what];
-	for (uint32_t i = 0; i < gather.count && length < 4000; i++)
-		length += snprintf(words + length, sizeof words - (size_t)length, "%td+%zu ",
-				   (char *)gather.segments[i].iov_base - stream,
-				   gather.segments[i].iov_len);
+	for (uint32_t i = 0; i < gather.count && length < 4000; i++) {
+		const struct iovec *segment = &gather.segments[i];
+
+		if (!is_copy(segment))
+			length += snprintf(words + length, sizeof words - (size_t)length, "%td",
+					   (char *)segment->iov_base - stream);
+		length += snprintf(words + length, sizeof words - (size_t)length, "%c%zu ",
+				   is_copy(segment) ? '*' : '+', segment->iov_len);
+	}
 	snprintf(words + length, sizeof words - (size_t)length, "%s%s%s/%u%s",
 		 gather.flags & MSG_MORE ? "M" : "", gather.flags & MSG_OOB ? "O" : "",
 		 gather.flags & MSG_DONTROUTE ? "R" : "", gather.records, gather.plain ? "=" : "");
@@ -509,51 +541,187 @@ Test(gather, a_disconnect_waits_for_its_turn_and_an_end_lets_nothing_follow)
 	check_gather(rows, COUNT(rows));
 }
 
+/* ---- copies ---- */
+
+/* The gathered bytes are those of the records, one behind the other. */
+static void assert_bytes(void)
+{
+	const struct sluice_args *args = queue.list.head;
+	uint64_t at = 0;
+
+	for (uint32_t i = 0; i < gather.count; i++) {
+		const char *base = gather.segments[i].iov_base;
+
+		for (size_t k = 0; k < gather.segments[i].iov_len; k++, at++) {
+			while (at == args->run.total) {
+				args = args->run.next;
+				at = 0;
+			}
+			cr_assert_eq(base[k], ((const char *)args->run.base)[at],
+				     "byte %llu of record %td", (unsigned long long)at,
+				     record_of(args) - records);
+		}
+	}
+	cr_assert_eq(args, gather.last);
+	cr_assert_eq(at, args->run.total);
+}
+
+Test(copies, small_records_are_copied_side_by_side_and_larger_ones_listed)
+{
+	static const struct gather_row rows[] = {
+		{"3", ROOM, PLENTY, "*3 /1="},
+		{"3 4 5", ROOM, PLENTY, "*12 /3="},
+		{"3 . 4 . 5", ROOM, PLENTY, "*12 /3="},
+		{"3 . 0 . 5", ROOM, PLENTY, "*8 /3="},
+		{"1 . 7 . 8 . 15 . 16 . 31 . 32 . 33 . 63 . 64 . 65 . 255", ROOM, PLENTY,
+		 "*590 /12="},
+		{"256 . 257", ROOM, PLENTY, "*256 257+257 /2="},
+		{"3 . 300 . 4 . 5", ROOM, PLENTY, "*3 4+300 *9 /4="},
+		{"300 300 . 300", ROOM, PLENTY, "0+600 601+300 /3="},
+		{"300 4 . 5", ROOM, PLENTY, "0+304 *5 /3="},
+	};
+
+	copies_space = sizeof copies;
+	check_gather(rows, COUNT(rows));
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		make_queue(rows[i].queue);
+		gather_now(ROOM, PLENTY);
+		assert_bytes();
+	}
+}
+
+Test(copies, what_is_not_plain_is_listed_behind_them)
+{
+	static const struct gather_row rows[] = {
+		{"3 (1,2) 4", ROOM, PLENTY, "*3 3+1 4+2 6+4 /3"},
+		{"3 . 4~ 5", ROOM, PLENTY, "*3 4+4 8+5 /3"},
+		{"3 . 4+", ROOM, PLENTY, "*3 /1="},
+		{"3+ 4", ROOM, PLENTY, "0+3 3+4 /2"},
+		{"3 . <m3,f9>", ROOM, PLENTY, "*3 /1="},
+	};
+
+	copies_space = sizeof copies;
+	check_gather(rows, COUNT(rows));
+}
+
+Test(copies, segments_and_budget_bound_them_as_ever)
+{
+	static const struct gather_row rows[] = {
+		{"3 . 4 . 5", ROOM, 7, "*7 /2="},     {"3 . 4 . 5", ROOM, 8, "*7 9+1 /3"},
+		{"3 . 300 . 4", 1, PLENTY, "*3 /1="}, {"3 . 300 . 4", 2, PLENTY, "*3 4+300 /2="},
+		{"3 . 4 . 5", 1, PLENTY, "*12 /3="},
+	};
+
+	copies_space = sizeof copies;
+	check_gather(rows, COUNT(rows));
+}
+
+Test(copies, without_space_for_one_the_rest_waits)
+{
+	static const struct gather_row rows[] = {
+		{"3 . 4 . 5 . 6", ROOM, PLENTY, "*7 /2="},
+		{"3 . 300 . 4 . 5", ROOM, PLENTY, "*3 4+300 *4 /3="},
+	};
+
+	copies_space = 8;
+	check_gather(rows, COUNT(rows));
+}
+
+/* A short count: what is left is sent from the record's own memory, or copied anew if it is whole. */
+Test(copies, a_short_count_goes_on_in_the_records_memory)
+{
+	static const struct {
+		uint64_t taken;
+		const char *done, *next;
+	} rows[] = {
+		{0, "", "*12 /3="},        {2, "", "2+1 4+4 9+5 /3"},      {3, "0:3", "*9 /2="},
+		{8, "0:3 1:4", "10+4 /1"}, {12, "0:3 1:4 2:5", "nothing"},
+	};
+
+	copies_space = sizeof copies;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		for (int listed = 0; listed < 2; listed++) {
+			struct sluice__flight flight;
+
+			drafts = listed;
+			make_queue("3 . 4 . 5");
+			flight = gather_now(ROOM, PLENTY);
+			cr_expect_eq(drafted, listed);
+			cr_expect_str_eq(gathered_words(), "*12 /3=");
+			sluice__sendq_settle(&queue, &flight, rows[i].taken, &done);
+			cr_expect_str_eq(done_words(), rows[i].done);
+			gather_now(ROOM, PLENTY);
+			cr_expect_not(drafted);
+			cr_expect_str_eq(gathered_words(), rows[i].next, "%llu taken: %s",
+					 (unsigned long long)rows[i].taken, gathered_words());
+		}
+	}
+}
+
 /* ---- prefilled ---- */
 
-/* A prefilled says what gathering says. */
-static void check_draft(const char *description, bool good, const char *gathered)
+/* What is listed when it is pushed is what gathering would list, copies and neighbours apart. */
+static void check_draft(const char *description, const char *listed, const char *gathered)
 {
 	drafts = true;
 	make_queue(description);
-	gather_now(ROOM, 100);
-	cr_assert_eq(drafted, good, "\"%s\"", description);
-	cr_assert_str_eq(gathered_words(), gathered, "\"%s\"", description);
+	gather_now(ROOM, 1000);
+	cr_assert_eq(drafted, listed != NULL, "\"%s\"", description);
+	if (listed) {
+		cr_assert_str_eq(gathered_words(), listed, "\"%s\": %s", description,
+				 gathered_words());
+		assert_bytes();
+	}
 	cr_assert_null(queue.prefilled);
-	gather_now(ROOM, 100);
+	gather_now(ROOM, 1000);
 	cr_assert(!drafted, "a prefilled is taken once");
 	cr_assert_str_eq(gathered_words(), gathered, "\"%s\"", description);
 }
 
 Test(prefilled, whole_plain_buffers_are_listed_when_they_are_pushed)
 {
-	check_draft("3", true, "0+3 /1=");
-	check_draft("3 4 5", true, "0+3 3+4 7+5 /3=");
-	check_draft("60 40", true, "0+60 60+40 /2=");
+	check_draft("3", "0+3 /1=", "0+3 /1=");
+	check_draft("300 . 400 . 260", "0+300 301+400 702+260 /3=", "0+300 301+400 702+260 /3=");
+}
+
+Test(prefilled, what_is_adjacent_in_memory_is_one_segment)
+{
+	check_draft("3 4 5", "0+12 /3=", "0+3 3+4 7+5 /3=");
+	check_draft("300 400 . 260", "0+700 701+260 /3=", "0+300 300+400 701+260 /3=");
+	check_draft("300 4 . 260", "0+304 305+260 /3=", "0+300 300+4 305+260 /3=");
+}
+
+Test(prefilled, small_records_are_copied_the_first_only_if_others_are)
+{
+	check_draft("3 . 4 . 5", "*12 /3=", "0+3 4+4 9+5 /3=");
+	check_draft("3 4 . 5 . 6", "*18 /4=", "0+3 3+4 8+5 14+6 /4=");
+	check_draft("3 . 300 . 4 . 5", "0+3 4+300 *9 /4=", "0+3 4+300 305+4 310+5 /4=");
+	check_draft("300 . 4 . 5", "0+300 *9 /3=", "0+300 301+4 306+5 /3=");
+	check_draft("256 . 0 . 256 . 257", "*512 515+257 /4=", "0+256 257+0 258+256 515+257 /4=");
 }
 
 Test(prefilled, one_that_is_over_the_budget_is_gathered_instead)
 {
-	check_draft("60 41", false, "0+60 60+40 /2");
+	check_draft("600 401", NULL, "0+600 600+400 /2");
 }
 
 Test(prefilled, a_record_that_is_not_plain_drops_it)
 {
-	check_draft("(3,4) 5", false, "0+3 3+4 7+5 /2");
-	check_draft("3 4~ 5", false, "0+3 3+4 7+5 /3");
-	check_draft("3 x", false, "0+3 /1=");
+	check_draft("(3,4) 5", NULL, "0+3 3+4 7+5 /2");
+	check_draft("3 4~ 5", NULL, "0+3 3+4 7+5 /3");
+	check_draft("3 x", NULL, "0+3 /1=");
 }
 
 Test(prefilled, begins_with_a_lone_record_and_not_behind_others)
 {
-	check_draft("(3) 4", false, "0+3 3+4 /2");
+	check_draft("(3) 4", NULL, "0+3 3+4 /2");
 	drafts = true;
 	make_queue("3");
-	cr_assert(queue.prefilled == draft_room + 1);
+	cr_assert(queue.prefilled == prefilled.segments + 1);
 	sluice__sendq_remove(&queue, queue.list.head);
 	cr_assert_null(queue.prefilled);
 	add_records("4");
-	cr_assert(queue.prefilled == draft_room + 1, "the next lone one begins anew");
+	cr_assert(queue.prefilled == prefilled.segments + 1, "the next lone one begins anew");
 }
 
 Test(prefilled, whatever_leaves_the_queue_drops_it)
@@ -571,22 +739,57 @@ Test(prefilled, whatever_leaves_the_queue_drops_it)
 	cr_assert_null(queue.prefilled);
 }
 
-Test(prefilled, more_than_1024_records_are_gathered_instead)
+/* So many records of so many bytes, scattered: the first `fit` are listed, and the others wait. */
+static void check_full(uint32_t count, uint32_t bytes, uint32_t fit, uint32_t segments)
+{
+	char words[16];
+	struct sluice__flight flight;
+
+	drafts = true;
+	make_queue("");
+	snprintf(words, sizeof words, "%u .", bytes);
+	for (uint32_t i = 0; i < count; i++)
+		add_records(words);
+	flight = gather_now(ROOM, PLENTY);
+	cr_assert(drafted && gather.plain);
+	cr_assert_eq(gather.count, segments);
+	cr_assert_eq(gather.records, fit);
+	cr_assert_eq(gather.bytes, (uint64_t)fit * bytes);
+	cr_assert_eq(gather.last, &records[fit - 1].args);
+	assert_bytes();
+	cr_assert_eq(sluice__sendq_settle(&queue, &flight, flight.bytes, &done), fit);
+	cr_assert_eq(queue.bytes, (uint64_t)(count - fit) * bytes);
+	gather_now(ROOM, PLENTY);
+	cr_assert(!drafted && gather.records == count - fit);
+}
+
+Test(prefilled, when_its_segments_are_used_up_the_rest_is_gathered_behind_it)
+{
+	check_full(1024, 257, 1024, 1024);
+	check_full(1025, 257, 1024, 1024);
+	check_full(1500, 257, 1024, 1024);
+}
+
+Test(prefilled, when_no_copy_fits_the_rest_is_gathered_behind_it)
+{
+	check_full(1025, 256, 1025, 1);
+	check_full(1026, 256, 1025, 1);
+	check_full(1500, 256, 1025, 1);
+	check_full(2000, 200, 1311, 1);
+}
+
+Test(prefilled, what_is_listed_and_full_is_dropped_as_well)
 {
 	drafts = true;
-	make_queue("1");
-	for (int i = 1; i < 1024; i++)
-		add_records("1");
-	gather_now(ROOM, PLENTY);
-	cr_assert(drafted && gather.records == 1024 && gather.plain);
-	cr_assert(gather.last == &records[1023].args);
-	make_queue("1");
-	for (int i = 1; i < 1025; i++)
-		add_records("1");
+	make_queue("");
+	for (int i = 0; i < 1100; i++)
+		add_records("257 .");
+	cr_assert_not_null(queue.prefilled);
+	sluice__sendq_remove(&queue, &records[1050].args);
 	cr_assert_null(queue.prefilled);
+	add_records("257");
 	gather_now(ROOM, PLENTY);
 	cr_assert(!drafted && gather.records == 1024);
-	cr_assert(gather.last == &records[1023].args);
 }
 
 /* ---- settle ---- */
@@ -942,7 +1145,12 @@ static uint64_t check_gathered_bytes(void)
 				touched++;
 			}
 			model_assert(at < record->to && kinds[at] != 'f');
-			model_assert((char *)gather.segments[i].iov_base + k == stream + at);
+			if (is_copy(&gather.segments[i]))
+				model_assert(((char *)gather.segments[i].iov_base)[k] ==
+					     stream[at]);
+			else
+				model_assert((char *)gather.segments[i].iov_base + k ==
+					     stream + at);
 		}
 	}
 	for (; record != record_of(gather.last); touched++) {
@@ -1089,7 +1297,8 @@ static void random_record(uint64_t *state, char *words, size_t size)
 	int length = 0, pieces = (int)below(state, 4) + 1;
 
 	if (kind < 5) {
-		snprintf(words, size, "%d%s", (int)below(state, 20),
+		snprintf(words, size, "%s%d%s", below(state, 2) ? ". " : "",
+			 (int)(below(state, 8) ? below(state, 20) : SMALL - 5 + below(state, 10)),
 			 kind < 3 ? "" : flags[below(state, COUNT(flags))]);
 	} else if (kind < 7) {
 		for (int i = 0; i < pieces; i++)
@@ -1230,6 +1439,7 @@ static void run_random(uint64_t seed)
 	uint32_t steps = 0;
 
 	drafts = below(&state, 2);
+	copies_space = below(&state, 2) ? sizeof copies : 0;
 	make_queue("");
 	expected_count = removed_count = 0;
 	push_some(&state, 12);

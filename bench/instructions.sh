@@ -141,7 +141,7 @@ system_calls() {
 		}' "$work/512" "$work/1024"
 }
 
-modes="gathered batches eager sockets files datagrams datagram"
+modes="gathered adjacent listed batches eager sockets files datagrams datagram"
 
 count_records() {
 	local mode

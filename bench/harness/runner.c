@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define PAGE_BYTES 4096
+#define HALF_PAGE ((size_t)PAGE_BYTES / 2)
 
 void *runner_allocate(size_t count, size_t bytes)
 {
@@ -25,9 +26,17 @@ static size_t body_bytes(const struct load *load)
 	return load->record_bytes - load->header_bytes;
 }
 
+/* From one body to the next. */
+static size_t stride(const struct load *load)
+{
+	size_t halves = (body_bytes(load) + HALF_PAGE - 1) / HALF_PAGE;
+
+	return load->scattered ? halves * HALF_PAGE : body_bytes(load);
+}
+
 char *runner_payload(const struct load *load)
 {
-	return runner_allocate(load->shared ? 1 : load->records, load->record_bytes);
+	return runner_allocate(load->shared ? 1 : load->records, stride(load) + load->header_bytes);
 }
 
 size_t runner_record(const struct load *load, char *payload, size_t record,
@@ -38,10 +47,10 @@ size_t runner_record(const struct load *load, char *payload, size_t record,
 	size_t count = 0;
 
 	if (load->header_bytes > 0)
-		segments[count++] = (struct iovec){payload + places * body_bytes(load) +
-							   place * load->header_bytes,
-						   load->header_bytes};
-	segments[count++] = (struct iovec){payload + place * body_bytes(load), body_bytes(load)};
+		segments[count++] =
+			(struct iovec){payload + places * stride(load) + place * load->header_bytes,
+				       load->header_bytes};
+	segments[count++] = (struct iovec){payload + place * stride(load), body_bytes(load)};
 	return count;
 }
 

@@ -51,6 +51,7 @@ struct load {
 	size_t record_bytes; /* of each record */
 	size_t header_bytes; /* of them, that stand apart in memory; 0: the record is in one piece */
 	bool shared;         /* all records are the same memory */
+	bool scattered;      /* each on its own half page, instead of one behind the other */
 	uint64_t file_bytes;
 	int file_fd;           /* the whole file */
 	const char *directory; /* where files may be made */

@@ -4,7 +4,9 @@
  * bench/instructions.sh. What belongs to one record is the difference between two runs with
  * different N, or the same N in more rounds, so that everything that is done once cancels out.
  *
- *   count gathered N    N records for one socket in one batch
+ *   count gathered N    N records of 64 bytes, apart in memory, for one socket in one batch
+ *   count adjacent N    the same, one behind the other in memory
+ *   count listed N      the same, of 512 bytes, apart in memory
  *   count batches N     N batches of two records each for one socket
  *   count eager N       N records for one socket, each started by itself
  *   count sockets N     one record for each of N sockets, in one batch
@@ -32,6 +34,7 @@
 #define SOCKETS_MAX 10000
 #define WARM_UP 1024 /* records: one transmission's */
 #define RECORD_BYTES 64
+#define LISTED_BYTES 512 /* too large to be copied */
 #define DATAGRAM_BYTES 1200
 #define FILE_BYTES 4096
 
@@ -89,6 +92,37 @@ static void send_gathered(size_t count)
 		start(sockets[0], i);
 	check(sluice_batch_end(engine), "sluice_batch_end");
 	run_until_sent();
+}
+
+static void make_listed(void)
+{
+	static const char payload[LISTED_BYTES];
+
+	for (size_t i = 0; i < WARM_UP; i++)
+		check(sluice_args_set_buffer(&records[i], payload, LISTED_BYTES, 0, LISTED_BYTES),
+		      "sluice_args_set_buffer");
+}
+
+static void send_listed(size_t count)
+{
+	make_listed();
+	send_gathered(count);
+}
+
+static void make_adjacent(void)
+{
+	static const char payload[WARM_UP * RECORD_BYTES];
+
+	for (size_t i = 0; i < WARM_UP; i++)
+		check(sluice_args_set_buffer(&records[i], payload + i * RECORD_BYTES, RECORD_BYTES,
+					     0, RECORD_BYTES),
+		      "sluice_args_set_buffer");
+}
+
+static void send_adjacent(size_t count)
+{
+	make_adjacent();
+	send_gathered(count);
 }
 
 #define BATCH 2 /* records: one alone is no batch */
@@ -194,6 +228,8 @@ struct mode {
 
 static const struct mode modes[] = {
 	{.name = "gathered", .send = send_gathered},
+	{.name = "adjacent", .send = send_adjacent},
+	{.name = "listed", .send = send_listed},
 	{.name = "batches", .send = send_batches},
 	{.name = "eager", .send = send_eager},
 	{.name = "datagrams", .send = send_datagrams},

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One sendmsg(2), or writev(2), for all records of one socket, or for as many as the kernel takes at
- * once, its segments filled in once beforehand: the least that the kernel can be asked to do, and so
- * the limit for every library that gathers.
+ * once. Its segments are filled in once beforehand: the least that the kernel can be asked to do, and so
+ * the limit for every library that gathers. Or they are filled in for each batch, as a program must that
+ * does not send the same memory for ever.
  */
 #include <err.h>
 #include <errno.h>
@@ -20,8 +21,10 @@ struct gather_runner {
 	struct runner runner;
 	struct load load;
 	ssize_t (*send)(int fd, struct iovec *segments, size_t count);
+	bool fills;
 	int *fds;
 	char *payload;
+	struct iovec *records;  /* where each lies, for what is filled in anew */
 	struct iovec *segments; /* those of the first socket, those of the second, ... */
 	size_t *counts;         /* of each socket */
 	struct iovec *rest;     /* what a short send left over */
@@ -95,6 +98,17 @@ static void send_all(struct gather_runner *self, int fd, struct iovec *segments,
 	}
 }
 
+static void fill_again(struct gather_runner *self)
+{
+	struct iovec *next = self->segments;
+	size_t sockets = self->load.sockets;
+
+	for (size_t socket = 0; socket < sockets; socket++) {
+		for (size_t i = socket; i < self->load.records; i += sockets)
+			*next++ = self->records[i];
+	}
+}
+
 static void run(struct runner *runner, uint64_t times)
 {
 	struct gather_runner *self = (struct gather_runner *)runner;
@@ -103,6 +117,8 @@ static void run(struct runner *runner, uint64_t times)
 	while (times-- > 0) {
 		struct iovec *segments = self->segments;
 
+		if (self->fills)
+			fill_again(self);
 		for (size_t i = 0; i < self->load.sockets; i++) {
 			send_all(self, self->fds[i], segments, self->counts[i], bytes);
 			segments += self->counts[i];
@@ -118,6 +134,7 @@ static void destroy(struct runner *runner)
 	free(self->rest);
 	free(self->counts);
 	free(self->segments);
+	free(self->records);
 	free(self->payload);
 	free(self);
 }
@@ -153,6 +170,18 @@ static struct runner *create(const struct load *load,
 	return &self->runner;
 }
 
+static struct runner *create_filled(const struct load *load)
+{
+	struct runner *runner = create(load, by_sendmsg);
+	struct gather_runner *self = (struct gather_runner *)runner;
+
+	self->fills = true;
+	self->records = runner_allocate(load->records, sizeof(*self->records));
+	for (size_t i = 0; i < load->records; i++)
+		runner_record(load, self->payload, i, &self->records[i]);
+	return runner;
+}
+
 static struct runner *create_sendmsg(const struct load *load)
 {
 	return create(load, by_sendmsg);
@@ -176,6 +205,19 @@ const struct peer peer_gather = {
 	.loads = LOADS(LOAD_RECORDS),
 	.suits = suits,
 	.create = create_sendmsg,
+};
+
+static bool suits_filled(const struct load *load)
+{
+	return suits(load) && !load->header_bytes;
+}
+
+const struct peer peer_gather_filled = {
+	.name = "gather-filled",
+	.title = "the same, segments filled in for each batch",
+	.loads = LOADS(LOAD_RECORDS),
+	.suits = suits_filled,
+	.create = create_filled,
 };
 
 const struct peer peer_writev = {

@@ -33,6 +33,7 @@ extern const struct peer peer_dotnet_begin;
 extern const struct peer peer_dotnet_packets;
 extern const struct peer peer_dotnet_file;
 extern const struct peer peer_gather;
+extern const struct peer peer_gather_filled;
 extern const struct peer peer_writev;
 extern const struct peer peer_send;
 extern const struct peer peer_ring;
@@ -88,6 +89,7 @@ const struct peer *const peers[] = {
 	&peer_sluice_loop,
 	/* by hand */
 	&peer_gather,
+	&peer_gather_filled,
 	&peer_writev,
 	&peer_send,
 	&peer_sendfile,

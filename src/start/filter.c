@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Puts a filter on a socket, and starts its handshake. */
+/* Installs a filter on a socket and starts its handshake. */
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -37,7 +37,7 @@ static int check_filter(struct sluice_socket *socket, const struct sluice_filter
 	return 0;
 }
 
-static int install(struct sluice_socket *socket, const struct sluice_filter *calls)
+static int install_filter(struct sluice_socket *socket, const struct sluice_filter *calls)
 {
 	struct sluice__marks *marks = sluice__marks_of(socket);
 	struct sluice__filter *filter;
@@ -68,7 +68,7 @@ int sluice_filter_async(struct sluice_socket *socket, const struct sluice_filter
 	if (error <= 0)
 		return error ? error : -EPERM;
 	sluice__mailbox_take(socket->engine);
-	error = install(socket, filter);
+	error = install_filter(socket, filter);
 	if (error)
 		return error;
 	return sluice__trace_answer(socket, args, SLUICE_OPERATION_CONNECT,

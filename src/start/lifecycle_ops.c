@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The other operations of a record: connect, accept, disconnect, receive. Refuses or accepts. */
+/* Starts of connect, accept, disconnect and receive: each call is checked, then accepted. */
 #include <errno.h>
 #include <sluice/operations.h>
 
@@ -29,12 +29,12 @@ static int start_connect(struct sluice_socket *socket, struct sluice_args *args)
 		return -EINVAL;
 	if (shared & (SLUICE__SHARED_DISCONNECTED | SLUICE__SHARED_FILTERED))
 		return -EISCONN;
-	/* A datagram socket may change its remote; a second connect under way is told so later. */
+	/* A datagram socket may change its remote; a second pending connect fails as it begins. */
 	if (!(shared & (SLUICE__SHARED_CONNECTING | SLUICE__SHARED_DATAGRAM)) &&
 	    sluice__has_peer(socket))
 		return -EISCONN;
 	if ((shared & SLUICE__SHARED_CONNECTING) > SLUICE__SHARED_CONNECTING / 2)
-		return -ENOBUFS; /* thousands are started and not over */
+		return -ENOBUFS; /* thousands of connects are pending */
 	return sluice__start(socket, args, SLUICE_OPERATION_CONNECT, 0, 0);
 }
 
@@ -77,15 +77,15 @@ static int start_disconnect(struct sluice_socket *socket, struct sluice_args *ar
 	return sluice__start(socket, args, SLUICE_OPERATION_DISCONNECT, op_flags, 0);
 }
 
-/* Memory to write into: a receive buffer, or a list. */
-static bool can_receive(const struct sluice_args *args)
+/* True if writable memory is set: a receive buffer or a list. */
+static bool has_receive_memory(const struct sluice_args *args)
 {
 	if (!args->run.base)
 		return false;
 	return (args->run.op_flags & SLUICE__OP_LIST) || args->run.count == SLUICE__WRITABLE;
 }
 
-static int check_receiving(struct sluice_socket *socket)
+static int check_receive_state(struct sluice_socket *socket)
 {
 	uint32_t shared = sluice__socket_flags(socket);
 
@@ -94,13 +94,13 @@ static int check_receiving(struct sluice_socket *socket)
 	if (shared & (SLUICE__SHARED_CONNECTING | SLUICE__SHARED_DISCONNECTED |
 		      SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_SHUT_RECEIVE))
 		return 0;
-	/* A datagram socket that was bound receives without a remote. */
+	/* A bound datagram socket receives without a remote. */
 	if (shared & SLUICE__SHARED_DATAGRAM)
 		return 0;
 	return sluice__has_peer(socket) ? 0 : -ENOTCONN;
 }
 
-static uint32_t receive_flags(const struct sluice_socket *socket)
+static uint32_t allowed_receive_flags(const struct sluice_socket *socket)
 {
 	if (sluice__socket_flags(socket) & SLUICE__SHARED_FILTERED)
 		return SLUICE_FLAG_PEEK;
@@ -117,12 +117,12 @@ static int start_receive(struct sluice_socket *socket, struct sluice_args *args,
 	if (operation == SLUICE_OPERATION_RECEIVE_FROM &&
 	    (!args->from_address || args->from_capacity == 0))
 		return -EINVAL;
-	if (!can_receive(args))
+	if (!has_receive_memory(args))
 		return -EINVAL;
-	error = sluice__check_flags(args->flags, receive_flags(socket));
+	error = sluice__check_flags(args->flags, allowed_receive_flags(socket));
 	if (error)
 		return error;
-	error = check_receiving(socket);
+	error = check_receive_state(socket);
 	if (error)
 		return error;
 	if (__atomic_load_n(&socket->receiver, __ATOMIC_RELAXED))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls that ask for something without a record: close, shutdown, cancel, and the streams of
- * connections and bytes. Each sets intents of the socket (loop/intents.c). The engine's thread
- * carries them out at once, other threads leave them for its next turn.
+ * Calls without a record: close, shutdown, cancel, accept_start and receive_start. Each posts
+ * intents of the socket (loop/intents.c). On the engine's thread they are executed immediately,
+ * from other threads in its next turn.
  */
 #include <errno.h>
 #include <sluice/operations.h>
@@ -16,12 +16,12 @@
 #include "recv/recv.h"
 #include "socket/socket.h"
 
-static void want_now(struct sluice_socket *socket, uint32_t wants)
+static void request_intents(struct sluice_socket *socket, uint32_t wants)
 {
 	struct sluice_engine *engine = socket->engine;
 
 	sluice__intents_post(socket, wants);
-	/* A ring that has not been used yet takes no more than it has room for. */
+	/* Before the first use nothing is submitted, so the ring could run out of entries. */
 	if ((wants & (SLUICE__WANT_ACCEPT | SLUICE__WANT_RECEIVE)) && !sluice__is_owner(engine))
 		return;
 	if (sluice__may_act(engine) && !sluice__dead(engine)) {
@@ -42,20 +42,20 @@ static int check_open(const struct sluice_socket *socket)
 
 /* ---- close ---- */
 
-/* A connected stream shares its port with others, or leaves it in TIME-WAIT. */
-static bool frees_a_port(const struct sluice_socket *socket)
+/* Not for a connected stream: it shares its port, or leaves it in TIME-WAIT. */
+static bool frees_port(const struct sluice_socket *socket)
 {
 	return sluice__socket_flags(socket) &
 	       (SLUICE__SHARED_LISTENING | SLUICE__SHARED_DATAGRAM | SLUICE__SHARED_UNCONNECTED);
 }
 
-static void close_want(struct sluice_socket *socket, uint32_t wants)
+static void request_close(struct sluice_socket *socket, uint32_t wants)
 {
 	struct sluice_engine *engine = socket->engine;
 
-	if (!frees_a_port(socket) || sluice__may_act(engine) ||
+	if (!frees_port(socket) || sluice__may_act(engine) ||
 	    !__atomic_load_n(&engine->in_turn, __ATOMIC_RELAXED))
-		want_now(socket, wants);
+		request_intents(socket, wants);
 	else
 		sluice__close_wait(socket, wants);
 }
@@ -67,7 +67,7 @@ int sluice_socket_close(struct sluice_socket *socket)
 	if (sluice__dead(socket->engine))
 		return 0;
 	sluice__socket_flags_set(socket, SLUICE__SHARED_CLOSED);
-	close_want(socket, SLUICE__WANT_CLOSE);
+	request_close(socket, SLUICE__WANT_CLOSE);
 	return 0;
 }
 
@@ -76,7 +76,7 @@ void sluice_socket_destroy(struct sluice_socket *socket)
 	if (!socket || (sluice__dead(socket->engine) & ~(uint32_t)SLUICE__DEAD_ENDING))
 		return;
 	sluice__socket_flags_set(socket, SLUICE__SHARED_CLOSED);
-	close_want(socket, SLUICE__WANT_DESTROY);
+	request_close(socket, SLUICE__WANT_DESTROY);
 }
 
 int sluice_socket_close_gracefully(struct sluice_socket *socket, int64_t timeout_ns)
@@ -87,7 +87,7 @@ int sluice_socket_close_gracefully(struct sluice_socket *socket, int64_t timeout
 		return error;
 	socket->graceful_ns = timeout_ns;
 	sluice__socket_flags_set(socket, SLUICE__SHARED_CLOSED);
-	want_now(socket, SLUICE__WANT_GRACEFUL);
+	request_intents(socket, SLUICE__WANT_GRACEFUL);
 	return 0;
 }
 
@@ -112,7 +112,7 @@ int sluice_socket_shutdown(struct sluice_socket *socket, int how)
 		wants |= SLUICE__WANT_SHUT_SEND;
 		sluice__socket_flags_set(socket, SLUICE__SHARED_SHUT_SEND);
 	}
-	want_now(socket, wants);
+	request_intents(socket, wants);
 	return 0;
 }
 
@@ -163,8 +163,8 @@ int sluice_cancel(struct sluice_socket *socket, struct sluice_args *args)
 					 false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) &&
 	    expected != ((uintptr_t)socket | SLUICE__IN_PROGRESS | SLUICE__CANCELLED))
 		return -ENOENT;
-	/* From here on the record may end at any time: the message names the socket. */
-	want_now(socket, SLUICE__WANT_CANCEL);
+	/* From here on the record may end at any time, so the intent refers to the socket. */
+	request_intents(socket, SLUICE__WANT_CANCEL);
 	return 0;
 }
 
@@ -173,11 +173,11 @@ int sluice_socket_cancel_all(struct sluice_socket *socket)
 	int error = check_open(socket);
 
 	if (!error)
-		want_now(socket, SLUICE__WANT_CANCEL_ALL);
+		request_intents(socket, SLUICE__WANT_CANCEL_ALL);
 	return error;
 }
 
-/* ---- streams of connections and bytes ---- */
+/* ---- accept_start and receive_start ---- */
 
 int sluice_accept_start(struct sluice_socket *listener, const struct sluice_accept_options *options)
 {
@@ -195,7 +195,7 @@ int sluice_accept_start(struct sluice_socket *listener, const struct sluice_acce
 	error = sluice__accepter_install(listener, options);
 	if (error)
 		return error;
-	want_now(listener, SLUICE__WANT_ACCEPT);
+	request_intents(listener, SLUICE__WANT_ACCEPT);
 	return 0;
 }
 
@@ -207,7 +207,7 @@ int sluice_accept_stop(struct sluice_socket *listener)
 		return error;
 	if (!__atomic_load_n(&listener->accepter, __ATOMIC_ACQUIRE))
 		return -ENOENT;
-	want_now(listener, SLUICE__WANT_ACCEPT_STOP);
+	request_intents(listener, SLUICE__WANT_ACCEPT_STOP);
 	return 0;
 }
 
@@ -241,7 +241,7 @@ int sluice_receive_start(struct sluice_socket *socket, const struct sluice_recei
 	error = sluice__receiver_install(socket, options);
 	if (error)
 		return error;
-	want_now(socket, SLUICE__WANT_RECEIVE);
+	request_intents(socket, SLUICE__WANT_RECEIVE);
 	return 0;
 }
 
@@ -253,7 +253,7 @@ int sluice_receive_stop(struct sluice_socket *socket)
 		return error;
 	if (!__atomic_load_n(&socket->receiver, __ATOMIC_ACQUIRE))
 		return -ENOENT;
-	want_now(socket, SLUICE__WANT_RECEIVE_STOP);
+	request_intents(socket, SLUICE__WANT_RECEIVE_STOP);
 	return 0;
 }
 

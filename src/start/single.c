@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One open file and nothing else, with nothing before it on its socket: most of what a sender of
- * files does. The kernel's two calls (the look, and sendfile) are nearly all of what a small one
- * costs, so what stands around them is kept short.
+ * The fast path of a record that is one open file, on a socket with an empty queue: the usual case
+ * of a file server. Two system calls (fstat and sendfile) are nearly all of the cost of a small
+ * file, so the code around them is kept short.
  */
 #include <errno.h>
 #include <sys/stat.h>
@@ -15,8 +15,8 @@
 #include "send/send.h"
 #include "start/start.h"
 
-/* What of the file is to be sent: 0, -errno, or SLUICE__USE_QUEUE, where a part may end early. */
-static int measure(const struct sluice_packet *packet, struct sluice__part *part)
+/* Fills in the part by fstat. Returns 0, -errno, or SLUICE__USE_QUEUE past the end of the file. */
+static int stat_part(const struct sluice_packet *packet, struct sluice__part *part)
 {
 	uint64_t size, offset = (uint64_t)packet->offset, count = (uint64_t)packet->count;
 	struct stat status;
@@ -39,15 +39,16 @@ static int measure(const struct sluice_packet *packet, struct sluice__part *part
 	return 0;
 }
 
-static int take_part(const struct sluice_packet *packet, struct sluice__part *part)
+static int fill_in_part(const struct sluice_packet *packet, struct sluice__part *part)
 {
 	if (!packet->identity)
-		return measure(packet, part);
+		return stat_part(packet, part);
 	sluice__part_trust_identity(part, packet);
 	return 0;
 }
 
-static void finish(struct sluice_socket *socket, struct sluice_args *args, uint64_t count, int way)
+static void finish_single_file(struct sluice_socket *socket, struct sluice_args *args,
+			       uint64_t count, int way)
 {
 	struct sluice_engine *engine = socket->engine;
 
@@ -66,8 +67,8 @@ static void finish(struct sluice_socket *socket, struct sluice_args *args, uint6
 	args->last_operation = SLUICE_OPERATION_SEND_PACKETS;
 }
 
-static void pack(struct sluice_args *args, struct sluice__packets *packets,
-		 const struct sluice__part *part)
+static void attach_part(struct sluice_args *args, struct sluice__packets *packets,
+			const struct sluice__part *part)
 {
 	packets->parts[0] = *part;
 	packets->count = 1;
@@ -75,25 +76,26 @@ static void pack(struct sluice_args *args, struct sluice__packets *packets,
 }
 
 /*
- * It was looked at and is not in the page cache, which must not be asked again: the look has
- * started to read it.
+ * The file was probed and is not in the page cache. It must not be probed again, because the first
+ * probe has started read-ahead.
  */
-static int start_cold(struct sluice_socket *socket, struct sluice_args *args,
-		      struct sluice__packets *packets, const struct sluice__part *part)
+static int start_uncached(struct sluice_socket *socket, struct sluice_args *args,
+			  struct sluice__packets *packets, const struct sluice__part *part)
 {
-	pack(args, packets, part);
+	attach_part(args, packets, part);
 	packets->cold = true;
 	return sluice__start(socket, args, SLUICE_OPERATION_SEND_PACKETS, SLUICE__OP_PACKETS, 0);
 }
 
-/* Not all of it was taken, or none: on as the head of the queue, what is over begins there. */
-static int go_on(struct sluice_socket *socket, struct sluice_args *args,
-		 struct sluice__packets *packets, const struct sluice__part *part, int64_t taken)
+/* After a short send or an error: continues with the record as the head of the queue. */
+static int continue_queued(struct sluice_socket *socket, struct sluice_args *args,
+			   struct sluice__packets *packets, const struct sluice__part *part,
+			   int64_t taken)
 {
 	struct sluice_engine *engine = socket->engine;
 	int answer;
 
-	pack(args, packets, part);
+	attach_part(args, packets, part);
 	args->run.op_flags |= SLUICE__OP_PACKETS;
 	engine->statistics.records_started++;
 	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND_PACKETS);
@@ -112,7 +114,7 @@ int sluice__send_single_file(struct sluice_socket *socket, struct sluice_args *a
 	int64_t taken;
 	int answer, way;
 
-	answer = take_part(packet, &part);
+	answer = fill_in_part(packet, &part);
 	if (answer)
 		return answer;
 	if (!part.count || part.count > engine->options.file_slice_bytes)
@@ -127,12 +129,12 @@ int sluice__send_single_file(struct sluice_socket *socket, struct sluice_args *a
 		return SLUICE__USE_QUEUE;
 	}
 	if (unlikely(!sluice__page_cache_holds(engine, &part, part.offset, part.count)))
-		return start_cold(socket, args, packets, &part);
+		return start_uncached(socket, args, packets, &part);
 	taken = sluice__file_send(socket, part.fd, part.offset, part.count,
 				  way == SLUICE__PLAN_SPLICE);
 	if (taken != (int64_t)part.count)
-		return go_on(socket, args, packets, &part, taken);
+		return continue_queued(socket, args, packets, &part, taken);
 	sluice__packets_give(engine, packets);
-	finish(socket, args, part.count, way);
+	finish_single_file(socket, args, part.count, way);
 	return 0;
 }

@@ -49,7 +49,7 @@ int sluice__end_at_once(struct sluice_engine *engine, struct sluice_args *args, 
 	return sluice__finished(engine, args);
 }
 
-void sluice__finish_given_up(struct sluice__chain *done, struct sluice_args *args)
+void sluice__finish_cancelled(struct sluice__chain *done, struct sluice_args *args)
 {
 	bool overdue = args->run.op_flags & SLUICE__OP_OVERDUE;
 

@@ -275,7 +275,7 @@ void sluice__finish(struct sluice_engine *engine, struct sluice_args *args, int3
 /* Publishes the result of a record with op_flags, and releases the resources of the operation. */
 void sluice__finalize_result(struct sluice_engine *engine, struct sluice_args *args);
 /* Adds a cancelled or overdue record that is in no queue to `done`. */
-void sluice__finish_given_up(struct sluice__chain *done, struct sluice_args *args);
+void sluice__finish_cancelled(struct sluice__chain *done, struct sluice_args *args);
 /* Writes the result of a completed record to its public members. */
 static inline void sluice__record_publish(struct sluice_engine *engine, struct sluice_args *args)
 {

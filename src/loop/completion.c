@@ -53,7 +53,7 @@ static void settle_send(struct sluice_socket *socket, const struct sluice__compl
 	else
 		sluice__zc_send_settle(socket, completion);
 	if (unlikely(socket->state & SLUICE__ST_CANCEL_PENDING))
-		sluice__give_up_marked(socket);
+		sluice__cancel_marked(socket);
 }
 
 static void filtered_socket_readable(struct sluice_socket *socket,

@@ -25,7 +25,7 @@ static void dispatch_deadline(struct sluice__wheel_node *node)
 {
 	switch (sluice__wheel_kind(node)) {
 	case SLUICE__NODE_RECORD:
-		sluice__give_up_overdue(sluice__record_of_timer(node));
+		sluice__cancel_overdue(sluice__record_of_timer(node));
 		break;
 	case SLUICE__NODE_CLOSE:
 		sluice__socket_close_timer(sluice__socket_of_timer(node));

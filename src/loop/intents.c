@@ -18,9 +18,9 @@ static void socket_execute_intents(struct sluice_socket *socket, uint32_t intent
 	if (intents & SLUICE__WANT_RECEIVE)
 		sluice__receiver_begin(socket);
 	if (intents & SLUICE__WANT_CANCEL)
-		sluice__give_up_marked(socket);
+		sluice__cancel_marked(socket);
 	if (intents & SLUICE__WANT_CANCEL_ALL)
-		sluice__give_up_all(socket);
+		sluice__cancel_all(socket);
 	if (intents & (SLUICE__WANT_SHUT_RECEIVE | SLUICE__WANT_SHUT_SEND))
 		sluice__socket_shut(socket, intents & SLUICE__WANT_SHUT_RECEIVE,
 				    intents & SLUICE__WANT_SHUT_SEND);

@@ -40,7 +40,7 @@ static void cancel_records_of_thread(struct sluice_engine *engine, void *token)
 	socket = engine->sockets;
 	pthread_mutex_unlock(&engine->lock);
 	for (; socket; socket = socket->next)
-		sluice__give_up_of_thread(socket, (uint32_t)(uintptr_t)token);
+		sluice__cancel_of_thread(socket, (uint32_t)(uintptr_t)token);
 }
 
 /* Under the lock of the process. */

@@ -325,7 +325,7 @@ int sluice__receive_begin(struct sluice_socket *socket, struct sluice_args *args
 	return 1;
 }
 
-void sluice__receive_give_up(struct sluice_socket *socket, struct sluice_args *args)
+void sluice__receive_cancel(struct sluice_socket *socket, struct sluice_args *args)
 {
 	sluice__assert_owner(socket->engine);
 	if (args == socket->receives.head && socket->in.armed) {
@@ -333,10 +333,10 @@ void sluice__receive_give_up(struct sluice_socket *socket, struct sluice_args *a
 		return;
 	}
 	remove_receive(socket, args);
-	sluice__finish_given_up(&socket->engine->done, args);
+	sluice__finish_cancelled(&socket->engine->done, args);
 }
 
-void sluice__receive_give_up_marked(struct sluice_socket *socket)
+void sluice__receive_cancel_marked(struct sluice_socket *socket)
 {
 	struct sluice_args *args = socket->receives.head;
 
@@ -344,7 +344,7 @@ void sluice__receive_give_up_marked(struct sluice_socket *socket)
 		struct sluice_args *next = args->run.next;
 
 		if (sluice__record_marked(args))
-			sluice__receive_give_up(socket, args);
+			sluice__receive_cancel(socket, args);
 		args = next;
 	}
 }
@@ -360,7 +360,7 @@ void sluice__receive_settle(struct sluice_socket *socket, int32_t result)
 	socket->in.kind = SLUICE__REQUEST_NONE;
 	finish_recv_msg(socket, args, result);
 	if (result == -ECANCELED) {
-		sluice__receive_give_up_marked(socket);
+		sluice__receive_cancel_marked(socket);
 	} else if (args && result != -EAGAIN && result != -EINTR) {
 		remove_receive(socket, args);
 		complete_receive(socket, args, result, false);

@@ -15,8 +15,8 @@ int sluice__receive_begin(struct sluice_socket *socket, struct sluice_args *args
 void sluice__receive_arm(struct sluice_socket *socket);
 void sluice__receive_settle(struct sluice_socket *socket, int32_t result);
 void sluice__receive_abort(struct sluice_socket *socket, int32_t error, int32_t native);
-void sluice__receive_give_up(struct sluice_socket *socket, struct sluice_args *args);
-void sluice__receive_give_up_marked(struct sluice_socket *socket);
+void sluice__receive_cancel(struct sluice_socket *socket, struct sluice_args *args);
+void sluice__receive_cancel_marked(struct sluice_socket *socket);
 void sluice__recv_msgs_free(struct sluice_engine *engine);
 int64_t sluice__receive_result(struct sluice_socket *socket, int64_t result);
 

@@ -52,12 +52,12 @@ static bool cancel_send(struct sluice_socket *socket, struct sluice_args *args)
 	sluice__sendq_remove(&socket->queue, args);
 	args->run.sent += sealed;
 	half_sent = args->run.sent > 0;
-	sluice__finish_given_up(done, args);
+	sluice__finish_cancelled(done, args);
 	sluice__settle_shorter(socket);
 	return half_sent && (socket->state & SLUICE__ST_END_ON_GIVE_UP);
 }
 
-void sluice__send_give_up_marked(struct sluice_socket *socket)
+void sluice__send_cancel_marked(struct sluice_socket *socket)
 {
 	struct sluice_args *args = socket->queue.list.head;
 	bool ends = false;
@@ -75,7 +75,7 @@ void sluice__send_give_up_marked(struct sluice_socket *socket)
 		sluice__settle_shut(socket);
 }
 
-void sluice__send_give_up(struct sluice_socket *socket, struct sluice_args *args)
+void sluice__send_cancel(struct sluice_socket *socket, struct sluice_args *args)
 {
 	sluice__assert_owner(socket->engine);
 	if (cancel_send(socket, args))

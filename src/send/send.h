@@ -32,8 +32,8 @@ int sluice__send_begin_tried_file(struct sluice_socket *socket, struct sluice_ar
 				  uint64_t count, int64_t taken);
 
 /* send/cancel.c */
-void sluice__send_give_up(struct sluice_socket *socket, struct sluice_args *args);
-void sluice__send_give_up_marked(struct sluice_socket *socket);
+void sluice__send_cancel(struct sluice_socket *socket, struct sluice_args *args);
+void sluice__send_cancel_marked(struct sluice_socket *socket);
 
 /* transmit.c */
 void sluice__transmit(struct sluice_engine *engine);

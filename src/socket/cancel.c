@@ -7,14 +7,14 @@
 #include "send/send.h"
 #include "socket/socket.h"
 
-void sluice__give_up_marked(struct sluice_socket *socket)
+void sluice__cancel_marked(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
 	socket->state &= ~(uint32_t)SLUICE__ST_CANCEL_PENDING;
 	if (socket->connecting && sluice__record_marked(socket->connecting))
-		sluice__connect_give_up_one(socket, socket->connecting);
-	sluice__send_give_up_marked(socket);
-	sluice__receive_give_up_marked(socket);
+		sluice__connect_cancel_record(socket, socket->connecting);
+	sluice__send_cancel_marked(socket);
+	sluice__receive_cancel_marked(socket);
 }
 
 static void mark_cancelled(struct sluice_args *args)
@@ -22,7 +22,7 @@ static void mark_cancelled(struct sluice_args *args)
 	__atomic_fetch_or(&args->run.owner, SLUICE__CANCELLED, __ATOMIC_RELAXED);
 }
 
-void sluice__give_up_all(struct sluice_socket *socket)
+void sluice__cancel_all(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
 	if (socket->connecting)
@@ -31,7 +31,7 @@ void sluice__give_up_all(struct sluice_socket *socket)
 		mark_cancelled(args);
 	for (struct sluice_args *args = socket->receives.head; args; args = args->run.next)
 		mark_cancelled(args);
-	sluice__give_up_marked(socket);
+	sluice__cancel_marked(socket);
 	sluice__accepter_stop(socket);
 	sluice__receiver_stop(socket);
 }
@@ -55,7 +55,7 @@ static bool mark_of_thread(struct sluice_args *args, uint32_t thread)
 	return found;
 }
 
-void sluice__give_up_of_thread(struct sluice_socket *socket, uint32_t thread)
+void sluice__cancel_of_thread(struct sluice_socket *socket, uint32_t thread)
 {
 	bool found = mark_of_thread(socket->queue.list.head, thread);
 
@@ -66,14 +66,14 @@ void sluice__give_up_of_thread(struct sluice_socket *socket, uint32_t thread)
 		found = true;
 	}
 	if (found)
-		sluice__give_up_marked(socket);
+		sluice__cancel_marked(socket);
 }
 
-void sluice__give_up_overdue(struct sluice_args *args)
+void sluice__cancel_overdue(struct sluice_args *args)
 {
 	sluice__assert(args->run.op_flags & SLUICE__OP_DEADLINE);
 	if (args->run.op_flags & SLUICE__OP_LEFT_QUEUE)
 		return;
 	args->run.op_flags |= SLUICE__OP_OVERDUE;
-	sluice__operation_give_up(sluice__record_socket(args), args);
+	sluice__operation_cancel(sluice__record_socket(args), args);
 }

@@ -91,7 +91,7 @@ static void abort_receives(struct sluice_socket *socket)
 /* The result is that of an earlier shutdown, even if the shutdown has not been processed yet. */
 static void abort_pending(struct sluice_socket *socket)
 {
-	sluice__connect_give_up(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+	sluice__connect_cancel(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
 	abort_sends(socket);
 	abort_receives(socket);
 	sluice__accepter_end(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);

@@ -149,7 +149,7 @@ void sluice__connect_refused(struct sluice_socket *socket, int32_t error, int32_
 	abort_waiting(socket, SLUICE_ERROR_NOT_CONNECTED, ENOTCONN);
 }
 
-void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_t native)
+void sluice__connect_cancel(struct sluice_socket *socket, int32_t error, int32_t native)
 {
 	sluice__assert_owner(socket->engine);
 	if (!socket->connecting)
@@ -165,16 +165,16 @@ void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_
 }
 
 /* The connect of a datagram socket may be in the send queue. */
-void sluice__connect_give_up_one(struct sluice_socket *socket, struct sluice_args *args)
+void sluice__connect_cancel_record(struct sluice_socket *socket, struct sluice_args *args)
 {
 	bool overdue = args->run.op_flags & SLUICE__OP_OVERDUE;
 
 	if (args != socket->connecting)
-		sluice__send_give_up(socket, args);
+		sluice__send_cancel(socket, args);
 	else if (overdue)
-		sluice__connect_give_up(socket, SLUICE_ERROR_TIMED_OUT, ETIMEDOUT);
+		sluice__connect_cancel(socket, SLUICE_ERROR_TIMED_OUT, ETIMEDOUT);
 	else
-		sluice__connect_give_up(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
+		sluice__connect_cancel(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
 }
 
 /* The descriptor is writable: connected, failed, or a stale event. */

@@ -12,12 +12,12 @@ struct operation {
 	/* Returns 0: completed inside the call; 1: its handler runs later. */
 	int (*begin)(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
 	/* For a record in its queue that was cancelled or whose deadline expired. */
-	void (*give_up)(struct sluice_socket *socket, struct sluice_args *args);
+	void (*cancel)(struct sluice_socket *socket, struct sluice_args *args);
 };
 
-static const struct operation sending = {sluice__send_begin, sluice__send_give_up};
-static const struct operation receiving = {sluice__receive_begin, sluice__receive_give_up};
-static const struct operation connecting = {sluice__connect_begin, sluice__connect_give_up_one};
+static const struct operation sending = {sluice__send_begin, sluice__send_cancel};
+static const struct operation receiving = {sluice__receive_begin, sluice__receive_cancel};
+static const struct operation connecting = {sluice__connect_begin, sluice__connect_cancel_record};
 
 static const struct operation *const operations[] = {
 	[SLUICE_OPERATION_ACCEPT] = &receiving,   [SLUICE_OPERATION_CONNECT] = &connecting,
@@ -43,8 +43,8 @@ int sluice__operation_begin(struct sluice_socket *socket, struct sluice_args *ar
 	return operations[args->last_operation]->begin(socket, args, may_finish);
 }
 
-void sluice__operation_give_up(struct sluice_socket *socket, struct sluice_args *args)
+void sluice__operation_cancel(struct sluice_socket *socket, struct sluice_args *args)
 {
 	sluice__assert_owner(socket->engine);
-	operations[args->last_operation]->give_up(socket, args);
+	operations[args->last_operation]->cancel(socket, args);
 }

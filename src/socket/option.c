@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Options of a socket: what the library does with it, and what the kernel is asked to. */
+/* Options of a socket: the library's own, and those passed to the kernel. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -28,7 +28,7 @@ static int set_rate(struct sluice_socket *socket, int64_t value)
 {
 	uint64_t rate = value ? (uint64_t)value : UINT64_MAX;
 	uint32_t small = rate < UINT32_MAX ? (uint32_t)rate : UINT32_MAX;
-	/* Before 4.20 a rate has 32 bits, and the largest is no limit. */
+	/* Kernels before 4.20 take 32 bits, of which the maximum means no limit. */
 	bool wide = value && rate >= UINT32_MAX;
 
 	if (value < 0)

@@ -10,19 +10,19 @@ struct sluice_args;
 /* operations.c: dispatches on the record's operation. begin returns 0: completed; 1: pending. */
 int sluice__operation_begin(struct sluice_socket *socket, struct sluice_args *args,
 			    bool may_finish);
-void sluice__operation_give_up(struct sluice_socket *socket, struct sluice_args *args);
+void sluice__operation_cancel(struct sluice_socket *socket, struct sluice_args *args);
 
 /* cancel.c */
-void sluice__give_up_marked(struct sluice_socket *socket);
-void sluice__give_up_all(struct sluice_socket *socket);
-void sluice__give_up_of_thread(struct sluice_socket *socket, uint32_t thread);
-void sluice__give_up_overdue(struct sluice_args *args);
+void sluice__cancel_marked(struct sluice_socket *socket);
+void sluice__cancel_all(struct sluice_socket *socket);
+void sluice__cancel_of_thread(struct sluice_socket *socket, uint32_t thread);
+void sluice__cancel_overdue(struct sluice_args *args);
 
 /* connect.c */
 int sluice__connect_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish);
 void sluice__connect_writable(struct sluice_socket *socket);
-void sluice__connect_give_up(struct sluice_socket *socket, int32_t error, int32_t native);
-void sluice__connect_give_up_one(struct sluice_socket *socket, struct sluice_args *args);
+void sluice__connect_cancel(struct sluice_socket *socket, int32_t error, int32_t native);
+void sluice__connect_cancel_record(struct sluice_socket *socket, struct sluice_args *args);
 void sluice__connect_retry(struct sluice_socket *socket);
 /* The end of a handshake. A failed one leaves the connection open for the alert to the peer. */
 void sluice__connect_succeeded(struct sluice_socket *socket);

@@ -13,8 +13,8 @@
 #include "apm/callbacks.h"
 #include "core/record.h"
 
-/* Ended results that stay unused, so that they can still be queried. */
-#define SLUICE__RESULTS_REST 16u
+/* Ended results that are not reused yet, so that they can still be queried. */
+#define SLUICE__RESULTS_ENDED 16u
 
 /* result->word */
 enum {
@@ -47,7 +47,7 @@ struct sluice__result {
 	struct sluice__slot *slot;
 	sluice_async_callback *callback;
 	void *state;
-	struct sluice__link link; /* in apm->fresh, apm->rest or apm->callbacks */
+	struct sluice__link link; /* in apm->unused, apm->ended or apm->callbacks */
 	uint32_t word;            /* atomic, a futex */
 	uint32_t operation;       /* enum sluice_operation; NONE: unused */
 	uint32_t waiting;         /* threads inside End or wait */
@@ -66,9 +66,9 @@ struct sluice__results {
 /* State of a socket, from its first Begin on. */
 struct sluice__apm {
 	struct sluice__results *slabs; /* the largest first; atomic */
-	struct sluice__pool fresh;
-	struct sluice__fifo rest; /* ended results, oldest first */
-	uint32_t rest_count;
+	struct sluice__pool unused;
+	struct sluice__fifo ended; /* ended results, oldest first */
+	uint32_t ended_count;
 	uint32_t running; /* operations in progress */
 	uint32_t users;   /* callbacks queued or running, threads inside End or wait */
 

@@ -42,7 +42,7 @@ static int make_results(struct sluice_socket *socket)
 		return -ENOMEM;
 	}
 	for (uint32_t i = count; i-- > 0;)
-		sluice__pool_put(&apm->fresh, &slab->results[i].link);
+		sluice__pool_put(&apm->unused, &slab->results[i].link);
 	__atomic_store_n(&apm->slabs, slab, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -132,7 +132,7 @@ static int make_apm(struct sluice_socket *socket)
 
 	if (!apm)
 		return -ENOMEM;
-	sluice__fifo_init(&apm->rest);
+	sluice__fifo_init(&apm->ended);
 	sluice__fifo_init(&apm->callbacks);
 	sluice__process_lock();
 	if (!socket->engine->apm_calls)
@@ -145,12 +145,12 @@ static int make_apm(struct sluice_socket *socket)
 /* An unused result, else the one that ended first. */
 static struct sluice__result *pop_result(struct sluice__apm *apm)
 {
-	struct sluice__link *link = sluice__pool_get(&apm->fresh);
+	struct sluice__link *link = sluice__pool_get(&apm->unused);
 
 	if (!link) {
-		sluice__assert(apm->rest_count > SLUICE__RESULTS_REST);
-		link = sluice__fifo_pop(&apm->rest);
-		apm->rest_count--;
+		sluice__assert(apm->ended_count > SLUICE__RESULTS_ENDED);
+		link = sluice__fifo_pop(&apm->ended);
+		apm->ended_count--;
 	}
 	return sluice__element(link, struct sluice__result, link);
 }
@@ -159,8 +159,8 @@ static int reserve_result(struct sluice_socket *socket)
 {
 	int error = socket->apm ? 0 : make_apm(socket);
 
-	if (error || !sluice__pool_is_empty(&socket->apm->fresh) ||
-	    socket->apm->rest_count > SLUICE__RESULTS_REST)
+	if (error || !sluice__pool_is_empty(&socket->apm->unused) ||
+	    socket->apm->ended_count > SLUICE__RESULTS_ENDED)
 		return error;
 	return make_results(socket);
 }
@@ -220,7 +220,7 @@ void sluice__apm_untake(struct sluice__result *result)
 	sluice__callbacks_lock(callbacks_of(socket));
 	apm->running--;
 	result->operation = SLUICE_OPERATION_NONE;
-	sluice__pool_put(&apm->fresh, &result->link);
+	sluice__pool_put(&apm->unused, &result->link);
 	sluice__callbacks_unlock(callbacks_of(socket));
 }
 
@@ -231,8 +231,8 @@ void sluice__apm_retire(struct sluice__result *result)
 	sluice__assert(!result->waiting || result->socket->apm->users > 0);
 	if (!result->ended || result->calling || result->waiting)
 		return;
-	sluice__fifo_push(&apm->rest, &result->link);
-	apm->rest_count++;
+	sluice__fifo_push(&apm->ended, &result->link);
+	apm->ended_count++;
 }
 
 /* ---- completion ---- */

@@ -39,15 +39,15 @@ struct sluice__packets {
 	struct sluice__part *parts;
 	uint32_t capacity; /* of parts */
 	uint32_t count;
-	uint32_t index;   /* the part being sent */
-	bool opened;      /* some part is ours */
-	bool beyond;      /* some part is beyond: the record fails in its turn and sends nothing */
-	bool cold;        /* the part was probed and is not in the page cache */
-	bool copy;        /* SLUICE_TRANSMIT_COPY */
-	uint64_t at;      /* bytes of the part already sent */
-	uint64_t warm_to; /* end of the part's range known to be in the page cache */
-	uint64_t memory;  /* bytes of all memory parts */
-	char *bounce;     /* pooled block with the contents of small files */
+	uint32_t index; /* the part being sent */
+	bool opened;    /* some part is ours */
+	bool beyond;    /* some part is beyond: the record fails in its turn and sends nothing */
+	bool uncached;  /* the part was probed and is not in the page cache */
+	bool copy;      /* SLUICE_TRANSMIT_COPY */
+	uint64_t at;    /* bytes of the part already sent */
+	uint64_t cached_to; /* end of the part's range known to be in the page cache */
+	uint64_t memory;    /* bytes of all memory parts */
+	char *bounce;       /* pooled block with the contents of small files */
 	uint32_t bounce_used;
 	struct sluice__part inline_parts[SLUICE__PARTS_INLINE];
 };

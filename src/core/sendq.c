@@ -452,8 +452,8 @@ static void next_part(struct sluice__packets *packets)
 	sluice__assert(packets->index < packets->count);
 	packets->index++;
 	packets->at = 0;
-	packets->warm_to = 0;
-	packets->cold = false;
+	packets->cached_to = 0;
+	packets->uncached = false;
 }
 
 /* Returns how many of the bytes counted as queued memory. */

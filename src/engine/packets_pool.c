@@ -92,9 +92,9 @@ void sluice__packets_reset(struct sluice__packets *packets)
 	packets->index = 0;
 	packets->opened = false;
 	packets->beyond = false;
-	packets->cold = false;
+	packets->uncached = false;
 	packets->at = 0;
-	packets->warm_to = 0;
+	packets->cached_to = 0;
 	packets->memory = 0;
 	packets->copy = false;
 	packets->bounce_used = 0;

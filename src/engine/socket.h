@@ -77,7 +77,7 @@ enum {
 	SLUICE__ST_END_ON_GIVE_UP = 1 << 13,
 	SLUICE__ST_DEAD = 1 << 16,           /* in engine->dead_sockets */
 	SLUICE__ST_CANCEL_PENDING = 1 << 17, /* a record in flight is marked for cancellation */
-	SLUICE__ST_PREFETCHING = 1 << 18,    /* BLOCKED for a window of a cold file */
+	SLUICE__ST_PREFETCHING = 1 << 18,    /* BLOCKED for a window of an uncached file */
 	SLUICE__ST_CORKED = 1 << 19,         /* the library has set TCP_CORK */
 	SLUICE__ST_WATCHED = 1 << 21,        /* registered with epoll */
 	SLUICE__ST_ZC_SENDS = 1 << 22, /* zc_sends is not empty: buffers in use by the kernel */
@@ -175,8 +175,8 @@ struct sluice_socket {
 	uint32_t intents;                /* atomic: SLUICE__WANT_* */
 	uint32_t events;                 /* SLUICE__EVENT_* */
 	struct sluice__link intents_link;
-	struct sluice__link event_link; /* in engine->events or engine->socket_pool */
-	struct sluice__link fetch_link; /* in the list of sockets that wait for a window */
+	struct sluice__link event_link;    /* in engine->events or engine->socket_pool */
+	struct sluice__link prefetch_link; /* in the list of sockets that wait for a window */
 	union {
 		struct sluice__link accepted_link; /* in the list of undelivered connections */
 		struct sluice__link dead_link;

@@ -41,7 +41,7 @@ struct probe {
 struct sluice__page_cache {
 	struct window *windows;
 	struct sluice__pool free;
-	struct sluice__fifo waiting; /* sockets, by fetch_link */
+	struct sluice__fifo waiting; /* sockets, by prefetch_link */
 	struct probe probes[PROBES];
 };
 
@@ -217,7 +217,7 @@ void sluice__prefetch_begin(struct sluice_socket *socket, const struct sluice__p
 	sluice__assert(count > 0);
 	socket->state |= SLUICE__ST_BLOCKED | SLUICE__ST_PREFETCHING;
 	if (!window) {
-		sluice__fifo_push(&page_cache->waiting, &socket->fetch_link);
+		sluice__fifo_push(&page_cache->waiting, &socket->prefetch_link);
 		return;
 	}
 	window->request = (struct sluice__request){
@@ -253,7 +253,7 @@ static void resume_waiting(struct sluice__page_cache *page_cache)
 
 	/* It probes again, and prefetches if needed. */
 	if (link)
-		unblock_socket(sluice__element(link, struct sluice_socket, fetch_link));
+		unblock_socket(sluice__element(link, struct sluice_socket, prefetch_link));
 }
 
 void sluice__prefetch_settle(struct sluice_engine *engine,
@@ -271,7 +271,7 @@ void sluice__prefetch_settle(struct sluice_engine *engine,
 	if (socket) {
 		struct sluice__packets *packets = socket->queue.list.head->rare.side;
 
-		packets->warm_to = window->request.offset + window->request.length;
+		packets->cached_to = window->request.offset + window->request.length;
 		unblock_socket(socket);
 	}
 	window->socket = NULL;
@@ -291,5 +291,5 @@ void sluice__prefetch_forget(struct sluice_socket *socket)
 		if (page_cache->windows[i].socket == socket)
 			page_cache->windows[i].socket = NULL;
 	}
-	sluice__fifo_remove(&page_cache->waiting, &socket->fetch_link);
+	sluice__fifo_remove(&page_cache->waiting, &socket->prefetch_link);
 }

@@ -123,7 +123,7 @@ static int64_t send_slice_timed(struct sluice_socket *socket, struct sluice__pac
 		return send_slice(socket, packets, offset, count);
 	before = sluice__now();
 	taken = send_slice(socket, packets, offset, count);
-	packets->cold |= sluice__now() - before > BLOCKED_NS;
+	packets->uncached |= sluice__now() - before > BLOCKED_NS;
 	return taken;
 }
 
@@ -240,10 +240,10 @@ static bool advance_file(struct sluice_socket *socket, uint64_t asked, uint64_t 
 static bool is_cached(struct sluice_socket *socket, struct sluice__packets *packets,
 		      uint64_t offset, uint64_t count)
 {
-	if (!packets->cold)
-		packets->cold = !sluice__page_cache_holds(
+	if (!packets->uncached)
+		packets->uncached = !sluice__page_cache_holds(
 			socket->engine, sluice__packets_part(packets), offset, count);
-	return !packets->cold;
+	return !packets->uncached;
 }
 
 /* Ends the slice at a page boundary: a page shared by two slices would overfill a pipe. */
@@ -304,15 +304,15 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 	sluice__assert(packets && !sluice__packets_done(packets));
 	if (count > engine->options.file_slice_bytes)
 		count = align_slice(offset, engine->options.file_slice_bytes);
-	if (offset < packets->warm_to && offset + count > packets->warm_to)
-		count = packets->warm_to - offset;
-	if (offset + count > packets->warm_to && !is_cached(socket, packets, offset, count)) {
+	if (offset < packets->cached_to && offset + count > packets->cached_to)
+		count = packets->cached_to - offset;
+	if (offset + count > packets->cached_to && !is_cached(socket, packets, offset, count)) {
 		if (count > engine->options.fetch_window_bytes)
 			count = engine->options.fetch_window_bytes;
 		sluice__prefetch_begin(socket, part, offset, count);
 		return false;
 	}
-	if (packets->cold && count > UNCACHED_SLICE && are_handlers_running(engine))
+	if (packets->uncached && count > UNCACHED_SLICE && are_handlers_running(engine))
 		count = UNCACHED_SLICE;
 	if (count > SCRATCH && sluice__file_way_now(engine, packets, part) == SLUICE__PLAN_READ)
 		count = SCRATCH;

@@ -30,22 +30,22 @@ static int replace_descriptor(struct sluice_socket *socket)
 	struct sluice_engine *engine = socket->engine;
 	int protocol = 0;
 	socklen_t length = sizeof protocol;
-	int fresh;
+	int replacement;
 
 	getsockopt(socket->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length);
-	fresh = open_descriptor(socket->family, socket->type, protocol);
-	if (fresh < 0)
+	replacement = open_descriptor(socket->family, socket->type, protocol);
+	if (replacement < 0)
 		return -errno;
 	if (sluice__socket_is_tcp(socket))
 		sluice__socket_drain(socket);
 	engine->backend->forget(engine, socket);
-	if (dup3(fresh, socket->fd, O_CLOEXEC) < 0) {
+	if (dup3(replacement, socket->fd, O_CLOEXEC) < 0) {
 		int error = -errno;
 
-		close(fresh);
+		close(replacement);
 		return error;
 	}
-	close(fresh);
+	close(replacement);
 	sluice__filter_free(socket);
 	sluice__socket_flags_clear(socket, SLUICE__SHARED_FILTERED | SLUICE__SHARED_FILTERED_SENDS);
 	/* The next connection may lead to another machine. */

@@ -155,20 +155,20 @@ int sluice_socket_set_congested(struct sluice_socket *socket, sluice_congested_f
 
 int sluice_socket_set_closed(struct sluice_socket *socket, sluice_closed_fn *closed, void *token)
 {
-	struct sluice__closed *fresh = NULL;
+	struct sluice__closed *handler = NULL;
 
 	if (!socket)
 		return -EINVAL;
 	if (sluice__dead(socket->engine) || (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
 		return -EBADF;
 	if (closed) {
-		fresh = malloc(sizeof *fresh);
-		if (!fresh)
+		handler = malloc(sizeof *handler);
+		if (!handler)
 			return -ENOMEM;
-		fresh->function = closed;
-		fresh->token = token;
+		handler->function = closed;
+		handler->token = token;
 	}
-	free(__atomic_exchange_n(&socket->closed, fresh, __ATOMIC_ACQ_REL));
+	free(__atomic_exchange_n(&socket->closed, handler, __ATOMIC_ACQ_REL));
 	return 0;
 }
 

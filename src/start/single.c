@@ -83,7 +83,7 @@ static int start_uncached(struct sluice_socket *socket, struct sluice_args *args
 			  struct sluice__packets *packets, const struct sluice__part *part)
 {
 	attach_part(args, packets, part);
-	packets->cold = true;
+	packets->uncached = true;
 	return sluice__start(socket, args, SLUICE_OPERATION_SEND_PACKETS, SLUICE__OP_PACKETS, 0);
 }
 

@@ -23,7 +23,7 @@ static const char default_ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-A
 /* Suites with the hash of the secret's session: with others OpenSSL would not offer the secret. */
 static const char secret_suites[] = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256";
 
-/* Copies and checks the options; the caller's structure may be smaller or larger than ours. */
+/* Copies and checks the options; the caller's structure may be smaller or larger than this one. */
 static int copy_options(struct sluice_tls_context_options *own,
 			const struct sluice_tls_context_options *given)
 {

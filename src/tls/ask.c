@@ -142,7 +142,7 @@ static int try_kernel(int listener, int client)
 	return 0;
 }
 
-static int probe_kernel(void)
+int tls_probe_kernel(void)
 {
 #ifdef OPENSSL_NO_KTLS
 	return -ENOSYS;
@@ -167,7 +167,7 @@ int sluice_tls_probe(struct sluice_tls_probe *probe)
 
 	if (size < sizeof size)
 		return -EINVAL;
-	error = probe_kernel();
+	error = tls_probe_kernel();
 	if (error == -EMFILE || error == -ENFILE)
 		return error;
 	all.size = size;

@@ -355,6 +355,7 @@ int sluice_tls_context_create(struct sluice_tls_context **ret_context,
 	context->references = 1;
 	context->server = own.role == SLUICE_TLS_SERVER;
 	context->way = own.way;
+	context->read_ahead = own.way == SLUICE_TLS_WAY_LIBRARY || tls_probe_kernel() != 0;
 	pthread_mutex_init(&context->lock, NULL);
 	error = copy_protocols(context, &own);
 	if (!error)

@@ -23,6 +23,7 @@ struct sluice_tls_context {
 	uint32_t references; /* atomic */
 	bool server;
 	uint32_t way;
+	bool read_ahead;        /* also in the handshake: the kernel never takes a session over */
 	SSL_CTX **certificates; /* one per certificate, the default first; at least one */
 	size_t certificate_count;
 	unsigned char *protocols; /* ALPN, in wire format */
@@ -38,6 +39,9 @@ struct sluice_tls_context {
 };
 
 void tls_context_hold(struct sluice_tls_context *context);
+
+/* ask.c: whether the kernel has TLS. 0 or -errno. */
+int tls_probe_kernel(void);
 
 /* names.c: the callbacks of SNI, ALPN and secrets */
 void tls_names_set(struct sluice_tls_context *context, SSL_CTX *ssl_context);

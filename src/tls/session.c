@@ -36,7 +36,7 @@ static int finish_handshake(struct sluice_tls *tls, uint32_t *ret_events)
 	}
 	tls->buffered = !tls->kernel;
 	tls->established = true;
-	/* Read more than a record header at a time; not earlier: read-ahead prevents kTLS. */
+	/* Read more than a record header at a time; earlier, it would prevent kTLS. */
 	SSL_set_read_ahead(tls->ssl, 1);
 	*ret_events = SLUICE_FILTER_READ | (tls->kernel ? 0 : SLUICE_FILTER_WRITE);
 	return 0;
@@ -317,6 +317,8 @@ static int make_session(struct sluice_tls_context *context, struct sluice_socket
 	if (!bio)
 		return -ENOMEM;
 	SSL_set_app_data(tls->ssl, tls);
+	if (context->read_ahead)
+		SSL_set_read_ahead(tls->ssl, 1);
 	SSL_set_bio(tls->ssl, bio, bio);
 	if (context->server)
 		SSL_set_accept_state(tls->ssl);

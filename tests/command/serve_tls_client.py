@@ -50,6 +50,10 @@ class Side:
                 self.incoming.write(client.recv(65536))
         self.tls.write(REQUEST)
         send(self.outgoing.read())
+        return self.read_to_end(client)
+
+    def read_to_end(self, client):
+        """What arrives until the server ends the stream."""
         answer = b""
         while True:
             try:
@@ -83,6 +87,24 @@ def trickle(name):
                 client.sendall(bytes([byte]))
 
         answer = Side(version_of(name)).finish(client, send)
+        assert answer.endswith(b"\r\n\r\nhello\n"), answer
+
+
+def together(name):
+    """The request is in one segment with the client's last flight, and nothing follows it."""
+    with connect() as client:
+        side = Side(version_of(name))
+        over = side.step()
+        client.sendall(side.outgoing.read())
+        while not over:
+            side.incoming.write(client.recv(65536))
+            over = side.step()
+            # With TLS 1.2 the server has the last word.
+            if not over:
+                client.sendall(side.outgoing.read())
+        side.tls.write(REQUEST)
+        client.sendall(side.outgoing.read())
+        answer = side.read_to_end(client)
         assert answer.endswith(b"\r\n\r\nhello\n"), answer
 
 

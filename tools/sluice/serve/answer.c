@@ -439,9 +439,11 @@ static void answer_preflight(struct connection *connection, const struct request
 /* A host without its port; an address of IPv6 stands in brackets. */
 static struct span host_name(struct span host)
 {
-	const char *end = host.length > 0 && host.at[0] == '[' ? memchr(host.at, ']', host.length)
-							       : memchr(host.at, ':', host.length);
+	const char *end;
 
+	if (host.length == 0)
+		return host;
+	end = memchr(host.at, host.at[0] == '[' ? ']' : ':', host.length);
 	if (end != NULL)
 		host.length = (size_t)(end - host.at) + (*end == ']');
 	return host;

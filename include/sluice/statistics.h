@@ -82,6 +82,14 @@ struct sluice_socket_statistics {
 	uint64_t queued_bytes;
 	uint32_t zerocopy; /* what zero copy proved to be: SLUICE_ZEROCOPY_LEARNED_* */
 	uint32_t reserved;
+	/*
+	 * What limits a TCP connection, from the kernel (TCP_INFO, one system call): only in the
+	 * engine's thread, and only if size includes busy_ns; otherwise 0. Times in nanoseconds.
+	 */
+	uint64_t busy_ns;                /* there was something to send or to be acknowledged */
+	uint64_t receiver_limited_ns;    /* of it: the peer's window was full */
+	uint64_t send_buffer_limited_ns; /* of it: the send buffer was too small for the network */
+	uint64_t unsent_bytes;           /* now: taken by the kernel and not sent yet */
 };
 
 /*

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/capability.h"
 #include "core/zerocopy_policy.h"
@@ -65,10 +69,33 @@ static uint32_t zerocopy_learned(const struct sluice__zerocopy *zerocopy)
 	}
 }
 
+/* Another thread could meet a descriptor that is closed meanwhile and used again. */
+static bool may_ask_kernel(const struct sluice_socket *socket)
+{
+	return sluice__may_act(socket->engine) && !sluice__dead(socket->engine) &&
+	       socket->fd >= 0 &&
+	       !(sluice__socket_flags(socket) &
+		 (SLUICE__SHARED_NOT_TCP | SLUICE__SHARED_LISTENING));
+}
+
+/* Before 4.10 the kernel does not know the times. */
+static void ask_kernel(const struct sluice_socket *socket, struct sluice_socket_statistics *own)
+{
+	struct tcp_info info = {0};
+	socklen_t length = sizeof info;
+
+	if (getsockopt(socket->fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+		return;
+	own->busy_ns = info.tcpi_busy_time * 1000;
+	own->receiver_limited_ns = info.tcpi_rwnd_limited * 1000;
+	own->send_buffer_limited_ns = info.tcpi_sndbuf_limited * 1000;
+	own->unsent_bytes = info.tcpi_notsent_bytes;
+}
+
 int sluice_socket_statistics(struct sluice_socket *socket,
 			     struct sluice_socket_statistics *statistics)
 {
-	struct sluice_socket_statistics own;
+	struct sluice_socket_statistics own = {0};
 
 	if (!socket || !statistics)
 		return -EINVAL;
@@ -79,6 +106,8 @@ int sluice_socket_statistics(struct sluice_socket *socket,
 	own.queued_bytes = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) +
 			   __atomic_load_n(&socket->cross_thread_bytes, __ATOMIC_RELAXED);
 	own.zerocopy = zerocopy_learned(&socket->zerocopy);
-	own.reserved = 0;
+	if (statistics->size > offsetof(struct sluice_socket_statistics, busy_ns) &&
+	    may_ask_kernel(socket))
+		ask_kernel(socket, &own);
 	return statistics_copy(statistics, statistics->size, &own, sizeof own);
 }

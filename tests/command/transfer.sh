@@ -72,6 +72,8 @@ slowly() { # what comes now and then
 	done) | sent 0 --name=slow - "127.0.0.1:$port" && cmp "$root/slow" <(seq 5)
 }
 check 'standard input may come slowly' slowly
+check 'and what took the time is said in words' \
+	says '^[0-9]+ % of the time spent waiting for data or answers$' <(tail -1 "$work/sent")
 mixed() {
 	echo input | sent 0 --name=mixed "$files/one-more" - "$files/and-another" "127.0.0.1:$port"
 }
@@ -183,7 +185,7 @@ check 'that fits its columns' narrow
 check 'and the line at the end' says 'sent .*/bar, 95.3 MiB' "$work/terminal"
 rm -f "$root/bar"
 on_terminal --quiet "$files/bar" "127.0.0.1:$port" >"$work/terminal"
-check 'with --quiet there is none' equal '' "$(grep -o '%' "$work/terminal")"
+check 'with --quiet there is none' equal '' "$(grep -o '[0-9]%' "$work/terminal")"
 rm -f "$root/bar" "$files/bar"
 
 # Words that are wrong.

@@ -309,3 +309,34 @@ Test(transfer_progress, wide_characters_take_two_columns)
 	progress_line(line, 70, name, 50 << 20, 100 << 20, 10 << 20);
 	cr_assert(strstr(line, "\xe6\x97\xa5.. ["), "%s", line);
 }
+
+/* ---- what limited a connection ---- */
+
+#define MS UINT64_C(1000000)
+
+Test(progress_limit, the_largest_part_of_the_time_is_said_in_words)
+{
+	static const struct {
+		struct progress_times times;
+		const char *text;
+	} cases[] = {
+		{{1000 * MS, 990 * MS, 870 * MS, 20 * MS},
+		 "87 % of the time limited by the receiver's window"},
+		{{1000 * MS, 990 * MS, 20 * MS, 655 * MS},
+		 "66 % of the time limited by the send buffer"},
+		{{1000 * MS, 900 * MS, 100 * MS, 100 * MS},
+		 "70 % of the time limited by the network"},
+		{{1000 * MS, 100 * MS, 0, 0}, "90 % of the time spent waiting for data or answers"},
+		/* The kernel's clock is coarser than ours. */
+		{{1000 * MS, 1004 * MS, 1004 * MS, 0},
+		 "100 % of the time limited by the receiver's window"},
+		{{1000 * MS, 0, 0, 0}, ""}, /* not TCP, or an old kernel */
+		{{99 * MS, 99 * MS, 99 * MS, 0}, ""},
+	};
+	char text[PROGRESS_LIMIT];
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		progress_limit(&cases[i].times, text);
+		cr_assert_str_eq(text, cases[i].text, "%s", text);
+	}
+}

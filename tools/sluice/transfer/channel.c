@@ -206,7 +206,10 @@ void channel_keep(struct channel *channel)
 
 uint64_t channel_sent(const struct channel *channel)
 {
-	struct sluice_socket_statistics statistics = {.size = sizeof(statistics)};
+	/* Without what the kernel would have to be asked for. */
+	struct sluice_socket_statistics statistics = {
+		.size = offsetof(struct sluice_socket_statistics, busy_ns),
+	};
 
 	sluice_socket_statistics(channel->socket, &statistics);
 	return statistics.bytes_sent;

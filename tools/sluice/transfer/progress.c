@@ -208,6 +208,36 @@ void progress_line(char ret_line[PROGRESS_LINE], size_t columns, const char *nam
 	memcpy(ret_line + length, text, behind + 1);
 }
 
+#define LIMIT_LEAST_NS UINT64_C(100000000) /* the kernel counts in ticks of some milliseconds */
+
+void progress_limit(const struct progress_times *times, char ret_text[PROGRESS_LIMIT])
+{
+	uint64_t busy = times->busy < times->spent ? times->busy : times->spent;
+	uint64_t limited = times->receiver + times->send_buffer;
+	const struct {
+		uint64_t spent;
+		const char *words;
+	} causes[] = {
+		{times->receiver, "limited by the receiver's window"},
+		{times->send_buffer, "limited by the send buffer"},
+		{busy > limited ? busy - limited : 0, "limited by the network"},
+		{times->spent - busy, "spent waiting for data or answers"},
+	};
+	size_t most = 0;
+	uint64_t percent;
+
+	ret_text[0] = '\0';
+	if (times->spent < LIMIT_LEAST_NS || times->busy == 0)
+		return;
+	for (size_t i = 1; i < sizeof(causes) / sizeof(causes[0]); i++) {
+		if (causes[i].spent > causes[most].spent)
+			most = i;
+	}
+	percent = (uint64_t)((double)causes[most].spent * 100 / (double)times->spent + 0.5);
+	snprintf(ret_text, PROGRESS_LIMIT, "%u %% of the time %s",
+		 percent < 100 ? (unsigned int)percent : 100, causes[most].words);
+}
+
 /* ---- the meter ---- */
 
 void progress_begin(struct progress *progress, bool quiet, const char *name, uint64_t from,

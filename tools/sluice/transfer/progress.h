@@ -31,6 +31,22 @@ void progress_line(char ret_line[PROGRESS_LINE], size_t columns, const char *nam
 /* Columns that a name takes on a terminal. */
 size_t progress_columns(const char *name);
 
+/* What a connection's time went to, in nanoseconds. */
+struct progress_times {
+	uint64_t spent;       /* all of it */
+	uint64_t busy;        /* with something to send or to be acknowledged */
+	uint64_t receiver;    /* of it: the receiver's window was full */
+	uint64_t send_buffer; /* of it: the send buffer was */
+};
+
+#define PROGRESS_LIMIT 96
+
+/*
+ * What limited the connection for most of the time, in words: "87 % of the time limited by the
+ * receiver's window". "" if it was too short for a figure, or the kernel knows nothing.
+ */
+void progress_limit(const struct progress_times *times, char ret_text[PROGRESS_LIMIT]);
+
 /* ---- the meter ---- */
 
 struct progress {

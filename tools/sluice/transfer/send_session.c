@@ -337,12 +337,33 @@ static void broke(struct sending *sending, const struct sending_file *file, int 
 		complain(queue->paths[i], "not sent");
 }
 
+/* The last line: what limited the connection. */
+static void tell_limit(const struct sending *sending, uint64_t begun_ns)
+{
+	struct sluice_socket_statistics statistics = {.size = sizeof(statistics)};
+	char text[PROGRESS_LIMIT];
+	struct progress_times times;
+
+	if (sluice_socket_statistics(sending->channel.socket, &statistics) < 0)
+		return;
+	times = (struct progress_times){
+		.spent = clock_ns() - begun_ns,
+		.busy = statistics.busy_ns,
+		.receiver = statistics.receiver_limited_ns,
+		.send_buffer = statistics.send_buffer_limited_ns,
+	};
+	progress_limit(&times, text);
+	if (text[0] != '\0')
+		puts(text);
+}
+
 int send_session(struct sluice_engine *engine, struct sluice_socket *socket, char **paths,
 		 size_t count, const struct send_options *options)
 {
 	static struct sending sending;
 	struct queue queue = {.paths = paths, .count = count};
 	struct sending_file file = {.fd = -1};
+	uint64_t begun_ns = clock_ns();
 	int error = -ENOMEM;
 
 	sending = (struct sending){.work = WORK_INITIAL};
@@ -360,6 +381,8 @@ int send_session(struct sluice_engine *engine, struct sluice_socket *socket, cha
 		sluice_socket_destroy(socket);
 	if (error != 0)
 		broke(&sending, &file, error, &queue);
+	else
+		tell_limit(&sending, begun_ns);
 	sending_stop(&sending);
 	channel_close(&sending.channel, error == 0 ? GRACE_NS : 0);
 	sending_file_close(&file);

@@ -58,7 +58,8 @@ enum {
 					   << 20, /* "multishot-poll": one entry for all wake-ups */
 	SLUICE_CAPABILITY_NO_IOWAIT = 1 << 21, /* "no-iowait": idle waits do not count as iowait */
 	SLUICE_CAPABILITY_EVENT_REPEATS =
-		1 << 22 /* "event-repeats": every completion signals the engine's eventfd */
+		1 << 22, /* "event-repeats": every completion signals the engine's eventfd */
+	SLUICE_CAPABILITY_UDP_GSO_128 = 1 << 23 /* "udp-gso-128": 128 datagrams, instead of 64 */
 };
 
 /*

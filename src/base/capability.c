@@ -52,6 +52,8 @@ static const struct sluice__capability capabilities[] = {
 	 "an idle engine is not accounted as I/O wait (6.15)"},
 	{SLUICE_CAPABILITY_EVENT_REPEATS, "event-repeats",
 	 "every completion signals the registered eventfd (not in 6.12.115 to 6.12.118)"},
+	{SLUICE_CAPABILITY_UDP_GSO_128, "udp-gso-128",
+	 "such a send takes 128 datagrams instead of 64 (6.9)"},
 };
 
 #define COUNT (sizeof capabilities / sizeof *capabilities)
@@ -76,6 +78,7 @@ uint32_t sluice__capabilities_usable(uint32_t bits)
 		uint32_t needed, by;
 	} needs[] = {
 		{SLUICE_CAPABILITY_SINGLE_ISSUER, SLUICE_CAPABILITY_DEFER_TASKRUN},
+		{SLUICE_CAPABILITY_UDP_GSO, SLUICE_CAPABILITY_UDP_GSO_128},
 		{SLUICE_CAPABILITY_BUFFER_RING, SLUICE_CAPABILITY_MULTISHOT_RECEIVE},
 		{SLUICE_CAPABILITY_MULTISHOT_RECEIVE, SLUICE_CAPABILITY_MULTISHOT_LIMIT},
 		{SLUICE_CAPABILITY_ZEROCOPY, SLUICE_CAPABILITY_REGISTERED_MEMORY},

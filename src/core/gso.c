@@ -85,8 +85,7 @@ static bool gso_record_joins(const struct sluice__gso_batch *batch,
 	uint64_t size = message->segment_bytes ? message->segment_bytes : message->bytes;
 
 	return args->run.total - 1 < size && size <= batch->gso_bytes &&
-	       message->bytes == message->records * size &&
-	       message->records < SLUICE__GSO_RECORDS &&
+	       message->bytes == message->records * size && message->records < batch->gso_records &&
 	       message->bytes + args->run.total <= SLUICE__GSO_BYTES &&
 	       same_destination(header, args);
 }
@@ -165,7 +164,7 @@ static struct sluice_args *gso_join_plain_records(struct sluice__gso_batch *batc
 	if (!size || message->bytes != message->records * size || batch->given.flags)
 		return args;
 	fitting = min_u32(min_u32((SLUICE__GSO_BYTES - message->bytes) / size,
-				  SLUICE__GSO_RECORDS - message->records),
+				  batch->gso_records - message->records),
 			  min_u32(batch->records,
 				  min_u32(batch->capacity - batch->used,
 					  SLUICE__GSO_SEGMENTS - header->msg_iovlen)));
@@ -226,6 +225,7 @@ void sluice__gso_plan(struct sluice_args *head, struct sluice__gso_batch *batch)
 
 	sluice__assert(batch->messages > 0 && batch->messages <= SLUICE__GSO_MESSAGES);
 	sluice__assert(batch->capacity > 0);
+	sluice__assert(batch->gso_records > 0 && batch->gso_records <= SLUICE__GSO_RECORDS_MAX);
 	batch->given = (struct sluice__messages){.headers = batch->headers};
 	batch->used = 0;
 	batch->joined = 0;

@@ -20,8 +20,9 @@
 #define SLUICE__GSO_MESSAGES 64u   /* in one sendmmsg, or one submission */
 #define SLUICE__GSO_SEGMENTS 1024u /* of one message: the kernel's UIO_MAXIOV */
 
-/* Datagrams in one message: every kernel with UDP_SEGMENT accepts this many. */
+/* Datagrams in one message: every kernel with UDP_SEGMENT accepts this many, newer ones the larger. */
 #define SLUICE__GSO_RECORDS 64u
+#define SLUICE__GSO_RECORDS_MAX 128u
 /* Bytes in one message: what remains beside the longest IPv4 header, and an IPv6 header. */
 #define SLUICE__GSO_BYTES 65467u
 
@@ -44,10 +45,11 @@ struct sluice__message {
 struct sluice__gso_batch {
 	/* in */
 	struct iovec *segments;
-	uint32_t capacity;  /* of segments; enough for one message */
-	uint32_t messages;  /* maximum, up to SLUICE__GSO_MESSAGES */
-	uint32_t records;   /* maximum */
-	uint32_t gso_bytes; /* the largest datagrams that may be joined; 0: none */
+	uint32_t capacity;    /* of segments; enough for one message */
+	uint32_t messages;    /* maximum, up to SLUICE__GSO_MESSAGES */
+	uint32_t records;     /* maximum */
+	uint32_t gso_bytes;   /* the largest datagrams that may be joined; 0: none */
+	uint32_t gso_records; /* maximum in one message, up to SLUICE__GSO_RECORDS_MAX */
 	/* out */
 	uint32_t head;                 /* SLUICE__GSO_* */
 	uint32_t used;                 /* segments */

@@ -27,21 +27,51 @@
 
 /* ---- UDP GSO ---- */
 
+/*
+ * How many datagrams one send may make: asked with bytes to the socket itself, which are lost with it.
+ * A kernel that takes fewer answers EINVAL; without a loopback device it is not known.
+ */
+static bool takes_segments(int fd, size_t count)
+{
+	struct sockaddr_in own = {.sin_family = AF_INET};
+	socklen_t length = sizeof own;
+	char bytes[SLUICE__GSO_RECORDS_MAX] = {0};
+	int one = 1;
+
+	own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return bind(fd, (struct sockaddr *)&own, sizeof own) == 0 &&
+	       getsockname(fd, (struct sockaddr *)&own, &length) == 0 &&
+	       setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &one, sizeof one) == 0 &&
+	       sendto(fd, bytes, count, MSG_DONTWAIT, (struct sockaddr *)&own, length) ==
+		       (ssize_t)count;
+}
+
+static uint32_t try_gso(int fd)
+{
+	if (!sluice__socket_gso(fd))
+		return 0;
+	if (!takes_segments(fd, SLUICE__GSO_RECORDS_MAX))
+		return SLUICE_CAPABILITY_UDP_GSO;
+	return SLUICE_CAPABILITY_UDP_GSO | SLUICE_CAPABILITY_UDP_GSO_128;
+}
+
+#define TRIED (1u << 31)
+
 void sluice__datagram_open(struct sluice_engine *engine)
 {
-	static int known; /* atomic; 0: not probed, 1: supported, 2: not supported */
-	int answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
-	int fd = answer ? -1 : socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
+	static uint32_t known; /* atomic: TRIED, and the capabilities that were found */
+	uint32_t found = __atomic_load_n(&known, __ATOMIC_RELAXED);
+	int fd = found ? -1 : socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
 
 	if (fd >= 0) {
-		answer = sluice__socket_gso(fd) ? 1 : 2;
+		found = TRIED | try_gso(fd);
 		close(fd);
-		__atomic_store_n(&known, answer, __ATOMIC_RELAXED);
+		__atomic_store_n(&known, found, __ATOMIC_RELAXED);
 	}
 	/* Kernels before 4.18 ignore the control message and would send one large datagram. */
-	engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_UDP_GSO;
-	if (answer == 1)
-		engine->capabilities |= SLUICE_CAPABILITY_UDP_GSO & ~engine->options.disable;
+	engine->capabilities &=
+		~(uint32_t)(SLUICE_CAPABILITY_UDP_GSO | SLUICE_CAPABILITY_UDP_GSO_128);
+	engine->capabilities |= found & ~TRIED & ~engine->options.disable;
 }
 
 /* Lowers the size up to which datagrams are joined, for REST batches. */
@@ -383,6 +413,9 @@ static bool transmit_records(struct sluice_socket *socket, uint32_t records, boo
 	batch->messages = SLUICE__GSO_MESSAGES;
 	batch->records = records;
 	batch->gso_bytes = gso_bytes(socket);
+	batch->gso_records = engine->capabilities & SLUICE_CAPABILITY_UDP_GSO_128
+				     ? SLUICE__GSO_RECORDS_MAX
+				     : SLUICE__GSO_RECORDS;
 	sluice__gso_plan(socket->queue.list.head, batch);
 	return transmit_batch(socket, batch, by_ring);
 }

@@ -20,6 +20,7 @@ static struct iovec segments[SEGMENTS];
 static struct iovec lists[RECORDS_MAX][8];
 static struct iovec many[2000];
 static struct sluice__gso_batch batch;
+static uint32_t gso_records = SLUICE__GSO_RECORDS;
 static char bytes[70000];
 static struct sockaddr_in addresses[3];
 
@@ -37,6 +38,7 @@ static void plan_with(uint32_t messages, uint32_t capacity, uint32_t most, uint3
 	batch.messages = messages;
 	batch.records = most;
 	batch.gso_bytes = gso_bytes;
+	batch.gso_records = gso_records;
 	sluice__gso_plan(records, &batch);
 }
 
@@ -225,6 +227,38 @@ Test(gso, no_message_has_more_than_64_records_and_no_burst_more_than_it_may)
 	plan_with(SLUICE__GSO_MESSAGES, SEGMENTS, 256, 7);
 	cr_assert_eq(batch.given.count, SLUICE__GSO_MESSAGES);
 	assert_sound();
+}
+
+Test(gso, newer_kernels_take_128_records_in_a_message)
+{
+	static const struct {
+		uint32_t allowed, size;
+		uint32_t messages[4];
+		size_t count;
+	} rows[] = {
+		{128, 8, {128, 128}, 2},
+		{128, 512, {127, 127, 2}, 3}, /* the bytes' bound comes first */
+		{128, 511, {128, 128}, 2},
+		{64, 511, {64, 64, 64, 64}, 4},
+		{100, 8, {100, 100, 56}, 3},
+	};
+	struct datagram datagrams[RECORDS_MAX];
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		for (size_t k = 0; k < RECORDS_MAX; k++)
+			datagrams[k] = (struct datagram){rows[i].size, 0, 0};
+		queue(datagrams, RECORDS_MAX);
+		gso_records = rows[i].allowed;
+		plan();
+		assert_messages(rows[i].messages, rows[i].count);
+	}
+	/* A record with an address, and lists, whose records join one by one. */
+	for (size_t k = 0; k < RECORDS_MAX; k++)
+		datagrams[k] = (struct datagram){8, 1, k % 2 ? SLUICE__OP_DEADLINE : 0};
+	queue(datagrams, RECORDS_MAX);
+	gso_records = 128;
+	plan();
+	assert_messages((uint32_t[]){128, 128}, 2);
 }
 
 Test(gso, what_leads_says_what_is_to_be_done)

@@ -333,6 +333,28 @@ SCENE_TEST(b08, b08_a_burst_of_one_size_is_one_send_for_64_kib, UDP_4, true)
 	cr_assert_eq(after.gso_refused, 0);
 }
 
+/* As many as the kernel takes: 128, or 64. */
+SCENE_TEST(b08, b08_a_burst_of_small_ones_is_a_send_for_all_that_the_kernel_takes, UDP_4, true)
+{
+	struct sluice_engine_statistics before, after;
+	uint64_t sends;
+	size_t lengths[128];
+
+	same_lengths(lengths, 128, 100);
+	before = statistics_of(scene);
+	batch(scene, lengths, 128);
+	run_receiving(scene, lengths, 128);
+	after = statistics_of(scene);
+	sends = after.capabilities & SLUICE_CAPABILITY_UDP_GSO_128 ? 1 : 2;
+	if (has_gso(scene)) {
+		cr_assert_eq(after.gso_sends - before.gso_sends, sends);
+		cr_assert_eq(after.inline_sends - before.inline_sends, ring_forced() ? 0 : sends);
+	} else {
+		cr_assert_eq(after.capabilities & SLUICE_CAPABILITY_UDP_GSO_128, 0);
+	}
+	cr_assert_eq(after.gso_refused, 0);
+}
+
 SCENE_TEST(b08, b08_a_burst_without_a_peer_is_one_call, UDP_4, false)
 {
 	struct sluice_engine_statistics before, after;

@@ -13,6 +13,8 @@ extern "C" {
 struct sluice_engine;
 struct sluice_socket;
 
+#define SLUICE_STATISTICS_BUCKETS 16 /* of a histogram */
+
 struct sluice_engine_statistics {
 	size_t size;           /* set by you: sizeof this */
 	uint32_t backend;      /* SLUICE_BACKEND_URING or _EPOLL */
@@ -63,6 +65,14 @@ struct sluice_engine_statistics {
 	uint64_t entry_ns;      /* cost of an empty ring entry */
 	uint64_t turns_inline;  /* turns that sent memory with a send(2) per socket */
 	uint64_t turns_by_ring; /* turns that sent memory through the ring */
+	uint64_t transmissions; /* sends, of all kinds, of which the kernel took something */
+	/*
+	 * Histograms. Element n counts what had 2^n to 2^(n+1) - 1 of them, the last one also what had
+	 * more. Turns without a completion are not counted. Element 0 of transmission_records is the
+	 * transmissions that completed one record or none.
+	 */
+	uint64_t turn_completions[SLUICE_STATISTICS_BUCKETS];
+	uint64_t transmission_records[SLUICE_STATISTICS_BUCKETS];
 };
 
 enum {

@@ -220,6 +220,9 @@ static void socket_list_remove(struct sluice_engine *engine, struct sluice_socke
 	if (socket->next)
 		socket->next->link = socket->link;
 	engine->statistics.sockets--;
+	engine->statistics.transmissions += socket->transmissions;
+	engine->statistics.records_sent += socket->records_sent;
+	engine->statistics.bytes_sent += socket->bytes_sent;
 	pthread_mutex_unlock(&engine->lock);
 }
 

@@ -262,6 +262,21 @@ static inline void sluice__turns_end(struct sluice_engine *engine)
 	sluice__close_release(engine, NULL);
 }
 
+/* The element of a histogram for a count that is not 0: statistics.h. */
+static inline uint32_t sluice__bucket(uint64_t count)
+{
+	uint32_t bucket = 63 - (uint32_t)__builtin_clzll(count);
+
+	return bucket < SLUICE_STATISTICS_BUCKETS ? bucket : SLUICE_STATISTICS_BUCKETS - 1;
+}
+
+/* So many records are whole with one transmission; one alone is found by what is not counted here. */
+static inline void sluice__count_transmission(struct sluice_engine *engine, uint64_t records)
+{
+	if (records > 1)
+		engine->statistics.transmission_records[sluice__bucket(records)]++;
+}
+
 static inline bool sluice__left_outside(const struct sluice_engine *engine)
 {
 	return !sluice__stack_is_empty(&engine->mailbox, __ATOMIC_ACQUIRE) ||

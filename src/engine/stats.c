@@ -22,16 +22,32 @@ static int statistics_copy(void *to, size_t size, const void *from, size_t own)
 	return 0;
 }
 
-/* Sums up the counters of sockets here, so that a send increments each counter only once. */
+/*
+ * The engine's counters and those of its sockets, so that a send increments each counter only once.
+ * Freed sockets have added theirs to the engine's.
+ */
 static void statistics_add_sockets(struct sluice_engine *engine,
 				   struct sluice_engine_statistics *sum)
 {
 	pthread_mutex_lock(&engine->lock);
+	*sum = engine->statistics;
 	for (struct sluice_socket *socket = engine->sockets; socket; socket = socket->next) {
+		sum->transmissions += socket->transmissions;
 		sum->records_sent += socket->records_sent;
 		sum->bytes_sent += socket->bytes_sent;
 	}
 	pthread_mutex_unlock(&engine->lock);
+}
+
+/* Only transmissions of several records are counted as they happen. */
+static void add_single_records(struct sluice_engine_statistics *sum)
+{
+	uint64_t several = 0;
+
+	for (size_t i = 1; i < SLUICE_STATISTICS_BUCKETS; i++)
+		several += sum->transmission_records[i];
+	sum->transmission_records[0] = sum->transmissions > several ? sum->transmissions - several
+								    : 0;
 }
 
 int sluice_engine_statistics(struct sluice_engine *engine,
@@ -41,7 +57,8 @@ int sluice_engine_statistics(struct sluice_engine *engine,
 
 	if (!engine || !statistics)
 		return -EINVAL;
-	sum = engine->statistics;
+	statistics_add_sockets(engine, &sum);
+	add_single_records(&sum);
 	sum.backend = engine->backend->id;
 	sum.capabilities = sluice__capabilities_usable(engine->capabilities);
 	sum.records_completed += sum.records_eager;
@@ -49,7 +66,6 @@ int sluice_engine_statistics(struct sluice_engine *engine,
 	sum.call_ns = engine->costs.call;
 	sum.enter_ns = engine->costs.enter;
 	sum.entry_ns = engine->costs.entry;
-	statistics_add_sockets(engine, &sum);
 	return statistics_copy(statistics, statistics->size, &sum, sizeof sum);
 }
 

@@ -17,6 +17,7 @@
 void sluice__reap(struct sluice_engine *engine)
 {
 	struct sluice__completion completions[REAP];
+	uint64_t all = 0;
 	uint32_t count;
 
 	sluice__assert_owner(engine);
@@ -24,8 +25,12 @@ void sluice__reap(struct sluice_engine *engine)
 		count = engine->backend->reap(engine, completions, REAP);
 		for (uint32_t i = 0; i < count; i++)
 			sluice__complete(engine, &completions[i]);
-		engine->statistics.completions += count;
+		all += count;
 	} while (count == REAP);
+	if (all) {
+		engine->statistics.completions += all;
+		engine->statistics.turn_completions[sluice__bucket(all)]++;
+	}
 	if (unlikely(engine->buffers_kept))
 		sluice__receiver_resume_all(engine);
 }
@@ -71,6 +76,7 @@ static int turn_enter(struct sluice_engine *engine, uint64_t until_ns)
 {
 	int64_t wait = wait_time(engine, until_ns);
 	int error;
+
 
 	if (wait != 0) {
 		__atomic_store_n(&engine->asleep, 1, __ATOMIC_SEQ_CST);

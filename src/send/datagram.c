@@ -189,6 +189,7 @@ static void message_sent(struct sluice_socket *socket, const struct sluice__mess
 			 uint64_t taken)
 {
 	sluice__count_sent(socket, message->records, taken);
+	sluice__count_transmission(socket->engine, message->records);
 	if (message->segment_bytes)
 		socket->engine->statistics.gso_sends++;
 	if (likely(taken >= message->bytes))

@@ -50,8 +50,11 @@ static __attribute__((noinline)) void settle_unusual(struct sluice_socket *socke
 	struct sluice__flight *flight = &socket->flight;
 	uint32_t last_flags = flight->plain ? 0 : flight->last->run.op_flags;
 	struct sluice_args *last = flight->last;
+	uint64_t records;
 
-	socket->records_sent += sluice__sendq_settle(&socket->queue, flight, taken, done);
+	records = sluice__sendq_settle(&socket->queue, flight, taken, done);
+	socket->records_sent += records;
+	sluice__count_transmission(socket->engine, records);
 	if (unlikely((last_flags & SLUICE__OP_THEN_DISCONNECT) && done->end == &last->run.next))
 		sluice__settle_end_of_stream(socket, last_flags & SLUICE__OP_REUSE);
 	if (unlikely(socket->state & SLUICE__ST_CORKED))
@@ -70,10 +73,12 @@ void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken)
 	socket->bytes_sent += taken;
 	if (likely(!(socket->state &
 		     (SLUICE__ST_CORKED | SLUICE__ST_ABOVE_HIGH | SLUICE__ST_GRACEFUL)) &&
-		   sluice__sendq_settle_plain(&socket->queue, &socket->flight, taken, done)))
+		   sluice__sendq_settle_plain(&socket->queue, &socket->flight, taken, done))) {
 		socket->records_sent += socket->flight.records;
-	else
+		sluice__count_transmission(socket->engine, socket->flight.records);
+	} else {
 		settle_unusual(socket, taken, done);
+	}
 }
 
 /* An armed receive got the reset, or will get it: it would have seen an orderly end. */

@@ -76,6 +76,11 @@ void metrics_add(struct metrics *metrics, struct metrics_counts *sum)
 	sum->engine.records_completed += counts->engine.records_completed;
 	sum->engine.bytes_received += counts->engine.bytes_received;
 	sum->engine.sockets += counts->engine.sockets;
+	sum->engine.records_sent += counts->engine.records_sent;
+	for (size_t i = 0; i < SLUICE_STATISTICS_BUCKETS; i++) {
+		sum->engine.turn_completions[i] += counts->engine.turn_completions[i];
+		sum->engine.transmission_records[i] += counts->engine.transmission_records[i];
+	}
 	pthread_mutex_unlock(&metrics->lock);
 }
 
@@ -123,6 +128,25 @@ static void write_latencies(struct buffer *buffer, const struct metrics_counts *
 			  sum, (double)counts->latency_ns / 1e9, sum);
 }
 
+/* A histogram of the engines: element n is what had 2^n to 2^(n+1) - 1, the last one also more. */
+static void write_powers(struct buffer *buffer, const char *name, const char *help,
+			 const uint64_t counts[SLUICE_STATISTICS_BUCKETS], uint64_t sum)
+{
+	uint64_t count = 0;
+
+	write_head(buffer, name, "histogram", help);
+	for (size_t i = 0; i + 1 < SLUICE_STATISTICS_BUCKETS; i++) {
+		count += counts[i];
+		buffer_add_format(buffer, "sluice_%s_bucket{le=\"%u\"} %" PRIu64 "\n", name,
+				  (2u << i) - 1, count);
+	}
+	count += counts[SLUICE_STATISTICS_BUCKETS - 1];
+	buffer_add_format(buffer,
+			  "sluice_%s_bucket{le=\"+Inf\"} %" PRIu64 "\nsluice_%s_sum %" PRIu64
+			  "\nsluice_%s_count %" PRIu64 "\n",
+			  name, count, name, sum, name, count);
+}
+
 static void write_engine(struct buffer *buffer, const struct sluice_engine_statistics *engine)
 {
 	write_one(buffer, "engine_turns_total", "counter", "Turns of the engines.", engine->turns);
@@ -135,6 +159,11 @@ static void write_engine(struct buffer *buffer, const struct sluice_engine_stati
 	write_one(buffer, "engine_received_bytes_total", "counter", "Bytes received.",
 		  engine->bytes_received);
 	write_one(buffer, "engine_sockets", "gauge", "Sockets now.", engine->sockets);
+	write_powers(buffer, "engine_turn_completions", "Completions per turn that had any.",
+		     engine->turn_completions, engine->completions);
+	write_powers(buffer, "engine_transmission_records",
+		     "Operations completed by one send; the first bucket includes none.",
+		     engine->transmission_records, engine->records_sent);
 }
 
 void metrics_write(struct buffer *buffer, const struct metrics_counts *counts, size_t workers)

@@ -2,6 +2,7 @@
 /*
  * A chat server: what a client sends goes to all others: chat [PORT]
  *
+ *   fan_out          sends the bytes to all of them, with one completion
  *   receive_start    brings every byte, in the engine's buffers
  *   water marks      a client that does not read may have 256 KiB queued; then it is disconnected, and
  *                    nobody else waits for it
@@ -11,16 +12,11 @@
 
 #define QUEUE_LIMIT (256 * 1024)
 
-/* One copy of the bytes for all receivers. */
+/* One copy of the bytes for all receivers, and one completion for all of them. */
 struct message {
-	size_t references;
-	size_t length;
-	char bytes[];
-};
-
-struct delivery {
-	struct sluice_args args;
-	struct message *message;
+	struct sluice_fan_out fan_out;
+	char *bytes;
+	struct sluice_fan_out_target targets[];
 };
 
 struct client {
@@ -31,40 +27,55 @@ struct client {
 static struct client **clients;
 static size_t client_count, client_capacity;
 
-static void release(struct message *message)
+static void on_delivered(struct sluice_fan_out *fan_out)
 {
-	if (--message->references == 0)
-		free(message);
-}
+	struct message *message = fan_out->user_token;
 
-static void on_delivered(struct sluice_socket *socket, struct sluice_args *args)
-{
-	struct delivery *delivery = args->user_token;
-
-	(void)socket;
-	release(delivery->message);
-	free(delivery);
+	free(message->bytes);
+	free(message);
 }
 
 /* The policy: a client whose queue is full is disconnected. */
-static void deliver(struct client *client, struct message *message)
+static void disconnect_full(const struct message *message)
 {
-	struct delivery *delivery = calloc(1, sizeof *delivery);
-	int answer = -ENOMEM;
+	for (size_t i = 0; i < message->fan_out.target_count; i++)
+		if (message->targets[i].args.native_error == ENOBUFS)
+			sluice_socket_close(message->targets[i].socket);
+}
 
-	if (delivery) {
-		delivery->message = message;
-		delivery->args.user_token = delivery;
-		delivery->args.completed = on_delivered;
-		message->references++;
-		sluice_args_set_buffer(&delivery->args, message->bytes, message->length, 0,
-				       (int64_t)message->length);
-		answer = sluice_send_async(client->socket, &delivery->args);
-		if (answer <= 0)
-			on_delivered(client->socket, &delivery->args);
+static struct message *new_message(const void *bytes, size_t length, const struct client *from)
+{
+	struct message *message =
+		calloc(1, sizeof *message + client_count * sizeof(struct sluice_fan_out_target));
+	char *copy = malloc(length);
+
+	if (!message || !copy) {
+		free(message);
+		free(copy);
+		return NULL;
 	}
-	if (answer == -ENOBUFS || answer == -ENOMEM)
-		sluice_socket_close(client->socket);
+	memcpy(copy, bytes, length);
+	message->bytes = copy;
+	message->fan_out = (struct sluice_fan_out){.completed = on_delivered,
+						   .user_token = message,
+						   .base = copy,
+						   .length = length,
+						   .targets = message->targets};
+	for (size_t i = 0; i < client_count; i++)
+		if (clients[i] != from)
+			message->targets[message->fan_out.target_count++].socket =
+				clients[i]->socket;
+	return message;
+}
+
+/* In a handler nothing has ended when this returns but what was refused. */
+static void deliver(struct message *message)
+{
+	int answer = sluice_fan_out_async(&message->fan_out);
+
+	disconnect_full(message);
+	if (answer <= 0)
+		on_delivered(&message->fan_out);
 }
 
 static void leave(struct client *client)
@@ -88,18 +99,10 @@ static void on_received(struct sluice_socket *socket, const struct sluice_receiv
 		leave(from);
 		return;
 	}
-	message = malloc(sizeof *message + received->length);
-	if (message) {
-		message->references = 1;
-		message->length = received->length;
-		memcpy(message->bytes, received->data, received->length);
-	}
+	message = new_message(received->data, received->length, from);
 	sluice_buffer_release(engine, received->buffer);
-	for (size_t i = 0; message && i < client_count; i++)
-		if (clients[i] != from)
-			deliver(clients[i], message);
 	if (message)
-		release(message);
+		deliver(message);
 }
 
 static int join(struct sluice_socket *socket)

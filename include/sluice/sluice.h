@@ -13,6 +13,7 @@
 #include <sluice/async.h>
 #include <sluice/engine.h>
 #include <sluice/error.h>
+#include <sluice/fan_out.h>
 #include <sluice/filter.h>
 #include <sluice/operations.h>
 #include <sluice/probe.h>

@@ -46,6 +46,20 @@ _Static_assert(sizeof(struct sluice_timer) == 48, "a timer is 48 bytes");
 ASSERT_OFFSET(sluice_timer, expired, 0);
 ASSERT_OFFSET(sluice_timer, token, 8);
 
+_Static_assert(sizeof(struct sluice_fan_out_target) == 264, "a target is a record and a pointer");
+ASSERT_OFFSET(sluice_fan_out_target, args, 0);
+ASSERT_OFFSET(sluice_fan_out_target, socket, 256);
+_Static_assert(sizeof(struct sluice_fan_out) == 80, "a fan-out is 80 bytes");
+ASSERT_OFFSET(sluice_fan_out, completed, 0);
+ASSERT_OFFSET(sluice_fan_out, user_token, 8);
+ASSERT_OFFSET(sluice_fan_out, base, 16);
+ASSERT_OFFSET(sluice_fan_out, length, 24);
+ASSERT_OFFSET(sluice_fan_out, targets, 32);
+ASSERT_OFFSET(sluice_fan_out, target_count, 40);
+ASSERT_OFFSET(sluice_fan_out, timeout_ns, 48);
+ASSERT_OFFSET(sluice_fan_out, flags, 56);
+ASSERT_OFFSET(sluice_fan_out, failed, 64);
+
 /* A structure that says its size says it first. */
 ASSERT_OFFSET(sluice_options, size, 0);
 ASSERT_OFFSET(sluice_accept_options, size, 0);

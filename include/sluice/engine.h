@@ -181,6 +181,14 @@ struct sluice_options {
 	 * one buffer, while less than half of the maximum is left.
 	 */
 	uint64_t receive_bytes_max;
+	/*
+	 * Not 0: after a turn that had completions, the next one waits for several more of them, or for
+	 * this long, instead of for the first: fewer turns and system calls for some latency. How many
+	 * depends on what recent turns brought; waits that bring one at most become rare. Deadlines
+	 * and timers are on time; wakes and calls of other threads are delayed by no more than this.
+	 * epoll always waits for the whole time. At most 1 s; 0.
+	 */
+	int64_t wait_budget_ns;
 };
 
 /*

@@ -73,6 +73,8 @@ struct sluice_engine_statistics {
 	 */
 	uint64_t turn_completions[SLUICE_STATISTICS_BUCKETS];
 	uint64_t transmission_records[SLUICE_STATISTICS_BUCKETS];
+	uint64_t waits_several; /* for several completions, as options.wait_budget_ns allows */
+	uint64_t waits_filled;  /* of them, those that brought as many as were waited for */
 };
 
 enum {

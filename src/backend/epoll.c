@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backend/backend.h"
@@ -344,11 +345,19 @@ static int epoll_wait_ns(struct sluice_engine *engine, struct epoll_event *event
 	return count < 0 ? -errno : count;
 }
 
+/* epoll cannot wait for several events: they are let come. 0 or -EINTR. */
+static int sleep_for(int64_t wait_ns)
+{
+	struct timespec time = {.tv_sec = wait_ns / 1000000000, .tv_nsec = wait_ns % 1000000000};
+
+	return clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL) == EINTR ? -EINTR : 0;
+}
+
 static int epoll_enter(struct sluice_engine *engine, int64_t wait_ns)
 {
 	struct epoll_event events[EVENTS];
 	struct sluice__poller *poller = engine->poller;
-	int count;
+	int count, interrupted = 0;
 
 	/* No request is armed and no loop polls the descriptor: no need for a system call. */
 	if (wait_ns == 0 && engine->armed_requests == 0 && !engine->embedded)
@@ -356,6 +365,10 @@ static int epoll_enter(struct sluice_engine *engine, int64_t wait_ns)
 	attempt_todo(engine);
 	if (poller->done_count || !sluice__fifo_is_empty(&poller->todo))
 		wait_ns = 0;
+	if (unlikely(engine->wait_count > 1 && wait_ns > 0)) {
+		interrupted = sleep_for(wait_ns);
+		wait_ns = 0;
+	}
 	do {
 		engine->statistics.enters++;
 		count = epoll_wait_ns(engine, events, wait_ns);
@@ -363,7 +376,7 @@ static int epoll_enter(struct sluice_engine *engine, int64_t wait_ns)
 			event_dispatch(engine, &events[i]);
 		wait_ns = 0;
 	} while (count == EVENTS);
-	return count < 0 ? count : 0;
+	return count < 0 ? count : interrupted;
 }
 
 static void epoll_submit(struct sluice_engine *engine)

@@ -26,6 +26,40 @@ bool sluice__plan_by_ring(const struct sluice__plan_turn *facts)
 	return entries < calls;
 }
 
+#define WAIT_MOST 256u /* completions to wait for */
+#define VAIN_MOST 6u   /* then one wait in 64 turns */
+
+uint32_t sluice__plan_wait(const struct sluice__plan_wait *facts, uint32_t armed)
+{
+	uint32_t count = facts->count > 2 ? facts->count : 2;
+
+	if (!facts->brought || facts->rest || armed < 2)
+		return 1;
+	return count < armed ? count : armed;
+}
+
+/* Twice as many after a wait that was filled; otherwise as many as came. */
+void sluice__plan_waited(struct sluice__plan_wait *facts, uint32_t asked, uint32_t brought)
+{
+	facts->brought = brought;
+	if (asked < 2) {
+		if (facts->rest && brought)
+			facts->rest--;
+		return;
+	}
+	if (brought >= asked)
+		facts->count = asked < WAIT_MOST / 2 ? 2 * asked : WAIT_MOST;
+	else
+		facts->count = brought;
+	if (brought > 1) {
+		facts->vain = 0;
+		return;
+	}
+	if (facts->vain < VAIN_MOST)
+		facts->vain++;
+	facts->rest = 1u << facts->vain;
+}
+
 /* From this size on, two splice(2) calls cost less than sendfile(2)'s overhead for every 64 KiB. */
 #define SPLICE_MIN (512u << 10)
 

@@ -44,6 +44,20 @@ static inline int sluice__plan_memory(const struct sluice__plan_memory *facts)
 	return facts->full || facts->by_ring ? SLUICE__PLAN_SUBMIT : SLUICE__PLAN_INLINE;
 }
 
+/* options.wait_budget_ns: for how many completions a turn waits, by what the turns before brought. */
+struct sluice__plan_wait {
+	uint32_t brought; /* completions of the turn before */
+	uint32_t count;   /* to be waited for next; 0: not known yet */
+	uint32_t vain;    /* waits for several, in a row, that brought one at most */
+	uint32_t rest;    /* turns with completions until the next such wait */
+};
+
+/* Of armed requests; 1: as without a budget. */
+uint32_t sluice__plan_wait(const struct sluice__plan_wait *facts, uint32_t armed);
+
+/* A turn asked for so many, and brought so many. */
+void sluice__plan_waited(struct sluice__plan_wait *facts, uint32_t asked, uint32_t brought);
+
 enum {
 	SLUICE__PLAN_SENDFILE,
 	SLUICE__PLAN_READ,

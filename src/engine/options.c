@@ -143,6 +143,8 @@ static int check_values(const struct sluice_options *own)
 		return -EINVAL;
 	if (own->submission_thread && !is_submission_thread_valid(own))
 		return -EINVAL;
+	if (own->wait_budget_ns < 0 || own->wait_budget_ns > 1000 * MILLISECOND)
+		return -EINVAL;
 	if (own->trace_events > 1 << 24 || own->trace_format > SLUICE_TRACE_JSON)
 		return -EINVAL;
 	return 0;

@@ -105,6 +105,9 @@ struct sluice_engine {
 	uint64_t submitted_before; /* statistics.submitted at the last submission */
 	uint32_t way_flips;        /* for tests: turns until the choice is reversed; 0: by costs */
 	uint32_t way_decisions;
+	struct sluice__plan_wait waits;
+	uint32_t
+		wait_count; /* completions that enter waits for; more than 1: no longer than it says */
 
 	struct sluice__wheel deadlines;
 	struct sluice__wheel timers;

@@ -72,16 +72,42 @@ static int64_t wait_time(const struct sluice_engine *engine, uint64_t until_ns)
 	return next < SLUICE__WAIT_MAX_NS ? (int64_t)next : SLUICE__WAIT_MAX_NS;
 }
 
+/* The time-out of a wait for several completions; of one, where the budget is none or not of use. */
+static __attribute__((noinline)) int64_t wait_for_several(struct sluice_engine *engine,
+							  uint64_t until_ns)
+{
+	int64_t budget = engine->options.wait_budget_ns;
+	int64_t wait;
+
+	/* The budget counts from here. */
+	engine->now_ns = sluice__now();
+	wait = wait_time(engine, until_ns);
+	if (wait == 0)
+		return 0;
+	engine->wait_count = sluice__plan_wait(&engine->waits, engine->armed_requests);
+	if (engine->wait_count < 2)
+		return wait;
+	engine->statistics.waits_several++;
+	return wait < 0 || wait > budget ? budget : wait;
+}
+
 static int turn_enter(struct sluice_engine *engine, uint64_t until_ns)
 {
-	int64_t wait = wait_time(engine, until_ns);
+	int64_t wait;
 	int error;
 
+	engine->wait_count = 1;
+	if (unlikely(engine->options.wait_budget_ns))
+		wait = wait_for_several(engine, until_ns);
+	else
+		wait = wait_time(engine, until_ns);
 
 	if (wait != 0) {
 		__atomic_store_n(&engine->asleep, 1, __ATOMIC_SEQ_CST);
-		if (inbox_is_pending(engine))
+		if (inbox_is_pending(engine)) {
 			wait = 0;
+			engine->wait_count = 1;
+		}
 	}
 	error = engine->backend->enter(engine, wait);
 	engine->submitted_before = engine->statistics.submitted;
@@ -121,8 +147,18 @@ static void turn_update_time(struct sluice_engine *engine, uint64_t until_ns)
 	sluice__deadline_expire(engine);
 }
 
+static void learn_from_wait(struct sluice_engine *engine, uint64_t completions_before)
+{
+	uint32_t brought = (uint32_t)(engine->statistics.completions - completions_before);
+
+	if (engine->wait_count > 1 && brought >= engine->wait_count)
+		engine->statistics.waits_filled++;
+	sluice__plan_waited(&engine->waits, engine->wait_count, brought);
+}
+
 int sluice__turn(struct sluice_engine *engine, uint64_t until_ns)
 {
+	uint64_t completions;
 	int error;
 
 	sluice__assert_owner(engine);
@@ -133,7 +169,10 @@ int sluice__turn(struct sluice_engine *engine, uint64_t until_ns)
 	turn_update_time(engine, until_ns);
 	sluice__transmit(engine);
 	error = turn_enter(engine, until_ns);
+	completions = engine->statistics.completions;
 	sluice__reap(engine);
+	if (unlikely(engine->options.wait_budget_ns))
+		learn_from_wait(engine, completions);
 	if (unlikely(error && error != -EINTR))
 		cancel_requests_again(engine);
 	turn_update_time(engine, until_ns);

@@ -206,3 +206,61 @@ Test(plan, sendfile_that_is_forced_is_kept_for_a_small_file_beside_memory)
 
 	cr_expect_eq(sluice__plan_file(&facts), SLUICE__PLAN_SENDFILE);
 }
+
+/* ---- how many completions a wait is for ---- */
+
+Test(plan, a_wait_is_for_several_only_under_load_and_for_no_more_than_are_flying)
+{
+	static const struct {
+		struct sluice__plan_wait facts;
+		uint32_t flying, count;
+	} rows[] = {
+		{{0, 0, 0, 0}, 100, 1}, /* nothing came before: idle */
+		{{5, 0, 0, 0}, 100, 2}, /* nothing is known yet */
+		{{5, 16, 0, 0}, 100, 16}, {{5, 16, 0, 0}, 10, 10},
+		{{5, 16, 0, 0}, 1, 1},    {{5, 16, 0, 0}, 0, 1},
+		{{5, 16, 1, 3}, 100, 1}, /* it rests */
+		{{5, 1, 0, 0}, 100, 2},   {{UINT32_MAX, UINT32_MAX, 0, 0}, UINT32_MAX, UINT32_MAX},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++)
+		cr_assert_eq(sluice__plan_wait(&rows[i].facts, rows[i].flying), rows[i].count,
+			     "row %zu", i);
+}
+
+Test(plan, what_a_wait_brought_decides_the_next_one)
+{
+	static const struct {
+		struct sluice__plan_wait before;
+		uint32_t asked, brought;
+		struct sluice__plan_wait after;
+	} rows[] = {
+		/* Filled: twice as many. */
+		{{3, 0, 0, 0}, 2, 2, {2, 4, 0, 0}},
+		{{3, 4, 0, 0}, 4, 9, {9, 8, 0, 0}},
+		{{3, 128, 0, 0}, 128, 128, {128, 256, 0, 0}},
+		{{3, 256, 0, 0}, 256, 300, {300, 256, 0, 0}},
+		/* Not filled: what came. */
+		{{3, 64, 0, 0}, 64, 30, {30, 30, 0, 0}},
+		{{3, 64, 3, 0}, 64, 2, {2, 2, 0, 0}},
+		/* In vain: it becomes rare, up to one in 64. */
+		{{3, 8, 0, 0}, 8, 1, {1, 1, 1, 2}},
+		{{3, 2, 1, 0}, 2, 0, {0, 0, 2, 4}},
+		{{3, 2, 5, 0}, 2, 1, {1, 1, 6, 64}},
+		{{3, 2, 6, 0}, 2, 1, {1, 1, 6, 64}},
+		/* A wait for the first one only counts down the rest, if it brought any. */
+		{{3, 8, 2, 4}, 1, 1, {1, 8, 2, 3}},
+		{{3, 8, 2, 4}, 1, 0, {0, 8, 2, 4}},
+		{{3, 8, 2, 0}, 1, 5, {5, 8, 2, 0}},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct sluice__plan_wait facts = rows[i].before;
+
+		sluice__plan_waited(&facts, rows[i].asked, rows[i].brought);
+		cr_assert_eq(facts.brought, rows[i].after.brought, "row %zu", i);
+		cr_assert_eq(facts.count, rows[i].after.count, "row %zu", i);
+		cr_assert_eq(facts.vain, rows[i].after.vain, "row %zu", i);
+		cr_assert_eq(facts.rest, rows[i].after.rest, "row %zu", i);
+	}
+}

@@ -55,8 +55,8 @@ static void *produce(void *token)
 		line->args.completed = on_line_sent;
 		line->args.user_token = producer;
 		sluice_args_set_buffer(&line->args, line->text, (size_t)length, 0, length);
-		answer =
-			sluice_send_async(peer, &line->args); /* always pending, from this thread */
+		line->args.flags = SLUICE_FLAG_BATCHED; /* leaves with others' lines; pending */
+		answer = sluice_send_async(peer, &line->args);
 		if (answer < 0)
 			checked("send", answer);
 	}

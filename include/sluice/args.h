@@ -52,7 +52,7 @@ enum {
 	SLUICE_FLAG_PARTIAL = 0x8000, /* complete as soon as the kernel accepts any bytes */
 	SLUICE_FLAG_MORE = 0x10000,   /* more data follows: hold back, for 200 ms at most */
 	SLUICE_FLAG_EAGER = 0x20000,  /* try synchronously, even inside a handler or a batch */
-	SLUICE_FLAG_BATCHED = 0x40000 /* queue, even outside a handler or a batch */
+	SLUICE_FLAG_BATCHED = 0x40000 /* queue, even outside a handler or a batch, in any thread */
 };
 
 /* System.Net.Sockets.TransmitFileOptions; from 0x10000 up, extensions of sluice. */

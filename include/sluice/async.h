@@ -35,7 +35,7 @@
  * socket. The pointer that Begin returns is a handle, not an address, and is unique in the process:
  * a result that was ended is recognised forever (-EALREADY; is_completed returns 1, wait 0), and so
  * is one whose socket was destroyed (-EINVAL, NULL). Any thread may Begin, End and wait; a Begin
- * from a thread other than the engine's is queued.
+ * from a thread other than the engine's is queued, with the exception that sluice/operations.h describes.
  */
 #ifndef SLUICE_ASYNC_H
 #define SLUICE_ASYNC_H
@@ -206,8 +206,7 @@ int sluice_async_result_is_completed(struct sluice_async_result *result);
 
 /*
  * Returns 1 if the operation completed before Begin returned, else 0
- * (IAsyncResult.CompletedSynchronously). It is always 0 if Begin was called from another thread
- * than the engine's. Any thread. -EINVAL for NULL. Since 0.1.
+ * (IAsyncResult.CompletedSynchronously). Any thread. -EINVAL for NULL. Since 0.1.
  */
 int sluice_async_result_completed_synchronously(struct sluice_async_result *result);
 

@@ -70,6 +70,7 @@ struct sluice__apm {
 	struct sluice__fifo ended; /* ended results, oldest first */
 	uint32_t ended_count;
 	uint32_t running; /* operations in progress */
+	uint32_t sending; /* of them, sends */
 	uint32_t users;   /* callbacks queued or running, threads inside End or wait */
 
 	/* apm/callbacks.c */
@@ -79,14 +80,20 @@ struct sluice__apm {
 	struct sluice__link ready_link;         /* in the pool's list of ready sockets */
 };
 
+/* Operations of a socket's Begins that are not over when another one is begun. */
+struct sluice__others {
+	bool any;
+	bool sends;
+};
+
 /*
  * result.c: takes a result for a Begin from the pool. If it has a callback, at least one thread
- * exists to run it. Returns 0; -ENOMEM, -EAGAIN; -EBADF while the engine ends. *ret_alone: no other
- * Begin of this socket is in progress.
+ * exists to run it. Returns 0; -ENOMEM, -EAGAIN; -EBADF while the engine ends. *ret_others: which other
+ * Begins of this socket are in progress.
  */
 int sluice__apm_take(struct sluice_socket *socket, uint32_t operation,
 		     sluice_async_callback *callback, void *state,
-		     struct sluice__result **ret_result, bool *ret_alone);
+		     struct sluice__result **ret_result, struct sluice__others *ret_others);
 /* Returns the result of a Begin that was refused, or that failed inside the call. */
 void sluice__apm_untake(struct sluice__result *result);
 /* Completes the operation and queues its callback. */

@@ -24,7 +24,7 @@ struct begin {
 	struct sluice_async_result **ret_result;
 
 	struct sluice__result *result;
-	bool alone; /* no other Begin of this socket is in progress */
+	struct sluice__others others; /* when it was begun */
 };
 
 typedef int start_fn(struct sluice_socket *socket, struct sluice_args *args);
@@ -63,7 +63,7 @@ static int begin_open(struct begin *begin, const void *needed)
 	if (sluice__dead(socket->engine) || (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
 		return -EBADF;
 	return sluice__apm_take(socket, begin->operation, begin->callback, begin->state,
-				&begin->result, &begin->alone);
+				&begin->result, &begin->others);
 }
 
 /*
@@ -82,11 +82,27 @@ static int start_queued(const struct begin *begin, start_fn *start)
 	return answer;
 }
 
+/*
+ * Another thread does not know which operations have ended and await delivery. For a receive that does
+ * not matter: nobody can see its end before. The callbacks of sends begin in the order of the stream.
+ */
+static void keep_order(const struct begin *begin)
+{
+	uint32_t *flags = &begin->result->args.flags;
+	const uint32_t both = SLUICE_FLAG_EAGER | SLUICE_FLAG_BATCHED;
+
+	if (begin->operation == SLUICE_OPERATION_SEND && begin->others.sends &&
+	    (*flags & both) != both)
+		*flags = (*flags & ~(uint32_t)SLUICE_FLAG_EAGER) | SLUICE_FLAG_BATCHED;
+}
+
 static int start_record(const struct begin *begin, start_fn *start)
 {
 	struct sluice_engine *engine = begin->socket->engine;
 
-	if (!begin->alone && sluice__is_owner(engine) && (engine->done.first || engine->delivering))
+	if (!sluice__is_owner(engine))
+		keep_order(begin);
+	else if (begin->others.any && (engine->done.first || engine->delivering))
 		return start_queued(begin, start);
 	return start(begin->socket, &begin->result->args);
 }

@@ -195,9 +195,18 @@ static void init_result(struct sluice__result *result, uint32_t operation,
 	__atomic_store_n(&result->slot->generation, result->slot->generation + 1, __ATOMIC_RELEASE);
 }
 
+static void count_running(struct sluice__result *result, int32_t change)
+{
+	struct sluice__apm *apm = result->socket->apm;
+
+	apm->running += (uint32_t)change;
+	if (result->operation >= SLUICE_OPERATION_SEND)
+		apm->sending += (uint32_t)change;
+}
+
 int sluice__apm_take(struct sluice_socket *socket, uint32_t operation,
 		     sluice_async_callback *callback, void *state,
-		     struct sluice__result **ret_result, bool *ret_alone)
+		     struct sluice__result **ret_result, struct sluice__others *ret_others)
 {
 	struct sluice__callbacks *callbacks = callbacks_of(socket);
 	int error;
@@ -205,8 +214,10 @@ int sluice__apm_take(struct sluice_socket *socket, uint32_t operation,
 	sluice__callbacks_lock(callbacks);
 	error = take_result(socket, callback, ret_result);
 	if (!error) {
-		*ret_alone = socket->apm->running++ == 0;
+		*ret_others =
+			(struct sluice__others){socket->apm->running > 0, socket->apm->sending > 0};
 		init_result(*ret_result, operation, callback, state);
+		count_running(*ret_result, 1);
 	}
 	sluice__callbacks_unlock(callbacks);
 	return error;
@@ -218,7 +229,7 @@ void sluice__apm_untake(struct sluice__result *result)
 	struct sluice__apm *apm = socket->apm;
 
 	sluice__callbacks_lock(callbacks_of(socket));
-	apm->running--;
+	count_running(result, -1);
 	result->operation = SLUICE_OPERATION_NONE;
 	sluice__pool_put(&apm->unused, &result->link);
 	sluice__callbacks_unlock(callbacks_of(socket));
@@ -244,7 +255,7 @@ void sluice__apm_finish(struct sluice__result *result, bool synchronously)
 	uint32_t before;
 
 	sluice__callbacks_lock(callbacks);
-	socket->apm->running--;
+	count_running(result, -1);
 	result->synchronously = synchronously;
 	before = __atomic_exchange_n(&result->word, SLUICE__ASYNC_DONE, __ATOMIC_ACQ_REL);
 	if (result->callback)

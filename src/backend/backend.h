@@ -197,6 +197,9 @@ extern const struct sluice__backend sluice__epoll;
 /* syscalls.c: the system calls in the tables of both real backends. */
 int64_t sluice__syscall_send(struct sluice_engine *engine, struct sluice_socket *socket,
 			     const struct msghdr *message, uint32_t flags);
+/* The same for one buffer, in any thread, which cannot be cancelled in it. */
+int64_t sluice__syscall_send_plain(const struct sluice_socket *socket, const void *base,
+				   uint64_t length);
 int sluice__syscall_send_messages(struct sluice_engine *engine, struct sluice_socket *socket,
 				  struct mmsghdr *messages, uint32_t count, uint32_t flags);
 int64_t sluice__syscall_send_file(struct sluice_engine *engine, struct sluice_socket *socket,

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "backend/backend.h"
 #include "backend/splice.h"
@@ -26,6 +28,21 @@ int64_t sluice__syscall_send(struct sluice_engine *engine, struct sluice_socket 
 	else
 		taken = sendmsg(socket->fd, message, all);
 	return taken < 0 ? -errno : taken;
+}
+
+/* send(2) is where pthread_cancel(3) ends a thread of the application's; syscall(2) is not. */
+int64_t sluice__syscall_send_plain(const struct sluice_socket *socket, const void *base,
+				   uint64_t length)
+{
+	int saved = errno;
+	long taken =
+		syscall(SYS_sendto, socket->fd, base, length, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+
+	if (likely(taken >= 0))
+		return taken;
+	taken = -errno;
+	errno = saved;
+	return taken;
 }
 
 int sluice__syscall_send_messages(struct sluice_engine *engine, struct sluice_socket *socket,

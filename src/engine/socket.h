@@ -50,16 +50,31 @@ enum {
 	SLUICE__SHARED_TRACED = 1 << 9,          /* the engine has a trace, which records starts */
 	SLUICE__SHARED_FILTERED = 1 << 10,       /* received data passes through a filter */
 	SLUICE__SHARED_FILTERED_SENDS = 1 << 11, /* sent data does, too */
+	SLUICE__SHARED_LENT = 1 << 12, /* other threads may send; written by the owner only */
 	/*
 	 * A count of the connects that are started and not finished, those in the mailbox included.
 	 * While it is not 0, starts are accepted and wait.
 	 */
 	SLUICE__SHARED_CONNECT_ONE = 1 << 16,
 	SLUICE__SHARED_CONNECTING = 0x7fff << 16,
-	SLUICE__SHARED_SLOW_STREAM =
-		SLUICE__SHARED_CLOSED | SLUICE__SHARED_UNCONNECTED | SLUICE__SHARED_CONNECTING |
-		SLUICE__SHARED_LISTENING | SLUICE__SHARED_DATAGRAM | SLUICE__SHARED_SHUT_SEND |
-		SLUICE__SHARED_DISCONNECTED | SLUICE__SHARED_TRACED | SLUICE__SHARED_FILTERED_SENDS
+	SLUICE__SHARED_SLOW_STREAM = SLUICE__SHARED_CLOSED | SLUICE__SHARED_UNCONNECTED |
+				     SLUICE__SHARED_CONNECTING | SLUICE__SHARED_LISTENING |
+				     SLUICE__SHARED_DATAGRAM | SLUICE__SHARED_SHUT_SEND |
+				     SLUICE__SHARED_DISCONNECTED | SLUICE__SHARED_TRACED |
+				     SLUICE__SHARED_FILTERED_SENDS | SLUICE__SHARED_LENT
+};
+
+/*
+ * lease: whether other threads may send (send/lend.c). The rest of it is a count: operations that other
+ * threads have started, receives apart, and that the owner has not begun. What they stand for goes first.
+ */
+enum {
+	SLUICE__LEASE_LENT = 1 << 0,   /* whoever finds nothing else in the word may take it */
+	SLUICE__LEASE_TAKEN = 1 << 1,  /* by a thread that sends */
+	SLUICE__LEASE_WAITED = 1 << 2, /* for that, by the owner */
+	SLUICE__LEASE_RETURNED = 1
+				 << 3, /* with a record: flight.last, of which flight.bytes went */
+	SLUICE__LEASE_ONE = 1 << 4
 };
 
 /* state: private to the owner. */
@@ -112,7 +127,8 @@ enum {
 	SLUICE__WANT_ACCEPT = 1 << 7,
 	SLUICE__WANT_ACCEPT_STOP = 1 << 8,
 	SLUICE__WANT_RECEIVE = 1 << 9,
-	SLUICE__WANT_RECEIVE_STOP = 1 << 10
+	SLUICE__WANT_RECEIVE_STOP = 1 << 10,
+	SLUICE__WANT_LEASE = 1 << 11 /* the lease has come back with a record */
 };
 
 /* events: handlers of the socket itself that have to run. */
@@ -178,7 +194,7 @@ struct sluice_socket {
 	struct sluice__link event_link;    /* in engine->events or engine->socket_pool */
 	struct sluice__link prefetch_link; /* in the list of sockets that wait for a window */
 	union {
-		struct sluice__link accepted_link; /* in the list of undelivered connections */
+		struct sluice__link accepted_link; /* undelivered connections; engine->lending */
 		struct sluice__link dead_link;
 	};
 	struct sluice__closed *closed; /* atomic: the handler of set_closed */
@@ -199,6 +215,13 @@ struct sluice_socket {
 		};
 		uint32_t unsent_low_bytes; /* TCP; 0: not set */
 	};
+
+	/* Lent to other threads. */
+	uint32_t lease;      /* atomic: SLUICE__LEASE_* */
+	uint16_t lease_left; /* sends until it ends */
+	uint8_t lease_log;   /* of the next one's sends */
+	uint8_t singles;     /* turns that found one record, each after the other */
+	uint8_t brought;     /* records by the mailbox in this turn; not 0: in engine->lending */
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct sluice_socket) <= 512, "an idle socket costs at most 512 bytes");

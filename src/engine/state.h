@@ -80,7 +80,7 @@ struct sluice_engine {
 	uint32_t ready_count;
 	uint32_t batches;       /* open batches */
 	uint64_t zerocopy_from; /* smallest send considered for zero copy, in bytes */
-	uint64_t queue_from;    /* smallest single send that may be queued for the backend */
+	uint64_t queue_from; /* atomic: smallest single send that may be queued for the backend */
 	struct sluice_socket *prefilling; /* the ready socket listed in `prefilled` */
 	struct sluice__chain done;        /* finished records, handlers not called yet */
 	struct sluice__chain *sink; /* target for finished records: done, or a start's own chain */
@@ -91,9 +91,11 @@ struct sluice_engine {
 	struct sluice__poller *poller; /* epoll */
 	struct sluice_options options;
 	uint32_t capabilities;
-	uint32_t asleep;   /* atomic: the owner sleeps, a wake-up needs a system call */
-	uint32_t woken;    /* atomic: sluice_engine_wake was called */
-	uint64_t wakes;    /* atomic: statistics.wakes */
+	uint32_t asleep;     /* atomic: the owner sleeps, a wake-up needs a system call */
+	uint32_t woken;      /* atomic: sluice_engine_wake was called */
+	uint64_t wakes;      /* atomic: statistics.wakes */
+	uint64_t lent_sends; /* atomic: sends made by other threads on sockets lent to them */
+	struct sluice__fifo lending; /* sockets that may be lent, by accepted_link */
 	uintptr_t creator; /* thread pointer of the thread that becomes the owner on first use */
 	bool hands_over;   /* SQPOLL: starts submit memory immediately */
 	bool delivering;   /* a handler is running */

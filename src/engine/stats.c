@@ -32,9 +32,9 @@ static void statistics_add_sockets(struct sluice_engine *engine,
 	pthread_mutex_lock(&engine->lock);
 	*sum = engine->statistics;
 	for (struct sluice_socket *socket = engine->sockets; socket; socket = socket->next) {
-		sum->transmissions += socket->transmissions;
-		sum->records_sent += socket->records_sent;
-		sum->bytes_sent += socket->bytes_sent;
+		sum->transmissions += __atomic_load_n(&socket->transmissions, __ATOMIC_RELAXED);
+		sum->records_sent += __atomic_load_n(&socket->records_sent, __ATOMIC_RELAXED);
+		sum->bytes_sent += __atomic_load_n(&socket->bytes_sent, __ATOMIC_RELAXED);
 	}
 	pthread_mutex_unlock(&engine->lock);
 }
@@ -54,6 +54,7 @@ int sluice_engine_statistics(struct sluice_engine *engine,
 			     struct sluice_engine_statistics *statistics)
 {
 	struct sluice_engine_statistics sum;
+	uint64_t lent_sends;
 
 	if (!engine || !statistics)
 		return -EINVAL;
@@ -61,6 +62,10 @@ int sluice_engine_statistics(struct sluice_engine *engine,
 	add_single_records(&sum);
 	sum.backend = engine->backend->id;
 	sum.capabilities = sluice__capabilities_usable(engine->capabilities);
+	lent_sends = __atomic_load_n(&engine->lent_sends, __ATOMIC_RELAXED);
+	sum.records_started += lent_sends;
+	sum.records_eager += lent_sends;
+	sum.inline_sends += lent_sends;
 	sum.records_completed += sum.records_eager;
 	sum.wakes = __atomic_load_n(&engine->wakes, __ATOMIC_RELAXED);
 	sum.call_ns = engine->costs.call;
@@ -115,9 +120,9 @@ int sluice_socket_statistics(struct sluice_socket *socket,
 
 	if (!socket || !statistics)
 		return -EINVAL;
-	own.transmissions = socket->transmissions;
-	own.records_sent = socket->records_sent;
-	own.bytes_sent = socket->bytes_sent;
+	own.transmissions = __atomic_load_n(&socket->transmissions, __ATOMIC_RELAXED);
+	own.records_sent = __atomic_load_n(&socket->records_sent, __ATOMIC_RELAXED);
+	own.bytes_sent = __atomic_load_n(&socket->bytes_sent, __ATOMIC_RELAXED);
 	own.bytes_received = socket->bytes_received;
 	own.queued_bytes = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) +
 			   __atomic_load_n(&socket->cross_thread_bytes, __ATOMIC_RELAXED);

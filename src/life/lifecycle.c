@@ -23,6 +23,7 @@ static void init_engine(struct sluice_engine *engine)
 	engine->creator = sluice__self();
 	sluice__fifo_init(&engine->ready);
 	sluice__fifo_init(&engine->events);
+	sluice__fifo_init(&engine->lending);
 	sluice__fifo_init(&engine->dead_sockets);
 	sluice__fifo_init(&engine->posts_taken);
 	sluice__fifo_init(&engine->paused);

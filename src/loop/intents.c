@@ -8,11 +8,13 @@
 #include "engine/state.h"
 #include "loop/loop.h"
 #include "recv/recv.h"
+#include "send/send.h"
 #include "socket/socket.h"
 
 /* Fixed order: starts, cancels, shutdowns, stops, close. */
 static void socket_execute_intents(struct sluice_socket *socket, uint32_t intents)
 {
+	sluice__reclaim(socket);
 	if (intents & SLUICE__WANT_ACCEPT)
 		sluice__accepter_begin(socket);
 	if (intents & SLUICE__WANT_RECEIVE)

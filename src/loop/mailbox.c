@@ -3,6 +3,7 @@
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "loop/loop.h"
+#include "send/send.h"
 #include "socket/socket.h"
 
 /* What the start counted as foreign: sends hold memory, other operations none. */
@@ -19,8 +20,17 @@ static void begin_other(struct sluice_socket *socket, struct sluice_args *args)
 	uint32_t operation = args->last_operation;
 
 	sluice__operation_begin(socket, args, false);
-	if (operation != SLUICE_OPERATION_CONNECT && operation != SLUICE_OPERATION_DISCONNECT)
+	if (operation == SLUICE_OPERATION_CONNECT || operation == SLUICE_OPERATION_DISCONNECT)
+		sluice__cross_thread_begun(socket);
+	else
 		__atomic_fetch_sub(&socket->receives_cross_thread, 1, __ATOMIC_RELEASE);
+}
+
+static void begin_send(struct sluice_socket *socket, struct sluice_args *args)
+{
+	sluice__operation_begin(socket, args, false);
+	sluice__cross_thread_begun(socket);
+	sluice__lend_later(socket);
 }
 
 static void begin_all(struct sluice__link *link)
@@ -34,7 +44,7 @@ static void begin_all(struct sluice__link *link)
 		if (args->last_operation < SLUICE_OPERATION_SEND)
 			begin_other(socket, args);
 		else
-			sluice__operation_begin(socket, args, false);
+			begin_send(socket, args);
 	}
 }
 

@@ -175,6 +175,8 @@ int sluice__turn(struct sluice_engine *engine, uint64_t until_ns)
 		learn_from_wait(engine, completions);
 	if (unlikely(error && error != -EINTR))
 		cancel_requests_again(engine);
+	if (unlikely(!sluice__fifo_is_empty(&engine->lending)))
+		sluice__lend_all(engine);
 	turn_update_time(engine, until_ns);
 	engine->busy--;
 	return error;

@@ -13,6 +13,7 @@
 void sluice__offer_queue(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
+	sluice__reclaim(socket);
 	if (socket->state & SLUICE__ST_FULL)
 		return;
 	sluice__transmit_now(socket);
@@ -34,6 +35,7 @@ static __attribute__((noinline)) void rise_above_high(struct sluice_socket *sock
 void sluice__send_push(struct sluice_socket *socket, struct sluice_args *args)
 {
 	sluice__assert_owner(socket->engine);
+	sluice__assert(!(sluice__socket_flags(socket) & SLUICE__SHARED_LENT));
 	sluice__sendq_push(&socket->queue, args);
 	sluice__sendq_count(&socket->queue, socket->queue.bytes + sluice__sendq_memory(args));
 	if (args->run.op_flags & SLUICE__OP_DEADLINE)
@@ -51,6 +53,40 @@ static inline int finish_sent_whole(struct sluice_socket *socket, struct sluice_
 	return sluice__finished(socket->engine, args);
 }
 
+/* A plain buffer of which the kernel took less than all, or what it refused. */
+static int tried_plain(struct sluice_socket *socket, struct sluice_args *args, int64_t taken,
+		       bool may_finish)
+{
+	if (taken < 0 && taken != -EAGAIN) {
+		int error_number = sluice__settle_errno(socket, (int)-taken);
+
+		return sluice__end_at_once(socket->engine, args, may_finish,
+					   sluice_socket_error_from_errno(error_number),
+					   error_number, 0);
+	}
+	if (taken > 0) {
+		args->run.sent = (uint64_t)taken;
+		socket->bytes_sent += (uint64_t)taken;
+	}
+	sluice__send_push(socket, args);
+	return 1;
+}
+
+/*
+ * The socket is not marked as full: the edge that tells of space may have come before this thread
+ * waits for it, so it has to find the socket full itself.
+ */
+void sluice__send_begin_tried(struct sluice_socket *socket, struct sluice_args *args, int64_t taken)
+{
+	struct sluice_engine *engine = socket->engine;
+
+	sluice__assert_owner(engine);
+	sluice__assert(!socket->queue.list.head);
+	engine->statistics.records_started++;
+	engine->statistics.inline_sends++;
+	tried_plain(socket, args, taken, false);
+}
+
 /* The fast path of a plain buffer on a stream with an empty queue. */
 static int try_plain(struct sluice_socket *socket, struct sluice_args *args)
 {
@@ -63,20 +99,9 @@ static int try_plain(struct sluice_socket *socket, struct sluice_args *args)
 	if (likely(taken == (int64_t)args->run.total)) {
 		return finish_sent_whole(socket, args);
 	}
-	if (taken < 0 && taken != -EAGAIN) {
-		int error_number = sluice__settle_errno(socket, (int)-taken);
-
-		return sluice__end_at_once(engine, args, true,
-					   sluice_socket_error_from_errno(error_number),
-					   error_number, 0);
-	}
-	if (taken > 0) {
-		args->run.sent = (uint64_t)taken;
-		socket->bytes_sent += (uint64_t)taken;
-	}
-	socket->state |= SLUICE__ST_FULL;
-	sluice__send_push(socket, args);
-	return 1;
+	if (taken >= 0 || taken == -EAGAIN)
+		socket->state |= SLUICE__ST_FULL;
+	return tried_plain(socket, args, taken, true);
 }
 
 /* The fast path of a datagram in one buffer: it is taken whole or not at all. */
@@ -172,20 +197,37 @@ static bool may_try_now(const struct sluice_socket *socket)
 	       !(sluice__socket_flags(socket) & SLUICE__SHARED_CONNECTING);
 }
 
+#define GO_ON (-1)
+
+/* Lent to other threads, or the sending side has ended: then the record ends at once. */
+static __attribute__((noinline)) int begin_unusual(struct sluice_socket *socket,
+						   struct sluice_args *args, bool may_finish)
+{
+	/* Disconnecting twice is not an error. */
+	bool again = args->run.op_flags & SLUICE__OP_DISCONNECT;
+
+	sluice__reclaim(socket);
+	if (!(sluice__socket_flags(socket) &
+	      (SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED)) ||
+	    socket->queue.list.head)
+		return GO_ON;
+	return sluice__end_at_once(socket->engine, args, may_finish,
+				   again ? SLUICE_ERROR_SUCCESS : SLUICE_ERROR_SHUTDOWN,
+				   again ? 0 : EPIPE, 0);
+}
+
 int sluice__send_begin(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
 {
 	uint32_t shared = sluice__socket_flags(socket);
 
 	sluice__assert_owner(socket->engine);
 	sluice__assert(!sluice__socket_is_closing(socket));
-	if (shared & (SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED) &&
-	    !socket->queue.list.head) {
-		/* Disconnecting twice is not an error. */
-		bool again = args->run.op_flags & SLUICE__OP_DISCONNECT;
+	if (unlikely(shared & (SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED |
+			       SLUICE__SHARED_LENT))) {
+		int answer = begin_unusual(socket, args, may_finish);
 
-		return sluice__end_at_once(socket->engine, args, may_finish,
-					   again ? SLUICE_ERROR_SUCCESS : SLUICE_ERROR_SHUTDOWN,
-					   again ? 0 : EPIPE, 0);
+		if (answer != GO_ON)
+			return answer;
 	}
 	if (!may_finish || !may_try_now(socket)) {
 		sluice__send_push(socket, args);

@@ -61,7 +61,7 @@ void sluice__zerocopy_limits(struct sluice_engine *engine)
 	if (!engine->backend->sends || !(engine->capabilities & SLUICE_CAPABILITY_ZEROCOPY))
 		from = UINT64_MAX;
 	engine->zerocopy_from = from;
-	engine->queue_from = engine->hands_over ? 0 : from;
+	__atomic_store_n(&engine->queue_from, engine->hands_over ? 0 : from, __ATOMIC_RELAXED);
 	engine->single_below = options->gather_bytes + 1;
 	if (engine->single_below > from)
 		engine->single_below = from;

@@ -145,6 +145,7 @@ void sluice__settle_shut(struct sluice_socket *socket)
 	sluice__assert_owner(socket->engine);
 	if (sluice__socket_is_closing(socket))
 		return;
+	sluice__reclaim(socket);
 	if (sluice__is_filtered(socket) && !socket->queue.list.head)
 		sluice__filter_goodbye(socket);
 	sluice__socket_flags_set(socket, SLUICE__SHARED_SHUT_SEND);

@@ -57,9 +57,11 @@ static bool mark_of_thread(struct sluice_args *args, uint32_t thread)
 
 void sluice__cancel_of_thread(struct sluice_socket *socket, uint32_t thread)
 {
-	bool found = mark_of_thread(socket->queue.list.head, thread);
+	bool found;
 
 	sluice__assert_owner(socket->engine);
+	sluice__reclaim(socket);
+	found = mark_of_thread(socket->queue.list.head, thread);
 	found |= mark_of_thread(socket->receives.head, thread);
 	if (socket->connecting && is_of_thread(socket->connecting, thread)) {
 		mark_cancelled(socket->connecting);

@@ -182,6 +182,7 @@ static bool is_linger_over(struct sluice_socket *socket)
 
 static void begin_close(struct sluice_socket *socket)
 {
+	sluice__reclaim(socket);
 	sluice__socket_flags_set(socket, SLUICE__SHARED_CLOSED);
 	change_phase(socket, 1u << SLUICE__PHASE_OPEN, SLUICE__PHASE_CLOSING);
 	sluice__timer_disarm(socket);
@@ -352,6 +353,7 @@ void sluice__socket_end_gracefully(struct sluice_socket *socket)
 	sluice__assert_owner(socket->engine);
 	if (sluice__socket_is_closing(socket) || (socket->state & SLUICE__ST_GRACEFUL))
 		return;
+	sluice__reclaim(socket);
 	if (!socket->queue.list.head) {
 		sluice__socket_end(socket);
 		return;

@@ -13,6 +13,7 @@
 #include "engine/state.h"
 #include "filter/filter.h"
 #include "recv/recv.h"
+#include "send/send.h"
 #include "socket/socket.h"
 #include "trace/trace.h"
 
@@ -26,6 +27,9 @@ void sluice__socket_defer_free(struct sluice_socket *socket)
 	sluice__assert(socket->fd < 0);
 	if (socket->state & SLUICE__ST_DEAD)
 		return;
+	/* The lists of those that may be lent and of the dead share a link. */
+	if (socket->brought)
+		sluice__lend_all(engine);
 	socket->state |= SLUICE__ST_DEAD;
 	socket->dead_at = engine->done.added;
 	sluice__fifo_push(&engine->dead_sockets, &socket->dead_link);

@@ -8,6 +8,7 @@
 #include "engine/state.h"
 #include "filter/filter.h"
 #include "loop/loop.h"
+#include "send/send.h"
 #include "socket/socket.h"
 #include "start/start.h"
 #include "trace/trace.h"
@@ -44,6 +45,7 @@ static int install_filter(struct sluice_socket *socket, const struct sluice_filt
 
 	if (!marks)
 		return -ENOMEM;
+	sluice__reclaim(socket);
 	if (socket->queue.list.head || sluice__receives_pending(socket) || socket->receiver)
 		return -EBUSY;
 	filter = sluice__allocate(socket->engine, sizeof *filter);

@@ -14,6 +14,7 @@
 #include "engine/state.h"
 #include "loop/loop.h"
 #include "recv/recv.h"
+#include "send/send.h"
 #include "socket/socket.h"
 
 static void request_intents(struct sluice_socket *socket, uint32_t wants)
@@ -142,6 +143,7 @@ int sluice_socket_detach(struct sluice_socket *socket)
 		sluice__intents_take(engine);
 		sluice__listen_if_idle(engine);
 	}
+	sluice__reclaim(socket);
 	if (!is_idle(socket))
 		return -EBUSY;
 	fd = socket->fd;

@@ -8,6 +8,7 @@
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "loop/loop.h"
+#include "send/send.h"
 #include "socket/socket.h"
 #include "start/start.h"
 #include "trace/trace.h"
@@ -43,24 +44,38 @@ static bool receives(uint32_t operation)
  */
 static void announce(struct sluice_socket *socket, uint32_t operation)
 {
+	if (receives(operation))
+		__atomic_fetch_add(&socket->receives_cross_thread, 1, __ATOMIC_RELEASE);
+	else
+		sluice__cross_thread_announce(socket);
 	if (operation == SLUICE_OPERATION_CONNECT)
 		sluice__connect_announce(socket);
-	else if (receives(operation))
-		__atomic_fetch_add(&socket->receives_cross_thread, 1, __ATOMIC_RELEASE);
 }
 
 static void withdraw(struct sluice_socket *socket, uint32_t operation)
 {
 	if (operation == SLUICE_OPERATION_CONNECT)
 		sluice__connect_withdraw(socket);
-	else if (receives(operation))
+	if (receives(operation))
 		__atomic_fetch_sub(&socket->receives_cross_thread, 1, __ATOMIC_RELEASE);
+	else
+		sluice__cross_thread_begun(socket);
 }
 
-/* The record leaves the caller's thread. */
+/* A plain buffer, too small to think of zero copy for it. */
+static bool may_send_here(const struct sluice_engine *engine, const struct sluice_args *args,
+			  uint32_t operation, uint32_t op_flags)
+{
+	return operation == SLUICE_OPERATION_SEND && !op_flags && !args->run.op_flags &&
+	       !(args->flags & SLUICE_FLAG_BATCHED) &&
+	       args->run.total < __atomic_load_n(&engine->queue_from, __ATOMIC_RELAXED);
+}
+
+/* The record leaves the caller's thread, unless this can send it itself. */
 static int start_cross_thread(struct sluice_socket *socket, struct sluice_args *args,
 			      uint32_t operation, uint32_t op_flags, uint64_t memory)
 {
+	bool here = may_send_here(socket->engine, args, operation, op_flags);
 	int32_t error = args->error, native_error = args->native_error;
 	uint64_t bytes = args->bytes_transferred;
 	uint32_t last_operation = args->last_operation;
@@ -71,6 +86,10 @@ static int start_cross_thread(struct sluice_socket *socket, struct sluice_args *
 		if (answer < 0)
 			return answer;
 		op_flags |= SLUICE__OP_OF_THREAD;
+	}
+	if (here && sluice__borrow(socket)) {
+		sluice__record_accept(args, socket, operation);
+		return sluice__send_borrowed(socket, args, op_flags);
 	}
 	__atomic_fetch_add(&socket->cross_thread_bytes, memory, __ATOMIC_RELAXED);
 	announce(socket, operation);

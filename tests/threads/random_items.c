@@ -396,8 +396,6 @@ void item_start(struct item *item)
 	if (answer == 1 || (answer == 0 && !record))
 		return;
 	if (answer == 0) {
-		/* Only the engine's own thread is told at once. */
-		check(item->source == OF_THE_ENGINE);
 		note_end(item, item->args->error, item->args->bytes_transferred);
 	} else {
 		check(answer == -EPIPE && item->stream->ends_on_give_up);

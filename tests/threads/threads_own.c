@@ -57,6 +57,7 @@ static void e08_handlers_run_in_the_engine_s_thread(void)
 	waited_init(&waited);
 	for (unsigned round = 1; round <= 100; round++) {
 		check(sluice_args_set_buffer(&waited.args, "12345", 5, 0, 5) == 0);
+		waited.args.flags = SLUICE_FLAG_BATCHED;
 		check(sluice_send_async(socket, &waited.args) == 1);
 		wait_for(&waited.ended);
 		check(waited.handled == round);
@@ -94,7 +95,8 @@ static void *send_and_wait(void *token)
 		memset(bytes, i, client->length);
 		check(sluice_args_set_buffer(&waited.args, bytes, client->length, 0,
 					     (int64_t)client->length) == 0);
-		check(sluice_send_async(socket, &waited.args) == 1);
+		check(sluice_args_complete(socket, &waited.args,
+					   sluice_send_async(socket, &waited.args)) == 1);
 		check(read_whole(fds[1], received, client->length));
 		wait_for(&waited.ended);
 		check(waited.args.bytes_transferred == client->length);

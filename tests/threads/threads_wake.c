@@ -97,6 +97,12 @@ static atomic_bool pings_over;
 
 #define PINGS 1000
 
+static int ping_send(struct ping *ping)
+{
+	ping->args.flags = SLUICE_FLAG_BATCHED;
+	return sluice_send_async(ping->socket, &ping->args);
+}
+
 static void *ping_many(void *token)
 {
 	struct ping *ping = token;
@@ -108,7 +114,7 @@ static void *ping_many(void *token)
 		if (i % 2)
 			check(sluice_post(ping->engine, ping_post, ping) == 0);
 		else
-			check(sluice_send_async(ping->socket, &ping->args) == 1);
+			check(ping_send(ping) == 1);
 		wait_for(&ping->done);
 	}
 	atomic_store(&pings_over, true);

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sends in the thread that starts them, where that is not the engine's. A socket on which other
+ * threads send one record at a time is lent to them: while it is, its queue is empty, the kernel has
+ * nothing of it, and the engine's thread keeps off its sending side. A thread that starts a plain
+ * buffer takes the lease, sends, and gives it back. What the kernel does not take at once, or refuses,
+ * goes to the engine's thread with the lease. That thread takes the socket back before it does
+ * anything with its sending side: SLUICE__SHARED_LENT leads it there, off every fast path.
+ *
+ * Many records at a time are cheaper by the mailbox, which gathers them. So a socket is lent only
+ * after several turns that found one record of it each, and not for ever: a lease ends after some
+ * sends, and the next one, by the mailbox, shows whether another comes behind it meanwhile.
+ */
+#include <errno.h>
+
+#include "base/futex.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "send/send.h"
+
+/* Turns that found a single record, before a socket is lent for the first time. */
+#define SINGLES 3
+/* Sends of a lease: the first, the longest. Each is twice as long as the one before. */
+#define LEASE_FIRST_LOG 6
+#define LEASE_LAST_LOG 12
+/* Looks before the engine's thread sleeps until a send in another thread is over. */
+#define LOOKS 1000
+
+static uint64_t bytes_left(const struct sluice_args *args, int64_t taken)
+{
+	return taken > 0 ? args->run.total - (uint64_t)taken : args->run.total;
+}
+
+/* ---- the engine's thread ---- */
+
+void sluice__lend_later(struct sluice_socket *socket)
+{
+	sluice__assert_owner(socket->engine);
+	/* What closes may stand in the list of the dead by the same link. */
+	if (sluice__socket_is_closing(socket) || !sluice__socket_is_stream(socket))
+		return;
+	if (!socket->brought)
+		sluice__fifo_push(&socket->engine->lending, &socket->accepted_link);
+	if (socket->brought < UINT8_MAX)
+		socket->brought++;
+}
+
+static bool is_quiet(const struct sluice_socket *socket)
+{
+	const uint32_t busy = SLUICE__ST_READY | SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED |
+			      SLUICE__ST_ABOVE_HIGH | SLUICE__ST_HANDLE_GONE | SLUICE__ST_GRACEFUL |
+			      SLUICE__ST_DEAD | SLUICE__ST_CORKED | SLUICE__ST_ZC_SENDS |
+			      SLUICE__PHASE_MASK;
+
+	return !(sluice__socket_flags(socket) &
+		 (SLUICE__SHARED_SLOW_STREAM | SLUICE__SHARED_FILTERED)) &&
+	       !(socket->state & busy) && !socket->queue.list.head && !socket->out.armed &&
+	       !socket->connecting && !socket->engine->hands_over && !sluice__dead(socket->engine);
+}
+
+static void lend(struct sluice_socket *socket)
+{
+	uint32_t nothing = 0;
+
+	socket->lease_left = (uint16_t)(1u << socket->lease_log);
+	if (socket->lease_log < LEASE_LAST_LOG)
+		socket->lease_log++;
+	sluice__socket_flags_set(socket, SLUICE__SHARED_LENT);
+	/* Not if more of it is in the mailbox, or on its way there: that goes first. */
+	if (!__atomic_compare_exchange_n(&socket->lease, &nothing, SLUICE__LEASE_LENT, false,
+					 __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		sluice__socket_flags_clear(socket, SLUICE__SHARED_LENT);
+}
+
+static void consider(struct sluice_socket *socket)
+{
+	bool single = socket->brought == 1;
+
+	socket->brought = 0;
+	if (!single) {
+		socket->singles = 0;
+		return;
+	}
+	if (!is_quiet(socket))
+		return;
+	if (!socket->singles)
+		socket->lease_log = LEASE_FIRST_LOG;
+	if (socket->singles < SINGLES)
+		socket->singles++;
+	if (socket->singles == SINGLES)
+		lend(socket);
+}
+
+void sluice__lend_all(struct sluice_engine *engine)
+{
+	struct sluice__link *link = sluice__fifo_take_all(&engine->lending);
+
+	sluice__assert_owner(engine);
+	while (link) {
+		struct sluice_socket *socket =
+			sluice__element(link, struct sluice_socket, accepted_link);
+
+		link = link->next;
+		consider(socket);
+	}
+}
+
+/* No longer than one send(2) that does not block. What the word says then. */
+static uint32_t wait_for_lease(struct sluice_socket *socket)
+{
+	for (unsigned int looks = 0;; looks++) {
+		uint32_t word = __atomic_load_n(&socket->lease, __ATOMIC_ACQUIRE);
+
+		if (!(word & SLUICE__LEASE_TAKEN))
+			return word;
+		if (looks < LOOKS)
+			continue;
+		word = __atomic_fetch_or(&socket->lease, SLUICE__LEASE_WAITED, __ATOMIC_ACQUIRE);
+		if (word & SLUICE__LEASE_TAKEN)
+			sluice__futex_wait(&socket->lease, word | SLUICE__LEASE_WAITED, UINT64_MAX);
+	}
+}
+
+static void begin_returned(struct sluice_socket *socket)
+{
+	struct sluice_args *args = socket->flight.last;
+	int64_t taken = (int64_t)socket->flight.bytes;
+
+	__atomic_fetch_sub(&socket->cross_thread_bytes, bytes_left(args, taken), __ATOMIC_RELAXED);
+	sluice__send_begin_tried(socket, args, taken);
+}
+
+void sluice__take_back(struct sluice_socket *socket)
+{
+	uint32_t word;
+
+	sluice__assert_owner(socket->engine);
+	/* Nobody takes it any more: a thread that sends is waited for once. */
+	__atomic_fetch_and(&socket->lease, ~SLUICE__LEASE_LENT, __ATOMIC_ACQUIRE);
+	word = wait_for_lease(socket);
+	sluice__socket_flags_clear(socket, SLUICE__SHARED_LENT);
+	if (!(word & (SLUICE__LEASE_RETURNED | SLUICE__LEASE_WAITED)))
+		return;
+	__atomic_fetch_and(&socket->lease, ~(SLUICE__LEASE_RETURNED | SLUICE__LEASE_WAITED),
+			   __ATOMIC_RELAXED);
+	if (word & SLUICE__LEASE_RETURNED)
+		begin_returned(socket);
+}
+
+/* ---- the other threads ---- */
+
+/* From here on the socket may be gone. */
+static void give_back(struct sluice_socket *socket, uint32_t bits)
+{
+	uint32_t all = SLUICE__LEASE_TAKEN | SLUICE__LEASE_WAITED | bits;
+	uint32_t word = __atomic_fetch_and(&socket->lease, ~all, __ATOMIC_RELEASE);
+
+	if (unlikely(word & SLUICE__LEASE_WAITED))
+		sluice__futex_wake_all(&socket->lease);
+}
+
+bool sluice__borrow(struct sluice_socket *socket)
+{
+	uint32_t word = SLUICE__LEASE_LENT;
+
+	/* Only if nothing else is there: no record in the mailbox, no other thread that sends. */
+	if (!__atomic_compare_exchange_n(&socket->lease, &word,
+					 SLUICE__LEASE_LENT | SLUICE__LEASE_TAKEN, false,
+					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return false;
+	/* A shutdown or close that has returned comes first. */
+	if (likely(!(sluice__socket_flags(socket) &
+		     (SLUICE__SHARED_SLOW_STREAM & ~(uint32_t)SLUICE__SHARED_LENT)) &&
+		   !sluice__dead(socket->engine)))
+		return true;
+	give_back(socket, 0);
+	return false;
+}
+
+/* Others look at these meanwhile. */
+static void add(uint64_t *counter, uint64_t amount)
+{
+	__atomic_store_n(counter, *counter + amount, __ATOMIC_RELAXED);
+}
+
+static void sent_whole(struct sluice_socket *socket, struct sluice_args *args)
+{
+	add(&socket->transmissions, 1);
+	add(&socket->records_sent, 1);
+	add(&socket->bytes_sent, args->run.total);
+	__atomic_fetch_add(&socket->engine->lent_sends, 1, __ATOMIC_RELAXED);
+	give_back(socket, --socket->lease_left ? 0 : SLUICE__LEASE_LENT);
+	args->error = SLUICE_ERROR_SUCCESS;
+	args->bytes_transferred = args->run.total;
+	args->flags = 0;
+	sluice__record_release(args);
+}
+
+int sluice__send_borrowed(struct sluice_socket *socket, struct sluice_args *args, uint32_t op_flags)
+{
+	int64_t taken = sluice__syscall_send_plain(socket, args->run.base, args->run.total);
+
+	if (likely(taken == (int64_t)args->run.total)) {
+		sent_whole(socket, args);
+		return 0;
+	}
+	/* The rest, or the error, is for the engine's thread, and the socket with it. */
+	args->run.op_flags |= op_flags;
+	__atomic_fetch_add(&socket->cross_thread_bytes, bytes_left(args, taken), __ATOMIC_RELAXED);
+	socket->flight.last = args;
+	socket->flight.bytes = (uint64_t)taken;
+	__atomic_fetch_or(&socket->lease, SLUICE__LEASE_RETURNED, __ATOMIC_RELAXED);
+	sluice__intents_post(socket, SLUICE__WANT_LEASE);
+	give_back(socket, SLUICE__LEASE_LENT);
+	return 1;
+}

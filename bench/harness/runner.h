@@ -28,6 +28,7 @@ enum load_kind {
 	LOAD_DATAGRAMS, /* records, each a datagram, to one receiver */
 	LOAD_HTTP,      /* a file, asked for over HTTP on all sockets */
 	LOAD_THREADS,   /* records on one stream, from several threads */
+	LOAD_ANOTHER,   /* the same from one thread, which is not the engine's and waits for each */
 	LOAD_ENGINES,   /* records on streams, from engines on cores of their own */
 	LOAD_LOOP,      /* nothing at all */
 };

@@ -285,6 +285,14 @@ const struct scenario scenarios[] = {
 			 .header_bytes = 100},
 	},
 	{
+		.name = "another-1",
+		.title = "64 B, one at a time, from a thread that is not the engine's",
+		.unit = "record",
+		.effort = EFFORT_USUAL,
+		.load = {.kind = LOAD_ANOTHER, .sockets = 1, .records = 1, .record_bytes = 64},
+		.aims = {{"send", 1.2}},
+	},
+	{
 		.name = "threads-8",
 		.title = "64 B, one socket, from 8 threads on any core",
 		.unit = "record",

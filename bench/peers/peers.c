@@ -16,6 +16,10 @@ extern const struct peer peer_sluice_echo;
 extern const struct peer peer_sluice_echo_uring;
 extern const struct peer peer_sluice_echo_epoll;
 extern const struct peer peer_sluice_background_alone;
+extern const struct peer peer_sluice_another;
+extern const struct peer peer_sluice_another_uring;
+extern const struct peer peer_sluice_another_epoll;
+extern const struct peer peer_sluice_another_begin;
 extern const struct peer peer_sluice_threads;
 extern const struct peer peer_sluice_threads_uring;
 extern const struct peer peer_sluice_threads_epoll;
@@ -77,6 +81,10 @@ const struct peer *const peers[] = {
 	&peer_sluice_echo_uring,
 	&peer_sluice_echo_epoll,
 	&peer_sluice_background_alone,
+	&peer_sluice_another,
+	&peer_sluice_another_uring,
+	&peer_sluice_another_epoll,
+	&peer_sluice_another_begin,
 	&peer_sluice_threads,
 	&peer_sluice_threads_uring,
 	&peer_sluice_threads_epoll,

@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <criterion/criterion.h>
+#include "cases.h"
 
 void refuse_call(long number, int error)
 {

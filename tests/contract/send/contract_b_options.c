@@ -70,7 +70,7 @@ PAIR_TEST(b18, b18_the_kernel_holds_few_unsent_bytes_and_the_rest_waits_in_order
 				sizeof large),
 		     0);
 	cr_assert_eq(sluice_socket_set_option(pair->socket, UNSENT_LOW, low), 0);
-	cr_assert_eq(unsent_low_of(pair->socket), low);
+	cr_assert_eq(unsent_low_of(pair->socket), (uint32_t)low);
 	for (size_t i = 0; i < 8; i++) {
 		operation_init(&sends[i], fixture);
 		start_send(pair->socket, &sends[i], (char *)bytes + i * each, each);

@@ -4,9 +4,11 @@
  *
  * sluice_tls_handshake_async runs the handshake on a connected stream. After it has succeeded,
  * every call works on the socket as before, with the application's bytes: all sends, files
- * included, receives, Begin and End, disconnect. If the kernel can take over the session (kTLS), it
- * encrypts what is sent, and files are sent by sendfile(2); otherwise the library encrypts, on the
- * engine's thread. Both keep the same promises. They differ from a plain socket as follows:
+ * included, receives, Begin and End, disconnect. The library encrypts, on the engine's thread. With
+ * SLUICE_TLS_WAY_KERNEL the kernel takes over the session (kTLS): it encrypts what is sent, and files
+ * are sent by sendfile(2). Then a close while the socket is full, a graceful one included, can lose
+ * the end of the last TLS record. Otherwise both ways keep the same promises. They differ from a
+ * plain socket as follows:
  *
  *   - OutOfBand and DontRoute, and a receive with OutOfBand, are refused with -EOPNOTSUPP
  *   - the end of the stream is Success with 0 bytes only if the peer sent it in TLS; a connection
@@ -41,7 +43,7 @@ enum {
 
 /* The encrypting side. */
 enum {
-	SLUICE_TLS_WAY_AUTO,   /* the kernel if it can, else the library */
+	SLUICE_TLS_WAY_AUTO,   /* the library; a later version may choose the kernel if it can */
 	SLUICE_TLS_WAY_KERNEL, /* the kernel encrypts what is sent, or the handshake fails */
 	SLUICE_TLS_WAY_LIBRARY
 };

@@ -85,10 +85,13 @@ void files_remove(struct files *files)
 struct sluice_tls_context *context_with(const struct sluice_tls_context_options *options)
 {
 	struct sluice_tls_context_options own = *options;
+	const char *way = getenv("SLUICE_TEST_TLS_WAY");
 	struct sluice_tls_context *context = NULL;
 	char text[200] = "";
 	int error;
 
+	if (own.way == SLUICE_TLS_WAY_AUTO && way && !strcmp(way, "kernel"))
+		own.way = SLUICE_TLS_WAY_KERNEL;
 	own.error_text = text;
 	own.error_capacity = sizeof text;
 	error = sluice_tls_context_create(&context, &own);

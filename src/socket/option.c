@@ -9,19 +9,21 @@
 #include "engine/socket.h"
 #include "engine/state.h"
 
+static bool is_closed(const struct sluice_socket *socket)
+{
+	return sluice__dead(socket->engine) ||
+	       (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED);
+}
+
 static int set_end_on_give_up(struct sluice_socket *socket, int64_t value)
 {
+	if (is_closed(socket))
+		return -EBADF;
 	if (value)
 		socket->state |= SLUICE__ST_END_ON_GIVE_UP;
 	else
 		socket->state &= ~(uint32_t)SLUICE__ST_END_ON_GIVE_UP;
 	return 0;
-}
-
-static bool is_closed(const struct sluice_socket *socket)
-{
-	return sluice__dead(socket->engine) ||
-	       (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED);
 }
 
 static int set_rate(struct sluice_socket *socket, int64_t value)

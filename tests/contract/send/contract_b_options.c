@@ -145,5 +145,7 @@ PAIR_TEST(b18, b18_what_is_refused_changes_nothing, tcp_pair, 0)
 	cr_assert_eq(sluice_socket_close(pair->socket), 0);
 	cr_assert_eq(sluice_socket_set_option(pair->socket, RATE, 1), -EBADF);
 	cr_assert_eq(sluice_socket_set_option(pair->socket, UNSENT_LOW, 1), -EBADF);
+	cr_assert_eq(sluice_socket_set_option(pair->socket, SLUICE_SOCKET_END_ON_GIVE_UP, 1),
+		     -EBADF);
 	close(fd);
 }

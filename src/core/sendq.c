@@ -39,7 +39,7 @@ static bool gather_full(const struct sluice__gather *gather)
 	return gather->count == gather->room || gather->bytes >= gather->budget;
 }
 
-/* One stretch of memory, as much as the budget has room for. False when it did not fit whole. */
+/* Adds one segment, cut to the budget. Returns false if it was cut. */
 static bool gather_memory(struct sluice__gather *gather, const char *base, uint64_t length)
 {
 	uint64_t left = gather->budget - gather->bytes;
@@ -72,7 +72,7 @@ static bool gather_list(struct sluice__gather *gather, const struct sluice_args 
 	return true;
 }
 
-/* Memory up to the next file, behind which nothing else may go out: the kernel corks it. */
+/* Adds memory up to the next file; nothing may follow it in this transmission, which is corked. */
 static bool gather_packets(struct sluice__gather *gather, const struct sluice_args *args)
 {
 	const struct sluice__packets *packets = args->rare.side;
@@ -92,7 +92,7 @@ static bool gather_packets(struct sluice__gather *gather, const struct sluice_ar
 	return true;
 }
 
-/* Out of band: the last byte alone carries the mark, so the others go first. */
+/* Out of band: only the last byte is urgent, so the others are sent before it. */
 static bool gather_out_of_band(struct sluice__gather *gather, const struct sluice_args *args)
 {
 	uint64_t left = args->run.total - args->run.sent;
@@ -134,7 +134,7 @@ static bool packets_have_file(const struct sluice__packets *packets)
 	return false;
 }
 
-/* Whether a record may go out with what was gathered before it. */
+/* Whether a record may join the records gathered before it. */
 static bool may_join(const struct sluice__gather *gather, const struct sluice_args *args)
 {
 	uint32_t op_flags = args->run.op_flags;
@@ -142,15 +142,15 @@ static bool may_join(const struct sluice__gather *gather, const struct sluice_ar
 	if ((op_flags & SLUICE__OP_PACKETS) && ((struct sluice__packets *)args->rare.side)->beyond)
 		return false;
 	if (op_flags & (SLUICE__OP_UNGATHERED | SLUICE__OP_MORE)) {
-		/* Held back with MORE only behind others that are, never behind one that is not. */
+		/* A record with MORE joins only records with MORE. */
 		return (op_flags & SLUICE__OP_MORE) && (gather->flags & MSG_MORE) &&
 		       !(op_flags & SLUICE__OP_UNGATHERED);
 	}
-	/* What is sent in front of a file is held back for it, and nobody else with it. */
+	/* Memory before a file is corked, so nothing else may be sent with it. */
 	return !(op_flags & SLUICE__OP_PACKETS) || !packets_have_file(args->rare.side);
 }
 
-/* What is unusual; true when the walk may go on behind this record. */
+/* Gathers a record with op_flags. Returns true if the walk may continue behind it. */
 static bool gather_unusual(struct sluice__gather *gather, struct sluice_args *args)
 {
 	uint32_t op_flags = args->run.op_flags;
@@ -199,7 +199,7 @@ static void gather_reset(struct sluice__gather *gather)
 
 #define AHEAD (8 * sizeof(struct sluice_args))
 
-/* The fast path: whole plain buffers that fit. Returns the first record that is not one. */
+/* Fast path: plain buffers that fit. Returns the first record that is none. */
 static struct sluice_args *gather_plain(struct sluice__gather *gather, struct sluice_args *args)
 {
 	struct iovec *segment = gather->segments;
@@ -216,7 +216,7 @@ static struct sluice_args *gather_plain(struct sluice__gather *gather, struct sl
 		segment->iov_base = (void *)(uintptr_t)args->run.base;
 		segment->iov_len = length;
 		segment++;
-		/* Records often stand side by side: a guess some strides ahead, which may be wrong. */
+		/* Records are often adjacent in memory: prefetch some strides ahead. */
 		__builtin_prefetch((const void *)((uintptr_t)args + AHEAD + 64));
 		last = args;
 		args = args->run.next;
@@ -228,7 +228,7 @@ static struct sluice_args *gather_plain(struct sluice__gather *gather, struct sl
 	return args;
 }
 
-/* For few bytes a call of memcpy, and the registers that it takes, cost more than the copying. */
+/* For few bytes a call of memcpy costs more than the copying. */
 static inline void copy_small(char *to, const char *from, uint64_t length)
 {
 	uint64_t at;
@@ -250,8 +250,8 @@ static inline void copy_small(char *to, const char *from, uint64_t length)
 }
 
 /*
- * The same, where small records may be copied, and what is adjacent in memory is one segment. When there
- * is no space for a copy, the rest is left to the next transmission: returns NULL.
+ * The same with copies of small records, and with segments that are adjacent in memory merged. Returns
+ * NULL if there is no space for a copy: the remaining records are left to the next transmission.
  */
 static struct sluice_args *gather_copying(struct sluice__gather *gather, struct sluice_args *args)
 {
@@ -374,8 +374,8 @@ int sluice__sendq_push_copied(struct sluice__sendq *queue, struct sluice_args *a
 }
 
 /*
- * The first record is listed and not copied, because the next may lie right behind it. If copies
- * follow it instead, it is put before them.
+ * The first record is listed and not copied, because the next record may be adjacent to it. If copies
+ * follow, it is copied to the space before them.
  */
 static struct iovec *join_first(struct sluice__prefilled *prefilled, uint32_t *count)
 {
@@ -456,7 +456,7 @@ static void next_part(struct sluice__packets *packets)
 	packets->uncached = false;
 }
 
-/* Returns how many of the bytes counted as queued memory. */
+/* Returns how many of the bytes are memory. */
 static uint64_t advance_packets(struct sluice__packets *packets, uint64_t taken)
 {
 	uint64_t counted = 0;
@@ -476,7 +476,7 @@ static uint64_t advance_packets(struct sluice__packets *packets, uint64_t taken)
 	return counted;
 }
 
-/* What of the gathered bytes this record had: memory up to its end or its next file. */
+/* Bytes that gather took from this record: memory up to its end or its next file. */
 static uint64_t packets_gathered(const struct sluice__packets *packets)
 {
 	uint64_t bytes = 0;
@@ -495,7 +495,7 @@ uint64_t sluice__sendq_unsent(const struct sluice_args *args)
 						       : args->run.total - args->run.sent;
 }
 
-/* Gives the record its share of what was taken; true when it is finished. */
+/* Credits the record with its part of the bytes taken. Returns true if it was sent whole. */
 static bool settle_record(struct sluice__sendq *queue, struct sluice_args *args, uint64_t *left)
 {
 	bool packets = args->run.op_flags & SLUICE__OP_PACKETS;

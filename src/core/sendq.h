@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The send queue of one socket: many records in, one transmission out, bytes settled back. Pure: it
- * makes no system call and knows neither engine nor socket, so its tests are tables.
+ * The send queue of one socket: records are pushed, gathered into transmissions, and settled by the
+ * bytes that the kernel took. Pure: it makes no system call and knows neither engine nor socket, so it
+ * is tested by tables.
  *
- *   push    O(1)
- *   prefilled   whole plain buffers are listed already when they are pushed, and small ones copied;
- *           whatever disturbs the queue otherwise drops it
- *   gather  walks from the head and lists the bytes, those of small records as copies if that is
- *           allowed, all others straight from the callers' memory
- *   settle  says how many of them the kernel took: whole records leave for the chain of the done,
- *           a broken one keeps its rest. A plain transmission that was taken whole is O(1).
+ *   push       O(1)
+ *   prefilled  plain buffers are listed when they are pushed, small ones as copies; any other change
+ *              of the queue drops the list
+ *   gather     walks from the head and lists segments: copies of small records if they are allowed,
+ *              and the callers' memory
+ *   settle     moves records that were sent whole to the chain of completed records; a record that
+ *              was sent in part keeps its remainder. O(1) for a plain transmission taken whole.
  */
 #ifndef SLUICE_SRC_CORE_SENDQ_H
 #define SLUICE_SRC_CORE_SENDQ_H
@@ -21,52 +22,52 @@
 
 struct sluice__sendq {
 	struct sluice__list list;
-	uint64_t bytes;          /* of memory, accepted and not yet taken */
-	struct iovec *prefilled; /* where the next segment is listed; NULL: nothing is prefilled */
+	uint64_t bytes;          /* of memory, accepted and not yet taken by the kernel */
+	struct iovec *prefilled; /* next free segment; NULL: nothing is prefilled */
 };
 
 #define SLUICE__PREFILLED 1024u
 #define SLUICE__PREFILLED_BYTES (SLUICE__PREFILLED * sizeof(struct iovec))
 
 /*
- * A whole plain record of at most so many bytes is copied: the kernel needs 20 to 30 ns for a segment
- * of its own, which is what it takes to copy some 500 bytes.
+ * Largest plain record that is copied. A segment costs the kernel 20 to 30 ns, as much as copying some
+ * 500 bytes.
  */
 #define SLUICE__COPIED_MAX 256u
 
-/* For as many of them as there are segments: copies never make a transmission shorter. */
+/* One copy per segment, so that copying never shortens a transmission. */
 #define SLUICE__COPIES (SLUICE__PREFILLED * SLUICE__COPIED_MAX)
 
 /*
- * An engine's memory for what is listed before it is gathered. Segments that are adjacent in memory,
- * copies or not, are one. The segments are aligned to their own size, so that "none", "full" and "sealed"
- * are one test of sluice__sendq.prefilled.
+ * Memory of an engine for prefilled segments. Segments that are adjacent in memory are merged. The array
+ * is aligned to its own size, so that "none", "full" and "sealed" are one test of
+ * sluice__sendq.prefilled.
  */
 struct sluice__prefilled {
 	struct iovec segments[SLUICE__PREFILLED] __attribute__((aligned(SLUICE__PREFILLED_BYTES)));
-	char *next;               /* where the next copy goes */
-	struct sluice_args *last; /* sealed: the last record that is listed; NULL: all are */
-	uint32_t count;           /* sealed: segments */
-	uint32_t merged;          /* records that have no segment of their own */
-	/* From COPIED_MAX on: before them is space for the first record. */
+	char *next;               /* position of the next copy */
+	struct sluice_args *last; /* sealed: last record listed; NULL: all records are */
+	uint32_t count;           /* sealed: number of segments */
+	uint32_t merged;          /* records without a segment of their own */
+	/* The first COPIED_MAX bytes are reserved for the first record. */
 	char copies[SLUICE__COPIED_MAX + SLUICE__COPIES] __attribute__((aligned(64)));
 };
 
-/* What stands at the head, and so what kind of transmission comes next. */
+/* Kind of the next transmission, by the head of the queue. */
 enum {
 	SLUICE__GATHERED_NOTHING,
 	SLUICE__GATHERED_MEMORY,
 	SLUICE__GATHERED_FILE,      /* the head's current part is a file */
-	SLUICE__GATHERED_BEYOND,    /* the head asks for more than its file has */
+	SLUICE__GATHERED_BEYOND,    /* the head's range exceeds its file */
 	SLUICE__GATHERED_DISCONNECT /* the head is a disconnect */
 };
 
 struct sluice__gather {
 	/* in */
 	struct iovec *segments;
-	uint32_t room;   /* segments */
+	uint32_t room;   /* capacity of segments */
 	uint64_t budget; /* bytes */
-	char *copies;    /* where small records may be copied; NULL: not at all */
+	char *copies;    /* memory for copies of small records; NULL: do not copy */
 	char *copies_end;
 	/* out */
 	uint32_t what;
@@ -75,10 +76,10 @@ struct sluice__gather {
 	uint32_t records; /* touched */
 	uint64_t bytes;
 	struct sluice_args *last; /* the last record touched */
-	bool plain;               /* every record whole and without op_flags: settles in O(1) */
+	bool plain;               /* all records are whole and have no op_flags: settles in O(1) */
 };
 
-/* A transmission that the kernel has been given: head..last of the queue. */
+/* A transmission in flight: head..last of the queue. */
 struct sluice__flight {
 	struct sluice_args *last;
 	uint64_t bytes;
@@ -98,13 +99,13 @@ static inline struct sluice_args *sluice__sendq_head(const struct sluice__sendq 
 	return queue->list.head;
 }
 
-/* Other threads look at the count: an atomic that costs no more than a plain member. */
+/* Other threads read the counter: a relaxed store costs no more than a plain one. */
 static inline void sluice__sendq_count(struct sluice__sendq *queue, uint64_t bytes)
 {
 	__atomic_store_n(&queue->bytes, bytes, __ATOMIC_RELAXED);
 }
 
-/* The only record has been taken whole. */
+/* The only record was sent whole. */
 static inline void sluice__sendq_clear(struct sluice__sendq *queue)
 {
 	sluice__list_init(&queue->list);
@@ -117,7 +118,7 @@ static inline void sluice__sendq_drop_prefilled(struct sluice__sendq *queue)
 	queue->prefilled = NULL;
 }
 
-/* Its bytes are counted by the caller, who knows whether they are memory. */
+/* The caller counts the bytes, because only memory counts. */
 static inline void sluice__sendq_push(struct sluice__sendq *queue, struct sluice_args *args)
 {
 	sluice__sendq_drop_prefilled(queue);
@@ -129,22 +130,22 @@ static inline struct sluice__prefilled *sluice__sendq_prefilled(const struct slu
 	return (void *)((uintptr_t)queue->prefilled & ~(SLUICE__PREFILLED_BYTES - 1));
 }
 
-/* Whether the queue is listed as it is pushed, and there is a segment left. */
+/* Whether the queue is prefilled and has a free segment. */
 static inline bool sluice__sendq_is_listed(const struct sluice__sendq *queue)
 {
 	return (uintptr_t)queue->prefilled & (SLUICE__PREFILLED_BYTES - 1);
 }
 
-/* The record that was just pushed does not fit: what is listed, if anything is, goes without it. */
+/* Ends prefilling before the record that was pushed last, which did not fit. */
 void sluice__sendq_seal(struct sluice__sendq *queue);
 
 /*
- * A whole plain buffer, which is copied, to a queue that is listed. Always 1: the answer of a start,
- * which can end with this call.
+ * Pushes a plain buffer to a prefilled queue, and copies it. Returns 1, the result of a start, so that
+ * the caller can end with a tail call.
  */
 int sluice__sendq_push_copied(struct sluice__sendq *queue, struct sluice_args *args);
 
-/* A whole plain buffer, to a queue that is listed. 1. */
+/* Pushes a plain buffer to a prefilled queue. Returns 1. */
 static inline int sluice__sendq_push_listed(struct sluice__sendq *queue, struct sluice_args *args)
 {
 	struct iovec *next = queue->prefilled, *before = next - 1;
@@ -164,7 +165,7 @@ static inline int sluice__sendq_push_listed(struct sluice__sendq *queue, struct 
 	return 1;
 }
 
-/* A whole plain buffer, to a queue that is not listed, or of which no more can be. */
+/* Pushes a plain buffer to a queue that is not prefilled, or full, or sealed. */
 static inline void sluice__sendq_push_unlisted(struct sluice__sendq *queue,
 					       struct sluice_args *args)
 {
@@ -172,20 +173,20 @@ static inline void sluice__sendq_push_unlisted(struct sluice__sendq *queue,
 	sluice__sendq_seal(queue);
 }
 
-/* The only record, which is plain, is the first that is listed. */
+/* Begins prefilling with the only record of the queue, which is plain. */
 void sluice__sendq_begin_prefilled(struct sluice__sendq *queue,
 				   struct sluice__prefilled *prefilled);
 
 /*
- * What is listed, if anything is and it is within the budget, as what was gathered, in the segments of
- * the prefilled. Nothing is listed any more either way.
+ * Ends prefilling. Returns true, and the prefilled segments as if they had been gathered, if there are
+ * any within the budget.
  */
 bool sluice__sendq_take_prefilled(struct sluice__sendq *queue, struct sluice__gather *gather);
 
-/* Bytes of memory that the record still holds in the queue. */
+/* Bytes of the record's memory that are still queued. */
 uint64_t sluice__sendq_memory(const struct sluice_args *args);
 
-/* Bytes of the record that go out before a file of its, taken or not by the last gather. */
+/* Unsent bytes of the record before its next file. */
 uint64_t sluice__sendq_unsent(const struct sluice_args *args);
 
 /* Takes a record out, wherever it stands. Its rest no longer counts. */

@@ -65,24 +65,24 @@ enum {
 };
 
 /*
- * lease: whether other threads may send (send/lend.c). The rest of it is a count: operations that other
- * threads have started, receives apart, and that the owner has not begun. What they stand for goes first.
+ * lease: whether other threads may send (send/lend.c). The upper bits count operations other than
+ * receives that other threads have started and the owner has not begun. While the count is not 0, no
+ * thread may borrow the socket, so that the order of starts is kept.
  */
 enum {
-	SLUICE__LEASE_LENT = 1 << 0,   /* whoever finds nothing else in the word may take it */
-	SLUICE__LEASE_TAKEN = 1 << 1,  /* by a thread that sends */
-	SLUICE__LEASE_WAITED = 1 << 2, /* for that, by the owner */
-	SLUICE__LEASE_RETURNED = 1
-				 << 3, /* with a record: flight.last, of which flight.bytes went */
+	SLUICE__LEASE_LENT = 1 << 0,     /* a thread may set TAKEN if no other bit is set */
+	SLUICE__LEASE_TAKEN = 1 << 1,    /* a thread is sending */
+	SLUICE__LEASE_WAITED = 1 << 2,   /* the owner waits until it has sent */
+	SLUICE__LEASE_RETURNED = 1 << 3, /* with flight.last, of which flight.bytes were sent */
 	SLUICE__LEASE_ONE = 1 << 4
 };
 
 /* state: private to the owner. */
 enum {
-	SLUICE__ST_READY = 1 << 0,        /* in the ready list */
-	SLUICE__ST_IN_FLIGHT = 1 << 1,    /* a transmission of the head of the queue is in flight */
-	SLUICE__ST_BLOCKED = 1 << 2,      /* waits for writability, or for a window of a file */
-	SLUICE__ST_FULL = 1 << 3,         /* the last send was short */
+	SLUICE__ST_READY = 1 << 0,     /* in the ready list */
+	SLUICE__ST_IN_FLIGHT = 1 << 1, /* a transmission of the head of the queue is in flight */
+	SLUICE__ST_BLOCKED = 1 << 2,   /* waits for writability, or for a window of a file */
+	SLUICE__ST_FULL = 1 << 3, /* an inline send was short or got EAGAIN; until one is whole */
 	SLUICE__ST_RESET_SEEN = 1 << 4,   /* a reset by the peer was seen, in either direction */
 	SLUICE__ST_RESET_SENT = 1 << 5,   /* and was reported by a send */
 	SLUICE__ST_END_SEEN = 1 << 6,     /* the end of the stream was received */
@@ -100,8 +100,8 @@ enum {
 };
 
 /*
- * The phase of a socket, in the upper bits of state, so that a single test of state tells whether
- * it may transmit. All transitions are in socket/close.c.
+ * The phase of a socket, in the upper bits of state, so that one test of state decides whether it may
+ * transmit. All transitions are in socket/close.c.
  */
 #define SLUICE__PHASE_SHIFT 29
 #define SLUICE__PHASE_MASK (UINT32_C(7) << SLUICE__PHASE_SHIFT)
@@ -109,13 +109,13 @@ enum {
 enum sluice__phase {
 	SLUICE__PHASE_OPEN,
 	SLUICE__PHASE_CLOSING,       /* requests are cancelled; waits for their completions */
-	SLUICE__PHASE_WAIT_ZEROCOPY, /* waits for zero-copy notifications only */
-	SLUICE__PHASE_RESETTING,     /* the same, after resetting the connection */
-	SLUICE__PHASE_LINGERING,     /* the peer has not acknowledged everything */
-	SLUICE__PHASE_CLOSED         /* the descriptor is closed or detached */
+	SLUICE__PHASE_WAIT_ZEROCOPY, /* FIN or RST was sent; waits for zero-copy notifications, if any */
+	SLUICE__PHASE_RESETTING, /* the same, after a reset */
+	SLUICE__PHASE_LINGERING, /* the peer has not acknowledged everything */
+	SLUICE__PHASE_CLOSED     /* the descriptor is closed or detached */
 };
 
-/* intents: set by other threads or by handlers, executed in the next turn. */
+/* intents: executed at once if posted on the engine's thread, otherwise in its next turn. */
 enum {
 	SLUICE__WANT_CANCEL = 1 << 0, /* some record is marked cancelled */
 	SLUICE__WANT_CANCEL_ALL = 1 << 1,
@@ -128,7 +128,7 @@ enum {
 	SLUICE__WANT_ACCEPT_STOP = 1 << 8,
 	SLUICE__WANT_RECEIVE = 1 << 9,
 	SLUICE__WANT_RECEIVE_STOP = 1 << 10,
-	SLUICE__WANT_LEASE = 1 << 11 /* the lease has come back with a record */
+	SLUICE__WANT_LEASE = 1 << 11 /* a borrowed socket was returned with a record */
 };
 
 /* events: handlers of the socket itself that have to run. */

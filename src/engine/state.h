@@ -275,7 +275,10 @@ static inline uint32_t sluice__bucket(uint64_t count)
 	return bucket < SLUICE_STATISTICS_BUCKETS ? bucket : SLUICE_STATISTICS_BUCKETS - 1;
 }
 
-/* So many records are whole with one transmission; one alone is found by what is not counted here. */
+/*
+ * Counts the records that one transmission completed. Transmissions of one record are not counted: they
+ * are the difference between the total and the histogram.
+ */
 static inline void sluice__count_transmission(struct sluice_engine *engine, uint64_t records)
 {
 	if (records > 1)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Dispatches the backend's completions to the operations they belong to. Only this file includes
- * the headers of all operations; the operations do not call each other.
+ * Dispatches the backend's completions: finds the socket and the operation of each by the kind of its
+ * request.
  */
 #include "engine/socket.h"
 #include "engine/state.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Intents: requests for a socket that are not records, such as close, shutdown and cancel. Any
- * thread sets them as bits of the socket and pushes the socket, once, to the engine's list; the
- * next turn executes them.
+ * thread sets them as bits of the socket and pushes the socket, once, to the engine's list. A call on
+ * the engine's thread executes the list at once; otherwise the next turn does.
  */
 #include "engine/socket.h"
 #include "engine/state.h"

@@ -6,16 +6,16 @@
 #include "send/send.h"
 #include "socket/socket.h"
 
-/* What the start counted as foreign: sends hold memory, other operations none. */
-static uint64_t memory(const struct sluice_args *args)
+/* Bytes that the start added to cross_thread_bytes; only sends queue record_queued_bytes. */
+static uint64_t record_queued_bytes(const struct sluice_args *args)
 {
 	if (args->last_operation < SLUICE_OPERATION_SEND)
 		return 0;
 	return sluice__sendq_memory(args);
 }
 
-/* Not a send. One that receives is in the socket's list, or over, before it counts no longer. */
-static void begin_other(struct sluice_socket *socket, struct sluice_args *args)
+/* Not a send. A receive is listed, or complete, before the counter is decremented. */
+static void mailbox_begin_other(struct sluice_socket *socket, struct sluice_args *args)
 {
 	uint32_t operation = args->last_operation;
 
@@ -26,35 +26,36 @@ static void begin_other(struct sluice_socket *socket, struct sluice_args *args)
 		__atomic_fetch_sub(&socket->receives_cross_thread, 1, __ATOMIC_RELEASE);
 }
 
-static void begin_send(struct sluice_socket *socket, struct sluice_args *args)
+static void mailbox_begin_send(struct sluice_socket *socket, struct sluice_args *args)
 {
 	sluice__operation_begin(socket, args, false);
 	sluice__cross_thread_begun(socket);
 	sluice__lend_later(socket);
 }
 
-static void begin_all(struct sluice__link *link)
+static void mailbox_begin_all(struct sluice__link *link)
 {
 	while (link) {
 		struct sluice_args *args = sluice__record_of_link(link);
 		struct sluice_socket *socket = sluice__record_socket(args);
 
 		link = link->next;
-		__atomic_fetch_sub(&socket->cross_thread_bytes, memory(args), __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&socket->cross_thread_bytes, record_queued_bytes(args),
+				   __ATOMIC_RELAXED);
 		if (args->last_operation < SLUICE_OPERATION_SEND)
-			begin_other(socket, args);
+			mailbox_begin_other(socket, args);
 		else
-			begin_send(socket, args);
+			mailbox_begin_send(socket, args);
 	}
 }
 
 void sluice__mailbox_take(struct sluice_engine *engine)
 {
 	sluice__assert_owner(engine);
-	begin_all(sluice__stack_take_all(&engine->mailbox));
+	mailbox_begin_all(sluice__stack_take_all(&engine->mailbox));
 }
 
 void sluice__mailbox_close(struct sluice_engine *engine)
 {
-	begin_all(sluice__stack_close(&engine->mailbox));
+	mailbox_begin_all(sluice__stack_close(&engine->mailbox));
 }

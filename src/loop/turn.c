@@ -72,7 +72,7 @@ static int64_t wait_time(const struct sluice_engine *engine, uint64_t until_ns)
 	return next < SLUICE__WAIT_MAX_NS ? (int64_t)next : SLUICE__WAIT_MAX_NS;
 }
 
-/* The time-out of a wait for several completions; of one, where the budget is none or not of use. */
+/* Time-out of the wait. It is for one completion if there is no budget or waiting for several did not pay. */
 static __attribute__((noinline)) int64_t wait_for_several(struct sluice_engine *engine,
 							  uint64_t until_ns)
 {

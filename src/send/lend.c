@@ -18,13 +18,13 @@
 #include "engine/state.h"
 #include "send/send.h"
 
-/* Turns that found a single record, before a socket is lent for the first time. */
+/* Turns with a single record of a socket before it is lent for the first time. */
 #define SINGLES 3
-/* Sends of a lease: the first, the longest. Each is twice as long as the one before. */
+/* Sends in a lease, as powers of two: the first lease and the longest; each doubles the previous. */
 #define LEASE_FIRST_LOG 6
 #define LEASE_LAST_LOG 12
-/* Looks before the engine's thread sleeps until a send in another thread is over. */
-#define LOOKS 1000
+/* Spins before the engine's thread sleeps until another thread has sent. */
+#define SPINS 1000
 
 static uint64_t bytes_left(const struct sluice_args *args, int64_t taken)
 {
@@ -36,7 +36,7 @@ static uint64_t bytes_left(const struct sluice_args *args, int64_t taken)
 void sluice__lend_later(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
-	/* What closes may stand in the list of the dead by the same link. */
+	/* accepted_link shares memory with dead_link, so a closing socket must not be queued. */
 	if (sluice__socket_is_closing(socket) || !sluice__socket_is_stream(socket))
 		return;
 	if (!socket->brought)
@@ -66,13 +66,13 @@ static void lend(struct sluice_socket *socket)
 	if (socket->lease_log < LEASE_LAST_LOG)
 		socket->lease_log++;
 	sluice__socket_flags_set(socket, SLUICE__SHARED_LENT);
-	/* Not if more of it is in the mailbox, or on its way there: that goes first. */
+	/* Fails if more starts of the socket are in the mailbox or about to be pushed. */
 	if (!__atomic_compare_exchange_n(&socket->lease, &nothing, SLUICE__LEASE_LENT, false,
 					 __ATOMIC_RELEASE, __ATOMIC_RELAXED))
 		sluice__socket_flags_clear(socket, SLUICE__SHARED_LENT);
 }
 
-static void consider(struct sluice_socket *socket)
+static void lend_if_single(struct sluice_socket *socket)
 {
 	bool single = socket->brought == 1;
 
@@ -101,7 +101,7 @@ void sluice__lend_all(struct sluice_engine *engine)
 			sluice__element(link, struct sluice_socket, accepted_link);
 
 		link = link->next;
-		consider(socket);
+		lend_if_single(socket);
 	}
 }
 
@@ -113,7 +113,7 @@ static uint32_t wait_for_lease(struct sluice_socket *socket)
 
 		if (!(word & SLUICE__LEASE_TAKEN))
 			return word;
-		if (looks < LOOKS)
+		if (looks < SPINS)
 			continue;
 		word = __atomic_fetch_or(&socket->lease, SLUICE__LEASE_WAITED, __ATOMIC_ACQUIRE);
 		if (word & SLUICE__LEASE_TAKEN)
@@ -177,17 +177,17 @@ bool sluice__borrow(struct sluice_socket *socket)
 	return false;
 }
 
-/* Others look at these meanwhile. */
-static void add(uint64_t *counter, uint64_t amount)
+/* Other threads read these counters. */
+static void counter_add(uint64_t *counter, uint64_t amount)
 {
 	__atomic_store_n(counter, *counter + amount, __ATOMIC_RELAXED);
 }
 
 static void sent_whole(struct sluice_socket *socket, struct sluice_args *args)
 {
-	add(&socket->transmissions, 1);
-	add(&socket->records_sent, 1);
-	add(&socket->bytes_sent, args->run.total);
+	counter_add(&socket->transmissions, 1);
+	counter_add(&socket->records_sent, 1);
+	counter_add(&socket->bytes_sent, args->run.total);
 	__atomic_fetch_add(&socket->engine->lent_sends, 1, __ATOMIC_RELAXED);
 	give_back(socket, --socket->lease_left ? 0 : SLUICE__LEASE_LENT);
 	args->error = SLUICE_ERROR_SUCCESS;

@@ -31,17 +31,17 @@ void sluice__offer_queue(struct sluice_socket *socket);
 int sluice__send_begin_tried_file(struct sluice_socket *socket, struct sluice_args *args,
 				  uint64_t count, int64_t taken);
 
-/* What another thread has tried, of a plain buffer that nothing stands before. */
+/* Begins a plain buffer that another thread has tried to send, with this result; the queue is empty. */
 void sluice__send_begin_tried(struct sluice_socket *socket, struct sluice_args *args,
 			      int64_t taken);
 
 /* send/lend.c: sends in the threads that start them. The engine's thread: */
-/* A record by the mailbox has begun: at the end of the turn the socket is perhaps lent. */
+/* A record from the mailbox has begun: the socket may be lent at the end of the turn. */
 void sluice__lend_later(struct sluice_socket *socket);
 void sluice__lend_all(struct sluice_engine *engine);
 void sluice__take_back(struct sluice_socket *socket);
 
-/* Before anything is done with the sending side: it is the engine's thread's again. */
+/* Takes a lent socket back, before the engine's thread touches its sending side. */
 static inline void sluice__reclaim(struct sluice_socket *socket)
 {
 	if (unlikely(sluice__socket_flags(socket) & SLUICE__SHARED_LENT))
@@ -49,13 +49,16 @@ static inline void sluice__reclaim(struct sluice_socket *socket)
 }
 
 /* Any other thread: */
-/* True: this thread sends now, and nothing else is sent meanwhile; sluice__send_borrowed has to follow. */
+/* Returns true if this thread may send; it then has to call sluice__send_borrowed. */
 bool sluice__borrow(struct sluice_socket *socket);
-/* An accepted plain buffer: 0, it is over; 1, the engine's thread goes on. op_flags: for that. */
+/*
+ * Sends an accepted plain buffer on a borrowed socket. Returns 0: sent whole; 1: the engine's thread
+ * completes it, with these op_flags.
+ */
 int sluice__send_borrowed(struct sluice_socket *socket, struct sluice_args *args,
 			  uint32_t op_flags);
 
-/* Until the engine's thread has begun what another one started, nothing overtakes it. */
+/* Counts a cross-thread start: until the engine's thread has begun it, no thread may borrow. */
 static inline void sluice__cross_thread_announce(struct sluice_socket *socket)
 {
 	__atomic_fetch_add(&socket->lease, SLUICE__LEASE_ONE, __ATOMIC_ACQ_REL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The queues of the sockets that have something to send go out, each on its way. */
+/* Sends what is queued on every ready socket, inline or by the ring. */
 #include <errno.h>
 #include <sys/resource.h>
 
@@ -11,7 +11,7 @@
 #include "filter/filter.h"
 #include "send/send.h"
 
-/* Gathers of one socket in one turn, before the next socket's. */
+/* Transmissions of one socket in a turn before the next socket is served. */
 #define ROUNDS 8
 
 #define SLICE_NS 200000
@@ -71,7 +71,7 @@ static void submit_memory(struct sluice_socket *socket, const struct sluice__gat
 	socket->state |= SLUICE__ST_IN_FLIGHT;
 }
 
-/* What the kernel said to an inline attempt at the flight. */
+/* Applies the result of an inline attempt to the records in flight. */
 static void tried(struct sluice_socket *socket, int64_t taken)
 {
 	socket->engine->statistics.inline_sends++;
@@ -111,7 +111,7 @@ static bool zerocopy_fits(struct sluice_socket *socket, const struct sluice__gat
 	       sluice__zc_send_fits(socket, gathered);
 }
 
-/* True: more may follow at once. */
+/* Returns true if another transmission may follow in this turn. */
 static bool transmit_memory(struct sluice_socket *socket, const struct sluice__gather *gathered,
 			    bool by_ring)
 {
@@ -130,7 +130,7 @@ static bool transmit_memory(struct sluice_socket *socket, const struct sluice__g
 	return false;
 }
 
-/* More than one gathering takes, or something for zero copy. */
+/* More than one transmission takes, or enough for zero copy. */
 static bool is_large(struct sluice_socket *socket, uint64_t bytes)
 {
 	struct sluice_engine *engine = socket->engine;
@@ -139,7 +139,7 @@ static bool is_large(struct sluice_socket *socket, uint64_t bytes)
 	       (bytes >= engine->zerocopy_from && sluice__zc_send_considers(socket, bytes));
 }
 
-/* The usual content of many sockets' queues: one plain record. It needs no gathering. */
+/* One plain record is the usual queue of a server's socket; it needs no gathering. */
 static bool is_single(struct sluice_socket *socket)
 {
 	const struct sluice_args *args = socket->queue.list.head;
@@ -182,7 +182,7 @@ static void transmit_single(struct sluice_socket *socket)
 	sluice__chain_splice(engine->sink, args, args, 1);
 }
 
-/* A disconnect has come to its turn. */
+/* A disconnect has reached the head of the queue. */
 static void transmit_disconnect(struct sluice_socket *socket)
 {
 	struct sluice_args *args = socket->queue.list.head;
@@ -193,7 +193,7 @@ static void transmit_disconnect(struct sluice_socket *socket)
 	sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE);
 }
 
-/* More than the file has: it fails for itself, the next one goes on. */
+/* The range exceeds the file: this record fails, and the next one is sent. */
 static void transmit_beyond(struct sluice_socket *socket)
 {
 	sluice__sendq_finish_head(&socket->queue, sluice__sink(socket),
@@ -209,7 +209,7 @@ static bool can_transmit(const struct sluice_socket *socket)
 	       !(sluice__socket_flags(socket) & SLUICE__SHARED_CONNECTING);
 }
 
-/* It lies partly in the engine's memory, which the kernel has during a call only. */
+/* Copies are in the engine's memory, which the kernel may read during a call only. */
 static bool may_be_copied(const struct sluice_socket *socket, const struct sluice__gather *gathered)
 {
 	const struct sluice_engine *engine = socket->engine;
@@ -220,7 +220,7 @@ static bool may_be_copied(const struct sluice_socket *socket, const struct sluic
 					 gathered->bytes, gathered->records);
 }
 
-/* Listed when it was started, for an attempt that is made now. */
+/* Sends prefilled segments inline. */
 static bool transmit_prefilled(struct sluice_socket *socket)
 {
 	struct sluice__gather gathered = {.budget = socket->engine->options.gather_bytes};
@@ -233,7 +233,7 @@ static bool transmit_prefilled(struct sluice_socket *socket)
 	return true;
 }
 
-/* Gathers for an attempt that is made now. False: to be gathered without copies. */
+/* Gathers for an inline send. Returns false if it has to be gathered without copies. */
 static bool gather_copying(struct sluice_socket *socket, struct sluice__gather *gathered)
 {
 	struct sluice_engine *engine = socket->engine;
@@ -283,7 +283,7 @@ static bool transmit_gathered(struct sluice_socket *socket, bool by_ring)
 	}
 }
 
-/* True: more may follow at once. */
+/* Returns true if another transmission may follow in this turn. */
 static bool transmit_round(struct sluice_socket *socket, bool by_ring)
 {
 	if (!is_single(socket))
@@ -296,7 +296,7 @@ static bool transmit_round(struct sluice_socket *socket, bool by_ring)
 	return true;
 }
 
-/* True: more may follow at once. */
+/* Returns true if another transmission may follow in this turn. */
 static bool transmit_filtered_round(struct sluice_socket *socket)
 {
 	struct sluice__gather gathered;
@@ -324,7 +324,7 @@ static bool transmit_filtered_round(struct sluice_socket *socket)
 
 static void transmit_filtered(struct sluice_socket *socket)
 {
-	/* The record whose output is left may have been given up meanwhile. */
+	/* The record whose output is left may have been cancelled. */
 	if (!socket->queue.list.head)
 		sluice__filter_flush_idle(socket);
 	for (int round = 0; round < ROUNDS; round++) {
@@ -381,13 +381,13 @@ static void count_blocked(struct sluice_engine *engine)
 	engine->files->slices = 0;
 }
 
-/* For tests: the choice changes every so many turns, whatever the costs are. */
+/* For tests: alternates between the ways every few turns, whatever they cost. */
 static bool flipped(struct sluice_engine *engine)
 {
 	return engine->way_decisions++ / engine->way_flips % 2;
 }
 
-/* Whether this turn's memory goes by the ring. */
+/* Whether memory is sent by the ring in this turn. */
 static bool choose_way(struct sluice_engine *engine)
 {
 	const struct sluice__plan_turn facts = {

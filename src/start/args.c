@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The record's own calls: what does not need a socket. */
+/* Calls on a record alone, without a socket. */
 #include <errno.h>
 #include <string.h>
 
@@ -9,10 +9,10 @@
 #include "core/record.h"
 
 _Static_assert(sizeof(struct sluice_args) == 256, "a record is four cache lines");
-_Static_assert(offsetof(struct sluice_args, run) == 64, "the running operation is the second");
-_Static_assert(offsetof(struct sluice_args, remote_address) == 128, "what is rare comes after");
+_Static_assert(offsetof(struct sluice_args, run) == 64, "run is the second cache line");
+_Static_assert(offsetof(struct sluice_args, remote_address) == 128, "rare members follow");
 _Static_assert(sizeof(((struct sluice_args *)0)->rare.timer) == sizeof(struct sluice__wheel_node),
-	       "the deadline's node has its place");
+	       "the node of the deadline fits");
 
 int sluice_args_init(struct sluice_args *args)
 {
@@ -63,7 +63,7 @@ static int args_check(const struct sluice_args *args)
 	if (!args)
 		return -EINVAL;
 	if (sluice__record_owner(args))
-		return -EBUSY; /* disposing takes effect when it ends */
+		return -EBUSY; /* a dispose takes effect when the operation ends */
 	return sluice__record_disposed(args) ? -EBADF : 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The checks that every start shares. A refused call leaves the record and the socket as they were;
+ * Checks shared by all starting calls. A refused call leaves the record and the socket unchanged;
  * start/start.c accepts the record.
  */
 #include "start/start.h"
@@ -10,16 +10,15 @@
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "send/send.h"
-#include "start/start.h"
 
-/* ---- what is wrong with a call, in the order that operations.h promises ---- */
+/* ---- refusals, in the order that operations.h promises ---- */
 
 int sluice__check_alive(const struct sluice_socket *socket, const struct sluice_args *args)
 {
 	if (sluice__dead(socket->engine) || (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
 		return -EBADF;
 	if (sluice__record_owner(args))
-		return -EBUSY; /* disposing takes effect when it ends */
+		return -EBUSY; /* a dispose takes effect when the operation ends */
 	if (sluice__record_disposed(args))
 		return -EBADF;
 	if (args->reserved)
@@ -29,7 +28,7 @@ int sluice__check_alive(const struct sluice_socket *socket, const struct sluice_
 	return 0;
 }
 
-/* Each flag stands alone; where EAGER and BATCHED are allowed, one of them may stand beside it. */
+/* Flags exclude each other; EAGER or BATCHED, if allowed, may accompany any of them. */
 int sluice__check_flags(uint32_t flags, uint32_t allowed)
 {
 	uint32_t hints = flags & (SLUICE_FLAG_EAGER | SLUICE_FLAG_BATCHED);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sends: refuses or accepts. sluice_send_async of a plain buffer on a connected stream has a way of
- * its own: every instruction of it is paid for each of millions of records.
+ * Starts of sends: checks, then accepts. sluice_send_async has a fast path for a plain buffer on a
+ * connected stream, because a server calls it millions of times a second.
  */
 #include <errno.h>
 #include <sluice/operations.h>
@@ -15,7 +15,7 @@
 #include "start/start.h"
 #include "trace/trace.h"
 
-/* How a send starts; beside any flag. */
+/* How a send starts; allowed with any flag. */
 #define HINTS (SLUICE_FLAG_EAGER | SLUICE_FLAG_BATCHED)
 
 static uint32_t send_flags(const struct sluice_socket *socket)
@@ -43,7 +43,7 @@ static uint64_t memory_bytes(const struct sluice_args *args)
 	return args->run.op_flags & SLUICE__OP_LIST ? list_bytes(args) : args->run.total;
 }
 
-/* The record's own flags become op_flags; EAGER and BATCHED only say how it starts. */
+/* Translates the record's flags. EAGER and BATCHED concern the start alone and are left out. */
 static uint32_t send_op_flags(const struct sluice_socket *socket, const struct sluice_args *args)
 {
 	uint32_t op_flags = 0;
@@ -93,8 +93,8 @@ static int send_unusual(struct sluice_socket *socket, struct sluice_args *args)
 	return send_checked(socket, args, SLUICE_OPERATION_SEND, 0);
 }
 
-/* All of what makes a start unusual, in few loads: 0 is the fast path. */
-static inline uint64_t unusual_record(const struct sluice_args *args)
+/* 0 if the fast path applies; combines all conditions of the record in few loads. */
+static inline uint64_t record_is_unusual(const struct sluice_args *args)
 {
 	uint64_t flags, op_flags;
 
@@ -104,9 +104,11 @@ static inline uint64_t unusual_record(const struct sluice_args *args)
 	       (uint64_t)args->timeout_ns;
 }
 
-static inline uint64_t unusual(const struct sluice_socket *socket, const struct sluice_args *args)
+static inline uint64_t start_is_unusual(const struct sluice_socket *socket,
+					const struct sluice_args *args)
 {
-	return unusual_record(args) | (sluice__socket_flags(socket) & SLUICE__SHARED_SLOW_STREAM);
+	return record_is_unusual(args) |
+	       (sluice__socket_flags(socket) & SLUICE__SHARED_SLOW_STREAM);
 }
 
 static inline bool left_outside(const struct sluice_engine *engine)
@@ -115,12 +117,12 @@ static inline bool left_outside(const struct sluice_engine *engine)
 	       (uintptr_t)__atomic_load_n(&engine->intents.top, __ATOMIC_RELAXED);
 }
 
-/* A plain buffer on a datagram socket that is connected, and nothing else to look at. */
+/* A plain buffer on a connected datagram socket, without any other condition. */
 static bool is_plain_datagram(const struct sluice_socket *socket, const struct sluice_args *args)
 {
 	uint64_t bytes;
 
-	if (!socket || !args || unusual_record(args) || !args->run.base ||
+	if (!socket || !args || record_is_unusual(args) || !args->run.base ||
 	    (sluice__socket_flags(socket) & SLUICE__SHARED_SLOW_STREAM) != SLUICE__SHARED_DATAGRAM)
 		return false;
 	bytes = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) + args->run.total;
@@ -138,7 +140,7 @@ static __attribute__((noinline)) int begin_and_listen(struct sluice_socket *sock
 	return pending;
 }
 
-/* A socket that has begun to close is refused sooner, so this does not look for it. */
+/* A closing socket was refused before, so its phase is not tested here. */
 static inline int begin_now(struct sluice_socket *socket, struct sluice_args *args)
 {
 	if (unlikely(socket->engine->embedded))
@@ -168,7 +170,7 @@ static __attribute__((noinline)) int send_slow(struct sluice_socket *socket,
 				    send_unusual(socket, args));
 }
 
-/* Once a socket and turn: a queue that has begun to be listed goes on so. */
+/* The first record of a turn on this socket: the first such socket prefills. */
 static int pending_and_ready(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
@@ -199,8 +201,9 @@ int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)
 		return send_slow(socket, args);
 	engine = socket->engine;
 	bytes = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) + args->run.total;
-	if (unlikely(unusual(socket, args) || !args->run.base || !sluice__is_owner(engine) ||
-		     left_outside(engine) || bytes > socket->check_above))
+	if (unlikely(start_is_unusual(socket, args) || !args->run.base ||
+		     !sluice__is_owner(engine) || left_outside(engine) ||
+		     bytes > socket->check_above))
 		return send_slow(socket, args);
 	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND);
 	engine->statistics.records_started++;
@@ -208,7 +211,7 @@ int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)
 		return begin_now(socket, args);
 	sluice__sendq_count(&socket->queue, bytes);
 	if (likely(sluice__sendq_is_listed(&socket->queue)))
-		return sluice__sendq_push_listed(&socket->queue, args); /* it is ready */
+		return sluice__sendq_push_listed(&socket->queue, args); /* the socket is ready */
 	return push_unlisted(socket, args);
 }
 
@@ -273,7 +276,7 @@ static int check_packets(struct sluice_socket *socket, struct sluice_args *args)
 		return error;
 	if (shared & (SLUICE__SHARED_DATAGRAM | SLUICE__SHARED_LISTENING))
 		return -EOPNOTSUPP;
-	/* Behind a handshake there is a peer already. */
+	/* During a handshake the socket is connected already. */
 	if (shared & SLUICE__SHARED_CONNECTING)
 		return shared & SLUICE__SHARED_FILTERED ? 0 : -EOPNOTSUPP;
 	if (shared & (SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED))
@@ -281,20 +284,20 @@ static int check_packets(struct sluice_socket *socket, struct sluice_args *args)
 	return sluice__has_peer(socket) ? 0 : -EOPNOTSUPP;
 }
 
-/* Nothing about it is unusual, and nothing stands before it. */
+/* One file without flags or deadline, on a socket whose queue is empty. */
 static bool is_single_file(const struct sluice_socket *socket, const struct sluice_args *args)
 {
 	const struct sluice_engine *engine = socket->engine;
 
-	return !unusual(socket, args) && args->rare.packet_count == 1 &&
+	return !start_is_unusual(socket, args) && args->rare.packet_count == 1 &&
 	       args->rare.packets->kind == SLUICE_PACKET_FILE && !args->transmit_flags &&
 	       sluice__is_owner(engine) && !left_outside(engine) && !engine->busy &&
 	       !socket->queue.list.head &&
 	       !(socket->state & (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED | SLUICE__PHASE_MASK));
 }
 
-/* A filter changes the bytes: files are read. */
-static bool copies(const struct sluice_socket *socket)
+/* A filter needs the bytes of a file in memory. */
+static bool filter_reads_files(const struct sluice_socket *socket)
 {
 	return sluice__socket_flags(socket) & SLUICE__SHARED_FILTERED_SENDS;
 }
@@ -315,7 +318,8 @@ static int send_packets(struct sluice_socket *socket, struct sluice_args *args)
 	if (!error)
 		error = check_packets(socket, args);
 	if (!error)
-		error = sluice__packets_open(socket->engine, args, copies(socket), &packets);
+		error = sluice__packets_open(socket->engine, args, filter_reads_files(socket),
+					     &packets);
 	if (error < 0)
 		return error;
 	error = sluice__check_limit(socket, packets->memory);

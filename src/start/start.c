@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Accepts a record whose start was checked. On the engine's thread its operation begins now; from
- * another thread the record goes into the mailbox.
+ * Accepts a record whose start was checked. On the engine's thread its operation begins now. From
+ * another thread the record is pushed to the mailbox, or sent by that thread if the socket was lent.
  */
 #include <errno.h>
 
@@ -20,8 +20,8 @@ static bool may_try(const struct sluice_engine *engine, const struct sluice_args
 	return (args->flags & SLUICE_FLAG_EAGER) || !engine->busy;
 }
 
-/* A changed member has no effect on the operation that was started. */
-static void keep(struct sluice_args *args, uint32_t operation, uint32_t op_flags)
+/* Copies members that the application may change while the operation is in progress. */
+static void record_keep_arguments(struct sluice_args *args, uint32_t operation, uint32_t op_flags)
 {
 	if ((op_flags & SLUICE__OP_HAS_ADDRESS) || operation == SLUICE_OPERATION_CONNECT)
 		sluice__record_keep_address(args, args->remote_address,
@@ -32,19 +32,19 @@ static void keep(struct sluice_args *args, uint32_t operation, uint32_t op_flags
 		sluice__record_keep_timeout(args, args->timeout_ns);
 }
 
-static bool receives(uint32_t operation)
+static bool is_receive(uint32_t operation)
 {
 	return operation == SLUICE_OPERATION_ACCEPT || operation == SLUICE_OPERATION_RECEIVE ||
 	       operation == SLUICE_OPERATION_RECEIVE_FROM;
 }
 
 /*
- * What later starts are refused or accepted by is set in the calling thread: they may come from
- * there before the engine has seen this one.
+ * Sets, in the calling thread, the state by which later starts are accepted or refused: this thread
+ * may start more before the engine has taken the record from the mailbox.
  */
-static void announce(struct sluice_socket *socket, uint32_t operation)
+static void cross_thread_announce(struct sluice_socket *socket, uint32_t operation)
 {
-	if (receives(operation))
+	if (is_receive(operation))
 		__atomic_fetch_add(&socket->receives_cross_thread, 1, __ATOMIC_RELEASE);
 	else
 		sluice__cross_thread_announce(socket);
@@ -52,17 +52,17 @@ static void announce(struct sluice_socket *socket, uint32_t operation)
 		sluice__connect_announce(socket);
 }
 
-static void withdraw(struct sluice_socket *socket, uint32_t operation)
+static void cross_thread_withdraw(struct sluice_socket *socket, uint32_t operation)
 {
 	if (operation == SLUICE_OPERATION_CONNECT)
 		sluice__connect_withdraw(socket);
-	if (receives(operation))
+	if (is_receive(operation))
 		__atomic_fetch_sub(&socket->receives_cross_thread, 1, __ATOMIC_RELEASE);
 	else
 		sluice__cross_thread_begun(socket);
 }
 
-/* A plain buffer, too small to think of zero copy for it. */
+/* A plain buffer, smaller than what is considered for zero copy. */
 static bool may_send_here(const struct sluice_engine *engine, const struct sluice_args *args,
 			  uint32_t operation, uint32_t op_flags)
 {
@@ -71,7 +71,7 @@ static bool may_send_here(const struct sluice_engine *engine, const struct sluic
 	       args->run.total < __atomic_load_n(&engine->queue_from, __ATOMIC_RELAXED);
 }
 
-/* The record leaves the caller's thread, unless this can send it itself. */
+/* Sends in the calling thread if the socket can be borrowed; otherwise pushes to the mailbox. */
 static int start_cross_thread(struct sluice_socket *socket, struct sluice_args *args,
 			      uint32_t operation, uint32_t op_flags, uint64_t memory)
 {
@@ -92,14 +92,14 @@ static int start_cross_thread(struct sluice_socket *socket, struct sluice_args *
 		return sluice__send_borrowed(socket, args, op_flags);
 	}
 	__atomic_fetch_add(&socket->cross_thread_bytes, memory, __ATOMIC_RELAXED);
-	announce(socket, operation);
-	keep(args, operation, op_flags);
+	cross_thread_announce(socket, operation);
+	record_keep_arguments(args, operation, op_flags);
 	args->run.op_flags |= op_flags;
 	sluice__record_accept(args, socket, operation);
 	if (sluice__mailbox_push(socket->engine, args))
 		return 1;
-	/* The engine has just ended: refused, the record as it was. */
-	withdraw(socket, operation);
+	/* The engine ended meanwhile: refuse, and restore the record. */
+	cross_thread_withdraw(socket, operation);
 	args->error = error;
 	args->native_error = native_error;
 	args->bytes_transferred = bytes;
@@ -112,7 +112,7 @@ static int start_cross_thread(struct sluice_socket *socket, struct sluice_args *
 	return -EBADF;
 }
 
-/* What ends inside the call has its result in its members. */
+/* A record that completes inside the call has its result in its members. */
 static int begin_traced(struct sluice_socket *socket, struct sluice_args *args, bool may_finish)
 {
 	int pending = sluice__operation_begin(socket, args, may_finish);
@@ -139,7 +139,7 @@ int sluice__start(struct sluice_socket *socket, struct sluice_args *args, uint32
 		sluice__trace_call(socket, args, operation, op_flags);
 	if (!owner)
 		return start_cross_thread(socket, args, operation, op_flags, memory);
-	keep(args, operation, op_flags);
+	record_keep_arguments(args, operation, op_flags);
 	args->run.op_flags |= op_flags;
 	sluice__record_accept(args, socket, operation);
 	if (operation == SLUICE_OPERATION_CONNECT)

@@ -50,7 +50,9 @@ void case_add(struct test_case *added)
 
 /* ---- in the process of a case ---- */
 
-static void complain(const char *file, int line, const char *text, const char *format, va_list list)
+__attribute__((format(printf, 4, 0))) static void complain(const char *file, int line,
+							   const char *text, const char *format,
+							   va_list list)
 {
 	char message[2048];
 

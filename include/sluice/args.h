@@ -175,9 +175,9 @@ int sluice_args_in_progress(const struct sluice_args *args);
  * never written to and need not be copied, but small ones may be; they stay the caller's and must
  * not change until the operation has completed. NULL with a count of 0 clears the buffer. An
  * address with a count of 0 is a zero-byte send, which differs from no buffer (NULL): if your data
- * may be empty and have no address, pass "". The thread that uses the record. Returns 0; -EBUSY in progress; -EBADF disposed; -ERANGE for
- * a bad offset or count, and the old buffer stays; -EINVAL for NULL with a count, or while a list
- * is set. Since 0.1.
+ * may be empty and have no address, pass "". The thread that uses the record. Returns 0; -EBUSY in
+ * progress; -EBADF disposed; -ERANGE for a bad offset or count, and the old buffer stays; -EINVAL
+ * for NULL with a count, or while a list is set. Since 0.1.
  */
 int sluice_args_set_buffer(struct sluice_args *args, const void *base, size_t length,
 			   int64_t offset, int64_t count);

@@ -35,7 +35,8 @@
  * socket. The pointer that Begin returns is a handle, not an address, and is unique in the process:
  * a result that was ended is recognised forever (-EALREADY; is_completed returns 1, wait 0), and so
  * is one whose socket was destroyed (-EINVAL, NULL). Any thread may Begin, End and wait; a Begin
- * from a thread other than the engine's is queued, with the exception that sluice/operations.h describes.
+ * from a thread other than the engine's is queued, with the exception that sluice/operations.h
+ * describes.
  */
 #ifndef SLUICE_ASYNC_H
 #define SLUICE_ASYNC_H

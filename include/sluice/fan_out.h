@@ -19,8 +19,8 @@ extern "C" {
 struct sluice_fan_out;
 
 /*
- * Runs once for each fan-out whose start answered 1, in the engine's thread of the socket whose send
- * ended last. It may start the record again, change it or free it.
+ * Runs once for each fan-out whose start answered 1, in the engine's thread of the socket whose
+ * send ended last. It may start the record again, change it or free it.
  */
 typedef void sluice_fan_out_fn(struct sluice_fan_out *fan_out);
 
@@ -52,26 +52,26 @@ struct sluice_fan_out {
 /*
  * Starts a send of the same bytes on every target's socket, as sluice_send_async would in the order
  * of the array, and completes once, when the last one has ended. They need not be of one engine. A
- * socket that refuses its send stops no other: the refusal becomes the error and native_error of its
- * target, as sluice_args_complete does it, and can be read as soon as this call has returned. On the
- * engine's thread the sends leave together, as in a batch. Any thread.
+ * socket that refuses its send stops no other: the refusal becomes the error and native_error of
+ * its target, as sluice_args_complete does it, and can be read as soon as this call has returned.
+ * On the engine's thread the sends leave together, as in a batch. Any thread.
  *
- * 1: pending, the handler will run; 0: all have ended, the handler does not run; -EINVAL for NULL, no
- * bytes with a length, no targets with a count, or a reserved word; -ERANGE for a length that no
+ * 1: pending, the handler will run; 0: all have ended, the handler does not run; -EINVAL for NULL,
+ * no bytes with a length, no targets with a count, or a reserved word; -ERANGE for a length that no
  * record can have, or a negative timeout; -EBUSY in progress. Since 0.1.
  */
 int sluice_fan_out_async(struct sluice_fan_out *fan_out);
 
 /*
  * Cancels the sends that have not ended, as sluice_cancel does; the fan-out then ends through its
- * handler. The engine's thread; or any, if the record and the sockets stay alive until this call has
- * returned. 0; -ENOENT: not in progress; -EINVAL for NULL. Since 0.1.
+ * handler. The engine's thread; or any, if the record and the sockets stay alive until this call
+ * has returned. 0; -ENOENT: not in progress; -EINVAL for NULL. Since 0.1.
  */
 int sluice_fan_out_cancel(struct sluice_fan_out *fan_out);
 
 /*
- * 1 while the fan-out is in progress, else 0: then its results may be read. If a handler is set, the
- * record is yours again only when the handler runs. Any thread. -EINVAL for NULL. Since 0.1.
+ * 1 while the fan-out is in progress, else 0: then its results may be read. If a handler is set,
+ * the record is yours again only when the handler runs. Any thread. -EINVAL for NULL. Since 0.1.
  */
 int sluice_fan_out_in_progress(const struct sluice_fan_out *fan_out);
 

@@ -9,12 +9,12 @@
  * disposed -EBADF; record in progress -EBUSY; arguments -EINVAL, -ERANGE, -EOPNOTSUPP; the socket's
  * state -ENOTCONN, -EDESTADDRREQ, -EISCONN; files, the kernel's errno; limits -ENOBUFS.
  *
- * Any thread may start an operation. From a thread other than the engine's it is queued: 1. Exception:
- * a send of one buffer on a stream, without a time-out and without flags other than EAGER, may be made
- * in that thread; then it has completed: 0. This happens if other threads have sent one record at a time
- * on the socket and nothing of it is queued; SLUICE_FLAG_BATCHED prevents it. It costs nothing on a socket
- * that only the engine's thread sends on; on others that thread may have to wait for a non-blocking
- * send(2) that another thread is making on the same socket.
+ * Any thread may start an operation. From a thread other than the engine's it is queued: 1.
+ * Exception: a send of one buffer on a stream, without a time-out and without flags other than
+ * EAGER, may be made in that thread; then it has completed: 0. This happens if other threads have
+ * sent one record at a time on the socket and nothing of it is queued; SLUICE_FLAG_BATCHED prevents
+ * it. It costs nothing on a socket that only the engine's thread sends on; on others that thread
+ * may have to wait for a non-blocking send(2) that another thread is making on the same socket.
  */
 #ifndef SLUICE_OPERATIONS_H
 #define SLUICE_OPERATIONS_H

@@ -60,7 +60,7 @@ static int begin_open(struct begin *begin, const void *needed)
 
 	if (!socket || !begin->ret_result || !needed)
 		return -EINVAL;
-	if (sluice__dead(socket->engine) || (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
+	if (sluice__socket_is_closed(socket))
 		return -EBADF;
 	return sluice__apm_take(socket, begin->operation, begin->callback, begin->state,
 				&begin->result, &begin->others);

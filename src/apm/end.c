@@ -29,12 +29,6 @@ static bool is_lost(const struct sluice_engine *engine)
 	return sluice__dead(engine) & (SLUICE__DEAD_FORKED | SLUICE__DEAD_LOST);
 }
 
-static bool is_closed(const struct sluice_socket *socket)
-{
-	return sluice__dead(socket->engine) ||
-	       (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED);
-}
-
 /* ---- waiting ---- */
 
 /* The calling thread uses the result: neither it nor its socket is freed meanwhile. Locked. */
@@ -170,7 +164,7 @@ static int end_locked(struct sluice_socket *socket, const struct sluice_async_re
 		error = sleep_until_done(result, UINT64_MAX);
 		sluice__callbacks_lock(callbacks);
 	}
-	if (!error && is_closed(socket))
+	if (!error && sluice__socket_is_closed(socket))
 		error = -EBADF;
 	if (error)
 		result->ended = false; /* an accepted connection in it is freed with the socket */
@@ -198,7 +192,7 @@ static int end_operation(struct sluice_socket *socket, const struct sluice_async
 
 	if (!socket || !handle)
 		return -EINVAL;
-	if (is_closed(socket))
+	if (sluice__socket_is_closed(socket))
 		return end_closed(socket, handle);
 	callbacks = socket->engine->callbacks;
 	sluice__callbacks_lock(callbacks);

@@ -12,6 +12,7 @@
 #include "base/wheel.h"
 #include "core/sendq.h"
 #include "core/zerocopy_policy.h"
+#include "engine/state.h"
 
 struct sluice__accepter;
 struct sluice__apm;
@@ -229,6 +230,13 @@ _Static_assert(sizeof(struct sluice_socket) <= 512, "an idle socket costs at mos
 static inline uint32_t sluice__socket_flags(const struct sluice_socket *socket)
 {
 	return __atomic_load_n(&socket->shared_flags, __ATOMIC_RELAXED);
+}
+
+/* Closed by the application, or its engine is ending: calls are refused with -EBADF. */
+static inline bool sluice__socket_is_closed(const struct sluice_socket *socket)
+{
+	return sluice__dead(socket->engine) ||
+	       (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED);
 }
 
 static inline void sluice__socket_flags_set(struct sluice_socket *socket, uint32_t bits)

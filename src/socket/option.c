@@ -9,15 +9,9 @@
 #include "engine/socket.h"
 #include "engine/state.h"
 
-static bool is_closed(const struct sluice_socket *socket)
-{
-	return sluice__dead(socket->engine) ||
-	       (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED);
-}
-
 static int set_end_on_give_up(struct sluice_socket *socket, int64_t value)
 {
-	if (is_closed(socket))
+	if (sluice__socket_is_closed(socket))
 		return -EBADF;
 	if (value)
 		socket->state |= SLUICE__ST_END_ON_GIVE_UP;
@@ -35,7 +29,7 @@ static int set_rate(struct sluice_socket *socket, int64_t value)
 
 	if (value < 0)
 		return -EINVAL;
-	if (is_closed(socket))
+	if (sluice__socket_is_closed(socket))
 		return -EBADF;
 	if (socket->family != AF_INET && socket->family != AF_INET6)
 		return -EOPNOTSUPP;
@@ -52,7 +46,7 @@ static int set_unsent_low(struct sluice_socket *socket, int64_t value)
 
 	if (value < 0 || value > UINT32_MAX)
 		return -EINVAL;
-	if (is_closed(socket))
+	if (sluice__socket_is_closed(socket))
 		return -EBADF;
 	if (sluice__socket_flags(socket) & SLUICE__SHARED_NOT_TCP)
 		return -EOPNOTSUPP;

@@ -98,7 +98,7 @@ int sluice_socket_fd(struct sluice_socket *socket)
 {
 	if (!socket)
 		return -EINVAL;
-	if (sluice__dead(socket->engine) || (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
+	if (sluice__socket_is_closed(socket))
 		return -EBADF;
 	return socket->fd;
 }
@@ -163,7 +163,7 @@ int sluice_socket_set_closed(struct sluice_socket *socket, sluice_closed_fn *clo
 
 	if (!socket)
 		return -EINVAL;
-	if (sluice__dead(socket->engine) || (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
+	if (sluice__socket_is_closed(socket))
 		return -EBADF;
 	if (closed) {
 		handler = malloc(sizeof *handler);

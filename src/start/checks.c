@@ -15,7 +15,7 @@
 
 int sluice__check_alive(const struct sluice_socket *socket, const struct sluice_args *args)
 {
-	if (sluice__dead(socket->engine) || (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
+	if (sluice__socket_is_closed(socket))
 		return -EBADF;
 	if (sluice__record_owner(args))
 		return -EBUSY; /* a dispose takes effect when the operation ends */

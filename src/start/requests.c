@@ -36,7 +36,7 @@ static int check_open(const struct sluice_socket *socket)
 {
 	if (!socket)
 		return -EINVAL;
-	if (sluice__dead(socket->engine) || (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
+	if (sluice__socket_is_closed(socket))
 		return -EBADF;
 	return 0;
 }
@@ -133,7 +133,7 @@ int sluice_socket_detach(struct sluice_socket *socket)
 	if (!socket)
 		return -EINVAL;
 	engine = socket->engine;
-	if (sluice__dead(engine) || (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
+	if (sluice__socket_is_closed(socket))
 		return -EBADF;
 	owner = sluice__engine_enter(engine);
 	if (owner <= 0)
@@ -159,7 +159,7 @@ int sluice_cancel(struct sluice_socket *socket, struct sluice_args *args)
 
 	if (!socket || !args)
 		return -EINVAL;
-	if (sluice__dead(socket->engine) || (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
+	if (sluice__socket_is_closed(socket))
 		return -EBADF;
 	if (!__atomic_compare_exchange_n(&args->run.owner, &expected, expected | SLUICE__CANCELLED,
 					 false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) &&
@@ -187,8 +187,7 @@ int sluice_accept_start(struct sluice_socket *listener, const struct sluice_acce
 
 	if (!listener || !options || options->size < sizeof *options || !options->on_accepted)
 		return -EINVAL;
-	if (sluice__dead(listener->engine) ||
-	    (sluice__socket_flags(listener) & SLUICE__SHARED_CLOSED))
+	if (sluice__socket_is_closed(listener))
 		return -EBADF;
 	if (!sluice__listens(listener))
 		return -EINVAL;
@@ -233,7 +232,7 @@ int sluice_receive_start(struct sluice_socket *socket, const struct sluice_recei
 
 	if (!socket || !options || options->size < sizeof *options || !options->on_received)
 		return -EINVAL;
-	if (sluice__dead(socket->engine) || (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED))
+	if (sluice__socket_is_closed(socket))
 		return -EBADF;
 	error = check_stream(socket);
 	if (error)

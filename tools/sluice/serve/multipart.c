@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "serve/multipart.h"
 
+#include "serve/response.h"
+
 static void write_boundary(struct text *text, const struct multipart *multipart)
 {
 	text_add_string(text, "sluice-");
@@ -15,8 +17,6 @@ void multipart_write_type(struct text *text, const struct multipart *multipart)
 
 void multipart_write_delimiter(struct text *text, const struct multipart *multipart, size_t part)
 {
-	const struct media *media = &multipart->media;
-
 	text_add_string(text, "\r\n--");
 	write_boundary(text, multipart);
 	if (part == multipart->count) {
@@ -24,22 +24,9 @@ void multipart_write_delimiter(struct text *text, const struct multipart *multip
 		return;
 	}
 	text_add_string(text, "\r\n");
-	if (media->type.at != NULL) {
-		text_add_string(text, "Content-Type: ");
-		text_add(text, media->type);
-		if (media->charset.at != NULL) {
-			text_add_string(text, "; charset=");
-			text_add(text, media->charset);
-		}
-		text_add_string(text, "\r\n");
-	}
-	text_add_string(text, "Content-Range: bytes ");
-	text_add_number(text, multipart->ranges[part].first);
-	text_add_character(text, '-');
-	text_add_number(text, multipart->ranges[part].first + multipart->ranges[part].length - 1);
-	text_add_character(text, '/');
-	text_add_number(text, multipart->size);
-	text_add_string(text, "\r\n\r\n");
+	response_write_type(text, &multipart->media);
+	response_write_content_range(text, multipart->ranges[part], multipart->size);
+	text_add_string(text, "\r\n");
 }
 
 size_t multipart_capacity(const struct multipart *multipart)

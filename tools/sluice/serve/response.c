@@ -88,32 +88,31 @@ static void write_header(struct text *text, const char *name, struct span value)
 	text_add_string(text, "\r\n");
 }
 
-static void write_media(struct text *text, const struct media *media)
+void response_write_type(struct text *text, const struct media *media)
 {
-	if (media->type.at != NULL) {
-		text_add_string(text, "Content-Type: ");
-		text_add(text, media->type);
-		if (media->charset.at != NULL) {
-			text_add_string(text, "; charset=");
-			text_add(text, media->charset);
-		}
-		text_add_string(text, "\r\n");
+	if (media->type.at == NULL)
+		return;
+	text_add_string(text, "Content-Type: ");
+	text_add(text, media->type);
+	if (media->charset.at != NULL) {
+		text_add_string(text, "; charset=");
+		text_add(text, media->charset);
 	}
-	write_header(text, "Content-Encoding: ", media->encoding);
+	text_add_string(text, "\r\n");
 }
 
-static void write_content_range(struct text *text, const struct response_head *head)
+void response_write_content_range(struct text *text, struct range range, uint64_t size)
 {
 	text_add_string(text, "Content-Range: bytes ");
-	if (head->status == 206) {
-		text_add_number(text, head->range.first);
+	if (range.length > 0) {
+		text_add_number(text, range.first);
 		text_add_character(text, '-');
-		text_add_number(text, head->range.first + head->range.length - 1);
+		text_add_number(text, range.first + range.length - 1);
 	} else {
 		text_add_character(text, '*');
 	}
 	text_add_character(text, '/');
-	text_add_number(text, head->size);
+	text_add_number(text, size);
 	text_add_string(text, "\r\n");
 }
 
@@ -139,7 +138,8 @@ void response_write_head(struct text *text, const struct response_head *head)
 	text_add(text, (struct span){head->date, HTTPDATE_LENGTH});
 	text_add_string(text, "\r\n");
 	write_connection(text, head->connection);
-	write_media(text, &head->media);
+	response_write_type(text, &head->media);
+	write_header(text, "Content-Encoding: ", head->media.encoding);
 	if (head->has_length) {
 		text_add_string(text, "Content-Length: ");
 		text_add_number(text, head->content_length);
@@ -150,8 +150,10 @@ void response_write_head(struct text *text, const struct response_head *head)
 	write_header(text, "Vary: ", head->vary);
 	if (head->accepts_ranges)
 		text_add_string(text, "Accept-Ranges: bytes\r\n");
-	if ((head->status == 206 && head->range.length > 0) || head->status == 416)
-		write_content_range(text, head);
+	if (head->status == 206 && head->range.length > 0)
+		response_write_content_range(text, head->range, head->size);
+	else if (head->status == 416)
+		response_write_content_range(text, (struct range){0, 0}, head->size);
 	if (head->location.at != NULL)
 		write_location(text, head);
 	write_header(text, "Location: ", head->url);

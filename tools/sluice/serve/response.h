@@ -39,6 +39,12 @@ struct response_head {
 /* Writes the head with its empty line. */
 void response_write_head(struct text *text, const struct response_head *head);
 
+/* The Content-Type header, if the type is known. */
+void response_write_type(struct text *text, const struct media *media);
+
+/* The Content-Range header; of a range without length, that there is none in so many bytes. */
+void response_write_content_range(struct text *text, struct range range, uint64_t size);
+
 /* Where the date stands in a head of this status. */
 size_t response_date_offset(int status);
 

@@ -42,3 +42,14 @@ void text_add_hex(struct text *text, uint64_t number)
 {
 	add_digits(text, number, 16);
 }
+
+int text_hex_value(char character)
+{
+	if (character >= '0' && character <= '9')
+		return character - '0';
+	if (character >= 'a' && character <= 'f')
+		return character - 'a' + 10;
+	if (character >= 'A' && character <= 'F')
+		return character - 'A' + 10;
+	return -1;
+}

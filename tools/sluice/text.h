@@ -27,4 +27,7 @@ void text_add_character(struct text *text, char character);
 void text_add_number(struct text *text, uint64_t number);
 void text_add_hex(struct text *text, uint64_t number);
 
+/* The value of a hexadecimal digit, or -1. */
+int text_hex_value(char character);
+
 #endif

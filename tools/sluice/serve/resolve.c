@@ -30,17 +30,6 @@ bool target_split(struct span target, struct target *ret_target)
 	return true;
 }
 
-static int hex_value(char character)
-{
-	if (character >= '0' && character <= '9')
-		return character - '0';
-	if (character >= 'a' && character <= 'f')
-		return character - 'a' + 10;
-	if (character >= 'A' && character <= 'F')
-		return character - 'A' + 10;
-	return -1;
-}
-
 /* Takes one character off the front, escaped or not; -1: a broken escape. */
 static int take_character(struct span *path)
 {
@@ -52,8 +41,8 @@ static int take_character(struct span *path)
 	}
 	if (path->length < 3)
 		return -1;
-	high = hex_value(path->at[1]);
-	low = hex_value(path->at[2]);
+	high = text_hex_value(path->at[1]);
+	low = text_hex_value(path->at[2]);
 	if (high < 0 || low < 0)
 		return -1;
 	*path = span_from(*path, 3);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "text.h"
 #include "transfer/name.h"
 #include "transfer/transfer.h"
 
@@ -55,24 +56,13 @@ static ssize_t read_all(int fd, char *bytes, size_t capacity)
 	return (ssize_t)length;
 }
 
-static int digit(char character)
-{
-	if (character >= '0' && character <= '9')
-		return character - '0';
-	if (character >= 'a' && character <= 'f')
-		return character - 'a' + 10;
-	if (character >= 'A' && character <= 'F')
-		return character - 'A' + 10;
-	return -1;
-}
-
 /* NULL, or what is wrong with the line. */
 static const char *read_line(const char *line, size_t length, struct secret *secret)
 {
 	if (secret->length > 0)
 		return "it holds more than one secret";
 	for (size_t i = 0; i < length; i++) {
-		if (digit(line[i]) < 0)
+		if (text_hex_value(line[i]) < 0)
 			return "a secret is a line of hexadecimal digits";
 	}
 	if (length % 2 != 0 || length < (size_t)2 * SECRET_LEAST ||
@@ -80,7 +70,7 @@ static const char *read_line(const char *line, size_t length, struct secret *sec
 		return "a secret has 64 to 128 hexadecimal digits, two for each byte";
 	for (size_t i = 0; i < length; i += 2)
 		secret->bytes[secret->length++] =
-			(unsigned char)(digit(line[i]) << 4 | digit(line[i + 1]));
+			(unsigned char)(text_hex_value(line[i]) << 4 | text_hex_value(line[i + 1]));
 	return NULL;
 }
 

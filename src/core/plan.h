@@ -44,18 +44,18 @@ static inline int sluice__plan_memory(const struct sluice__plan_memory *facts)
 	return facts->full || facts->by_ring ? SLUICE__PLAN_SUBMIT : SLUICE__PLAN_INLINE;
 }
 
-/* options.wait_budget_ns: for how many completions a turn waits, by what the turns before brought. */
+/* options.wait_budget_ns: the number of completions a turn waits for, derived from previous turns. */
 struct sluice__plan_wait {
-	uint32_t brought; /* completions of the turn before */
-	uint32_t count;   /* to be waited for next; 0: not known yet */
-	uint32_t vain;    /* waits for several, in a row, that brought one at most */
-	uint32_t rest;    /* turns with completions until the next such wait */
+	uint32_t brought; /* completions of the previous turn */
+	uint32_t count;   /* number for the next wait; 0: not known yet */
+	uint32_t vain;    /* consecutive waits for several that brought at most one */
+	uint32_t rest;    /* turns with completions until the next wait for several */
 };
 
-/* Of armed requests; 1: as without a budget. */
+/* Returns the number of completions to wait for; 1: wait as without a budget. */
 uint32_t sluice__plan_wait(const struct sluice__plan_wait *facts, uint32_t armed);
 
-/* A turn asked for so many, and brought so many. */
+/* Records the result of a wait. */
 void sluice__plan_waited(struct sluice__plan_wait *facts, uint32_t asked, uint32_t brought);
 
 enum {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sends in the thread that starts them, where that is not the engine's. A socket on which other
- * threads send one record at a time is lent to them: while it is, its queue is empty, the kernel has
- * nothing of it, and the engine's thread keeps off its sending side. A thread that starts a plain
- * buffer takes the lease, sends, and gives it back. What the kernel does not take at once, or refuses,
- * goes to the engine's thread with the lease. That thread takes the socket back before it does
- * anything with its sending side: SLUICE__SHARED_LENT leads it there, off every fast path.
+ * Sends in a starting thread that is not the engine's. A socket on which other threads send one
+ * record at a time is lent to them. While it is lent, its queue is empty, no request of it is in
+ * flight, and the engine's thread does not touch its sending side. A thread that starts a plain buffer
+ * takes the lease, sends, and gives it back. A short send or an error is returned to the engine's
+ * thread with the lease. That thread takes the socket back before it touches the sending side:
+ * SLUICE__SHARED_LENT takes it off every fast path.
  *
- * Many records at a time are cheaper by the mailbox, which gathers them. So a socket is lent only
- * after several turns that found one record of it each, and not for ever: a lease ends after some
- * sends, and the next one, by the mailbox, shows whether another comes behind it meanwhile.
+ * The mailbox is cheaper for many records at a time, because it gathers them. So a socket is lent only
+ * after several turns with one record of it each. A lease ends after some sends; the next send uses the
+ * mailbox and shows whether more records arrive meanwhile.
  */
 #include <errno.h>
 
@@ -105,7 +105,7 @@ void sluice__lend_all(struct sluice_engine *engine)
 	}
 }
 
-/* No longer than one send(2) that does not block. What the word says then. */
+/* Waits for at most one non-blocking send(2). Returns the word without TAKEN. */
 static uint32_t wait_for_lease(struct sluice_socket *socket)
 {
 	for (unsigned int looks = 0;; looks++) {
@@ -135,7 +135,7 @@ void sluice__take_back(struct sluice_socket *socket)
 	uint32_t word;
 
 	sluice__assert_owner(socket->engine);
-	/* Nobody takes it any more: a thread that sends is waited for once. */
+	/* Without LENT no thread can set TAKEN, so one wait suffices. */
 	__atomic_fetch_and(&socket->lease, ~SLUICE__LEASE_LENT, __ATOMIC_ACQUIRE);
 	word = wait_for_lease(socket);
 	sluice__socket_flags_clear(socket, SLUICE__SHARED_LENT);
@@ -149,7 +149,7 @@ void sluice__take_back(struct sluice_socket *socket)
 
 /* ---- the other threads ---- */
 
-/* From here on the socket may be gone. */
+/* The socket may be freed after this. */
 static void give_back(struct sluice_socket *socket, uint32_t bits)
 {
 	uint32_t all = SLUICE__LEASE_TAKEN | SLUICE__LEASE_WAITED | bits;
@@ -163,12 +163,12 @@ bool sluice__borrow(struct sluice_socket *socket)
 {
 	uint32_t word = SLUICE__LEASE_LENT;
 
-	/* Only if nothing else is there: no record in the mailbox, no other thread that sends. */
+	/* Fails if a record is in the mailbox or another thread is sending. */
 	if (!__atomic_compare_exchange_n(&socket->lease, &word,
 					 SLUICE__LEASE_LENT | SLUICE__LEASE_TAKEN, false,
 					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return false;
-	/* A shutdown or close that has returned comes first. */
+	/* A shutdown or close that has returned takes effect before this send. */
 	if (likely(!(sluice__socket_flags(socket) &
 		     (SLUICE__SHARED_SLOW_STREAM & ~(uint32_t)SLUICE__SHARED_LENT)) &&
 		   !sluice__dead(socket->engine)))
@@ -204,7 +204,7 @@ int sluice__send_borrowed(struct sluice_socket *socket, struct sluice_args *args
 		sent_whole(socket, args);
 		return 0;
 	}
-	/* The rest, or the error, is for the engine's thread, and the socket with it. */
+	/* Return the socket to the engine's thread, with the remainder or the error. */
 	args->run.op_flags |= op_flags;
 	__atomic_fetch_add(&socket->cross_thread_bytes, bytes_left(args, taken), __ATOMIC_RELAXED);
 	socket->flight.last = args;

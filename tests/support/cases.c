@@ -71,7 +71,7 @@ void case_fail(const char *file, int line, const char *text, const char *format,
 	va_end(list);
 }
 
-/* The leaks of a case that failed or was skipped are nobody's fault: it is not left by exit(). */
+/* Leaks of a case that failed or was skipped do not count: _exit() skips the search for them. */
 static _Noreturn void leave(void)
 {
 	if (current->fini)

@@ -32,7 +32,7 @@ bool sluice__plan_by_ring(const struct sluice__plan_turn *facts);
 
 struct sluice__plan_memory {
 	bool by_ring;  /* the result of sluice__plan_by_ring */
-	bool full;     /* the last send was short */
+	bool full;     /* an inline send was short or got EAGAIN */
 	bool zerocopy; /* eligible, and useful on this socket */
 };
 

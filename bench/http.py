@@ -20,7 +20,6 @@ import ctypes
 import datetime
 import fcntl
 import json
-import math
 import os
 import pathlib
 import platform
@@ -34,6 +33,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from interval import interval, verdict
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CONGESTION = "cubic"
@@ -244,17 +245,6 @@ def measure(options, servers, server, size):
             "wall_seconds": time.monotonic() - wall}
 
 
-def interval(samples):
-    """Median and distribution-free 95 % interval, as bench/interval.c has it."""
-    ordered, n = sorted(samples), len(samples)
-    outside, cut = 2 / 2 ** n, 0
-    while 2 * (cut + 1) < n and outside + 2 * math.comb(n, cut + 1) / 2 ** n <= 0.05:
-        cut += 1
-        outside += 2 * math.comb(n, cut) / 2 ** n
-    return {"median": statistics.median(ordered), "low": ordered[cut],
-            "high": ordered[n - 1 - cut], "confidence": 1 - outside}
-
-
 def compare(options, servers, size):
     for server in servers:
         run_client(options, server, size, 1)  # warms caches, and fails early
@@ -271,14 +261,6 @@ def compare(options, servers, size):
             "requests_per_second": {
                 server: statistics.median(s["requests"] / s["wall_seconds"] for s in samples[server])
                 for server in servers}}
-
-
-def verdict(aim, ratio):
-    if aim is None:
-        return ""
-    if ratio["high"] <= aim:
-        return "met"
-    return "missed" if ratio["low"] > aim else "cannot tell"
 
 
 def print_result(it):

@@ -101,6 +101,9 @@ static void ask_due(struct round *round)
 	const struct client *client = round->client;
 	uint64_t now = clock_ns();
 
+	/* From then on a connection asks when it has its answer. */
+	if (client->options.closed && round->turn >= client->options.connections)
+		return;
 	while (round->asked < client->questions) {
 		uint64_t due = round->begin_ns + round->asked * client->interval_ns;
 		struct connection *connection =
@@ -130,6 +133,9 @@ static void take_answers(struct round *round, struct connection *connection)
 		histogram_add(&round->client->latencies, now - due);
 		round->answered++;
 	}
+	if (round->client->options.closed && connection->asked == connection->answered &&
+	    round->asked < round->client->questions)
+		ask(round, connection, 1, now);
 }
 
 /* Until something comes, or the next question is due; alone on a core it only looks. */

@@ -3,7 +3,9 @@
  * The other end of an echo: a process on the receiver's core that asks over all its connections at
  * a steady rate, whether answers come or not, and counts how long each answer took from when its
  * question was due. A server that stops for a while is so charged for all that waited meanwhile,
- * not for the one question that happened to be on its way (coordinated omission).
+ * not for the one question that happened to be on its way (coordinated omission). Or it keeps the
+ * server busy: each connection asks again as soon as it has its answer, and a latency counts from
+ * when the question was sent.
  */
 #ifndef BENCH_HARNESS_CLIENT_H
 #define BENCH_HARNESS_CLIENT_H
@@ -26,6 +28,7 @@ struct client_options {
 	size_t answer_bytes;
 	size_t depth;  /* questions of one connection on their way at once, at most CLIENT_DEPTH */
 	bool bursts;   /* so many leave together, when all before them are answered */
+	bool closed;   /* each connection asks again as soon as it has its answer */
 	uint16_t port; /* to connect to; 0: it is connected to, by net_connect */
 	int cpu;
 	bool alone; /* on that core: it need not sleep between questions */

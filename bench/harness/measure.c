@@ -47,7 +47,7 @@ static uint64_t least_wall_ns(struct contender *contender, const struct order *o
 /* How often the load fits into a slice. Warms the runner up, too. */
 static void calibrate(struct contender *contender, uint64_t slice_ns)
 {
-	struct order order = {.times = 1};
+	struct order order = {.times = 1, .trial = true};
 
 	while (is_there(contender)) {
 		uint64_t wall_ns = least_wall_ns(contender, &order, slice_ns / 4);
@@ -65,11 +65,12 @@ static void calibrate(struct contender *contender, uint64_t slice_ns)
 /*
  * Questions of an echo come at the same rate for all: a quarter of what ours can answer when it has
  * always something to do, which makes each answer cheaper. So nobody but a very slow one falls behind.
- * CPU time tells that rate also where the machine has other things to do.
+ * CPU time tells that rate also where the machine has other things to do. If each socket is asked
+ * again as soon as it has answered, all give as many answers as ours can in a slice.
  */
-static void calibrate_echo(struct contender *ours, uint64_t slice_ns)
+static void calibrate_echo(struct contender *ours, const struct load *load, uint64_t slice_ns)
 {
-	const struct order order = {.times = ECHO_TRIAL};
+	const struct order order = {.times = ECHO_TRIAL, .trial = true};
 	uint64_t least = UINT64_MAX;
 	struct sample sample;
 
@@ -77,8 +78,12 @@ static void calibrate_echo(struct contender *ours, uint64_t slice_ns)
 		if (sample.cpu_ns < least)
 			least = sample.cpu_ns;
 	}
-	ours->order.interval_ns = 4 * least / ECHO_TRIAL + 1;
-	ours->order.times = slice_ns / ours->order.interval_ns + 1;
+	if (load_is_paced(load)) {
+		ours->order.interval_ns = 4 * least / ECHO_TRIAL + 1;
+		ours->order.times = slice_ns / ours->order.interval_ns + 1;
+	} else {
+		ours->order.times = slice_ns / (least / ECHO_TRIAL + 1) + 1;
+	}
 }
 
 /* The first session's calibration stands, but every runner is warmed up. */
@@ -86,18 +91,21 @@ static void warm_up(struct contender *contender, const struct contender *ours,
 		    const struct load *load, const struct method *method)
 {
 	struct sample sample;
+	struct order trial;
 
 	if (contender->order.times == 0 && load->interval_ns > 0)
-		contender->order =
-			(struct order){method->slice_ns / load->interval_ns + 1, load->interval_ns};
-	else if (contender->order.times == 0 && !load_is_asked(load->kind))
+		contender->order = (struct order){.times = method->slice_ns / load->interval_ns + 1,
+						  .interval_ns = load->interval_ns};
+	else if (contender->order.times == 0 && !load_has_latencies(load))
 		calibrate(contender, method->slice_ns);
 	else if (contender->order.times == 0 && contender == ours)
-		calibrate_echo(contender, method->slice_ns);
+		calibrate_echo(contender, load, method->slice_ns);
 	else if (contender->order.times == 0)
 		contender->order = ours->order;
+	trial = contender->order;
+	trial.trial = true;
 	if (contender->worker.process > 0)
-		worker_measure(&contender->worker, &contender->order, &sample);
+		worker_measure(&contender->worker, &trial, &sample);
 }
 
 static void add_sample(struct contender *contender)
@@ -147,7 +155,8 @@ static bool is_enough(const struct order *order, const struct sample *sample)
 static double count_calls(struct contender *contender, const struct load *load)
 {
 	struct worker *worker = &contender->worker;
-	struct order order = {.interval_ns = contender->order.interval_ns * WATCHED_FACTOR};
+	struct order order = {.interval_ns = contender->order.interval_ns * WATCHED_FACTOR,
+			      .trial = true};
 	struct sample none, some;
 	double calls;
 
@@ -165,7 +174,7 @@ static double count_calls(struct contender *contender, const struct load *load)
 	return calls > 0 ? calls / (double)order.times : 0;
 }
 
-/* For the latencies of an echo, which its process adds. */
+/* For the latencies of a load, which its process adds. */
 static void make_histograms(struct contender *const *contenders, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -203,7 +212,7 @@ bool measure_session(struct contender *const *contenders, size_t count, const st
 {
 	size_t order[MEASURE_MAX];
 
-	if (load_is_asked(load->kind))
+	if (load_has_latencies(load))
 		make_histograms(contenders, count);
 	start(contenders, count, load, method, place);
 	for (size_t round = 0; round < method->rounds; round++) {

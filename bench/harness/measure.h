@@ -30,7 +30,7 @@ struct contender {
 	size_t count;
 	struct sample *samples;
 	double calls;                /* system calls of a load; < 0: they could not be counted */
-	struct histogram *latencies; /* of an echo, of all samples */
+	struct histogram *latencies; /* of all samples, if the load has any */
 	struct worker worker;        /* of this session; worker.failed stays */
 };
 

@@ -59,11 +59,24 @@ struct load {
 	size_t engines;        /* that share sockets and records equally */
 	size_t depth;          /* questions of one socket on their way at once; 0: what fits */
 	bool cold;             /* it is put out of memory each time before it is sent */
-	const struct receiver *background;    /* where the file goes, if not to the receiver */
-	uint64_t part_bytes;                  /* of the file, sent at a time */
-	uint64_t interval_ns;                 /* between two questions; 0: as the run finds right */
+	const struct receiver *background; /* where the file goes, if not to the receiver */
+	uint64_t part_bytes;               /* of the file, sent at a time */
+	uint64_t interval_ns;              /* between two questions; 0: as the run finds right */
+	bool saturated; /* each socket is asked again as soon as it has answered */
 	const struct sluice_options *options; /* for engines of ours */
 };
+
+/* Whether questions come at a steady rate, whether they are answered or not. */
+static inline bool load_is_paced(const struct load *load)
+{
+	return load_is_asked(load->kind) && !load->saturated;
+}
+
+/* Whether it matters how long each answer takes. */
+static inline bool load_has_latencies(const struct load *load)
+{
+	return load_is_paced(load) || load->saturated;
+}
 
 struct runner {
 	/*

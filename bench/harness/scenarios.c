@@ -33,22 +33,25 @@
 		}                                                                              \
 	}
 
-#define ECHO(name_end, connections, its_effort)                                             \
-	{                                                                                   \
-		.name = "echo-" name_end,                                                   \
-		.title = "64 B back and forth, " #connections " sockets", .unit = "answer", \
-		.effort = (its_effort),                                                     \
-		.load = {.kind = LOAD_ECHO,                                                 \
-			 .receiver_mode = RECEIVER_ASKS,                                    \
-			 .sockets = (connections),                                          \
-			 .records = 1,                                                      \
-			 .record_bytes = 64},                                               \
-		.sessions = 3, .slice_factor = 8, .aims = {                                 \
-			{"epoll", 1},                                                       \
-			{"libuv", 1},                                                       \
-			{"asio-epoll", 1},                                                  \
-			{"asio-uring", 1}                                                   \
-		}                                                                           \
+/* Where calls are cheap; where they are expensive; of latencies. */
+#define SATURATED(name)                                                                  \
+	{                                                                                \
+		.peer = (name), .ratio = 0.9, .expensive_ratio = 0.7, .latency_ratio = 1 \
+	}
+
+#define ECHO(name_end, connections, words, its_effort, keeps_busy, ...)           \
+	{                                                                         \
+		.name = "echo-" name_end, .title = "64 B back and forth, " words, \
+		.unit = "answer", .effort = (its_effort),                         \
+		.load = {.kind = LOAD_ECHO,                                       \
+			 .receiver_mode = RECEIVER_ASKS,                          \
+			 .sockets = (connections),                                \
+			 .records = 1,                                            \
+			 .record_bytes = 64,                                      \
+			 .saturated = (keeps_busy)},                              \
+		.sessions = 3, .slice_factor = 8, .aims = {                       \
+			__VA_ARGS__                                               \
+		}                                                                 \
 	}
 
 /* Each with sockets of its own; sockets and records are those of all. */
@@ -317,8 +320,16 @@ const struct scenario scenarios[] = {
 			 .record_bytes = 64},
 		.sessions = 3,
 	},
-	ECHO("64", 64, EFFORT_USUAL),
-	ECHO("1000", 1000, EFFORT_USUAL),
+	ECHO("64", 64, "64 sockets", EFFORT_USUAL, false, {"epoll", 1}, {"libuv", 1},
+	     {"asio-epoll", 1}, {"asio-uring", 1}),
+	ECHO("1000", 1000, "1,000 sockets", EFFORT_USUAL, false, {"epoll", 1}, {"libuv", 1},
+	     {"asio-epoll", 1}, {"asio-uring", 1}),
+	ECHO("saturated-64", 64, "64 sockets that ask again at once", EFFORT_QUICK, true,
+	     SATURATED("epoll"), SATURATED("libuv"), SATURATED("asio-epoll"),
+	     SATURATED("asio-uring")),
+	ECHO("saturated-1000", 1000, "1,000 sockets that ask again at once", EFFORT_USUAL, true,
+	     SATURATED("epoll"), SATURATED("libuv"), SATURATED("asio-epoll"),
+	     SATURATED("asio-uring")),
 	{
 		.name = "hot-beside-cold",
 		.title = "64 B back and forth, 64 sockets, beside files of 1 MiB, not cached",
@@ -379,11 +390,11 @@ const struct scenario scenarios[] = {
 
 const size_t scenario_count = sizeof(scenarios) / sizeof(scenarios[0]);
 
-double scenario_aim(const struct scenario *scenario, const char *peer)
+const struct aim *scenario_aim(const struct scenario *scenario, const char *peer)
 {
 	for (size_t i = 0; i < AIMS_MAX && scenario->aims[i].peer; i++) {
 		if (strcmp(scenario->aims[i].peer, peer) == 0)
-			return scenario->aims[i].ratio;
+			return &scenario->aims[i];
 	}
-	return 0;
+	return NULL;
 }

@@ -8,8 +8,13 @@
 /* Ours / theirs, at most. */
 struct aim {
 	const char *peer;
-	double ratio;
+	double ratio;           /* of what is judged */
+	double expensive_ratio; /* the same if an empty system call takes long here; 0: as ratio */
+	double latency_ratio;   /* of latencies; 0: as ratio */
 };
+
+/* From which time on a system call is expensive, in ns: between the two kinds of machines. */
+#define EXPENSIVE_CALL_NS 500
 
 #define AIMS_MAX 8
 
@@ -40,7 +45,7 @@ struct scenario {
 extern const struct scenario scenarios[];
 extern const size_t scenario_count;
 
-/* The aim against that peer, or 0. */
-double scenario_aim(const struct scenario *scenario, const char *peer);
+/* The aim against that peer, or NULL. */
+const struct aim *scenario_aim(const struct scenario *scenario, const char *peer);
 
 #endif

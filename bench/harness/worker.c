@@ -103,7 +103,8 @@ static void start_client(struct context *context)
 		.connections = context->load.sockets,
 		.question_bytes = context->load.record_bytes,
 		.answer_bytes = context->load.record_bytes,
-		.depth = CLIENT_DEPTH,
+		.depth = context->load.saturated ? 1 : CLIENT_DEPTH,
+		.closed = context->load.saturated,
 		.cpu = context->place->receiver_cpu,
 		.alone = may_spin(context),
 	};
@@ -168,6 +169,7 @@ static void leave_context(struct context *context)
 		receiver_stop(&context->background);
 }
 
+/* sample: of a turn that counts, or NULL. */
 static void ask(struct context *context, const struct order *order, struct sample *sample)
 {
 	const struct histogram *latencies;
@@ -176,13 +178,13 @@ static void ask(struct context *context, const struct order *order, struct sampl
 	if (context->runner->run)
 		context->runner->run(context->runner, order->times);
 	latencies = client_end(context->client);
-	/* As fast as it goes they tell how many wait, not how long one has to. */
-	if (order->interval_ns == 0)
+	/* As fast as a steady rate can be they tell how many wait, not how long one has to. */
+	if (!sample || !(order->interval_ns > 0 || context->load.saturated))
 		return;
 	sample->p50_ns = histogram_percentile(latencies, 50);
 	sample->p99_ns = histogram_percentile(latencies, 99);
 	sample->p999_ns = histogram_percentile(latencies, 99.9);
-	if (context->latencies)
+	if (context->latencies && !order->trial)
 		histogram_merge(context->latencies, latencies);
 }
 
@@ -223,7 +225,7 @@ static struct sample measure(struct context *context, const struct order *order)
 	nanosleep(&pause, NULL);
 	/* Nor that the caches are full of the other runners' things. */
 	if (context->client && !order->watched)
-		ask(context, &(struct order){.times = context->load.sockets}, &sample);
+		ask(context, &(struct order){.times = context->load.sockets}, NULL);
 	else if (!order->watched)
 		context->runner->run(context->runner, 1);
 	background = context->runner->background;

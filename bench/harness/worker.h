@@ -39,7 +39,8 @@ struct sample {
 /* What to measure. */
 struct order {
 	uint64_t times;       /* that the load is to be done; 0 only where it is watched */
-	uint64_t interval_ns; /* of an echo, between two questions; 0: as fast as it goes */
+	uint64_t interval_ns; /* between two questions of a steady rate; 0: as fast as it goes */
+	bool trial;           /* its latencies are none of those of all turns */
 	bool watched;         /* nothing that is not measured goes before; worker_measure says it */
 };
 

@@ -59,6 +59,8 @@ static void write_peer(struct json_writer *writer, const struct result_peer *pee
 		json_writer_string(writer, "note", peer->note);
 	if (peer->aim > 0)
 		json_writer_number(writer, "aim", peer->aim);
+	if (peer->latency_aim > 0)
+		json_writer_number(writer, "latency_aim", peer->latency_aim);
 	json_writer_number(writer, "operations_per_sample", peer->operations);
 	if (peer->system_calls >= 0)
 		json_writer_number(writer, "system_calls", peer->system_calls);
@@ -272,6 +274,7 @@ static bool read_peer(const json_t *from, struct result_peer *peer)
 	COPY(peer->title, string_of(from, "title", peer->name));
 	COPY(peer->note, string_of(from, "note", ""));
 	return *peer->name && read_number(from, "aim", 0, 0, &peer->aim) &&
+	       read_number(from, "latency_aim", 0, 0, &peer->latency_aim) &&
 	       read_number(from, "operations_per_sample", 1, 1, &peer->operations) &&
 	       read_number(from, "system_calls", -1, 0, &peer->system_calls) &&
 	       read_samples(from, peer) && read_points(from, peer);

@@ -127,6 +127,20 @@ static enum outcome outcome_of(const struct interval *ratio, double aim)
 				  : OUTCOME_CANNOT_TELL;
 }
 
+double result_aim(const struct result_peer *peer, enum metric metric)
+{
+	return metric_is_latency(metric) && peer->latency_aim > 0 ? peer->latency_aim : peer->aim;
+}
+
+double result_latency(const struct result_peer *peer, double percent)
+{
+	for (size_t i = 0; i < peer->point_count; i++) {
+		if (peer->points[i].percent == percent)
+			return peer->points[i].ns;
+	}
+	return 0;
+}
+
 enum outcome result_outcome(const struct result_scenario *scenario, const struct result_peer *peer)
 {
 	enum outcome worst = OUTCOME_MET;
@@ -134,7 +148,8 @@ enum outcome result_outcome(const struct result_scenario *scenario, const struct
 	if (peer->aim <= 0)
 		return OUTCOME_NO_AIM;
 	for (int metric = 0; metric < METRICS; metric++) {
-		enum outcome outcome = outcome_of(&peer->ratio[metric], peer->aim);
+		enum outcome outcome =
+			outcome_of(&peer->ratio[metric], result_aim(peer, (enum metric)metric));
 
 		if ((scenario->judged & METRIC_BIT(metric)) && outcome > worst)
 			worst = outcome;

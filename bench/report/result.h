@@ -45,6 +45,7 @@ struct result_peer {
 	char title[64];
 	char note[96];       /* what a reader should know, or "" */
 	double aim;          /* ours / this, at most; 0: none */
+	double latency_aim;  /* the same of latencies; 0: as aim */
 	double operations;   /* in each sample */
 	double system_calls; /* of an operation; < 0: nobody counted */
 	size_t count;
@@ -129,6 +130,9 @@ enum outcome {
 	OUTCOME_MISSED       /* by the whole interval */
 };
 
+/* The aim of this metric, 0: none. */
+double result_aim(const struct result_peer *peer, enum metric metric);
+
 enum outcome result_outcome(const struct result_scenario *scenario, const struct result_peer *peer);
 
 const struct result_scenario *result_find(const struct result *result, const char *name);
@@ -152,6 +156,9 @@ const char *kind_name(enum kind kind);
 
 /* Whether the peer competes with this library. */
 bool result_is_foreign(const struct result_peer *peer);
+
+/* The latency of all answers together at this percentage, 0: not known. */
+double result_latency(const struct result_peer *peer, double percent);
 
 void result_free(struct result *result);
 

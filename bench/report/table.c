@@ -77,7 +77,7 @@ static void format_interval(char *text, size_t size, const struct interval *inte
 /* The second column of ratios: what is judged beside the headline. */
 static enum metric second_metric(const struct result_scenario *scenario)
 {
-	for (int metric = METRICS - 1; metric >= 0; metric--) {
+	for (int metric = 0; metric < METRICS; metric++) {
 		if ((enum metric)metric != scenario->headline &&
 		    (scenario->judged & METRIC_BIT(metric)))
 			return (enum metric)metric;
@@ -113,12 +113,55 @@ static void print_peer(const struct result_scenario *scenario, const struct resu
 	if (peer->aim > 0) {
 		int length = snprintf(aim, sizeof(aim), "%.3gx ", peer->aim);
 
+		if (peer->latency_aim > 0 && peer->latency_aim != peer->aim)
+			length += snprintf(aim + length, sizeof(aim) - (size_t)length,
+					   "(latency %.3gx) ", peer->latency_aim);
 		words_aim(aim + length, sizeof(aim) - (size_t)length, scenario, peer);
 	}
 	printf("  %-24s %18s  %-21s %-21s %5s  %s\n", peer->title, time, first_ratio, second_ratio,
 	       calls, aim);
 	if (*peer->note)
 		printf("    %s\n", peer->note);
+}
+
+static const double tails[] = {50, 99, 99.9, 99.99};
+#define TAILS (sizeof(tails) / sizeof(tails[0]))
+
+/* "40.1 us (0.95)": its latency there, and ours divided by it. */
+static void print_tail(const struct result_peer *ours, const struct result_peer *peer,
+		       double percent)
+{
+	double ns = result_latency(peer, percent), our_ns = result_latency(ours, percent);
+	char time[32] = "-", text[64];
+
+	if (ns > 0)
+		words_time(time, sizeof(time), ns);
+	if (peer == ours || ns <= 0 || our_ns <= 0)
+		snprintf(text, sizeof(text), "%s       ", time);
+	else
+		snprintf(text, sizeof(text), "%s (%.2f)", time, our_ns / ns);
+	printf(" %19s", text);
+}
+
+/* The latencies of all answers of a peer together. */
+static void print_latencies(const struct result_scenario *scenario)
+{
+	if (scenario->peer_count == 0 || scenario->peers[0].point_count == 0)
+		return;
+	printf("  %-24s", "latency, (ours / its)");
+	for (size_t i = 0; i < TAILS; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "p%.4g       ", tails[i]);
+		printf(" %19s", name);
+	}
+	putchar('\n');
+	for (size_t i = 0; i < scenario->peer_count; i++) {
+		printf("  %-24s", scenario->peers[i].title);
+		for (size_t j = 0; j < TAILS; j++)
+			print_tail(scenario->peers, &scenario->peers[i], tails[j]);
+		putchar('\n');
+	}
 }
 
 void table_print_scenario(const struct result_scenario *scenario)
@@ -130,6 +173,7 @@ void table_print_scenario(const struct result_scenario *scenario)
 		print_head(scenario, second);
 	for (size_t i = 0; i < scenario->peer_count; i++)
 		print_peer(scenario, &scenario->peers[i], second);
+	print_latencies(scenario);
 	words_scenario(words, sizeof(words), scenario);
 	if (*words) {
 		printf("  ");

@@ -313,6 +313,38 @@ void words_hand(char *text, size_t size, const struct result *result)
 	append_tally_end(text, size, &tally);
 }
 
+/* How ours stands against the best of these kinds at a percentage of all answers; 0: not known. */
+static double tail_ratio(const struct result_scenario *scenario, unsigned kinds, double percent)
+{
+	double best = 0;
+
+	for (size_t i = 1; i < scenario->peer_count; i++) {
+		const struct result_peer *peer = &scenario->peers[i];
+		double its = result_latency(peer, percent);
+
+		if ((kinds & 1u << result_kind(peer)) && its > 0)
+			best = fmax(best, result_latency(&scenario->peers[0], percent) / its);
+	}
+	return best;
+}
+
+/* One answer in 10,000 is too rare for a turn: there are no medians and intervals of it. */
+static void append_tails(char *text, size_t size, const struct result *result, unsigned kinds)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < result->scenario_count; i++) {
+		double ratio = tail_ratio(&result->scenarios[i], kinds, 99.99);
+
+		if (ratio <= 0)
+			continue;
+		append(text, size, "%s%s %.2f",
+		       any ? ", " : "; p99.99 latency, of all rounds together: ",
+		       result->scenarios[i].name, ratio);
+		any = true;
+	}
+}
+
 void words_latency(char *text, size_t size, const struct result *result)
 {
 	static const enum metric metrics[] = {METRIC_P99, METRIC_P999};
@@ -336,8 +368,10 @@ void words_latency(char *text, size_t size, const struct result *result)
 		if (*ratios)
 			append(text, size, ": %s", ratios);
 	}
-	if (*text)
+	if (*text) {
+		append_tails(text, size, result, kinds);
 		append(text, size, ".");
+	}
 }
 
 /* Ours is on one of the two, the other one is a peer of that name. */
@@ -490,7 +524,8 @@ static double distance(const struct result_scenario *scenario, const struct resu
 
 	for (int metric = 0; metric < METRICS; metric++) {
 		if (scenario->judged & METRIC_BIT(metric))
-			worst = fmax(worst, peer->ratio[metric].median - peer->aim);
+			worst = fmax(worst, peer->ratio[metric].median -
+						    result_aim(peer, (enum metric)metric));
 	}
 	return worst;
 }

@@ -108,6 +108,17 @@ check 'with latencies that grow with the percentile' json "$work/echo.json" \
 
 counted 'and with the system calls of an answer' "$work/echo.json" "0.2 < $(calls epoll) < 5"
 
+check 'percentiles of all answers are in the table' says \
+	'^ +latency, .* p50 +p99 +p99\.9 +p99\.99'
+check 'and those of each turn in the JSON' json "$work/echo.json" \
+	'all(p["p999"]["ns"]["median"] >= p["p99"]["ns"]["median"] for p in d["scenarios"][0]["peers"])'
+check 'a saturated echo is measured' bench 0 echo-saturated-64 --sessions=1 --rounds=5 --slice-ms=2 \
+	--peer=epoll --json="$work/saturated.json"
+check 'with the same number of answers, and latencies that grow with the percentile' json \
+	"$work/saturated.json" 'len({p["operations_per_sample"] for p in d["scenarios"][0]["peers"]}) == 1 and all(
+	len(p["latency"]) > 4 and sorted(x[1] for x in p["latency"]) == [x[1] for x in p["latency"]]
+	for p in d["scenarios"][0]["peers"]) and len(d["scenarios"][0]["peers"]) == 2'
+
 check 'other libraries are measured, or missing' bench 0 records-1 --sessions=1 --rounds=5 \
 	--slice-ms=1 --peer=libuv,asio-epoll,asio-uring,dotnet-send --json="$work/others.json"
 counted 'and their system calls counted' "$work/others.json" \

@@ -604,7 +604,37 @@ Test(bench_pure, tail_latencies_are_in_the_verdict)
 	words_latency(words, sizeof(words), &result);
 	cr_expect_str_eq(words, "Latency against the best other, p99 latency: echo-64 0.90; p99.9 "
 				"latency: echo-64 1.50.");
+	for (size_t j = 0; j < 2; j++) {
+		struct result_peer *peer = &scenario->peers[j];
+
+		peer->points[peer->point_count++] = (struct result_point){50, 500};
+		peer->points[peer->point_count++] =
+			(struct result_point){99.99, j == 0 ? 6000 : 8000};
+	}
+	words_latency(words, sizeof(words), &result);
+	cr_expect_str_eq(words, "Latency against the best other, p99 latency: echo-64 0.90; p99.9 "
+				"latency: echo-64 1.50; p99.99 latency, of all rounds together: "
+				"echo-64 0.75.");
 	result_free(&result);
+}
+
+Test(bench_pure, latencies_can_have_an_aim_of_their_own)
+{
+	struct result_scenario scenario = {0};
+	const double factors[] = {1, 2, 3};
+	struct result_peer *peer;
+
+	make_scenario(&scenario, "x", factors, 0.01);
+	peer = &scenario.peers[1];
+	peer->aim = 0.6;
+	peer->ratio[METRIC_P99] = (struct interval){0.9, 0.85, 0.95, 0.95};
+	scenario.judged = METRIC_BIT(METRIC_CPU) | METRIC_BIT(METRIC_P99);
+	cr_expect_eq(result_outcome(&scenario, peer), OUTCOME_MISSED);
+	peer->latency_aim = 1;
+	cr_expect_eq(result_outcome(&scenario, peer), OUTCOME_MET);
+	peer->ratio[METRIC_P99] = (struct interval){1.1, 1.05, 1.15, 0.95};
+	cr_expect_eq(result_outcome(&scenario, peer), OUTCOME_MISSED);
+	free_scenario(&scenario);
 }
 
 Test(bench_pure, json_that_is_broken_is_refused_with_its_line)

@@ -2,6 +2,7 @@
 #include "run.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -124,8 +125,8 @@ static void describe(const struct scenario *scenario, const struct load *load,
 	if (load->kind == LOAD_BACKGROUND) {
 		to->headline = METRIC_P99;
 		to->judged = METRIC_BIT(METRIC_P99);
-	} else if (load->kind == LOAD_ECHO) {
-		to->judged |= METRIC_BIT(METRIC_P99);
+	} else if (load_has_latencies(load)) {
+		to->judged |= METRIC_BIT(METRIC_P99) | METRIC_BIT(METRIC_P999);
 	} else if (load->kind != LOAD_HTTP && load->kind != LOAD_ENGINES &&
 		   load->receiver_mode != RECEIVER_SLOW) {
 		to->headline = METRIC_WALL;
@@ -160,8 +161,18 @@ static void take_latencies(const struct histogram *latencies, struct result_peer
 	}
 }
 
+static void set_aim(const struct scenario *scenario, struct result_peer *peer, bool expensive_calls)
+{
+	const struct aim *aim = scenario_aim(scenario, peer->name);
+
+	if (aim == NULL)
+		return;
+	peer->aim = expensive_calls && aim->expensive_ratio > 0 ? aim->expensive_ratio : aim->ratio;
+	peer->latency_aim = aim->latency_ratio;
+}
+
 static void take_over(const struct scenario *scenario, const struct contender *contender,
-		      struct result_scenario *to)
+		      struct result_scenario *to, bool expensive_calls)
 {
 	size_t operations = scenario->operations > 0 ? scenario->operations
 						     : scenario->load.records;
@@ -169,7 +180,7 @@ static void take_over(const struct scenario *scenario, const struct contender *c
 
 	snprintf(peer->name, sizeof(peer->name), "%s", contender->peer->name);
 	snprintf(peer->title, sizeof(peer->title), "%s", contender->peer->title);
-	peer->aim = scenario_aim(scenario, peer->name);
+	set_aim(scenario, peer, expensive_calls);
 	peer->operations = (double)contender->order.times * (double)operations;
 	peer->system_calls = contender->calls < 0 ? -1 : contender->calls / (double)operations;
 	for (size_t i = 0; i < contender->count; i++) {
@@ -206,7 +217,7 @@ static void note_fast_disk(struct result_scenario *to)
 
 /* A peer that broke down is missing; its rounds until then are not a comparison. */
 static void take_all(const struct scenario *scenario, struct field *field,
-		     struct result_scenario *to)
+		     struct result_scenario *to, bool expensive_calls)
 {
 	for (size_t i = 0; i < field->count; i++) {
 		struct contender *contender = &field->contenders[i];
@@ -215,7 +226,7 @@ static void take_all(const struct scenario *scenario, struct field *field,
 			result_add_missing(&to->missing, contender->peer->name,
 					   contender->worker.failed);
 		else
-			take_over(scenario, contender, to);
+			take_over(scenario, contender, to, expensive_calls);
 		measure_forget(contender);
 	}
 	result_evaluate(to);
@@ -236,6 +247,11 @@ static int prepare(const struct run *run, struct load *load)
 	return 0;
 }
 
+static bool has_expensive_calls(const struct conditions *conditions)
+{
+	return strtod(conditions_value(conditions, "system_call_ns"), NULL) >= EXPENSIVE_CALL_NS;
+}
+
 static void measure(const struct run *run, const struct scenario *scenario, const struct load *load,
 		    struct result *result)
 {
@@ -254,10 +270,10 @@ static void measure(const struct run *run, const struct scenario *scenario, cons
 			measure_forget(&field.contenders[i]);
 		field.count = 0;
 	}
-	if (load_is_asked(load->kind))
+	if (load_is_paced(load))
 		snprintf(to->receiver, sizeof(to->receiver), "asks every %.1f us",
 			 (double)field.contenders[0].order.interval_ns / 1e3);
-	take_all(scenario, &field, to);
+	take_all(scenario, &field, to, has_expensive_calls(&result->conditions));
 }
 
 void run_scenario(const struct run *run, const struct scenario *scenario, struct result *result)

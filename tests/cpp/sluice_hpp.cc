@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// sluice/sluice.hpp: what it promises beyond the C interface below it. Prints TAP.
+// sluice/sluice.hpp: what it promises beyond the C interface below it.
 #include <arpa/inet.h>
 #include <atomic>
 #include <cstdio>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <vector>
 
-#include <sluice/sluice.hpp>
+#include "cases.hpp"
 
 using namespace std::chrono_literals;
 using sluice::engine;
@@ -36,49 +36,6 @@ static std::atomic<std::size_t> allocations;
 {
 	std::free(memory);
 }
-
-static void check_at(bool condition, const char *text, int line)
-{
-	if (condition)
-		return;
-	std::printf("Bail out! line %d: %s\n", line, text);
-	std::exit(1);
-}
-#define check(condition) check_at(static_cast<bool>(condition), #condition, __LINE__)
-
-// An engine and a connected pair, one end of it on the engine.
-struct pair {
-	sluice::engine engine;
-	sluice::socket socket;
-	int peer = -1;
-
-	pair()
-	{
-		int fds[2];
-		check(!engine.create());
-		check(::socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
-		check(!engine.attach(fds[0], socket));
-		peer = fds[1];
-	}
-	~pair()
-	{
-		socket = {};
-		engine.destroy();
-		::close(peer);
-	}
-	void fill()
-	{
-		char bytes[4096] = {};
-		while (::send(socket.fd(), bytes, sizeof bytes, MSG_DONTWAIT) > 0) {
-		}
-	}
-	std::string read(std::size_t size)
-	{
-		std::string text(size, ' ');
-		check(::recv(peer, text.data(), size, MSG_WAITALL) == static_cast<ssize_t>(size));
-		return text;
-	}
-};
 
 static void what_is_in_progress_cannot_move()
 {
@@ -502,14 +459,7 @@ static void a_destroyed_socket_ends_what_waits_on_it()
 	check(ended == 1);
 }
 
-#define TEST(name)          \
-	{                   \
-#name, name \
-	}
-static const struct {
-	const char *name;
-	void (*run)();
-} tests[] = {
+static const test tests[] = {
 	TEST(what_is_in_progress_cannot_move),
 	TEST(errors_are_error_codes_that_compare_with_errc),
 	TEST(sends_take_text_spans_and_lists),
@@ -532,13 +482,5 @@ static const struct {
 
 int main()
 {
-	int number = 0;
-
-	::alarm(120);
-	std::printf("1..%zu\n", std::size(tests));
-	for (const auto &test : tests) {
-		test.run();
-		std::printf("ok %d - hpp_%s\n", ++number, test.name);
-		std::fflush(stdout);
-	}
+	return run_tests(tests);
 }

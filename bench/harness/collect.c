@@ -93,6 +93,9 @@ static void collect_engine(struct conditions *conditions, const struct sluice_op
 	if (*sluice_engine_backend_reason(engine))
 		conditions_add(conditions, "backend_reason", "%s",
 			       sluice_engine_backend_reason(engine));
+	if (options->wait_budget_ns > 0)
+		conditions_add(conditions, "wait_budget_us", "%" PRId64,
+			       options->wait_budget_ns / 1000);
 	sluice_engine_run(engine, 0); /* the first use measures */
 	sluice_engine_statistics(engine, &statistics);
 	collect_capabilities(conditions, statistics.capabilities);

@@ -62,7 +62,8 @@ struct load {
 	const struct receiver *background; /* where the file goes, if not to the receiver */
 	uint64_t part_bytes;               /* of the file, sent at a time */
 	uint64_t interval_ns;              /* between two questions; 0: as the run finds right */
-	bool saturated; /* each socket is asked again as soon as it has answered */
+	int64_t wait_budget_ns; /* of engines of ours, in the place of what the options say; or 0 */
+	bool saturated;         /* each socket is asked again as soon as it has answered */
 	const struct sluice_options *options; /* for engines of ours */
 };
 

@@ -16,6 +16,9 @@ extern const struct peer peer_sluice_echo;
 extern const struct peer peer_sluice_echo_uring;
 extern const struct peer peer_sluice_echo_epoll;
 extern const struct peer peer_sluice_background_alone;
+extern const struct peer peer_sluice_waiting_0;
+extern const struct peer peer_sluice_waiting_20;
+extern const struct peer peer_sluice_waiting_50;
 extern const struct peer peer_sluice_another;
 extern const struct peer peer_sluice_another_uring;
 extern const struct peer peer_sluice_another_epoll;
@@ -81,6 +84,9 @@ const struct peer *const peers[] = {
 	&peer_sluice_echo_uring,
 	&peer_sluice_echo_epoll,
 	&peer_sluice_background_alone,
+	&peer_sluice_waiting_0,
+	&peer_sluice_waiting_20,
+	&peer_sluice_waiting_50,
 	&peer_sluice_another,
 	&peer_sluice_another_uring,
 	&peer_sluice_another_epoll,

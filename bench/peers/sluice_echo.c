@@ -197,3 +197,36 @@ const struct peer peer_sluice_background_alone = {
 	.loads = LOADS(LOAD_BACKGROUND),
 	.create = create_alone,
 };
+
+/* With another budget than the reference's, beside it. */
+static struct runner *create_waiting(const struct load *load, int64_t wait_budget_ns)
+{
+	static struct sluice_options options; /* outlives the runner: there is one in a process */
+	struct load its = *load;
+
+	options = *load->options;
+	options.wait_budget_ns = wait_budget_ns;
+	its.options = &options;
+	its.wait_budget_ns = 0;
+	return create_on(&its, SLUICE_BACKEND_AUTO);
+}
+
+static bool suits_waiting(const struct load *load)
+{
+	return load->wait_budget_ns > 0;
+}
+
+#define WAITING_PEER(us)                                                                   \
+	static struct runner *create_waiting_##us(const struct load *load)                 \
+	{                                                                                  \
+		return create_waiting(load, (us)*INT64_C(1000));                           \
+	}                                                                                  \
+	const struct peer peer_sluice_waiting_##us = {.name = "sluice-wait-" #us,          \
+						      .title = "sluice, up to " #us " us", \
+						      .loads = LOADS(LOAD_ECHO),           \
+						      .suits = suits_waiting,              \
+						      .create = create_waiting_##us}
+
+WAITING_PEER(0);
+WAITING_PEER(20);
+WAITING_PEER(50);

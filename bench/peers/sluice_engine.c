@@ -19,6 +19,8 @@ struct sluice_engine *runner_sluice_engine(const struct load *load, uint32_t bac
 
 	if (backend != SLUICE_BACKEND_AUTO)
 		options.backend = backend;
+	if (load->wait_budget_ns > 0)
+		options.wait_budget_ns = load->wait_budget_ns;
 	runner_sluice_check(sluice_engine_create(&engine, &options), "sluice_engine_create");
 	return engine;
 }

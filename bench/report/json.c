@@ -142,8 +142,8 @@ static void write_head(struct json_writer *writer, const struct result *result)
 static void write_verdict(struct json_writer *writer, const struct result *result)
 {
 	static void (*const all[])(char *text, size_t size, const struct result *result) = {
-		words_load,     words_libraries, words_hand, words_latency,
-		words_backends, words_growth,    words_aims};
+		words_load, words_libraries, words_hand,   words_latency,
+		words_ring, words_backends,  words_growth, words_aims};
 	char words[WORDS_MAX];
 
 	json_writer_open(writer, "verdict", '[');

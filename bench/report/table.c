@@ -82,7 +82,11 @@ static enum metric second_metric(const struct result_scenario *scenario)
 		    (scenario->judged & METRIC_BIT(metric)))
 			return (enum metric)metric;
 	}
-	return scenario->headline == METRIC_CPU ? METRIC_WALL : METRIC_CPU;
+	if (scenario->headline != METRIC_CPU)
+		return METRIC_CPU;
+	return scenario->peer_count > 0 && scenario->peers[0].cost[METRIC_P99].high > 0
+		       ? METRIC_P99
+		       : METRIC_WALL;
 }
 
 static void print_head(const struct result_scenario *scenario, enum metric second)
@@ -223,7 +227,7 @@ static void print_missing(const struct result *result)
 void table_print_end(const struct result *result)
 {
 	static void (*const all[])(char *text, size_t size, const struct result *result) = {
-		words_libraries, words_hand,   words_latency,
+		words_libraries, words_hand,   words_latency, words_ring,
 		words_backends,  words_growth, words_aims};
 	char words[WORDS_MAX];
 

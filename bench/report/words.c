@@ -7,11 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a socket's luck can do, whatever the interval of the rounds says. */
-#define LEVEL 0.02
-
-static void __attribute__((format(printf, 3, 4)))
-append(char *text, size_t size, const char *format, ...)
+void words_append(char *text, size_t size, const char *format, ...)
 {
 	size_t length = strlen(text);
 	va_list arguments;
@@ -66,9 +62,9 @@ int words_order(const struct interval *ratio)
 	/* Too few rounds to tell anything. */
 	if (ratio->confidence < RESULT_CONFIDENCE)
 		return 0;
-	if (ratio->high < 1 && ratio->median < 1 - LEVEL)
+	if (ratio->high < 1 && ratio->median < 1 - WORDS_LEVEL)
 		return -1;
-	if (ratio->low > 1 && ratio->median > 1 + LEVEL)
+	if (ratio->low > 1 && ratio->median > 1 + WORDS_LEVEL)
 		return 1;
 	return 0;
 }
@@ -137,24 +133,25 @@ void words_scenario(char *text, size_t size, const struct result_scenario *scena
 	order = words_order(headline(scenario, best));
 	words_ratio(ratio, sizeof(ratio), order < 0 ? 1 / median : median);
 	if (order < 0)
-		append(text, size, "%s is ahead of %s; %s takes %s times its %s",
-		       scenario->peers[0].title,
-		       count_foreign(scenario) > 1 ? "all others" : "the other", best->title, ratio,
-		       metric);
+		words_append(text, size, "%s is ahead of %s; %s takes %s times its %s",
+			     scenario->peers[0].title,
+			     count_foreign(scenario) > 1 ? "all others" : "the other", best->title,
+			     ratio, metric);
 	else if (order == 0 && is_noisy(headline(scenario, best)))
-		append(text, size, "the noise is too large to tell %s from %s (%s times the %s)",
-		       scenario->peers[0].title, best->title, ratio, metric);
+		words_append(text, size,
+			     "the noise is too large to tell %s from %s (%s times the %s)",
+			     scenario->peers[0].title, best->title, ratio, metric);
 	else if (order == 0)
-		append(text, size, "%s and %s are level (%s times the %s)",
-		       scenario->peers[0].title, best->title, ratio, metric);
+		words_append(text, size, "%s and %s are level (%s times the %s)",
+			     scenario->peers[0].title, best->title, ratio, metric);
 	else
-		append(text, size, "%s is ahead: %s takes %s times its %s", best->title,
-		       scenario->peers[0].title, ratio, metric);
+		words_append(text, size, "%s is ahead: %s takes %s times its %s", best->title,
+			     scenario->peers[0].title, ratio, metric);
 	if (order >= 0 && count_foreign(scenario) > 1)
-		append(text, size, "; of the %zu others, ours is ahead of %zu and behind %zu",
-		       count_foreign(scenario), count_order(scenario, -1),
-		       count_order(scenario, 1));
-	append(text, size, ".");
+		words_append(text, size, "; of the %zu others, ours is ahead of %zu and behind %zu",
+			     count_foreign(scenario), count_order(scenario, -1),
+			     count_order(scenario, 1));
+	words_append(text, size, ".");
 }
 
 /* The peer of these kinds with the best ratio, or NULL. */
@@ -206,12 +203,12 @@ static void tally_names(struct tally *tally, const struct result *result, unsign
 		}
 		if (name == NULL)
 			return;
-		append(tally->names, sizeof(tally->names), "%s%s %.2f", n > 0 ? ", " : "", name,
-		       worst);
+		words_append(tally->names, sizeof(tally->names), "%s%s %.2f", n > 0 ? ", " : "",
+			     name, worst);
 		below = worst;
 	}
 	if (tally->slower > 6)
-		append(tally->names, sizeof(tally->names), ", ...");
+		words_append(tally->names, sizeof(tally->names), ", ...");
 }
 
 /* limit: ratio up to which a slower median counts as near. */
@@ -246,12 +243,12 @@ static struct tally count_against(const struct result *result, unsigned kinds, d
 static void append_tally_end(char *text, size_t size, const struct tally *tally)
 {
 	if (tally->slower > 0)
-		append(text, size, ", slower in %zu (%s)", tally->slower, tally->names);
+		words_append(text, size, ", slower in %zu (%s)", tally->slower, tally->names);
 	else
-		append(text, size, ", slower in none");
+		words_append(text, size, ", slower in none");
 	if (tally->noisy > 0)
-		append(text, size, "; too noisy to tell in %zu", tally->noisy);
-	append(text, size, ". ");
+		words_append(text, size, "; too noisy to tell in %zu", tally->noisy);
+	words_append(text, size, ". ");
 }
 
 /* "libuv, Asio and .NET", of the kind's peers that were measured. */
@@ -279,7 +276,11 @@ static void append_measured(char *text, size_t size, const struct result *result
 			found[count++] = all[k].title;
 	}
 	for (size_t i = 0; i < count; i++)
-		append(text, size, "%s%s", i == 0 ? "" : i + 1 < count ? ", " : " and ", found[i]);
+		words_append(text, size, "%s%s",
+			     i == 0          ? ""
+			     : i + 1 < count ? ", "
+					     : " and ",
+			     found[i]);
 }
 
 void words_libraries(char *text, size_t size, const struct result *result)
@@ -292,10 +293,10 @@ void words_libraries(char *text, size_t size, const struct result *result)
 
 		if (tally.all == 0)
 			continue;
-		append(text, size, "Against ");
+		words_append(text, size, "Against ");
 		append_measured(text, size, result, kinds[i]);
-		append(text, size, ": ahead in %zu of %zu, level in %zu", tally.ahead, tally.all,
-		       tally.near);
+		words_append(text, size, ": ahead in %zu of %zu, level in %zu", tally.ahead,
+			     tally.all, tally.near);
 		append_tally_end(text, size, &tally);
 	}
 }
@@ -307,9 +308,9 @@ void words_hand(char *text, size_t size, const struct result *result)
 	text[0] = '\0';
 	if (tally.all == 0)
 		return;
-	append(text, size,
-	       "Against the best hand-written code: ahead in %zu of %zu, within 5 %% in %zu",
-	       tally.ahead, tally.all, tally.near);
+	words_append(text, size,
+		     "Against the best hand-written code: ahead in %zu of %zu, within 5 %% in %zu",
+		     tally.ahead, tally.all, tally.near);
 	append_tally_end(text, size, &tally);
 }
 
@@ -338,9 +339,9 @@ static void append_tails(char *text, size_t size, const struct result *result, u
 
 		if (ratio <= 0)
 			continue;
-		append(text, size, "%s%s %.2f",
-		       any ? ", " : "; p99.99 latency, of all rounds together: ",
-		       result->scenarios[i].name, ratio);
+		words_append(text, size, "%s%s %.2f",
+			     any ? ", " : "; p99.99 latency, of all rounds together: ",
+			     result->scenarios[i].name, ratio);
 		any = true;
 	}
 }
@@ -359,64 +360,21 @@ void words_latency(char *text, size_t size, const struct result *result)
 			const struct result_peer *peer = best_of_kinds(scenario, kinds, metrics[m]);
 
 			if (peer != NULL)
-				append(ratios, sizeof(ratios), "%s%s %.2f", *ratios ? ", " : "",
-				       scenario->name, peer->ratio[metrics[m]].median);
+				words_append(ratios, sizeof(ratios), "%s%s %.2f",
+					     *ratios ? ", " : "", scenario->name,
+					     peer->ratio[metrics[m]].median);
 		}
 		if (*ratios)
-			append(text, size, "%s %s", *text ? ";" : "Latency against the best other,",
-			       words_metric(metrics[m]));
+			words_append(text, size, "%s %s",
+				     *text ? ";" : "Latency against the best other,",
+				     words_metric(metrics[m]));
 		if (*ratios)
-			append(text, size, ": %s", ratios);
+			words_append(text, size, ": %s", ratios);
 	}
 	if (*text) {
 		append_tails(text, size, result, kinds);
-		append(text, size, ".");
+		words_append(text, size, ".");
 	}
-}
-
-/* Ours is on one of the two, the other one is a peer of that name. */
-static const struct result_peer *other_backend(const struct result_scenario *scenario,
-					       bool *ret_ours_is_ring)
-{
-	const struct result_peer *epoll = result_find_peer(scenario, "sluice-epoll");
-
-	*ret_ours_is_ring = epoll != NULL;
-	return epoll != NULL ? epoll : result_find_peer(scenario, "sluice-uring");
-}
-
-void words_backends(char *text, size_t size, const struct result *result)
-{
-	size_t faster = 0, level = 0, slower = 0;
-	double best = 1, worst = 1;
-
-	text[0] = '\0';
-	for (size_t i = 0; i < result->scenario_count; i++) {
-		bool ours_is_ring;
-		const struct result_peer *other =
-			other_backend(&result->scenarios[i], &ours_is_ring);
-		double ratio; /* ring / epoll */
-		int order;
-
-		if (other == NULL)
-			continue;
-		ratio = headline(&result->scenarios[i], other)->median;
-		order = words_order(headline(&result->scenarios[i], other));
-		if (!ours_is_ring) {
-			ratio = 1 / ratio;
-			order = -order;
-		}
-		faster += order < 0;
-		level += order == 0;
-		slower += order > 0;
-		best = fmin(best, ratio);
-		worst = fmax(worst, ratio);
-	}
-	if (faster + level + slower == 0)
-		return;
-	append(text, size,
-	       "On this machine io_uring takes between %.2f and %.2f times the cost of epoll, both by "
-	       "sluice: less in %zu of %zu loads, the same in %zu, more in %zu.",
-	       best, worst, faster, faster + level + slower, level, slower);
 }
 
 /* The scenarios of a family, from one x to another, in which both peers are. */
@@ -471,14 +429,15 @@ void words_growth(char *text, size_t size, const struct result *result)
 
 		if (growth.count < 2)
 			continue;
-		append(text, size,
-		       "%s %.0f to %.0f %s a record costs sluice at most %.2f times as much, and "
-		       "%s %.2f times",
-		       *text ? "; from" : "From", growth.from, growth.to, all[i].what, growth.ours,
-		       all[i].title, growth.its);
+		words_append(
+			text, size,
+			"%s %.0f to %.0f %s a record costs sluice at most %.2f times as much, and "
+			"%s %.2f times",
+			*text ? "; from" : "From", growth.from, growth.to, all[i].what, growth.ours,
+			all[i].title, growth.its);
 	}
 	if (*text)
-		append(text, size, ", what caches do included.");
+		words_append(text, size, ", what caches do included.");
 }
 
 void words_load(char *text, size_t size, const struct result *result)
@@ -488,10 +447,11 @@ void words_load(char *text, size_t size, const struct result *result)
 
 	text[0] = '\0';
 	if (cpus > 0 && load > cpus)
-		append(text, size,
-		       "WARNING: the load before the run was %.1f, more than the %.0f core%s of this "
-		       "machine: other programs disturbed what was measured.",
-		       load, cpus, cpus > 1 ? "s" : "");
+		words_append(
+			text, size,
+			"WARNING: the load before the run was %.1f, more than the %.0f core%s of this "
+			"machine: other programs disturbed what was measured.",
+			load, cpus, cpus > 1 ? "s" : "");
 }
 
 void words_aims(char *text, size_t size, const struct result *result)
@@ -510,11 +470,11 @@ void words_aims(char *text, size_t size, const struct result *result)
 		}
 	}
 	if (aims > 0)
-		append(text, size,
-		       "Of the project's %zu aims measured here, %zu are met and %zu missed; "
-		       "for %zu the noise is too large to tell.",
-		       aims, counts[OUTCOME_MET], counts[OUTCOME_MISSED],
-		       counts[OUTCOME_CANNOT_TELL]);
+		words_append(text, size,
+			     "Of the project's %zu aims measured here, %zu are met and %zu missed; "
+			     "for %zu the noise is too large to tell.",
+			     aims, counts[OUTCOME_MET], counts[OUTCOME_MISSED],
+			     counts[OUTCOME_CANNOT_TELL]);
 }
 
 /* By how much the worst of the metrics misses. */
@@ -538,13 +498,13 @@ void words_aim(char *text, size_t size, const struct result_scenario *scenario,
 	case OUTCOME_NO_AIM:
 		break;
 	case OUTCOME_MET:
-		append(text, size, "met");
+		words_append(text, size, "met");
 		break;
 	case OUTCOME_CANNOT_TELL:
-		append(text, size, "cannot tell");
+		words_append(text, size, "cannot tell");
 		break;
 	case OUTCOME_MISSED:
-		append(text, size, "missed by %.2g", distance(scenario, peer));
+		words_append(text, size, "missed by %.2g", distance(scenario, peer));
 		break;
 	}
 }

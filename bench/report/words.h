@@ -7,6 +7,13 @@
 
 #define WORDS_MAX 1024
 
+/* What a socket's luck can do, whatever the interval of the rounds says. */
+#define WORDS_LEVEL 0.02
+
+/* Puts this behind the text, as far as there is space for it. */
+void words_append(char *text, size_t size, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /* "1,620 ns", "44.1 us", "3.2 ms" */
 void words_time(char *text, size_t size, double ns);
 
@@ -18,12 +25,13 @@ void words_scenario(char *text, size_t size, const struct result_scenario *scena
 
 /*
  * The verdict over all scenarios, sentence by sentence: against other libraries and servers, against
- * hand-written code, latencies, io_uring against epoll, how costs grow with the number of records
- * and of sockets, the aims. Each may be "".
+ * hand-written code, latencies, what the ring saves, io_uring against epoll, how costs grow with the
+ * number of records and of sockets, the aims. Each may be "".
  */
 void words_libraries(char *text, size_t size, const struct result *result);
 void words_hand(char *text, size_t size, const struct result *result);
 void words_latency(char *text, size_t size, const struct result *result);
+void words_ring(char *text, size_t size, const struct result *result);
 void words_backends(char *text, size_t size, const struct result *result);
 void words_growth(char *text, size_t size, const struct result *result);
 void words_aims(char *text, size_t size, const struct result *result);

@@ -119,6 +119,18 @@ check 'with the same number of answers, and latencies that grow with the percent
 	len(p["latency"]) > 4 and sorted(x[1] for x in p["latency"]) == [x[1] for x in p["latency"]]
 	for p in d["scenarios"][0]["peers"]) and len(d["scenarios"][0]["peers"]) == 2'
 
+check 'what the ring saves is said in words' bench 0 sockets-10 --sessions=1 --rounds=5 --slice-ms=1 \
+	--peer=send,sluice-epoll,sluice-uring
+check 'over calls and over epoll, if there is a ring' says \
+	'^CPU time of io_uring on this machine: .*send\(2\) for|^ +sluice-uring +'
+check 'budgets for waiting are measured' bench 0 wait-budget --sessions=1 --rounds=5 --slice-ms=2 \
+	--peer=sluice-wait-0,sluice-wait-20,sluice-wait-50,epoll --json="$work/waits.json"
+check 'beside each other' json "$work/waits.json" '[p["name"] for p in d["scenarios"][0]["peers"]] ==
+	["sluice", "sluice-wait-0", "sluice-wait-20", "sluice-wait-50", "epoll"]'
+check 'a budget may be given to other scenarios' bench 0 echo-64 --sessions=1 --rounds=5 --slice-ms=1 \
+	--peer=epoll --wait-budget-us=50 --json="$work/waits.json"
+check 'and is one of the conditions' json "$work/waits.json" 'd["conditions"]["wait_budget_us"] == "50"'
+
 check 'other libraries are measured, or missing' bench 0 records-1 --sessions=1 --rounds=5 \
 	--slice-ms=1 --peer=libuv,asio-epoll,asio-uring,dotnet-send --json="$work/others.json"
 counted 'and their system calls counted' "$work/others.json" \
@@ -242,6 +254,7 @@ unset SLUICE_BENCH_DOTNET
 check 'help is given' bench 0 --help
 check 'an unknown scenario is an error of the command line' bench 2 nothing
 check 'so is an unknown peer' bench 2 --peer=nothing records-1
+check 'so is a budget that is no number' bench 2 --wait-budget-us=long records-1
 check 'so are options that exclude each other' bench 2 --quick --full
 check 'a result that is not there is a failure' bench 1 --from="$work/nothing.json"
 echo '{"sluice_bench": 1, "scenarios": [' >"$work/broken.json"

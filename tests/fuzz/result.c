@@ -51,6 +51,7 @@ static void look_at(const struct result *result)
 	words_libraries(words, sizeof(words), result);
 	words_hand(words, sizeof(words), result);
 	words_latency(words, sizeof(words), result);
+	words_ring(words, sizeof(words), result);
 	words_backends(words, sizeof(words), result);
 	words_aims(words, sizeof(words), result);
 	for (size_t i = 0; i < result->scenario_count; i++) {

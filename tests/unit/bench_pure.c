@@ -618,6 +618,55 @@ Test(bench_pure, tail_latencies_are_in_the_verdict)
 	result_free(&result);
 }
 
+static void add_ring_scenario(struct result *result, const char *family, const double *factors)
+{
+	struct result_scenario *scenario = result_add_scenario(result);
+
+	make_scenario(scenario, "x", factors, 0.01);
+	snprintf(scenario->family, sizeof(scenario->family), "%s", family);
+}
+
+/* The peers of each scenario are ours, send and sluice-epoll, with these factors. */
+Test(bench_pure, what_the_ring_saves_is_in_the_verdict)
+{
+	const double cheap[] = {1, 2, 1.25}, cheaper[] = {1, 2.5, 1.25}, batch[] = {1, 20, 1};
+	struct result result = {0};
+	char words[WORDS_MAX];
+
+	conditions_add(&result.conditions, "backend", "uring");
+	add_ring_scenario(&result, "sockets", cheap);
+	words_ring(words, sizeof(words), &result);
+	cr_expect_str_eq(words,
+			 "CPU time of io_uring on this machine: 50 % less than one send(2) for "
+			 "each of many sockets (0.50 times in one load); 20 % less than sluice "
+			 "on epoll (0.80 times in one load).");
+	/* A batch saves calls on epoll, too: that is no merit of the ring. */
+	add_ring_scenario(&result, "sockets", cheaper);
+	add_ring_scenario(&result, "batch", batch);
+	words_ring(words, sizeof(words), &result);
+	cr_expect_str_eq(words,
+			 "CPU time of io_uring on this machine: 55 % less than one send(2) for "
+			 "each of many sockets (0.40 to 0.50 times in 2 loads); 20 % less than "
+			 "sluice on epoll (0.80 to 1.00 times in 3 loads).");
+	result_free(&result);
+}
+
+Test(bench_pure, that_the_ring_costs_more_is_in_the_verdict)
+{
+	const double dear[] = {1, 0.8, 1.01};
+	struct result result = {0};
+	char words[WORDS_MAX];
+
+	conditions_add(&result.conditions, "backend", "uring");
+	add_ring_scenario(&result, "sockets", dear);
+	words_ring(words, sizeof(words), &result);
+	cr_expect_str_eq(words,
+			 "CPU time of io_uring on this machine: 25 % more than one send(2) for "
+			 "each of many sockets (1.25 times in one load); the same as sluice on "
+			 "epoll (0.99 times in one load).");
+	result_free(&result);
+}
+
 Test(bench_pure, latencies_can_have_an_aim_of_their_own)
 {
 	struct result_scenario scenario = {0};

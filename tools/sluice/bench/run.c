@@ -125,6 +125,8 @@ static void describe(const struct scenario *scenario, const struct load *load,
 	if (load->kind == LOAD_BACKGROUND) {
 		to->headline = METRIC_P99;
 		to->judged = METRIC_BIT(METRIC_P99);
+	} else if (load->wait_budget_ns > 0) {
+		/* The latency is what the CPU time is paid with. */
 	} else if (load_has_latencies(load)) {
 		to->judged |= METRIC_BIT(METRIC_P99) | METRIC_BIT(METRIC_P999);
 	} else if (load->kind != LOAD_HTTP && load->kind != LOAD_ENGINES &&

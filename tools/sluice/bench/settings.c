@@ -39,6 +39,8 @@ static const struct option_spec specs[] = {
 	 0, OPTION_BACKEND, 'b'},
 	TEXT("directory", "DIR", "where files to send are made", directory, 'd'),
 	NUMBER("nap-us", "the receiver sleeps after each look", receiver_sleep_us, 0, 1000000, 'N'),
+	NUMBER("wait-budget-us", "our engines wait so long for several completions", wait_budget_us,
+	       0, 1000000, 0),
 	NUMBER("sessions", "with new sockets each", sessions, 1, 1000, 'n'),
 	NUMBER("rounds", "of all peers, in a session", rounds, 1, 1000, 'r'),
 	NUMBER("slice-ms", "how long a turn of a peer takes", slice_ms, 1, 10000, 't'),
@@ -156,6 +158,7 @@ static void conclude(struct settings *settings)
 	};
 	sluice_options_init(&settings->options, sizeof(settings->options));
 	settings->options.backend = (uint32_t)settings->backend;
+	settings->options.wait_budget_ns = (int64_t)settings->wait_budget_us * 1000;
 	settings->options.sigpipe_ignored = 1; /* the processes that send see to it */
 }
 

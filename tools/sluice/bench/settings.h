@@ -25,6 +25,7 @@ struct settings {
 	bool against_itself;
 	uint64_t backend;
 	uint64_t receiver_sleep_us;
+	uint64_t wait_budget_us; /* options.wait_budget_ns of our engines */
 	uint64_t sessions;
 	uint64_t rounds;
 	uint64_t slice_ms;

@@ -4,7 +4,8 @@
  * is named in TRANSFER_FAULTS, separated by commas:
  *
  *   close, fsync, sync-name   closing a part, writing it back, and its directory: -EDQUOT or -EIO
- *   slow-fsync                writing back takes three seconds
+ *   slow-fsync, slow-cut      writing back and cutting off take four seconds
+ *   slow-read, slow-write     so does what reads or writes the beginning of a file
  *   owner                     regular files belong to somebody else, as on NFS with root_squash
  *   names                     no file can be created with a "?" in its name, as on FAT
  *   look-up                   no name with a "?" can be looked up
@@ -27,6 +28,7 @@
 
 #define READABLE (2 << 20)
 #define NOBODY 65534
+#define SLOW_S 4
 
 static bool is_on(const char *fault)
 {
@@ -80,7 +82,7 @@ int fsync(int fd)
 	if (S_ISDIR(status.st_mode))
 		return is_on("sync-name") ? fail(EIO) : 0;
 	if (is_on("slow-fsync"))
-		sleep(3);
+		sleep(SLOW_S);
 	return is_on("fsync") ? fail(EIO) : 0;
 }
 
@@ -119,7 +121,23 @@ ssize_t pread(int fd, void *buffer, size_t count, off_t offset)
 {
 	if (offset >= READABLE && is_on("read"))
 		return fail(EIO);
+	if (offset == 0 && is_on("slow-read"))
+		sleep(SLOW_S);
 	return syscall(SYS_pread64, fd, buffer, count, offset);
+}
+
+ssize_t pwrite(int fd, const void *buffer, size_t count, off_t offset)
+{
+	if (offset == 0 && is_on("slow-write"))
+		sleep(SLOW_S);
+	return syscall(SYS_pwrite64, fd, buffer, count, offset);
+}
+
+int ftruncate(int fd, off_t length)
+{
+	if (is_on("slow-cut"))
+		sleep(SLOW_S);
+	return (int)syscall(SYS_ftruncate, fd, length);
 }
 
 ssize_t sendfile(int out, int in, off_t *offset, size_t count)
@@ -195,6 +213,16 @@ int fstatat64(int directory, const char *restrict path, struct stat64 *restrict 
 ssize_t pread64(int fd, void *buffer, size_t count, off64_t offset)
 {
 	return pread(fd, buffer, count, offset);
+}
+
+ssize_t pwrite64(int fd, const void *buffer, size_t count, off64_t offset)
+{
+	return pwrite(fd, buffer, count, offset);
+}
+
+int ftruncate64(int fd, off64_t length)
+{
+	return ftruncate(fd, length);
 }
 
 ssize_t sendfile64(int out, int in, off64_t *offset, size_t count)

@@ -5,35 +5,71 @@
 
 head -c 1000000 /dev/urandom >"$files/f"
 
+head -c 30000000 /dev/urandom >"$files/large"
+
+# aside NAME COMMAND...: a case that mostly waits runs beside the others, with a directory of its own.
+aside_names=()
+aside_pids=()
+aside() {
+	aside_names+=("$1")
+	shift
+	(
+		work=$work/aside.${#aside_names[@]}
+		root=$work/root
+		mkdir -p "$root"
+		code=0
+		"$@" || code=1
+		[ -z "$server" ] || stop_server || code=1
+		exit "$code"
+	) >"$work/aside.${#aside_names[@]}.log" 2>&1 &
+	aside_pids+=($!)
+}
+ended() {
+	wait "${aside_pids[$1]}" && return
+	cat "$work/aside.$(($1 + 1)).log"
+	return 1
+}
+
 # Work and pauses that take longer than the timeout of the other end.
-start_receiver --timeout=1 --max-pause=60
 pausing() {
+	start_receiver --timeout=2 --max-pause=60
 	(
 		echo one
-		sleep 3
+		sleep 4
 		echo two
-	) | sent 0 --timeout=1 --name=pausing - "127.0.0.1:$port"
+	) | sent 0 --timeout=2 --name=pausing - "127.0.0.1:$port" &&
+		cmp "$root/pausing" <(printf 'one\ntwo\n')
 }
-check 'a source that pauses is not given up' pausing
-check 'and arrives' cmp "$root/pausing" <(printf 'one\ntwo\n')
-stop_server
-preloaded slow-fsync
-receiver_front=("${front[@]}")
-start_receiver --sync
-receiver_front=()
-check 'a receiver that writes back for long is not given up' \
-	sent 0 --timeout=1 "$files/f" "127.0.0.1:$port"
-check 'and has the file' same f
-stop_server
+slow_receiver() { # FAULT NAME OPTION...
+	local name=$2
+	preloaded "$1"
+	receiver_front=("${front[@]}")
+	shift 2
+	start_receiver "$@"
+	sent 0 --timeout=2 "$files/$name" "127.0.0.1:$port" && same "$name"
+}
+slow_beginning() { # of a file that is resumed, or of another one
+	preloaded "$1"
+	receiver_front=("${front[@]}")
+	start_receiver
+	raw half "$2" >"$work/raw"
+	equal 1 "$(parts)" && sent 0 --timeout=2 "$files/f" "127.0.0.1:$port" && same f
+}
+slow_sender() { # NAME [PART]
+	preloaded slow-read
+	sender_front=("${front[@]}")
+	start_receiver --timeout=2
+	[ $# -eq 1 ] || raw half "$files/$1" >"$work/raw"
+	equal "$(($# - 1))" "$(parts)" && sent 0 "$files/$1" "127.0.0.1:$port" && same "$1"
+}
+mkdir "$work/other"
+head -c 1000000 /dev/urandom >"$work/other/f"
 
 # Peers that only say that they are at work.
-start_receiver --timeout=20 --max-pause=1 --once
-check 'a sender that says WAIT alone is given up' equal 'end ' "$(raw waiting)"
-check 'as a connection that broke' end_receiver 3
-check 'and that is said' says 'nothing but WAIT' "$work/errors"
-start_receiver --timeout=1 --once
-check 'without an option, after eight times the timeout' equal 'end ' "$(raw waiting)"
-check 'in the same way' end_receiver 3
+says_wait() { # OPTION...
+	start_receiver --once "$@"
+	equal 'end ' "$(raw waiting)" && end_receiver 3 && says 'nothing but WAIT' "$work/errors"
+}
 waits() {
 	: >"$work/port"
 	timeout 100 python3 "$here/transfer_raw.py" 0 answering wait >"$work/port" &
@@ -42,13 +78,28 @@ waits() {
 		[ -s "$work/port" ] && break
 		sleep 0.05
 	done
-	sent 3 --timeout=1 "$files/f" "127.0.0.1:$(head -n 1 "$work/port")" || code=1
+	sent 3 --timeout=1 "$files/f" "127.0.0.1:$(head -n 1 "$work/port")" &&
+		says 'nothing but WAIT' "$work/sent-errors" || code=1
 	kill "$receiver" 2>/dev/null
 	wait "$receiver" 2>/dev/null
 	return "$code"
 }
-check 'so is a receiver' waits
-check 'with the same words' says 'nothing but WAIT' "$work/sent-errors"
+aside 'without an option, a sender that says WAIT alone is given up after eight times the timeout' \
+	says_wait --timeout=1
+aside 'so is a receiver' waits
+aside 'a sender that says WAIT alone is given up after --max-pause' says_wait --timeout=20 --max-pause=1
+aside 'a source that pauses is not given up' pausing
+aside 'a receiver that writes back for long is not given up' slow_receiver slow-fsync f --sync
+aside 'nor one that writes for long' slow_receiver slow-write f
+aside 'nor one that writes for long while more arrives' slow_receiver slow-write large
+aside 'nor one that reads what it holds for long' slow_beginning slow-read "$files/f"
+aside 'nor one that throws away what it held for long' slow_beginning slow-cut "$work/other/f"
+aside 'a sender that reads a small file for long is not given up' slow_sender f
+aside 'nor one that reads a large file for longer than it sends it' slow_sender large
+aside 'nor one that reads for long what the receiver holds' slow_sender f half
+for i in "${!aside_names[@]}"; do
+	check "${aside_names[$i]}" ended "$i"
+done
 
 # The times of files.
 start_receiver

@@ -27,61 +27,126 @@ static void break_with(struct channel *channel, int error)
 
 /* ---- what arrives ---- */
 
-static int take_raw(struct channel *channel, const char **bytes, size_t *length)
+/* Takes bytes off the front. What is used up goes back to the engine. */
+static void consume(struct channel *channel, size_t length)
 {
-	size_t part = *length < channel->raw_left ? *length : (size_t)channel->raw_left;
-	int error = channel->on_raw(channel, *bytes, part);
+	size_t done = 0;
 
+	while (done < channel->input_count && length >= channel->inputs[done].length) {
+		struct channel_input *input = &channel->inputs[done++];
+
+		length -= input->length;
+		if (input->buffer != NULL)
+			sluice_buffer_release(channel->engine, input->buffer);
+	}
+	channel->input_count -= done;
+	memmove(&channel->inputs[0], &channel->inputs[done],
+		channel->input_count * sizeof(channel->inputs[0]));
+	if (channel->input_count > 0) {
+		channel->inputs[0].bytes += length;
+		channel->inputs[0].length -= length;
+	}
+}
+
+/* All that is there of the raw bytes, so that many buffers make one job for an owner that is slow. */
+static int take_raw(struct channel *channel)
+{
+	struct iovec parts[CHANNEL_INPUTS];
+	size_t count = 0, all = 0;
+	int error;
+
+	while (count < channel->input_count && channel->raw_left > 0) {
+		const struct channel_input *input = &channel->inputs[count];
+		size_t length = input->length < channel->raw_left ? input->length
+								  : (size_t)channel->raw_left;
+
+		parts[count++] = (struct iovec){.iov_base = (char *)(uintptr_t)input->bytes,
+						.iov_len = length};
+		channel->raw_left -= length;
+		all += length;
+	}
 	channel->heard_ns = channel->moved_ns;
-	channel->raw_left -= part;
-	*bytes += part;
-	*length -= part;
+	error = channel->on_raw(channel, parts, count);
+	if (channel->held)
+		channel->raw_taken = all;
+	else
+		consume(channel, all);
 	return error;
 }
 
-static int take_message(struct channel *channel, const char **bytes, size_t *length)
+static int take_message(struct channel *channel)
 {
+	const struct channel_input *input = &channel->inputs[0];
 	struct wire_message message;
+	enum wire_outcome outcome;
 	size_t used;
 
-	switch (wire_read(&channel->reader, *bytes, *length, &used, &message)) {
-	case WIRE_MORE:
-		break;
-	case WIRE_MESSAGE:
-		*bytes += used;
-		*length -= used;
-		if (message.type != WIRE_WAIT)
-			channel->heard_ns = channel->moved_ns;
-		return channel->on_message(channel, &message);
-	case WIRE_WRONG:
+	outcome = wire_read(&channel->reader, input->bytes, input->length, &used, &message);
+	if (outcome == WIRE_WRONG)
 		return -EPROTO;
-	}
-	*bytes += used;
-	*length -= used;
-	return 0;
+	consume(channel, used);
+	if (outcome == WIRE_MORE)
+		return 0;
+	if (message.type != WIRE_WAIT)
+		channel->heard_ns = channel->moved_ns;
+	return channel->on_message(channel, &message);
 }
 
-static int take(struct channel *channel, const char *bytes, size_t length)
+/* Takes what is there, as far as that goes; behind it the stream may have ended. */
+static void take(struct channel *channel)
 {
 	int error = 0;
 
-	while (length > 0 && error == 0) {
-		if (channel->raw_left > 0)
-			error = take_raw(channel, &bytes, &length);
-		else
-			error = take_message(channel, &bytes, &length);
+	while (channel->input_count > 0 && !channel->held && channel->error == 0) {
+		error = channel->raw_left > 0 ? take_raw(channel) : take_message(channel);
+		if (error != 0)
+			break_with(channel, error);
 	}
-	return error;
+	if (channel->input_count > 0 || channel->held || channel->receiving || channel->ended)
+		return;
+	if (channel->end_error != 0)
+		break_with(channel, channel->end_error);
+	channel->ended = true;
+}
+
+static void add_input(struct channel *channel, const void *bytes, size_t length,
+		      struct sluice_buffer *buffer)
+{
+	channel->inputs[channel->input_count++] = (struct channel_input){
+		.bytes = bytes,
+		.length = length,
+		.buffer = buffer,
+	};
+	channel->moved_ns = clock_ns();
 }
 
 void channel_feed(struct channel *channel, const void *bytes, size_t length)
 {
-	int error;
+	if (length > 0)
+		add_input(channel, bytes, length, NULL);
+	take(channel);
+}
 
-	channel->moved_ns = clock_ns();
-	error = take(channel, bytes, length);
-	if (error != 0)
-		break_with(channel, error);
+void channel_hold(struct channel *channel)
+{
+	channel->held = true;
+}
+
+void channel_resume(struct channel *channel)
+{
+	channel->held = false;
+	consume(channel, channel->raw_taken);
+	channel->raw_taken = 0;
+	take(channel);
+}
+
+void channel_drop(struct channel *channel)
+{
+	channel->held = false;
+	channel->raw_taken = 0;
+	while (channel->input_count > 0)
+		consume(channel, channel->inputs[0].length);
+	take(channel);
 }
 
 static void on_received(struct sluice_socket *socket, const struct sluice_received *received,
@@ -89,17 +154,19 @@ static void on_received(struct sluice_socket *socket, const struct sluice_receiv
 {
 	struct channel *channel = token;
 
-	if (received->length > 0 && channel->error == 0 && !channel->ended)
-		channel_feed(channel, received->data, received->length);
-	if (received->buffer != NULL)
-		sluice_buffer_release(channel->engine, received->buffer);
 	if (received->terminal) {
-		if (received->error != SLUICE_ERROR_SUCCESS)
-			break_with(channel, received->native_error != 0 ? -received->native_error
-									: -ECONNRESET);
-		channel->ended = true;
 		channel->receiving = false;
+		if (received->error != SLUICE_ERROR_SUCCESS)
+			channel->end_error = received->native_error != 0 ? -received->native_error
+									 : -ECONNRESET;
 	}
+	if (received->length > 0 && channel->input_count == CHANNEL_INPUTS)
+		break_with(channel, -ENOBUFS);
+	if (received->length > 0 && channel->error == 0 && !channel->ended)
+		add_input(channel, received->data, received->length, received->buffer);
+	else if (received->buffer != NULL)
+		sluice_buffer_release(channel->engine, received->buffer);
+	take(channel);
 }
 
 int channel_open(struct channel *channel, struct sluice_engine *engine,
@@ -250,8 +317,10 @@ static int check_time(struct channel *channel)
 
 int channel_turn(struct channel *channel)
 {
-	int result = sluice_engine_run(channel->engine, CHANNEL_TURN_NS);
+	int result = 0;
 
+	if (channel->error == 0 && !channel->ended)
+		result = sluice_engine_run(channel->engine, CHANNEL_TURN_NS);
 	if (result < 0 && result != -EINTR)
 		return result;
 	if (channel->error != 0)
@@ -282,6 +351,7 @@ void channel_close(struct channel *channel, uint64_t grace_ns)
 {
 	if (channel->socket == NULL)
 		return;
+	channel_drop(channel);
 	if (grace_ns > 0)
 		sluice_socket_close_gracefully(channel->socket, (int64_t)grace_ns);
 	else

@@ -2,6 +2,9 @@
 /*
  * A connection that carries messages and raw bytes, for both of its ends. What arrives is handed to
  * two functions as it comes; what is sent is queued. The owner of the engine turns it.
+ *
+ * The owner can hold the channel while it works in a thread. What arrives meanwhile stays in the
+ * engine's buffers, of which a socket gets CHANNEL_BUFFERS at most; then the peer has to wait.
  */
 #ifndef SLUICE_COMMAND_TRANSFER_CHANNEL_H
 #define SLUICE_COMMAND_TRANSFER_CHANNEL_H
@@ -13,17 +16,30 @@
 #include "transfer/wire.h"
 
 #define CHANNEL_RECORDS 8
+#define CHANNEL_BUFFERS 16                   /* the engine may lend to a socket */
+#define CHANNEL_INPUTS (CHANNEL_BUFFERS + 1) /* and what was fed */
 #define CHANNEL_TURN_NS 100000000
 
 struct channel;
 
 /* message is the channel's, until the function returns. 0, or -errno: the channel is broken. */
 typedef int channel_message_fn(struct channel *channel, const struct wire_message *message);
-typedef int channel_raw_fn(struct channel *channel, const void *bytes, size_t length);
+/*
+ * Raw bytes, in CHANNEL_INPUTS parts at most. They are the channel's until the function returns, or,
+ * if it has called channel_hold, until channel_resume.
+ */
+typedef int channel_raw_fn(struct channel *channel, const struct iovec *parts, size_t count);
 
 struct channel_record {
 	struct sluice_args args;
 	unsigned char bytes[WIRE_MESSAGE_MAX];
+};
+
+/* Bytes that arrived and were not taken yet. */
+struct channel_input {
+	const char *bytes;
+	size_t length;
+	struct sluice_buffer *buffer; /* NULL: not the engine's */
 };
 
 struct channel {
@@ -33,8 +49,13 @@ struct channel {
 	channel_raw_fn *on_raw;
 	void *owner;
 	struct wire_reader reader;
+	struct channel_input inputs[CHANNEL_INPUTS];
+	size_t input_count;
+	size_t raw_taken;  /* bytes in front of the inputs that on_raw has got */
+	bool held;         /* nothing is taken until channel_resume */
 	uint64_t raw_left; /* set by the owner, behind a DATA or a CHUNK */
 	int error;         /* what broke it; 0 while it is whole, or after its orderly end */
+	int end_error;     /* the same, once everything that arrived before is taken */
 	bool ended;        /* nothing more will come */
 	bool receiving;    /* the terminal call is still to come */
 	uint64_t timeout_ns;
@@ -55,8 +76,18 @@ uint64_t clock_ns(void);
 int channel_open(struct channel *channel, struct sluice_engine *engine,
 		 struct sluice_socket *socket, uint64_t timeout_ns);
 
-/* As if these bytes arrived: what the owner has read from the socket before. */
+/*
+ * As if these bytes arrived: what the owner has read from the socket before. They stay valid until the
+ * channel is closed.
+ */
 void channel_feed(struct channel *channel, const void *bytes, size_t length);
+
+/* From now on nothing that arrives is taken, until channel_resume. */
+void channel_hold(struct channel *channel);
+/* Takes what has arrived meanwhile. */
+void channel_resume(struct channel *channel);
+/* Throws away what has arrived and was not taken. */
+void channel_drop(struct channel *channel);
 
 /* Queues a message; one that cannot be sent breaks the channel. */
 void channel_send(struct channel *channel, const struct wire_message *message);

@@ -13,6 +13,7 @@
 #include "options.h"
 #include "serve/listener.h"
 #include "transfer/address.h"
+#include "transfer/channel.h"
 #include "transfer/log.h"
 #include "transfer/receive_session.h"
 #include "transfer/secret.h"
@@ -22,7 +23,6 @@
 #define DAY_S 86400
 #define NO_PORT 65536
 #define BUFFER_BYTES (256 << 10)
-#define BUFFERS 16
 #define ACCEPT_PAUSE_NS 200000000
 #define GREETING_S 10 /* in which a sender proves that it has the secret; others wait meanwhile */
 
@@ -108,9 +108,9 @@ static int create_engine(struct receiver *receiver)
 	sluice_options_init(&options, sizeof(options));
 	options.backend = (uint32_t)receiver->options.backend;
 	options.sigpipe_ignored = 1;
-	options.receive_buffers = BUFFERS;
+	options.receive_buffers = CHANNEL_BUFFERS;
 	options.receive_buffer_bytes = BUFFER_BYTES;
-	options.receive_buffers_per_socket = BUFFERS;
+	options.receive_buffers_per_socket = CHANNEL_BUFFERS;
 	options.trace_path = receiver->options.trace;
 	error = sluice_engine_create(&receiver->engine, &options);
 	return error == 0 ? EXIT_OK : fail("the engine", error);

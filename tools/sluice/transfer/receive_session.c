@@ -24,7 +24,9 @@ enum phase {
 	OPENING,   /* the worker opens the file that was offered */
 	HASHING,   /* what is held is being read */
 	OFFERED,   /* HAVE was sent: DATA, CHUNK or END */
+	CUTTING,   /* the worker throws away what is held; the channel is held */
 	BODY,      /* raw bytes, then END */
+	WRITING,   /* the worker writes some of them; the channel is held */
 	FINISHING, /* the worker gives the file its name; FILE or BYE may come meanwhile */
 	DISCARD,   /* RESULT was sent: the rest of the body is thrown away, to its END */
 	OVER       /* BYE */
@@ -44,12 +46,16 @@ struct session {
 	struct work work;
 	enum wire_code work_code; /* the worker's, until it is over */
 	int work_error;
+	uint64_t work_ns;                   /* when it began to write */
+	struct iovec parts[CHANNEL_INPUTS]; /* what it writes */
+	size_t part_count;
 	unsigned char digest[WIRE_DIGEST];
 	struct progress progress;
 	uint64_t begun_ns;
 	uint64_t spent_ns;
 	uint64_t discarding_ns;
-	uint64_t from; /* bytes of the file that an earlier transfer had brought */
+	uint64_t from;    /* bytes of the file that an earlier transfer had brought */
+	uint64_t arrived; /* bytes of the file that are held or being written */
 	char shown[TRANSFER_SHOWN];
 	int code; /* the worst so far */
 };
@@ -213,31 +219,46 @@ static void end_hashing(struct session *session)
 static void begin_body(struct session *session)
 {
 	session->phase = BODY;
-	session->from = session->incoming.held;
+	session->from = session->arrived = session->incoming.held;
 	session->begun_ns = clock_ns();
 	progress_begin(&session->progress, session->options->quiet, session->shown, session->from,
 		       session->file.size, session->begun_ns);
 }
 
+static void run_restart(void *token)
+{
+	struct session *session = token;
+
+	session->work_code =
+		store_restart(session->store, &session->incoming, &session->work_error);
+}
+
+/* The worker has thrown away what was held, or could not. */
+static void end_cutting(struct session *session)
+{
+	hash_reset(session->hash);
+	begin_body(session);
+	if (session->work_code != WIRE_OK)
+		refuse(session, session->work_code, session->work_error);
+	channel_resume(&session->channel);
+}
+
 static int begin_data(struct session *session, const struct wire_message *data)
 {
-	enum wire_code code = WIRE_OK;
-	int error = 0;
-
 	if (session->file.size == WIRE_SIZE_UNKNOWN ||
 	    data->offset + data->count != session->file.size ||
 	    (data->offset != 0 && data->offset != session->incoming.held))
 		return -EPROTO;
 	session->channel.raw_left = data->count;
-	if (data->offset != session->incoming.held) {
-		code = session->incoming.stored
-			       ? WIRE_EXISTS
-			       : store_restart(session->store, &session->incoming, &error);
-		hash_reset(session->hash);
+	if (data->offset != session->incoming.held && !session->incoming.stored) {
+		session->phase = CUTTING;
+		channel_hold(&session->channel);
+		work_start(&session->work, session->channel.engine, run_restart, session);
+		return 0;
 	}
 	begin_body(session);
-	if (code != WIRE_OK)
-		refuse(session, code, error);
+	if (data->offset != session->incoming.held)
+		refuse(session, WIRE_EXISTS, 0);
 	return 0;
 }
 
@@ -255,19 +276,45 @@ static int take_chunk(struct session *session, const struct wire_message *chunk)
 
 /* ---- what arrives ---- */
 
-static int on_raw(struct channel *channel, const void *bytes, size_t length)
+static void run_write(void *token)
+{
+	struct session *session = token;
+
+	session->work_code = WIRE_OK;
+	for (size_t i = 0; i < session->part_count && session->work_code == WIRE_OK; i++) {
+		const struct iovec *part = &session->parts[i];
+
+		session->work_code = store_write(session->store, &session->incoming, part->iov_base,
+						 part->iov_len, &session->work_error);
+		if (session->work_code == WIRE_OK)
+			hash_add(session->hash, part->iov_base, part->iov_len);
+	}
+}
+
+/* The worker has written what there was, or could not. */
+static void end_writing(struct session *session)
+{
+	session->phase = BODY;
+	if (session->work_code != WIRE_OK)
+		refuse(session, session->work_code, session->work_error);
+	channel_resume(&session->channel);
+}
+
+/* They are written where they are: the channel keeps them, and what follows, until that is done. */
+static int on_raw(struct channel *channel, const struct iovec *parts, size_t count)
 {
 	struct session *session = channel->owner;
-	enum wire_code code;
-	int error = 0;
 
 	if (session->phase != BODY)
 		return 0;
-	code = store_write(session->store, &session->incoming, bytes, length, &error);
-	if (code == WIRE_OK)
-		hash_add(session->hash, bytes, length);
-	else
-		refuse(session, code, error);
+	memcpy(session->parts, parts, count * sizeof(*parts));
+	session->part_count = count;
+	for (size_t i = 0; i < count; i++)
+		session->arrived += parts[i].iov_len;
+	session->phase = WRITING;
+	session->work_ns = clock_ns();
+	channel_hold(channel);
+	work_start(&session->work, channel->engine, run_write, session);
 	return 0;
 }
 
@@ -373,11 +420,23 @@ static int after_work(struct session *session)
 	case HASHING:
 		end_hashing(session);
 		return 0;
+	case CUTTING:
+		end_cutting(session);
+		return 0;
+	case WRITING:
+		end_writing(session);
+		return 0;
 	default:
 		end_finishing(session);
 		session->next.type = 0;
 		return next.type != 0 ? handle(session, &next) : 0;
 	}
+}
+
+static bool is_threaded(enum phase phase)
+{
+	return phase == OPENING || phase == HASHING || phase == CUTTING || phase == WRITING ||
+	       phase == FINISHING;
 }
 
 static bool is_working(struct session *session)
@@ -387,10 +446,16 @@ static bool is_working(struct session *session)
 	return !work_is_over(&session->work);
 }
 
+/* Tells the sender that the work takes long. Most writes are over before it could wonder. */
+static void keep(struct session *session)
+{
+	if (session->phase != WRITING || clock_ns() - session->work_ns > CHANNEL_TURN_NS)
+		channel_keep(&session->channel);
+}
+
 static int turn(struct session *session)
 {
-	bool threaded = session->phase == OPENING || session->phase == HASHING ||
-			session->phase == FINISHING;
+	bool threaded = is_threaded(session->phase);
 	int error;
 
 	/* A job that is over before the turn need not wait for it. */
@@ -400,9 +465,9 @@ static int turn(struct session *session)
 	if (error != 0)
 		return error;
 	if (threaded)
-		channel_keep(&session->channel);
-	if (session->phase == BODY)
-		progress_show(&session->progress, session->incoming.held, clock_ns());
+		keep(session);
+	if (session->phase == BODY || session->phase == WRITING)
+		progress_show(&session->progress, session->arrived, clock_ns());
 	if (session->phase == DISCARD && clock_ns() - session->discarding_ns > DISCARD_NS)
 		return -ETIMEDOUT;
 	return 0;
@@ -426,8 +491,8 @@ static int run(struct session *session, const volatile sig_atomic_t *stopping)
 /* Says what broke the connection, to both of its ends. Returns how long the other one may listen. */
 static uint64_t broke(struct session *session, int error)
 {
-	bool within = session->phase == OPENING || session->phase == HASHING ||
-		      session->phase == OFFERED || session->phase == BODY;
+	bool within = session->phase == OFFERED || session->phase == BODY ||
+		      (is_threaded(session->phase) && session->phase != FINISHING);
 
 	progress_clear(&session->progress);
 	if (session->phase == GREETING && error == -EPIPE) {
@@ -458,6 +523,7 @@ static void linger(struct session *session)
 
 	session->phase = DISCARD;
 	session->channel.raw_left = UINT64_MAX;
+	channel_drop(&session->channel);
 	while (clock_ns() < until && channel_turn(&session->channel) == 0)
 		;
 }

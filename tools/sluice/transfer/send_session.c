@@ -167,7 +167,7 @@ static int on_message(struct channel *channel, const struct wire_message *messag
 	}
 }
 
-static int on_raw(struct channel *channel, const void *bytes, size_t length)
+static int on_raw(struct channel *channel, const struct iovec *parts, size_t count)
 {
 	return -EPROTO;
 }

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -106,13 +107,16 @@ static void accept_all(int epoll_fd, int listener)
 		err(1, "receiver: accept");
 }
 
-static void receive_some(int fd, size_t bytes, int flags)
+static void receive_some(const struct receiver *receiver, int fd, size_t bytes, int flags)
 {
 	static char buffer[RECEIVE_BYTES];
 	ssize_t got = recv(fd, buffer, bytes, MSG_DONTWAIT | flags);
 
 	if (got == 0 || (got < 0 && errno != EAGAIN))
 		close(fd);
+	if (got > 0)
+		__atomic_store_n(receiver->received, *receiver->received + (uint64_t)got,
+				 __ATOMIC_RELEASE);
 }
 
 /* As many as there are: UDP gives one a call, unless it is asked for more. */
@@ -152,7 +156,7 @@ _Noreturn static void receive_for_ever(int listener, int datagrams, const struct
 			else if (events[i].data.fd == datagrams)
 				receive_datagrams(datagrams, flags);
 			else
-				receive_some(events[i].data.fd, bytes, flags);
+				receive_some(receiver, events[i].data.fd, bytes, flags);
 		}
 		if (receiver->receiver_sleep_us)
 			usleep((useconds_t)receiver->receiver_sleep_us);
@@ -209,6 +213,10 @@ void receiver_start(struct receiver *receiver, enum receiver_mode mode, int cpu,
 		(struct receiver){.mode = mode, .receiver_sleep_us = receiver_sleep_us, .cpu = cpu};
 	if (mode == RECEIVER_SLOW)
 		receiver->receiver_sleep_us = CRAWL_US;
+	receiver->received = mmap(NULL, sizeof(*receiver->received), PROT_READ | PROT_WRITE,
+				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (receiver->received == MAP_FAILED)
+		err(1, "receiver");
 	listener = net_listen(&receiver->port);
 	datagrams = bind_to_loopback(&receiver->datagram_port);
 	receiver->process = fork();
@@ -229,6 +237,12 @@ void receiver_stop(struct receiver *receiver)
 {
 	kill(receiver->process, SIGKILL);
 	waitpid(receiver->process, NULL, 0);
+	munmap(receiver->received, sizeof(*receiver->received));
+}
+
+uint64_t receiver_received(const struct receiver *receiver)
+{
+	return __atomic_load_n(receiver->received, __ATOMIC_ACQUIRE);
 }
 
 const char *receiver_name(enum receiver_mode mode)

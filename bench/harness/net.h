@@ -30,7 +30,11 @@ struct receiver {
 	pid_t process;
 	uint16_t port;
 	uint16_t datagram_port;
+	uint64_t *received; /* bytes of all streams so far; counted by its process */
 };
+
+/* The same, for the process that has started it. */
+uint64_t receiver_received(const struct receiver *receiver);
 
 /* "discards", "copies" */
 const char *receiver_name(enum receiver_mode mode);

@@ -21,9 +21,10 @@ extern "C" {
 #endif
 
 enum load_kind {
-	LOAD_RECORDS,    /* bytes on streams */
-	LOAD_FILE,       /* a file */
-	LOAD_ECHO,       /* answers to questions of record_bytes, on all sockets */
+	LOAD_RECORDS, /* bytes on streams */
+	LOAD_FAN_OUT, /* the same bytes to all sockets, as many messages as there are records for */
+	LOAD_FILE,    /* a file */
+	LOAD_ECHO,    /* answers to questions of record_bytes, on all sockets */
 	LOAD_BACKGROUND, /* the same, and a file is sent again and again meanwhile, a part at a time */
 	LOAD_DATAGRAMS, /* records, each a datagram, to one receiver */
 	LOAD_HTTP,      /* a file, asked for over HTTP on all sockets */

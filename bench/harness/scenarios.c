@@ -83,6 +83,19 @@
 		}                                                                  \
 	}
 
+/* Messages of 64 B to 2,000 clients, so many at a time: 2,000 records each. */
+#define FAN_OUT(count, words, ...)                                                             \
+	{                                                                                      \
+		.name = "fan-out-" #count, .title = words " of 64 B to each of 2,000 sockets", \
+		.unit = "record", .effort = EFFORT_USUAL,                                      \
+		.load = {.kind = LOAD_FAN_OUT,                                                 \
+			 .sockets = 2000,                                                      \
+			 .records = 2000 * (count),                                            \
+			 .record_bytes = 64,                                                   \
+			 .shared = true},                                                      \
+		.sessions = 2, .slice_factor = 8, __VA_ARGS__                                  \
+	}
+
 #define FILE_AIMS(ratio) .aims = {{"sendfile", ratio}, {"dotnet-packets", 1}, {"dotnet-file", 1}}
 
 /* From the page cache. */
@@ -259,6 +272,9 @@ const struct scenario scenarios[] = {
 			 .record_bytes = KIB,
 			 .shared = true},
 	},
+	FAN_OUT(1, "one message"),
+	FAN_OUT(16, "16 messages at once", .aims = {{"libuv", 0.1}},
+		.peak_aim_bytes = 20 * (size_t)1000000),
 	{
 		.name = "large-64K",
 		.title = "64 KiB, one socket, 8 outstanding",

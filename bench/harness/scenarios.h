@@ -38,6 +38,7 @@ struct scenario {
 	struct load load;          /* receivers and options are filled in by the run */
 	size_t sessions;           /* at most, where a session is dear; 0: no bound */
 	unsigned slice_factor;     /* for turns that have to be longer than others; or 0 */
+	size_t peak_aim_bytes;     /* of memory that the process of ours has had at most; or 0 */
 	size_t operations;         /* of one load; 0: as many as it has records */
 	struct aim aims[AIMS_MAX]; /* to the first without a peer */
 };

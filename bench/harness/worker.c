@@ -4,6 +4,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,6 +26,9 @@
 
 /* Connecting 10,000 sockets takes seconds on a slow machine, a turn less than one. */
 #define PATIENCE_MS 60000
+
+/* How long a receiver may need for what is still in its sockets. */
+#define RECEIVE_PATIENCE_MS 20000
 
 static uint64_t wall_clock_ns(void)
 {
@@ -68,6 +72,7 @@ struct context {
 	struct receiver background;
 	struct histogram *latencies;
 	struct runner *runner;
+	uint64_t sent; /* bytes that the loads so far had */
 };
 
 /*
@@ -188,6 +193,58 @@ static void ask(struct context *context, const struct order *order, struct sampl
 		histogram_merge(context->latencies, latencies);
 }
 
+/* Bytes of one load; 0: they are not counted, because they may be lost or go elsewhere. */
+static uint64_t load_bytes(const struct load *load)
+{
+	switch (load->kind) {
+	case LOAD_RECORDS:
+	case LOAD_FAN_OUT:
+	case LOAD_ANOTHER:
+	case LOAD_THREADS:
+		return (uint64_t)load->records * load->record_bytes;
+	case LOAD_FILE:
+		return load->file_bytes;
+	default:
+		return 0;
+	}
+}
+
+/* A peer that sends less than its load, or more, would be compared with nothing. */
+static void check_received(struct context *context, uint64_t times)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	uint64_t received = receiver_received(&context->receiver);
+
+	context->sent += times * load_bytes(&context->load);
+	for (int i = 0; received < context->sent && i < RECEIVE_PATIENCE_MS; i++) {
+		nanosleep(&pause, NULL);
+		received = receiver_received(&context->receiver);
+	}
+	if (received != context->sent)
+		errx(1, "%" PRIu64 " bytes were to be sent, and %" PRIu64 " were received",
+		     context->sent, received);
+}
+
+/* VmHWM of the process that does the load, 0: not known. */
+static uint64_t peak_bytes(const struct runner *runner)
+{
+	char path[64], line[128];
+	unsigned long long kib = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status",
+		 runner->process > 0 ? (int)runner->process : (int)getpid());
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file) && strncmp(line, "VmHWM:", 6) != 0)
+		;
+	if (strncmp(line, "VmHWM:", 6) == 0)
+		kib = strtoull(line + 6, NULL, 10);
+	fclose(file);
+	return kib * 1024;
+}
+
 /* System calls around each load of a cold file: one to chill it, two for the CPU time. */
 #define ASIDES 3
 
@@ -215,6 +272,15 @@ static void run(struct context *context, const struct order *order, struct sampl
 	}
 }
 
+/* What turns that are watched have sent is looked at by the next one that is not: see count_calls. */
+static void account(struct context *context, const struct order *order)
+{
+	if (order->watched)
+		context->sent += order->times * load_bytes(&context->load);
+	else
+		check_received(context, 1 + order->times);
+}
+
 static struct sample measure(struct context *context, const struct order *order)
 {
 	/* What the turn before left in the sockets is not on this one's account. */
@@ -232,6 +298,10 @@ static struct sample measure(struct context *context, const struct order *order)
 	run(context, order, &sample);
 	sample.background = context->runner->background - background;
 	sample.copied = context->runner->copied;
+	if (!order->watched && context->load.kind == LOAD_FAN_OUT)
+		sample.peak_bytes = peak_bytes(context->runner);
+	if (load_bytes(&context->load) > 0)
+		account(context, order);
 	return sample;
 }
 

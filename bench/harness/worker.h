@@ -32,8 +32,9 @@ struct sample {
 	uint64_t p50_ns;     /* of an echo: latencies */
 	uint64_t p99_ns;
 	uint64_t p999_ns;
-	uint64_t calls;   /* of a turn that is watched: system calls, those around it included */
-	uint64_t untimed; /* of them, made between loads by what measures */
+	uint64_t peak_bytes; /* of a fan-out: memory that the process has had at most */
+	uint64_t calls;      /* of a turn that is watched: system calls, those around it included */
+	uint64_t untimed;    /* of them, made between loads by what measures */
 };
 
 /* What to measure. */

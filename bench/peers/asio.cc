@@ -105,4 +105,4 @@ struct runner *create(const struct load *load)
 
 } // namespace
 
-const struct peer PEER = asio_peer(LOADS(LOAD_RECORDS), create);
+const struct peer PEER = asio_peer(LOADS(LOAD_RECORDS) | LOADS(LOAD_FAN_OUT), create);

@@ -121,6 +121,6 @@ static struct runner *create(const struct load *load)
 const struct peer peer_libuv = {
 	.name = "libuv",
 	.title = "libuv",
-	.loads = LOADS(LOAD_RECORDS),
+	.loads = LOADS(LOAD_RECORDS) | LOADS(LOAD_FAN_OUT),
 	.create = create,
 };

@@ -19,6 +19,9 @@ extern const struct peer peer_sluice_background_alone;
 extern const struct peer peer_sluice_waiting_0;
 extern const struct peer peer_sluice_waiting_20;
 extern const struct peer peer_sluice_waiting_50;
+extern const struct peer peer_sluice_fan_out;
+extern const struct peer peer_sluice_fan_out_uring;
+extern const struct peer peer_sluice_fan_out_epoll;
 extern const struct peer peer_sluice_another;
 extern const struct peer peer_sluice_another_uring;
 extern const struct peer peer_sluice_another_epoll;
@@ -87,6 +90,9 @@ const struct peer *const peers[] = {
 	&peer_sluice_waiting_0,
 	&peer_sluice_waiting_20,
 	&peer_sluice_waiting_50,
+	&peer_sluice_fan_out,
+	&peer_sluice_fan_out_uring,
+	&peer_sluice_fan_out_epoll,
 	&peer_sluice_another,
 	&peer_sluice_another_uring,
 	&peer_sluice_another_epoll,

@@ -246,7 +246,7 @@ static const char *lacks(const struct load *load)
 const struct peer peer_ring_naive = {
 	.name = "ring-naive",
 	.title = "liburing, SEND each",
-	.loads = LOADS(LOAD_RECORDS),
+	.loads = LOADS(LOAD_RECORDS) | LOADS(LOAD_FAN_OUT),
 	.lacks = lacks,
 	.create = create_naive,
 };
@@ -254,7 +254,7 @@ const struct peer peer_ring_naive = {
 const struct peer peer_ring = {
 	.name = "ring",
 	.title = "liburing, used well",
-	.loads = LOADS(LOAD_RECORDS),
+	.loads = LOADS(LOAD_RECORDS) | LOADS(LOAD_FAN_OUT),
 	.suits = suits_well,
 	.lacks = lacks,
 	.create = create_well,

@@ -115,6 +115,6 @@ static struct runner *create(const struct load *load)
 const struct peer peer_send = {
 	.name = "send",
 	.title = "send(2) each, epoll",
-	.loads = LOADS(LOAD_RECORDS) | LOADS(LOAD_ANOTHER),
+	.loads = LOADS(LOAD_RECORDS) | LOADS(LOAD_FAN_OUT) | LOADS(LOAD_ANOTHER),
 	.create = create,
 };

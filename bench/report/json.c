@@ -62,6 +62,10 @@ static void write_peer(struct json_writer *writer, const struct result_peer *pee
 	if (peer->latency_aim > 0)
 		json_writer_number(writer, "latency_aim", peer->latency_aim);
 	json_writer_number(writer, "operations_per_sample", peer->operations);
+	if (peer->peak_bytes > 0)
+		json_writer_number(writer, "peak_bytes", peer->peak_bytes);
+	if (peer->peak_aim > 0)
+		json_writer_number(writer, "peak_aim", peer->peak_aim);
 	if (peer->system_calls >= 0)
 		json_writer_number(writer, "system_calls", peer->system_calls);
 	for (int metric = 0; metric < METRICS; metric++) {
@@ -275,6 +279,8 @@ static bool read_peer(const json_t *from, struct result_peer *peer)
 	COPY(peer->note, string_of(from, "note", ""));
 	return *peer->name && read_number(from, "aim", 0, 0, &peer->aim) &&
 	       read_number(from, "latency_aim", 0, 0, &peer->latency_aim) &&
+	       read_number(from, "peak_bytes", 0, 0, &peer->peak_bytes) &&
+	       read_number(from, "peak_aim", 0, 0, &peer->peak_aim) &&
 	       read_number(from, "operations_per_sample", 1, 1, &peer->operations) &&
 	       read_number(from, "system_calls", -1, 0, &peer->system_calls) &&
 	       read_samples(from, peer) && read_points(from, peer);

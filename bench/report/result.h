@@ -47,6 +47,8 @@ struct result_peer {
 	double aim;          /* ours / this, at most; 0: none */
 	double latency_aim;  /* the same of latencies; 0: as aim */
 	double operations;   /* in each sample */
+	double peak_bytes;   /* memory that its process has had at most; 0: nobody looked */
+	double peak_aim;     /* of these, at most; 0: none */
 	double system_calls; /* of an operation; < 0: nobody counted */
 	size_t count;
 	struct result_sample *samples;

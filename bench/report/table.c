@@ -168,6 +168,17 @@ static void print_latencies(const struct result_scenario *scenario)
 	}
 }
 
+static void print_peak(const struct result_scenario *scenario)
+{
+	char words[WORDS_MAX];
+
+	words_peak(words, sizeof(words), scenario);
+	if (*words) {
+		printf("  peak memory: ");
+		print_wrapped(words, "    ");
+	}
+}
+
 void table_print_scenario(const struct result_scenario *scenario)
 {
 	enum metric second = second_metric(scenario);
@@ -178,6 +189,7 @@ void table_print_scenario(const struct result_scenario *scenario)
 	for (size_t i = 0; i < scenario->peer_count; i++)
 		print_peer(scenario, &scenario->peers[i], second);
 	print_latencies(scenario);
+	print_peak(scenario);
 	words_scenario(words, sizeof(words), scenario);
 	if (*words) {
 		printf("  ");

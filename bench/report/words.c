@@ -508,3 +508,19 @@ void words_aim(char *text, size_t size, const struct result_scenario *scenario,
 		break;
 	}
 }
+
+void words_peak(char *text, size_t size, const struct result_scenario *scenario)
+{
+	text[0] = '\0';
+	for (size_t i = 0; i < scenario->peer_count; i++) {
+		const struct result_peer *peer = &scenario->peers[i];
+
+		if (peer->peak_bytes <= 0)
+			continue;
+		words_append(text, size, "%s%s %.1f MB", *text ? ", " : "", peer->title,
+			     peer->peak_bytes / 1e6);
+		if (peer->peak_aim > 0)
+			words_append(text, size, " (aim %.1f MB: %s)", peer->peak_aim / 1e6,
+				     peer->peak_bytes <= peer->peak_aim ? "met" : "missed");
+	}
+}

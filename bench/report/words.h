@@ -46,6 +46,9 @@ int words_order(const struct interval *ratio);
 void words_aim(char *text, size_t size, const struct result_scenario *scenario,
 	       const struct result_peer *peer);
 
+/* "sluice 14.2 MB (aim 20.0 MB: met), libuv 19.6 MB": memory that each peer has had at most, or "" */
+void words_peak(char *text, size_t size, const struct result_scenario *scenario);
+
 /* "time", "CPU time" */
 const char *words_metric(enum metric metric);
 

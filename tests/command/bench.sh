@@ -123,6 +123,11 @@ check 'what the ring saves is said in words' bench 0 sockets-10 --sessions=1 --r
 	--peer=send,sluice-epoll,sluice-uring
 check 'over calls and over epoll, if there is a ring' says \
 	'^CPU time of io_uring on this machine: .*send\(2\) for|^ +sluice-uring +'
+check 'one buffer to 2,000 sockets is measured, or needs descriptors' bench 0 fan-out-1 --sessions=1 --rounds=5 \
+	--slice-ms=1 --peer=send,libuv --json="$work/fan.json"
+check 'with the peak of memory' json "$work/fan.json" \
+	'all(p["peak_bytes"] > 100000 for s in d["scenarios"] for p in s["peers"]) and
+	(d["scenarios"] or "descriptors" in d["missing"][0]["reason"])'
 check 'budgets for waiting are measured' bench 0 wait-budget --sessions=1 --rounds=5 --slice-ms=2 \
 	--peer=sluice-wait-0,sluice-wait-20,sluice-wait-50,epoll --json="$work/waits.json"
 check 'beside each other' json "$work/waits.json" '[p["name"] for p in d["scenarios"][0]["peers"]] ==

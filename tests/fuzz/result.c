@@ -56,6 +56,7 @@ static void look_at(const struct result *result)
 	words_aims(words, sizeof(words), result);
 	for (size_t i = 0; i < result->scenario_count; i++) {
 		words_scenario(words, sizeof(words), &result->scenarios[i]);
+		words_peak(words, sizeof(words), &result->scenarios[i]);
 		if (result->scenarios[i].peer_count > 0)
 			compare_scenario(&result->scenarios[0], &result->scenarios[i], METRIC_WALL);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "run.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,8 +126,8 @@ static void describe(const struct scenario *scenario, const struct load *load,
 	if (load->kind == LOAD_BACKGROUND) {
 		to->headline = METRIC_P99;
 		to->judged = METRIC_BIT(METRIC_P99);
-	} else if (load->wait_budget_ns > 0) {
-		/* The latency is what the CPU time is paid with. */
+	} else if (load->wait_budget_ns > 0 || load->kind == LOAD_FAN_OUT) {
+		/* Only CPU time: the latency is its price; the receiver is as busy as the sender. */
 	} else if (load_has_latencies(load)) {
 		to->judged |= METRIC_BIT(METRIC_P99) | METRIC_BIT(METRIC_P999);
 	} else if (load->kind != LOAD_HTTP && load->kind != LOAD_ENGINES &&
@@ -183,6 +184,8 @@ static void take_over(const struct scenario *scenario, const struct contender *c
 	snprintf(peer->name, sizeof(peer->name), "%s", contender->peer->name);
 	snprintf(peer->title, sizeof(peer->title), "%s", contender->peer->title);
 	set_aim(scenario, peer, expensive_calls);
+	if (contender->peer == peers_reference(scenario->load.kind))
+		peer->peak_aim = (double)scenario->peak_aim_bytes;
 	peer->operations = (double)contender->order.times * (double)operations;
 	peer->system_calls = contender->calls < 0 ? -1 : contender->calls / (double)operations;
 	for (size_t i = 0; i < contender->count; i++) {
@@ -193,6 +196,7 @@ static void take_over(const struct scenario *scenario, const struct contender *c
 			       [METRIC_P999] = (double)contender->samples[i].p999_ns}};
 
 		result_add_sample(peer, &sample);
+		peer->peak_bytes = fmax(peer->peak_bytes, (double)contender->samples[i].peak_bytes);
 		if (contender->samples[i].copied)
 			snprintf(peer->note, sizeof(peer->note),
 				 "the kernel copied all the same, as it does on loopback");

@@ -86,6 +86,10 @@ check 'a full disk stops no answer' flood "$port" 500
 check 'it ends with a full disk' ends 30 TERM
 check 'and tells how many lines were dropped' says 'the access log: 500 lines were dropped'
 
+"$SLUICE_COMMAND" serve --port=0 --access-log="$work/no/log" "$root" 2>"$work/refused"
+check 'a log that cannot be opened is named' equal "1 sluice: $work/no/log: No such file or directory" \
+	"$? $(cat "$work/refused")"
+
 # The daemon's own lines go nowhere, and the log with them.
 port_of() { # PID: where it listens, from /proc
 	python3 - "$1" <<'EOF'

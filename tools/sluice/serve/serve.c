@@ -203,8 +203,10 @@ static int become_user(const struct serve_options *options)
 	return EXIT_OK;
 }
 
-static int start_failed(int error)
+static int start_failed(const struct server *server, int error)
 {
+	if (server->failed != NULL)
+		return setup_fail(server->failed, error, "");
 	if (error == -ENOSYS || error == -EPERM || error == -EOPNOTSUPP)
 		return setup_fail("the engine", error,
 				  "see 'sluice probe', or let it choose with --backend=auto");
@@ -269,7 +271,7 @@ static int start_workers(struct service *service)
 		if (error == 0)
 			service->worker_count++;
 	}
-	return error == 0 ? EXIT_OK : start_failed(error);
+	return error == 0 ? EXIT_OK : start_failed(&service->server, error);
 }
 
 /* Why this backend: the library says so where it is not the one that was wished for. */

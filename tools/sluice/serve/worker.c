@@ -337,6 +337,8 @@ static int start_up(struct worker *worker)
 
 	error = accesslog_open(&worker->log, options->access_log, options->access_log_file,
 			       options->log_json);
+	if (error != 0)
+		worker->server->failed = options->access_log_file;
 	if (error == 0)
 		error = create_engine(worker);
 	if (error == 0)

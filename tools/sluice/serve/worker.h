@@ -47,6 +47,7 @@ struct server {
 	size_t worker_count;
 	size_t connections_max; /* of one worker */
 	struct request_limits limits;
+	const char *failed; /* the file without which a worker could not start, or NULL */
 };
 
 struct worker_listener {

@@ -59,10 +59,12 @@ matches() {
 	}
 }
 
-# start_server OPTION...: serves $root; sets $server, $url and $port.
+# start_server OPTION...: serves $root; sets $server, $url and $port. With $passed, names of sockets that
+# it is passed, whose ports are in $work/passed.
+passed=
 start_server() {
 	: >"$work/start"
-	"$SLUICE_COMMAND" serve --port=0 --backend="$backend" "$@" "$root" \
+	${passed:+"$here/serve_passed.py" "$passed" "$work/passed"} "$SLUICE_COMMAND" serve --port=0 --backend="$backend" "$@" "$root" \
 		>"$work/start" 2>"$work/errors" &
 	server=$!
 	for _ in $(seq $((patience * 20))); do

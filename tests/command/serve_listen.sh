@@ -117,6 +117,25 @@ check 'sockets and messages of a manager' python3 "$work/manager.py" "$work/noti
 	"$SLUICE_COMMAND" serve --backend="$backend" --workers=2 "$root"
 rm -f "$work/notify"
 
+passed_port() { # NUMBER: of a socket that was passed
+	sed -n "$1p" "$work/passed"
+}
+passed=metrics:unit.socket start_server
+check 'a passed socket called metrics' matches '^ok' \
+	"$(curl -sS --max-time "$patience" "http://127.0.0.1:$(passed_port 1)/healthz")"
+check 'any other name is for files' fetched "http://127.0.0.1:$(passed_port 2)/hello"
+check 'ends' stop_server
+passed=metrics start_server
+check 'without one for files the usual address is' fetched "$url/hello"
+check 'ends' stop_server
+refused() { # NAME: of a socket that cannot be used without a certificate
+	"$here/serve_passed.py" "$1" "$work/passed" "$SLUICE_COMMAND" serve --backend="$backend" "$root" \
+		2>"$work/refused"
+	equal 1 $? && matches 'LISTEN_FDS: .* --tls-cert' "$(cat "$work/refused")"
+}
+check 'redirect needs a certificate' refused redirect
+check 'and so does https' refused https
+
 if [ "$(id -u)" = 0 ] && id nobody >/dev/null 2>&1; then
 	chmod 755 "$work"
 	start_server --user=nobody

@@ -63,6 +63,19 @@ start_tls --hsts=0
 check 'browsers can be told to forget' equal max-age=0 "$(header Strict-Transport-Security /hello)"
 check 'ends' stop_server
 
+passed_port() { # NUMBER: of a socket that was passed
+	sed -n "$1p" "$work/passed"
+}
+passed=redirect:https:metrics start_tls --workers=2
+check 'a passed socket called https' equal hello \
+	"$(curl -sS --max-time "$patience" "https://localhost:$(passed_port 2)/hello")"
+check 'one called redirect leads there' equal "301 https://localhost:$(passed_port 2)/hello" \
+	"$(curl -sS --max-time "$patience" -o /dev/null -w '%{http_code} %{redirect_url}' \
+		"http://localhost:$(passed_port 1)/hello")"
+check 'one called metrics has them' matches '^ok' \
+	"$(curl -sS --max-time "$patience" "http://127.0.0.1:$(passed_port 3)/healthz")"
+check 'ends' stop_server
+
 wrong() { # PATTERN OPTION...
 	local pattern=$1 output
 	shift

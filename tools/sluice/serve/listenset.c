@@ -150,6 +150,15 @@ const char *listen_set_add_port(struct listen_set *set, enum listen_kind of, uin
 	return set->count > count ? NULL : "no address that has ports";
 }
 
+bool listen_set_has(const struct listen_set *set, enum listen_kind kind)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->points[i].kind == kind)
+			return true;
+	}
+	return false;
+}
+
 uint16_t listen_set_port(const struct listen_set *set, enum listen_kind kind)
 {
 	uint16_t port = 0;
@@ -189,17 +198,51 @@ static int inherit_one(struct listen_set *set, int fd, enum listen_kind kind)
 	return 0;
 }
 
-int listen_set_inherit(struct listen_set *set, enum listen_kind kind)
+/* What a descriptor is for, by its name in LISTEN_FDNAMES; other names are a unit's. */
+static enum listen_kind kind_of_name(const char *name, size_t length, enum listen_kind other)
+{
+	static const struct {
+		const char *name;
+		enum listen_kind kind;
+	} names[] = {
+		{"https", LISTEN_TLS},
+		{"redirect", LISTEN_REDIRECT},
+		{"metrics", LISTEN_METRICS},
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strlen(names[i].name) == length && memcmp(names[i].name, name, length) == 0)
+			return names[i].kind;
+	}
+	return other;
+}
+
+int listen_set_inherit(struct listen_set *set, enum listen_kind kind, const char **ret_hint)
 {
 	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
-	int count, error = 0;
+	const char *names = getenv("LISTEN_FDNAMES");
+	int count, error = 0, found = 0;
 
+	*ret_hint = "";
 	if (pid == NULL || fds == NULL || strtol(pid, NULL, 10) != getpid())
 		return 0;
 	count = (int)strtol(fds, NULL, 10);
-	for (int i = 0; i < count && error == 0; i++)
-		error = inherit_one(set, INHERITED_FIRST + i, kind);
-	return error != 0 ? error : count;
+	for (int i = 0; i < count && error == 0; i++) {
+		size_t length = names != NULL ? strcspn(names, ":") : 0;
+		enum listen_kind named = kind_of_name(names, length, kind);
+
+		if (kind != LISTEN_TLS && (named == LISTEN_TLS || named == LISTEN_REDIRECT)) {
+			*ret_hint = "sockets named https or redirect need --tls-cert";
+			return -EINVAL;
+		}
+		error = inherit_one(set, INHERITED_FIRST + i, named);
+		found += named == kind;
+		if (names != NULL)
+			names += length + (names[length] == ':');
+	}
+	if (error == -EINVAL)
+		*ret_hint = "a descriptor that was passed is no listening socket";
+	return error != 0 ? error : found;
 }
 
 /* Removes a socket that nothing listens at any more. */

@@ -43,11 +43,17 @@ const char *listen_set_add(struct listen_set *set, const char *text, uint16_t po
 const char *listen_set_add_port(struct listen_set *set, enum listen_kind of, uint16_t port,
 				enum listen_kind kind);
 
+/* If there is an address of this kind. */
+bool listen_set_has(const struct listen_set *set, enum listen_kind kind);
+
 /* The port of the first address of this kind that has one; 0: none has. */
 uint16_t listen_set_port(const struct listen_set *set, enum listen_kind kind);
 
-/* Adds the sockets that systemd's protocol passes (LISTEN_FDS). How many, or -errno. */
-int listen_set_inherit(struct listen_set *set, enum listen_kind kind);
+/*
+ * Adds the sockets that systemd's protocol passes (LISTEN_FDS): of this kind, unless LISTEN_FDNAMES
+ * calls them https, redirect or metrics. How many of this kind; or -errno, and what to do about it.
+ */
+int listen_set_inherit(struct listen_set *set, enum listen_kind kind, const char **ret_hint);
 
 /*
  * Opens what was added, for this many workers. Port 0 becomes one that the kernel chose, the same at

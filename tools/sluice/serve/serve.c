@@ -139,11 +139,12 @@ static int add_listeners(struct service *service)
 	const struct option_list *binds = &options->binds;
 	static const char *const usual[] = {"127.0.0.1"};
 	enum listen_kind kind = options->tls_certs.count > 0 ? LISTEN_TLS : LISTEN_FILES;
-	int inherited = options->check ? 0 : listen_set_inherit(&service->listeners, kind);
+	const char *hint = "";
+	int inherited = options->check ? 0 : listen_set_inherit(&service->listeners, kind, &hint);
 	int code;
 
 	if (inherited < 0)
-		return setup_fail("LISTEN_FDS", inherited, "");
+		return setup_fail("LISTEN_FDS", inherited, hint);
 	for (size_t i = 0; i < (binds->count > 0 ? binds->count : inherited == 0); i++) {
 		const char *bind = binds->count > 0 ? binds->values[i] : usual[0];
 		const char *wrong =
@@ -250,6 +251,7 @@ static void release_certificates(struct service *service)
 static int start_workers(struct service *service)
 {
 	const struct serve_options *options = &service->options;
+	bool watched = listen_set_has(&service->listeners, LISTEN_METRICS);
 	int code = open_listeners(service), error = 0;
 
 	if (code == EXIT_OK)
@@ -261,7 +263,7 @@ static int start_workers(struct service *service)
 		error = -ENOMEM;
 	service->server.workers = service->workers;
 	for (size_t i = 0; i < options->workers && error == 0; i++) {
-		metrics_init(&service->workers[i].metrics, options->metrics != NULL);
+		metrics_init(&service->workers[i].metrics, watched);
 		service->server.worker_count++;
 	}
 	for (size_t i = 0; i < options->workers && error == 0; i++) {
@@ -305,17 +307,23 @@ static void print_start(const struct service *service)
 	struct sluice_engine *engine = service->workers[0].engine;
 	const struct listen_point *points = service->listeners.points;
 	char url[128], directory[PATH_MAX], workers[32] = "";
+	size_t first = 0; /* that serves files: those that were passed may be for something else */
 
-	listen_url(&points[0].address, listener_words[points[0].kind].scheme, url, sizeof(url));
+	while (points[first].kind != LISTEN_FILES && points[first].kind != LISTEN_TLS)
+		first++;
+	listen_url(&points[first].address, listener_words[points[first].kind].scheme, url,
+		   sizeof(url));
 	if (realpath(service->options.directory, directory) == NULL)
 		snprintf(directory, sizeof(directory), "%s", service->options.directory);
 	if (service->worker_count > 1)
 		snprintf(workers, sizeof(workers), ", %zu workers", service->worker_count);
 	messages_say("Serving %s at %s with %s (%s)%s", directory, url,
 		     sluice_engine_backend(engine), backend_reason(service, engine), workers);
-	for (size_t i = 1; i < service->listeners.count; i++) {
+	for (size_t i = 0; i < service->listeners.count; i++) {
 		enum listen_kind kind = points[i].kind;
 
+		if (i == first)
+			continue;
 		listen_url(&points[i].address, listener_words[kind].scheme, url, sizeof(url));
 		messages_say("%s at %s", listener_words[kind].word, url);
 	}

@@ -129,9 +129,20 @@ int sluice_begin_receive(struct sluice_socket *socket, void *buffer, size_t leng
 			 struct sluice_async_result **ret_result);
 
 /*
- * Ends a sluice_begin_receive (Socket.EndReceive). Returns the bytes, 0 at the end of the stream,
- * or a negative errno. A datagram larger than the buffer gives -EMSGSIZE; sluice_async_result_bytes
- * returns how much of it was received. Since 0.1.
+ * Starts to receive into several buffers, which are filled in order (the overloads with a list).
+ * Otherwise like sluice_begin_receive. -EINVAL: no segments, or a segment that is NULL with a
+ * length. Since 0.1.
+ */
+int sluice_begin_receive_list(struct sluice_socket *socket, const struct iovec *segments,
+			      size_t segment_count, uint32_t flags, enum sluice_socket_error *error,
+			      sluice_async_callback *callback, void *state,
+			      struct sluice_async_result **ret_result);
+
+/*
+ * Ends a sluice_begin_receive or _list (Socket.EndReceive). Returns the bytes, 0 at the end of the
+ * stream, or a negative errno. A datagram larger than the buffer gives -EMSGSIZE;
+ * sluice_async_result_bytes returns how much of it was received (.NET: SocketFlags.Truncated).
+ * Since 0.1.
  */
 int64_t sluice_end_receive(struct sluice_socket *socket, struct sluice_async_result *result,
 			   enum sluice_socket_error *error);
@@ -226,6 +237,15 @@ int64_t sluice_async_result_bytes(struct sluice_async_result *result);
  * child). Since 0.1.
  */
 int sluice_async_result_wait(struct sluice_async_result *result, int64_t timeout_ns);
+
+/*
+ * Cancels the operation, as sluice_cancel does: it ends with OperationAborted and the bytes already
+ * taken, its callback runs, and it must be ended as any other. A deadline is
+ * sluice_async_result_wait with a timeout, then this, then End. Any thread. Returns 0: it will end,
+ * perhaps with success; -ENOENT: it has completed, ended or not; -EBADF: the socket is closed;
+ * -EINVAL for NULL. Since 0.1.
+ */
+int sluice_async_result_cancel(struct sluice_async_result *result);
 
 #ifdef __cplusplus
 }

@@ -254,6 +254,21 @@ int sluice_begin_receive(struct sluice_socket *socket, void *buffer, size_t leng
 	return begin_close(&begin, wrong, sluice_receive_async);
 }
 
+int sluice_begin_receive_list(struct sluice_socket *socket, const struct iovec *segments,
+			      size_t segment_count, uint32_t flags, enum sluice_socket_error *error,
+			      sluice_async_callback *callback, void *state,
+			      struct sluice_async_result **ret_result)
+{
+	struct begin begin = {socket, SLUICE_OPERATION_RECEIVE, callback, state, error, ret_result};
+	int wrong = begin_open(&begin, segments);
+
+	if (wrong)
+		return refuse_early(&begin, wrong);
+	begin.result->args.flags = flags;
+	wrong = sluice_args_set_buffer_list(&begin.result->args, segments, segment_count);
+	return begin_close(&begin, wrong, sluice_receive_async);
+}
+
 int sluice_begin_receive_from(struct sluice_socket *socket, void *buffer, size_t length,
 			      int64_t offset, int64_t size, uint32_t flags,
 			      sluice_async_callback *callback, void *state,

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <sluice/operations.h>
+
 #include "apm/apm.h"
 #include "base/futex.h"
 #include "engine/socket.h"
@@ -115,6 +117,33 @@ int sluice_async_result_wait(struct sluice_async_result *handle, int64_t timeout
 	if (error)
 		return error == -EALREADY ? 0 : error;
 	return wait_for_result(handle, result, timeout_ns);
+}
+
+/* sluice_cancel may act at once, on the engine's thread: so the lock is not held across it. */
+int sluice_async_result_cancel(struct sluice_async_result *handle)
+{
+	struct sluice__result *result;
+	int error = sluice__handle_find(handle, NULL, &result);
+	struct sluice__callbacks *callbacks;
+
+	/* An ended result has completed. */
+	if (error == -EALREADY || (!error && is_done(result)))
+		return -ENOENT;
+	if (error)
+		return error;
+	callbacks = result->socket->engine->callbacks;
+	sluice__callbacks_lock(callbacks);
+	error = sluice__handle_find(handle, result->socket, &result);
+	if (!error)
+		enter_result(result);
+	sluice__callbacks_unlock(callbacks);
+	if (error)
+		return error == -EALREADY ? -ENOENT : error;
+	error = sluice_cancel(result->socket, &result->args);
+	sluice__callbacks_lock(callbacks);
+	leave_result(result);
+	sluice__callbacks_unlock(callbacks);
+	return error;
 }
 
 /* ---- ending ---- */

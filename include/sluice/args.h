@@ -86,7 +86,7 @@ enum {
  */
 struct sluice_packet {
 	uint32_t kind;     /* SLUICE_PACKET_* */
-	int32_t fd;        /* _FILE: borrowed; never closed, its position neither used nor moved */
+	int32_t fd;        /* _FILE: borrowed: close it in the handler. Its position is not used */
 	const void *base;  /* _MEMORY */
 	const char *path;  /* _PATH: opened by the starting call, closed before the handler runs */
 	int64_t offset;    /* in the memory or the file */
@@ -176,8 +176,9 @@ int sluice_args_in_progress(const struct sluice_args *args);
  * not change until the operation has completed. NULL with a count of 0 clears the buffer. An
  * address with a count of 0 is a zero-byte send, which differs from no buffer (NULL): if your data
  * may be empty and have no address, pass "". The thread that uses the record. Returns 0; -EBUSY in
- * progress; -EBADF disposed; -ERANGE for a bad offset or count, and the old buffer stays; -EINVAL
- * for NULL with a count, or while a list is set. Since 0.1.
+ * progress; -EBADF disposed; -ERANGE for an offset outside of 0 to length, or else for a count
+ * outside of 0 to length - offset, and the old buffer stays; -EINVAL for NULL with a count, or
+ * while a list is set. Since 0.1.
  */
 int sluice_args_set_buffer(struct sluice_args *args, const void *base, size_t length,
 			   int64_t offset, int64_t count);
@@ -206,10 +207,19 @@ int sluice_args_set_buffer_list(struct sluice_args *args, const struct iovec *se
  * completed. An array of 0 elements (not NULL) sends nothing, successfully; NULL, 0 clears the
  * array. Returns 0; -EBUSY, -EBADF as above; -ERANGE for a negative offset or count; -EINVAL for an
  * unknown kind, a NULL path or memory, or an identity if the element is not a descriptor or its
- * count is 0. Since 0.1.
+ * count is 0. sluice_packets_find_refused says which element it was. Since 0.1.
  */
 int sluice_args_set_packets(struct sluice_args *args, const struct sluice_packet *packets,
 			    size_t packet_count);
+
+/*
+ * Finds the element for which sluice_args_set_packets or sluice_send_packets_async refused an
+ * array: it tries them in order, as those do, and leaves nothing open. Returns its index, and
+ * *ret_error (which may be NULL) is what it is refused with; or packet_count and 0 if none is
+ * refused now. The error of NULL with a count is -EINVAL. Any thread. Since 0.1.
+ */
+int64_t sluice_packets_find_refused(const struct sluice_packet *packets, size_t packet_count,
+				    int *ret_error);
 
 #ifdef __cplusplus
 }

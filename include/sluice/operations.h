@@ -45,7 +45,7 @@ int sluice_send_to_async(struct sluice_socket *socket, struct sluice_args *args)
  * opened and all descriptors checked before the first byte is sent. Files are sent by reference:
  * what other processes write into them before the peer has acknowledged the data may appear in the
  * stream. -EOPNOTSUPP: not a connected stream. Files: -ENOENT, -EACCES, -EMFILE, -EBADF; -EINVAL:
- * not a regular file. Since 0.1.
+ * not a regular file; sluice_packets_find_refused says which. Since 0.1.
  */
 int sluice_send_packets_async(struct sluice_socket *socket, struct sluice_args *args);
 

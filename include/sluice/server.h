@@ -80,7 +80,9 @@ struct sluice_receive_options {
  * sluice_receive_stop. At most options.receive_buffers_per_socket buffers are lent to one socket: a
  * slow consumer stops only its own socket. A socket may get fewer while many buffers are lent to
  * others. If all buffers that options.receive_bytes_max allows are lent, each released one goes to
- * the socket that has waited longest. Any thread.
+ * the socket that has waited longest. There is no timeout: a server that drops idle peers starts a
+ * sluice_timer for each connection, starts it again in on_received, and closes the socket when it
+ * expires. Any thread.
  * Returns 0; -EBADF; -EBUSY: already started, or receives pending; -ENOTCONN; -EOPNOTSUPP: not a
  * stream. Since 0.1.
  */

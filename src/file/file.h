@@ -29,6 +29,8 @@ struct sluice__files {
 /* packets.c: opens the elements of a send_packets */
 int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args, bool copy,
 			 struct sluice__packets **ret_packets);
+/* What opening the element would fail with, or 0. */
+int sluice__packet_try(const struct sluice_packet *packet);
 
 /* How a file part is sent: SLUICE__PLAN_SENDFILE, _READ, _SPLICE. */
 int sluice__file_way(const struct sluice_engine *engine, const struct sluice__packets *packets,

@@ -156,6 +156,21 @@ int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args,
 	return 0;
 }
 
+int sluice__packet_try(const struct sluice_packet *packet)
+{
+	struct sluice__part part = {0};
+	int error = 0;
+
+	if (packet->kind == SLUICE_PACKET_PATH) {
+		error = open_path(packet, &part);
+		if (!error)
+			close(part.fd);
+	} else if (packet->kind == SLUICE_PACKET_FILE && !packet->identity) {
+		error = stat_part(packet->fd, &part, packet);
+	}
+	return error;
+}
+
 int sluice__file_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
 		     const struct sluice__part *part)
 {

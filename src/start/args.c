@@ -7,6 +7,7 @@
 #include <sluice/operations.h>
 
 #include "core/record.h"
+#include "file/file.h"
 
 _Static_assert(sizeof(struct sluice_args) == 256, "a record is four cache lines");
 _Static_assert(offsetof(struct sluice_args, run) == 64, "run is the second cache line");
@@ -181,4 +182,22 @@ int sluice_args_set_packets(struct sluice_args *args, const struct sluice_packet
 	args->rare.packets = packets;
 	args->rare.packet_count = packet_count;
 	return 0;
+}
+
+int64_t sluice_packets_find_refused(const struct sluice_packet *packets, size_t packet_count,
+				    int *ret_error)
+{
+	int error = packets || !packet_count ? 0 : -EINVAL;
+	size_t i = 0;
+
+	while (!error && i < packet_count) {
+		error = packet_check(&packets[i]);
+		if (!error)
+			error = sluice__packet_try(&packets[i]);
+		if (!error)
+			i++;
+	}
+	if (ret_error)
+		*ret_error = error;
+	return (int64_t)i;
 }

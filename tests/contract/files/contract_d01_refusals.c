@@ -356,3 +356,33 @@ Test(d01, d01_bad_elements_are_refused_when_they_are_set)
 			     "case %zu", i);
 	}
 }
+
+Test(d01, d01_the_refused_element_can_be_found)
+{
+	struct sluice_packet packets[] = {memory_packet("head", 4),
+					  {0},
+					  path_packet("sluice-test-there-is-no-such-file", 0, 0),
+					  path_packet("/dev/null", 0, 0)};
+	struct file file;
+	int error, descriptors = count_descriptors();
+
+	file_new(&file, 4, 0);
+	cr_assert_eq(sluice_packets_find_refused(packets, 4, &error), 2);
+	cr_assert_eq(error, -ENOENT);
+	packets[2].path = file.path;
+	cr_assert_eq(sluice_packets_find_refused(packets, 4, &error), 3);
+	cr_assert_eq(error, -EINVAL);
+	packets[3] = (struct sluice_packet){.kind = SLUICE_PACKET_FILE, .fd = -1};
+	cr_assert_eq(sluice_packets_find_refused(packets, 4, &error), 3);
+	cr_assert_eq(error, -EBADF);
+	packets[0].offset = -1;
+	cr_assert_eq(sluice_packets_find_refused(packets, 4, NULL), 0);
+	cr_assert_eq(sluice_packets_find_refused(packets + 1, 2, &error), 2);
+	cr_assert_eq(error, 0);
+	cr_assert_eq(sluice_packets_find_refused(NULL, 0, &error), 0);
+	cr_assert_eq(error, 0);
+	sluice_packets_find_refused(NULL, 1, &error);
+	cr_assert_eq(error, -EINVAL);
+	file_end(&file);
+	cr_assert_eq(count_descriptors(), descriptors);
+}

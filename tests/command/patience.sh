@@ -4,8 +4,10 @@
 # Seconds that a test waits for what should happen at once. meson.build allows a program longer.
 patience=120
 
-# A launcher in front of Python, like those of pyenv, takes longer than many a test.
-PATH=$(python3 -c 'import os, sys; print(os.path.dirname(sys.executable))'):$PATH
+# A launcher in front of Python, like those of pyenv, takes longer than many a test. It is a script.
+if [ "$(head -c 2 "$(command -v python3)")" = '#!' ]; then
+	PATH=$(python3 -c 'import os, sys; print(os.path.dirname(sys.executable))'):$PATH
+fi
 
 # await COMMAND...: repeats it until it succeeds.
 await() {

@@ -11,6 +11,8 @@ PATIENCE = 120
 GET = b"GET /hello.txt HTTP/1.1\r\nHost: h\r\n\r\n"
 LARGE = b"GET /large.bin HTTP/1.1\r\nHost: h\r\n\r\n"
 LARGE_BYTES = 64 << 20
+SLOW = b"GET /slow.bin HTTP/1.1\r\nHost: h\r\n\r\n"
+SLOW_BYTES = 16 << 20
 
 
 def connect(receive_bytes=0):
@@ -94,9 +96,13 @@ def no_reader(least, most):
 
 
 def slow_reader(seconds, receive_bytes, piece_bytes):
-    """Takes a little often enough: longer in all than the time-out, and gets everything."""
+    """Takes a little often enough: longer in all than the time-out, and gets everything.
+
+    The file is larger than what the kernel accepts ahead of the reader, and not much larger: the
+    reader's window stays small, and the rest takes long.
+    """
     client = connect(int(receive_bytes))
-    client.sendall(LARGE)
+    client.sendall(SLOW)
     got = 0
     start = time.monotonic()
     while time.monotonic() - start < float(seconds):
@@ -104,7 +110,7 @@ def slow_reader(seconds, receive_bytes, piece_bytes):
         assert more, "it ended after %d bytes" % got
         got += len(more)
         time.sleep(0.1)
-    head_and_rest = LARGE_BYTES
+    head_and_rest = SLOW_BYTES
     while got < head_and_rest:
         more = client.recv(1 << 20)
         assert more, "it ended after %d bytes" % got

@@ -5,6 +5,7 @@
 
 printf 'hello\n' >"$root/hello.txt"
 truncate -s 64M "$root/large.bin"
+truncate -s 16M "$root/slow.bin"
 
 client() {
 	python3 "$here/serve_client.py" "$port" "$@"

@@ -75,6 +75,12 @@ else
 	skip 'wrk with 64 connections sees no error' 'wrk'
 	skip 'wrk with 1,000 connections sees no error' 'wrk'
 fi
+if command -v h2load >/dev/null; then
+	check 'h2load with 100 connections sees no error' eval \
+		'h2load --h1 -n 5000 -c 100 "$url/d99/f00099.txt" | grep -q "5000 succeeded, 0 failed, 0 errored"'
+else
+	skip 'h2load with 100 connections sees no error' 'h2load'
+fi
 
 # Files of more than the cache's own contents hold a descriptor each while they are in it.
 check 'no descriptor but those of cached files is left' \

@@ -58,7 +58,6 @@ check 'no dotfile by a rule' equal 403 "$(status /leak)"
 check 'nothing above by a rule' equal 403 "$(status /up)"
 check 'what no rule names does not exist' equal 404 "$(status /nothing)"
 check 'POST is not redirected' equal 405 "$(status /old -d x)"
-check 'the rules are not listed' eval '! get /assets/../ 2>&1 | grep -q _headers'
 
 # SIGHUP.
 reloaded() { # COUNT: reloads so far
@@ -110,6 +109,25 @@ Y: b' 'Content-Length: 5' 'no colon'; do
 done
 check 'a value that is none' refused_start --cache-control='a
 X: b'
+printf '/x /y\n' >"$root/_redirects"
+printf '/*\n  X-A: b\n' >"$root/_headers"
+gzip -k "$root/_redirects" "$root/_headers"
+mkdir "$root/dir/sub"
+echo mine >"$root/dir/sub/_headers"
+start_server --index=none.html
+listed() { # PATH TYPE
+	get "$1" -H "Accept: $2" >"$work/listed"
+	grep -q real.html "$work/listed" && ! grep -E '_headers|_redirects' "$work/listed"
+}
+check 'rules are not listed' listed / text/html
+check 'nor in JSON' listed / application/json
+for file in _headers _redirects _headers.gz _redirects.gz _headers.br; do
+	check "nor served ($file)" equal 404 "$(status /$file)"
+done
+check 'a file of the name elsewhere is a file' equal mine "$(get /dir/sub/_headers)"
+check 'and is listed' eval 'get /dir/sub/ | grep -q _headers'
+check 'ends' stop_server
+rm "$root"/_redirects* "$root"/_headers*
 start_server
 check 'without --cors no preflight' equal 405 "$(status / -X OPTIONS)"
 check 'ends' stop_server

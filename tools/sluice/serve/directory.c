@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,6 +64,17 @@ static bool is_servable_name(const char *name)
 	return true;
 }
 
+/* The rules of the site lie in its root. */
+static bool is_rule_file(const char *directory, const char *name)
+{
+	char path[NAME_MAX + 2];
+
+	if (strcmp(directory, "/") != 0)
+		return false;
+	snprintf(path, sizeof(path), "/%s", name);
+	return site_is_hidden(path);
+}
+
 /* What a symbolic link leads to, if that lies beneath the root. */
 static bool follow_link(const struct root *root, const char *path, const char *name,
 			struct stat *stat)
@@ -106,7 +118,8 @@ static int read_names(const struct root *root, DIR *directory, const char *path,
 		const char *name = entry->d_name;
 
 		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-		    (name[0] == '.' && !dotfiles) || !is_servable_name(name))
+		    (name[0] == '.' && !dotfiles) || !is_servable_name(name) ||
+		    is_rule_file(path, name))
 			continue;
 		if (names->count == DIRECTORY_NAMES_MAX) {
 			names->truncated = true;

@@ -11,10 +11,22 @@
 
 #include "messages.h"
 
+/* The name of a rule file, or of its precompressed variant. */
+static bool is_rule_file(const char *name, const char *rules)
+{
+	size_t length = strlen(rules);
+
+	if (strncmp(name, rules, length) != 0)
+		return false;
+	name += length;
+	return name[0] == '\0' || strcmp(name, ".br") == 0 || strcmp(name, ".zst") == 0 ||
+	       strcmp(name, ".gz") == 0;
+}
+
 bool site_is_hidden(const char *path)
 {
 	return path[0] == '/' && path[1] == '_' &&
-	       (strcmp(path, "/_headers") == 0 || strcmp(path, "/_redirects") == 0);
+	       (is_rule_file(path + 1, "_headers") || is_rule_file(path + 1, "_redirects"));
 }
 
 static void complain(void *token, const char *file, unsigned int line, const char *what)

@@ -13,7 +13,10 @@
  */
 struct rules *site_read(const struct serve_options *options, struct docroot *docroot);
 
-/* Whether this path, in its plain form, is one of those files: they are never served. */
+/*
+ * Whether this path, in its plain form, is one of those files or a precompressed variant of one: they
+ * are neither served nor listed.
+ */
 bool site_is_hidden(const char *path);
 
 #endif

@@ -26,7 +26,8 @@ struct client {
 	int begin_fd; /* eventfds: begin, and it has ended */
 	int end_fd;
 	struct client_options options;
-	char question[QUESTION_MAX];
+	char texts[QUESTION_MAX]; /* of all questions, or a whole burst of the only one */
+	size_t text_at[CLIENT_QUESTIONS];
 	uint64_t questions;
 	uint64_t interval_ns;
 	struct histogram latencies;
@@ -38,6 +39,7 @@ struct connection {
 	uint64_t asked;
 	uint64_t answered;
 	size_t received; /* bytes of an answer that is not whole */
+	size_t question; /* which one was asked last */
 	uint64_t due_ns[CLIENT_DEPTH];
 };
 
@@ -63,10 +65,13 @@ static uint64_t clock_ns(void)
 static void ask(struct round *round, struct connection *connection, size_t count, uint64_t due_ns)
 {
 	const struct client *client = round->client;
-	size_t bytes = count * client->options.question_bytes, sent = 0;
+	size_t which = round->asked % client->options.question_count;
+	size_t bytes = count * client->options.questions[which].bytes, sent = 0;
+	const char *text = client->texts + client->text_at[which];
 
+	connection->question = which;
 	while (sent < bytes) {
-		ssize_t taken = send(connection->fd, client->question + sent, bytes - sent,
+		ssize_t taken = send(connection->fd, text + sent, bytes - sent,
 				     MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (taken < 0 && errno != EAGAIN)
@@ -119,7 +124,7 @@ static void ask_due(struct round *round)
 
 static void take_answers(struct round *round, struct connection *connection)
 {
-	const size_t bytes = round->client->options.answer_bytes;
+	const size_t bytes = round->client->options.questions[connection->question].answer_bytes;
 	ssize_t count = recv(connection->fd, NULL, RECEIVE_BYTES, MSG_DONTWAIT | MSG_TRUNC);
 	uint64_t now = clock_ns();
 
@@ -215,6 +220,24 @@ _Noreturn static void live(struct client *client, int listener)
 	_exit(1);
 }
 
+static void copy_questions(struct client *client)
+{
+	const struct client_options *options = &client->options;
+	size_t copies = options->question_count == 1 ? CLIENT_DEPTH : 1, at = 0;
+
+	for (size_t i = 0; i < options->question_count; i++) {
+		const struct client_question *question = &options->questions[i];
+
+		client->text_at[i] = at;
+		for (size_t j = 0; j < copies; j++, at += question->bytes) {
+			if (at + question->bytes > QUESTION_MAX)
+				errx(1, "client: the questions are too long");
+			if (question->text)
+				memcpy(client->texts + at, question->text, question->bytes);
+		}
+	}
+}
+
 struct client *client_start(struct receiver *receiver, const struct client_options *options)
 {
 	struct client *client = mmap(NULL, sizeof(*client), PROT_READ | PROT_WRITE,
@@ -222,12 +245,10 @@ struct client *client_start(struct receiver *receiver, const struct client_optio
 	pid_t parent = getpid(), process;
 	int listener = net_listen(&receiver->port);
 
-	if (client == MAP_FAILED || options->question_bytes * CLIENT_DEPTH > QUESTION_MAX)
+	if (client == MAP_FAILED)
 		err(1, "client");
 	client->options = *options;
-	for (size_t i = 0; options->question && i < CLIENT_DEPTH; i++)
-		memcpy(client->question + i * options->question_bytes, options->question,
-		       options->question_bytes);
+	copy_questions(client);
 	client->begin_fd = eventfd(0, EFD_CLOEXEC);
 	client->end_fd = eventfd(0, EFD_CLOEXEC);
 	process = fork();

@@ -20,12 +20,19 @@
 struct client;
 
 #define CLIENT_DEPTH 16
+#define CLIENT_QUESTIONS 32
+
+struct client_question {
+	const char *text; /* NULL: zeros */
+	size_t bytes;
+	size_t answer_bytes;
+};
 
 struct client_options {
 	size_t connections;
-	const char *question; /* NULL: zeros */
-	size_t question_bytes;
-	size_t answer_bytes;
+	struct client_question
+		questions[CLIENT_QUESTIONS]; /* asked in turns; several: depth is 1 */
+	size_t question_count;
 	size_t depth;  /* questions of one connection on their way at once, at most CLIENT_DEPTH */
 	bool bursts;   /* so many leave together, when all before them are answered */
 	bool closed;   /* each connection asks again as soon as it has its answer */

@@ -2,6 +2,7 @@
 #include "harness/http.h"
 
 #include <err.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,28 @@ static size_t read_head(int fd, char *head)
 	return (size_t)(end - head) + 4;
 }
 
-size_t http_answer_bytes(uint16_t port, const char *question, uint64_t body_bytes)
+/* Where the value of a field begins, or NULL; name is "\r\nname:". */
+static const char *find_field(const char *head, const char *name)
+{
+	const char *field = strcasestr(head, name);
+
+	if (!field)
+		return NULL;
+	field += strlen(name);
+	return field + strspn(field, " ");
+}
+
+static bool has_encoding(const char *head, const char *encoding)
+{
+	const char *value = find_field(head, "\r\ncontent-encoding:");
+
+	if (!value || !encoding)
+		return !value && !encoding;
+	return strncmp(value, encoding, strlen(encoding)) == 0 && value[strlen(encoding)] == '\r';
+}
+
+size_t http_answer_bytes(uint16_t port, const char *question, uint64_t body_bytes,
+			 const char *encoding)
 {
 	const struct receiver server = {.port = port};
 	int fd = net_connect(&server);
@@ -48,10 +70,11 @@ size_t http_answer_bytes(uint16_t port, const char *question, uint64_t body_byte
 		err(1, "the server");
 	head_bytes = read_head(fd, head);
 	head[head_bytes] = '\0';
-	length = strcasestr(head, "\r\ncontent-length:");
-	if (strncmp(head, "HTTP/1.1 200", 12) != 0 || !length ||
-	    strtoull(length + strlen("\r\ncontent-length:"), NULL, 10) != body_bytes)
+	length = find_field(head, "\r\ncontent-length:");
+	if (strncmp(head, "HTTP/1.1 200", 12) != 0)
 		errx(1, "the server answers: %.*s", (int)strcspn(head, "\r"), head);
+	if (!length || strtoull(length, NULL, 10) != body_bytes || !has_encoding(head, encoding))
+		errx(1, "the server answers with another body or encoding than was expected");
 	close(fd);
 	return head_bytes + body_bytes;
 }

@@ -65,13 +65,16 @@ struct load {
 	uint64_t interval_ns;              /* between two questions; 0: as the run finds right */
 	int64_t wait_budget_ns; /* of engines of ours, in the place of what the options say; or 0 */
 	bool saturated;         /* each socket is asked again as soon as it has answered */
+	bool paced;             /* over HTTP: questions come at a steady rate */
+	bool site;              /* over HTTP: not one file, but those of site.h in turns */
+	bool accepts_compressed;              /* each question of a site says so */
 	const struct sluice_options *options; /* for engines of ours */
 };
 
 /* Whether questions come at a steady rate, whether they are answered or not. */
 static inline bool load_is_paced(const struct load *load)
 {
-	return load_is_asked(load->kind) && !load->saturated;
+	return (load_is_asked(load->kind) && !load->saturated) || load->paced;
 }
 
 /* Whether it matters how long each answer takes. */
@@ -96,7 +99,8 @@ struct runner {
 
 	pid_t process; /* that does the load, where it is another one; else 0 */
 
-	uint16_t port; /* of a server, which has no run: it is asked */
+	uint16_t port;   /* of a server, which has no run: it is asked */
+	bool has_brotli; /* there are variants of a site's files that are compressed by it */
 
 	bool copied; /* what was to go without a copy was copied, the kernel said */
 };

@@ -6,6 +6,24 @@
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
 
+/* The files of a site in turns; each connection asks again as soon as it has its answer. */
+#define HTTP_STATIC(name_end, words, compressed)                                     \
+	{                                                                            \
+		.name = "http-static-" name_end,                                     \
+		.title = "HTTP, 1,024 connections, 20 files of 3 to 300 KB, " words, \
+		.unit = "request", .effort = EFFORT_USUAL,                           \
+		.load = {.kind = LOAD_HTTP,                                          \
+			 .receiver_mode = RECEIVER_ASKS,                             \
+			 .sockets = 1024,                                            \
+			 .records = 1,                                               \
+			 .saturated = true,                                          \
+			 .site = true,                                               \
+			 .accepts_compressed = (compressed)},                        \
+		.sessions = 2, .slice_factor = 12, .aims = {                         \
+			{"nginx", 0.45}                                              \
+		}                                                                    \
+	}
+
 /* Over many sockets, where there is nothing to gather. */
 #define LEVEL_WITH_THE_BEST                                                   \
 	.aims = {{"send", 1.02},       {"ring-naive", 1.02}, {"libuv", 1.02}, \
@@ -68,7 +86,7 @@
 	}
 
 /* Requests on all connections, each when the one before it is answered, or several at once. */
-#define HTTP(name_end, words, size_bytes, its_depth, ratio)                        \
+#define HTTP(name_end, words, size_bytes, its_depth, ...)                          \
 	{                                                                          \
 		.name = "http-" name_end, .title = "HTTP, 64 connections, " words, \
 		.unit = "request", .effort = EFFORT_USUAL,                         \
@@ -79,7 +97,7 @@
 			 .file_bytes = (size_bytes),                               \
 			 .depth = (its_depth)},                                    \
 		.sessions = 2, .slice_factor = 6, .aims = {                        \
-			{"nginx", ratio}                                           \
+			__VA_ARGS__                                                \
 		}                                                                  \
 	}
 
@@ -406,10 +424,27 @@ const struct scenario scenarios[] = {
 		.sessions = 2,
 		FILE_AIMS(1.03),
 	},
-	HTTP("1K", "1 KiB", KIB, 1, 0.70),
-	HTTP("64K", "64 KiB", 64 * KIB, 1, 0.85),
-	HTTP("1M", "1 MiB", MIB, 1, 0.85),
-	HTTP("1K-pipelined", "1 KiB, 16 asked for at once", KIB, 16, 0.40),
+	HTTP("1K", "1 KiB", KIB, 1, {"nginx", 0.50, 0.30}),
+	HTTP("64K", "64 KiB", 64 * KIB, 1, {"nginx", 0.70, 0.42}),
+	HTTP("1M", "1 MiB", MIB, 1, {"nginx", 1}),
+	HTTP("1K-pipelined", "1 KiB, 16 asked for at once", KIB, 16, {"nginx", 0.40}),
+	{
+		.name = "http-paced",
+		.title = "HTTP, 1,024 connections, 1 KiB, at a steady rate",
+		.unit = "request",
+		.effort = EFFORT_USUAL,
+		.load = {.kind = LOAD_HTTP,
+			 .receiver_mode = RECEIVER_ASKS,
+			 .sockets = 1024,
+			 .records = 1,
+			 .file_bytes = KIB,
+			 .paced = true},
+		.sessions = 2,
+		.slice_factor = 8,
+		.aims = {{"nginx", 0.50, 0.30, 1}},
+	},
+	HTTP_STATIC("plain", "as they are", false),
+	HTTP_STATIC("compressed", "br or gzip accepted", true),
 	{
 		.name = "loop",
 		.title = "a loop without a system call: what can be told apart here",

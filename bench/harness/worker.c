@@ -22,6 +22,7 @@
 #include "harness/client.h"
 #include "harness/cpus.h"
 #include "harness/http.h"
+#include "harness/site.h"
 #include "harness/tracer.h"
 
 /* Connecting 10,000 sockets takes seconds on a slow machine, a turn less than one. */
@@ -106,8 +107,8 @@ static void start_client(struct context *context)
 {
 	const struct client_options options = {
 		.connections = context->load.sockets,
-		.question_bytes = context->load.record_bytes,
-		.answer_bytes = context->load.record_bytes,
+		.questions = {{NULL, context->load.record_bytes, context->load.record_bytes}},
+		.question_count = 1,
 		.depth = context->load.saturated ? 1 : CLIENT_DEPTH,
 		.closed = context->load.saturated,
 		.cpu = context->place->receiver_cpu,
@@ -117,22 +118,56 @@ static void start_client(struct context *context)
 	context->client = client_start(&context->receiver, &options);
 }
 
-/* Every answer has as many bytes as the first. */
+/* Asks once, too: every answer has as many bytes as the first. */
+static void add_question(const struct context *context, struct client_options *options,
+			 const char *name, size_t body_bytes, const char *encoding)
+{
+	const char *accepts =
+		context->load.accepts_compressed ? "Accept-Encoding: br;q=1, gzip;q=0.8\r\n" : "";
+	char *text;
+	int length =
+		asprintf(&text, "GET /%s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", name, accepts);
+
+	if (length < 0)
+		err(1, "out of memory");
+	options->questions[options->question_count++] = (struct client_question){
+		.text = text, /* kept for as long as the process lives */
+		.bytes = (size_t)length,
+		.answer_bytes =
+			http_answer_bytes(context->runner->port, text, body_bytes, encoding),
+	};
+}
+
+static void add_site_question(const struct context *context, struct client_options *options,
+			      const struct site_file *file)
+{
+	const char *encoding;
+	size_t body_bytes = site_body(file, context->load.accepts_compressed,
+				      context->runner->has_brotli, &encoding);
+
+	add_question(context, options, file->name, body_bytes, encoding);
+}
+
 static void start_http_client(struct context *context)
 {
-	static const char question[] = "GET /file.bin HTTP/1.1\r\nHost: localhost\r\n\r\n";
-	const struct client_options options = {
-		.connections = context->load.sockets,
-		.question = question,
-		.question_bytes = sizeof(question) - 1,
-		.answer_bytes = http_answer_bytes(context->runner->port, question,
-						  context->load.file_bytes),
-		.depth = context->load.depth,
-		.bursts = true,
+	const struct load *load = &context->load;
+	bool one_by_one = load_has_latencies(load);
+	struct client_options options = {
+		.connections = load->sockets,
+		.depth = one_by_one ? 1 : load->depth,
+		.bursts = !one_by_one,
+		.closed = load->saturated,
 		.port = context->runner->port,
 		.cpu = context->place->receiver_cpu,
+		.alone = load->paced && may_spin(context),
 	};
 
+	if (load->site) {
+		for (size_t i = 0; i < SITE_FILES; i++)
+			add_site_question(context, &options, &site_files[i]);
+	} else {
+		add_question(context, &options, "file.bin", load->file_bytes, NULL);
+	}
 	context->client = client_start(&context->receiver, &options);
 }
 
@@ -142,13 +177,13 @@ static void make_context(struct context *context, const struct peer *peer)
 	const struct load *load = &context->load;
 
 	signal(SIGPIPE, SIG_IGN);
+	context->background.cpu = -1;
 	if (load->kind == LOAD_HTTP) {
 		net_pin(place->sender_cpu);
 		context->runner = peer->create(&context->load);
 		start_http_client(context);
 		return;
 	}
-	context->background.cpu = -1;
 	if (load->kind == LOAD_BACKGROUND)
 		start_background(context);
 	if (load_is_asked(load->kind))

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "harness/runner.h"
+#include "harness/site.h"
 #include "peers/servers.h"
 
 struct http_runner {
@@ -65,22 +66,42 @@ static void wait_until_settled(int fd)
 		 wait);
 }
 
-static void make_file(const struct http_runner *self)
+/* settle: it is the last one. */
+static void make_file(const struct http_runner *self, const char *name, const char *suffix,
+		      uint64_t bytes, bool settle)
 {
 	const struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
 	char path[512];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/file.bin", self->directory);
+	snprintf(path, sizeof(path), "%s/%s%s", self->directory, name, suffix);
 	file = fopen(path, "we");
 	if (!file)
 		err(1, "%s", path);
-	for (uint64_t i = 0; i < self->load.file_bytes; i++)
+	for (uint64_t i = 0; i < bytes; i++)
 		putc_unlocked((int)(i * 7919 >> 8) & 0xff, file);
 	if (fflush(file) != 0 || fsync(fileno(file)) != 0 || futimens(fileno(file), old) != 0)
 		err(1, "%s", path);
-	wait_until_settled(fileno(file));
+	if (settle)
+		wait_until_settled(fileno(file));
 	fclose(file);
+}
+
+/*
+ * Variants that nobody decompresses, so they need not be compressed: only their sizes matter. Those
+ * by brotli are left out if nginx could not send them: all servers have the same files.
+ */
+static void make_site(const struct http_runner *self)
+{
+	for (size_t i = 0; i < SITE_FILES; i++) {
+		const struct site_file *file = &site_files[i];
+
+		if (file->gzip_bytes > 0)
+			make_file(self, file->name, ".gz", file->gzip_bytes, false);
+		if (file->brotli_bytes > 0 && self->runner.has_brotli)
+			make_file(self, file->name, ".br", file->brotli_bytes, false);
+		make_file(self, file->name, "", file->bytes, i + 1 == SITE_FILES);
+	}
 }
 
 /* False while the server still writes there. */
@@ -148,7 +169,10 @@ static void make_directory(struct http_runner *self)
 	if (read(self->keeper_fd, self->directory, sizeof(self->directory)) !=
 	    sizeof(self->directory))
 		exit(1); /* it has said why */
-	make_file(self);
+	if (self->load.site)
+		make_site(self);
+	else
+		make_file(self, "file.bin", "", self->load.file_bytes, true);
 }
 
 /* The client's processes have the descriptor, too: only a byte is seen at once. */
@@ -225,14 +249,17 @@ static struct runner *create(const struct load *load, const struct server *serve
 	struct http_runner *self = runner_allocate(1, sizeof(*self));
 	uint16_t port = free_port();
 
-	self->runner = (struct runner){.destroy = destroy, .cpu_ns = cpu_ns, .port = port};
+	self->runner = (struct runner){.destroy = destroy,
+				       .cpu_ns = cpu_ns,
+				       .port = port,
+				       .has_brotli = server_nginx_has_brotli()};
 	self->load = *load;
 	make_directory(self);
 	self->process = fork();
 	if (self->process < 0)
 		err(1, "fork");
 	if (self->process == 0)
-		server_become(server, port, self->directory);
+		server_become(server, port, self->directory, load->accepts_compressed);
 	self->runner.process = self->process;
 	if (clock_getcpuclockid(self->process, &self->clock) != 0)
 		errx(1, "the CPU time of the server");
@@ -274,6 +301,12 @@ static struct runner *create_kestrel(const struct load *load)
 static bool suits_epoll(const struct load *load)
 {
 	return load->options->backend != SLUICE_BACKEND_EPOLL;
+}
+
+/* Neither sends variants that lie beside a file. */
+static bool suits_plain(const struct load *load)
+{
+	return !load->accepts_compressed;
 }
 
 static const char *lacks_nginx(const struct load *load)
@@ -321,6 +354,7 @@ const struct peer peer_lighttpd = {
 	.name = "lighttpd",
 	.title = "lighttpd",
 	.loads = LOADS(LOAD_HTTP),
+	.suits = suits_plain,
 	.lacks = lacks_lighttpd,
 	.create = create_lighttpd,
 };
@@ -329,6 +363,7 @@ const struct peer peer_kestrel = {
 	.name = "kestrel",
 	.title = "ASP.NET Core's Kestrel",
 	.loads = LOADS(LOAD_HTTP),
+	.suits = suits_plain,
 	.lacks = lacks_kestrel,
 	.create = create_kestrel,
 };

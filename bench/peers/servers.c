@@ -18,8 +18,9 @@
 
 struct server {
 	const char *program;
-	const char *assembly;      /* in C#, that the program runs; or NULL */
-	const char *configuration; /* with the port and the directory, up to four times each */
+	const char *assembly; /* in C#, that the program runs; or NULL */
+	const char
+		*configuration; /* with the port, the directory, modules of nginx, and directives */
 	/* "PORT", "DIRECTORY", "CONFIGURATION" and "ASSEMBLY" stand for what they say. */
 	const char *arguments[ARGUMENTS_MAX];
 };
@@ -31,10 +32,10 @@ const struct server server_sluice = {
 
 const struct server server_nginx = {
 	.program = "nginx",
-	.configuration = "daemon off; master_process off; worker_processes 1; pid %2$s/pid;\n"
+	.configuration = "%3$sdaemon off; master_process off; worker_processes 1; pid %2$s/pid;\n"
 			 "error_log stderr crit;\n"
 			 "events { worker_connections 4096; }\n"
-			 "http { access_log off; sendfile on; tcp_nopush on; tcp_nodelay on;\n"
+			 "http { %4$saccess_log off; sendfile on; tcp_nopush on; tcp_nodelay on;\n"
 			 "keepalive_timeout 300s; keepalive_requests 1000000000;\n"
 			 "open_file_cache max=1000 inactive=300s; open_file_cache_valid 60s;\n"
 			 "types { application/octet-stream bin; }\n"
@@ -68,16 +69,28 @@ const char *server_lacks(const struct server *server)
 	return find_program(server->program) ? NULL : "it is not installed";
 }
 
-static void write_configuration(const struct server *server, uint16_t port, const char *directory,
-				const char *path)
+#define BROTLI_MODULE "/usr/lib/nginx/modules/ngx_http_brotli_static_module.so"
+
+bool server_nginx_has_brotli(void)
 {
+	return access(BROTLI_MODULE, R_OK) == 0;
+}
+
+static void write_configuration(const struct server *server, uint16_t port, const char *directory,
+				const char *path, bool precompressed)
+{
+	bool brotli = precompressed && server_nginx_has_brotli();
 	FILE *file = fopen(path, "we");
 
 	if (!file)
 		err(1, "%s", path);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	fprintf(file, server->configuration, (unsigned)port, directory);
+	fprintf(file, server->configuration, (unsigned)port, directory,
+		brotli ? "load_module " BROTLI_MODULE ";\n" : "",
+		brotli          ? "gzip_static on; brotli_static on; "
+		: precompressed ? "gzip_static on; "
+				: "");
 #pragma GCC diagnostic pop
 	if (fclose(file) != 0)
 		err(1, "%s", path);
@@ -101,7 +114,8 @@ static const char *prepare(const struct server *server)
 	return path ? path : server->program;
 }
 
-_Noreturn void server_become(const struct server *server, uint16_t port, const char *directory)
+_Noreturn void server_become(const struct server *server, uint16_t port, const char *directory,
+			     bool precompressed)
 {
 	const char *path = prepare(server);
 	char port_text[16], configuration[512];
@@ -111,7 +125,7 @@ _Noreturn void server_become(const struct server *server, uint16_t port, const c
 	snprintf(port_text, sizeof(port_text), "%u", port);
 	snprintf(configuration, sizeof(configuration), "%s/" CONFIGURATION, directory);
 	if (server->configuration)
-		write_configuration(server, port, directory, configuration);
+		write_configuration(server, port, directory, configuration, precompressed);
 	for (int i = 0; i < ARGUMENTS_MAX && server->arguments[i]; i++) {
 		const char *argument = server->arguments[i];
 

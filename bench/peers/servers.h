@@ -3,6 +3,7 @@
 #ifndef BENCH_PEERS_SERVERS_H
 #define BENCH_PEERS_SERVERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct server;
@@ -17,8 +18,13 @@ const char *server_lacks(const struct server *server);
 
 /*
  * Turns this process into the server of that directory, on a port of 127.0.0.1. Its own files are
- * made in the directory, too. Ends the process where that fails.
+ * made in the directory, too. precompressed: it sends name.br or name.gz to a client that accepts it.
+ * Ends the process where that fails.
  */
-_Noreturn void server_become(const struct server *server, uint16_t port, const char *directory);
+_Noreturn void server_become(const struct server *server, uint16_t port, const char *directory,
+			     bool precompressed);
+
+/* Whether nginx can send variants that are compressed by brotli: a module that Debian has, too. */
+bool server_nginx_has_brotli(void);
 
 #endif

@@ -50,7 +50,7 @@ json() {
 	python3 -c '
 import json, sys
 d = json.load(open(sys.argv[1]))
-sys.exit(0 if eval(sys.argv[2]) else "not so: " + sys.argv[2])' "$1" "$2"
+sys.exit(0 if eval("(" + sys.argv[2] + ")") else "not so: " + sys.argv[2])' "$1" "$2"
 }
 
 # Whether one process may trace another here; 0x4206 is PTRACE_SEIZE.
@@ -142,6 +142,16 @@ counted 'and their system calls counted' "$work/others.json" \
 	'all(p["system_calls"] > 0.9 for p in d["scenarios"][0]["peers"])'
 check 'servers are measured' bench 0 http-1K --sessions=1 --rounds=5 --slice-ms=1 --peer=nginx,lighttpd \
 	--directory="$work" --json="$work/http.json"
+check 'the files of a site are served, or need descriptors' bench 0 http-static --sessions=1 --rounds=5 \
+	--slice-ms=1 --peer=nginx --directory="$work" --json="$work/site.json"
+check 'with compressed variants and without' json "$work/site.json" \
+	'[s["name"] for s in d["scenarios"]] == ["http-static-plain", "http-static-compressed"] or
+	"descriptors" in d["missing"][0]["reason"]'
+check 'by ours, and with latencies' json "$work/site.json" \
+	'all(s["peers"][0]["name"] == "sluice" and len(s["peers"][0]["latency"]) > 2 for s in d["scenarios"])'
+check 'HTTP at a steady rate is measured, or needs descriptors' bench 0 http-paced --sessions=1 --rounds=5 \
+	--slice-ms=1 --peer=nginx --directory="$work" --json="$work/paced.json"
+check 'with the rate in the table, if it was' says '^http-paced: .* asks every [0-9.]+ us|descriptors'
 # By send(2) each record is a call; sluice may put many into one call of the ring.
 least=0
 [ "$backend" = epoll ] && least=0.9

@@ -128,7 +128,7 @@ static void describe(const struct scenario *scenario, const struct load *load,
 		to->judged = METRIC_BIT(METRIC_P99);
 	} else if (load->wait_budget_ns > 0 || load->kind == LOAD_FAN_OUT) {
 		/* Only CPU time: the latency is its price; the receiver is as busy as the sender. */
-	} else if (load_has_latencies(load)) {
+	} else if (load_is_asked(load->kind) || load->paced) {
 		to->judged |= METRIC_BIT(METRIC_P99) | METRIC_BIT(METRIC_P999);
 	} else if (load->kind != LOAD_HTTP && load->kind != LOAD_ENGINES &&
 		   load->receiver_mode != RECEIVER_SLOW) {

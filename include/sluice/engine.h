@@ -172,7 +172,8 @@ struct sluice_options {
 	 * most), while the peer has not acknowledged everything that was sent: if it were closed
 	 * sooner, the kernel would answer data from the peer with RST and drop the rest. It ends
 	 * early when everything is acknowledged or the peer ends the stream. 0: not at all; <0: no
-	 * time limit; 5 s. In sluice_engine_destroy: 0.
+	 * time limit; 5 s. In sluice_engine_destroy: 0. If the kernel encrypts (TLS), it also limits
+	 * how long a close waits for bytes that the kernel took and TCP has not; 0 is then 5 s.
 	 */
 	int64_t close_linger_ns;
 	/*

@@ -78,6 +78,13 @@ struct sluice_filter {
 	 * Before a disconnect end is then called again when the socket is writable. May be NULL.
 	 */
 	int (*unended)(void *token);
+
+	/*
+	 * If the kernel filters what is sent: not 0 if shutdown(2) and close(2) would lose some of
+	 * what it took: of the bytes, counted since open succeeded, or of what end told the peer.
+	 * FIN is then not sent before this returns 0. May be NULL.
+	 */
+	int (*unpushed)(void *token, uint64_t bytes);
 };
 
 /*

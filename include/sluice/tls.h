@@ -6,9 +6,8 @@
  * every call works on the socket as before, with the application's bytes: all sends, files
  * included, receives, Begin and End, disconnect. The library encrypts, on the engine's thread. With
  * SLUICE_TLS_WAY_KERNEL the kernel takes over the session (kTLS): it encrypts what is sent, and
- * files are sent by sendfile(2). That way is experimental: a close while the socket is full, a
- * graceful one included, can lose the end of the last TLS record. Otherwise both ways keep the same
- * promises. They differ from a plain socket as follows:
+ * files are sent by sendfile(2). Both ways keep the same promises. They differ from a plain socket
+ * as follows:
  *
  *   - OutOfBand and DontRoute, and a receive with OutOfBand, are refused with -EOPNOTSUPP
  *   - the end of the stream is Success with 0 bytes only if the peer sent it in TLS; a connection

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -111,11 +112,29 @@ static int32_t attempt_receive(struct sluice_engine *engine, const struct sluice
 	return (int32_t)sluice__syscall_receive(engine, request->socket, message, request->flags);
 }
 
+/*
+ * Not with a peek: if the kernel decrypts, that fails with EIO at an alert, and decrypts the record
+ * behind the filter's back.
+ */
+static int32_t attempt_poll(const struct sluice__request *request)
+{
+	struct pollfd waited = {.fd = request->fd, .events = POLLIN | POLLRDHUP};
+	int ready = poll(&waited, 1, 0);
+
+	if (ready < 0)
+		return -errno;
+	return ready ? 0 : -EAGAIN;
+}
+
+/* Not with a poll, which waits for SO_RCVLOWAT bytes. */
 static int32_t attempt_peek(const struct sluice__request *request)
 {
 	char byte;
-	ssize_t seen = recv(request->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	ssize_t seen;
 
+	if (sluice__socket_flags(request->socket) & SLUICE__SHARED_FILTERED)
+		return attempt_poll(request);
+	seen = recv(request->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 	return seen < 0 ? -errno : 0;
 }
 

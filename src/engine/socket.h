@@ -110,6 +110,7 @@ enum {
 enum sluice__phase {
 	SLUICE__PHASE_OPEN,
 	SLUICE__PHASE_CLOSING,       /* requests are cancelled; waits for their completions */
+	SLUICE__PHASE_ENDING,        /* the kernel's TLS has not pushed everything: FIN waits */
 	SLUICE__PHASE_WAIT_ZEROCOPY, /* FIN or RST was sent; waits for zero-copy notifications, if any */
 	SLUICE__PHASE_RESETTING, /* the same, after a reset */
 	SLUICE__PHASE_LINGERING, /* the peer has not acknowledged everything */

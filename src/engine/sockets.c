@@ -278,14 +278,23 @@ void sluice__socket_reset(struct sluice_socket *socket)
  */
 uint64_t sluice__socket_drain(struct sluice_socket *socket)
 {
-	char nothing[DRAIN_BYTES];
+	char nothing[DRAIN_BYTES], type[CMSG_SPACE(sizeof(uint64_t))];
+	struct iovec segment = {nothing, sizeof nothing};
 	uint64_t bytes = 0;
 
 	sluice__assert_owner(socket->engine);
 	sluice__assert(socket->fd >= 0);
 	for (int i = 0; i < DRAIN_ROUNDS; i++) {
-		ssize_t got = recv(socket->fd, nothing, sizeof nothing, MSG_DONTWAIT);
+		struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
+		ssize_t got;
 
+		/* Only for the kernel's TLS: a UNIX socket would put descriptors there. */
+		if ((sluice__socket_flags(socket) & SLUICE__SHARED_FILTERED) &&
+		    sluice__socket_is_tcp(socket)) {
+			message.msg_control = type;
+			message.msg_controllen = sizeof type;
+		}
+		got = recvmsg(socket->fd, &message, MSG_DONTWAIT);
 		if (got < 0 && errno != EAGAIN && errno != EINTR)
 			socket->state |= SLUICE__ST_RESET_SEEN;
 		if (got == 0)

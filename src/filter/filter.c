@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "engine/socket.h"
 #include "engine/state.h"
@@ -46,6 +47,68 @@ void sluice__filter_goodbye(struct sluice_socket *socket)
 	segment.iov_base = (void *)(uintptr_t)base;
 	if (segment.iov_len)
 		engine->backend->try_send(engine, socket, &message, 0);
+}
+
+/* ---- FIN ---- */
+
+#define RETRY_FIRST_NS 1000000
+#define RETRY_LAST_NS 64000000
+
+bool sluice__filter_is_pushed(const struct sluice_socket *socket)
+{
+	const struct sluice__filter *filter = sluice__filter_of(socket);
+	const struct sluice_filter *calls = &filter->calls;
+
+	if (!filter->opened || !sluice__kernel_filters(socket))
+		return true;
+	/* The bytes of a transmission in flight are not counted yet. */
+	if ((socket->state & SLUICE__ST_IN_FLIGHT) ||
+	    (filter->ended && calls->unended && calls->unended(calls->token)))
+		return false;
+	return !calls->unpushed ||
+	       !calls->unpushed(calls->token, socket->bytes_sent - filter->taken_before);
+}
+
+int64_t sluice__filter_retry_ns(struct sluice_socket *socket)
+{
+	struct sluice__filter *filter = sluice__filter_of(socket);
+
+	if (!filter->retry_ns)
+		filter->retry_ns = RETRY_FIRST_NS;
+	else if (filter->retry_ns < RETRY_LAST_NS)
+		filter->retry_ns *= 2;
+	return filter->retry_ns;
+}
+
+static bool waits_for_push(const struct sluice_socket *socket)
+{
+	int64_t until = sluice__filter_of(socket)->shut_until;
+
+	return !sluice__filter_is_pushed(socket) && !sluice__dead(socket->engine) &&
+	       !(socket->state & SLUICE__ST_RESET_SEEN) &&
+	       (!until || (int64_t)sluice__now() < until);
+}
+
+int sluice__filter_shut(struct sluice_socket *socket)
+{
+	struct sluice__filter *filter = sluice__filter_of(socket);
+	struct sluice_filter *calls = &filter->calls;
+
+	if (!filter->shut_owed) {
+		filter->shut_owed = true;
+		filter->retry_ns = 0;
+	}
+	if (filter->ended && calls->unended && calls->unended(calls->token))
+		calls->end(calls->token);
+	if (waits_for_push(socket))
+		return -EAGAIN;
+	filter->shut_owed = false;
+	return shutdown(socket->fd, SHUT_WR) < 0 ? -errno : 0;
+}
+
+bool sluice__filter_owes_shut(const struct sluice_socket *socket)
+{
+	return sluice__is_filtered(socket) && sluice__filter_of(socket)->shut_owed;
 }
 
 /* ---- records that leave the queue early ---- */

@@ -25,8 +25,12 @@ struct sluice__filter {
 	uint32_t flags; /* for the send(2) of the output */
 	/* the batch counts as sent all at once: a record of it was cancelled, or is PARTIAL */
 	bool whole;
-	bool opened; /* the handshake succeeded */
-	bool ended;  /* the end of the stream is sealed */
+	bool opened;           /* the handshake succeeded */
+	bool ended;            /* the end of the stream is sealed */
+	bool shut_owed;        /* FIN follows when the kernel has pushed what it took */
+	int64_t shut_until;    /* or at this time; 0: no limit, as long as the socket is open */
+	int64_t retry_ns;      /* the next interval between two looks */
+	uint64_t taken_before; /* the socket's sent bytes when the handshake succeeded */
 };
 
 static inline bool sluice__is_filtered(const struct sluice_socket *socket)
@@ -85,6 +89,19 @@ uint64_t sluice__filter_forget(struct sluice_socket *socket, const struct sluice
 void sluice__filter_forget_all(struct sluice_socket *socket);
 /* Sends the end of the stream before FIN, if the kernel takes it immediately. */
 void sluice__filter_goodbye(struct sluice_socket *socket);
+
+/*
+ * A kernel that filters may report bytes as sent before they are in the transport's queue, and
+ * shutdown(2) and close(2) lose the rest of them. Nothing signals that it has pushed them, so the
+ * socket looks again, at doubling intervals.
+ */
+bool sluice__filter_is_pushed(const struct sluice_socket *socket);
+/* The interval until the next look. */
+int64_t sluice__filter_retry_ns(struct sluice_socket *socket);
+/* Sends FIN. Returns 0; -EAGAIN: not yet, call it again; or another -errno. */
+int sluice__filter_shut(struct sluice_socket *socket);
+/* Whether such a FIN is still to be sent. */
+bool sluice__filter_owes_shut(const struct sluice_socket *socket);
 
 /* Returns bytes, 0 at the end of the stream, or -errno, like a receive of the backend. */
 int64_t sluice__filter_receive(struct sluice_socket *socket, const struct iovec *segments,

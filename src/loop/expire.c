@@ -2,6 +2,7 @@
 /* Dispatches expired deadlines, as completion.c dispatches completions. */
 #include "engine/socket.h"
 #include "engine/state.h"
+#include "filter/filter.h"
 #include "loop/loop.h"
 #include "recv/recv.h"
 #include "send/send.h"
@@ -16,6 +17,8 @@ static void socket_retry_send(struct sluice_socket *socket)
 	}
 	if (socket->connecting)
 		sluice__connect_retry(socket);
+	else if (sluice__filter_owes_shut(socket))
+		sluice__send_fin(socket);
 	else
 		sluice__datagram_retry(socket);
 	sluice__socket_bound_graceful(socket);

@@ -62,9 +62,8 @@ int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse)
 		sluice__filter_goodbye(socket);
 	if (!reuse) {
 		sluice__socket_flags_set(socket, SLUICE__SHARED_DISCONNECTED);
-		if (shutdown(socket->fd, SHUT_WR) < 0 && errno != ENOTCONN)
-			return -errno;
-		return 0;
+		error = sluice__send_fin(socket);
+		return error == -ENOTCONN ? 0 : error;
 	}
 	shutdown(socket->fd, SHUT_WR);
 	sluice__request_cancel(socket, &socket->in);

@@ -175,5 +175,25 @@ bool sluice__filter_end(struct sluice_socket *socket)
 		sluice__transmit_blocked(socket);
 		return false;
 	}
+	if (!sluice__filter_is_pushed(socket)) {
+		socket->state |= SLUICE__ST_BLOCKED;
+		sluice__timer_arm(socket, SLUICE__NODE_RETRY_SEND, sluice__filter_retry_ns(socket));
+		return false;
+	}
 	return sluice__filter_flush(socket);
+}
+
+/* ---- FIN ---- */
+
+int sluice__send_fin(struct sluice_socket *socket)
+{
+	int error;
+
+	if (!sluice__is_filtered(socket))
+		return shutdown(socket->fd, SHUT_WR) < 0 ? -errno : 0;
+	error = sluice__filter_shut(socket);
+	if (error != -EAGAIN)
+		return error;
+	sluice__timer_arm(socket, SLUICE__NODE_RETRY_SEND, sluice__filter_retry_ns(socket));
+	return 0;
 }

@@ -135,6 +135,9 @@ void sluice__settle_end_of_stream(struct sluice_socket *socket, bool reuse);
 /* Shuts the sending side down; queued sends end with Shutdown. */
 void sluice__settle_shut(struct sluice_socket *socket);
 
+/* filtered.c: sends FIN, as soon as nothing is lost by that. Returns 0 or -errno. */
+int sluice__send_fin(struct sluice_socket *socket);
+
 /* disconnect.c: sends FIN; with reuse the descriptor is replaced. Returns 0 or -errno. */
 int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse);
 

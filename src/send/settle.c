@@ -149,10 +149,13 @@ void sluice__settle_shut(struct sluice_socket *socket)
 	if (sluice__is_filtered(socket) && !socket->queue.list.head)
 		sluice__filter_goodbye(socket);
 	sluice__socket_flags_set(socket, SLUICE__SHARED_SHUT_SEND);
-	shutdown(socket->fd, SHUT_WR);
+	sluice__send_fin(socket);
 	/* A request in flight completes with EPIPE or its bytes; the rest ends then. */
-	if (socket->state & SLUICE__ST_IN_FLIGHT)
+	if (socket->state & SLUICE__ST_IN_FLIGHT) {
+		if (sluice__filter_owes_shut(socket))
+			sluice__request_cancel(socket, &socket->out);
 		return;
+	}
 	sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE);
 }
 
@@ -178,4 +181,8 @@ void sluice__settle_result(struct sluice_socket *socket, int32_t result)
 	} else if (result != -ECANCELED) {
 		sluice__settle_failed(socket, -result);
 	}
+	/* Without FIN, which has to wait, the rest would be sent. */
+	if (unlikely(sluice__socket_flags(socket) & SLUICE__SHARED_SHUT_SEND) &&
+	    socket->queue.list.head && sluice__filter_owes_shut(socket))
+		sluice__settle_failed(socket, EPIPE);
 }

@@ -3,7 +3,8 @@
  * Closing a socket. All transitions between its phases are in this file:
  *
  *   OPEN            --close, destroy, or the engine ends-->               CLOSING
- *   CLOSING         --only zero-copy notifications are outstanding-->     WAIT_ZEROCOPY
+ *   CLOSING         --only zero-copy notifications are outstanding-->     ENDING
+ *   ENDING          --nothing is lost by FIN, or close_linger_ns expires-->  WAIT_ZEROCOPY
  *   WAIT_ZEROCOPY   --zerocopy_linger_ns expires-->                       RESETTING
  *   WAIT_ZEROCOPY   --all buffers released, data unacknowledged-->        LINGERING
  *   WAIT_ZEROCOPY, RESETTING   --all buffers released-->                  CLOSED
@@ -11,7 +12,8 @@
  *   OPEN            --detach-->                                           CLOSED
  *
  * CLOSING: requests are cancelled, because close(2) cancels nothing. When they have completed,
- * pending operations end with OperationAborted, and the peer gets FIN, or RST if sends were
+ * pending operations end with OperationAborted. ENDING: if the kernel encrypts, it may hold a part of
+ * what it took; other sockets leave this phase at once. Then the peer gets FIN, or RST if sends were
  * aborted. RESETTING: the connection was reset, so that the kernel releases its buffers. LINGERING:
  * the descriptor stays open until the peer has acknowledged everything. CLOSED: the descriptor is
  * closed. The handle may be destroyed (HANDLE_GONE) in any phase; the memory is then freed after
@@ -43,30 +45,46 @@ static void change_phase(struct sluice_socket *socket, uint32_t from, enum sluic
 	socket->state |= (uint32_t)to << SLUICE__PHASE_SHIFT;
 }
 
-static void shut_connection(struct sluice_socket *socket, bool lost)
+/* Explicitly, because close(2) sends no FIN while a duplicate of the descriptor exists. */
+static bool send_fin(struct sluice_socket *socket)
+{
+	bool is_shut = sluice__socket_flags(socket) &
+		       (SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED);
+
+	if (!sluice__is_filtered(socket)) {
+		if (!is_shut)
+			shutdown(socket->fd, SHUT_WR);
+		return true;
+	}
+	if (!is_shut)
+		sluice__filter_goodbye(socket);
+	else if (!sluice__filter_owes_shut(socket))
+		return true;
+	return sluice__filter_shut(socket) != -EAGAIN;
+}
+
+/* Returns false if FIN has to wait. */
+static bool shut_connection(struct sluice_socket *socket)
 {
 	uint32_t shared = sluice__socket_flags(socket);
 
 	if (!sluice__socket_is_stream(socket) ||
 	    (shared & (SLUICE__SHARED_UNCONNECTED | SLUICE__SHARED_CONNECTING)))
-		return;
-	if (lost && !(shared & SLUICE__SHARED_SHUT_SEND)) {
+		return true;
+	if ((socket->state & SLUICE__ST_LOST) && !(shared & SLUICE__SHARED_SHUT_SEND)) {
 		if (sluice__socket_is_tcp(socket))
 			sluice__socket_reset(socket);
-		return;
+		return true;
 	}
-	if ((shared & SLUICE__SHARED_FILTERED) &&
-	    !(shared & (SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED)))
-		sluice__filter_goodbye(socket);
-	/* Explicitly, because close(2) sends no FIN while a duplicate of the descriptor exists. */
-	if (!(shared & (SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED)))
-		shutdown(socket->fd, SHUT_WR);
+	if (!send_fin(socket))
+		return false;
 	/* A UNIX peer sends nothing after that, and a close with unread data would be a reset. */
 	if (socket->family == AF_UNIX)
 		shutdown(socket->fd, SHUT_RD);
 	if ((sluice__socket_is_tcp(socket) || socket->family == AF_UNIX) &&
 	    !(socket->state & (SLUICE__ST_END_SEEN | SLUICE__ST_RESET_SEEN)))
 		sluice__socket_drain(socket);
+	return true;
 }
 
 static void abort_sends(struct sluice_socket *socket)
@@ -156,16 +174,19 @@ static bool wait_readable(struct sluice_socket *socket)
 	return sluice__request_start(socket, &socket->in) == 0;
 }
 
+static int64_t linger_until(int64_t linger_ns)
+{
+	return linger_ns < 0 ? INT64_MAX : (int64_t)sluice__now() + linger_ns;
+}
+
 static bool begin_linger(struct sluice_socket *socket)
 {
-	int64_t linger_ns = socket->engine->options.close_linger_ns;
-
 	if (!wait_readable(socket))
 		return false;
 	change_phase(socket, 1u << SLUICE__PHASE_WAIT_ZEROCOPY, SLUICE__PHASE_LINGERING);
 	socket->lingering.bytes = 0;
 	socket->lingering.poll_ns = LINGER_FIRST_POLL_NS;
-	socket->graceful_ns = linger_ns < 0 ? INT64_MAX : (int64_t)sluice__now() + linger_ns;
+	socket->graceful_ns = linger_until(socket->engine->options.close_linger_ns);
 	sluice__timer_arm(socket, SLUICE__NODE_CLOSE, LINGER_FIRST_POLL_NS);
 	return true;
 }
@@ -193,6 +214,16 @@ static void begin_close(struct sluice_socket *socket)
 	sluice__request_cancel(socket, &socket->in);
 }
 
+/* Bytes that were reported as sent are not dropped at once, even if the socket may not linger. */
+#define ENDING_NS 5000000000
+
+static int64_t ending_until(const struct sluice_socket *socket)
+{
+	int64_t linger_ns = socket->engine->options.close_linger_ns;
+
+	return linger_until(linger_ns ? linger_ns : ENDING_NS);
+}
+
 /* The kernel drops the stream's unsent data and releases the buffers. */
 static void reset_connection(struct sluice_socket *socket)
 {
@@ -211,21 +242,34 @@ static void wait_for_buffers(struct sluice_socket *socket)
 		sluice__timer_arm(socket, SLUICE__NODE_CLOSE, linger_ns);
 }
 
-/* Only zero-copy notifications are outstanding: ends pending operations and sends FIN or RST. */
-static void abort_and_shut(struct sluice_socket *socket)
+/* Only zero-copy notifications are outstanding: ends pending operations. */
+static void begin_ending(struct sluice_socket *socket)
 {
 	bool lost = socket->queue.list.head != NULL;
 
-	change_phase(socket, 1u << SLUICE__PHASE_CLOSING, SLUICE__PHASE_WAIT_ZEROCOPY);
+	change_phase(socket, 1u << SLUICE__PHASE_CLOSING, SLUICE__PHASE_ENDING);
 	socket->state &= ~(uint32_t)(SLUICE__ST_BLOCKED | SLUICE__ST_IN_FLIGHT);
 	sluice__timer_disarm(socket);
 	abort_pending(socket);
 	sluice__assert(!socket->queue.list.head && !socket->receives.head && !socket->connecting);
 	if (lost)
 		socket->state |= SLUICE__ST_LOST;
-	shut_connection(socket, lost);
+	if (sluice__is_filtered(socket))
+		sluice__filter_of(socket)->shut_until = ending_until(socket);
+}
+
+/* Sends FIN or RST. Returns false if FIN has to wait. */
+static bool shut(struct sluice_socket *socket)
+{
+	if (!shut_connection(socket)) {
+		sluice__timer_arm(socket, SLUICE__NODE_CLOSE, sluice__filter_retry_ns(socket));
+		return false;
+	}
+	sluice__timer_disarm(socket);
+	change_phase(socket, 1u << SLUICE__PHASE_ENDING, SLUICE__PHASE_WAIT_ZEROCOPY);
 	if (socket->armed)
 		wait_for_buffers(socket);
+	return true;
 }
 
 static void finish_close(struct sluice_socket *socket)
@@ -257,8 +301,10 @@ static bool advance_phase(struct sluice_socket *socket)
 	case SLUICE__PHASE_CLOSING:
 		if (socket->armed > sluice__zc_send_waiting(socket))
 			return false;
-		abort_and_shut(socket);
+		begin_ending(socket);
 		return true;
+	case SLUICE__PHASE_ENDING:
+		return shut(socket);
 	case SLUICE__PHASE_WAIT_ZEROCOPY:
 	case SLUICE__PHASE_RESETTING:
 		if (socket->armed || (may_linger(socket) && begin_linger(socket)))
@@ -279,7 +325,8 @@ static bool advance_phase(struct sluice_socket *socket)
 void sluice__socket_advance_close(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
-	if (sluice__socket_phase(socket) == SLUICE__PHASE_WAIT_ZEROCOPY)
+	if (sluice__socket_phase(socket) == SLUICE__PHASE_ENDING ||
+	    sluice__socket_phase(socket) == SLUICE__PHASE_WAIT_ZEROCOPY)
 		discard_received(socket);
 	while (advance_phase(socket))
 		;
@@ -294,6 +341,9 @@ void sluice__socket_close_timer(struct sluice_socket *socket)
 	switch (sluice__socket_phase(socket)) {
 	case SLUICE__PHASE_OPEN: /* timeout of close_gracefully */
 		sluice__socket_end(socket);
+		break;
+	case SLUICE__PHASE_ENDING:
+		sluice__socket_advance_close(socket);
 		break;
 	case SLUICE__PHASE_WAIT_ZEROCOPY:
 		reset_connection(socket);
@@ -324,6 +374,9 @@ static void force_close(struct sluice_socket *socket)
 	switch (sluice__socket_phase(socket)) {
 	case SLUICE__PHASE_LINGERING:
 		sluice__request_cancel(socket, &socket->in);
+		return;
+	case SLUICE__PHASE_ENDING:
+		sluice__socket_advance_close(socket);
 		return;
 	case SLUICE__PHASE_WAIT_ZEROCOPY:
 		reset_connection(socket);

@@ -22,6 +22,7 @@ static void hold_nothing_back(struct sluice_socket *socket)
 static void handshake_succeeded(struct sluice_socket *socket, uint32_t events)
 {
 	sluice__filter_of(socket)->opened = true;
+	sluice__filter_of(socket)->taken_before = socket->bytes_sent;
 	if (!(events & SLUICE_FILTER_WRITE)) {
 		sluice__socket_flags_clear(socket, SLUICE__SHARED_FILTERED_SENDS);
 		hold_nothing_back(socket);

@@ -28,15 +28,19 @@ static int write_output(struct sluice_tls *tls, const char *bytes, int length)
 static int write_kernel(BIO *bio, const char *bytes, int length)
 {
 	const struct timespec now = {0};
+	struct sluice_tls *tls = BIO_get_data(bio);
 	sigset_t pipe, before, pending;
 	int written;
 
+	tls_pushed_begin(&tls->pushed, tls->fd);
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);
 	sigpending(&pending);
 	pthread_sigmask(SIG_BLOCK, &pipe, &before);
 	written = BIO_write(BIO_next(bio), bytes, length);
 	BIO_copy_next_retry(bio);
+	if (written > 0)
+		tls->pushed.control_bytes += (uint64_t)written;
 	if (!sigismember(&pending, SIGPIPE)) {
 		int error_number = errno;
 

@@ -76,6 +76,22 @@ void tls_output_extend(struct tls_output *output);
 uint64_t tls_output_sent(struct tls_output *output, size_t bytes);
 void tls_outputs_free(struct sluice_tls_context *context);
 
+/* ---- what the kernel has encrypted ---- */
+
+struct tls_pushed {
+	bool begun;
+	bool known;             /* what follows could be found out */
+	uint32_t overhead;      /* bytes that encryption adds to each TLS record */
+	uint64_t first_record;  /* the kernel's count of records, and the bytes in the stream, */
+	uint64_t first_byte;    /* before it encrypted the first one */
+	uint64_t control_bytes; /* of alerts and handshake records, which OpenSSL sends */
+};
+
+/* Called before the kernel encrypts the first record, and any number of times after that. */
+void tls_pushed_begin(struct tls_pushed *pushed, int fd);
+/* Whether TCP's queue lacks some of the records with these application bytes. */
+bool tls_pushed_lacks(const struct tls_pushed *pushed, int fd, uint64_t application_bytes);
+
 /* ---- sessions ---- */
 
 struct sluice_tls {
@@ -92,6 +108,7 @@ struct sluice_tls {
 	struct tls_output *output;
 	uint64_t records_sealed;
 	uint64_t bytes_sealed;
+	struct tls_pushed pushed;
 	char text[TLS_ERROR_TEXT];
 };
 

@@ -35,6 +35,8 @@ static int finish_handshake(struct sluice_tls *tls, uint32_t *ret_events)
 		return -EOPNOTSUPP;
 	}
 	tls->buffered = !tls->kernel;
+	if (tls->kernel)
+		tls_pushed_begin(&tls->pushed, tls->fd);
 	tls->established = true;
 	/* Read more than a record header at a time; earlier, it would prevent kTLS. */
 	SSL_set_read_ahead(tls->ssl, 1);
@@ -204,6 +206,13 @@ static int filter_unended(void *token)
 	return tls->unended;
 }
 
+static int filter_unpushed(void *token, uint64_t bytes)
+{
+	const struct sluice_tls *tls = token;
+
+	return tls->kernel && tls_pushed_lacks(&tls->pushed, tls->fd, bytes);
+}
+
 /* ---- receiving ---- */
 
 static int64_t receive_one(struct sluice_tls *tls, const struct iovec *segment, uint32_t flags)
@@ -340,6 +349,7 @@ int sluice_tls_handshake_async(struct sluice_tls_context *context, struct sluice
 		.pending = filter_pending,
 		.destroy = filter_destroy,
 		.unended = filter_unended,
+		.unpushed = filter_unpushed,
 	};
 	struct sluice_tls *tls = NULL;
 	int answer;

@@ -141,7 +141,8 @@ system_calls() {
 		}' "$work/512" "$work/1024"
 }
 
-modes="gathered adjacent listed batches eager sockets files datagrams datagram"
+modes="gathered adjacent listed batches eager sockets datagrams datagram header-body files to-the-end"
+modes+=" header trailer"
 
 count_records() {
 	local mode

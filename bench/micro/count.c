@@ -15,6 +15,10 @@
  *   count datagrams N   N datagrams of 1,200 bytes for one connected socket, in one batch
  *   count datagram N    the same, each started by itself
  *   count files N       a cached file of 4 KiB, N times, each started by itself
+ *   count to-the-end N  the same with count 0: to the end of the file
+ *   count header N      a header of 100 bytes and that file, to its end, N times
+ *   count trailer N     the same with 100 bytes behind the file
+ *   count header-body N a list of 100 bytes and 4 KiB, N times, each started by itself
  *
  *   count MODE N ROUNDS   the same, so many times
  */
@@ -179,21 +183,93 @@ static void send_datagram(size_t count)
 	}
 }
 
+#define HEADER_BYTES 100
+#define PACKETS_MAX 3
+
 /* The records' packets are made once, as their buffers are. */
-static void send_files(size_t count)
+static void send_packets(const struct sluice_packet *packets, uint64_t packet_count, size_t count)
 {
-	static struct sluice_packet packet = {.kind = SLUICE_PACKET_FILE, .count = FILE_BYTES};
 	static struct sluice_args args;
 
 	if (!args.completed) {
-		packet.fd = make_file();
 		args.completed = on_sent;
-		check(sluice_args_set_packets(&args, &packet, 1), "sluice_args_set_packets");
+		check(sluice_args_set_packets(&args, packets, packet_count),
+		      "sluice_args_set_packets");
 	}
 	for (size_t i = 0; i < count; i++) {
 		int answer = sluice_send_packets_async(sockets[0], &args);
 
 		check(answer, "sluice_send_packets_async");
+		unfinished += (size_t)answer;
+		run_until_sent();
+	}
+}
+
+static struct sluice_packet memory_packet(void)
+{
+	static const char bytes[HEADER_BYTES];
+
+	return (struct sluice_packet){
+		.kind = SLUICE_PACKET_MEMORY, .base = bytes, .count = HEADER_BYTES};
+}
+
+static struct sluice_packet file_packet(int64_t count)
+{
+	static int fd;
+
+	if (!fd)
+		fd = make_file();
+	return (struct sluice_packet){.kind = SLUICE_PACKET_FILE, .fd = fd, .count = count};
+}
+
+static void send_files(size_t count)
+{
+	static struct sluice_packet packet;
+
+	packet = file_packet(FILE_BYTES);
+	send_packets(&packet, 1, count);
+}
+
+static void send_to_the_end(size_t count)
+{
+	static struct sluice_packet packet;
+
+	packet = file_packet(0);
+	send_packets(&packet, 1, count);
+}
+
+static void send_header_and_file(size_t count)
+{
+	static struct sluice_packet packets[2];
+
+	packets[0] = memory_packet();
+	packets[1] = file_packet(0);
+	send_packets(packets, 2, count);
+}
+
+static void send_file_and_trailer(size_t count)
+{
+	static struct sluice_packet packets[PACKETS_MAX];
+
+	packets[0] = packets[2] = memory_packet();
+	packets[1] = file_packet(0);
+	send_packets(packets, PACKETS_MAX, count);
+}
+
+static void send_header_and_body(size_t count)
+{
+	static const char header[HEADER_BYTES], body[FILE_BYTES];
+	struct iovec segments[] = {{(void *)(uintptr_t)header, HEADER_BYTES},
+				   {(void *)(uintptr_t)body, FILE_BYTES}};
+
+	static struct sluice_args args;
+
+	args.completed = on_sent;
+	check(sluice_args_set_buffer_list(&args, segments, 2), "sluice_args_set_buffer_list");
+	for (size_t i = 0; i < count; i++) {
+		int answer = sluice_send_async(sockets[0], &args);
+
+		check(answer, "sluice_send_async");
 		unfinished += (size_t)answer;
 		run_until_sent();
 	}
@@ -238,6 +314,10 @@ static const struct mode modes[] = {
 	{.name = "ring", .send = send_sockets, .of_sockets = true, .way = SLUICE_TRANSMIT_WAY_RING},
 	{.name = "ring-batch", .send = send_gathered, .way = SLUICE_TRANSMIT_WAY_RING},
 	{.name = "files", .send = send_files},
+	{.name = "to-the-end", .send = send_to_the_end},
+	{.name = "header", .send = send_header_and_file},
+	{.name = "trailer", .send = send_file_and_trailer},
+	{.name = "header-body", .send = send_header_and_body},
 };
 
 static const struct mode *mode_of(const char *name)

@@ -429,7 +429,7 @@ bool sluice__sendq_take_prefilled(struct sluice__sendq *queue, struct sluice__ga
 
 /* ---- settle ---- */
 
-static void advance_list(struct sluice_args *args, uint64_t taken)
+void sluice__sendq_advance_list(struct sluice_args *args, uint64_t taken)
 {
 	const struct iovec *segments = args->run.base;
 
@@ -512,7 +512,7 @@ static bool settle_record(struct sluice__sendq *queue, struct sluice_args *args,
 	if (args->run.sent == args->run.total)
 		return true;
 	if (args->run.op_flags & SLUICE__OP_LIST)
-		advance_list(args, bytes);
+		sluice__sendq_advance_list(args, bytes);
 	return (args->run.op_flags & SLUICE__OP_PARTIAL) && bytes > 0;
 }
 

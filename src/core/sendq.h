@@ -220,6 +220,9 @@ static inline bool sluice__sendq_settle_plain(struct sluice__sendq *queue,
 	return true;
 }
 
+/* The kernel took so many bytes of a list, less than all: moves its position. */
+void sluice__sendq_advance_list(struct sluice_args *args, uint64_t taken);
+
 /* The file at the head's current part gave `taken` bytes. True when the record is finished (and stays). */
 bool sluice__sendq_advance_file(struct sluice_args *args, uint64_t taken);
 

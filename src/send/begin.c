@@ -4,6 +4,7 @@
  * or queues it.
  */
 #include <errno.h>
+#include <limits.h>
 
 #include "engine/socket.h"
 #include "engine/state.h"
@@ -53,7 +54,7 @@ static inline int finish_sent_whole(struct sluice_socket *socket, struct sluice_
 	return sluice__finished(socket->engine, args);
 }
 
-/* A plain buffer of which the kernel took less than all, or what it refused. */
+/* A buffer or list of which the kernel took less than all, or what it refused. */
 static int tried_plain(struct sluice_socket *socket, struct sluice_args *args, int64_t taken,
 		       bool may_finish)
 {
@@ -101,6 +102,25 @@ static int try_plain(struct sluice_socket *socket, struct sluice_args *args)
 	}
 	if (taken >= 0 || taken == -EAGAIN)
 		socket->state |= SLUICE__ST_FULL;
+	return tried_plain(socket, args, taken, true);
+}
+
+/* The fast path of a list on a stream with an empty queue: the caller's segments are sent as they are. */
+static int try_list(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct sluice_engine *engine = socket->engine;
+	struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)args->run.base,
+				 .msg_iovlen = args->run.count};
+	int64_t taken = engine->backend->try_send(engine, socket, &message, 0);
+
+	engine->statistics.inline_sends++;
+	/* More, if the sum of the lengths overflowed. */
+	if (likely(taken >= (int64_t)args->run.total))
+		return finish_sent_whole(socket, args);
+	if (taken >= 0 || taken == -EAGAIN)
+		socket->state |= SLUICE__ST_FULL;
+	if (taken > 0)
+		sluice__sendq_advance_list(args, (uint64_t)taken);
 	return tried_plain(socket, args, taken, true);
 }
 
@@ -190,6 +210,26 @@ static bool is_single_datagram(const struct sluice_engine *engine, uint32_t shar
 	       !(args->run.op_flags & ~(uint32_t)SLUICE__OP_HAS_ADDRESS) && !engine->hands_over;
 }
 
+/* One call takes such a list; the lengths of a longer one may add up to anything. */
+static bool is_single_list(struct sluice_socket *socket, uint32_t shared,
+			   const struct sluice_args *args)
+{
+	return args->run.op_flags == SLUICE__OP_LIST && args->run.count <= SLUICE__SEGMENTS_MAX &&
+	       args->run.total - 1 < INT_MAX &&
+	       !(shared & (SLUICE__SHARED_DATAGRAM | SLUICE__SHARED_FILTERED_SENDS)) &&
+	       !(socket->state & SLUICE__ST_CORKED) &&
+	       (args->run.total < socket->engine->queue_from ||
+		!prefers_queue(socket, args->run.total));
+}
+
+static __attribute__((noinline)) int try_unusual(struct sluice_socket *socket,
+						 struct sluice_args *args, uint32_t shared)
+{
+	if (is_single_list(socket, shared, args))
+		return try_list(socket, args);
+	return try_queued(socket, args);
+}
+
 static bool may_try_now(const struct sluice_socket *socket)
 {
 	return !socket->queue.list.head &&
@@ -233,10 +273,11 @@ int sluice__send_begin(struct sluice_socket *socket, struct sluice_args *args, b
 		sluice__send_push(socket, args);
 		return 1;
 	}
-	if (args->run.op_flags ||
+	if (args->run.op_flags | (socket->state & SLUICE__ST_CORKED) |
 	    (shared & (SLUICE__SHARED_DATAGRAM | SLUICE__SHARED_FILTERED_SENDS)))
-		return is_single_datagram(socket->engine, shared, args) ? try_datagram(socket, args)
-									: try_queued(socket, args);
+		return is_single_datagram(socket->engine, shared, args)
+			       ? try_datagram(socket, args)
+			       : try_unusual(socket, args, shared);
 	if (unlikely(args->run.total >= socket->engine->queue_from) &&
 	    prefers_queue(socket, args->run.total))
 		return try_queued(socket, args);

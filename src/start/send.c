@@ -117,17 +117,32 @@ static inline bool left_outside(const struct sluice_engine *engine)
 	       (uintptr_t)__atomic_load_n(&engine->intents.top, __ATOMIC_RELAXED);
 }
 
+static bool is_below_limit(const struct sluice_socket *socket, uint64_t bytes)
+{
+	return __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) + bytes <=
+	       socket->check_above;
+}
+
 /* A plain buffer on a connected datagram socket, without any other condition. */
 static bool is_plain_datagram(const struct sluice_socket *socket, const struct sluice_args *args)
 {
-	uint64_t bytes;
-
 	if (!socket || !args || record_is_unusual(args) || !args->run.base ||
 	    (sluice__socket_flags(socket) & SLUICE__SHARED_SLOW_STREAM) != SLUICE__SHARED_DATAGRAM)
 		return false;
-	bytes = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) + args->run.total;
 	return sluice__is_owner(socket->engine) && !left_outside(socket->engine) &&
-	       bytes <= socket->check_above;
+	       is_below_limit(socket, args->run.total);
+}
+
+/* A list on a connected stream, without any other condition, that may be sent now. */
+static bool is_plain_list(const struct sluice_socket *socket, const struct sluice_args *args)
+{
+	if (!socket || !args || args->run.op_flags != SLUICE__OP_LIST ||
+	    (args->flags | args->reserved | sluice__record_disposed(args)) || args->timeout_ns ||
+	    __atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) ||
+	    (sluice__socket_flags(socket) & SLUICE__SHARED_SLOW_STREAM))
+		return false;
+	return sluice__is_owner(socket->engine) && !left_outside(socket->engine) &&
+	       !socket->engine->busy;
 }
 
 static __attribute__((noinline)) int begin_and_listen(struct sluice_socket *socket,
@@ -161,11 +176,30 @@ static int send_plain_datagram(struct sluice_socket *socket, struct sluice_args 
 	return 1;
 }
 
+/* Returns SLUICE__USE_QUEUE if a limit of the queue has to be checked. */
+static int send_plain_list(struct sluice_socket *socket, struct sluice_args *args)
+{
+	uint64_t bytes = list_bytes(args);
+
+	if (unlikely(!is_below_limit(socket, bytes)))
+		return SLUICE__USE_QUEUE;
+	args->run.total = bytes;
+	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND);
+	socket->engine->statistics.records_started++;
+	return begin_now(socket, args);
+}
+
 static __attribute__((noinline)) int send_slow(struct sluice_socket *socket,
 					       struct sluice_args *args)
 {
 	if (is_plain_datagram(socket, args))
 		return send_plain_datagram(socket, args);
+	if (is_plain_list(socket, args)) {
+		int answer = send_plain_list(socket, args);
+
+		if (likely(answer != SLUICE__USE_QUEUE))
+			return answer;
+	}
 	return sluice__trace_answer(socket, args, SLUICE_OPERATION_SEND,
 				    send_unusual(socket, args));
 }

@@ -141,6 +141,7 @@ SCENE_TEST(d09, d09_packets_with_more_leave_with_what_follows, 5000, 0)
 	run_until(&scene->fixture, is_over(&next));
 	read_exactly(scene->pair.peer, (char[5010]){0}, 5010);
 	cr_assert_eq(tcp_info_of(&scene->pair).tcpi_data_segs_out - before, 1);
+	cr_assert_eq(cork_of(&scene->pair), 0, "it left with the cork's timer");
 }
 
 /* ---- the cork ---- */

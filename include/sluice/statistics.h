@@ -41,7 +41,8 @@ struct sluice_engine_statistics {
 	uint64_t files_spliced;
 	uint64_t file_looks; /* probes of the page cache */
 	uint64_t file_windows_fetched;
-	uint64_t file_blocked;   /* slices evicted from the page cache between probe and send */
+	/* Turns in which slices blocked, evicted from the page cache; the first one is not seen. */
+	uint64_t file_blocked;
 	uint64_t buffers_lent;   /* receive buffers lent now */
 	uint64_t receive_pauses; /* times that a stream waited for a buffer */
 	uint64_t allocations;    /* malloc and mmap calls of the engine */

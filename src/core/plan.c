@@ -64,6 +64,18 @@ void sluice__plan_waited(struct sluice__plan_wait *facts, uint32_t asked, uint32
 #define SPLICE_MIN (512u << 10)
 
 /*
+ * If something follows a file, sendfile needs the cork, asked for, set and removed, and a send more
+ * for what follows: four system calls, which a read and one vectored send for all do not need.
+ */
+#define READ_FOLLOWED 4
+
+static bool is_small(const struct sluice__plan_file *facts)
+{
+	return facts->count <= facts->read_bytes ||
+	       (facts->followed && (facts->count - 1) / READ_FOLLOWED < facts->read_bytes);
+}
+
+/*
  * sendfile is the fastest for data in the page cache, but it is a system call of its own: up to
  * about 2 KiB, a read and one vectored send together with the header are cheaper. A file by itself,
  * however small, gains nothing from being read first.
@@ -78,7 +90,7 @@ int sluice__plan_file(const struct sluice__plan_file *facts)
 		return SLUICE__PLAN_READ;
 	if (facts->way == SLUICE_FILE_WAY_SENDFILE)
 		return SLUICE__PLAN_SENDFILE;
-	if (facts->joins_memory && facts->count <= facts->read_bytes)
+	if (facts->joins_memory && is_small(facts))
 		return SLUICE__PLAN_READ;
 	return facts->count >= SPLICE_MIN ? SLUICE__PLAN_SPLICE : SLUICE__PLAN_SENDFILE;
 }

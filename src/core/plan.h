@@ -69,6 +69,7 @@ struct sluice__plan_file {
 	bool sendfile;     /* the capability */
 	bool copy;         /* SLUICE_TRANSMIT_COPY */
 	bool joins_memory; /* the record has other elements */
+	bool followed;     /* one of them follows it, so it cannot leave by itself */
 	uint64_t count;
 	uint64_t read_bytes; /* options.file_read_bytes */
 };

@@ -20,7 +20,8 @@ struct sluice__files {
 	bool sigpipe_raised;  /* possibly, by sendfile or splice */
 	struct sluice__refusals refusals;
 	char *scratch;           /* buffer for files that are read slice by slice */
-	uint32_t slices;         /* file slices sent in this turn */
+	uint32_t slices;         /* file slices sent in this turn, starts not included */
+	uint32_t watched;        /* turns in which the thread's sleeps are counted */
 	long sleeps;             /* the thread's sleeps before the first of them */
 	uint64_t slices_ns;      /* time before the first of them */
 	uint64_t slice_handlers; /* statistics.handlers at the last slice of an uncached file */
@@ -47,6 +48,8 @@ int sluice__file_status(int fd, struct stat *status); /* 0, or -1 and errno */
 /* sendfile.c: the head of the queue is a file */
 /* Sends one slice. True: continue with the queue; false: the socket is blocked, or ready again. */
 bool sluice__file_transmit(struct sluice_socket *socket);
+/* The end of a turn that has sent slices: counts it if they blocked the thread. */
+void sluice__file_slices_sent(struct sluice_engine *engine);
 /* Applies the result of sending count bytes of the head's file. */
 bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t taken);
 /* Tries to send a slice by reference, through a pipe or not. Returns bytes or a negative errno. */

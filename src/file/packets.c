@@ -180,6 +180,9 @@ int sluice__file_way(const struct sluice_engine *engine, const struct sluice__pa
 		.sendfile = !(engine->options.disable & SLUICE_CAPABILITY_SENDFILE),
 		.copy = packets->copy,
 		.joins_memory = packets->count > 1,
+		/* Only a file that is read at its start saves the calls. */
+		.followed = packets->count > 1 && part != &packets->parts[packets->count - 1] &&
+			    part->count <= SLUICE__BOUNCE_BYTES,
 		.count = part->count,
 		.read_bytes = engine->options.file_read_bytes,
 	};

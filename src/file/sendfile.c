@@ -20,16 +20,20 @@
 #define PAGE 4096u
 #define UNCACHED_SLICE (128u << 10)
 #define BLOCKED_NS 1000000 /* longer than any slice from the page cache takes */
+#define SLICE_NS 200000    /* longer than slices from the page cache take on average */
+#define WATCHED 64u        /* turns with slices whose sleeps are counted, after a slow one */
 
 /* ---- one slice ---- */
 
 /* Reads into the engine's scratch. Returns bytes or -errno; *ret_more: the record continues. */
-static int64_t read_slice(struct sluice_engine *engine, struct sluice__packets *packets,
+static int64_t read_slice(struct sluice_engine *engine, const struct sluice_args *args,
 			  uint64_t count, bool *ret_more)
 {
+	struct sluice__packets *packets = args->rare.side;
 	const struct sluice__part *part = sluice__packets_part(packets);
 	ssize_t got;
 
+	packets->way = SLUICE__PLAN_READ;
 	if (!engine->files->scratch)
 		engine->files->scratch = sluice__allocate(engine, SCRATCH);
 	if (!engine->files->scratch)
@@ -39,18 +43,18 @@ static int64_t read_slice(struct sluice_engine *engine, struct sluice__packets *
 	if (got <= 0)
 		return got < 0 ? -errno : 0;
 	*ret_more = packets->at + (uint64_t)got < part->count ||
-		    packets->index + 1 < packets->count;
+		    packets->index + 1 < packets->count || (args->run.op_flags & SLUICE__OP_MORE);
 	return got;
 }
 
-static int64_t send_by_reading(struct sluice_socket *socket, struct sluice__packets *packets,
-			       uint64_t count)
+/* Sends the head's file, through the engine's scratch. */
+static int64_t send_by_reading(struct sluice_socket *socket, uint64_t count)
 {
 	struct sluice_engine *engine = socket->engine;
 	struct iovec segment;
 	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
-	bool more;
-	int64_t got = read_slice(engine, packets, count, &more);
+	bool more = false;
+	int64_t got = read_slice(engine, socket->queue.list.head, count, &more);
 
 	if (got <= 0)
 		return got;
@@ -75,20 +79,50 @@ int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset,
 	return taken;
 }
 
-static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *packets,
+/* The first slice of a turn. */
+static void slices_begin(struct sluice__files *files)
+{
+	if (unlikely(files->watched))
+		files->sleeps = sluice__sleeps();
+	files->slices_ns = sluice__now();
+}
+
+/*
+ * A slice that was found in the page cache and then evicted makes the thread sleep for a disk's
+ * time; one that is there takes some ten microseconds. To ask how often the thread has slept is a
+ * system call, so it is asked only for a while after slices took too long.
+ */
+void sluice__file_slices_sent(struct sluice_engine *engine)
+{
+	struct sluice__files *files = engine->files;
+	uint64_t spent = sluice__now() - files->slices_ns;
+
+	sluice__assert_owner(engine);
+	sluice__assert(files->slices);
+	if (unlikely(spent > files->slices * (uint64_t)SLICE_NS)) {
+		if (files->watched && sluice__sleeps() > files->sleeps)
+			engine->statistics.file_blocked++;
+		files->watched = WATCHED;
+	} else if (unlikely(files->watched)) {
+		files->watched--;
+	}
+	files->slices = 0;
+}
+
+static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *packets, int way,
 			  uint64_t offset, uint64_t count)
 {
-	struct sluice__part *part = sluice__packets_part(packets);
 	struct sluice_engine *engine = socket->engine;
-	int way = sluice__file_way_now(engine, packets, part);
 
-	if (engine->files->slices++ == 0) {
-		engine->files->sleeps = sluice__sleeps();
-		engine->files->slices_ns = sluice__now();
-	}
+	if (engine->busy && engine->files->slices++ == 0)
+		slices_begin(engine->files);
 	if (way == SLUICE__PLAN_READ)
-		return send_by_reading(socket, packets, count);
-	return sluice__file_send(socket, part->fd, offset, count, way == SLUICE__PLAN_SPLICE);
+		return send_by_reading(socket, count);
+	packets->way = (uint8_t)way;
+	/* A read is sent with MSG_MORE instead. */
+	sluice__cork(socket, socket->queue.list.head);
+	return sluice__file_send(socket, sluice__packets_part(packets)->fd, offset, count,
+				 way == SLUICE__PLAN_SPLICE);
 }
 
 /*
@@ -103,7 +137,7 @@ static int64_t retry_by_reading(struct sluice_socket *socket, uint64_t count, in
 
 	if (sluice__file_way_now(socket->engine, packets, part) == SLUICE__PLAN_READ)
 		return refusal;
-	taken = send_by_reading(socket, packets, count);
+	taken = send_by_reading(socket, count);
 	if (taken > 0)
 		sluice__file_refused(socket->engine, part);
 	return taken;
@@ -114,15 +148,15 @@ static int64_t retry_by_reading(struct sluice_socket *socket, uint64_t count, in
  * indicates that, and the rest of the file is prefetched.
  */
 static int64_t send_slice_timed(struct sluice_socket *socket, struct sluice__packets *packets,
-				uint64_t offset, uint64_t count)
+				int way, uint64_t offset, uint64_t count)
 {
 	uint64_t before;
 	int64_t taken;
 
 	if (packets->at + count == sluice__packets_part(packets)->count)
-		return send_slice(socket, packets, offset, count);
+		return send_slice(socket, packets, way, offset, count);
 	before = sluice__now();
-	taken = send_slice(socket, packets, offset, count);
+	taken = send_slice(socket, packets, way, offset, count);
 	packets->uncached |= sluice__now() - before > BLOCKED_NS;
 	return taken;
 }
@@ -189,9 +223,9 @@ static void finish_file_record(struct sluice_socket *socket, struct sluice_args 
 }
 
 /* The current part has been sent completely. */
-static void count_file(struct sluice_engine *engine, struct sluice__packets *packets)
+static void count_file(struct sluice_engine *engine, const struct sluice__packets *packets)
 {
-	switch (sluice__file_way_now(engine, packets, sluice__packets_part(packets))) {
+	switch (packets->way) {
 	case SLUICE__PLAN_READ:
 		/* Atomic: small files are read, and counted, on the starting thread. */
 		__atomic_fetch_add(&engine->statistics.files_read, 1, __ATOMIC_RELAXED);
@@ -265,17 +299,16 @@ static bool are_handlers_running(struct sluice_engine *engine)
 }
 
 /* Sends a slice through the socket's filter. Other sockets take their turn after it, as usual. */
-static bool seal_file_slice(struct sluice_socket *socket, struct sluice__packets *packets,
-			    uint64_t count)
+static bool seal_file_slice(struct sluice_socket *socket, uint64_t count)
 {
 	const struct sluice_args *args = socket->queue.list.head;
 	struct iovec segment;
 	int64_t got;
-	bool more;
+	bool more = false;
 
 	if (count > SLUICE__SEAL_MAX)
 		count = SLUICE__SEAL_MAX;
-	got = read_slice(socket->engine, packets, count, &more);
+	got = read_slice(socket->engine, args, count, &more);
 	if (got <= 0)
 		return sluice__file_tried(socket, count, got);
 	segment = (struct iovec){socket->engine->files->scratch, (size_t)got};
@@ -299,6 +332,8 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 	struct sluice__part *part = sluice__packets_part(packets);
 	uint64_t offset = part->offset + packets->at;
 	uint64_t count = part->count - packets->at;
+	int64_t taken;
+	int way;
 
 	sluice__assert_owner(engine);
 	sluice__assert(packets && !sluice__packets_done(packets));
@@ -314,12 +349,13 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 	}
 	if (packets->uncached && count > UNCACHED_SLICE && are_handlers_running(engine))
 		count = UNCACHED_SLICE;
-	if (count > SCRATCH && sluice__file_way_now(engine, packets, part) == SLUICE__PLAN_READ)
+	way = sluice__file_way_now(engine, packets, part);
+	if (count > SCRATCH && way == SLUICE__PLAN_READ)
 		count = SCRATCH;
 	if (sluice__sends_filtered(socket))
-		return seal_file_slice(socket, packets, count);
-	sluice__cork(socket, socket->queue.list.head);
-	return sluice__file_tried(socket, count, send_slice_timed(socket, packets, offset, count));
+		return seal_file_slice(socket, count);
+	taken = send_slice_timed(socket, packets, way, offset, count);
+	return sluice__file_tried(socket, count, taken);
 }
 
 bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t taken)

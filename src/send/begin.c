@@ -18,6 +18,7 @@ void sluice__offer_queue(struct sluice_socket *socket)
 	if (socket->state & SLUICE__ST_FULL)
 		return;
 	sluice__transmit_now(socket);
+	socket->engine->files->slices = 0;
 	if (socket->engine->files->sigpipe_masked)
 		sluice__sigpipe_unmask(socket->engine);
 }
@@ -168,7 +169,9 @@ static void begin_queued_try(struct sluice_socket *socket, struct sluice_args *a
 static int end_queued_try(struct sluice_engine *engine, struct sluice_args *args,
 			  const struct sluice__chain *mine)
 {
-	sluice__sigpipe_unmask(engine);
+	engine->files->slices = 0; /* with EAGER in a handler */
+	if (engine->files->sigpipe_masked)
+		sluice__sigpipe_unmask(engine);
 	engine->sink = &engine->done;
 	return mine->first ? sluice__finished(engine, args) : 1;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sends what is queued on every ready socket, inline or by the ring. */
 #include <errno.h>
-#include <sys/resource.h>
 
 #include "core/plan.h"
 #include "core/zerocopy_policy.h"
@@ -13,8 +12,6 @@
 
 /* Transmissions of one socket in a turn before the next socket is served. */
 #define ROUNDS 8
-
-#define SLICE_NS 200000
 
 static void record_flight(struct sluice_socket *socket, const struct sluice__gather *gather)
 {
@@ -367,20 +364,6 @@ void sluice__transmit_now(struct sluice_socket *socket)
 					engine->options.transmit_way == SLUICE_TRANSMIT_WAY_RING);
 }
 
-/*
- * A slice that was found in the page cache and then evicted makes the thread sleep for a disk's
- * time; one that is there takes some ten microseconds.
- */
-static void count_blocked(struct sluice_engine *engine)
-{
-	uint64_t spent = sluice__now() - engine->files->slices_ns;
-
-	if (spent > engine->files->slices * (uint64_t)SLICE_NS &&
-	    sluice__sleeps() > engine->files->sleeps)
-		engine->statistics.file_blocked++;
-	engine->files->slices = 0;
-}
-
 /* For tests: alternates between the ways every few turns, whatever they cost. */
 static bool flipped(struct sluice_engine *engine)
 {
@@ -431,7 +414,7 @@ void sluice__transmit(struct sluice_engine *engine)
 	if (!sluice__fifo_is_empty(&engine->ready))
 		transmit_ready(engine);
 	if (engine->files->slices)
-		count_blocked(engine);
+		sluice__file_slices_sent(engine);
 	if (engine->files->sigpipe_masked)
 		sluice__sigpipe_unmask(engine);
 }

@@ -131,7 +131,13 @@ Test(plan, a_file_goes_by_sendfile_unless_it_is_large_or_small_and_joins_memory)
 		bool joins_memory;
 		uint64_t count, read_bytes;
 		int plan;
+		bool followed;
 	} rows[] = {
+		{true, 0, 2048, SLUICE__PLAN_READ, true},
+		{true, 8192, 2048, SLUICE__PLAN_READ, true},
+		{true, 8193, 2048, SLUICE__PLAN_SENDFILE, true},
+		{true, 1, 0, SLUICE__PLAN_SENDFILE, true},
+		{true, 100000, UINT64_MAX, SLUICE__PLAN_READ, true},
 		{false, 1, 2048, SLUICE__PLAN_SENDFILE},
 		{false, 2048, 2048, SLUICE__PLAN_SENDFILE},
 		{false, 524287, 2048, SLUICE__PLAN_SENDFILE},
@@ -153,6 +159,7 @@ Test(plan, a_file_goes_by_sendfile_unless_it_is_large_or_small_and_joins_memory)
 			.way = SLUICE_FILE_WAY_AUTO,
 			.sendfile = true,
 			.joins_memory = rows[i].joins_memory,
+			.followed = rows[i].followed,
 			.count = rows[i].count,
 			.read_bytes = rows[i].read_bytes,
 		};

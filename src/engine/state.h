@@ -285,10 +285,15 @@ static inline void sluice__count_transmission(struct sluice_engine *engine, uint
 		engine->statistics.transmission_records[sluice__bucket(records)]++;
 }
 
-static inline bool sluice__left_outside(const struct sluice_engine *engine)
+/*
+ * Whether records or intents wait that the engine's thread has to take before the next start, to keep
+ * the order of starts. Relaxed: what happened before this start is seen in any case, and the lists are
+ * taken by an exchange that acquires.
+ */
+static inline bool sluice__inbox_has_starts(const struct sluice_engine *engine)
 {
-	return !sluice__stack_is_empty(&engine->mailbox, __ATOMIC_ACQUIRE) ||
-	       !sluice__stack_is_empty(&engine->intents, __ATOMIC_ACQUIRE);
+	return (uintptr_t)__atomic_load_n(&engine->mailbox.top, __ATOMIC_RELAXED) |
+	       (uintptr_t)__atomic_load_n(&engine->intents.top, __ATOMIC_RELAXED);
 }
 
 /* result.c */

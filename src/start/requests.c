@@ -138,7 +138,7 @@ int sluice_socket_detach(struct sluice_socket *socket)
 	owner = sluice__engine_enter(engine);
 	if (owner <= 0)
 		return owner ? owner : -EPERM;
-	if (sluice__left_outside(engine)) {
+	if (sluice__inbox_has_starts(engine)) {
 		sluice__mailbox_take(engine);
 		sluice__intents_take(engine);
 		sluice__listen_if_idle(engine);

@@ -111,12 +111,6 @@ static inline uint64_t start_is_unusual(const struct sluice_socket *socket,
 	       (sluice__socket_flags(socket) & SLUICE__SHARED_SLOW_STREAM);
 }
 
-static inline bool left_outside(const struct sluice_engine *engine)
-{
-	return (uintptr_t)__atomic_load_n(&engine->mailbox.top, __ATOMIC_RELAXED) |
-	       (uintptr_t)__atomic_load_n(&engine->intents.top, __ATOMIC_RELAXED);
-}
-
 static bool is_below_limit(const struct sluice_socket *socket, uint64_t bytes)
 {
 	return __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) + bytes <=
@@ -129,7 +123,7 @@ static bool is_plain_datagram(const struct sluice_socket *socket, const struct s
 	if (!socket || !args || record_is_unusual(args) || !args->run.base ||
 	    (sluice__socket_flags(socket) & SLUICE__SHARED_SLOW_STREAM) != SLUICE__SHARED_DATAGRAM)
 		return false;
-	return sluice__is_owner(socket->engine) && !left_outside(socket->engine) &&
+	return sluice__is_owner(socket->engine) && !sluice__inbox_has_starts(socket->engine) &&
 	       is_below_limit(socket, args->run.total);
 }
 
@@ -141,7 +135,7 @@ static bool is_plain_list(const struct sluice_socket *socket, const struct sluic
 	    __atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) ||
 	    (sluice__socket_flags(socket) & SLUICE__SHARED_SLOW_STREAM))
 		return false;
-	return sluice__is_owner(socket->engine) && !left_outside(socket->engine) &&
+	return sluice__is_owner(socket->engine) && !sluice__inbox_has_starts(socket->engine) &&
 	       !socket->engine->busy;
 }
 
@@ -236,7 +230,7 @@ int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)
 	engine = socket->engine;
 	bytes = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) + args->run.total;
 	if (unlikely(start_is_unusual(socket, args) || !args->run.base ||
-		     !sluice__is_owner(engine) || left_outside(engine) ||
+		     !sluice__is_owner(engine) || sluice__inbox_has_starts(engine) ||
 		     bytes > socket->check_above))
 		return send_slow(socket, args);
 	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND);
@@ -325,7 +319,7 @@ static bool is_single_file(const struct sluice_socket *socket, const struct slui
 
 	return !start_is_unusual(socket, args) && args->rare.packet_count == 1 &&
 	       args->rare.packets->kind == SLUICE_PACKET_FILE && !args->transmit_flags &&
-	       sluice__is_owner(engine) && !left_outside(engine) && !engine->busy &&
+	       sluice__is_owner(engine) && !sluice__inbox_has_starts(engine) && !engine->busy &&
 	       !socket->queue.list.head &&
 	       !(socket->state & (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED | SLUICE__PHASE_MASK));
 }

@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 
 #include "base/queue.h"
+#include "core/messages.h"
 
 struct sluice_engine;
 struct sluice_socket;
@@ -71,15 +72,6 @@ static inline uint32_t sluice__length(uint64_t bytes)
 {
 	return bytes < SLUICE__LENGTH_MAX ? (uint32_t)bytes : SLUICE__LENGTH_MAX;
 }
-
-/* Messages of one socket; each is one datagram, or several of one size that the kernel segments. */
-struct sluice__messages {
-	struct mmsghdr *headers;
-	uint32_t count;
-	uint32_t flags; /* for send(2) */
-	uint32_t taken; /* out: number of messages sent */
-	int32_t error;  /* out: errno of the next message; 0: not known */
-};
 
 struct sluice__request {
 	uint8_t kind;

@@ -10,7 +10,7 @@
 
 #include <netinet/udp.h>
 
-#include "backend/backend.h"
+#include "core/messages.h"
 #include "core/record.h"
 
 #ifndef UDP_SEGMENT

@@ -123,7 +123,7 @@ static void child_begin(struct scene *scene)
 	operation_init(&scene->operation, &scene->fixture);
 }
 
-/* Stops before and behind each send. */
+/* Stops before and behind each send; those of one row follow each other within the second. */
 static void child_main(void)
 {
 	static char drained[64 * KIB];
@@ -132,8 +132,8 @@ static void child_main(void)
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
 		_exit(1);
 	child_begin(&scene);
-	for (int round = 0; round < ROUNDS; round++) {
-		for (int row = 0; row < ROWS; row++) {
+	for (int row = 0; row < ROWS; row++) {
+		for (int round = 0; round < ROUNDS; round++) {
 			raise(SIGUSR1);
 			rows[row].send(&scene);
 			raise(SIGUSR2);
@@ -187,8 +187,8 @@ static void count_fewest(pid_t child, int fewest[ROWS])
 		if (i > 0)
 			calls_until(child, SIGUSR1);
 		calls = calls_until(child, SIGUSR2);
-		if (i < ROWS || calls < fewest[i % ROWS])
-			fewest[i % ROWS] = calls;
+		if (i % ROUNDS == 0 || calls < fewest[i / ROUNDS])
+			fewest[i / ROUNDS] = calls;
 	}
 }
 

@@ -187,7 +187,8 @@ struct sluice_options {
 	 * Not 0: after a turn that had completions, the next one waits for several more of them, or for
 	 * this long, instead of for the first: fewer turns and system calls for some latency. How many
 	 * depends on what recent turns brought; waits that bring one at most become rare. Deadlines
-	 * and timers are on time; wakes and calls of other threads are delayed by no more than this.
+	 * and timers are on time; wakes and calls of other threads are delayed by no more than this,
+	 * and signals not at all.
 	 * epoll always waits for the whole time. At most 1 s; 0.
 	 */
 	int64_t wait_budget_ns;

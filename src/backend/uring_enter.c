@@ -117,6 +117,40 @@ static unsigned int sqpoll_wakeup_flag(const struct io_uring *ring)
 		       : 0;
 }
 
+/* A completed timeout entry ends a wait, however many completions it is for. */
+static bool has_timeout_completed(const struct sluice__uring *uring)
+{
+	const struct io_uring_cqe *cqe;
+	unsigned int head;
+
+	if (!uring->timeout_armed)
+		return false;
+	io_uring_for_each_cqe(&uring->ring, head, cqe)
+	{
+		if (cqe->user_data == SLUICE__INTERNAL_TIMEOUT)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether a signal ended a wait that did not fail. The kernel reports the signal only if it
+ * submitted nothing and nothing has completed. Otherwise the wait ended early, with fewer
+ * completions than it was for.
+ */
+static bool was_interrupted(const struct sluice_engine *engine, unsigned int given,
+			    unsigned int wanted, int64_t wait_ns)
+{
+	const struct sluice__uring *uring = engine->uring;
+	unsigned int ready = io_uring_cq_ready(&uring->ring);
+
+	if (ready >= wanted || ready >= uring->ring.cq.ring_entries || (!ready && !given))
+		return false;
+	if (wait_ns > 0 && sluice__now() >= engine->now_ns + (uint64_t)wait_ns)
+		return false;
+	return !has_timeout_completed(uring);
+}
+
 int sluice__uring_wait(struct sluice_engine *engine, int64_t wait_ns)
 {
 	struct sluice__uring *uring = engine->uring;
@@ -136,12 +170,10 @@ int sluice__uring_wait(struct sluice_engine *engine, int64_t wait_ns)
 	result = ring_enter(engine, given, wanted, flags, wait_ns > 0 && own ? &time : NULL);
 	if (result < 0)
 		return permanent_error(result);
-	if (!wanted || !given || (unsigned int)result < given || io_uring_cq_ready(&uring->ring))
+	/* After an entry that could not be submitted, the kernel does not wait. */
+	if ((unsigned int)result < given)
 		return 0;
-	/* All entries were submitted and none completed: a timeout or a signal. */
-	if (wait_ns > 0 && sluice__now() >= engine->now_ns + (uint64_t)wait_ns)
-		return 0;
-	return -EINTR;
+	return was_interrupted(engine, given, wanted, wait_ns) ? -EINTR : 0;
 }
 
 /* Without TASKRUN_FLAG, only a system call finds out whether completions are pending. */

@@ -5,9 +5,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 struct sluice_engine_statistics statistics_of(struct fixture *fixture)
@@ -26,6 +28,43 @@ uint64_t turns_in(struct fixture *fixture, int64_t duration_ns)
 	for (int64_t left; (left = end - now_ns()) > 0;)
 		run_for(fixture, left);
 	return statistics_of(fixture).turns - before;
+}
+
+char state_of(pid_t thread)
+{
+	char path[64], line[256], state = '?';
+	const char *end;
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)thread);
+	file = fopen(path, "r");
+	if (!file)
+		return state;
+	if (fgets(line, sizeof line, file) && (end = strrchr(line, ')')) && end[1])
+		state = end[2];
+	fclose(file);
+	return state;
+}
+
+/* Older kernels let the registrations of a ring's first use sleep, too. */
+static bool is_registering(pid_t thread)
+{
+	char path[64], line[64] = "";
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/%d/syscall", (int)thread);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	if (!fgets(line, sizeof line, file))
+		line[0] = '\0';
+	fclose(file);
+	return atoi(line) == SYS_io_uring_register;
+}
+
+bool is_waiting(pid_t thread)
+{
+	return state_of(thread) == 'S' && !is_registering(thread);
 }
 
 long waits(void)

@@ -13,6 +13,12 @@ uint64_t turns_in(struct fixture *fixture, int64_t duration_ns);
 /* How often the thread has given up the processor in order to wait. */
 long waits(void);
 
+/* The state of a process or thread as /proc shows it: 'R', 'S', 'T'; '?': it is not there. */
+char state_of(pid_t thread);
+
+/* Whether the thread, which runs an engine, sleeps in a wait of that engine's. */
+bool is_waiting(pid_t thread);
+
 /* Kernel threads that work for this process's rings. */
 int count_ring_workers(void);
 

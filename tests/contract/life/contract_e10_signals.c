@@ -2,10 +2,7 @@
 /* e10: a signal ends the wait of sluice_engine_run, whatever else the turn did. */
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,15 +13,21 @@
 #define FAR (3600 * SECOND)
 #define LOOKS_ASLEEP 3 /* in a row */
 
+struct scene;
+
+static void start_in_wait(struct scene *scene);
+
 /* Sends one signal to the thread that runs the engine once that thread sleeps in the kernel. */
 struct interrupter {
 	pthread_t thread;
 	pthread_t target;
 	pid_t target_id;
 	struct sluice_engine *engine;
-	bool running;  /* atomic: the next thing that the target sleeps in is the wait */
-	bool returned; /* atomic */
-	bool woke;     /* the signal had no effect */
+	struct scene
+		*starting; /* NULL, or a receive of it is started in the wait, before the signal */
+	bool running;      /* atomic: the next thing that the target sleeps in is the wait */
+	bool returned;     /* atomic */
+	bool woke;         /* the signal had no effect */
 };
 
 static void on_signal(int number)
@@ -41,43 +44,6 @@ static void handle_signals(void)
 	cr_assert_eq(sigaction(SIGUSR1, &action, NULL), 0);
 }
 
-static char state_of(pid_t thread)
-{
-	char path[64], line[256], state = '?';
-	const char *end;
-	FILE *file;
-
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)thread);
-	file = fopen(path, "r");
-	if (!file)
-		return state;
-	if (fgets(line, sizeof line, file) && (end = strrchr(line, ')')) && end[1])
-		state = end[2];
-	fclose(file);
-	return state;
-}
-
-/* Older kernels let the registrations of a ring's first use sleep, too. */
-static bool is_registering(pid_t thread)
-{
-	char path[64], line[64] = "";
-	FILE *file;
-
-	snprintf(path, sizeof path, "/proc/%d/syscall", (int)thread);
-	file = fopen(path, "r");
-	if (!file)
-		return false;
-	if (!fgets(line, sizeof line, file))
-		line[0] = '\0';
-	fclose(file);
-	return atoi(line) == SYS_io_uring_register;
-}
-
-static bool is_waiting(pid_t thread)
-{
-	return state_of(thread) == 'S' && !is_registering(thread);
-}
-
 static void rest(void)
 {
 	const struct timespec pause = {0, MILLISECOND};
@@ -85,17 +51,27 @@ static void rest(void)
 	nanosleep(&pause, NULL);
 }
 
+static void await_sleep(const struct interrupter *interrupter)
+{
+	int asleep = 0;
+
+	while (asleep < LOOKS_ASLEEP) {
+		asleep = is_waiting(interrupter->target_id) ? asleep + 1 : 0;
+		rest();
+	}
+}
+
 static void *interrupter_main(void *token)
 {
 	struct interrupter *interrupter = token;
 	int64_t deadline;
-	int asleep = 0;
 
 	while (!__atomic_load_n(&interrupter->running, __ATOMIC_ACQUIRE))
 		rest();
-	while (asleep < LOOKS_ASLEEP) {
-		asleep = is_waiting(interrupter->target_id) ? asleep + 1 : 0;
-		rest();
+	await_sleep(interrupter);
+	if (interrupter->starting) {
+		start_in_wait(interrupter->starting);
+		await_sleep(interrupter);
 	}
 	pthread_kill(interrupter->target, SIGUSR1);
 	deadline = now_ns() + GUARD_NS;
@@ -110,10 +86,13 @@ static void *interrupter_main(void *token)
 }
 
 /* What run returns when one signal meets it in its wait. */
-static int run_interrupted(struct sluice_engine *engine, int64_t timeout_ns)
+static int run_interrupted_after(struct sluice_engine *engine, int64_t timeout_ns,
+				 struct scene *starting)
 {
-	struct interrupter interrupter = {
-		.target = pthread_self(), .target_id = gettid(), .engine = engine};
+	struct interrupter interrupter = {.target = pthread_self(),
+					  .target_id = gettid(),
+					  .engine = engine,
+					  .starting = starting};
 	sigset_t signals;
 	int result;
 
@@ -129,6 +108,11 @@ static int run_interrupted(struct sluice_engine *engine, int64_t timeout_ns)
 	pthread_join(interrupter.thread, NULL);
 	cr_assert_not(interrupter.woke, "a signal did not end the wait");
 	return result;
+}
+
+static int run_interrupted(struct sluice_engine *engine, int64_t timeout_ns)
+{
+	return run_interrupted_after(engine, timeout_ns, NULL);
 }
 
 ENGINE_TEST(e10, e10_a_signal_ends_the_wait_of_the_first_turn)
@@ -193,6 +177,107 @@ Test(e10, e10_a_signal_ends_the_wait_for_a_timer)
 	cr_assert_eq(expirations, 0);
 	cr_assert_eq(sluice_timer_stop(fixture.engine, &timer), 0);
 	fixture_end(&fixture);
+}
+
+/* ---- a wait for several completions ---- */
+
+#define RECEIVES 3
+
+struct scene {
+	struct fixture fixture;
+	struct pair pairs[RECEIVES];
+	struct operation receives[RECEIVES];
+	char bytes[RECEIVES];
+	int answer; /* to what another thread started in the wait */
+};
+
+static void scene_begin(struct scene *scene, int64_t budget_ns)
+{
+	struct sluice_options options;
+
+	sluice_options_init(&options, sizeof options);
+	options.wait_budget_ns = budget_ns;
+	fixture_begin_with(&scene->fixture, &options);
+	for (int i = 0; i < RECEIVES; i++) {
+		unix_pair(&scene->fixture, &scene->pairs[i], SOCK_STREAM);
+		operation_init(&scene->receives[i], &scene->fixture);
+	}
+}
+
+static void scene_end(struct scene *scene)
+{
+	cr_assert_gt(statistics_of(&scene->fixture).waits_several, 0);
+	for (int i = 0; i < RECEIVES; i++)
+		write_pattern(scene->pairs[i].peer, 1, 0);
+	run_until(&scene->fixture, scene->fixture.pending == 0);
+	for (int i = 0; i < RECEIVES; i++)
+		pair_close(&scene->pairs[i]);
+	fixture_end(&scene->fixture);
+}
+
+static void scene_receive(struct scene *scene, int i)
+{
+	cr_assert_eq(
+		start_receive(scene->pairs[i].socket, &scene->receives[i], &scene->bytes[i], 1), 1);
+}
+
+/*
+ * The next turn waits for several completions: the one before had one, and two are due, which it,
+ * or a turn before it, submitted.
+ */
+static void scene_complete_one(struct scene *scene, bool submitted)
+{
+	struct operation *last = &scene->receives[RECEIVES - 1];
+
+	for (int i = submitted ? 0 : RECEIVES - 1; i < RECEIVES; i++)
+		scene_receive(scene, i);
+	run_idle(&scene->fixture);
+	write_pattern(scene->pairs[RECEIVES - 1].peer, 1, 0);
+	run_until(&scene->fixture, is_over(last));
+	for (int i = 0; i < RECEIVES - 1 && !submitted; i++)
+		scene_receive(scene, i);
+}
+
+/* In another thread: it wakes the engine, and completes nothing that run would return for. */
+static void start_in_wait(struct scene *scene)
+{
+	struct operation *last = &scene->receives[RECEIVES - 1];
+
+	scene->answer = sluice_receive_async(last->socket, &last->args);
+}
+
+SCENE_TEST(e10, e10_a_signal_ends_a_wait_for_several, SECOND)
+{
+	scene_complete_one(scene, true);
+	cr_assert_eq(run_interrupted(scene->fixture.engine, -1), -EINTR);
+}
+
+SCENE_TEST(e10, e10_a_signal_ends_a_wait_for_several_of_a_turn_that_submitted, SECOND)
+{
+	scene_complete_one(scene, false);
+	cr_assert_eq(run_interrupted(scene->fixture.engine, -1), -EINTR);
+}
+
+static void assert_interrupted_after_a_start(struct scene *scene, bool submitted,
+					     int64_t timeout_ns)
+{
+	struct operation *last = &scene->receives[RECEIVES - 1];
+
+	scene_complete_one(scene, submitted);
+	cr_assert_eq(run_interrupted_after(scene->fixture.engine, timeout_ns, scene), -EINTR);
+	cr_assert_eq(scene->answer, 1);
+	last->pending = 1;
+	scene->fixture.pending++;
+}
+
+SCENE_TEST(e10, e10_a_signal_ends_a_wait_for_several_in_which_another_thread_started, SECOND)
+{
+	assert_interrupted_after_a_start(scene, true, -1);
+}
+
+SCENE_TEST(e10, e10_it_does_so_in_a_turn_that_submitted, SECOND)
+{
+	assert_interrupted_after_a_start(scene, false, FAR);
 }
 
 /* ---- a process that is stopped and continued ---- */

@@ -148,6 +148,71 @@ SCENE_TEST(e14, e14_a_wake_ends_the_wait, 50 * MILLISECOND)
 	}
 }
 
+/* ---- calls from other threads ---- */
+
+struct caller {
+	pthread_t thread;
+	pid_t target; /* the thread that runs the engine */
+	struct scene *scene;
+	struct operation *send;
+	bool in_run;    /* atomic */
+	int answers[3]; /* of the calls */
+};
+
+static const char sent[] = "sent";
+
+static void *caller_main(void *token)
+{
+	struct caller *caller = token;
+	struct pair *pairs = caller->scene->pairs;
+
+	while (!__atomic_load_n(&caller->in_run, __ATOMIC_ACQUIRE) || !is_waiting(caller->target))
+		usleep(1000);
+	caller->answers[0] = sluice_send_async(pairs[0].socket, &caller->send->args);
+	caller->answers[1] = sluice_cancel(pairs[0].socket, &caller->scene->receives[0].args);
+	caller->answers[2] = sluice_socket_close(pairs[1].socket);
+	return NULL;
+}
+
+/* A send, a cancel and a close, of which none completes what the turn waits for. */
+static void calls_take_effect(struct scene *scene)
+{
+	struct operation send;
+	struct caller caller = {.target = gettid(), .scene = scene, .send = &send};
+
+	round_trip(scene, true);
+	for (int i = 0; i < 4; i++)
+		cr_assert_eq(start_receive(scene->pairs[i].socket, &scene->receives[i],
+					   &scene->bytes[i], 1),
+			     1);
+	operation_init(&send, &scene->fixture);
+	cr_assert_eq(sluice_args_set_buffer(&send.args, (void *)(uintptr_t)sent, sizeof sent, 0,
+					    sizeof sent),
+		     0);
+	send.socket = scene->pairs[0].socket;
+	send.pending = 1;
+	scene->fixture.pending++;
+	cr_assert_eq(pthread_create(&caller.thread, NULL, caller_main, &caller), 0);
+	__atomic_store_n(&caller.in_run, true, __ATOMIC_RELEASE);
+	run_until(&scene->fixture,
+		  is_over(&send) && is_over(&scene->receives[0]) && is_over(&scene->receives[1]));
+	cr_assert_eq(pthread_join(caller.thread, NULL), 0);
+	cr_assert_geq(caller.answers[0], 0);
+	cr_assert_eq(caller.answers[1], 0);
+	cr_assert_eq(caller.answers[2], 0);
+	assert_ended(&send, SLUICE_ERROR_SUCCESS, sizeof sent);
+	cr_assert_eq(scene->receives[0].args.error, SLUICE_ERROR_OPERATION_ABORTED);
+	cr_assert_eq(scene->receives[1].args.error, SLUICE_ERROR_OPERATION_ABORTED);
+	for (int i = 2; i < 4; i++)
+		write_pattern(scene->pairs[i].peer, 1, 0);
+	run_until(&scene->fixture, scene->fixture.pending == 0);
+}
+
+SCENE_TEST(e14, e14_calls_from_other_threads_take_effect_in_a_wait_for_several, SECOND / 10)
+{
+	calls_take_effect(scene);
+}
+
 Test(e14, e14_a_budget_out_of_range_is_refused)
 {
 	struct sluice_options options;

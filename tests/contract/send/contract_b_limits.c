@@ -109,7 +109,8 @@ BLOCKED_TEST(b15, b15_in_a_batch_too, blocked_begin)
 
 enum {
 	BURST = 64,
-	BURST_BYTES = 1024
+	BURST_BYTES = 1024,
+	BURST_HIGH = 4 * BURST_BYTES
 };
 
 /* Sends of a handler, of which none is refused although all of them exceed the limit. */
@@ -130,6 +131,16 @@ static void start_burst(struct sluice_engine *engine, void *token)
 					burst->bytes + i * BURST_BYTES, BURST_BYTES),
 			     1, "send %zu was refused", i);
 	burst->started = true;
+}
+
+/* The queue never keeps more than the mark. */
+static void start_rising_burst(struct sluice_engine *engine, void *token)
+{
+	struct burst *burst = token;
+
+	start_burst(engine, burst);
+	cr_assert_leq(sluice_socket_queued_bytes(burst->pair->socket), BURST_HIGH,
+		      "the queue was not offered to the kernel");
 }
 
 static void assert_burst_fits(size_t high, size_t limit)
@@ -158,7 +169,50 @@ static void assert_burst_fits(size_t high, size_t limit)
 Test(b15, b15_a_burst_is_offered_to_the_kernel_before_it_is_refused)
 {
 	assert_burst_fits(SIZE_MAX, 8 * BURST_BYTES);
-	assert_burst_fits(4 * BURST_BYTES, 8 * BURST_BYTES);
+	assert_burst_fits(BURST_HIGH, 8 * BURST_BYTES);
+}
+
+static void count_congested(struct sluice_socket *socket, void *token)
+{
+	++*(int *)token;
+}
+
+/* No limit: what makes room is the rise above the high mark alone. */
+static void assert_a_rise_leaves_at_once(bool in_batch)
+{
+	struct fixture fixture;
+	struct pair pair;
+	struct burst burst = {&fixture, &pair};
+	int congested = 0;
+
+	fixture_begin_with(&fixture, NULL);
+	tcp_pair(&fixture, &pair, 4 * BURST * BURST_BYTES);
+	burst.operations = operations_new(&fixture, BURST);
+	burst.bytes = pattern_new((size_t)BURST * BURST_BYTES, 0);
+	cr_assert_eq(sluice_socket_set_water_marks(pair.socket, 0, BURST_HIGH, 0), 0);
+	cr_assert_eq(sluice_socket_set_congested(pair.socket, count_congested, &congested), 0);
+	if (in_batch) {
+		cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+		start_rising_burst(fixture.engine, &burst);
+		cr_assert_eq(sluice_batch_end(fixture.engine), 0);
+	} else {
+		cr_assert_eq(sluice_post(fixture.engine, start_rising_burst, &burst), 0);
+	}
+	run_until(&fixture, burst.started && fixture.pending == 0);
+	run_idle(&fixture);
+	cr_assert_eq(congested, 0, "the kernel took all, and the queue is called congested");
+	read_pattern(pair.peer, (size_t)BURST * BURST_BYTES, 0);
+
+	pair_close(&pair);
+	free(burst.operations);
+	free(burst.bytes);
+	fixture_end(&fixture);
+}
+
+Test(b15, b15_what_rises_above_the_high_mark_leaves_at_once_while_the_kernel_takes_it)
+{
+	assert_a_rise_leaves_at_once(false);
+	assert_a_rise_leaves_at_once(true);
 }
 
 BLOCKED_TEST(b15, b15_without_a_limit_20000_sends_wait, blocked_begin)
@@ -283,7 +337,7 @@ Test(e06, e06_the_congested_handler_runs_once_for_each_rise_and_before_the_drain
 
 	fixture_begin(&fixture);
 	blocked_begin(&fixture, &blocked);
-	behind = operations_new(&fixture, 2);
+	behind = operations_new(&fixture, 3);
 	marks.socket = blocked.pair.socket;
 	cr_assert_eq(sluice_socket_set_water_marks(marks.socket, 0, marks.high, 0), 0);
 	cr_assert_eq(sluice_socket_set_congested(marks.socket, on_congested, &marks), 0);
@@ -300,6 +354,18 @@ Test(e06, e06_the_congested_handler_runs_once_for_each_rise_and_before_the_drain
 	cr_assert_eq(marks.congested, 1);
 	run_reading(&fixture, blocked.pair.peer, 3 * HEAD_BYTES, 0);
 	run_until(&fixture, marks.drained == 1 && fixture.pending == 0);
+
+	/* The second rise, with the same bytes. */
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(start_send(marks.socket, &behind[i], bytes, HEAD_BYTES), 1);
+	run_until(&fixture, marks.congested == 2);
+	run_idle(&fixture);
+	for (int i = 0; i < 3; i++)
+		run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, HEAD_BYTES);
+	run_until(&fixture, marks.drained == 2 && fixture.pending == 0);
+	run_idle(&fixture);
+	cr_assert_eq(marks.congested, 2);
+	cr_assert_eq(marks.drained, 2);
 
 	blocked_end(&blocked);
 	free(behind);

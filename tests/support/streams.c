@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PIECE ((size_t)32768) /* more than a default buffer has */
+
 void consumer_init(struct consumer *consumer, struct fixture *fixture, struct sluice_socket *socket)
 {
 	memset(consumer, 0, sizeof *consumer);
@@ -113,6 +115,26 @@ void release_all(struct consumer *consumer)
 {
 	while (consumer->held_count > 0)
 		release_held(consumer, 0);
+}
+
+uint64_t run_until_held(struct consumer *consumer, int peer, int count)
+{
+	int64_t deadline = now_ns() + GUARD_NS;
+	uint64_t length = 0;
+
+	do {
+		length += write_what_fits(peer, (size_t)count * PIECE, length);
+		run_for(consumer->fixture, MILLISECOND);
+		cr_assert_lt(now_ns(), deadline, "%d buffers are held, not %d",
+			     consumer->held_count, count);
+	} while (consumer->held_count < count);
+	cr_assert_eq(consumer->held_count, count);
+	for (size_t more = 1; more > 0; length += more) {
+		more = write_what_fits(peer, PIECE, length);
+		run_for(consumer->fixture, 0);
+	}
+	cr_assert_gt(length, consumer->bytes);
+	return length;
 }
 
 void assert_terminal(const struct consumer *consumer, int32_t error)

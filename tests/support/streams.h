@@ -46,6 +46,12 @@ int stop_consuming(struct consumer *consumer);
 void release_held(struct consumer *consumer, int index);
 void release_all(struct consumer *consumer);
 
+/*
+ * Writes the pattern from 0 on to its peer until it holds so many buffers and the kernel takes no
+ * more; returns how much that was.
+ */
+uint64_t run_until_held(struct consumer *consumer, int peer, int count);
+
 /* Asserts that exactly one terminal call came, with this. */
 void assert_terminal(const struct consumer *consumer, int32_t error);
 

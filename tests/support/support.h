@@ -323,8 +323,20 @@ void assert_end_of_stream(int fd);
 /* Asserts that there is nothing to be read just now, neither bytes nor an end. */
 void assert_nothing_to_read(int fd);
 
-/* Sends the pattern from position on from a peer that blocks. */
+/*
+ * Sends the pattern from position on from a peer that blocks: WRITE_MOST bytes at most, which the
+ * kernel takes whatever its default buffers are, since this thread is often the one that runs the
+ * engine.
+ */
 void write_pattern(int fd, size_t length, uint64_t position);
+
+#define WRITE_MOST ((size_t)16384)
+
+/* The same of any length, as much as the kernel takes without waiting; how much that was. */
+size_t write_what_fits(int fd, size_t length, uint64_t position);
+
+/* Writes all of it, running the engine meanwhile, which receives the bytes. */
+void run_writing(struct fixture *fixture, int fd, size_t length, uint64_t position);
 
 /* ---- a peer with a thread of its own ---- */
 

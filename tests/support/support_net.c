@@ -341,6 +341,7 @@ void write_pattern(int fd, size_t length, uint64_t position)
 	unsigned char *base = pattern_new(length, position);
 	size_t done = 0;
 
+	cr_assert_leq(length, WRITE_MOST, "run_writing or write_what_fits is for that much");
 	while (done < length) {
 		ssize_t count = send(fd, base + done, length - done, MSG_NOSIGNAL);
 
@@ -348,6 +349,37 @@ void write_pattern(int fd, size_t length, uint64_t position)
 		done += (size_t)count;
 	}
 	free(base);
+}
+
+size_t write_what_fits(int fd, size_t length, uint64_t position)
+{
+	unsigned char *base = pattern_new(length, position);
+	ssize_t count = 1;
+	size_t done = 0;
+
+	for (; done < length && count > 0; done += count > 0 ? (size_t)count : 0)
+		count = send(fd, base + done, length - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+	cr_assert(count > 0 || errno == EAGAIN, "%s", strerror(errno));
+	free(base);
+	return done;
+}
+
+void run_writing(struct fixture *fixture, int fd, size_t length, uint64_t position)
+{
+	int64_t deadline = now_ns() + GUARD_NS;
+	size_t done = write_what_fits(fd, length, position);
+
+	while (done < length) {
+		size_t more;
+
+		run_for(fixture, MILLISECOND);
+		more = write_what_fits(fd, length - done, position + done);
+		if (more)
+			deadline = now_ns() + GUARD_NS;
+		cr_assert_lt(now_ns(), deadline, "only %zu of %zu bytes were received", done,
+			     length);
+		done += more;
+	}
 }
 
 /* ---- a peer with a thread of its own ---- */

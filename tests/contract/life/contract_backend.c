@@ -104,7 +104,7 @@ static void assert_serves(struct fixture *fixture)
 	run_until(fixture, newcomer);
 	consumer_init(consumer, fixture, newcomer);
 	cr_assert_eq(start_consuming(consumer), 0);
-	write_pattern(client, 200000, 0);
+	run_writing(fixture, client, 200000, 0);
 	close(client);
 	run_until(fixture, consumer->terminals > 0);
 	assert_terminal(consumer, SLUICE_ERROR_SUCCESS);

@@ -507,6 +507,20 @@ static void releases(struct later *later)
 				      later->consumer->held[--later->consumer->held_count].buffer);
 }
 
+/* The client writes until the consumer holds so many buffers; returns how much that was. */
+static uint64_t loop_until_held(struct loop *loop, int client, int count)
+{
+	int64_t deadline = now_ns() + GUARD_NS;
+	uint64_t length = 0;
+
+	while (consumer.held_count < count) {
+		length += write_what_fits(client, 1000000, length);
+		loop_turn(loop, 10);
+		cr_assert_lt(now_ns(), deadline, "%d buffers are held", consumer.held_count);
+	}
+	return length;
+}
+
 static void serves(uint32_t mode)
 {
 	struct sluice_accept_options accepting = {.size = sizeof accepting,
@@ -515,6 +529,7 @@ static void serves(uint32_t mode)
 	struct loop loop;
 	struct sluice_socket *listener;
 	struct sockaddr_in address;
+	uint64_t length;
 	int client, fd;
 
 	loop_begin(&loop, mode);
@@ -534,10 +549,9 @@ static void serves(uint32_t mode)
 	cr_assert_eq(start_consuming(&consumer), 0);
 	loop_kick(&loop);
 	assert_quiet(&loop);
-	write_pattern(client, 1000000, 0);
-	loop_until(&loop, consumer.held_count == 8);
+	length = loop_until_held(&loop, client, 8);
 	assert_quiet(&loop); /* with all its buffers lent */
-	while (consumer.bytes < 1000000) {
+	while (consumer.bytes < length) {
 		uint64_t bytes = consumer.bytes;
 
 		later_start(&later);

@@ -96,8 +96,13 @@ struct streams {
 
 static void pass(struct streams *streams, size_t length)
 {
+	size_t done[STREAMS];
+
 	for (int i = 0; i < STREAMS; i++)
-		write_pattern(streams->pairs[i].peer, length, streams->written);
+		done[i] = write_what_fits(streams->pairs[i].peer, length, streams->written);
+	for (int i = 0; i < STREAMS; i++)
+		run_writing(&streams->fixture, streams->pairs[i].peer, length - done[i],
+			    streams->written + done[i]);
 	streams->written += length;
 	for (int i = 0; i < STREAMS; i++)
 		run_until(&streams->fixture, streams->consumers[i].bytes == streams->written);

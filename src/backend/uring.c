@@ -418,12 +418,8 @@ static int uring_descriptor(struct sluice_engine *engine)
 
 static void uring_quiet(struct sluice_engine *engine)
 {
-	uint64_t count;
-	ssize_t got;
-
 	io_uring_cq_eventfd_toggle(&engine->uring->ring, false);
-	got = read(engine->uring->notify_fd, &count, sizeof count);
-	(void)got;
+	sluice__uring_consume_event(engine->uring);
 }
 
 static void arm_timeout(struct sluice_engine *engine, uint64_t at_ns)

@@ -40,7 +40,7 @@ struct sluice__uring {
 	bool cq_ignored; /* failed, and the completion queue is not reaped any more */
 	struct sluice__pool
 		abandoned;     /* requests cancelled since then, completed without the kernel */
-	uint32_t refused;      /* for tests: capabilities whose entries are made invalid */
+	uint32_t refused;      /* for tests: capabilities that the kernel is to refuse */
 	uint32_t refuse_after; /* for tests: number of such entries left valid before that */
 	uint32_t trials;       /* bit set of the forms whose trial has not completed */
 	uint32_t selecting;    /* armed receives that may have picked a buffer */
@@ -112,6 +112,7 @@ void sluice__uring_prepare_form(struct sluice__uring *uring, struct io_uring_sqe
 /*
  * For tests: makes entries invalid that use a capability listed in this environment variable, so
  * that the kernel rejects them; the first SLUICE_TEST_REFUSE_AFTER entries stay valid.
+ * "event-repeats" has no entries: see sluice__uring_consume_event.
  */
 void sluice__uring_simulate_refusals(struct sluice_engine *engine, const char *variable);
 /* Makes the entry invalid if a test has requested that for the capability. */
@@ -166,6 +167,11 @@ void sluice__uring_sqpoll_drain(struct sluice_engine *engine);
 /* uring_event.c: the registered eventfd, for an embedding loop */
 /* Creates and registers it, notifications disabled. Before the ring is enabled. 0 or -errno. */
 int sluice__uring_open_event(struct sluice__uring *uring);
+/*
+ * Takes what was signalled. For tests: with "event-repeats" among the refused capabilities, the
+ * registration is then used up, as on a kernel that signals only once. True: something was.
+ */
+bool sluice__uring_consume_event(struct sluice__uring *uring);
 /* Registers it again, so that the kernel signals the next completion. */
 void sluice__uring_renew_event(struct sluice__uring *uring);
 /* Whether the kernel signals more than one completion with deferred task work; by a trial. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "backend/uring.h"
+#include "engine/state.h"
 
 #define TRIES 2 /* every kernel signals the first completion */
 
@@ -35,11 +36,16 @@ int sluice__uring_open_event(struct sluice__uring *uring)
 	return error;
 }
 
-static bool event_consume(const struct sluice__uring *uring)
+bool sluice__uring_consume_event(struct sluice__uring *uring)
 {
 	uint64_t count;
 
-	return read(uring->event_fd, &count, sizeof count) == sizeof count;
+	if (read(uring->event_fd, &count, sizeof count) != sizeof count)
+		return false;
+	if (unlikely((uring->refused & SLUICE_CAPABILITY_EVENT_REPEATS) &&
+		     (uring->setup & IORING_SETUP_DEFER_TASKRUN)))
+		io_uring_unregister_eventfd(&uring->ring);
+	return true;
 }
 
 /* Completes a poll of the pipe. Returns whether it was signalled without a call into the ring. */
@@ -54,10 +60,10 @@ static bool poll_is_signalled(struct sluice__uring *uring, const int pipe[2])
 	io_uring_prep_poll_add(sqe, pipe[0], POLLIN);
 	io_uring_sqe_set_data64(sqe, SLUICE__INTERNAL_IGNORED);
 	io_uring_submit_and_get_events(&uring->ring);
-	event_consume(uring);
+	sluice__uring_consume_event(uring);
 	if (write(pipe[1], &byte, 1) != 1)
 		return false;
-	signalled = event_consume(uring);
+	signalled = sluice__uring_consume_event(uring);
 	io_uring_get_events(&uring->ring);
 	return read(pipe[0], &byte, 1) == 1 && signalled;
 }

@@ -15,6 +15,15 @@
 
 #include "cases.h"
 
+static void install(struct sock_filter *filter, size_t length)
+{
+	struct sock_fprog program = {.len = (unsigned short)length, .filter = filter};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		cr_skip("this kernel has no seccomp filters: %s", strerror(errno));
+}
+
 void refuse_call(long number, int error)
 {
 	struct sock_filter filter[] = {
@@ -23,11 +32,24 @@ void refuse_call(long number, int error)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog program = {.len = sizeof filter / sizeof *filter, .filter = filter};
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
-		cr_skip("this kernel has no seccomp filters: %s", strerror(errno));
+	install(filter, sizeof filter / sizeof *filter);
+}
+
+/* The highest bit says that the ring is named by its index. */
+void refuse_registration(uint32_t operation, int error)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_register, 0, 4),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x7fffffff),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, operation, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+
+	install(filter, sizeof filter / sizeof *filter);
 }
 
 struct interrupter {

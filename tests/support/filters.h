@@ -12,6 +12,9 @@
  */
 void refuse_call(long number, int error);
 
+/* The same of io_uring_register(2), of this operation alone. */
+void refuse_registration(uint32_t operation, int error);
+
 /*
  * From now on the first `times` calls of this thread with this number and this second argument fail
  * with EINTR, without a signal; later ones are made. *ret_interrupted counts them. Skips the test if

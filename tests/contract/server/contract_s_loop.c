@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "files.h"
+#include "filters.h"
 #include "measure.h"
 #include "streams.h"
 
@@ -640,6 +641,23 @@ Test(s06, s06_the_descriptor_wakes_for_what_was_pending_before_it_was_asked_for)
 	in_both_modes(woken_for_what_was_pending_before);
 }
 
+static bool late_registration_is_refused; /* of the eventfd with the ring, by a filter */
+
+/* As loop_begin. */
+static void loop_begin_late(struct loop *loop, uint32_t mode)
+{
+	fixture_begin(&loop->fixture);
+	run_idle(&loop->fixture);
+	if (late_registration_is_refused) {
+		refuse_registration(4 /* IORING_REGISTER_EVENTFD */, EPERM);
+		refuse_registration(5 /* IORING_UNREGISTER_EVENTFD */, EPERM);
+	}
+	loop->turns = 0;
+	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+	cr_assert(loop->epoll >= 0);
+	loop_watch(loop, mode);
+}
+
 /* Some kernels signal a registered eventfd only once. */
 static void woken_for_one_after_another(uint32_t mode)
 {
@@ -649,7 +667,7 @@ static void woken_for_one_after_another(uint32_t mode)
 	struct later later = {.act = peer_writes, .loop = &loop, .pair = &pair};
 	char bytes[10];
 
-	loop_begin(&loop, mode);
+	loop_begin_late(&loop, mode);
 	tcp_pair(&loop.fixture, &pair, 0);
 	operation_init(&operation, &loop.fixture);
 	for (int round = 0; round < 5; round++) {
@@ -662,6 +680,60 @@ static void woken_for_one_after_another(uint32_t mode)
 	}
 	pair_close(&pair);
 	loop_end(&loop);
+}
+
+static bool probe_uses(uint32_t capability)
+{
+	struct sluice_probe probe = {.size = sizeof probe};
+	bool used = false;
+
+	cr_assert_eq(sluice_probe(&probe), 0);
+	for (uint32_t i = 0; i < probe.capability_count; i++)
+		used |= probe.capabilities[i].bit == capability && probe.capabilities[i].used;
+	return used;
+}
+
+/* Pretended: the registration is used up by the first signal. */
+Test(s06, s06_a_descriptor_that_the_kernel_signals_once_is_registered_again_and_reported)
+{
+	struct fixture fixture;
+	uint32_t had, has;
+
+	fixture_begin(&fixture);
+	run_idle(&fixture);
+	had = statistics_of(&fixture).capabilities;
+	fixture_end(&fixture);
+	if (!(had & SLUICE_CAPABILITY_DEFER_TASKRUN))
+		cr_skip("deferred task work is not in use");
+
+	setenv("SLUICE_TEST_REFUSE", "event-repeats", 1);
+	fixture_begin(&fixture);
+	cr_assert(sluice_engine_fd(fixture.engine) >= 0);
+	has = statistics_of(&fixture).capabilities;
+	cr_assert_eq(has & SLUICE_CAPABILITY_EVENT_REPEATS, 0, "the loss was not noticed");
+	cr_assert_eq(has & ~(uint32_t)SLUICE_CAPABILITY_EVENT_REPEATS,
+		     had & ~(uint32_t)SLUICE_CAPABILITY_EVENT_REPEATS);
+	fixture_end(&fixture);
+	cr_assert_not(probe_uses(SLUICE_CAPABILITY_EVENT_REPEATS), "the probe says it is used");
+	in_both_modes(woken_for_one_after_another);
+}
+
+/* Before 5.18, a registration would wait until no request is in flight, and the poll for wakes is. */
+Test(s06, s06_the_descriptor_needs_no_registration_after_the_start)
+{
+	struct fixture fixture;
+	bool repeats;
+
+	if (strcmp(getenv("SLUICE_BACKEND"), "uring") != 0)
+		cr_skip("epoll registers no eventfd");
+	fixture_begin(&fixture);
+	cr_assert(sluice_engine_fd(fixture.engine) >= 0);
+	repeats = statistics_of(&fixture).capabilities & SLUICE_CAPABILITY_EVENT_REPEATS;
+	fixture_end(&fixture);
+	if (!repeats)
+		cr_skip("without event-repeats, the eventfd is registered again and again");
+	late_registration_is_refused = true;
+	woken_for_one_after_another(0);
 }
 
 Test(s06, s06_the_descriptor_wakes_for_one_completion_after_another)

@@ -297,6 +297,81 @@ Test(e07, e07_a_fan_out_does_not_start_more_than_is_delivered)
 	fixture_end(&fixture);
 }
 
+/* ---- the same out of receive handlers, with the default budget ---- */
+
+enum {
+	CHAT_SOCKETS = 64,
+	CHAT_EVENTS = 32, /* of each socket, of which each starts a send on every socket */
+	CHAT_BUFFER = 64, /* bytes, for an event each */
+	CHAT_MOST =
+		80000, /* 16 for each handler of the default budget, and what was left of others */
+	CHAT_SENDS = CHAT_SOCKETS * CHAT_EVENTS * CHAT_SOCKETS
+};
+
+struct chat {
+	struct pair pairs[CHAT_SOCKETS];
+	struct sluice_args *sends;
+	uint64_t started, ended, most;
+};
+
+static struct chat chat;
+
+static void chat_sent(struct sluice_socket *socket, struct sluice_args *args)
+{
+	chat.ended++;
+}
+
+static void chat_received(struct sluice_socket *socket, const struct sluice_received *received,
+			  void *token)
+{
+	if (received->terminal)
+		return;
+	sluice_buffer_release(sluice_socket_engine(socket), received->buffer);
+	for (int i = 0; i < CHAT_SOCKETS; i++) {
+		struct sluice_args *send = &chat.sends[chat.started++];
+
+		cr_assert_leq(chat.started, CHAT_SENDS);
+		send->completed = chat_sent;
+		cr_assert_eq(sluice_args_set_buffer(send, "x", 1, 0, 1), 0);
+		cr_assert_eq(sluice_send_async(chat.pairs[i].socket, send), 1);
+	}
+	if (chat.started - chat.ended > chat.most)
+		chat.most = chat.started - chat.ended;
+}
+
+Test(e07, e07_a_fan_out_of_receive_handlers_keeps_few_records_in_progress_by_default)
+{
+	static const char messages[CHAT_EVENTS * CHAT_BUFFER];
+	struct sluice_receive_options receiving = {.size = sizeof receiving,
+						   .on_received = chat_received};
+	struct sluice_options options;
+	struct fixture fixture;
+
+	cr_assert_eq(sluice_options_init(&options, sizeof options), 0);
+	options.receive_buffers = CHAT_SOCKETS * CHAT_EVENTS;
+	options.receive_buffers_per_socket = CHAT_EVENTS;
+	options.receive_buffer_bytes = CHAT_BUFFER;
+	fixture_begin_with(&fixture, &options);
+	chat.sends = calloc(CHAT_SENDS, sizeof *chat.sends);
+	cr_assert(chat.sends);
+	for (int i = 0; i < CHAT_SOCKETS; i++) {
+		unix_pair(&fixture, &chat.pairs[i], SOCK_STREAM);
+		cr_assert_eq(sluice_receive_start(chat.pairs[i].socket, &receiving), 0);
+	}
+	run_idle(&fixture);
+	for (int i = 0; i < CHAT_SOCKETS; i++)
+		cr_assert_eq(send(chat.pairs[i].peer, messages, sizeof messages, 0),
+			     sizeof messages);
+	run_until(&fixture, chat.ended == CHAT_SENDS);
+	cr_assert_leq(chat.most, CHAT_MOST, "%llu sends were in progress",
+		      (unsigned long long)chat.most);
+	for (int i = 0; i < CHAT_SOCKETS; i++)
+		pair_close(&chat.pairs[i]);
+	run_idle(&fixture);
+	free(chat.sends);
+	fixture_end(&fixture);
+}
+
 /* Records end in every turn, more than the budget; a post has its turn all the same. */
 struct busy_socket {
 	struct sluice_socket *socket;

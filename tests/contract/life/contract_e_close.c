@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define QUEUED 3
@@ -466,6 +467,15 @@ Test(e03, e03_the_closed_handler_can_be_taken_off_and_not_set_after_a_close)
 
 /* ---- lingering has its bounds ---- */
 
+/* 0 after a reset, too. */
+static size_t send_what_fits(int peer)
+{
+	static const char bytes[1 << 20];
+	ssize_t count = send(peer, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	return count > 0 ? (size_t)count : 0;
+}
+
 static void close_before_a_peer_that_reads_nothing(int64_t linger_ns, bool destroys_engine)
 {
 	struct sluice_options options;
@@ -504,12 +514,71 @@ Test(e03, e03_a_close_that_is_told_not_to_linger_closes_at_once)
 	close_before_a_peer_that_reads_nothing(0, false);
 }
 
+/* Without a time, the bytes are the bound: the peer sends as long as it may, and reads nothing. */
+Test(e03, e03_a_close_lingers_for_no_more_than_64_mib)
+{
+	const uint64_t most = UINT64_C(64) << 20, margin = UINT64_C(16) << 20;
+	struct sluice_options options;
+	struct fixture fixture;
+	struct pair pair;
+	struct watched watched = {0};
+	uint64_t position, sent = 0;
+	int buffer = 1 << 20;
+
+	sluice_options_init(&options, sizeof options);
+	options.close_linger_ns = -1;
+	fixture_begin_with(&fixture, &options);
+	tcp_pair(&fixture, &pair, SMALL);
+	cr_assert_gt(fill(&fixture, &pair, &position), PIECE);
+	/* The direction that is discarded may be fast. */
+	setsockopt(sluice_socket_fd(pair.socket), SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+	setsockopt(pair.peer, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+	cr_assert_eq(sluice_socket_set_closed(pair.socket, on_closed, &watched), 0);
+	close_without_handlers(&fixture, pair.socket);
+	for (size_t went = 1; !watched.calls; sent += went) {
+		went = send_what_fits(pair.peer);
+		cr_assert_lt(sent, most + margin, "it still lingers");
+		run_for(&fixture, went ? 0 : 10 * MILLISECOND);
+	}
+	cr_assert_geq(sent, most, "it lingered for %llu bytes only", (unsigned long long)sent);
+	pair_close(&pair);
+	fixture_end(&fixture);
+}
+
 Test(e09, e09_the_engine_s_end_waits_for_no_peer)
 {
 	close_before_a_peer_that_reads_nothing(-1, true);
 }
 
 /* ---- close_gracefully ---- */
+
+/* Most is still in the queue, and none of what the peer sends is received. */
+BLOCKED_TEST(e03, e03_a_graceful_close_sends_its_queue_while_the_peer_keeps_sending, blocked_begin)
+{
+	int64_t deadline = now_ns() + GUARD_NS;
+	static char bytes[65536];
+	uint64_t position = 0;
+	ssize_t count;
+
+	cr_assert_eq(sluice_socket_close_gracefully(blocked->pair.socket, -1), 0);
+	for (;;) {
+		keep_sending(blocked->pair.peer);
+		count = recv(blocked->pair.peer, bytes, sizeof bytes, MSG_DONTWAIT);
+		if (count < 0 && errno == EAGAIN) {
+			cr_assert_lt(now_ns(), deadline, "neither bytes nor an end");
+			run_for(fixture, MILLISECOND);
+			continue;
+		}
+		cr_assert(count >= 0, "%s after %llu bytes", strerror(errno),
+			  (unsigned long long)position);
+		if (count == 0)
+			break;
+		cr_assert(pattern_matches(bytes, (size_t)count, position));
+		position += (uint64_t)count;
+	}
+	cr_assert_eq(position, HEAD_BYTES);
+	assert_ended(&blocked->head, SLUICE_ERROR_SUCCESS, HEAD_BYTES);
+}
 
 BLOCKED_TEST(e03, e03_a_graceful_close_comes_after_the_last_byte, blocked_begin)
 {

@@ -275,25 +275,38 @@ static void on_accepted(struct sluice_socket *listener, const struct sluice_acce
 	check(!accepted->socket);
 }
 
-/* A bound socket of this type, a stream's accepting; the address is filled in. */
-static struct sluice_socket *hold_port(struct sluice_engine *engine, int type,
+/* The sockets that hold a port and have no peer. */
+enum holding {
+	LISTENER, /* that accepts */
+	DATAGRAM,
+	UNCONNECTED, /* a stream that is bound */
+	HOLDINGS
+};
+
+static int holding_socket(enum holding holding)
+{
+	return socket(AF_INET, (holding == DATAGRAM ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+}
+
+/* The address is filled in. */
+static struct sluice_socket *hold_port(struct sluice_engine *engine, enum holding holding,
 				       struct port_holder *holder, struct sockaddr_in *address)
 {
 	struct sluice_accept_options options = {
 		.size = sizeof options, .on_accepted = on_accepted, .token = holder};
 	socklen_t length = sizeof *address;
 	struct sluice_socket *socket_;
-	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+	int fd = holding_socket(holding);
 
 	*address = (struct sockaddr_in){.sin_family = AF_INET,
 					.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	check(bind(fd, (struct sockaddr *)address, sizeof *address) == 0);
 	check(getsockname(fd, (struct sockaddr *)address, &length) == 0);
-	if (type == SOCK_STREAM)
+	if (holding == LISTENER)
 		check(listen(fd, 1) == 0);
 	socket_ = attach(engine, fd);
 	check(sluice_socket_set_closed(socket_, on_closed, holder) == 0);
-	if (type == SOCK_STREAM)
+	if (holding == LISTENER)
 		check(sluice_accept_start(socket_, &options) == 0);
 	return socket_;
 }
@@ -302,32 +315,43 @@ static struct sluice_socket *hold_port(struct sluice_engine *engine, int type,
 #define CLOSE_WAITS (SECOND)
 
 /* An engine of its own: no handler has run in it, in which the call would not wait. */
-static void free_port(int type)
+static void free_port(enum holding holding, bool destroys)
 {
 	struct sluice_engine *engine = engine_new();
 	struct port_holder holder;
 	struct sockaddr_in address;
 	struct sluice_socket *socket_;
 	int64_t begun;
-	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+	int fd = holding_socket(holding);
 
 	check(sluice_engine_start(engine) == 0);
 	sem_init(&holder.closed, 0, 0);
-	socket_ = hold_port(engine, type, &holder, &address);
+	socket_ = hold_port(engine, holding, &holder, &address);
 	usleep(1000); /* long enough, as a rule, for the kernel to have the accept */
 	begun = now_ns();
-	sluice_socket_destroy(socket_);
+	if (destroys)
+		sluice_socket_destroy(socket_);
+	else
+		check(sluice_socket_close(socket_) == 0);
 	if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
 		check(errno == EADDRINUSE && now_ns() - begun >= CLOSE_WAITS);
 	close(fd);
 	wait_for(&holder.closed);
+	if (!destroys)
+		sluice_socket_destroy(socket_);
 	check(sluice_engine_destroy(engine) == 0);
 }
 
 static void e03_a_close_from_another_thread_frees_the_port_before_it_returns(void)
 {
-	for (int i = 0; i < 50; i++)
-		free_port(i % 2 ? SOCK_DGRAM : SOCK_STREAM);
+	for (int i = 0; i < 8 * HOLDINGS; i++)
+		free_port(i % HOLDINGS, false);
+}
+
+static void e03_a_destroy_from_another_thread_frees_the_port_before_it_returns(void)
+{
+	for (int i = 0; i < 8 * HOLDINGS; i++)
+		free_port(i % HOLDINGS, true);
 }
 
 /* The handler waits for the thread that closes. */
@@ -362,7 +386,7 @@ static void e03_a_handler_may_wait_for_a_thread_that_closes(void)
 	check(sluice_engine_start(engine) == 0);
 	sem_init(&waits.over, 0, 0);
 	sem_init(&holder.closed, 0, 0);
-	waits.socket = hold_port(engine, SOCK_DGRAM, &holder, &address);
+	waits.socket = hold_port(engine, DATAGRAM, &holder, &address);
 	check(sluice_post(engine, close_from_a_thread, &waits) == 0);
 	wait_for(&waits.over);
 	wait_for(&holder.closed);
@@ -380,7 +404,7 @@ static void e03_a_close_returns_though_nobody_runs_the_engine(void)
 
 	sem_init(&holder.closed, 0, 0);
 	check(sluice_engine_run(engine, 0) >= 0);
-	socket_ = hold_port(engine, SOCK_DGRAM, &holder, &address);
+	socket_ = hold_port(engine, DATAGRAM, &holder, &address);
 	thread_start(&closer, destroy_socket, socket_);
 	thread_join(closer);
 	check(sluice_engine_run(engine, 0) == 1);
@@ -395,6 +419,8 @@ int main(void)
 		{"e03_sends_racing_a_graceful_close", e03_sends_racing_a_graceful_close},
 		{"e03_a_close_from_another_thread_frees_the_port_before_it_returns",
 		 e03_a_close_from_another_thread_frees_the_port_before_it_returns},
+		{"e03_a_destroy_from_another_thread_frees_the_port_before_it_returns",
+		 e03_a_destroy_from_another_thread_frees_the_port_before_it_returns},
 		{"e03_a_handler_may_wait_for_a_thread_that_closes",
 		 e03_a_handler_may_wait_for_a_thread_that_closes},
 		{"e03_a_close_returns_though_nobody_runs_the_engine",

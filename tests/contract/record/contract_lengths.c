@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Buffers beyond what 31 and 32 bits can count: a length is cut into calls, never truncated. */
+#include "files.h"
 #include "support.h"
 
 #include <errno.h>
@@ -12,18 +13,24 @@
 #define HUGE (4 * GIB + 4096)
 
 /* A sparse file: only the pages that are touched cost memory, whatever the kernel's overcommitment. */
+static int huge_fd;
+
 static char *huge_map(void)
 {
-	int fd = memfd_create("huge", MFD_CLOEXEC);
 	char *base = MAP_FAILED;
 
-	if (fd >= 0 && ftruncate(fd, (off_t)HUGE) == 0)
-		base = mmap(NULL, HUGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (fd >= 0)
-		close(fd);
+	huge_fd = memfd_create("huge", MFD_CLOEXEC);
+	if (huge_fd >= 0 && ftruncate(huge_fd, (off_t)HUGE) == 0)
+		base = mmap(NULL, HUGE, PROT_READ | PROT_WRITE, MAP_SHARED, huge_fd, 0);
 	if (base == MAP_FAILED)
 		cr_skip("no 4 GiB of address space: %s", strerror(errno));
 	return base;
+}
+
+static void huge_unmap(char *base)
+{
+	munmap(base, HUGE);
+	close(huge_fd);
 }
 
 static const uint64_t lengths[] = {2 * GIB - 1, 2 * GIB, 4 * GIB - 1, 4 * GIB, 4 * GIB + 1};
@@ -73,7 +80,7 @@ Test(e01, e01_a_receive_into_4_gib_takes_what_there_is)
 		assert_receives(&fixture, &receive, base);
 	}
 	fixture_end(&fixture);
-	munmap(base, HUGE);
+	huge_unmap(base);
 }
 
 Test(e01, e01_a_begin_receive_into_4_gib_takes_what_there_is)
@@ -98,7 +105,7 @@ Test(e01, e01_a_begin_receive_into_4_gib_takes_what_there_is)
 		pair_close(&pair);
 	}
 	fixture_end(&fixture);
-	munmap(base, HUGE);
+	huge_unmap(base);
 }
 
 Test(e01, e01_a_datagram_is_received_into_4_gib)
@@ -129,11 +136,51 @@ Test(e01, e01_a_datagram_is_received_into_4_gib)
 	}
 	pair_close(&pair);
 	fixture_end(&fixture);
-	munmap(base, HUGE);
+	huge_unmap(base);
+}
+
+/* What is sent: the memory, or the file that it is a map of. */
+typedef int send_fn(struct sluice_socket *socket, struct operation *send, char *base,
+		    uint64_t length);
+
+static int send_buffer(struct sluice_socket *socket, struct operation *send, char *base,
+		       uint64_t length)
+{
+	return start_send(socket, send, base, length);
+}
+
+static struct sluice_packet packet;
+
+static int send_memory_packet(struct sluice_socket *socket, struct operation *send, char *base,
+			      uint64_t length)
+{
+	packet = memory_packet(base, (int64_t)length);
+	return start_packets(socket, send, &packet, 1);
+}
+
+static int send_file_part(struct sluice_socket *socket, struct operation *send, char *base,
+			  uint64_t length)
+{
+	packet = file_packet(huge_fd, 0, (int64_t)length);
+	return start_packets(socket, send, &packet, 1);
+}
+
+/* What was taken before the cancel is read: by zero copy, the record ends when the peer has it. */
+static void read_until_over(struct fixture *fixture, int peer, const struct operation *send)
+{
+	int64_t deadline = now_ns() + GUARD_NS;
+	static char bytes[262144];
+
+	while (!is_over(send)) {
+		while (recv(peer, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+			;
+		run_for(fixture, MILLISECOND);
+		cr_assert_lt(now_ns(), deadline, "the cancelled send does not end");
+	}
 }
 
 /* As much as the kernel takes at once, on each way that memory goes; the rest is given up. */
-static void assert_sends(uint32_t way)
+static void assert_sends(uint32_t way, send_fn *send_huge)
 {
 	char *base = huge_map();
 	struct sluice_options options;
@@ -149,26 +196,74 @@ static void assert_sends(uint32_t way)
 		tcp_pair(&fixture, &pair, SMALL);
 		pattern_fill(base, 1000, 0);
 		operation_init(&send, &fixture);
-		cr_assert_eq(start_send(pair.socket, &send, base, lengths[i]), 1);
+		cr_assert_eq(send_huge(pair.socket, &send, base, lengths[i]), 1);
 		run_reading(&fixture, pair.peer, 1000, 0);
 		cr_assert(!is_over(&send));
 		cr_assert_eq(sluice_cancel(pair.socket, &send.args), 0);
-		run_until(&fixture, is_over(&send));
+		read_until_over(&fixture, pair.peer, &send);
 		cr_assert_eq(send.args.error, SLUICE_ERROR_OPERATION_ABORTED);
 		cr_assert_geq(send.args.bytes_transferred, 1000);
 		cr_assert_lt(send.args.bytes_transferred, 64 << 20);
 		pair_close(&pair);
 	}
+	run_idle(&fixture);
 	fixture_end(&fixture);
-	munmap(base, HUGE);
+	huge_unmap(base);
 }
 
 Test(b05, b05_a_send_of_4_gib_begins_with_its_first_byte)
 {
-	assert_sends(SLUICE_TRANSMIT_WAY_AUTO);
+	assert_sends(SLUICE_TRANSMIT_WAY_AUTO, send_buffer);
 }
 
 Test(b05, b05_a_send_of_4_gib_by_the_ring_begins_with_its_first_byte)
 {
-	assert_sends(SLUICE_TRANSMIT_WAY_RING);
+	assert_sends(SLUICE_TRANSMIT_WAY_RING, send_buffer);
+}
+
+Test(b05, b05_a_send_of_4_gib_by_zero_copy_begins_with_its_first_byte)
+{
+	assert_sends(SLUICE_TRANSMIT_WAY_ZEROCOPY, send_buffer);
+}
+
+Test(b05, b05_a_packet_of_4_gib_of_memory_begins_with_its_first_byte)
+{
+	assert_sends(SLUICE_TRANSMIT_WAY_AUTO, send_memory_packet);
+	assert_sends(SLUICE_TRANSMIT_WAY_RING, send_memory_packet);
+}
+
+Test(d03, d03_a_part_of_4_gib_of_a_file_begins_with_its_first_byte)
+{
+	assert_sends(SLUICE_TRANSMIT_WAY_AUTO, send_file_part);
+}
+
+static void assert_datagrams_are_refused(uint32_t way)
+{
+	char *base = huge_map();
+	struct sluice_options options;
+	struct fixture fixture;
+	struct operation send;
+	struct pair pair;
+
+	cr_assert_eq(sluice_options_init(&options, sizeof options), 0);
+	options.transmit_way = way;
+	fixture_begin_with(&fixture, &options);
+	udp_pair(&fixture, &pair);
+	for (size_t i = 0; i < LENGTHS; i++) {
+		operation_init(&send, &fixture);
+		cr_assert_geq(start_send(pair.socket, &send, base, lengths[i]), 0);
+		run_until(&fixture, is_over(&send));
+		assert_ended(&send, SLUICE_ERROR_MESSAGE_SIZE, 0);
+	}
+	assert_nothing_to_read(pair.peer);
+	pair_close(&pair);
+	fixture_end(&fixture);
+	huge_unmap(base);
+}
+
+Test(b08, b08_a_datagram_of_4_gib_is_message_size)
+{
+	assert_datagrams_are_refused(SLUICE_TRANSMIT_WAY_AUTO);
+	assert_datagrams_are_refused(SLUICE_TRANSMIT_WAY_RING);
+	assert_datagrams_are_refused(SLUICE_TRANSMIT_WAY_ZEROCOPY);
 }

@@ -334,8 +334,24 @@ Test(backend, backend_a_ring_that_has_no_memory_falls_back_and_serves)
 	assert_blocked_ring(ENOMEM);
 }
 
-/* The setup is let through, and the next call is not. */
-Test(backend, backend_a_ring_that_cannot_be_entered_or_registered_with_falls_back_or_works)
+/* The setup is let through, and the call that submits and waits is not. */
+Test(backend, backend_a_ring_that_cannot_be_entered_falls_back_and_serves)
+{
+	struct sluice_options options = options_of(SLUICE_BACKEND_URING, 0);
+	struct sluice_engine *engine;
+
+	block(SYS_io_uring_enter, EPERM);
+	cr_assert_lt(sluice_engine_create(&engine, &options), 0);
+	cr_assert_null(engine);
+	unsetenv("SLUICE_BACKEND");
+	assert_falls_back(NULL);
+	setenv("SLUICE_BACKEND", "epoll", 1); /* what the fixture expects of it */
+	options.backend = SLUICE_BACKEND_AUTO;
+	assert_works(&options);
+}
+
+/* The setup is let through, and the call that registers with the ring is not. */
+Test(backend, backend_a_ring_that_cannot_be_registered_with_falls_back_or_works)
 {
 	struct sluice_options options = options_of(SLUICE_BACKEND_AUTO, 0);
 	struct sluice_engine *engine;
@@ -436,16 +452,28 @@ Test(backend, backend_the_probe_names_every_capability_and_heeds_the_environment
 	cr_assert_eq(sluice_probe(&probe), -EINVAL);
 }
 
-static uint32_t used_by_probe(void)
+/* The capabilities that the probe says are available, and those that it says are used. */
+static uint32_t run_probe(uint32_t *ret_used)
 {
 	struct sluice_probe probe = {.size = sizeof probe};
-	uint32_t used = 0;
+	uint32_t available = 0;
 
+	*ret_used = 0;
 	cr_assert_eq(sluice_probe(&probe), 0);
 	for (uint32_t i = 0; i < probe.capability_count; i++) {
+		if (probe.capabilities[i].available)
+			available |= probe.capabilities[i].bit;
 		if (probe.capabilities[i].used)
-			used |= probe.capabilities[i].bit;
+			*ret_used |= probe.capabilities[i].bit;
 	}
+	return available;
+}
+
+static uint32_t used_by_probe(void)
+{
+	uint32_t used;
+
+	run_probe(&used);
 	return used;
 }
 
@@ -475,6 +503,81 @@ Test(backend, backend_the_probe_reports_what_an_engine_uses)
 	assert_nothing_builds_on("zerocopy", SLUICE_CAPABILITY_REGISTERED_MEMORY |
 						     SLUICE_CAPABILITY_REGISTERED_LISTS);
 	assert_nothing_builds_on("single-issuer", SLUICE_CAPABILITY_DEFER_TASKRUN);
+}
+
+/* Whether the ring is affordable depends on the kernel and on who else has one. */
+Test(backend, backend_the_probe_names_the_backend_that_an_engine_takes_where_memory_is_locked_up)
+{
+	static const rlim_t bytes[] = {0, 4096, 65536};
+	struct sluice_probe probe = {.size = sizeof probe};
+	struct sluice_engine *engine;
+	bool ring;
+
+	if (backend_of_environment() != SLUICE_BACKEND_URING)
+		cr_skip("epoll locks no memory");
+	become_nobody();
+	unsetenv("SLUICE_BACKEND");
+	for (size_t i = sizeof bytes / sizeof *bytes; i-- > 0;) {
+		struct rlimit limits = {.rlim_cur = bytes[i], .rlim_max = bytes[i]};
+
+		cr_assert_eq(setrlimit(RLIMIT_MEMLOCK, &limits), 0);
+		cr_assert_eq(sluice_engine_create(&engine, NULL), 0);
+		ring = strcmp(sluice_engine_backend(engine), "uring") == 0;
+		cr_assert_eq(sluice_engine_destroy(engine), 0);
+		cr_assert_eq(sluice_probe(&probe), 0);
+		cr_assert_eq(probe.backend, ring ? SLUICE_BACKEND_URING : SLUICE_BACKEND_EPOLL,
+			     "with %llu bytes", (unsigned long long)bytes[i]);
+		cr_assert_eq(probe.backend_reason[0] != '\0', !ring, "%s", probe.backend_reason);
+	}
+}
+
+/* Whether an engine has lists of registered memory once it has sent one. */
+static bool engine_sends_registered_lists(void)
+{
+	static _Alignas(4096) char memory[8192];
+	struct iovec list[2] = {segment(memory, 2048), segment(memory + 4096, 2048)};
+	struct sluice_options options = options_of(SLUICE_BACKEND_URING, 0);
+	struct operation send;
+	struct fixture fixture;
+	struct pair pair;
+	bool has;
+
+	options.transmit_way = SLUICE_TRANSMIT_WAY_ZEROCOPY;
+	fixture_begin_with(&fixture, &options);
+	tcp_pair(&fixture, &pair, 0);
+	cr_assert_leq(sluice_engine_register_memory(fixture.engine, memory, sizeof memory), 0);
+	operation_init(&send, &fixture);
+	cr_assert_eq(sluice_args_set_buffer_list(&send.args, list, 2), 0);
+	run_start(sluice_send_async, pair.socket, &send);
+	read_exactly(pair.peer, (char[4096]){0}, 4096);
+	assert_ended(&send, SLUICE_ERROR_SUCCESS, 4096);
+	has = statistics_of(&fixture).capabilities & SLUICE_CAPABILITY_REGISTERED_LISTS;
+	pair_close(&pair);
+	fixture_end(&fixture);
+	return has;
+}
+
+/* What a kernel lacks before 6.15, and 6.16. */
+Test(backend, backend_the_probe_reports_what_is_taken_away_or_refused)
+{
+	const uint32_t both = SLUICE_CAPABILITY_REGISTERED_LISTS |
+			      SLUICE_CAPABILITY_MULTISHOT_LIMIT;
+	uint32_t used, available;
+
+	if (backend_of_environment() != SLUICE_BACKEND_URING)
+		cr_skip("epoll has neither");
+	available = run_probe(&used);
+	cr_assert_eq(used & both, available & both, "nothing is taken away");
+	cr_assert_eq((available & SLUICE_CAPABILITY_REGISTERED_LISTS) != 0,
+		     engine_sends_registered_lists());
+	setenv("SLUICE_DISABLE", "registered-lists,multishot-limit", 1);
+	cr_assert_eq(run_probe(&used) & both, available & both, "it is available all the same");
+	cr_assert_eq(used & both, 0, "it is used although it is taken away");
+	unsetenv("SLUICE_DISABLE");
+	setenv("SLUICE_TEST_REFUSE", "multishot-limit", 1);
+	run_probe(&used);
+	cr_assert_eq(used & both, available & SLUICE_CAPABILITY_REGISTERED_LISTS,
+		     "it is used although the kernel refuses it");
 }
 
 Test(backend, backend_an_older_program_gets_as_much_of_the_probe_as_it_knows)

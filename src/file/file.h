@@ -73,6 +73,12 @@ void sluice__file_read_small(struct sluice_engine *engine, struct sluice__packet
 /* sigpipe.c: masks the SIGPIPE of sendfile(2) and splice(2) for the rest of the turn */
 void sluice__sigpipe_mask(struct sluice_engine *engine);
 void sluice__sigpipe_unmask(struct sluice_engine *engine);
+/*
+ * The same around a call that closes a descriptor whose bytes the kernel encrypts: it tries to push
+ * what the kernel's TLS keeps. Begin returns whether end has to unmask.
+ */
+bool sluice__sigpipe_close_begin(struct sluice_engine *engine);
+void sluice__sigpipe_close_end(struct sluice_engine *engine, bool unmask);
 
 /* page_cache.c: what is in the page cache, and prefetching the rest */
 int sluice__page_cache_open(struct sluice_engine *engine);

@@ -78,3 +78,18 @@ void sluice__sigpipe_unmask(struct sluice_engine *engine)
 	pthread_sigmask(SIG_SETMASK, &engine->files->sigpipe_before, NULL);
 	engine->files->sigpipe_masked = false;
 }
+
+bool sluice__sigpipe_close_begin(struct sluice_engine *engine)
+{
+	bool unmask = !engine->files->sigpipe_masked;
+
+	sluice__sigpipe_mask(engine);
+	return unmask;
+}
+
+void sluice__sigpipe_close_end(struct sluice_engine *engine, bool unmask)
+{
+	engine->files->sigpipe_raised |= engine->files->sigpipe_masked;
+	if (unmask)
+		sluice__sigpipe_unmask(engine);
+}

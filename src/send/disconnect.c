@@ -11,6 +11,7 @@
 #include "core/zerocopy_policy.h"
 #include "engine/socket.h"
 #include "engine/state.h"
+#include "file/file.h"
 #include "filter/filter.h"
 #include "recv/recv.h"
 #include "send/send.h"
@@ -30,7 +31,8 @@ static int replace_descriptor(struct sluice_socket *socket)
 	struct sluice_engine *engine = socket->engine;
 	int protocol = 0;
 	socklen_t length = sizeof protocol;
-	int replacement;
+	int replacement, error;
+	bool encrypted = sluice__kernel_filters(socket), unmask = false;
 
 	getsockopt(socket->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length);
 	replacement = open_descriptor(socket->family, socket->type, protocol);
@@ -39,13 +41,14 @@ static int replace_descriptor(struct sluice_socket *socket)
 	if (sluice__socket_is_tcp(socket))
 		sluice__socket_drain(socket);
 	engine->backend->forget(engine, socket);
-	if (dup3(replacement, socket->fd, O_CLOEXEC) < 0) {
-		int error = -errno;
-
-		close(replacement);
-		return error;
-	}
+	if (unlikely(encrypted))
+		unmask = sluice__sigpipe_close_begin(engine);
+	error = dup3(replacement, socket->fd, O_CLOEXEC) < 0 ? -errno : 0;
+	if (unlikely(encrypted))
+		sluice__sigpipe_close_end(engine, unmask);
 	close(replacement);
+	if (error)
+		return error;
 	sluice__filter_free(socket);
 	sluice__socket_flags_clear(socket, SLUICE__SHARED_FILTERED | SLUICE__SHARED_FILTERED_SENDS);
 	/* The next connection may lead to another machine. */

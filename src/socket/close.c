@@ -115,6 +115,21 @@ static void abort_pending(struct sluice_socket *socket)
 	sluice__accepter_end(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED);
 }
 
+/* With the kernel's TLS, close(2) may raise SIGPIPE. */
+static void close_quietly(struct sluice_socket *socket, int fd)
+{
+	struct sluice_engine *engine = socket->engine;
+	bool unmask;
+
+	if (likely(!sluice__kernel_filters(socket))) {
+		close(fd);
+		return;
+	}
+	unmask = sluice__sigpipe_close_begin(engine);
+	close(fd);
+	sluice__sigpipe_close_end(engine, unmask);
+}
+
 static void close_descriptor(struct sluice_socket *socket)
 {
 	int fd = socket->fd;
@@ -123,7 +138,7 @@ static void close_descriptor(struct sluice_socket *socket)
 	sluice__assert(socket->armed == 0);
 	socket->engine->backend->forget(socket->engine, socket);
 	__atomic_store_n(&socket->fd, -1, __ATOMIC_RELAXED);
-	close(fd);
+	close_quietly(socket, fd);
 	sluice__descriptor_freed(socket->engine);
 	sluice__close_release(socket->engine, socket);
 	if (__atomic_load_n(&socket->closed, __ATOMIC_ACQUIRE))

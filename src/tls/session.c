@@ -141,7 +141,9 @@ static void seal_end(struct sluice_tls *tls)
 
 	ERR_clear_error();
 	result = SSL_shutdown(tls->ssl);
-	tls->unended = tls->kernel && result < 0 && SSL_want_write(tls->ssl);
+	/* SSL_want_write is true after an error as well. */
+	tls->unended = tls->kernel && result < 0 &&
+		       SSL_get_error(tls->ssl, result) == SSL_ERROR_WANT_WRITE;
 	ERR_clear_error();
 	if (tls->output)
 		tls_output_extend(tls->output);

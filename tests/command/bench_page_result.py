@@ -22,8 +22,14 @@ def peer(place, name, cost, latency):
         result.update(aim=1.02, system_calls=0.03125, note="the kernel copied what it sent")
     if latency:
         result["p99"] = metric(30 * cost)
+        result["p999"] = metric(60 * cost)
+        result.update(aim=0.9, latency_aim=1)
         result["latency"] = [[percent, cost * (1 + place) * power]
                              for power, percent in enumerate((0, 50, 90, 99, 99.9, 99.99), 1)]
+    if name == "sluice" or place % 4 == 2:
+        result["peak_bytes"] = 12.4e6 + place
+    if name == "sluice":
+        result["peak_aim"] = 20e6
     return result
 
 

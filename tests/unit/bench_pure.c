@@ -443,6 +443,9 @@ static void make_result(struct result *result)
 	make_scenario(scenario, "records-1", factors, 0.1);
 	scenario->peers[1].aim = 1.03;
 	scenario->peers[1].system_calls = 1;
+	scenario->peers[1].latency_aim = 0.875;
+	scenario->peers[1].peak_bytes = 12.5e6;
+	scenario->peers[1].peak_aim = 20e6;
 	snprintf(scenario->peers[1].note, sizeof(scenario->peers[1].note), "the kernel copied");
 	snprintf(scenario->family, sizeof(scenario->family), "batch");
 	scenario->x = 32;
@@ -616,6 +619,28 @@ Test(bench_pure, tail_latencies_are_in_the_verdict)
 				"latency: echo-64 1.50; p99.99 latency, of all rounds together: "
 				"echo-64 0.75.");
 	result_free(&result);
+}
+
+Test(bench_pure, a_peak_of_memory_is_told_with_its_aim)
+{
+	struct result_scenario scenario = {0};
+	const double factors[] = {1, 2, 3};
+	char words[WORDS_MAX];
+
+	make_scenario(&scenario, "x", factors, 0.01);
+	words_peak(words, sizeof(words), &scenario);
+	cr_expect_str_eq(words, "");
+	snprintf(scenario.peers[0].title, sizeof(scenario.peers[0].title), "sluice");
+	snprintf(scenario.peers[1].title, sizeof(scenario.peers[1].title), "send");
+	scenario.peers[0].peak_bytes = 12.4e6;
+	scenario.peers[0].peak_aim = 20e6;
+	scenario.peers[1].peak_bytes = 10e6;
+	words_peak(words, sizeof(words), &scenario);
+	cr_expect_str_eq(words, "sluice 12.4 MB (aim 20.0 MB: met), send 10.0 MB");
+	scenario.peers[0].peak_bytes = 20.1e6;
+	words_peak(words, sizeof(words), &scenario);
+	cr_expect_str_eq(words, "sluice 20.1 MB (aim 20.0 MB: missed), send 10.0 MB");
+	free_scenario(&scenario);
 }
 
 static void add_ring_scenario(struct result *result, const char *family, const double *factors)

@@ -41,11 +41,11 @@ static uint64_t phase_seconds(const struct connection *connection, enum connecti
 	}
 }
 
-/* A tick may be nearly over when it is counted, hence one more. */
 static void enter_phase(struct connection *connection, enum connection_phase phase)
 {
 	connection->phase = (uint8_t)phase;
-	connection->deadline = connection->worker->tick + phase_seconds(connection, phase) + 1;
+	deadline_begin(&connection->deadline, connection->worker->tick,
+		       phase_seconds(connection, phase));
 }
 
 /* The end */
@@ -475,26 +475,19 @@ void connection_opened(struct connection *connection, bool success)
 
 /* Time */
 
-/* A slow reader may take as long as it likes, as long as it takes something. */
-static bool made_progress(struct connection *connection)
-{
-	uint64_t before = connection->taken;
-
-	return acknowledged_bytes(sluice_socket_fd(connection->socket), &connection->taken) &&
-	       connection->taken != before;
-}
-
 /*
  * Asked at each tick, so that the time counts from the last second in which the client took something,
  * and not from the last time that somebody looked.
  */
 static bool is_still_taking(struct connection *connection)
 {
-	if (connection->phase != CONNECTION_WRITE || !made_progress(connection))
+	uint64_t acknowledged;
+
+	if (connection->phase != CONNECTION_WRITE ||
+	    !acknowledged_bytes(sluice_socket_fd(connection->socket), &acknowledged))
 		return false;
-	connection->deadline =
-		connection->worker->tick + phase_seconds(connection, CONNECTION_WRITE);
-	return true;
+	return deadline_took(&connection->deadline, connection->worker->tick,
+			     phase_seconds(connection, CONNECTION_WRITE), acknowledged);
 }
 
 static void expire(struct connection *connection)
@@ -518,7 +511,8 @@ static void expire(struct connection *connection)
 
 void connection_check(struct connection *connection)
 {
-	if (!is_still_taking(connection) && connection->worker->tick >= connection->deadline)
+	if (!is_still_taking(connection) &&
+	    deadline_is_over(&connection->deadline, connection->worker->tick))
 		expire(connection);
 }
 

@@ -16,6 +16,7 @@
 #ifndef SLUICE_COMMAND_SERVE_CONNECTION_H
 #define SLUICE_COMMAND_SERVE_CONNECTION_H
 
+#include "serve/deadline.h"
 #include "serve/filecache.h"
 #include "serve/proxy.h"
 #include "serve/request.h"
@@ -43,8 +44,7 @@ struct connection {
 	struct input *input; /* bytes that could not be taken yet, or NULL */
 	struct found found;  /* what the request at the front of the input waited for */
 	uint64_t body_left;  /* bytes of a body that is thrown away */
-	uint64_t deadline;   /* tick */
-	uint64_t taken;      /* bytes that the client had acknowledged when it was last asked */
+	struct deadline deadline;
 	struct proxy_address client;  /* if it was asked for, or a proxy has named it */
 	struct proxy_address counted; /* known: it counts as one of this client's connections */
 	uint32_t replies;             /* on their way */

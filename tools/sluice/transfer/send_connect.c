@@ -13,9 +13,9 @@
 
 #include "command.h"
 #include "transfer/channel.h"
+#include "transfer/stagger.h"
 #include "transfer/transfer.h"
 
-#define STAGGER_NS UINT64_C(250000000)
 #define ADDRESSES 16
 
 struct attempt {
@@ -28,10 +28,8 @@ struct attempts {
 	uint64_t timeout_ns;
 	const struct addrinfo *addresses[ADDRESSES];
 	struct attempt attempts[ADDRESSES];
-	size_t count;
-	size_t begun;
-	uint64_t next_ns; /* when the next one begins */
-	int error;        /* the last one's */
+	struct stagger stagger;
+	int error; /* the last one's */
 };
 
 static int open_socket(struct sluice_engine *engine, const struct addrinfo *address,
@@ -51,38 +49,13 @@ static int open_socket(struct sluice_engine *engine, const struct addrinfo *addr
 	return error;
 }
 
-/*
- * Every second address is one of another family than the first's, as long as there are such: a
- * family that does not work here costs one attempt.
- */
-static void choose(struct attempts *attempts, const struct addrinfo *found)
-{
-	const struct addrinfo *first = found, *other = found;
-	bool take_first = true;
-
-	while (attempts->count < ADDRESSES && (first != NULL || other != NULL)) {
-		while (first != NULL && first->ai_family != found->ai_family)
-			first = first->ai_next;
-		while (other != NULL && other->ai_family == found->ai_family)
-			other = other->ai_next;
-		if (first != NULL && (take_first || other == NULL)) {
-			attempts->addresses[attempts->count++] = first;
-			first = first->ai_next;
-		} else if (other != NULL) {
-			attempts->addresses[attempts->count++] = other;
-			other = other->ai_next;
-		}
-		take_first = !take_first;
-	}
-}
-
 static void begin(struct attempts *attempts)
 {
-	const struct addrinfo *address = attempts->addresses[attempts->begun];
-	struct attempt *attempt = &attempts->attempts[attempts->begun++];
+	size_t next = stagger_begin(&attempts->stagger, clock_ns());
+	const struct addrinfo *address = attempts->addresses[next];
+	struct attempt *attempt = &attempts->attempts[next];
 	int error = open_socket(attempts->engine, address, &attempt->socket);
 
-	attempts->next_ns = clock_ns() + STAGGER_NS;
 	if (error != 0) {
 		attempt->socket = NULL;
 	} else {
@@ -97,13 +70,13 @@ static void begin(struct attempts *attempts)
 		attempt->socket = NULL;
 	}
 	attempts->error = error;
-	attempts->next_ns = 0;
+	stagger_failed(&attempts->stagger);
 }
 
 /* The socket that is connected, or NULL; what failed makes way for the next one. */
 static struct sluice_socket *look(struct attempts *attempts)
 {
-	for (size_t i = 0; i < attempts->begun; i++) {
+	for (size_t i = 0; i < attempts->stagger.begun; i++) {
 		struct attempt *attempt = &attempts->attempts[i];
 		struct sluice_socket *socket = attempt->socket;
 
@@ -113,7 +86,7 @@ static struct sluice_socket *look(struct attempts *attempts)
 		if (attempt->args.error == SLUICE_ERROR_SUCCESS)
 			return socket;
 		attempts->error = -attempt->args.native_error;
-		attempts->next_ns = 0;
+		stagger_failed(&attempts->stagger);
 		sluice_socket_destroy(socket);
 	}
 	return NULL;
@@ -121,7 +94,7 @@ static struct sluice_socket *look(struct attempts *attempts)
 
 static bool is_any_open(const struct attempts *attempts)
 {
-	for (size_t i = 0; i < attempts->begun; i++) {
+	for (size_t i = 0; i < attempts->stagger.begun; i++) {
 		if (attempts->attempts[i].socket != NULL)
 			return true;
 	}
@@ -130,13 +103,9 @@ static bool is_any_open(const struct attempts *attempts)
 
 static int turn(struct attempts *attempts)
 {
-	uint64_t now = clock_ns();
-	int64_t wait = -1;
-	int result;
+	int64_t wait = stagger_wait(&attempts->stagger, clock_ns());
+	int result = sluice_engine_run(attempts->engine, wait);
 
-	if (attempts->begun < attempts->count)
-		wait = attempts->next_ns > now ? (int64_t)(attempts->next_ns - now) : 0;
-	result = sluice_engine_run(attempts->engine, wait);
 	return result == -EINTR || result > 0 ? 0 : result;
 }
 
@@ -146,14 +115,14 @@ static int race(struct attempts *attempts, struct sluice_socket **ret_socket)
 
 	*ret_socket = NULL;
 	while (error == 0) {
-		if (attempts->begun < attempts->count && clock_ns() >= attempts->next_ns)
+		if (stagger_is_due(&attempts->stagger, clock_ns()))
 			begin(attempts);
 		*ret_socket = look(attempts);
 		if (*ret_socket != NULL)
 			return 0;
 		if (is_any_open(attempts))
 			error = turn(attempts);
-		else if (attempts->begun == attempts->count)
+		else if (attempts->stagger.begun == attempts->stagger.count)
 			return attempts->error;
 	}
 	return error;
@@ -162,7 +131,7 @@ static int race(struct attempts *attempts, struct sluice_socket **ret_socket)
 /* The others: closed, and their records are over before the memory goes. */
 static void abandon(struct attempts *attempts)
 {
-	for (size_t i = 0; i < attempts->begun; i++) {
+	for (size_t i = 0; i < attempts->stagger.begun; i++) {
 		struct attempt *attempt = &attempts->attempts[i];
 
 		if (attempt->socket == NULL)
@@ -200,7 +169,7 @@ int connect_host(struct sluice_engine *engine, const char *where, const struct a
 		.timeout_ns = timeout_ns,
 		.error = -EADDRNOTAVAIL,
 	};
-	choose(&attempts, found);
+	attempts.stagger.count = stagger_order(found, attempts.addresses, ADDRESSES);
 	error = race(&attempts, ret_socket);
 	abandon(&attempts);
 	freeaddrinfo(found);

@@ -138,6 +138,23 @@ serves_without() {
 	check "and ends well ($2, $1)" stop_server
 }
 
+# What sendfile and splice would have sent is read instead.
+serves_bodies() {
+	chill "$root/cold.bin"
+	for path in /middle.bin /large.bin /cold.bin; do
+		same "$path" || return 1
+	done
+	get /large.bin -r 100-5000000 | cmp - <(tail -c +101 "$root/large.bin" | head -c 4999901)
+}
+
+# bodies_without ERRNO: a file system, or a sandbox, that does not have the calls.
+bodies_without() {
+	refusing "$1" sendfile,splice "a body for which sendfile and splice answer $1" || return
+	start_server
+	check "bodies are whole if sendfile and splice answer $1" serves_bodies
+	check "and it ends well (sendfile, $1)" stop_server
+}
+
 # blocked ERRNO: the ring answers it; the daemon takes epoll, says so, and serves.
 blocked() {
 	refusing "$1" io_uring_setup "a daemon whose ring answers $1" || return
@@ -172,6 +189,9 @@ check 'the probe says who encrypts TLS' tls_is_told
 
 for error in EPERM ENOSYS; do
 	serves_without "$error" preadv2
+done
+for error in EINVAL ENOSYS EOPNOTSUPP EPERM; do
+	bodies_without "$error"
 done
 [ "$backend" != epoll ] || serves_without EPERM epoll_pwait2
 watch_calls

@@ -296,6 +296,25 @@ read -r held < <(held_port)
 start_server --port="$held" --workers=2
 check 'the same, by two workers' equal "$held" "$port"
 check 'ends' stop_server
+# Tries are counted, so that a busy machine has no less of them: 35 of 50 ms.
+real=$SLUICE_COMMAND
+preloaded "$work/busy" SERVE_BUSY_BINDS=35
+waits_long() ( # a server that does not start ends this alone
+	before=$(date +%s%N)
+	SLUICE_COMMAND=$work/busy start_server --bind=127.0.0.1
+	after=$(date +%s%N)
+	stop_server && [ $((after - before)) -ge 1700000000 ]
+)
+check 'it is waited for for nearly two seconds' waits_long
+start_server
+held=$port
+for i in 1 2 3; do
+	get / -o "$work/index"
+	stop_server KILL >"$work/killed" 2>&1
+	start_server --port="$held"
+done
+check 'a daemon that was killed can be started again at once' equal "$held 200" "$port $(status /)"
+check 'ends' stop_server
 check 'the probe' exits 0 'backend: (uring|epoll)' probe
 check 'the probe in JSON' eval '"$SLUICE_COMMAND" probe --json | python3 -m json.tool'
 

@@ -5,6 +5,7 @@
  * SERVE_HANG=TEXT         opening a path or a name with this text in it hangs, as long as
  * SERVE_HANG_WHILE=FILE   this file exists
  * SERVE_NO_OPENAT2=1      openat2 answers ENOSYS
+ * SERVE_BUSY_BINDS=N      the first N binds answer EADDRINUSE
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -67,6 +69,18 @@ long syscall(long number, ...)
 	}
 	return next(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
 		    arguments[5]);
+}
+
+int bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+	static int binds;
+	const char *busy = getenv("SERVE_BUSY_BINDS");
+
+	if (busy != NULL && binds++ < atoi(busy)) {
+		errno = EADDRINUSE;
+		return -1;
+	}
+	return (int)syscall(SYS_bind, fd, address, length);
 }
 
 int openat(int fd, const char *path, int flags, ...)

@@ -175,15 +175,26 @@ seldom() { # standard input arrives in many blocks, and the bar is drawn ten tim
 	}
 }
 STANDARD_INPUT=$files/bar check 'it is drawn ten times a second' seldom
-on_terminal "$files/bar" "127.0.0.1:$port" >"$work/terminal"
+# 40 characters of two columns each: more than fit.
+wide=$(printf '幅%.0s' $(seq 40))
+mv "$files/bar" "$files/$wide"
+(cd "$files" && on_terminal "$wide" "127.0.0.1:$port" >"$work/terminal")
 check 'a terminal gets a bar' says $'\r.*\\[#*\\.*\\] +[0-9]+% .*/s [0-9-]+:' "$work/terminal"
 narrow() {
-	tr '\r' '\n' <"$work/terminal" | grep '%' | sed 's/\x1b\[K//' |
-		awk 'length($0) > 70 { print; bad = 1 } END { exit bad }'
+	python3 - "$work/terminal" <<'PYTHON'
+import re, sys, unicodedata
+seen = re.sub("\x1b\\[K", "", open(sys.argv[1], encoding="utf-8", newline="").read())
+lines = [line for line in re.split("[\r\n]", seen) if "%" in line and "[" in line]
+columns = [sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in line) for line in lines]
+if not lines or max(columns) > 70:
+    sys.exit("%s: %s" % (columns, lines))
+if "幅" not in lines[0]:
+    sys.exit("no name: " + lines[0])
+PYTHON
 }
-check 'that fits its columns' narrow
-check 'and the line at the end' says 'sent .*/bar, 95.3 MiB' "$work/terminal"
-rm -f "$root/bar"
+check 'that fits its columns, wide characters included' narrow
+check 'and the line at the end' says "sent $wide, 95.3 MiB" "$work/terminal"
+mv "$files/$wide" "$files/bar"
 on_terminal --quiet "$files/bar" "127.0.0.1:$port" >"$work/terminal"
 check 'with --quiet there is none' equal '' "$(grep -o '[0-9]%' "$work/terminal")"
 rm -f "$root/bar" "$files/bar"

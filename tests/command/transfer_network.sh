@@ -12,8 +12,19 @@ head -c 10000000 /dev/urandom >"$files/broken"
 preloaded read
 sender_front=("${front[@]}")
 check 'an error of the source is no error of the network' sent 1 "$files/broken" "127.0.0.1:$port"
-sender_front=()
 check 'and names the file' says '/broken: Input/output error' "$work/sent-errors"
+preloaded read-beginning
+sender_front=("${front[@]}")
+echo small >"$files/small"
+check 'nor is one of a small file' sent 1 "$files/small" "127.0.0.1:$port"
+check 'which names the file, too' says '/small: Input/output error' "$work/sent-errors"
+raw half "$files/broken" >"$work/raw"
+check 'nor is one of what the receiver holds' sent 1 "$files/broken" "127.0.0.1:$port"
+check 'which names the file as well' says '/broken: Input/output error' "$work/sent-errors"
+sender_front=()
+check 'nor is one of standard input' sent 1 --name=in - "127.0.0.1:$port" </
+check 'which is called as it was given' says 'sluice send: -: Is a directory' "$work/sent-errors"
+check 'nothing of them is stored' equal '' "$(ls "$root")"
 nonblocking() {
 	python3 - "$SLUICE_COMMAND" send --backend="$backend" --name=nonblocking - "127.0.0.1:$port" <<'PYTHON'
 import os, subprocess, sys, time

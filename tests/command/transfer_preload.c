@@ -10,6 +10,7 @@
  *   names                     no file can be created with a "?" in its name, as on FAT
  *   look-up                   no name with a "?" can be looked up
  *   read                      reading a file fails from 2 MiB on
+ *   read-beginning            reading the beginning of a file fails
  *   two                       the host "two" has the addresses 127.0.0.2 and 127.0.0.1
  */
 #include <dlfcn.h>
@@ -27,7 +28,6 @@
 #include <unistd.h>
 
 #define READABLE (2 << 20)
-#define NOBODY 65534
 #define SLOW_S 4
 
 static bool is_on(const char *fault)
@@ -91,7 +91,7 @@ int fstat(int fd, struct stat *status)
 	int result = (int)syscall(SYS_fstat, fd, status);
 
 	if (result == 0 && S_ISREG(status->st_mode) && is_on("owner"))
-		status->st_uid = NOBODY;
+		status->st_uid = geteuid() + 1;
 	return result;
 }
 
@@ -120,6 +120,8 @@ int fstatat(int directory, const char *restrict path, struct stat *restrict stat
 ssize_t pread(int fd, void *buffer, size_t count, off_t offset)
 {
 	if (offset >= READABLE && is_on("read"))
+		return fail(EIO);
+	if (offset == 0 && is_on("read-beginning"))
 		return fail(EIO);
 	if (offset == 0 && is_on("slow-read"))
 		sleep(SLOW_S);

@@ -54,16 +54,18 @@ check_denied() {
 }
 
 for error in EPERM EOPNOTSUPP ENOSYS; do
-	check_denied 'a file is stored where nothing can be renamed without replacing' '' \
+	check_denied 'a file is stored where nothing can be renamed without replacing' \
+		'no renaming without replacing' \
 		renameat2=EINVAL linkat=$error
 done
 check_denied 'a file is stored without permissions' 'permissions not set' fchmod=EPERM
 check_denied 'a file is stored without locks' 'no lock' flock=EOPNOTSUPP
-check_denied 'a file is stored without links' '' renameat2=ENOSYS
+check_denied 'a file is stored with a link instead of such a rename' '' renameat2=ENOSYS
 check_denied 'a file is stored without a lock manager' 'no lock' flock=ENOLCK
 check_denied 'a file is stored without times' 'time not set' utimensat=EPERM
 check_denied 'a file is stored without openat2' '' openat2=ENOSYS
-check_denied 'a file is stored without any of them' 'permissions not set.*time not set' \
+check_denied 'a file is stored without any of them' \
+	'permissions not set.*time not set.*no renaming without replacing' \
 	fchmod=EPERM flock=ENOSYS renameat2=EINVAL linkat=EPERM utimensat=ENOSYS openat2=EPERM
 
 # What a part held is thrown away where files cannot be cut off.
@@ -111,8 +113,17 @@ for error in EPERM ENOSYS; do
 done
 
 preloaded owner
-check 'a file is stored where new files belong to somebody else' stored_without ''
+check 'a file is stored where new files belong to somebody else' \
+	stored_without "owned by user $(($(id -u) + 1))"
 check 'and an interrupted transfer is resumed' resumed
+warned_once() { # of what is the same for all files of the directory
+	echo 1 >"$files/one" && echo 2 >"$files/two" &&
+		sent 0 "$files/one" "$files/two" "127.0.0.1:$port" && same one two &&
+		says '^sent .*/one, .*owned by user' "$work/sent" &&
+		equal 1 "$(grep -c 'owned by user' "$work/sent")" &&
+		equal '' "$(grep 'two: warning' "$work/errors")"
+}
+check 'a sender of several files is warned of it once' warned_once
 stop_server
 
 # Names that the file system does not take.

@@ -57,7 +57,8 @@ struct session {
 	uint64_t from;    /* bytes of the file that an earlier transfer had brought */
 	uint64_t arrived; /* bytes of the file that are held or being written */
 	char shown[TRANSFER_SHOWN];
-	int code; /* the worst so far */
+	unsigned int told; /* enum store_note: what the sender was warned of */
+	int code;          /* the worst so far */
 };
 
 /* ---- one file ends ---- */
@@ -105,6 +106,7 @@ static void end_finishing(struct session *session)
 		refuse(session, session->work_code, session->work_error);
 		return;
 	}
+	store_tell(&session->incoming, &session->told);
 	channel_send_result(&session->channel, WIRE_OK, warning);
 	if (warning[0] != '\0')
 		log_message(RECEIVE, "%s: warning: %s", session->shown, warning);

@@ -66,8 +66,23 @@ static void warn(struct incoming *incoming, const char *what, int error)
 {
 	size_t length = strlen(incoming->warning);
 
-	snprintf(incoming->warning + length, sizeof(incoming->warning) - length, "%s%s: %s",
-		 length > 0 ? "; " : "", what, strerror(error));
+	snprintf(incoming->warning + length, sizeof(incoming->warning) - length, "%s%s%s%s",
+		 length > 0 ? "; " : "", what, error != 0 ? ": " : "",
+		 error != 0 ? strerror(error) : "");
+}
+
+void store_tell(struct incoming *incoming, unsigned int *told)
+{
+	unsigned int notes = incoming->notes & ~*told;
+	char text[40];
+
+	snprintf(text, sizeof(text), "owned by user %lu", (unsigned long)incoming->owner);
+	if ((notes & STORE_FOREIGN_OWNER) != 0)
+		warn(incoming, text, 0);
+	if ((notes & STORE_MAY_REPLACE) != 0)
+		warn(incoming,
+		     "no renaming without replacing, so nothing else may make such a name", 0);
+	*told |= notes;
 }
 
 /* ---- the part ---- */
@@ -176,6 +191,9 @@ static int claim(const struct store *store, struct incoming *incoming, int fd, b
 	/* A file that was made here is its maker's, whatever owner the file system shows. */
 	if (!made && !is_ours(store, &status))
 		return -EPERM;
+	incoming->owner = status.st_uid;
+	if (status.st_uid != geteuid())
+		incoming->notes |= STORE_FOREIGN_OWNER;
 	incoming->held = (uint64_t)status.st_size;
 	return 0;
 }
@@ -436,7 +454,7 @@ static int rename_over_placeholder(int directory, const char *part, const char *
 }
 
 /* Never over something else, unless that was asked for. 0 or -errno. */
-static int give_name(const struct store *store, const struct incoming *incoming)
+static int give_name(const struct store *store, struct incoming *incoming)
 {
 	int directory = store->directory;
 	const char *part = incoming->part, *name = incoming->name;
@@ -454,6 +472,7 @@ static int give_name(const struct store *store, const struct incoming *incoming)
 	}
 	if (!is_unsupported(errno))
 		return -errno;
+	incoming->notes |= STORE_MAY_REPLACE;
 	return rename_over_placeholder(directory, part, name);
 }
 

@@ -21,14 +21,22 @@ struct store {
 	bool sync;
 };
 
+/* What is wrong with all files of a directory alike; a sender is warned of each once. */
+enum store_note {
+	STORE_FOREIGN_OWNER = 1, /* new files belong to somebody else */
+	STORE_MAY_REPLACE = 2,   /* nothing can be renamed without replacing */
+};
+
 /* A file that is being received. */
 struct incoming {
 	char name[WIRE_NAME_MAX + 1];
-	char part[40];     /* its name until it is complete */
-	int fd;            /* -1: none */
-	uint64_t held;     /* bytes from its beginning that are there */
-	bool stored;       /* a file of this name and size exists: fd is that one, to be read */
-	bool locked;       /* no other receiver writes into the part */
+	char part[40];      /* its name until it is complete */
+	int fd;             /* -1: none */
+	uint64_t held;      /* bytes from its beginning that are there */
+	bool stored;        /* a file of this name and size exists: fd is that one, to be read */
+	bool locked;        /* no other receiver writes into the part */
+	unsigned int notes; /* enum store_note */
+	uid_t owner;
 	char warning[256]; /* what the file system did not do; "" if it did everything */
 };
 
@@ -52,6 +60,8 @@ enum wire_code store_write(const struct store *store, struct incoming *incoming,
 enum wire_code store_finish(const struct store *store, struct incoming *incoming,
 			    const struct wire_message *file, const unsigned char *digest,
 			    int *ret_error);
+/* Adds to the warning of a file that was stored the notes that were not told yet. */
+void store_tell(struct incoming *incoming, unsigned int *told);
 /* Ends early: what is there is kept for the next time, or removed. */
 void store_leave(const struct store *store, struct incoming *incoming, bool keep);
 

@@ -86,6 +86,7 @@ internal struct NativeOptions
     public long SubmissionThreadIdleNanoseconds;
     public long CloseLingerNanoseconds;
     public ulong ReceiveBytesMax;
+    public long WaitBudgetNanoseconds;
 }
 
 /// <summary>struct sluice_received.</summary>

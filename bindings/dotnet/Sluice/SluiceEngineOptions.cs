@@ -73,6 +73,12 @@ public sealed class SluiceEngineOptions
     /// <summary>Bytes of each receive buffer; 0 is the library's default.</summary>
     public int ReceiveBufferBytes { get; set; }
 
+    /// <summary>
+    /// How long a turn may wait for several completions instead of the first: fewer system calls for some
+    /// latency. At most a second; zero is not at all.
+    /// </summary>
+    public TimeSpan WaitBudget { get; set; }
+
     internal NativeOptions ToNative()
     {
         NativeOptions native;
@@ -93,6 +99,7 @@ public sealed class SluiceEngineOptions
             native.ReceiveBytesMax = (ulong)ReceiveBytesMax;
         if (ReceiveBufferBytes > 0)
             native.ReceiveBufferBytes = (uint)ReceiveBufferBytes;
+        native.WaitBudgetNanoseconds = Time.Nanoseconds(WaitBudget);
         return native;
     }
 }

@@ -52,10 +52,30 @@ public sealed partial class Socket
     }
 
     /// <summary>Whether an operation that is given up half-sent ends the stream, so that nothing follows it.</summary>
-    public void SetEndOnGiveUp(bool value)
+    public void SetEndOnGiveUp(bool value) => SetOption(1, value ? 1 : 0);
+
+    /// <summary>The maximum rate of TCP, in bytes per second (SO_MAX_PACING_RATE); 0 is no limit.</summary>
+    public void SetRate(long bytesPerSecond)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(bytesPerSecond);
+        SetOption(2, bytesPerSecond);
+    }
+
+    /// <summary>
+    /// The kernel takes more of a TCP stream only while it holds fewer unsent bytes than this; the rest stays in the
+    /// socket's queue, where it can be cancelled. 0 is the system's net.ipv4.tcp_notsent_lowat.
+    /// </summary>
+    public void SetUnsentLow(int bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(bytes);
+        SetOption(3, bytes);
+    }
+
+    /* SLUICE_SOCKET_*. */
+    private void SetOption(int option, long value)
     {
         ThrowIfDisposed();
-        OnEngine(() => Native.SocketSetOption(_handle.Native, 1, value ? 1 : 0));
+        OnEngine(() => Native.SocketSetOption(_handle.Native, option, value));
     }
 
     /* At once there, else in the next turn. */

@@ -427,6 +427,40 @@ public static class EngineTests
         await Check.ThrowsAsync<SocketException>(() => behind);
     }
 
+    public static async Task The_unsent_bytes_and_the_rate_are_the_kernels_options()
+    {
+        const int solSocket = 1, soMaxPacingRate = 47, tcp = 6, tcpNotSentLowAt = 25;
+        using var pair = new Pair();
+        var turn = new TaskCompletionSource();
+
+        pair.Ours.SetRate(1_000_000);
+        pair.Ours.SetUnsentLow(65536);
+        pair.Ours.Engine.Post(state => ((TaskCompletionSource)state!).SetResult(), turn);
+        await turn.Task;
+        Check.Equal(1_000_000, Raw(pair.Ours, solSocket, soMaxPacingRate));
+        Check.Equal(65536, Raw(pair.Ours, tcp, tcpNotSentLowAt));
+        Check.Throws<ArgumentOutOfRangeException>(() => pair.Ours.SetRate(-1));
+        Check.Throws<ArgumentOutOfRangeException>(() => pair.Ours.SetUnsentLow(-1));
+    }
+
+    private static int Raw(Socket socket, int level, int name)
+    {
+        Span<byte> value = stackalloc byte[4];
+
+        socket.GetRawSocketOption(level, name, value);
+        return BitConverter.ToInt32(value);
+    }
+
+    public static async Task With_a_wait_budget_everything_arrives()
+    {
+        using var engine = new SluiceEngine(new SluiceEngineOptions { WaitBudget = TimeSpan.FromMilliseconds(0.02) });
+        using var pair = new Pair(engine: engine);
+
+        for (int i = 0; i < 100; i++)
+            Check.Equal(5, await pair.Ours.SendAsync("hello"u8.ToArray().AsMemory()));
+        pair.Read(500);
+    }
+
     // ---- memory ----
 
     public static void Sends_allocate_nothing_on_the_thread_that_starts_them()

@@ -59,7 +59,8 @@ enum {
 	SLUICE_CAPABILITY_NO_IOWAIT = 1 << 21, /* "no-iowait": idle waits do not count as iowait */
 	SLUICE_CAPABILITY_EVENT_REPEATS =
 		1 << 22, /* "event-repeats": every completion signals the engine's eventfd */
-	SLUICE_CAPABILITY_UDP_GSO_128 = 1 << 23 /* "udp-gso-128": 128 datagrams, instead of 64 */
+	SLUICE_CAPABILITY_UDP_GSO_128 = 1 << 23, /* "udp-gso-128": 128 datagrams, instead of 64 */
+	SLUICE_CAPABILITY_RING_SPLICE = 1 << 24  /* "ring-splice": files by splice on the ring */
 };
 
 /*
@@ -99,7 +100,14 @@ enum {
 	SLUICE_FILE_WAY_AUTO, /* small: read; large: splice; others: sendfile; uncached: prefetch */
 	SLUICE_FILE_WAY_SENDFILE, /* always sendfile; read if the file system refuses it */
 	SLUICE_FILE_WAY_READ,     /* always read into memory and send */
-	SLUICE_FILE_WAY_SPLICE    /* through a pipe of 1 MiB, as much as the socket accepts */
+	SLUICE_FILE_WAY_SPLICE,   /* through a pipe of 1 MiB, as much as the socket accepts */
+	/*
+	 * The same by entries of the ring, which kernel workers execute (options.worker_threads): less
+	 * work for the engine's thread, more for the machine. For an engine whose thread is the
+	 * bottleneck while other processors are idle. AUTO never uses it. Without the ring's splice
+	 * (epoll, SLUICE_CAPABILITY_RING_SPLICE disabled): as SLUICE_FILE_WAY_SPLICE.
+	 */
+	SLUICE_FILE_WAY_SPLICE_RING
 };
 
 /* Options of an engine: fill in with sluice_options_init, then change members. */
@@ -116,10 +124,10 @@ struct sluice_options {
 	 * Expired timers are not counted; as many may be called in addition.
 	 */
 	uint32_t handler_budget;
-	uint64_t gather_bytes;       /* most memory in one transmission; 1 MiB */
-	uint64_t queue_limit_bytes;  /* hard limit of a new socket's queue, 0: none; 0 */
-	uint32_t transmit_way;       /* SLUICE_TRANSMIT_WAY_* */
-	uint32_t file_way;           /* SLUICE_FILE_WAY_* */
+	uint64_t gather_bytes;      /* most memory in one transmission; 1 MiB */
+	uint64_t queue_limit_bytes; /* hard limit of a new socket's queue, 0: none; 0 */
+	uint32_t transmit_way;      /* SLUICE_TRANSMIT_WAY_* */
+	uint32_t file_way;          /* SLUICE_FILE_WAY_* */
 	/* Largest file that is read and sent with its header; 2 KiB. Of one that is not last: 4 times. */
 	uint64_t file_read_bytes;
 	uint64_t file_slice_bytes;   /* most bytes of one file per turn; 1 MiB */

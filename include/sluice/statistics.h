@@ -38,16 +38,16 @@ struct sluice_engine_statistics {
 	uint64_t wakes;          /* wake-ups of the waiting engine's thread by other threads */
 	uint64_t files_read;     /* elements read and sent as memory */
 	uint64_t files_sendfile; /* elements sent by sendfile */
-	uint64_t files_spliced;
-	uint64_t file_looks; /* probes of the page cache */
+	uint64_t files_spliced;  /* elements sent through a pipe, by calls or by the ring */
+	uint64_t file_looks;     /* probes of the page cache */
 	uint64_t file_windows_fetched;
 	/* Turns in which slices blocked, evicted from the page cache; the first one is not seen. */
 	uint64_t file_blocked;
-	uint64_t buffers_lent;   /* receive buffers lent now */
-	uint64_t receive_pauses; /* times that a stream waited for a buffer */
-	uint64_t allocations;    /* malloc and mmap calls of the engine */
-	uint64_t sockets;        /* attached now */
-	uint64_t zerocopy_sends; /* zero-copy transmissions */
+	uint64_t buffers_lent;        /* receive buffers lent now */
+	uint64_t receive_pauses;      /* times that a stream waited for a buffer */
+	uint64_t allocations;         /* malloc and mmap calls of the engine */
+	uint64_t sockets;             /* attached now */
+	uint64_t zerocopy_sends;      /* zero-copy transmissions */
 	uint64_t zerocopy_registered; /* those from registered memory */
 	uint64_t zerocopy_copied;     /* those that the kernel copied anyway */
 	uint64_t zerocopy_pending;    /* buffers that the kernel holds now */
@@ -76,6 +76,7 @@ struct sluice_engine_statistics {
 	uint64_t transmission_records[SLUICE_STATISTICS_BUCKETS];
 	uint64_t waits_several; /* for several completions, as options.wait_budget_ns allows */
 	uint64_t waits_filled;  /* of them, those that brought as many as were waited for */
+	uint64_t ring_files;    /* slices of files submitted to the ring */
 };
 
 enum {

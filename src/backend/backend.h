@@ -59,7 +59,15 @@ enum {
 	 * error, the completion has `more` set, and a second one, the notification, follows when
 	 * they are released.
 	 */
-	SLUICE__REQUEST_SEND_ZEROCOPY
+	SLUICE__REQUEST_SEND_ZEROCOPY,
+	/*
+	 * Sends length bytes of `file` from offset on, through a pipe. Result: bytes sent; 0: the file
+	 * ends at offset; or -errno. At completion, length is the number of bytes that were read from
+	 * the file: a smaller result means that the socket is full. Only with RING_SPLICE. start
+	 * returns -EBUSY if the limit of such requests is reached, and -ENOBUFS if no pipe can be
+	 * created.
+	 */
+	SLUICE__REQUEST_FILE
 };
 
 /*
@@ -80,7 +88,7 @@ struct sluice__request {
 	uint8_t slot;    /* private to the backend */
 	int32_t fd;
 	struct sluice_socket *socket; /* NULL for FETCH */
-	/* RECEIVE_MULTI, FETCH: bytes. SEND_ZEROCOPY: slot of the registered memory + 1; 0: none */
+	/* RECEIVE_MULTI, FETCH, FILE: bytes. SEND_ZEROCOPY: slot of the registered memory + 1; 0: none */
 	uint64_t length;
 	union {
 		struct { /* SEND, SEND_ZEROCOPY, RECEIVE */
@@ -89,12 +97,14 @@ struct sluice__request {
 			uint32_t flags;         /* for send(2), recv(2) */
 			struct msghdr *message; /* RECEIVE with an address, or NULL */
 		};
-		struct { /* FETCH, MESSAGES */
+		struct { /* FETCH, MESSAGES, FILE */
 			union {
 				uint64_t offset;
 				struct sluice__messages *messages;
 			};
-			uint32_t pending; /* private to the backend: entries in flight */
+			uint32_t pending;            /* private to the backend: entries in flight */
+			int32_t file;                /* FILE */
+			struct sluice__slice *slice; /* FILE: private to the backend */
 		};
 	};
 	struct sluice__link link; /* private to the backend */
@@ -207,5 +217,7 @@ uint64_t sluice__syscall_window(const struct sluice_socket *socket);
 
 /* Free space in the socket's send buffer, in bytes. */
 uint64_t sluice__syscall_space(const struct sluice_socket *socket);
+/* The same if the socket polls writable; otherwise 0. */
+uint64_t sluice__syscall_writable_space(const struct sluice_socket *socket);
 
 #endif

@@ -76,7 +76,7 @@ int64_t sluice__syscall_receive(struct sluice_engine *engine, struct sluice_sock
 }
 
 /* The kernel accounts whole pages and its own structures: a quarter more than the data. */
-uint64_t sluice__syscall_space(const struct sluice_socket *socket)
+static uint64_t send_space(const struct sluice_socket *socket, bool if_writable)
 {
 	uint32_t memory[SK_MEMINFO_VARS];
 	socklen_t length = sizeof memory;
@@ -86,7 +86,20 @@ uint64_t sluice__syscall_space(const struct sluice_socket *socket)
 		return 0;
 	queued = memory[SK_MEMINFO_WMEM_QUEUED];
 	most = memory[SK_MEMINFO_SNDBUF];
-	return queued < most ? (uint64_t)(most - queued) * 4 / 5 : 0;
+	/* The kernel's condition for POLLOUT. */
+	if (queued >= most || (if_writable && most - queued < queued / 2))
+		return 0;
+	return (uint64_t)(most - queued) * 4 / 5;
+}
+
+uint64_t sluice__syscall_space(const struct sluice_socket *socket)
+{
+	return send_space(socket, false);
+}
+
+uint64_t sluice__syscall_writable_space(const struct sluice_socket *socket)
+{
+	return send_space(socket, true);
 }
 
 /* ---- the peer ---- */

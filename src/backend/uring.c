@@ -125,6 +125,8 @@ static int uring_start(struct sluice_engine *engine, struct sluice__request *req
 		return engine->capabilities & SLUICE_CAPABILITY_RING_FETCH
 			       ? start_fetch(engine, request)
 			       : sluice__prefetcher_start(engine, &uring->prefetcher, request);
+	if (request->kind == SLUICE__REQUEST_FILE)
+		return sluice__uring_start_file(engine, request);
 	if (uring->sqpoll)
 		sluice__uring_sqpoll_copy_segments(engine, request);
 	sqe = sluice__uring_entry(engine);
@@ -173,7 +175,10 @@ static void uring_cancel(struct sluice_engine *engine, struct sluice__request *r
 	sqe = sluice__uring_entry(engine);
 	if (!sqe)
 		return;
-	io_uring_prep_cancel(sqe, request, 0);
+	/* Of a file, only the first entry may take long; the second one then finds an empty pipe. */
+	io_uring_prep_cancel64(
+		sqe,
+		(uintptr_t)request | (request->kind == SLUICE__REQUEST_FILE ? SLUICE__PART : 0), 0);
 	io_uring_sqe_set_data64(sqe, SLUICE__INTERNAL_IGNORED);
 }
 
@@ -273,14 +278,17 @@ static void receive_polled(struct sluice_engine *engine, struct sluice__completi
 }
 
 /* One of several entries of a request. True: the last one, which completes the request. */
-static bool decode_part(struct sluice__completion *completion, int32_t result)
+static bool decode_part(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
+			struct sluice__completion *completion)
 {
 	struct sluice__request *request = completion->request;
 
+	if (request->kind == SLUICE__REQUEST_FILE)
+		return sluice__uring_file_part(engine, cqe, completion);
 	sluice__assert(request->pending > 0);
 	completion->result = 0;
 	if (request->kind == SLUICE__REQUEST_MESSAGES)
-		completion->result = sluice__uring_message_result(request->messages, result);
+		completion->result = sluice__uring_message_result(request->messages, cqe->res);
 	completion->more = false;
 	return --request->pending == 0;
 }
@@ -338,7 +346,7 @@ static void decode_accept_multi(struct sluice_engine *engine, const struct io_ur
 }
 
 /* Indexed by kind. NULL: nothing beyond the result. */
-static decode_fn *const decoders[SLUICE__REQUEST_SEND_ZEROCOPY + 1] = {
+static decode_fn *const decoders[SLUICE__REQUEST_FILE + 1] = {
 	[SLUICE__REQUEST_WRITABLE] = decode_poll,
 	[SLUICE__REQUEST_READABLE] = decode_poll,
 	[SLUICE__REQUEST_ACCEPT_MULTI] = decode_accept_multi,
@@ -351,7 +359,7 @@ static bool decode_completion(struct sluice_engine *engine, const struct io_urin
 			      struct sluice__completion *completion)
 {
 	struct sluice__request *request =
-		(struct sluice__request *)(uintptr_t)(cqe->user_data & ~SLUICE__PART);
+		(struct sluice__request *)(uintptr_t)(cqe->user_data & ~SLUICE__PART_BITS);
 
 	if (cqe->user_data <= SLUICE__INTERNAL_LAST) {
 		decode_internal(engine, cqe);
@@ -359,7 +367,7 @@ static bool decode_completion(struct sluice_engine *engine, const struct io_urin
 	}
 	completion->request = request;
 	if (cqe->user_data & SLUICE__PART)
-		return decode_part(completion, cqe->res);
+		return decode_part(engine, cqe, completion);
 	completion->result = cqe->res;
 	completion->more = cqe->flags & IORING_CQE_F_MORE;
 	completion->buffer = 0;
@@ -526,6 +534,7 @@ static void uring_close(struct sluice_engine *engine)
 	io_uring_queue_exit(&uring->ring);
 	sluice__ring_closed();
 	sluice__uring_buffers_close(uring);
+	sluice__uring_files_close(uring);
 	close(uring->wake_fd);
 	close(uring->event_fd);
 	free(uring->in_ring);

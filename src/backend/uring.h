@@ -13,6 +13,9 @@ struct sluice__messages;
 struct sluice__completion;
 struct sluice__request;
 struct sluice__prefetcher;
+struct sluice__slice;
+
+#define SLUICE__SLICES 16u /* FILE requests in flight, each with a pipe */
 
 #define SLUICE__SQPOLL_SEGMENTS 4096u /* segments in one half; at least those of one send */
 
@@ -52,6 +55,8 @@ struct sluice__uring {
 	struct __kernel_timespec timeout;
 	bool memory_table;                   /* the table of registered memories exists */
 	struct sluice__uring_sqpoll *sqpoll; /* NULL: without SQPOLL */
+	struct sluice__slice *slices;        /* SLICES of them, allocated on first use */
+	struct sluice__pool slices_free;
 };
 
 /* io_uring_register(2): its result, or -errno. */
@@ -64,6 +69,8 @@ int sluice__uring_enable(struct sluice_engine *engine);
 
 /* user_data: a request; a request | PART for one of several entries; or an internal entry. */
 #define SLUICE__PART ((uint64_t)1)
+#define SLUICE__PART_SECOND ((uint64_t)2) /* of FILE: the entry that sends */
+#define SLUICE__PART_BITS (SLUICE__PART | SLUICE__PART_SECOND)
 #define SLUICE__INTERNAL_WAKE ((uint64_t)8)
 #define SLUICE__INTERNAL_IGNORED ((uint64_t)16)
 #define SLUICE__INTERNAL_TIMEOUT ((uint64_t)24)
@@ -123,6 +130,8 @@ void sluice__uring_try_forms(struct sluice_engine *engine);
 /* Evaluates the trials that have completed. */
 void sluice__uring_reap_trials(struct sluice_engine *engine);
 void sluice__uring_form_tried(struct sluice_engine *engine, const struct io_uring_cqe *cqe);
+/* The capabilities whose operations the kernel does not have. */
+uint32_t sluice__uring_operations_missing(struct sluice__uring *uring);
 /* After -EINVAL. True: the kernel does not support the request's form, which is disabled now. */
 bool sluice__uring_form_unsupported(struct sluice_engine *engine,
 				    const struct sluice__request *request);
@@ -131,8 +140,6 @@ bool sluice__uring_form_unsupported(struct sluice_engine *engine,
 void sluice__uring_measure(struct sluice_engine *engine);
 
 /* uring_zerocopy.c */
-/* The zero-copy capabilities that a probe shows to be missing. */
-uint32_t sluice__uring_zerocopy_missing(struct sluice__uring *uring);
 void sluice__uring_prepare_zerocopy(struct sluice__uring *uring, struct io_uring_sqe *sqe,
 				    const struct sluice__request *request);
 void sluice__uring_decode_zerocopy(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
@@ -182,5 +189,12 @@ void sluice__uring_prepare_messages(struct sluice__uring *uring, struct io_uring
 				    struct sluice__request *request, uint64_t user_data);
 /* Records the result of one entry. Returns the result of the request so far. */
 int32_t sluice__uring_message_result(struct sluice__messages *messages, int32_t result);
+
+/* uring_files.c: FILE, as start in backend.h */
+int sluice__uring_start_file(struct sluice_engine *engine, struct sluice__request *request);
+/* Records the result of one of its entries. True: it was the last one. */
+bool sluice__uring_file_part(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
+			     struct sluice__completion *completion);
+void sluice__uring_files_close(struct sluice__uring *uring);
 
 #endif

@@ -7,12 +7,15 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "backend/backend.h"
 #include "backend/uring.h"
 #include "base/capability.h"
 #include "engine/state.h"
+
+#define OPERATIONS 64 /* of a probe; enough to include SENDMSG_ZC */
 
 static const uint32_t capability_of[SLUICE__FORMS] = {
 	[SLUICE__FORM_ACCEPT_MULTI] = SLUICE_CAPABILITY_MULTISHOT_ACCEPT,
@@ -80,6 +83,26 @@ void sluice__uring_prepare_form(struct sluice__uring *uring, struct io_uring_sqe
 		sqe->buf_group = SLUICE__BUFFER_GROUP;
 	}
 	sluice__uring_invalidate(uring, sqe, capability_of[form]);
+}
+
+uint32_t sluice__uring_operations_missing(struct sluice__uring *uring)
+{
+	uint32_t zerocopy = SLUICE_CAPABILITY_ZEROCOPY | SLUICE_CAPABILITY_REGISTERED_MEMORY |
+			    SLUICE_CAPABILITY_REGISTERED_LISTS;
+	size_t space[(sizeof(struct io_uring_probe) +
+		      OPERATIONS * sizeof(struct io_uring_probe_op)) /
+		     sizeof(size_t)];
+	struct io_uring_probe *probe = (struct io_uring_probe *)(void *)space;
+	uint32_t missing = 0;
+
+	memset(space, 0, sizeof space);
+	if (io_uring_register_probe(&uring->ring, probe, OPERATIONS) < 0)
+		return zerocopy | SLUICE_CAPABILITY_RING_SPLICE;
+	if (!io_uring_opcode_supported(probe, IORING_OP_SENDMSG_ZC))
+		missing |= zerocopy;
+	if (!io_uring_opcode_supported(probe, IORING_OP_SPLICE))
+		missing |= SLUICE_CAPABILITY_RING_SPLICE;
+	return missing;
 }
 
 /* Disables the capability and those that depend on it. */

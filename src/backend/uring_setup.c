@@ -266,7 +266,7 @@ static int make_ring(struct sluice_engine *engine, struct sluice__uring *uring)
 	engine->options.ring_entries = uring->ring.sq.ring_entries;
 	engine->capabilities = capabilities_of_setup(uring->setup, allowed) &
 			       ~missing_features(&uring->ring) &
-			       ~sluice__uring_zerocopy_missing(uring) &
+			       ~sluice__uring_operations_missing(uring) &
 			       ~(uint32_t)SLUICE_CAPABILITY_EPOLL_NANOSECONDS;
 	if (engine->capabilities & SLUICE_CAPABILITY_NO_IOWAIT)
 		uring->wait_flags = IORING_ENTER_NO_IOWAIT;

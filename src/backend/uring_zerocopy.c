@@ -4,30 +4,11 @@
  * is pinned once. Whether vectored sends from registered memory are supported cannot be probed; the
  * first that fails with -EINVAL shows that they are not (send/zerocopy.c).
  */
-#include <string.h>
 #include <sys/socket.h>
 
 #include "backend/backend.h"
 #include "backend/uring.h"
 #include "engine/state.h"
-
-#define OPERATIONS 64 /* enough to include SENDMSG_ZC */
-
-uint32_t sluice__uring_zerocopy_missing(struct sluice__uring *uring)
-{
-	uint32_t all = SLUICE_CAPABILITY_ZEROCOPY | SLUICE_CAPABILITY_REGISTERED_MEMORY |
-		       SLUICE_CAPABILITY_REGISTERED_LISTS;
-	size_t space[(sizeof(struct io_uring_probe) +
-		      OPERATIONS * sizeof(struct io_uring_probe_op)) /
-		     sizeof(size_t)];
-	struct io_uring_probe *probe = (struct io_uring_probe *)(void *)space;
-
-	memset(space, 0, sizeof space);
-	if (io_uring_register_probe(&uring->ring, probe, OPERATIONS) < 0 ||
-	    !io_uring_opcode_supported(probe, IORING_OP_SENDMSG_ZC))
-		return all;
-	return 0;
-}
 
 void sluice__uring_prepare_zerocopy(struct sluice__uring *uring, struct io_uring_sqe *sqe,
 				    const struct sluice__request *request)

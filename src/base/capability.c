@@ -54,6 +54,8 @@ static const struct sluice__capability capabilities[] = {
 	 "every completion signals the registered eventfd (not in 6.12.115 to 6.12.118)"},
 	{SLUICE_CAPABILITY_UDP_GSO_128, "udp-gso-128",
 	 "such a send takes 128 datagrams instead of 64 (6.9)"},
+	{SLUICE_CAPABILITY_RING_SPLICE, "ring-splice",
+	 "the ring sends files through pipes, if the engine's file way asks for it (5.7)"},
 };
 
 #define COUNT (sizeof capabilities / sizeof *capabilities)

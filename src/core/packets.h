@@ -44,7 +44,8 @@ struct sluice__packets {
 	bool beyond;    /* some part is beyond: the record fails in its turn and sends nothing */
 	bool uncached;  /* the part was probed and is not in the page cache */
 	bool copy;      /* SLUICE_TRANSMIT_COPY */
-	uint8_t way;    /* of the last slice: SLUICE__PLAN_SENDFILE, _READ, _SPLICE */
+	bool by_calls;  /* the ring has refused to send a part */
+	uint8_t way;    /* of the last slice: SLUICE__PLAN_SENDFILE, _READ, _SPLICE, _SPLICE_RING */
 	uint64_t at;    /* bytes of the part already sent */
 	uint64_t cached_to; /* end of the part's range known to be in the page cache */
 	uint64_t memory;    /* bytes of all memory parts */

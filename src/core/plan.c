@@ -84,7 +84,9 @@ int sluice__plan_file(const struct sluice__plan_file *facts)
 {
 	if (facts->copy || facts->way == SLUICE_FILE_WAY_READ)
 		return SLUICE__PLAN_READ;
-	if (facts->way == SLUICE_FILE_WAY_SPLICE)
+	if (facts->way == SLUICE_FILE_WAY_SPLICE_RING && facts->ring)
+		return SLUICE__PLAN_SPLICE_RING;
+	if (facts->way == SLUICE_FILE_WAY_SPLICE || facts->way == SLUICE_FILE_WAY_SPLICE_RING)
 		return SLUICE__PLAN_SPLICE;
 	if (!facts->sendfile)
 		return SLUICE__PLAN_READ;

@@ -61,12 +61,14 @@ void sluice__plan_waited(struct sluice__plan_wait *facts, uint32_t asked, uint32
 enum {
 	SLUICE__PLAN_SENDFILE,
 	SLUICE__PLAN_READ,
-	SLUICE__PLAN_SPLICE
+	SLUICE__PLAN_SPLICE,
+	SLUICE__PLAN_SPLICE_RING
 };
 
 struct sluice__plan_file {
 	uint32_t way;      /* SLUICE_FILE_WAY_* */
 	bool sendfile;     /* the capability */
+	bool ring;         /* the ring can send a file through a pipe */
 	bool copy;         /* SLUICE_TRANSMIT_COPY */
 	bool joins_memory; /* the record has other elements */
 	bool followed;     /* one of them follows it, so it cannot leave by itself */

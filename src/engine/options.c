@@ -135,7 +135,7 @@ static int check_values(const struct sluice_options *own)
 {
 	if (own->backend > SLUICE_BACKEND_EPOLL ||
 	    own->transmit_way > SLUICE_TRANSMIT_WAY_ZEROCOPY ||
-	    own->zerocopy > SLUICE_ZEROCOPY_ALWAYS || own->file_way > SLUICE_FILE_WAY_SPLICE)
+	    own->zerocopy > SLUICE_ZEROCOPY_ALWAYS || own->file_way > SLUICE_FILE_WAY_SPLICE_RING)
 		return -EINVAL;
 	if (own->ring_entries > 32768 || own->receive_buffers > 32768 ||
 	    own->receive_buffer_bytes > 1 << 24 || own->handler_budget > INT32_MAX ||

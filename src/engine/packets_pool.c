@@ -97,6 +97,7 @@ void sluice__packets_reset(struct sluice__packets *packets)
 	packets->cached_to = 0;
 	packets->memory = 0;
 	packets->copy = false;
+	packets->by_calls = false;
 	packets->bounce_used = 0;
 }
 

@@ -88,6 +88,7 @@ enum {
 	SLUICE__ST_RESET_SENT = 1 << 5,   /* and was reported by a send */
 	SLUICE__ST_END_SEEN = 1 << 6,     /* the end of the stream was received */
 	SLUICE__ST_ABOVE_HIGH = 1 << 7,   /* above the high mark: the drained handler has to run */
+	SLUICE__ST_SLICE_WAIT = 1 << 8,   /* BLOCKED until a slice of another file has been sent */
 	SLUICE__ST_HANDLE_GONE = 1 << 10, /* destroyed or detached by the application */
 	SLUICE__ST_GRACEFUL = 1 << 11,    /* closes when the queue is empty */
 	SLUICE__ST_END_ON_GIVE_UP = 1 << 13,
@@ -193,8 +194,9 @@ struct sluice_socket {
 	uint32_t intents;                /* atomic: SLUICE__WANT_* */
 	uint32_t events;                 /* SLUICE__EVENT_* */
 	struct sluice__link intents_link;
-	struct sluice__link event_link;    /* in engine->events or engine->socket_pool */
-	struct sluice__link prefetch_link; /* in the list of sockets that wait for a window */
+	struct sluice__link event_link; /* in engine->events or engine->socket_pool */
+	struct sluice__link
+		prefetch_link; /* in a list of sockets that wait for a window or a slice */
 	union {
 		struct sluice__link accepted_link; /* undelivered connections; engine->lending */
 		struct sluice__link dead_link;

@@ -57,4 +57,5 @@ void sluice__file_abandon(struct sluice_socket *socket)
 {
 	sluice__uncork(socket);
 	sluice__prefetch_forget(socket);
+	sluice__slices_forget(socket);
 }

@@ -19,12 +19,14 @@ struct sluice__files {
 	bool sigpipe_pending; /* one was pending before masking */
 	bool sigpipe_raised;  /* possibly, by sendfile or splice */
 	struct sluice__refusals refusals;
-	char *scratch;           /* buffer for files that are read slice by slice */
-	uint32_t slices;         /* file slices sent in this turn, starts not included */
-	uint32_t watched;        /* turns in which the thread's sleeps are counted */
-	long sleeps;             /* the thread's sleeps before the first of them */
-	uint64_t slices_ns;      /* time before the first of them */
-	uint64_t slice_handlers; /* statistics.handlers at the last slice of an uncached file */
+	char *scratch;             /* buffer for files that are read slice by slice */
+	uint32_t slices;           /* file slices sent in this turn, starts not included */
+	uint32_t watched;          /* turns in which the thread's sleeps are counted */
+	long sleeps;               /* the thread's sleeps before the first of them */
+	uint64_t slices_ns;        /* time before the first of them */
+	uint64_t slice_handlers;   /* statistics.handlers at the last slice of an uncached file */
+	uint32_t slices_in_flight; /* on the ring */
+	struct sluice__fifo slices_waiting; /* sockets, by prefetch_link */
 };
 
 /* packets.c: opens the elements of a send_packets */
@@ -33,10 +35,10 @@ int sluice__packets_open(struct sluice_engine *engine, struct sluice_args *args,
 /* What opening the element would fail with, or 0. */
 int sluice__packet_try(const struct sluice_packet *packet);
 
-/* How a file part is sent: SLUICE__PLAN_SENDFILE, _READ, _SPLICE. */
+/* How a file part is sent: SLUICE__PLAN_SENDFILE, _READ, _SPLICE; on any thread. */
 int sluice__file_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
 		     const struct sluice__part *part);
-/* The same on the engine's thread, where refusals of the file system are known. */
+/* The same on the engine's thread, where refusals are known; also SLUICE__PLAN_SPLICE_RING. */
 int sluice__file_way_now(struct sluice_engine *engine, const struct sluice__packets *packets,
 			 struct sluice__part *part);
 /* Records that the file system refuses sendfile or splice; the file is read instead. */
@@ -57,6 +59,21 @@ int64_t sluice__file_send(struct sluice_socket *socket, int fd, uint64_t offset,
 			  bool piped);
 /* The kernel took the output of so many bytes of a slice, through the socket's filter. */
 void sluice__file_sealed(struct sluice_socket *socket, uint64_t bytes);
+
+/* Applies the result of a slice that the ring has sent. */
+void sluice__file_settle(struct sluice_socket *socket, int32_t result);
+
+/* submit.c: slices that the ring sends through a pipe */
+void sluice__slices_open(struct sluice_engine *engine);
+/* Ends a slice at a page boundary: a page shared by two slices would overfill a pipe. */
+uint64_t sluice__file_align(uint64_t offset, uint64_t bytes);
+/* True: in flight, or the socket waits. False: it has to be sent by calls. */
+bool sluice__file_submit(struct sluice_socket *socket, const struct sluice__part *part,
+			 uint64_t offset, uint64_t count);
+void sluice__slices_settled(struct sluice_engine *engine); /* one has completed */
+/* Makes a socket ready that waits although no slice is in flight. False: there is none. */
+bool sluice__slices_resume(struct sluice_engine *engine);
+void sluice__slices_forget(struct sluice_socket *socket);
 
 /* cork.c */
 /* Sets TCP_CORK if something follows the file at the head. */

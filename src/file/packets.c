@@ -171,13 +171,14 @@ int sluice__packet_try(const struct sluice_packet *packet)
 	return error;
 }
 
-int sluice__file_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
-		     const struct sluice__part *part)
+static int choose_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
+		      const struct sluice__part *part, bool ring)
 {
 	struct sluice__plan_file facts = {
 		.way = engine->options.file_way,
 		/* Not engine->capabilities, which the engine's thread changes as it learns. */
 		.sendfile = !(engine->options.disable & SLUICE_CAPABILITY_SENDFILE),
+		.ring = ring,
 		.copy = packets->copy,
 		.joins_memory = packets->count > 1,
 		/* Only a file that is read at its start saves the calls. */
@@ -188,6 +189,12 @@ int sluice__file_way(const struct sluice_engine *engine, const struct sluice__pa
 	};
 
 	return sluice__plan_file(&facts);
+}
+
+int sluice__file_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
+		     const struct sluice__part *part)
+{
+	return choose_way(engine, packets, part, false);
 }
 
 /* The device number, by fstat if the part has an identity of the caller's. 0: unknown. */
@@ -206,7 +213,9 @@ int sluice__file_way_now(struct sluice_engine *engine, const struct sluice__pack
 	if (unlikely(engine->files->refusals.count) &&
 	    sluice__refusal_knows(&engine->files->refusals, device_of(part)))
 		return SLUICE__PLAN_READ;
-	return sluice__file_way(engine, packets, part);
+	return choose_way(engine, packets, part,
+			  (engine->capabilities & SLUICE_CAPABILITY_RING_SPLICE) &&
+				  !packets->by_calls);
 }
 
 void sluice__file_refused(struct sluice_engine *engine, struct sluice__part *part)

@@ -17,7 +17,6 @@
 #include "send/send.h"
 
 #define SCRATCH (256u << 10)
-#define PAGE 4096u
 #define UNCACHED_SLICE (128u << 10)
 #define BLOCKED_NS 1000000 /* longer than any slice from the page cache takes */
 #define SLICE_NS 200000    /* longer than slices from the page cache take on average */
@@ -122,7 +121,7 @@ static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *
 	/* A read is sent with MSG_MORE instead. */
 	sluice__cork(socket, socket->queue.list.head);
 	return sluice__file_send(socket, sluice__packets_part(packets)->fd, offset, count,
-				 way == SLUICE__PLAN_SPLICE);
+				 way != SLUICE__PLAN_SENDFILE);
 }
 
 /*
@@ -187,7 +186,7 @@ static bool is_socket_error(int error_number)
 static void stream_failed(struct sluice_socket *socket, int error_number)
 {
 	if (error_number == EPIPE && !(socket->state & SLUICE__ST_END_SEEN) &&
-	    !(sluice__socket_flags(socket) & SLUICE__SHARED_NOT_TCP))
+	    !(sluice__socket_flags(socket) & (SLUICE__SHARED_NOT_TCP | SLUICE__SHARED_SHUT_SEND)))
 		socket->state |= SLUICE__ST_RESET_SEEN;
 	sluice__settle_failed(socket, error_number);
 }
@@ -231,6 +230,7 @@ static void count_file(struct sluice_engine *engine, const struct sluice__packet
 		__atomic_fetch_add(&engine->statistics.files_read, 1, __ATOMIC_RELAXED);
 		break;
 	case SLUICE__PLAN_SPLICE:
+	case SLUICE__PLAN_SPLICE_RING:
 		engine->statistics.files_spliced++;
 		break;
 	default:
@@ -255,6 +255,8 @@ static bool advance_file(struct sluice_socket *socket, uint64_t asked, uint64_t 
 	}
 	if (whole_part)
 		return true;
+	if (sluice__socket_is_closing(socket))
+		return false; /* a closing socket waits for nothing */
 	if (taken < asked) {
 		/* epoll reports an edge only after a call that found the socket full. */
 		if (socket->engine->backend->sends)
@@ -278,12 +280,6 @@ static bool is_cached(struct sluice_socket *socket, struct sluice__packets *pack
 		packets->uncached = !sluice__page_cache_holds(
 			socket->engine, sluice__packets_part(packets), offset, count);
 	return !packets->uncached;
-}
-
-/* Ends the slice at a page boundary: a page shared by two slices would overfill a pipe. */
-static uint64_t align_slice(uint64_t offset, uint64_t bytes)
-{
-	return bytes > PAGE ? bytes - (offset + bytes) % PAGE : bytes;
 }
 
 /*
@@ -325,6 +321,15 @@ void sluice__file_sealed(struct sluice_socket *socket, uint64_t bytes)
 	advance_file(socket, bytes, bytes);
 }
 
+static bool submit_slice(struct sluice_socket *socket, uint64_t offset, uint64_t count)
+{
+	struct sluice__packets *packets = socket->queue.list.head->rare.side;
+
+	packets->way = SLUICE__PLAN_SPLICE_RING;
+	sluice__cork(socket, socket->queue.list.head);
+	return sluice__file_submit(socket, sluice__packets_part(packets), offset, count);
+}
+
 bool sluice__file_transmit(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
@@ -338,7 +343,7 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 	sluice__assert_owner(engine);
 	sluice__assert(packets && !sluice__packets_done(packets));
 	if (count > engine->options.file_slice_bytes)
-		count = align_slice(offset, engine->options.file_slice_bytes);
+		count = sluice__file_align(offset, engine->options.file_slice_bytes);
 	if (offset < packets->cached_to && offset + count > packets->cached_to)
 		count = packets->cached_to - offset;
 	if (offset + count > packets->cached_to && !is_cached(socket, packets, offset, count)) {
@@ -354,7 +359,11 @@ bool sluice__file_transmit(struct sluice_socket *socket)
 		count = SCRATCH;
 	if (sluice__sends_filtered(socket))
 		return seal_file_slice(socket, count);
+	if (way == SLUICE__PLAN_SPLICE_RING && submit_slice(socket, offset, count))
+		return false;
 	taken = send_slice_timed(socket, packets, way, offset, count);
+	if (unlikely(packets->by_calls) && taken > 0)
+		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_RING_SPLICE;
 	return sluice__file_tried(socket, count, taken);
 }
 
@@ -377,4 +386,24 @@ bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t ta
 	else if (taken != -EINTR)
 		file_failed(socket, sluice_socket_error_from_errno((int)taken), (int32_t)-taken);
 	return true;
+}
+
+void sluice__file_settle(struct sluice_socket *socket, int32_t result)
+{
+	struct sluice__packets *packets = socket->queue.list.head->rare.side;
+	uint64_t read = socket->out.length;
+
+	sluice__assert_owner(socket->engine);
+	sluice__assert(socket->state & SLUICE__ST_IN_FLIGHT);
+	sluice__assert(result <= (int64_t)socket->flight.bytes);
+	socket->state &= ~(uint32_t)SLUICE__ST_IN_FLIGHT;
+	sluice__slices_settled(socket->engine);
+	if (result == -ECANCELED)
+		return; /* unless it is cancelled or closed, the next slice begins at the same byte */
+	if (result <= 0 && sluice__socket_is_closing(socket))
+		return;
+	if (result < 0 && sluice__refusal_is(-result))
+		packets->by_calls = true;
+	else
+		sluice__file_tried(socket, read, result);
 }

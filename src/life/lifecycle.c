@@ -84,6 +84,7 @@ static struct sluice_engine *allocate_engine(void)
 	whole->engine.pipe = &whole->pipe;
 	whole->engine.zerocopy = &whole->zerocopy;
 	whole->engine.callbacks = &whole->callbacks;
+	sluice__slices_open(&whole->engine);
 	return &whole->engine;
 }
 

@@ -37,6 +37,8 @@ static void settle_out(struct sluice_socket *socket, const struct sluice__comple
 		sluice__settle_result(socket, completion->result);
 	} else if (kind == SLUICE__REQUEST_MESSAGES) {
 		sluice__datagram_settle(socket, completion->result);
+	} else if (kind == SLUICE__REQUEST_FILE) {
+		sluice__file_settle(socket, completion->result);
 	} else {
 		socket->state &= ~(uint32_t)(SLUICE__ST_BLOCKED | SLUICE__ST_FULL);
 		if (unlikely(sluice__is_filtered(socket)))

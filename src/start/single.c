@@ -124,7 +124,7 @@ int sluice__send_single_file(struct sluice_socket *socket, struct sluice_args *a
 		return -ENOMEM;
 	sluice__packets_reset(packets);
 	way = sluice__file_way_now(engine, packets, &part);
-	if (unlikely(way == SLUICE__PLAN_READ)) {
+	if (unlikely(way == SLUICE__PLAN_READ || way == SLUICE__PLAN_SPLICE_RING)) {
 		sluice__packets_give(engine, packets);
 		return SLUICE__USE_QUEUE;
 	}

@@ -43,6 +43,7 @@ static const char *const operations[UINT8_MAX + 1] = {
 	[SLUICE__TRACE_REQUEST + SLUICE__REQUEST_RECEIVE_MULTI] = "request-receive-multi",
 	[SLUICE__TRACE_REQUEST + SLUICE__REQUEST_FETCH] = "request-fetch",
 	[SLUICE__TRACE_REQUEST + SLUICE__REQUEST_SEND_ZEROCOPY] = "request-send-zerocopy",
+	[SLUICE__TRACE_REQUEST + SLUICE__REQUEST_FILE] = "request-file",
 };
 
 #define NAME_BYTES 24

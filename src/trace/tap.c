@@ -117,6 +117,7 @@ static uint64_t request_bytes(const struct sluice__request *request)
 		return messages_bytes(request->messages->headers, request->messages->count);
 	case SLUICE__REQUEST_RECEIVE_MULTI:
 	case SLUICE__REQUEST_FETCH:
+	case SLUICE__REQUEST_FILE:
 		return request->length;
 	default:
 		return 0;
@@ -148,7 +149,8 @@ static int tap_start(struct sluice_engine *engine, struct sluice__request *reque
 static bool result_is_bytes(uint8_t kind)
 {
 	return kind == SLUICE__REQUEST_SEND || kind == SLUICE__REQUEST_SEND_ZEROCOPY ||
-	       kind == SLUICE__REQUEST_RECEIVE || kind == SLUICE__REQUEST_RECEIVE_MULTI;
+	       kind == SLUICE__REQUEST_RECEIVE || kind == SLUICE__REQUEST_RECEIVE_MULTI ||
+	       kind == SLUICE__REQUEST_FILE;
 }
 
 static uint32_t tap_reap(struct sluice_engine *engine, struct sluice__completion *completions,

@@ -46,12 +46,13 @@ uint32_t file_way_of_environment(void)
 		[SLUICE_FILE_WAY_SENDFILE] = "sendfile",
 		[SLUICE_FILE_WAY_READ] = "read",
 		[SLUICE_FILE_WAY_SPLICE] = "splice",
+		[SLUICE_FILE_WAY_SPLICE_RING] = "splice-ring",
 	};
 	const char *wanted = getenv("SLUICE_TEST_FILE_WAY");
 
 	if (!wanted)
 		return SLUICE_FILE_WAY_AUTO;
-	for (uint32_t way = SLUICE_FILE_WAY_SENDFILE; way <= SLUICE_FILE_WAY_SPLICE; way++)
+	for (uint32_t way = SLUICE_FILE_WAY_SENDFILE; way <= SLUICE_FILE_WAY_SPLICE_RING; way++)
 		if (strcmp(wanted, names[way]) == 0)
 			return way;
 	cr_assert_fail("SLUICE_TEST_FILE_WAY is %s", wanted);

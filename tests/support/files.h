@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the tests of files share: temporary files of the tests' pattern, packets, and engines that
- * take the way which SLUICE_TEST_FILE_WAY names (sendfile, read or splice; unset: the library's own
- * choice).
+ * take the way which SLUICE_TEST_FILE_WAY names (sendfile, read, splice or splice-ring; unset: the
+ * library's own choice).
  */
 #ifndef FILES_H
 #define FILES_H

@@ -98,7 +98,7 @@ static bool sends_on(int fd)
 		const struct scripted_request *noted = &scripted.requests[i];
 
 		if (noted->fd == fd && !noted->told &&
-		    (is_open(noted, SLUICE__REQUEST_SEND) ||
+		    (is_open(noted, SLUICE__REQUEST_SEND) || is_open(noted, SLUICE__REQUEST_FILE) ||
 		     is_open(noted, SLUICE__REQUEST_SEND_ZEROCOPY)))
 			return true;
 	}
@@ -244,6 +244,24 @@ void scripted_answer_messages(uint32_t index, uint32_t taken, int error)
 	scripted_answer(index, taken ? (int32_t)taken : -error);
 }
 
+void scripted_answer_file(uint32_t index, uint64_t read, int32_t result)
+{
+	struct scripted_request *noted = &scripted.requests[index];
+	struct sluice__request *request = noted->request;
+	char *bytes = malloc(read + 1);
+
+	cr_assert(bytes && noted->kind == SLUICE__REQUEST_FILE);
+	cr_assert(read <= request->length && result <= (int64_t)read);
+	if (result > 0) {
+		cr_assert_eq(pread(request->file, bytes, (size_t)result, (off_t)request->offset),
+			     result);
+		keep(noted->fd, bytes, (size_t)result);
+	}
+	request->length = read;
+	free(bytes);
+	scripted_answer(index, result);
+}
+
 void scripted_attempt_answers(int64_t answer)
 {
 	cr_assert(scripted.attempt_answers_count < SCRIPTED_ATTEMPTS);
@@ -260,10 +278,10 @@ void scripted_start_answers(int answer)
 
 static int scripted_open_backend(struct sluice_engine *engine)
 {
-	engine->capabilities =
-		(SLUICE_CAPABILITY_SENDFILE | SLUICE_CAPABILITY_ZEROCOPY |
-		 SLUICE_CAPABILITY_REGISTERED_MEMORY | SLUICE_CAPABILITY_REGISTERED_LISTS) &
-		~engine->options.disable;
+	engine->capabilities = (SLUICE_CAPABILITY_SENDFILE | SLUICE_CAPABILITY_RING_SPLICE |
+				SLUICE_CAPABILITY_ZEROCOPY | SLUICE_CAPABILITY_REGISTERED_MEMORY |
+				SLUICE_CAPABILITY_REGISTERED_LISTS) &
+			       ~engine->options.disable;
 	return 0;
 }
 
@@ -295,7 +313,7 @@ static int scripted_start(struct sluice_engine *engine, struct sluice__request *
 					     request->kind != SLUICE__REQUEST_SEND_ZEROCOPY &&
 					     request->kind != SLUICE__REQUEST_MESSAGES));
 	if (request->kind == SLUICE__REQUEST_SEND || request->kind == SLUICE__REQUEST_WRITABLE ||
-	    request->kind == SLUICE__REQUEST_SEND_ZEROCOPY)
+	    request->kind == SLUICE__REQUEST_SEND_ZEROCOPY || request->kind == SLUICE__REQUEST_FILE)
 		cr_assert(!sends_on(request->fd), "two transmissions of one socket are in flight");
 	cr_assert(scripted.request_count < SCRIPTED_REQUESTS);
 	scripted.request_count++;

@@ -101,6 +101,8 @@ void scripted_answer(uint32_t index, int32_t result);
 
 /* The same for messages: so many were taken, and this errno is what the next one met. */
 void scripted_answer_messages(uint32_t index, uint32_t taken, int error);
+/* The same for a slice of a file: so many bytes were read of it, and this is what came of them. */
+void scripted_answer_file(uint32_t index, uint64_t read, int32_t result);
 /*
  * The result of a send by zero copy whose buffers are still in use, perhaps an error; and that they
  * are free. In between they must not change, which the latter asserts.

@@ -21,8 +21,9 @@
 #define ITEMS_OF_THE_ENGINE 90
 
 /* All but the ring itself. */
-#define CAPABILITIES_TO_SPARE \
-	((uint32_t)SLUICE_CAPABILITY_SUBMISSION_THREAD * 2 - 1 - SLUICE_CAPABILITY_RING)
+#define CAPABILITIES_TO_SPARE                                                               \
+	(((uint32_t)SLUICE_CAPABILITY_SUBMISSION_THREAD * 2 - 1 - SLUICE_CAPABILITY_RING) | \
+	 SLUICE_CAPABILITY_RING_SPLICE)
 
 static uint64_t seed;
 
@@ -207,7 +208,7 @@ static struct sluice_options random_options(struct random *random)
 	options.ring_entries = entries[below(random, 3)];
 	options.handler_budget = (uint32_t)below(random, 5);
 	options.transmit_way = (uint32_t)below(random, SLUICE_TRANSMIT_WAY_ZEROCOPY + 1);
-	options.file_way = (uint32_t)below(random, SLUICE_FILE_WAY_SPLICE + 1);
+	options.file_way = (uint32_t)below(random, SLUICE_FILE_WAY_SPLICE_RING + 1);
 	options.file_slice_bytes = 4096 << below(random, 9);
 	options.fetch_window_bytes = 4096 << below(random, 8);
 	options.zerocopy = (uint32_t)below(random, SLUICE_ZEROCOPY_ALWAYS + 1);

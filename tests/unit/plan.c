@@ -186,12 +186,16 @@ Test(plan, the_way_of_a_file_can_be_forced_and_a_missing_sendfile_means_reading)
 		{SLUICE_FILE_WAY_READ, false, true, SLUICE__PLAN_READ},
 		{SLUICE_FILE_WAY_SPLICE, true, false, SLUICE__PLAN_SPLICE},
 		{SLUICE_FILE_WAY_SPLICE, false, false, SLUICE__PLAN_SPLICE},
+		{SLUICE_FILE_WAY_SPLICE_RING, true, false, SLUICE__PLAN_SPLICE_RING},
+		{SLUICE_FILE_WAY_SPLICE_RING, false, false, SLUICE__PLAN_SPLICE_RING},
+		{SLUICE_FILE_WAY_SPLICE_RING, true, true, SLUICE__PLAN_READ},
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct sluice__plan_file facts = {
 			.way = rows[i].way,
 			.sendfile = rows[i].sendfile,
+			.ring = true,
 			.copy = rows[i].copy,
 			.count = 1 << 20,
 			.read_bytes = 2048,
@@ -199,6 +203,13 @@ Test(plan, the_way_of_a_file_can_be_forced_and_a_missing_sendfile_means_reading)
 
 		cr_expect_eq(sluice__plan_file(&facts), rows[i].plan, "row %zu", i);
 	}
+}
+
+Test(plan, without_a_ring_that_splices_the_calls_do)
+{
+	struct sluice__plan_file facts = {.way = SLUICE_FILE_WAY_SPLICE_RING, .count = 1 << 20};
+
+	cr_expect_eq(sluice__plan_file(&facts), SLUICE__PLAN_SPLICE);
 }
 
 Test(plan, sendfile_that_is_forced_is_kept_for_a_small_file_beside_memory)

@@ -141,3 +141,40 @@ SCENE_TEST(d12, d12_a_refusal_in_the_middle_of_a_file_loses_and_repeats_nothing,
 	run_until(&scene->fixture, is_over(&scene->operation));
 	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, LENGTH);
 }
+
+/* ---- a ring that does not splice ---- */
+
+/* The first `after` slices go; the kernel refuses the next one. */
+static void refuse_by_ring(const char *variable, const char *after)
+{
+	struct sluice_options options;
+	struct sluice_engine_statistics done;
+	struct scene scene;
+
+	cr_assert_eq(sluice_options_init(&options, sizeof options), 0);
+	options.file_way = SLUICE_FILE_WAY_SPLICE_RING;
+	options.file_slice_bytes = 256 * KIB;
+	setenv(variable, "ring-splice", 1);
+	setenv("SLUICE_TEST_REFUSE_AFTER", after, 1);
+	file_new(&scene.file, LENGTH, 0);
+	fixture_begin_with(&scene.fixture, &options);
+	tcp_pair(&scene.fixture, &scene.pair, 0);
+	operation_init(&scene.operation, &scene.fixture);
+	assert_all_ways(&scene);
+	done = statistics_of(&scene.fixture);
+	cr_assert_eq(done.capabilities & SLUICE_CAPABILITY_RING_SPLICE, 0);
+	if (done.backend == SLUICE_BACKEND_URING)
+		cr_assert_leq(done.ring_files, strtoul(after, NULL, 10) + 1);
+	cr_assert_eq(done.files_read, 0);
+	scene_end(&scene);
+}
+
+Test(d12, d12_a_ring_that_refuses_to_splice_is_given_up)
+{
+	refuse_by_ring("SLUICE_TEST_REFUSE", "0");
+}
+
+Test(d12, d12_a_ring_that_refuses_in_the_middle_of_a_file_loses_and_repeats_nothing)
+{
+	refuse_by_ring("SLUICE_TEST_REFUSE_LATE", "3");
+}

@@ -89,6 +89,36 @@ Test(d00, d00_files_are_always_spliced_where_that_is_asked_for)
 	cr_assert_eq(done.files_read, 0);
 }
 
+/* Without a ring, or one that splices, as if splice had been asked for. */
+Test(d00, d00_files_are_spliced_by_the_ring_where_that_is_asked_for)
+{
+	struct sluice_options options = options_of(SLUICE_FILE_WAY_SPLICE_RING);
+	struct sluice_engine_statistics done = ways_of(&options, all_lengths, LENGTHS);
+
+	cr_assert_geq(done.files_spliced, LENGTHS);
+	cr_assert_eq(done.files_sendfile, 0);
+	cr_assert_eq(done.files_read, 0);
+	if (done.capabilities & SLUICE_CAPABILITY_RING_SPLICE) {
+		cr_assert_geq(done.ring_files, LENGTHS);
+		cr_assert_eq(done.inline_files, 0);
+	} else {
+		cr_assert_eq(done.ring_files, 0);
+		cr_assert_geq(done.inline_files, LENGTHS);
+	}
+}
+
+Test(d00, d00_without_the_rings_splice_files_are_spliced_by_calls)
+{
+	struct sluice_options options = options_of(SLUICE_FILE_WAY_SPLICE_RING);
+	struct sluice_engine_statistics done;
+
+	options.disable = SLUICE_CAPABILITY_RING_SPLICE;
+	done = ways_of(&options, all_lengths, LENGTHS);
+	cr_assert_geq(done.files_spliced, LENGTHS);
+	cr_assert_geq(done.inline_files, LENGTHS);
+	cr_assert_eq(done.ring_files, 0);
+}
+
 Test(d00, d00_by_itself_the_library_reads_small_files_sends_larger_ones_and_splices_large_ones)
 {
 	static const size_t small[] = {1, 100, 1000, 2000, 8192}, larger[] = {8193, 100000, 524287},
@@ -180,7 +210,7 @@ Test(d00, d00_without_sendfile_everything_is_read)
 
 Test(d00, d00_every_way_sends_more_than_a_windowful_to_a_slow_reader)
 {
-	for (uint32_t way = SLUICE_FILE_WAY_AUTO; way <= SLUICE_FILE_WAY_SPLICE; way++) {
+	for (uint32_t way = SLUICE_FILE_WAY_AUTO; way <= SLUICE_FILE_WAY_SPLICE_RING; way++) {
 		struct sluice_options options = options_of(way);
 		struct scene scene;
 		struct reader reader;

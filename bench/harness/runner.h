@@ -83,6 +83,12 @@ static inline bool load_has_latencies(const struct load *load)
 	return load_is_paced(load) || load->saturated;
 }
 
+/* For peers that know one socket only. */
+static inline bool load_has_one_socket(const struct load *load)
+{
+	return load->sockets == 1;
+}
+
 struct runner {
 	/*
 	 * Does the load this many times. Returns when the kernel has taken the last byte; for an

@@ -238,7 +238,7 @@ static uint64_t load_bytes(const struct load *load)
 	case LOAD_THREADS:
 		return (uint64_t)load->records * load->record_bytes;
 	case LOAD_FILE:
-		return load->file_bytes;
+		return (uint64_t)load->records * load->file_bytes;
 	default:
 		return 0;
 	}

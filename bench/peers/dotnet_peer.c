@@ -219,6 +219,7 @@ const struct peer peer_dotnet_packets = {
 	.name = "dotnet-packets",
 	.title = ".NET SendPacketsAsync",
 	.loads = LOADS(LOAD_FILE),
+	.suits = load_has_one_socket,
 	.lacks = lacks,
 	.create = create_packets,
 };
@@ -227,6 +228,7 @@ const struct peer peer_dotnet_file = {
 	.name = "dotnet-file",
 	.title = ".NET SendFile",
 	.loads = LOADS(LOAD_FILE),
+	.suits = load_has_one_socket,
 	.lacks = lacks,
 	.create = create_file,
 };

@@ -139,6 +139,7 @@ const struct peer peer_read_send = {
 	.name = "read-send",
 	.title = "pread(2), send(2)",
 	.loads = LOADS(LOAD_FILE),
+	.suits = load_has_one_socket,
 	.create = create_read,
 };
 
@@ -146,5 +147,6 @@ const struct peer peer_splice = {
 	.name = "splice",
 	.title = "splice(2), pipe of 1 MiB",
 	.loads = LOADS(LOAD_FILE),
+	.suits = load_has_one_socket,
 	.create = create_splice,
 };

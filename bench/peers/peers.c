@@ -12,6 +12,7 @@ extern const struct peer peer_sluice_sqpoll;
 extern const struct peer peer_sluice_file;
 extern const struct peer peer_sluice_file_uring;
 extern const struct peer peer_sluice_file_epoll;
+extern const struct peer peer_sluice_splice_ring;
 extern const struct peer peer_sluice_echo;
 extern const struct peer peer_sluice_echo_uring;
 extern const struct peer peer_sluice_echo_epoll;
@@ -83,6 +84,7 @@ const struct peer *const peers[] = {
 	&peer_sluice_file,
 	&peer_sluice_file_uring,
 	&peer_sluice_file_epoll,
+	&peer_sluice_splice_ring,
 	&peer_sluice_echo,
 	&peer_sluice_echo_uring,
 	&peer_sluice_echo_epoll,

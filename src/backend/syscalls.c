@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Non-blocking system calls on a socket. */
 #include <errno.h>
+#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -127,7 +128,64 @@ static bool addresses_are_equal(const union address *one, const union address *o
 	return IN6_ARE_ADDR_EQUAL(&one->v6.sin6_addr, &other->v6.sin6_addr);
 }
 
-/* A connection to a local address also has that address as its source, unless it was bound. */
+#define V4_BYTES 4u
+#define V6_BYTES 16u
+
+/* A question to the kernel for a route, or the beginning of its answer. */
+struct route_message {
+	struct nlmsghdr header;
+	struct rtmsg route;
+	struct rtattr attribute;
+	uint8_t address[V6_BYTES];
+};
+
+static uint32_t route_question(const union address *peer, struct route_message *question)
+{
+	const uint8_t *bytes = peer->v6.sin6_addr.s6_addr;
+	uint32_t length = V6_BYTES;
+
+	question->route.rtm_family = AF_INET6;
+	if (peer->any.sa_family == AF_INET || IN6_IS_ADDR_V4MAPPED(&peer->v6.sin6_addr)) {
+		question->route.rtm_family = AF_INET;
+		length = V4_BYTES;
+		bytes = peer->any.sa_family == AF_INET ? (const uint8_t *)&peer->v4.sin_addr
+						       : bytes + V6_BYTES - V4_BYTES;
+	}
+	question->route.rtm_dst_len = (uint8_t)(8 * length);
+	question->attribute.rta_type = RTA_DST;
+	question->attribute.rta_len = (uint16_t)RTA_LENGTH(length);
+	memcpy(question->address, bytes, length);
+	question->header.nlmsg_type = RTM_GETROUTE;
+	question->header.nlmsg_flags = NLM_F_REQUEST;
+	question->header.nlmsg_len =
+		(uint32_t)NLMSG_LENGTH(sizeof question->route) + (uint32_t)RTA_LENGTH(length);
+	return question->header.nlmsg_len;
+}
+
+/* The kernel answers within the call that asks. False also if it must not be asked. */
+static bool route_is_local(const union address *peer)
+{
+	struct route_message question = {.header = {0}};
+	union {
+		struct route_message message;
+		char bytes[1024];
+	} answer;
+	uint32_t length = route_question(peer, &question);
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	bool local;
+
+	if (fd < 0)
+		return false;
+	local = send(fd, &question, length, 0) == (ssize_t)length &&
+		recv(fd, &answer, sizeof answer, MSG_DONTWAIT) >=
+			(ssize_t)NLMSG_LENGTH(sizeof answer.message.route) &&
+		answer.message.header.nlmsg_type == RTM_NEWROUTE &&
+		answer.message.route.rtm_type == RTN_LOCAL;
+	close(fd);
+	return local;
+}
+
+/* Two local addresses differ if the source was bound, or if the peer's is a secondary address. */
 bool sluice__syscall_is_local(const struct sluice_socket *socket)
 {
 	union address own, peer;
@@ -140,7 +198,8 @@ bool sluice__syscall_is_local(const struct sluice_socket *socket)
 	if (getsockname(socket->fd, &own.any, &own_length) < 0 ||
 	    getpeername(socket->fd, &peer.any, &peer_length) < 0)
 		return false;
-	return is_loopback(&own) || is_loopback(&peer) || addresses_are_equal(&own, &peer);
+	return is_loopback(&own) || is_loopback(&peer) || addresses_are_equal(&own, &peer) ||
+	       route_is_local(&peer);
 }
 
 /* Before 5.4, kernel or header, the window is unknown: assume that nothing fits. */

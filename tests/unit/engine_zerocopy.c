@@ -9,6 +9,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/sockios.h>
+#include <net/if.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -1176,6 +1178,85 @@ Test(zerocopy, a_peer_on_this_machine_is_known_by_its_address)
 	if (connect(datagram, (struct sockaddr *)&away, sizeof away) == 0)
 		cr_assert_not(is_local(datagram, AF_INET));
 	close(datagram);
+}
+
+/* ---- addresses of a network namespace of its own ---- */
+
+static void set_interface(unsigned long request, struct ifreq *interface)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	cr_assert_eq(ioctl(fd, request, interface), 0, "%s", strerror(errno));
+	close(fd);
+}
+
+static void add_address(const char *name, const char *address)
+{
+	struct ifreq interface = {.ifr_name = ""};
+	struct sockaddr_in value = {.sin_family = AF_INET};
+
+	strcpy(interface.ifr_name, name);
+	inet_pton(AF_INET, address, &value.sin_addr);
+	memcpy(&interface.ifr_addr, &value, sizeof value);
+	set_interface(SIOCSIFADDR, &interface);
+}
+
+/* Two addresses that are not loopback's. */
+static void enter_network(void)
+{
+	struct ifreq interface = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+
+	if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+		cr_skip("no network namespace of its own: %s", strerror(errno));
+	set_interface(SIOCSIFFLAGS, &interface);
+	add_address("lo:1", "198.51.100.1");
+	add_address("lo:2", "198.51.100.2");
+}
+
+/* A connection to this address, from that one if it is given. */
+static bool is_known_as_local(const char *peer, const char *own)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET}, from = {.sin_family = AF_INET};
+	socklen_t length = sizeof to;
+	int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+	bool known;
+
+	inet_pton(AF_INET, peer, &to.sin_addr);
+	cr_assert_eq(bind(listener, (struct sockaddr *)&to, sizeof to), 0, "%s", strerror(errno));
+	cr_assert_eq(listen(listener, 1), 0);
+	cr_assert_eq(getsockname(listener, (struct sockaddr *)&to, &length), 0);
+	if (own) {
+		inet_pton(AF_INET, own, &from.sin_addr);
+		cr_assert_eq(bind(client, (struct sockaddr *)&from, sizeof from), 0);
+	}
+	cr_assert_eq(connect(client, (struct sockaddr *)&to, sizeof to), 0, "%s", strerror(errno));
+	known = is_local(client, AF_INET);
+	close(client);
+	close(listener);
+	return known;
+}
+
+Test(zerocopy, a_peer_on_this_machine_is_known_by_an_address_that_is_not_loopback_s)
+{
+	enter_network();
+	cr_assert(is_known_as_local("198.51.100.1", NULL));
+	cr_assert(is_known_as_local("198.51.100.2", "198.51.100.1"), "the source was bound");
+}
+
+Test(zerocopy, a_peer_on_this_machine_is_known_by_its_address_of_ipv6)
+{
+	struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	socklen_t length = sizeof address;
+	int listener = socket(AF_INET6, SOCK_STREAM, 0), client = socket(AF_INET6, SOCK_STREAM, 0);
+
+	if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) < 0)
+		cr_skip("no IPv6: %s", strerror(errno));
+	cr_assert_eq(listen(listener, 1), 0);
+	cr_assert_eq(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+	cr_assert_eq(connect(client, (struct sockaddr *)&address, sizeof address), 0);
+	cr_assert(is_local(client, AF_INET6));
+	close(client);
+	close(listener);
 }
 
 /* The peer's kernel acknowledges so much, though nobody reads; and it is less than a buffer takes. */

@@ -42,7 +42,7 @@ part() { # RANGE FIRST COUNT FILE: 206 and the very bytes
 }
 
 check 'the first line says where, with which backend and why' \
-	matches "^Serving $root at http://127.0.0.1:[0-9]+/ with $backend \(.*asked.*\)$" \
+	matches "^Serving $root at http://127.0.0.1:[0-9]+/ with $backend \(.*requested.*\)$" \
 	"$(cat "$work/start")"
 
 # Files.
@@ -265,10 +265,10 @@ check 'help of serve' exits 0 '--max-connections' serve --help
 check 'help of probe' exits 0 '--json' probe --help
 check 'the version' exits 0 '^sluice [0-9]+\.[0-9]+\.[0-9]+$' --version
 check 'the version of serve' exits 0 '^sluice [0-9]+' serve --version
-check 'no command' exits 2 'say which command'
+check 'no command' exits 2 'missing COMMAND'
 check 'an unknown command' exits 2 'florp: no such command' florp
 check 'an unknown option' exits 2 '--florp: no such option' serve --florp
-check 'a missing value' exits 2 'port: the value is missing' serve --port
+check 'a missing value' exits 2 'port: missing value' serve --port
 check 'a number that is none' exits 2 'not a number' serve --port=x
 check 'a number out of range' exits 2 'out of range' serve --port=65536
 check 'an unknown backend' exits 2 'auto, uring or epoll' serve --backend=x

@@ -38,10 +38,10 @@ check 'with options beside it' config --mime=foo=text/x-line --charset=
 check 'the command line wins' equal text/x-line "$(header content-type /hello.foo)"
 check 'ends' stop_server
 
-check 'a right configuration is right' says 0 'options are right' --check --config="$work/good"
+check 'a right configuration is right' says 0 'configuration is valid' --check --config="$work/good"
 printf 'port=80\n\nprot=90\nport=x\nworkers=0\ndotfiles=yes\nindex\nconfig=a\n' >"$work/bad"
 for line in '3: prot: no such option; did you mean --port\?' '4: --port=x: not a number' \
-	'5: --workers=0: out of range' '6: dotfiles: takes no value' '7: index: the value is missing' \
+	'5: --workers=0: out of range' '6: dotfiles: takes no value' '7: index: missing value' \
 	'8: config: only the command line'; do
 	check "line $line" says 2 "$work/bad:$line" --check --config="$work/bad"
 done

@@ -59,7 +59,7 @@ renegotiates() {
 		timeout "$patience" openssl s_client -connect "127.0.0.1:$port" -tls1_2 2>&1
 }
 check 'renegotiation is refused' matches 'no renegotiation' "$(renegotiates)"
-check 'HTTP without TLS is told so' equal '400 The plain HTTP request was sent to an HTTPS port.' \
+check 'HTTP without TLS is told so' equal '400 A plain HTTP request was sent to an HTTPS port.' \
 	"$(curl -sS -w '%{http_code}' "http://127.0.0.1:$port/hello" | sed 's/^400 Bad Request. \(.*\)/\1/' | sed 'N;s/\(.*\)\n\(.*\)/\2 \1/')"
 for _ in 1 2 3; do
 	exec 5<>"/dev/tcp/127.0.0.1/$port"
@@ -146,7 +146,7 @@ says() { # CODE PATTERN OPTION...
 pair() { # CERT KEY
 	printf '%s\n' "--tls-cert=$certs/$1" "--tls-key=$certs/$2"
 }
-check 'right files are right' says 0 'options are right' $(pair a.pem a.key)
+check 'right files are right' says 0 'configuration is valid' $(pair a.pem a.key)
 check 'a certificate that is missing' says 1 'none.pem: No such file' $(pair none.pem a.key)
 check 'a key that is missing' says 1 'none.key: No such file' $(pair a.pem none.key)
 check 'a certificate that is none' says 1 'text: no certificate in PEM format' $(pair text a.key)

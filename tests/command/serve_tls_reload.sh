@@ -54,7 +54,7 @@ check 'a session of before is resumed' matches 'Reused, TLS' "$(client_of -sess_
 cp "$certs/other.key" "$certs/a.key"
 check 'a reload with the key of another' reload
 check 'is reported' grep -q 'a.key: the key does not belong to the certificate' "$work/errors"
-check 'in words' grep -q 'the certificates stay as they are' "$work/errors"
+check 'in words' grep -q 'keeping the old certificates' "$work/errors"
 check 'and the certificate stays' equal "$(print second)" "$(served)"
 rm "$certs/a.pem"
 check 'a reload without a file' reload

@@ -97,7 +97,7 @@ echo other >"$root/there"
 echo mine >"$files/there"
 cp "$files/ten" "$files/behind"
 check 'a file that exists is refused' sent 4 "$files/there" "$files/behind" "127.0.0.1:$port"
-check 'and the sender says why' says 'there: there is such a file already' "$work/sent-errors"
+check 'and the sender says why' says 'there: file already exists' "$work/sent-errors"
 check 'it stays as it was' equal other "$(cat "$root/there")"
 check 'the next one arrives all the same' same behind
 check 'what is stored already, the same, counts as sent' \

@@ -136,7 +136,7 @@ for fault in names look-up; do
 		equal 'result 2 bye ' "$(raw name 'what?')"
 	cp "$files/f" "$files/what?"
 	check 'with the reason' sent 4 "$files/what?" "$files/f" "127.0.0.1:$port"
-	check 'in words' says 'such a name: In' "$work/sent-errors"
+	check 'in words' says 'this name: In' "$work/sent-errors"
 	check 'and the next file is stored' same f
 	check 'nothing else is left' equal f "$(ls -A "$root")"
 	stop_server

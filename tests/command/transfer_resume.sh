@@ -84,7 +84,7 @@ rm -f "$root"/*
 standing_still() {
 	kill -STOP "$server"
 	sent 3 --timeout=1 "$files/large" "127.0.0.1:$port" &&
-		says 'nothing has moved for too long' "$work/sent-errors"
+		says 'timed out: no progress' "$work/sent-errors"
 }
 check 'a receiver that stands still is given up' standing_still
 connected() { # state 01 in the kernel's table of connections
@@ -132,7 +132,7 @@ no_room() { # ARGUMENT...: to a receiver whose files may have 3 MiB
 		[ -z "$port" ] || break
 		sleep 0.05
 	done
-	sent 4 "$@" "127.0.0.1:$port" && says 'no room' "$work/sent-errors" && end_receiver 1
+	sent 4 "$@" "127.0.0.1:$port" && says 'no space left' "$work/sent-errors" && end_receiver 1
 }
 : >"$work/start"
 check 'a file for which there is no room is refused in its middle' no_room "$files/large"
@@ -161,11 +161,11 @@ stop_server
 
 # Receivers that lie.
 check 'a mismatch that the receiver reports' answered 5 5 'checksum' "$files/large"
-check 'a refusal that it reports' answered 1 4 'such a file already' "$files/large"
-check 'with its words made harmless' says 'already: \\x1b\[31mred' "$work/sent-errors"
+check 'a refusal that it reports' answered 1 4 'file already exists' "$files/large"
+check 'with its words made harmless' says 'exists: \\x1b\[31mred' "$work/sent-errors"
 check 'a code that is not known' answered 77 4 'refuses' "$files/large"
 check 'another version' answered version 6 'another version' "$files/large"
-check 'no answer' answered close 3 'closed|broken' "$files/large"
+check 'no answer' answered close 3 'closed|reset' "$files/large"
 check 'nonsense' answered nonsense 3 'does not speak' "$files/large"
 check 'an offset beyond the file' answered far 3 'does not speak' "$files/large"
 

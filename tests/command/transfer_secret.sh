@@ -62,7 +62,7 @@ differ() { ! cmp -s "$secret" "$work/other"; }
 check 'two are never the same' differ
 cp -p "$secret" "$work/copy"
 check 'a file that exists is not overwritten' receives 1 --new-secret="$secret"
-check 'which is said' says "^sluice receive: $secret: it exists already" "$work/receive-errors"
+check 'which is said' says "^sluice receive: $secret: file already exists" "$work/receive-errors"
 check 'and stays as it is' cmp "$secret" "$work/copy"
 ln -s "$work/nowhere" "$work/link"
 check 'a link is not followed' receives 1 --new-secret="$work/link"
@@ -80,8 +80,8 @@ wrong() { # NAME PATTERN [MODE]: a file with the standard input is no secret
 	check 'to a receiver, too' receives 1 --secret="$file" 0
 }
 digits=$(grep -v '^#' "$secret")
-wrong 'an empty file' 'holds no secret' </dev/null
-wrong 'a comment' 'holds no secret' < <(echo '# nothing')
+wrong 'an empty file' 'contains no secret' </dev/null
+wrong 'a comment' 'contains no secret' < <(echo '# nothing')
 wrong 'a phrase' hexadecimal < <(echo 'correct horse battery staple, and so on, and so on, and so on, on')
 wrong 'what is too short' '64 to 128' < <(echo "${digits:0:62}")
 wrong 'what is too long' '64 to 128' < <(echo "$digits$digits$digits")
@@ -130,7 +130,7 @@ check 'another secret is refused' sent 6 --secret="$work/other" "$files/f" "127.
 check 'and the sender says why' says 'another secret$' "$work/sent-errors"
 check 'the receiver, too' says 'another secret$' "$work/errors"
 check 'a sender without a secret is refused' sent 6 "$files/f" "127.0.0.1:$port"
-check 'and told of the option' says 'wants a secret.*--secret=FILE' "$work/sent-errors"
+check 'and told of the option' says 'requires a secret.*--secret=FILE' "$work/sent-errors"
 check 'the receiver says so' says 'has no secret' "$work/errors"
 check 'nothing was stored' equal missing "$([ -e "$root/f" ] || echo missing)"
 check 'an older sender is told our version' equal 'hello end ' "$(raw version 1)"
@@ -146,8 +146,8 @@ stop_server
 start_receiver --bind=127.0.0.1
 check 'a sender with a secret at a receiver without one' \
 	sent 6 --secret="$secret" "$files/more" "127.0.0.1:$port"
-check 'is told so' says 'has no secret: give --secret=FILE' "$work/sent-errors"
-check 'as is the receiver' says 'wants a secret' "$work/errors"
+check 'is told so' says 'has no secret: use --secret=FILE' "$work/sent-errors"
+check 'as is the receiver' says 'requires a secret' "$work/errors"
 stop_server
 
 rm -f "$root"/*

@@ -13,19 +13,19 @@ static const struct command {
 } commands[] = {
 	{"serve", "serve the files of a directory over HTTP", serve_main},
 	{"send", "send files to a 'sluice receive'", send_main},
-	{"receive", "store what 'sluice send' sends", receive_main},
-	{"probe", "tell what this kernel offers and what is used of it", probe_main},
-	{"bench", "measure it side by side with other ways to send", bench_main},
+	{"receive", "store files that 'sluice send' sends", receive_main},
+	{"probe", "show what this kernel supports and what sluice uses", probe_main},
+	{"bench", "compare sluice with other ways to send", bench_main},
 };
 
 static int print_help(void)
 {
 	printf("Usage: sluice COMMAND [OPTION...] [ARGUMENT...]\n"
-	       "Sends bytes and files over sockets through io_uring.\n\n");
+	       "Serves and transfers files through io_uring.\n\n");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
-	printf("\n'sluice COMMAND --help' tells a command's options; 'sluice --version' the "
-	       "version.\n");
+	printf("\n'sluice COMMAND --help' prints the options of a command, "
+	       "'sluice --version' the version.\n");
 	return EXIT_OK;
 }
 
@@ -35,7 +35,7 @@ static int usage_error(const char *what, const char *name)
 	return EXIT_USAGE;
 }
 
-/* Output that nobody got is a failure: a full disk, a closed pipe. */
+/* Output that could not be written is a failure: a full disk, a closed pipe. */
 static int finish(int code)
 {
 	if (fflush(stdout) != 0 || ferror(stdout)) {
@@ -50,7 +50,7 @@ int main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : "";
 
 	if (argc < 2)
-		return usage_error("say which command", "");
+		return usage_error("missing COMMAND", "");
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
 		return finish(print_help());
 	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {

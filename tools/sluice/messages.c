@@ -17,7 +17,8 @@ static struct writer *output, *errors;
 
 static void on_dropped(void *token, uint64_t lines)
 {
-	messages_complain("%" PRIu64 " messages were dropped, because nothing read them", lines);
+	messages_complain("%" PRIu64 " messages were dropped because the output was blocked",
+			  lines);
 }
 
 void messages_start(void)

@@ -20,7 +20,7 @@ static struct place {
 	unsigned int line;
 } place;
 
-/* Says what is wrong with an option, and where it is. */
+/* Reports an error in an option and its location. */
 __attribute__((format(printf, 2, 3))) static void complain(const struct option_table *table,
 							   const char *format, ...)
 {
@@ -105,7 +105,7 @@ static bool set_number(const struct option_table *table, const struct option_spe
 		return false;
 	}
 	if (number < spec->least || number > spec->most) {
-		complain(table, "--%s=%s: out of range, from %" PRIu64 " to %" PRIu64, spec->name,
+		complain(table, "--%s=%s: out of range: from %" PRIu64 " to %" PRIu64, spec->name,
 			 value, spec->least, spec->most);
 		return false;
 	}
@@ -159,7 +159,7 @@ static bool set_option(const struct option_table *table, const struct option_spe
 		return add_to_list(table, (struct option_list *)(void *)member, value);
 	case OPTION_BACKEND:
 		if (!read_backend(value, &backend)) {
-			complain(table, "--%s=%s: it is auto, uring or epoll", spec->name, value);
+			complain(table, "--%s=%s: not auto, uring or epoll", spec->name, value);
 			return false;
 		}
 		memcpy(member, &backend, sizeof(backend));
@@ -187,7 +187,7 @@ static void print_option(const struct option_spec *spec)
 static void print_help(const struct option_table *table)
 {
 	static const struct option_spec help = {
-		.name = "help", .help = "print this", .letter = 'h'};
+		.name = "help", .help = "print this help", .letter = 'h'};
 	static const struct option_spec version = {
 		.name = "version", .help = "print the version", .letter = 'V'};
 
@@ -312,7 +312,7 @@ static enum options_outcome take_option(const struct option_table *table, int fo
 		printf("sluice %s\n", sluice_version());
 		return OPTIONS_DONE;
 	case ':':
-		complain(table, "%s: the value is missing", argv[optind - 1]);
+		complain(table, "%s: missing value", argv[optind - 1]);
 		return OPTIONS_WRONG;
 	default:
 		complain_unknown(table, argv[optind - 1]);
@@ -381,11 +381,11 @@ static bool read_line(const struct option_table *table, char *line, void *target
 		return false;
 	}
 	if (spec->kind == OPTION_CONFIG) {
-		complain(table, "%s: only the command line may name a configuration", name);
+		complain(table, "%s: allowed on the command line only", name);
 		return false;
 	}
 	if (value == NULL && spec->kind != OPTION_FLAG && spec->kind != OPTION_LOG) {
-		complain(table, "%s: the value is missing", name);
+		complain(table, "%s: missing value", name);
 		return false;
 	}
 	if (value != NULL && spec->kind == OPTION_FLAG) {
@@ -412,7 +412,7 @@ static enum options_outcome read_config(const struct option_table *table, const 
 	place.file = path;
 	for (place.line = 1; fgets(line, sizeof(line), file) != NULL; place.line++) {
 		if (strlen(line) == sizeof(line) - 1) {
-			complain(table, "the line is too long");
+			complain(table, "line too long");
 			outcome = OPTIONS_WRONG;
 			break;
 		}

@@ -22,7 +22,7 @@ static const struct option_table table = {
 	.command = "probe",
 	.arguments = "",
 	.summary =
-		"Tells what this kernel offers, what the library uses of it, and why not the rest.",
+		"Shows what this kernel supports, what sluice uses, and why it does not use the rest.",
 	.specs = specs,
 	.count = sizeof(specs) / sizeof(specs[0]),
 };
@@ -48,13 +48,13 @@ static void collect_facts(const struct sluice_probe *probe, struct fact facts[FA
 		{"socket_bytes", "bytes of an idle socket", probe->socket_bytes},
 		{"engine_bytes", "bytes of an engine, without rings and buffers",
 		 probe->engine_bytes},
-		{"segments_max", "segments in one transmission, at most", probe->segments_max},
+		{"segments_max", "maximum segments of one transmission", probe->segments_max},
 		{"ring_entries", "entries of the submission ring", probe->ring_entries},
-		{"descriptors_max", "descriptors, at most (ulimit -n)", probe->descriptors_max},
-		{"memlock_bytes", "bytes that may be locked (ulimit -l)", probe->memlock_bytes},
-		{"call_ns", "ns for an empty system call", probe->call_ns},
-		{"enter_ns", "ns for a call into the ring, without entries", probe->enter_ns},
-		{"entry_ns", "ns for an empty entry of the ring", probe->entry_ns},
+		{"descriptors_max", "maximum descriptors (ulimit -n)", probe->descriptors_max},
+		{"memlock_bytes", "maximum locked bytes (ulimit -l)", probe->memlock_bytes},
+		{"call_ns", "ns per empty system call", probe->call_ns},
+		{"enter_ns", "ns per io_uring_enter without entries", probe->enter_ns},
+		{"entry_ns", "ns per empty ring entry", probe->entry_ns},
 	};
 
 	memcpy(facts, all, sizeof(all));
@@ -180,12 +180,12 @@ int probe_main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (index < argc) {
-		options_complain("probe", "%s: it takes no argument", argv[index]);
+		options_complain("probe", "%s: unexpected argument", argv[index]);
 		return EXIT_USAGE;
 	}
 	error = sluice_probe(&probe);
 	if (error != 0) {
-		fprintf(stderr, "sluice: the kernel cannot be asked: %s\n", strerror(-error));
+		fprintf(stderr, "sluice: cannot probe the kernel: %s\n", strerror(-error));
 		return EXIT_FAILED;
 	}
 	uname(&system);

@@ -26,7 +26,7 @@
 static void on_dropped(void *token, uint64_t lines)
 {
 	messages_complain("the access log: %" PRIu64
-			  " lines were dropped, because they could not be written",
+			  " lines were dropped because they could not be written",
 			  lines);
 }
 

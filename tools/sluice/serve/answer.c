@@ -346,7 +346,7 @@ static void answer_redirect(struct answer *answer, struct span url)
 {
 	answer->head.url = url;
 	if (answer->head.status == 301)
-		answer->explanation = "The file is at another address.";
+		answer->explanation = "The file has moved.";
 	send_short(answer);
 }
 
@@ -356,7 +356,7 @@ static void answer_found(struct connection *connection, const struct request *re
 	struct answer answer = answer_begin(connection, request, found.status);
 
 	if (found.no_index)
-		answer.explanation = "No index.html here, and directory listings are off.";
+		answer.explanation = "No index file here, and directory listings are off.";
 	if (found.url.at != NULL)
 		answer_redirect(&answer, found.url);
 	else if (found.status == 200 && found.answer_status != 0)
@@ -460,7 +460,7 @@ static void answer_https(struct connection *connection, const struct request *re
 
 	url->length = 0;
 	if (host.length == 0 || !target_split(request->target, &target)) {
-		answer.explanation = "The request names no host or no path to redirect to.";
+		answer.explanation = "The request has no host or path to redirect to.";
 		send_short(&answer);
 		return;
 	}
@@ -476,7 +476,7 @@ static void answer_https(struct connection *connection, const struct request *re
 	}
 	answer.head.status = request->method == HTTP_GET || request->method == HTTP_HEAD ? 301
 											 : 308;
-	answer.explanation = "The address is the same with https.";
+	answer.explanation = "This page is served over HTTPS.";
 	answer.head.url = (struct span){url->base, url->length};
 	send_short(&answer);
 }
@@ -486,7 +486,7 @@ static void answer_plain(struct connection *connection, const struct request *re
 {
 	struct answer answer = answer_begin(connection, request, 400);
 
-	answer.explanation = "The plain HTTP request was sent to an HTTPS port.";
+	answer.explanation = "A plain HTTP request was sent to an HTTPS port.";
 	send_short(&answer);
 }
 

@@ -31,7 +31,7 @@ static const char *add_path(struct listen_set *set, const char *path, enum liste
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	if (path[0] == '\0' || strlen(path) >= sizeof(address.sun_path))
-		return "a path has 1 to 107 characters";
+		return "a path must have 1 to 107 characters";
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	return add_point(set, &address, sizeof(address), kind) != NULL ? NULL
 								       : "too many addresses";
@@ -147,7 +147,7 @@ const char *listen_set_add_port(struct listen_set *set, enum listen_kind of, uin
 		    add_point(set, &address.address, address.length, kind) == NULL)
 			return "too many addresses";
 	}
-	return set->count > count ? NULL : "no address that has ports";
+	return set->count > count ? NULL : "no address has a port";
 }
 
 bool listen_set_has(const struct listen_set *set, enum listen_kind kind)

@@ -99,7 +99,7 @@ static void write_one(struct buffer *buffer, const char *name, const char *type,
 
 static void write_requests(struct buffer *buffer, const struct metrics_counts *counts)
 {
-	write_head(buffer, "requests_total", "counter", "Answers by their status.");
+	write_head(buffer, "requests_total", "counter", "Responses by status.");
 	for (size_t i = 0; i < METRICS_STATUSES; i++) {
 		if (counts->by_status[i] > 0)
 			buffer_add_format(buffer,
@@ -113,7 +113,7 @@ static void write_latencies(struct buffer *buffer, const struct metrics_counts *
 	uint64_t sum = 0;
 
 	write_head(buffer, "request_duration_seconds", "histogram",
-		   "From a request until all of its answer was taken by the kernel.");
+		   "Time from a request until the kernel accepted the whole response.");
 	for (size_t i = 0; i < METRICS_BUCKETS; i++) {
 		sum += counts->buckets[i];
 		buffer_add_format(buffer,
@@ -149,18 +149,19 @@ static void write_powers(struct buffer *buffer, const char *name, const char *he
 
 static void write_engine(struct buffer *buffer, const struct sluice_engine_statistics *engine)
 {
-	write_one(buffer, "engine_turns_total", "counter", "Turns of the engines.", engine->turns);
+	write_one(buffer, "engine_turns_total", "counter", "Event loop turns.", engine->turns);
 	write_one(buffer, "engine_enters_total", "counter",
-		  "Calls of io_uring_enter or epoll_wait.", engine->enters);
-	write_one(buffer, "engine_completions_total", "counter", "Completions of the kernel.",
+		  "Calls to io_uring_enter or epoll_wait.", engine->enters);
+	write_one(buffer, "engine_completions_total", "counter", "Completions from the kernel.",
 		  engine->completions);
-	write_one(buffer, "engine_operations_total", "counter", "Operations that have ended.",
+	write_one(buffer, "engine_operations_total", "counter", "Completed operations.",
 		  engine->records_completed);
 	write_one(buffer, "engine_received_bytes_total", "counter", "Bytes received.",
 		  engine->bytes_received);
-	write_one(buffer, "engine_sockets", "gauge", "Sockets now.", engine->sockets);
-	write_powers(buffer, "engine_turn_completions", "Completions per turn that had any.",
-		     engine->turn_completions, engine->completions);
+	write_one(buffer, "engine_sockets", "gauge", "Open sockets.", engine->sockets);
+	write_powers(buffer, "engine_turn_completions",
+		     "Completions per turn, without turns that had none.", engine->turn_completions,
+		     engine->completions);
 	write_powers(buffer, "engine_transmission_records",
 		     "Operations completed by one send; the first bucket includes none.",
 		     engine->transmission_records, engine->records_sent);
@@ -170,22 +171,22 @@ void metrics_write(struct buffer *buffer, const struct metrics_counts *counts, s
 {
 	write_requests(buffer, counts);
 	write_latencies(buffer, counts);
-	write_one(buffer, "response_body_bytes_total", "counter", "Bytes of bodies sent.",
+	write_one(buffer, "response_body_bytes_total", "counter", "Bytes sent in bodies.",
 		  counts->body_bytes);
 	write_one(buffer, "connections_total", "counter", "Connections accepted.",
 		  counts->connections);
 	write_one(buffer, "connections_refused_total", "counter",
-		  "Connections refused because there were too many.", counts->refused);
-	write_one(buffer, "tls_handshakes_total", "counter", "Handshakes that succeeded.",
+		  "Connections refused because of a limit.", counts->refused);
+	write_one(buffer, "tls_handshakes_total", "counter", "Successful TLS handshakes.",
 		  counts->handshakes);
 	write_one(buffer, "tls_handshakes_resumed_total", "counter",
-		  "Of these, those that resumed a session.", counts->handshakes_resumed);
-	write_one(buffer, "tls_handshakes_failed_total", "counter", "Handshakes that failed.",
+		  "Successful TLS handshakes that resumed a session.", counts->handshakes_resumed);
+	write_one(buffer, "tls_handshakes_failed_total", "counter", "Failed TLS handshakes.",
 		  counts->handshakes_failed);
-	write_one(buffer, "connections", "gauge", "Connections now.", counts->open);
-	write_one(buffer, "cache_entries", "gauge", "Files kept ready.", counts->cache_entries);
-	write_one(buffer, "cache_looks_total", "counter", "Looks at files that were not fresh.",
-		  counts->cache_looks);
-	write_one(buffer, "workers", "gauge", "Engines side by side.", workers);
+	write_one(buffer, "connections", "gauge", "Open connections.", counts->open);
+	write_one(buffer, "cache_entries", "gauge", "Cached files.", counts->cache_entries);
+	write_one(buffer, "cache_looks_total", "counter",
+		  "File lookups that the cache could not answer.", counts->cache_looks);
+	write_one(buffer, "workers", "gauge", "Workers.", workers);
 	write_engine(buffer, &counts->engine);
 }

@@ -48,7 +48,7 @@ static void report(struct worker *worker, const char *client, const char *reason
 	worker->handshake_reported = worker->tick;
 	worker->handshakes_unreported = 0;
 	if (others > 0)
-		messages_complain("handshake with %s: %s (and %" PRIu64 " others that failed since "
+		messages_complain("handshake with %s: %s (and %" PRIu64 " more failures since "
 				  "the last such message)",
 				  client, reason, others);
 	else
@@ -73,7 +73,7 @@ static void fail(struct connection *connection, const char *reason)
 void opening_expired(struct opening *opening)
 {
 	if (opening->tls != NULL)
-		fail(opening->connection, "it took too long");
+		fail(opening->connection, "timed out");
 }
 
 /* ---- the handshake ---- */

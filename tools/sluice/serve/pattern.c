@@ -27,7 +27,7 @@ const char *pattern_check(struct span pattern)
 	size_t parts = 0, splats = 0;
 
 	if (pattern.length == 0 || pattern.at[0] != '/')
-		return "a pattern begins with a slash";
+		return "a pattern must begin with a slash";
 	while (pattern.length > 0) {
 		struct span name = name_of(pattern);
 
@@ -36,7 +36,7 @@ const char *pattern_check(struct span pattern)
 		pattern = span_from(pattern, name.length > 0 ? name.length + 1 : 1);
 	}
 	if (splats > 1)
-		return "a pattern has one asterisk at most";
+		return "a pattern may have only one asterisk";
 	return parts > PATTERN_PARTS_MAX ? "too many placeholders" : NULL;
 }
 

@@ -65,7 +65,7 @@ static void read_certificates(struct reload *reload)
 		return;
 	reload->tls = certificates_read(server->options, server->tls, reload->workers);
 	if (reload->tls == NULL)
-		messages_complain("reload: the certificates stay as they are");
+		messages_complain("reload: keeping the old certificates");
 }
 
 static void *read_again(void *argument)
@@ -83,7 +83,7 @@ static void *read_again(void *argument)
 	if (reload->rules == NULL) {
 		close_logs(reload);
 		close_certificates(reload);
-		messages_complain("reload: everything stays as it is");
+		messages_complain("reload failed: nothing was changed");
 	}
 	atomic_store(&reload->state, RELOAD_DONE);
 	pthread_kill(reload->starter, SIGUSR1);

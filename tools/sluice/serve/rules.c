@@ -130,7 +130,7 @@ static bool keep_text(struct reading *reading, struct span *text)
 	char *copy;
 
 	if (text->length > RULES_TEXT_MAX) {
-		wrong(reading, "the file is too long");
+		wrong(reading, "the file is too large");
 		return false;
 	}
 	copy = malloc(text->length + 1);
@@ -203,15 +203,15 @@ static const char *add_header(struct rules *rules, struct span pattern, struct s
 	struct header_rule header = {.pattern = pattern}, *added;
 
 	if (colon == NULL)
-		return "a header has a colon behind its name";
+		return "a header needs a colon after its name";
 	header.name = span_trim((struct span){line.at, (size_t)(colon - line.at)});
 	header.value = span_trim(span_from(line, (size_t)(colon - line.at) + 1));
 	if (!is_name(header.name))
-		return "this cannot be the name of a header";
+		return "invalid header name";
 	if (is_reserved(header.name))
-		return "this header is the server's own";
+		return "this header is set by the server";
 	if (!is_value(header.value))
-		return "this cannot be the value of a header";
+		return "invalid header value";
 	added = add_element((void **)&rules->headers, &rules->header_count, sizeof(header));
 	if (added == NULL)
 		return "out of memory";
@@ -238,7 +238,7 @@ static void read_header_line(struct reading *reading, struct span line, struct s
 		what = pattern_check(line);
 		*pattern = what == NULL ? line : (struct span){NULL, 0};
 	} else if (pattern->at == NULL) {
-		what = "a header stands below a pattern";
+		what = "a header must follow a pattern";
 	} else if (reading->rules->header_count >= RULES_MAX) {
 		what = "too many headers";
 	} else {
@@ -359,16 +359,16 @@ static const char *check_redirect(const struct redirect_rule *rule)
 	if (what != NULL)
 		return what;
 	if (rule->status == 0)
-		return "a status is 200, 301, 302, 303, 307, 308 or 404, perhaps with a !";
+		return "the status must be 200, 301, 302, 303, 307, 308 or 404, optionally with a !";
 	if (rule->target.length == 0)
-		return "the target is missing";
+		return "missing target";
 	if (rule->target.at[0] != '/' && (is_rewrite(rule->status) || !is_url(rule->target)))
-		return is_rewrite(rule->status) ? "what is answered with a file names a path"
-						: "a target is a path or a URL";
+		return is_rewrite(rule->status) ? "with status 200 or 404 the target must be a path"
+						: "the target must be a path or a URL";
 	/* "//host" would be a URL, too. */
 	if (rule->target.length > 1 && rule->target.at[0] == '/' && rule->target.at[1] == '/')
-		return "a path has one slash in front";
-	return is_value(rule->target) ? NULL : "this cannot be a target";
+		return "a path must begin with one slash";
+	return is_value(rule->target) ? NULL : "invalid target";
 }
 
 static void read_redirect_line(struct reading *reading, struct span line)

@@ -95,7 +95,7 @@ static int open_directory(struct service *service)
 		docroot_open(&service->server.docroot, directory, service->options.revalidate_s);
 
 	if (error == -ENOTDIR)
-		return setup_fail(directory, error, "give the directory that holds it");
+		return setup_fail(directory, error, "give the directory that contains it");
 	if (error != 0)
 		return setup_fail(directory, error, "");
 	return EXIT_OK;
@@ -177,7 +177,7 @@ static int open_listeners(struct service *service)
 		return setup_fail(what, error, "choose another with --port, or 0 for a free one");
 	if (error == -EACCES)
 		return setup_fail(what, error,
-				  "ports below 1024 are for root: choose one with --port");
+				  "ports below 1024 require root: choose another with --port");
 	if (error == -EADDRNOTAVAIL)
 		return setup_fail(what, error, "choose an address of this machine with --bind");
 	return setup_fail(what, error, "");
@@ -200,7 +200,7 @@ static int become_user(const struct serve_options *options)
 		return EXIT_OK;
 	if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
 	    setuid(user->pw_uid) != 0)
-		return setup_fail(options->user, -errno, "only root can become another user");
+		return setup_fail(options->user, -errno, "only root can switch to another user");
 	return EXIT_OK;
 }
 
@@ -209,8 +209,7 @@ static int start_failed(const struct server *server, int error)
 	if (server->failed != NULL)
 		return setup_fail(server->failed, error, "");
 	if (error == -ENOSYS || error == -EPERM || error == -EOPNOTSUPP)
-		return setup_fail("the engine", error,
-				  "see 'sluice probe', or let it choose with --backend=auto");
+		return setup_fail("the engine", error, "see 'sluice probe', or use --backend=auto");
 	if (error == -EMFILE || error == -ENOMEM)
 		return setup_fail("the engine", error, "raise the limit with ulimit -n or -l");
 	return setup_fail("the worker", error, "");
@@ -285,10 +284,10 @@ static const char *backend_reason(const struct service *service, struct sluice_e
 	if (reason != NULL && reason[0] != '\0')
 		return reason;
 	if (service->options.backend != SLUICE_BACKEND_AUTO)
-		return "as asked";
+		return "as requested";
 	if (wished != NULL && wished[0] != '\0')
-		return "as SLUICE_BACKEND says";
-	return "the kernel offers it";
+		return "selected by SLUICE_BACKEND";
+	return "supported by the kernel";
 }
 
 /* What is said before the address of a listener that is not the first, and its scheme. */
@@ -478,7 +477,7 @@ static bool wait_for_workers(struct service *service, const sigset_t *signals,
 /* Ends the process although a thread hangs, which nothing else can end. */
 static void leave(void)
 {
-	messages_complain("ended at once: something did not end in time");
+	messages_complain("exiting at once: a thread did not end in time");
 	messages_stop();
 	_exit(EXIT_OK);
 }
@@ -504,7 +503,7 @@ static int join_workers(struct service *service)
 
 		service->left_behind |= service->workers[i].left_behind;
 		if (error != 0)
-			code = setup_fail("a worker ended", error, "");
+			code = setup_fail("a worker failed", error, "");
 	}
 	free(service->workers);
 	return code;
@@ -578,7 +577,7 @@ int serve_main(int argc, char **argv)
 	};
 	code = prepare(&service);
 	if (code == EXIT_OK && service.options.check)
-		messages_say("The options are right.");
+		messages_say("The configuration is valid.");
 	else if (code == EXIT_OK)
 		code = run_service(&service, &signals);
 	messages_stop();

@@ -23,95 +23,96 @@ int setup_fail(const char *what, int error, const char *advice)
 #define MEMBER(name) offsetof(struct serve_options, name)
 
 static const struct option_spec specs[] = {
-	{"bind", "ADDRESS[:PORT]", "listen there [127.0.0.1], or at unix:PATH; repeatable",
+	{"bind", "ADDRESS[:PORT]", "listen there [127.0.0.1], or on unix:PATH; repeatable",
 	 MEMBER(binds), 0, 0, OPTION_LIST, 'b'},
-	{"user", "NAME", "become this user once it listens", MEMBER(user), 0, 0, OPTION_STRING, 0},
-	{"port", "PORT", "listen at this port [8080]; 0 for a free one", MEMBER(port), 0, 65535,
+	{"user", "NAME", "switch to this user after binding", MEMBER(user), 0, 0, OPTION_STRING, 0},
+	{"port", "PORT", "listen on this port [8080]; 0 for a free one", MEMBER(port), 0, 65535,
 	 OPTION_NUMBER, 'p'},
 	{"tls-cert", "FILE", "serve HTTPS with this certificate (PEM); repeatable",
 	 MEMBER(tls_certs), 0, 0, OPTION_LIST, 0},
-	{"tls-key", "FILE", "the key of each certificate", MEMBER(tls_keys), 0, 0, OPTION_LIST, 0},
-	{"redirect-http", "PORT", "answer HTTP there with the address in HTTPS",
-	 MEMBER(redirect_http), 0, 0, OPTION_STRING, 0},
-	{"https-port", "PORT", "that these addresses name [the one it listens at]",
-	 MEMBER(https_port), 1, 65535, OPTION_NUMBER, 0},
-	{"hsts", "SECONDS", "for which browsers shall use HTTPS alone [not said]", MEMBER(hsts_s),
-	 0, 10ull * 366 * DAY_S, OPTION_NUMBER, 0},
+	{"tls-key", "FILE", "the private key of each certificate", MEMBER(tls_keys), 0, 0,
+	 OPTION_LIST, 0},
+	{"redirect-http", "PORT", "redirect HTTP on this port to HTTPS", MEMBER(redirect_http), 0,
+	 0, OPTION_STRING, 0},
+	{"https-port", "PORT", "HTTPS port in redirects [the listening port]", MEMBER(https_port),
+	 1, 65535, OPTION_NUMBER, 0},
+	{"hsts", "SECONDS", "send Strict-Transport-Security [off]", MEMBER(hsts_s), 0,
+	 10ull * 366 * DAY_S, OPTION_NUMBER, 0},
 	{"backend", "NAME", "auto, uring or epoll [auto]", MEMBER(backend), 0, 0, OPTION_BACKEND,
 	 0},
-	{"workers", "N", "engines side by side, a thread each [1]", MEMBER(workers), 1, WORKERS_MAX,
+	{"workers", "N", "number of engines, one thread each [1]", MEMBER(workers), 1, WORKERS_MAX,
 	 OPTION_NUMBER, 'w'},
 	{"dotfiles", NULL, "serve names that begin with a dot", MEMBER(dotfiles), 0, 0, OPTION_FLAG,
 	 0},
-	{"index", "NAMES", "of a directory, the first that exists [index.html]", MEMBER(index), 0,
-	 0, OPTION_STRING, 0},
-	{"clean-urls", NULL, "let /about find about.html", MEMBER(clean_urls), 0, 0, OPTION_FLAG,
+	{"index", "NAMES", "index files, in order of preference [index.html]", MEMBER(index), 0, 0,
+	 OPTION_STRING, 0},
+	{"clean-urls", NULL, "serve about.html as /about", MEMBER(clean_urls), 0, 0, OPTION_FLAG,
 	 0},
-	{"charset", "NAME", "of text files [utf-8]; empty: do not say", MEMBER(charset), 0, 0,
+	{"charset", "NAME", "charset of text files [utf-8]; empty: none", MEMBER(charset), 0, 0,
 	 OPTION_STRING, 0},
 	{"mime", "EXT=TYPE", "the type of files that end in .EXT; repeatable", MEMBER(mimes), 0, 0,
 	 OPTION_LIST, 0},
-	{"header", "LINE", "add \"Name: value\" to all answers; repeatable", MEMBER(headers), 0, 0,
-	 OPTION_LIST, 0},
-	{"cache-control", "VALUE", "of all answers", MEMBER(cache_control), 0, 0, OPTION_STRING, 0},
-	{"cors", NULL, "let the pages of other sites read the files", MEMBER(cors), 0, 0,
+	{"header", "LINE", "add \"Name: value\" to all responses; repeatable", MEMBER(headers), 0,
+	 0, OPTION_LIST, 0},
+	{"cache-control", "VALUE", "Cache-Control of all responses", MEMBER(cache_control), 0, 0,
+	 OPTION_STRING, 0},
+	{"cors", NULL, "allow scripts of other origins to read the files", MEMBER(cors), 0, 0,
 	 OPTION_FLAG, 0},
-	{"no-listing", NULL, "answer 403 for a directory without an index", MEMBER(no_listing), 0,
+	{"no-listing", NULL, "respond 403 to a directory without an index", MEMBER(no_listing), 0,
 	 0, OPTION_FLAG, 0},
-	{"no-precompressed", NULL, "leave .br, .zst and .gz beside a file alone",
+	{"no-precompressed", NULL, "do not look for .br, .zst and .gz files",
 	 MEMBER(no_precompressed), 0, 0, OPTION_FLAG, 0},
 	{"access-log", "FILE", "log requests to the file, or to the standard output",
 	 MEMBER(access_log_file), 0, 0, OPTION_LOG, 0},
-	{"log-format", "NAME", "of that log: combined or json [combined]", MEMBER(log_format), 0, 0,
-	 OPTION_STRING, 0},
-	{"metrics", "ADDRESS:PORT", "answer /metrics and /healthz there", MEMBER(metrics), 0, 0,
-	 OPTION_STRING, 0},
-	{"max-connections", "N", "in all; 0: what descriptors allow [0]", MEMBER(max_connections),
-	 0, 10000000, OPTION_NUMBER, 0},
-	{"max-connections-per-address", "N", "of one client [no limit]", MEMBER(max_per_address), 1,
-	 10000000, OPTION_NUMBER, 0},
-	{"limit-rate", "BYTES", "a second, of a connection [no limit]", MEMBER(limit_rate), 1024,
-	 1ull << 40, OPTION_SIZE, 0},
-	{"proxy-protocol", NULL, "each connection begins with a PROXY header",
+	{"log-format", "NAME", "format of the log: combined or json [combined]", MEMBER(log_format),
+	 0, 0, OPTION_STRING, 0},
+	{"metrics", "ADDRESS:PORT", "serve /metrics and /healthz on this address", MEMBER(metrics),
+	 0, 0, OPTION_STRING, 0},
+	{"max-connections", "N", "maximum connections [by descriptor limit]",
+	 MEMBER(max_connections), 0, 10000000, OPTION_NUMBER, 0},
+	{"max-connections-per-address", "N", "maximum connections per client [no limit]",
+	 MEMBER(max_per_address), 1, 10000000, OPTION_NUMBER, 0},
+	{"limit-rate", "BYTES", "bytes per second per connection [no limit]", MEMBER(limit_rate),
+	 1024, 1ull << 40, OPTION_SIZE, 0},
+	{"proxy-protocol", NULL, "require a PROXY header on each connection",
 	 MEMBER(proxy_protocol), 0, 0, OPTION_FLAG, 0},
-	{"trust-proxy", "ADDRESS[/BITS]", "believe its X-Forwarded-For; repeatable",
+	{"trust-proxy", "ADDRESS[/BITS]", "trust its Forwarded, X-Forwarded-For; repeatable",
 	 MEMBER(trusted), 0, 0, OPTION_LIST, 0},
-	{"max-head", "BYTES", "of a request's head [16K]", MEMBER(max_head), 256, 1 << 20,
-	 OPTION_SIZE, 0},
-	{"max-target", "BYTES", "of the address in it [8K]", MEMBER(max_target), 64, 1 << 20,
-	 OPTION_SIZE, 0},
-	{"max-body", "BYTES", "of a body, which is thrown away [1M]", MEMBER(max_body), 0, 1u << 30,
-	 OPTION_SIZE, 0},
-	{"idle-timeout", "SECONDS", "between requests [60]", MEMBER(idle_timeout_s), 1, DAY_S,
-	 OPTION_NUMBER, 0},
-	{"header-timeout", "SECONDS", "for a request to arrive [10]", MEMBER(header_timeout_s), 1,
-	 DAY_S, OPTION_NUMBER, 0},
-	{"write-timeout", "SECONDS", "in which a client takes nothing [30]",
+	{"max-head", "BYTES", "maximum size of request headers [16K]", MEMBER(max_head), 256,
+	 1 << 20, OPTION_SIZE, 0},
+	{"max-target", "BYTES", "maximum length of a request URL [8K]", MEMBER(max_target), 64,
+	 1 << 20, OPTION_SIZE, 0},
+	{"max-body", "BYTES", "maximum request body, which is discarded [1M]", MEMBER(max_body), 0,
+	 1u << 30, OPTION_SIZE, 0},
+	{"idle-timeout", "SECONDS", "close an idle connection after this long [60]",
+	 MEMBER(idle_timeout_s), 1, DAY_S, OPTION_NUMBER, 0},
+	{"header-timeout", "SECONDS", "maximum time for a request to arrive [10]",
+	 MEMBER(header_timeout_s), 1, DAY_S, OPTION_NUMBER, 0},
+	{"write-timeout", "SECONDS", "drop a client that reads nothing for this long [30]",
 	 MEMBER(write_timeout_s), 1, DAY_S, OPTION_NUMBER, 0},
-	{"drain", "SECONDS", "after SIGTERM, for what is being sent [10]", MEMBER(drain_s), 0,
+	{"drain", "SECONDS", "finish responses this long after SIGTERM [10]", MEMBER(drain_s), 0,
 	 DAY_S, OPTION_NUMBER, 0},
-	{"cache-entries", "N", "files that a worker keeps ready [1024]", MEMBER(cache_entries), 1,
-	 1000000, OPTION_NUMBER, 0},
-	{"cache-file-size", "BYTES", "files up to this are kept in memory [16K]",
+	{"cache-entries", "N", "files cached per worker [1024]", MEMBER(cache_entries), 1, 1000000,
+	 OPTION_NUMBER, 0},
+	{"cache-file-size", "BYTES", "keep files up to this size in memory [16K]",
 	 MEMBER(cache_file_bytes), 0, 1 << 20, OPTION_SIZE, 0},
-	{"revalidate", "SECONDS", "after which a file is looked at again [1]", MEMBER(revalidate_s),
-	 0, DAY_S, OPTION_NUMBER, 0},
-	{"lookup-threads", "N", "of a worker, for looks that wait for a disk [16]",
+	{"revalidate", "SECONDS", "check a cached file again after this long [1]",
+	 MEMBER(revalidate_s), 0, DAY_S, OPTION_NUMBER, 0},
+	{"lookup-threads", "N", "maximum threads per worker for file lookups [16]",
 	 MEMBER(lookup_threads), 1, 256, OPTION_NUMBER, 0},
-	{"config", "FILE", "read options from the file, one a line", MEMBER(config), 0, 0,
+	{"config", "FILE", "read options from the file, one per line", MEMBER(config), 0, 0,
 	 OPTION_CONFIG, 'c'},
-	{"directory", "PATH", "what to serve, as the argument", MEMBER(directory), 0, 0,
-	 OPTION_STRING, 0},
-	{"check", NULL, "only say whether options and files are right", MEMBER(check), 0, 0,
+	{"directory", "PATH", "same as the argument", MEMBER(directory), 0, 0, OPTION_STRING, 0},
+	{"check", NULL, "only check the configuration and its files", MEMBER(check), 0, 0,
 	 OPTION_FLAG, 0},
-	{"trace", "FILE", "add every call and completion to the file; JSON in a .json",
-	 MEMBER(trace), 0, 0, OPTION_STRING, 0},
+	{"trace", "FILE", "append a trace of all calls; JSON if named *.json", MEMBER(trace), 0, 0,
+	 OPTION_STRING, 0},
 };
 
 static const struct option_table table = {
 	.command = "serve",
 	.arguments = "[DIRECTORY]",
-	.summary = "Serves the files below the directory (default: the current one) over HTTP.",
+	.summary = "Serves the files of the directory (default: the current one) over HTTP.",
 	.specs = specs,
 	.count = sizeof(specs) / sizeof(specs[0]),
 	.flag_offset = MEMBER(access_log),
@@ -175,12 +176,12 @@ int setup_read_arguments(struct serve_options *options, int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (index + 1 < argc) {
-		options_complain("serve", "%s: one directory is served", argv[index + 1]);
+		options_complain("serve", "%s: only one directory may be given", argv[index + 1]);
 		return EXIT_USAGE;
 	}
 	options->log_json = strcmp(options->log_format, "json") == 0;
 	if (!options->log_json && strcmp(options->log_format, "combined") != 0) {
-		options_complain("serve", "--log-format=%s: it is combined or json",
+		options_complain("serve", "--log-format=%s: not combined or json",
 				 options->log_format);
 		return EXIT_USAGE;
 	}
@@ -196,7 +197,8 @@ static int load_types(struct server *server)
 
 	for (size_t i = 0; i < options->mimes.count; i++) {
 		if (!mime_is_valid(options->mimes.values[i])) {
-			options_complain("serve", "--mime=%s: it is EXT=TYPE, like foo=text/plain",
+			options_complain("serve",
+					 "--mime=%s: not EXT=TYPE, for example foo=text/plain",
 					 options->mimes.values[i]);
 			return EXIT_USAGE;
 		}
@@ -224,7 +226,7 @@ static int read_indexes(struct server *server)
 	while ((name = strsep(&rest, ",")) != NULL) {
 		if (name[0] == '\0' || strchr(name, '/') != NULL || strcmp(name, ".") == 0 ||
 		    strcmp(name, "..") == 0 || load->index_count == LOAD_INDEXES_MAX) {
-			options_complain("serve", "--index=%s: not up to %d names of files",
+			options_complain("serve", "--index=%s: not a list of 1 to %d file names",
 					 server->options->index, LOAD_INDEXES_MAX);
 			return EXIT_USAGE;
 		}
@@ -257,7 +259,7 @@ static int read_proxies(struct server *server)
 		return setup_fail("the limits", -ENOMEM, "");
 	for (size_t i = 0; i < list->count; i++) {
 		if (!proxy_read_net(list->values[i], &server->trusted[i])) {
-			options_complain("serve", "--trust-proxy=%s: it is ADDRESS or ADDRESS/BITS",
+			options_complain("serve", "--trust-proxy=%s: not ADDRESS or ADDRESS/BITS",
 					 list->values[i]);
 			return EXIT_USAGE;
 		}

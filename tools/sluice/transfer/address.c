@@ -28,7 +28,7 @@ const char *address_parse(const char *text, struct address *ret_address)
 	size_t length;
 
 	if (colon == NULL)
-		return "say HOST:PORT";
+		return "not HOST:PORT";
 	length = (size_t)(colon - text);
 	if (host[0] == '[') {
 		if (length < 3 || host[length - 1] != ']')
@@ -39,11 +39,11 @@ const char *address_parse(const char *text, struct address *ret_address)
 		return "an IPv6 address is written [::1]:9000";
 	}
 	if (length == 0)
-		return "the host is missing";
+		return "missing host";
 	if (length > ADDRESS_HOST_MAX)
-		return "the host is too long";
+		return "host name too long";
 	if (!address_read_port(colon + 1, 1, &ret_address->port))
-		return "the port is a number from 1 to 65535";
+		return "the port must be a number from 1 to 65535";
 	memcpy(ret_address->host, host, length);
 	ret_address->host[length] = '\0';
 	return NULL;

@@ -29,36 +29,35 @@
 #define MEMBER(name) offsetof(struct receive_options, name)
 
 static const struct option_spec specs[] = {
-	{"output", "DIRECTORY", "where the files go [.]", MEMBER(output), 0, 0, OPTION_STRING, 'o'},
-	{"bind", "ADDRESS", "listen at this address [all, or this machine's]", MEMBER(bind), 0, 0,
+	{"output", "DIRECTORY", "store files there [.]", MEMBER(output), 0, 0, OPTION_STRING, 'o'},
+	{"bind", "ADDRESS", "listen on this address [depends on --secret]", MEMBER(bind), 0, 0,
 	 OPTION_STRING, 'b'},
 	{"port", "PORT", "the same as the argument; 0 for a free one", MEMBER(port), 0, 65535,
 	 OPTION_NUMBER, 'p'},
-	{"once", NULL, "end after one connection, with its outcome", MEMBER(once), 0, 0,
+	{"once", NULL, "exit after one connection, with its status", MEMBER(once), 0, 0,
 	 OPTION_FLAG, '1'},
-	{"overwrite", NULL, "let files replace those that are there", MEMBER(overwrite), 0, 0,
+	{"overwrite", NULL, "replace existing files", MEMBER(overwrite), 0, 0, OPTION_FLAG, 0},
+	{"dotfiles", NULL, "accept names that begin with a dot", MEMBER(dotfiles), 0, 0,
 	 OPTION_FLAG, 0},
-	{"dotfiles", NULL, "take names that begin with a dot", MEMBER(dotfiles), 0, 0, OPTION_FLAG,
-	 0},
-	{"max-size", "BYTES", "of a file; 0: no bound [0]", MEMBER(max_size), 0, INT64_MAX,
-	 OPTION_SIZE, 0},
-	{"sync", NULL, "a file is on the disk before it counts as received", MEMBER(sync), 0, 0,
+	{"max-size", "BYTES", "refuse larger files; 0: no limit [0]", MEMBER(max_size), 0,
+	 INT64_MAX, OPTION_SIZE, 0},
+	{"sync", NULL, "write files to the disk before reporting success", MEMBER(sync), 0, 0,
 	 OPTION_FLAG, 0},
-	{"timeout", "SECONDS", "in which nothing comes, then it is broken off [60]",
-	 MEMBER(timeout_s), 1, DAY_S, OPTION_NUMBER, 0},
-	{"max-pause", "SECONDS", "drop a sender that only says WAIT for this long [8 timeouts]",
+	{"timeout", "SECONDS", "give up after this long without data [60]", MEMBER(timeout_s), 1,
+	 DAY_S, OPTION_NUMBER, 0},
+	{"max-pause", "SECONDS", "drop a sender that pauses this long [8 timeouts]",
 	 MEMBER(max_pause_s), 1, 100 * DAY_S, OPTION_NUMBER, 0},
 	{"backend", "NAME", "auto, uring or epoll [auto]", MEMBER(backend), 0, 0, OPTION_BACKEND,
 	 0},
-	{"secret", "FILE", "take only from senders with the same secret, encrypted", MEMBER(secret),
-	 0, 0, OPTION_STRING, 0},
-	{"new-secret", "FILE", "make a file with a secret; without a PORT, only that",
+	{"secret", "FILE", "encrypt; accept only senders with the same secret", MEMBER(secret), 0,
+	 0, OPTION_STRING, 0},
+	{"new-secret", "FILE", "create a secret file; without a PORT, then exit",
 	 MEMBER(new_secret), 0, 0, OPTION_STRING, 0},
-	{"insecure", NULL, "take from other machines without a secret", MEMBER(insecure), 0, 0,
+	{"insecure", NULL, "accept other machines without a secret", MEMBER(insecure), 0, 0,
 	 OPTION_FLAG, 0},
 	{"quiet", NULL, "no progress bar", MEMBER(quiet), 0, 0, OPTION_FLAG, 'q'},
-	{"trace", "FILE", "add every call and completion to the file; JSON in a .json",
-	 MEMBER(trace), 0, 0, OPTION_STRING, 0},
+	{"trace", "FILE", "append a trace of all calls; JSON if named *.json", MEMBER(trace), 0, 0,
+	 OPTION_STRING, 0},
 };
 
 static const struct option_table table = {
@@ -156,7 +155,7 @@ static const char *bind_address(const struct receiver *receiver)
 {
 	if (receiver->options.bind != NULL || !is_confined(receiver))
 		return receiver->options.bind;
-	fprintf(stderr, "sluice receive: only this machine can connect; give --secret=FILE for "
+	fprintf(stderr, "sluice receive: only this machine can connect; use --secret=FILE for "
 			"others, or --insecure\n");
 	return "127.0.0.1";
 }
@@ -166,7 +165,7 @@ static int cannot_listen(const struct receiver *receiver, int error)
 	char at[300], what[320];
 
 	listen_text(&receiver->address, at, sizeof(at));
-	snprintf(what, sizeof(what), "cannot listen at %s", at);
+	snprintf(what, sizeof(what), "cannot listen on %s", at);
 	return fail(what, error);
 }
 
@@ -179,7 +178,7 @@ static int open_listener(struct receiver *receiver)
 	if (bind != NULL)
 		wrong = listen_resolve(bind, (uint16_t)receiver->options.port, &receiver->address);
 	if (wrong == NULL && bind != NULL && is_too_open(receiver))
-		wrong = "other machines could connect; give --secret=FILE, or --insecure";
+		wrong = "other machines could connect; use --secret=FILE or --insecure";
 	if (wrong != NULL) {
 		options_complain("receive", "--bind=%s: %s", bind, wrong);
 		return EXIT_USAGE;
@@ -259,7 +258,7 @@ static int serve_without(struct receiver *receiver, const struct secure_greeting
 		return -1;
 	}
 	if (error != -ECANCELED)
-		log_message("sluice receive", "a connection failed in its greeting: %s",
+		log_message("sluice receive", "a connection failed before authentication: %s",
 			    transfer_error_text(error));
 	sluice_socket_destroy(greeting->socket);
 	return -1;
@@ -341,7 +340,7 @@ static int read_arguments(struct receive_options *options, int argc, char **argv
 		return EXIT_USAGE;
 	}
 	if (index + 1 < argc || (index < argc && options->port != NO_PORT)) {
-		options_complain("receive", "%s: one port is listened at", argv[argc - 1]);
+		options_complain("receive", "%s: only one port may be given", argv[argc - 1]);
 		return EXIT_USAGE;
 	}
 	if (index < argc) {
@@ -352,15 +351,15 @@ static int read_arguments(struct receive_options *options, int argc, char **argv
 		options->port = port;
 	}
 	if (options->new_secret != NULL && options->secret != NULL) {
-		options_complain("receive", "--new-secret: --secret names another one");
+		options_complain("receive", "--new-secret and --secret exclude each other");
 		return EXIT_USAGE;
 	}
 	if (options->insecure && (options->secret != NULL || options->new_secret != NULL)) {
-		options_complain("receive", "--insecure: a secret would be of no use");
+		options_complain("receive", "--insecure and a secret exclude each other");
 		return EXIT_USAGE;
 	}
 	if (options->port == NO_PORT && options->new_secret == NULL) {
-		options_complain("receive", "say which port");
+		options_complain("receive", "missing PORT");
 		return EXIT_USAGE;
 	}
 	return EXIT_OK;
@@ -397,9 +396,9 @@ static int make_secret(struct receive_options *options)
 		return code;
 	options->secret = path;
 	fprintf(stderr,
-		"%s holds a new secret. Copy it to the sender, over a way that nobody listens to:\n"
+		"%s holds a new secret. Copy it to the sender over an encrypted connection:\n"
 		"  scp -p '%s' SENDER:\n"
-		"and use it at both ends:\n"
+		"and use it on both machines:\n"
 		"  sluice receive --secret='%s' PORT\n"
 		"  sluice send --secret='%s' FILE... HOST:PORT\n",
 		path, path, path, name);

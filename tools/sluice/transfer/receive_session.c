@@ -498,7 +498,7 @@ static uint64_t broke(struct session *session, int error)
 
 	progress_clear(&session->progress);
 	if (session->phase == GREETING && error == -EPIPE) {
-		log_message(RECEIVE, "a connection was closed before it said anything");
+		log_message(RECEIVE, "a connection was closed before it sent anything");
 	} else if (within) {
 		complain(session->shown, transfer_error_text(error), 0);
 	} else {

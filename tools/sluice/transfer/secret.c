@@ -18,8 +18,9 @@
 #define FILE_MOST 4096
 #define FOREIGN_RIGHTS 0027 /* to write by the group, anything by others */
 
-static const char comment[] = "# A secret of sluice send and sluice receive. "
-			      "Who has it can send to and receive from those that use it.\n";
+static const char comment[] =
+	"# A secret of sluice send and sluice receive. "
+	"Anyone who has it can send to and receive from machines that use it.\n";
 
 static int complain(const char *command, const char *path, const char *what)
 {
@@ -60,14 +61,14 @@ static ssize_t read_all(int fd, char *bytes, size_t capacity)
 static const char *read_line(const char *line, size_t length, struct secret *secret)
 {
 	if (secret->length > 0)
-		return "it holds more than one secret";
+		return "the file contains more than one secret";
 	for (size_t i = 0; i < length; i++) {
 		if (text_hex_value(line[i]) < 0)
-			return "a secret is a line of hexadecimal digits";
+			return "a secret must be a line of hexadecimal digits";
 	}
 	if (length % 2 != 0 || length < (size_t)2 * SECRET_LEAST ||
 	    length > (size_t)2 * SECRET_MOST)
-		return "a secret has 64 to 128 hexadecimal digits, two for each byte";
+		return "a secret must have 64 to 128 hexadecimal digits, two for each byte";
 	for (size_t i = 0; i < length; i += 2)
 		secret->bytes[secret->length++] =
 			(unsigned char)(text_hex_value(line[i]) << 4 | text_hex_value(line[i + 1]));
@@ -91,7 +92,7 @@ static const char *read_text(const char *text, size_t length, struct secret *sec
 			wrong = read_line(line, whole, secret);
 	}
 	if (wrong == NULL && secret->length == 0)
-		wrong = "it holds no secret";
+		wrong = "the file contains no secret";
 	return wrong;
 }
 
@@ -106,7 +107,7 @@ static const char *check_rights(int fd, char text[64])
 		return strerror(EISDIR);
 	if ((status.st_mode & FOREIGN_RIGHTS) == 0)
 		return NULL;
-	snprintf(text, 64, "others may read or change it (mode %04o): chmod 600",
+	snprintf(text, 64, "accessible to others (mode %04o): chmod 600",
 		 (unsigned int)status.st_mode & 07777);
 	return text;
 }
@@ -126,7 +127,7 @@ int secret_read(const char *command, const char *path, struct secret *ret_secret
 		if (length < 0)
 			wrong = strerror((int)-length);
 		else if (length > FILE_MOST)
-			wrong = "it is too large to hold a secret";
+			wrong = "too large for a secret file";
 		else
 			wrong = read_text(bytes, (size_t)length, ret_secret);
 	}
@@ -183,8 +184,7 @@ int secret_make(const char *command, const char *path)
 	int error;
 
 	if (fd < 0 && errno == EEXIST)
-		return complain(command, path,
-				"it exists already, and stays as it is: use it with --secret");
+		return complain(command, path, "file already exists: use it with --secret");
 	if (fd < 0)
 		return complain(command, path, strerror(errno));
 	error = write_secret(fd);

@@ -9,7 +9,8 @@
 
 int secure_check(const char *command)
 {
-	options_complain(command, "no secret can be used: this sluice was built without OpenSSL");
+	options_complain(command,
+			 "secrets are not supported: this sluice was built without OpenSSL");
 	return EXIT_USAGE;
 }
 

@@ -21,19 +21,19 @@
 #define MEMBER(name) offsetof(struct send_options, name)
 
 static const struct option_spec specs[] = {
-	{"name", "NAME", "what standard input is called at the receiver [stdin]", MEMBER(name), 0,
-	 0, OPTION_STRING, 'n'},
-	{"restart", NULL, "send all of a file, also what the receiver holds", MEMBER(restart), 0, 0,
+	{"name", "NAME", "name of the standard input at the receiver [stdin]", MEMBER(name), 0, 0,
+	 OPTION_STRING, 'n'},
+	{"restart", NULL, "send whole files even if the receiver has a part", MEMBER(restart), 0, 0,
 	 OPTION_FLAG, 0},
-	{"timeout", "SECONDS", "in which nothing moves, then it is broken off [60]",
-	 MEMBER(timeout_s), 1, DAY_S, OPTION_NUMBER, 0},
+	{"timeout", "SECONDS", "give up after this long without progress [60]", MEMBER(timeout_s),
+	 1, DAY_S, OPTION_NUMBER, 0},
 	{"backend", "NAME", "auto, uring or epoll [auto]", MEMBER(backend), 0, 0, OPTION_BACKEND,
 	 0},
-	{"secret", "FILE", "encrypt, to a receiver with the same secret", MEMBER(secret), 0, 0,
+	{"secret", "FILE", "encrypt; the receiver needs the same secret", MEMBER(secret), 0, 0,
 	 OPTION_STRING, 0},
 	{"quiet", NULL, "no progress bar", MEMBER(quiet), 0, 0, OPTION_FLAG, 'q'},
-	{"trace", "FILE", "add every call and completion to the file; JSON in a .json",
-	 MEMBER(trace), 0, 0, OPTION_STRING, 0},
+	{"trace", "FILE", "append a trace of all calls; JSON if named *.json", MEMBER(trace), 0, 0,
+	 OPTION_STRING, 0},
 };
 
 static const struct option_table table = {
@@ -70,7 +70,7 @@ static int check_files(char **paths, size_t count)
 		return EXIT_FAILED;
 	}
 	if (inputs > 1) {
-		options_complain("send", "-: there is one standard input");
+		options_complain("send", "-: the standard input may be given only once");
 		return EXIT_USAGE;
 	}
 	return EXIT_OK;
@@ -91,7 +91,7 @@ static int read_arguments(struct send_options *options, int argc, char **argv, i
 		return EXIT_USAGE;
 	}
 	if (argc - *ret_index < 2) {
-		options_complain("send", "say which files, and where to");
+		options_complain("send", "missing FILE and HOST:PORT");
 		return EXIT_USAGE;
 	}
 	wrong = address_parse(argv[argc - 1], ret_address);
@@ -100,7 +100,7 @@ static int read_arguments(struct send_options *options, int argc, char **argv, i
 		return EXIT_USAGE;
 	}
 	if (!name_is_safe(options->name, strlen(options->name), true)) {
-		options_complain("send", "--name=%s: not a name of a file", options->name);
+		options_complain("send", "--name=%s: not a valid file name", options->name);
 		return EXIT_USAGE;
 	}
 	return EXIT_OK;

@@ -127,7 +127,7 @@ static bool offer_next(struct sending *sending, struct queue *queue, struct send
 
 		*file = (struct sending_file){.path = path, .fd = -1};
 		if (!name_is_safe(name, strlen(name), true)) {
-			complain(path, "not a name that a receiver would store");
+			complain(path, "receivers do not accept this name");
 			note(sending, EXIT_FAILED);
 			continue;
 		}
@@ -137,7 +137,7 @@ static bool offer_next(struct sending *sending, struct queue *queue, struct send
 			tell_file(sending, file);
 			return true;
 		}
-		complain(path, error == -EINVAL ? "not a file; give '-' and its contents as "
+		complain(path, error == -EINVAL ? "not a regular file; use '-' and redirect "
 						  "standard input"
 						: strerror(-error));
 		note(sending, EXIT_FAILED);

@@ -11,28 +11,28 @@ const char *transfer_error_text(int error)
 {
 	switch (error) {
 	case -EPIPE:
-		return "the other end has closed the connection";
+		return "the other side closed the connection";
 	case -ECONNRESET:
 	case -ECONNABORTED:
-		return "the other end has broken the connection off";
+		return "the other side reset the connection";
 	case -EPROTO:
-		return "the other end does not speak this protocol";
+		return "the other side does not speak this protocol";
 	case -ETIMEDOUT:
-		return "nothing has moved for too long";
+		return "timed out: no progress";
 	case -ETIME:
-		return "the other end has sent nothing but WAIT for too long";
+		return "timed out: the other side sent nothing but WAIT";
 	case -ENODATA:
 		return "the file became shorter while it was sent";
 	case -EPROTONOSUPPORT:
-		return "the other end speaks another version of this protocol: both need the same sluice";
+		return "the other side speaks another version of this protocol: both need the same sluice";
 	case TRANSFER_NO_SECRET:
-		return "the other end has no secret: give --secret=FILE to both";
+		return "the other side has no secret: use --secret=FILE on both";
 	case TRANSFER_WANTS_SECRET:
-		return "the other end wants a secret: give the same --secret=FILE to both";
+		return "the other side requires a secret: use the same --secret=FILE on both";
 	case TRANSFER_OTHER_SECRET:
-		return "the other end has another secret";
+		return "the other side has another secret";
 	case -ECANCELED:
-		return "broken off";
+		return "interrupted";
 	default:
 		return strerror(-error);
 	}

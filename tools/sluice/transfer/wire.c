@@ -235,15 +235,15 @@ const char *wire_code_text(uint32_t code)
 {
 	static const char *const texts[WIRE_CODES] = {
 		[WIRE_OK] = "stored",
-		[WIRE_EXISTS] = "there is such a file already",
-		[WIRE_BAD_NAME] = "the receiver does not store files of such a name",
-		[WIRE_NO_ROOM] = "the receiver has no room for it",
-		[WIRE_FAILED] = "the receiver cannot store it",
-		[WIRE_MISMATCH] = "the checksum is wrong",
-		[WIRE_BUSY] = "somebody else sends this file just now",
-		[WIRE_PROTOCOL] = "the receiver does not understand",
-		[WIRE_STOPPED] = "the receiver ends",
+		[WIRE_EXISTS] = "file already exists",
+		[WIRE_BAD_NAME] = "the receiver does not accept this name",
+		[WIRE_NO_ROOM] = "no space left at the receiver",
+		[WIRE_FAILED] = "the receiver cannot store the file",
+		[WIRE_MISMATCH] = "checksum mismatch",
+		[WIRE_BUSY] = "another sender is sending this file",
+		[WIRE_PROTOCOL] = "the receiver reports a protocol error",
+		[WIRE_STOPPED] = "the receiver is stopping",
 	};
 
-	return code < WIRE_CODES ? texts[code] : "the receiver refuses it";
+	return code < WIRE_CODES ? texts[code] : "the receiver refuses the file";
 }

@@ -42,7 +42,7 @@ check 'a right configuration is right' says 0 'configuration is valid' --check -
 printf 'port=80\n\nprot=90\nport=x\nworkers=0\ndotfiles=yes\nindex\nconfig=a\n' >"$work/bad"
 for line in '3: prot: no such option; did you mean --port\?' '4: --port=x: not a number' \
 	'5: --workers=0: out of range' '6: dotfiles: takes no value' '7: index: missing value' \
-	'8: config: only the command line'; do
+	'8: config: allowed on the command line only'; do
 	check "line $line" says 2 "$work/bad:$line" --check --config="$work/bad"
 done
 check 'a configuration that is not there' says 2 'No such file' --config="$work/nothing"

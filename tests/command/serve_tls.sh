@@ -159,7 +159,7 @@ check 'a certificate without a key' says 2 'each --tls-cert needs its --tls-key'
 check 'the second that is wrong is named' says 1 'none.pem: No such file' $(pair a.pem a.key) $(pair none.pem a.key)
 printf 'tls-cert=%s\ntls-key=%s\n' "$certs/a.pem" "$certs/b.key" >"$work/config"
 check 'in a configuration, too' says 1 'b.key: the key does not belong' --config="$work/config"
-check 'the command line wins' says 0 'right' --config="$work/config" --tls-key="$certs/a.key"
+check 'the command line wins' says 0 'valid' --config="$work/config" --tls-key="$certs/a.key"
 if command -v faketime >/dev/null; then
 	later() {
 		local output

@@ -14,7 +14,7 @@ bool acknowledged_bytes(int fd, uint64_t *ret_acknowledged)
 	socklen_t length = sizeof(info), domain_length;
 	int domain, queued;
 
-	/* A local socket counts nothing; what is queued in it changes when the peer reads. */
+	/* A local socket counts nothing, but its queue changes when the peer reads. */
 	domain_length = sizeof(domain);
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_length) == 0 &&
 	    domain == AF_UNIX) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `sluice bench` is a program of its own, sluice-bench: what its peers need (libuv, a C++ library)
- * is not for the daemon to load.
+ * `sluice bench` executes a separate program, sluice-bench, so that the daemon does not load the
+ * libraries of its peers (libuv, a C++ library).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 
 #define PROGRAM "sluice-bench"
 
-/* In a folder that is named from this program's own, as in a build directory or below a prefix. */
+/* The folder is relative to this program's own, as in a build directory or below a prefix. */
 static void run_from_here(const char *folder, char **argv)
 {
 	char path[4096];

@@ -7,7 +7,7 @@
 
 #define FIRST_BYTES 4096
 
-/* Makes space for more bytes; false: out of memory. */
+/* Reserves memory for more bytes; false: out of memory. */
 static bool buffer_reserve(struct buffer *buffer, size_t more)
 {
 	size_t capacity = buffer->capacity > 0 ? buffer->capacity : FIRST_BYTES;

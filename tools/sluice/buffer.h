@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Text of unknown length in memory that grows; an allocation that failed is remembered. */
+/* Text of any length in growing memory; a failed allocation is remembered. */
 #ifndef SLUICE_COMMAND_BUFFER_H
 #define SLUICE_COMMAND_BUFFER_H
 
@@ -13,7 +13,7 @@ struct buffer {
 	char *base; /* from malloc; not terminated */
 	size_t length;
 	size_t capacity;
-	bool failed; /* out of memory: what was added since is missing */
+	bool failed; /* out of memory: text added since is missing */
 };
 
 void buffer_add(struct buffer *buffer, struct span span);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A fast hash of bytes, the same on all machines of one byte order. Not for secrets. */
+/* A fast hash, equal on all machines of one byte order. Not for secrets. */
 #ifndef SLUICE_COMMAND_HASH_H
 #define SLUICE_COMMAND_HASH_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A circular list of links that stand inside what they connect. A link that stands alone points at
- * itself, so that taking it off is right whatever list it is on.
+ * A circular, intrusive list. A link that is on no list points at itself, so that removing it is
+ * always valid.
  */
 #ifndef SLUICE_COMMAND_LIST_H
 #define SLUICE_COMMAND_LIST_H

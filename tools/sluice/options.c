@@ -12,9 +12,9 @@
 #include <string.h>
 
 #define SPECS_MAX 96
-#define LINE_MAX_BYTES 8192 /* of a configuration */
+#define LINE_MAX_BYTES 8192 /* of a configuration file */
 
-/* The line of a configuration that is being read; file is NULL for the command line. */
+/* The line of the configuration file that is being read; file is NULL for the command line. */
 static struct place {
 	const char *file;
 	unsigned int line;
@@ -239,7 +239,7 @@ static const struct option_spec *find_spec(const struct option_table *table, int
 
 /* Names */
 
-/* How many characters have to be inserted, removed or replaced to make one name of the other. */
+/* The edit distance of two names. */
 static size_t name_distance(const char *a, const char *b)
 {
 	size_t row[64], length = strlen(b);
@@ -266,7 +266,7 @@ static size_t name_distance(const char *a, const char *b)
 	return row[length];
 }
 
-/* The option that was probably meant; NULL: none is near. */
+/* The option that was probably meant; NULL: none is similar. */
 static const char *nearest_name(const struct option_table *table, const char *name)
 {
 	const char *nearest = NULL;
@@ -283,7 +283,7 @@ static const char *nearest_name(const struct option_table *table, const char *na
 	return nearest;
 }
 
-/* given is as it was written: "--prot=80", "-x". */
+/* given is the option as written: "--prot=80", "-x". */
 static void complain_unknown(const struct option_table *table, const char *given)
 {
 	const char *start = given + strspn(given, "-"), *nearest;
@@ -320,7 +320,7 @@ static enum options_outcome take_option(const struct option_table *table, int fo
 	}
 }
 
-/* The configuration */
+/* The configuration file */
 
 static const struct option_spec *spec_of_name(const struct option_table *table, const char *name)
 {
@@ -351,7 +351,7 @@ static char *split_line(char *line, char **ret_value)
 	return name;
 }
 
-/* A copy that lives as long as the process, as the values of the command line do; NULL: no memory. */
+/* A copy that lives as long as the process, like the command line; NULL: out of memory. */
 static char *keep_value(const char *value)
 {
 	static struct kept {
@@ -397,7 +397,7 @@ static bool read_line(const struct option_table *table, char *line, void *target
 	return set_option(table, spec, kept, target);
 }
 
-/* All lines that are wrong are named. */
+/* Reports all invalid lines, not only the first. */
 static enum options_outcome read_config(const struct option_table *table, const char *path,
 					void *target)
 {
@@ -428,7 +428,7 @@ static enum options_outcome read_config(const struct option_table *table, const 
 	return outcome;
 }
 
-/* The last configuration that the command line names; NULL: none. */
+/* The last configuration file on the command line; NULL: none. */
 static const char *find_config(const struct option_table *table, int argc, char **argv,
 			       const struct option *longs, const char *shorts)
 {

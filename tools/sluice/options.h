@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Options from a table: one line each parses it, bounds it and explains it. */
+/* Options from a table: one line each defines how an option is parsed, limited and explained. */
 #ifndef SLUICE_COMMAND_OPTIONS_H
 #define SLUICE_COMMAND_OPTIONS_H
 
@@ -13,23 +13,23 @@ enum option_kind {
 	OPTION_SIZE,    /* uint64_t; K, M and G multiply by 1,024 and so on */
 	OPTION_STRING,  /* const char * */
 	OPTION_BACKEND, /* uint64_t: SLUICE_BACKEND_* */
-	OPTION_LOG,  /* const char *, and before it the bool that it was given; may lack a value */
-	OPTION_LIST, /* struct option_list: may be given several times */
-	OPTION_CONFIG, /* const char *: a file of options, which those of the command line overrule */
+	OPTION_LOG,     /* const char *, and before it a bool that is set; the value is optional */
+	OPTION_LIST,    /* struct option_list: may be given several times */
+	OPTION_CONFIG,  /* const char *: a file of options; those of the command line override it */
 };
 
-/* The values of an option, in their order; they live as long as the process. */
+/* The values of an option, in order; they live as long as the process. */
 struct option_list {
 	const char **values;
 	size_t count;
-	bool from_file; /* of the configuration: a value of the command line replaces them */
+	bool from_file; /* from the configuration file: values of the command line replace them */
 };
 
 struct option_spec {
 	const char *name;
-	const char *value; /* what stands for it in the help; NULL for a flag */
+	const char *value; /* placeholder of the value in the help; NULL for a flag */
 	const char *help;
-	size_t offset; /* of the member in the structure that is filled in */
+	size_t offset; /* of the member in the target structure */
 	uint64_t least;
 	uint64_t most;
 	enum option_kind kind;
@@ -48,14 +48,14 @@ struct option_table {
 enum options_outcome {
 	OPTIONS_OK,
 	OPTIONS_DONE,  /* help or the version was printed */
-	OPTIONS_WRONG, /* and was said to be so */
+	OPTIONS_WRONG, /* an error was reported */
 };
 
-/* Fills in target; ret_index is the first argument that is no option. */
+/* Fills in target; ret_index is the first argument that is not an option. */
 enum options_outcome options_parse(const struct option_table *table, int argc, char **argv,
 				   void *target, int *ret_index);
 
-/* Says what is wrong with the command line, and where help is. */
+/* Reports an error in the command line and refers to the help. */
 void options_complain(const char *command, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `sluice probe`: what this kernel offers, what is used of it, and why not the rest. */
+/* `sluice probe`: what this kernel supports, what is used of it, and why the rest is not. */
 #include <inttypes.h>
 #include <sluice/sluice.h>
 #include <stdio.h>
@@ -21,8 +21,7 @@ static const struct option_spec specs[] = {
 static const struct option_table table = {
 	.command = "probe",
 	.arguments = "",
-	.summary =
-		"Shows what this kernel supports, what sluice uses, and why it does not use the rest.",
+	.summary = "Shows what this kernel supports, what sluice uses, and why not the rest.",
 	.specs = specs,
 	.count = sizeof(specs) / sizeof(specs[0]),
 };
@@ -34,7 +33,7 @@ static const char *backend_name(const struct sluice_probe *probe)
 
 /* Sizes and limits, in the order in which they are printed. */
 struct fact {
-	const char *name; /* as JSON calls it */
+	const char *name; /* in JSON */
 	const char *text;
 	uint64_t value;
 };
@@ -72,7 +71,7 @@ static void print_capability(const struct sluice_probe_capability *capability)
 	putchar('\n');
 }
 
-/* The capabilities of the engine, and that of TLS; text is for its description. */
+/* The capabilities of the engine and of TLS; text receives the description of the latter. */
 static uint32_t collect_capabilities(const struct sluice_probe *probe,
 				     struct sluice_probe_capability *all, char *text, size_t size)
 {

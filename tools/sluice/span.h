@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A piece of somebody else's text: neither owned nor terminated. */
+/* A piece of text that is neither owned nor terminated. */
 #ifndef SLUICE_COMMAND_SPAN_H
 #define SLUICE_COMMAND_SPAN_H
 
@@ -9,7 +9,7 @@
 #include <strings.h>
 
 struct span {
-	const char *at; /* NULL: there is none */
+	const char *at; /* NULL: absent */
 	size_t length;
 };
 
@@ -24,7 +24,7 @@ static inline bool span_equals(struct span span, struct span other)
 	return span.length == other.length && memcmp(span.at, other.at, span.length) == 0;
 }
 
-/* Equal but for the case of ASCII letters. */
+/* Equal, ignoring the case of ASCII letters. */
 static inline bool span_matches(struct span span, struct span other)
 {
 	return span.length == other.length && strncasecmp(span.at, other.at, span.length) == 0;
@@ -35,7 +35,7 @@ static inline struct span span_from(struct span span, size_t skipped)
 	return (struct span){span.at + skipped, span.length - skipped};
 }
 
-/* Without blanks and tabs around it: what HTTP calls optional white space. */
+/* Without leading and trailing blanks and tabs, the optional white space of HTTP. */
 static inline struct span span_trim(struct span span)
 {
 	while (span.length > 0 && (span.at[0] == ' ' || span.at[0] == '\t'))

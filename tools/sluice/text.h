@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes text into memory of a fixed size; what does not fit is left out and remembered. */
+/* Writes text into memory of a fixed size; overflow is discarded and remembered. */
 #ifndef SLUICE_COMMAND_TEXT_H
 #define SLUICE_COMMAND_TEXT_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* HOST:PORT, as it stands on a command line. */
+/* HOST:PORT of a command line. */
 #ifndef SLUICE_COMMAND_TRANSFER_ADDRESS_H
 #define SLUICE_COMMAND_TRANSFER_ADDRESS_H
 
@@ -13,10 +13,10 @@ struct address {
 	uint16_t port;
 };
 
-/* A number from least to 65535, and nothing else. */
+/* Accepts a decimal number from least to 65535, and nothing else. */
 bool address_read_port(const char *text, uint16_t least, uint16_t *ret_port);
 
-/* "name:9000", "127.0.0.1:9000", "[::1]:9000". NULL, or what is wrong with it. */
+/* "name:9000", "127.0.0.1:9000", "[::1]:9000". NULL, or the reason why it is invalid. */
 const char *address_parse(const char *text, struct address *ret_address);
 
 #endif

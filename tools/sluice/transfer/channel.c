@@ -8,8 +8,8 @@
 #include <time.h>
 
 #define KEEP_NS UINT64_C(333000000) /* a third of the smallest timeout */
-#define PATIENCE 8                  /* timeouts that a peer may spend with WAIT alone */
-#define PATIENCE_RATE (16 << 20)    /* and this many bytes a second that it has to read */
+#define PATIENCE 8                  /* timeouts during which a peer may send nothing but WAIT */
+#define PATIENCE_RATE (16 << 20)    /* and the bytes per second at which it is expected to read */
 
 uint64_t clock_ns(void)
 {
@@ -25,7 +25,7 @@ static void break_with(struct channel *channel, int error)
 		channel->error = error;
 }
 
-/* ---- what arrives ---- */
+/* ---- receiving ---- */
 
 /* Takes bytes off the front. What is used up goes back to the engine. */
 static void consume(struct channel *channel, size_t length)
@@ -193,7 +193,7 @@ int channel_open(struct channel *channel, struct sluice_engine *engine,
 	return 0;
 }
 
-/* ---- what is sent ---- */
+/* ---- sending ---- */
 
 static void on_sent(struct sluice_socket *socket, struct sluice_args *args)
 {
@@ -273,7 +273,7 @@ void channel_keep(struct channel *channel)
 
 uint64_t channel_sent(const struct channel *channel)
 {
-	/* Without what the kernel would have to be asked for. */
+	/* Without the members that cost a system call. */
 	struct sluice_socket_statistics statistics = {
 		.size = offsetof(struct sluice_socket_statistics, busy_ns),
 	};
@@ -284,7 +284,7 @@ uint64_t channel_sent(const struct channel *channel)
 
 /* ---- turns ---- */
 
-/* Bytes that the peer has not acknowledged yet; they go on while the send buffer drains. */
+/* Bytes that the peer has not acknowledged; they decrease while the send buffer drains. */
 static int unacknowledged(const struct channel *channel)
 {
 	int bytes = 0;
@@ -300,7 +300,7 @@ void channel_set_patience(struct channel *channel, uint64_t bytes)
 	channel->heard_ns = clock_ns();
 }
 
-/* 0; -ETIMEDOUT: nothing moved; -ETIME: nothing but WAIT came. */
+/* 0; -ETIMEDOUT: no progress; -ETIME: nothing but WAIT arrived. */
 static int check_time(struct channel *channel)
 {
 	uint64_t now = clock_ns(), sent = channel_sent(channel);

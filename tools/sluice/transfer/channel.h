@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A connection that carries messages and raw bytes, for both of its ends. What arrives is handed to
- * two functions as it comes; what is sent is queued. The owner of the engine turns it.
+ * A connection that carries messages and raw bytes, used by both sides. Two functions are called
+ * with the data that arrives; messages to send are queued. The owner runs the engine.
  *
- * The owner can hold the channel while it works in a thread. What arrives meanwhile stays in the
- * engine's buffers, of which a socket gets CHANNEL_BUFFERS at most; then the peer has to wait.
+ * The owner can hold the channel while it works in a thread. Data that arrives meanwhile stays in
+ * the engine's buffers, at most CHANNEL_BUFFERS per socket; then the peer has to wait.
  */
 #ifndef SLUICE_COMMAND_TRANSFER_CHANNEL_H
 #define SLUICE_COMMAND_TRANSFER_CHANNEL_H
@@ -22,7 +22,7 @@
 
 struct channel;
 
-/* message is the channel's, until the function returns. 0, or -errno: the channel is broken. */
+/* message is valid until the function returns. 0, or -errno: the channel fails. */
 typedef int channel_message_fn(struct channel *channel, const struct wire_message *message);
 /*
  * Raw bytes, in CHANNEL_INPUTS parts at most. They are the channel's until the function returns, or,
@@ -53,26 +53,29 @@ struct channel {
 	size_t input_count;
 	size_t raw_taken;  /* bytes in front of the inputs that on_raw has got */
 	bool held;         /* nothing is taken until channel_resume */
-	uint64_t raw_left; /* set by the owner, behind a DATA or a CHUNK */
-	int error;         /* what broke it; 0 while it is whole, or after its orderly end */
+	uint64_t raw_left; /* set by the owner, after a DATA or a CHUNK */
+	int error;         /* first error; 0 while the channel works, and after an orderly end */
 	int end_error;     /* the same, once everything that arrived before is taken */
-	bool ended;        /* nothing more will come */
-	bool receiving;    /* the terminal call is still to come */
+	bool ended;        /* nothing more will arrive */
+	bool receiving;    /* the terminal call is outstanding */
 	uint64_t timeout_ns;
 	uint64_t pause_ns;    /* set by the owner before the channel opens; 0: a default */
-	uint64_t patience_ns; /* how long the peer may send WAIT and nothing else */
-	uint64_t moved_ns;    /* when bytes went or came last */
-	uint64_t heard_ns;    /* the same without WAIT */
-	uint64_t waited_ns;   /* when a WAIT was sent last */
-	uint64_t sent;        /* bytes that had gone then */
-	int waiting;          /* bytes that were not acknowledged then */
+	uint64_t patience_ns; /* how long the peer may send nothing but WAIT */
+	uint64_t moved_ns;    /* when bytes were last sent or received */
+	uint64_t heard_ns;    /* the same, ignoring WAIT */
+	uint64_t waited_ns;   /* when a WAIT was last sent */
+	uint64_t sent;        /* bytes sent by then */
+	int waiting;          /* bytes unacknowledged by then */
 	struct channel_record records[CHANNEL_RECORDS];
 	struct sluice_args last;
 };
 
 uint64_t clock_ns(void);
 
-/* Takes the connected socket over, and begins to receive. 0 or -errno: the socket stays the caller's. */
+/*
+ * Takes over the connected socket and starts to receive. 0 or -errno: the socket remains the
+ * caller's.
+ */
 int channel_open(struct channel *channel, struct sluice_engine *engine,
 		 struct sluice_socket *socket, uint64_t timeout_ns);
 
@@ -89,36 +92,37 @@ void channel_resume(struct channel *channel);
 /* Throws away what has arrived and was not taken. */
 void channel_drop(struct channel *channel);
 
-/* Queues a message; one that cannot be sent breaks the channel. */
+/* Queues a message; if it cannot be sent, the channel fails. */
 void channel_send(struct channel *channel, const struct wire_message *message);
 void channel_send_hello(struct channel *channel, bool secret);
 void channel_send_type(struct channel *channel, enum wire_type type);
 void channel_send_result(struct channel *channel, enum wire_code code, const char *text);
 
 /*
- * Tells the other end, three times a second, that this one is still at work: often enough for the
- * shortest timeout that the other end can have.
+ * Reports to the peer, three times a second, that this side is still working: often enough for the
+ * shortest timeout that the peer can have.
  */
 void channel_keep(struct channel *channel);
 
 /*
- * One turn of the engine, a tenth of a second at most. 0; -errno: the channel is broken; -ETIMEDOUT:
- * nothing moved for too long; -ETIME: nothing but WAIT came for too long; -EPIPE: it has ended.
+ * Runs one turn of the engine, for a tenth of a second at most. 0; -errno: the channel failed;
+ * -ETIMEDOUT: no progress for too long; -ETIME: nothing but WAIT arrived for too long; -EPIPE: the
+ * channel has ended.
  */
 int channel_turn(struct channel *channel);
 
-/* From now on the peer may be silent, but for WAIT, as long as it takes to read so many bytes. */
+/* From now on, the peer may send nothing but WAIT for as long as reading so many bytes takes. */
 void channel_set_patience(struct channel *channel, uint64_t bytes);
 
-/* Bytes that the kernel took, since the connection began. */
+/* Bytes that the kernel accepted since the connection was made. */
 uint64_t channel_sent(const struct channel *channel);
 
-/* The other end sees the end of the stream, after all that is queued; it is still listened to. */
+/* Ends the stream after everything that is queued; receiving continues. */
 void channel_end(struct channel *channel);
 
 /*
- * Closes: with a grace, after what is queued has gone, and the engine turns until the end; without
- * one at once.
+ * Closes the channel: at once, or, with a grace, once everything queued is sent; the engine runs
+ * meanwhile.
  */
 void channel_close(struct channel *channel, uint64_t grace_ns);
 

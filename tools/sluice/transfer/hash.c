@@ -61,7 +61,7 @@ void hash_digest(const struct hash *hash, unsigned char ret_digest[WIRE_DIGEST])
 	memcpy(ret_digest, canonical.digest, WIRE_DIGEST);
 }
 
-/* One block: bytes, or -errno. */
+/* Adds one block. Its bytes, or -errno. */
 static int64_t add_block(struct hash *hash, int fd, char *block, uint64_t from, uint64_t to)
 {
 	size_t length = to - from < BLOCK ? (size_t)(to - from) : BLOCK;

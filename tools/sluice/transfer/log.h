@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages that peers can cause, on the standard error: LOG_BURST at once, then LOG_PER_SECOND; the
- * others are counted, and the count is printed with the next one.
+ * Messages that peers can cause, on the standard error: LOG_BURST at once, then LOG_PER_SECOND;
+ * others are counted, and their number is printed with the next message.
  */
 #ifndef SLUICE_COMMAND_TRANSFER_LOG_H
 #define SLUICE_COMMAND_TRANSFER_LOG_H
@@ -13,11 +13,11 @@
 #define LOG_PER_SECOND 1
 
 struct log_limit {
-	uint64_t full_ns; /* when all of the burst is available again */
+	uint64_t full_ns; /* when the whole burst is available again */
 	uint64_t suppressed;
 };
 
-/* Whether a message may be printed now, and how many were not before it. No system call. */
+/* Whether a message may be printed now, and how many were suppressed before it. No system call. */
 bool log_limit_take(struct log_limit *limit, uint64_t now_ns, uint64_t *ret_suppressed);
 
 /* Prints "COMMAND: message" and a newline, within the limit. */

@@ -65,8 +65,8 @@ static bool is_tail(unsigned char byte)
 }
 
 /*
- * The length of the UTF-8 sequence at the head of a string, 0 if it is none or is a control
- * character. Overlong forms, surrogates and what lies beyond Unicode are none.
+ * The length of the UTF-8 sequence at the start of a string; 0 if it is invalid or a control
+ * character. Overlong forms, surrogates and values beyond Unicode are invalid.
  */
 static size_t sequence(const unsigned char *at)
 {
@@ -79,7 +79,7 @@ static size_t sequence(const unsigned char *at)
 	if (at[0] >= 0xe0 && at[0] < 0xf0 && is_tail(at[1]) && is_tail(at[2])) {
 		code = (uint32_t)(at[0] & 0xf) << 12 | (uint32_t)(at[1] & 0x3f) << 6 |
 		       (at[2] & 0x3f);
-		/* What changes the direction of text could show another name. */
+		/* Characters that change the direction of text could disguise a name. */
 		if (code < 0x800 || (code >= 0xd800 && code < 0xe000) ||
 		    (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
 		    (code >= 0x2066 && code <= 0x2069) || code == 0xfeff)

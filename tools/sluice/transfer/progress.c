@@ -11,8 +11,8 @@
 #include <wchar.h>
 
 #define SECOND_NS UINT64_C(1000000000)
-#define DRAW_NS (SECOND_NS / 10) /* how often a bar is drawn */
-#define BAR_LEAST 10             /* columns; with less room there is none */
+#define DRAW_NS (SECOND_NS / 10) /* how often the bar is drawn */
+#define BAR_LEAST 10             /* columns; a narrower terminal gets no bar */
 #define BAR_MOST 40
 #define NAME_LEAST 12
 
@@ -73,7 +73,7 @@ static unsigned per_cent(uint64_t done, uint64_t total)
 
 static locale_t unicode;
 
-/* The locale of the process may know nothing but ASCII. */
+/* The locale of the process may be limited to ASCII. */
 static void open_locale(void)
 {
 	unicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
@@ -81,7 +81,7 @@ static void open_locale(void)
 		unicode = newlocale(LC_CTYPE_MASK, "en_US.UTF-8", (locale_t)0);
 }
 
-/* Columns of a character on a terminal; if it is not known, the most that it can have. */
+/* Columns of a character on a terminal; if unknown, the largest possible number. */
 static size_t columns_of_code(uint32_t code)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -101,7 +101,7 @@ static size_t columns_of_code(uint32_t code)
 	return code < 0x1100 ? 1 : 2;
 }
 
-/* The character at the head of UTF-8 that may be shown: its bytes and its columns. */
+/* The bytes and columns of the character at the start of printable UTF-8. */
 static size_t step(const char *name, size_t *ret_columns)
 {
 	const unsigned char *at = (const unsigned char *)name;
@@ -126,8 +126,8 @@ size_t progress_columns(const char *name)
 }
 
 /*
- * As many columns of a name at the most, its end replaced by dots where it is longer. Returns the
- * bytes, and the columns that they have: a wide character may leave one over.
+ * Truncates a name to so many columns, with dots at its end. Returns its bytes and its columns: one
+ * may remain because of a wide character.
  */
 static size_t fit_name(char *line, const char *name, size_t columns, size_t *ret_columns)
 {
@@ -164,7 +164,7 @@ static size_t draw_bar(char *line, size_t width, uint64_t done, uint64_t total)
 	return width;
 }
 
-/* What stands behind the bar. */
+/* The text after the bar. */
 static int describe(char *text, size_t room, uint64_t done, uint64_t total, uint64_t rate)
 {
 	char size[PROGRESS_TEXT], speed[PROGRESS_TEXT], time[PROGRESS_TEXT];
@@ -208,7 +208,7 @@ void progress_line(char ret_line[PROGRESS_LINE], size_t columns, const char *nam
 	memcpy(ret_line + length, text, behind + 1);
 }
 
-#define LIMIT_LEAST_NS UINT64_C(100000000) /* the kernel counts in ticks of some milliseconds */
+#define LIMIT_LEAST_NS UINT64_C(100000000) /* the kernel measures in ticks of some milliseconds */
 
 void progress_limit(const struct progress_times *times, char ret_text[PROGRESS_LIMIT])
 {

@@ -24,7 +24,8 @@
 #define NO_PORT 65536
 #define BUFFER_BYTES (256 << 10)
 #define ACCEPT_PAUSE_NS 200000000
-#define GREETING_S 10 /* in which a sender proves that it has the secret; others wait meanwhile */
+#define GREETING_S \
+	10 /* within which a sender must prove that it has the secret; others wait meanwhile */
 
 #define MEMBER(name) offsetof(struct receive_options, name)
 
@@ -115,7 +116,7 @@ static int create_engine(struct receiver *receiver)
 	return error == 0 ? EXIT_OK : fail("the engine", error);
 }
 
-/* Every address, of both families where the machine has both. */
+/* All addresses, of both families if available. */
 static int open_any(struct receiver *receiver, int *ret_fd)
 {
 	uint16_t port = (uint16_t)receiver->options.port;
@@ -150,7 +151,7 @@ static bool is_too_open(const struct receiver *receiver)
 	return is_confined(receiver) && !is_loopback(&receiver->address.address);
 }
 
-/* NULL: every address. */
+/* NULL: all addresses. */
 static const char *bind_address(const struct receiver *receiver)
 {
 	if (receiver->options.bind != NULL || !is_confined(receiver))
@@ -205,7 +206,7 @@ static void print_start(const struct receiver *receiver)
 	fflush(stdout);
 }
 
-/* Errors that no later accept can overcome; every other one may pass. */
+/* Errors that a later accept cannot overcome; all others may be temporary. */
 static bool is_fatal(const struct receiver *receiver, int error)
 {
 	/* The engine failed, not the accept. */
@@ -214,7 +215,7 @@ static bool is_fatal(const struct receiver *receiver, int error)
 	return error == -EBADF || error == -EINVAL || error == -ENOTSOCK || error == -EFAULT;
 }
 
-/* One accept. 0 and the connection; -ECANCELED: it is time to end; -errno. */
+/* Accepts one connection. 0 and the connection; -ECANCELED: a signal arrived; -errno. */
 static int accept_one(struct receiver *receiver, struct sluice_socket **ret_socket)
 {
 	struct sluice_args *args = &receiver->accept;
@@ -236,7 +237,7 @@ static int accept_one(struct receiver *receiver, struct sluice_socket **ret_sock
 	return error;
 }
 
-/* Out of descriptors or memory, or a network that is down: it may be over soon. */
+/* Lack of descriptors or memory, or a network failure: may be temporary. */
 static void pause_accepting(struct receiver *receiver, int error)
 {
 	const struct timespec moment = {.tv_nsec = ACCEPT_PAUSE_NS};
@@ -246,7 +247,7 @@ static void pause_accepting(struct receiver *receiver, int error)
 		nanosleep(&moment, NULL);
 }
 
-/* Without the secret anyone may connect; such a connection is no outcome. */
+/* Anyone may connect; a connection without the secret does not count as an outcome. */
 static int serve_without(struct receiver *receiver, const struct secure_greeting *greeting,
 			 int error)
 {
@@ -264,7 +265,7 @@ static int serve_without(struct receiver *receiver, const struct secure_greeting
 	return -1;
 }
 
-/* One connection. Its exit code; -1: it was none of a sender that may send. */
+/* Serves one connection. Its exit code; -1: the sender was not authenticated. */
 static int serve_one(struct receiver *receiver, struct sluice_socket *socket)
 {
 	struct secure_greeting greeting = {
@@ -315,7 +316,7 @@ static void catch_signals(struct receiver *receiver)
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error like others */
+	signal(SIGXFSZ, SIG_IGN); /* exceeding RLIMIT_FSIZE becomes an error */
 }
 
 static void let_signals_go(void)

@@ -14,21 +14,22 @@
 #include "transfer/transfer.h"
 #include "transfer/work.h"
 
-#define DISCARD_NS UINT64_C(10000000000) /* how long a sender may take to see that it was refused */
+#define DISCARD_NS \
+	UINT64_C(10000000000) /* how long a refused sender may take to read the refusal */
 #define GRACE_NS UINT64_C(5000000000)
 #define RECEIVE "sluice receive"
 
 enum phase {
-	GREETING,  /* HELLO is to come */
+	GREETING,  /* HELLO is expected */
 	IDLE,      /* FILE or BYE */
-	OPENING,   /* the worker opens the file that was offered */
-	HASHING,   /* what is held is being read */
-	OFFERED,   /* HAVE was sent: DATA, CHUNK or END */
+	OPENING,   /* the worker opens the offered file */
+	HASHING,   /* the existing part is being read */
+	OFFERED,   /* HAVE was sent; DATA, CHUNK or END is expected */
 	CUTTING,   /* the worker throws away what is held; the channel is held */
 	BODY,      /* raw bytes, then END */
 	WRITING,   /* the worker writes some of them; the channel is held */
-	FINISHING, /* the worker gives the file its name; FILE or BYE may come meanwhile */
-	DISCARD,   /* RESULT was sent: the rest of the body is thrown away, to its END */
+	FINISHING, /* the worker renames the file; FILE or BYE may arrive meanwhile */
+	DISCARD,   /* RESULT was sent: the rest of the body is discarded, up to END */
 	OVER       /* BYE */
 };
 
@@ -37,14 +38,14 @@ struct session {
 	struct store *store;
 	const struct receive_options *options;
 	enum phase phase;
-	bool in_the_clear;        /* although a secret is wanted */
-	struct wire_message file; /* the one that is being received */
-	struct wire_message next; /* what came while it was finished; type 0: nothing */
+	bool in_the_clear;        /* although a secret is required */
+	struct wire_message file; /* the file that is being received */
+	struct wire_message next; /* a message that arrived during FINISHING; type 0: none */
 	struct incoming incoming;
 	struct hash *hash;
 	struct hasher hasher;
 	struct work work;
-	enum wire_code work_code; /* the worker's, until it is over */
+	enum wire_code work_code; /* owned by the worker while it runs */
 	int work_error;
 	uint64_t work_ns;                   /* when it began to write */
 	struct iovec parts[CHANNEL_INPUTS]; /* what it writes */
@@ -54,14 +55,14 @@ struct session {
 	uint64_t begun_ns;
 	uint64_t spent_ns;
 	uint64_t discarding_ns;
-	uint64_t from;    /* bytes of the file that an earlier transfer had brought */
+	uint64_t from;    /* bytes of the file from an earlier transfer */
 	uint64_t arrived; /* bytes of the file that are held or being written */
 	char shown[TRANSFER_SHOWN];
 	unsigned int told; /* enum store_note: what the sender was warned of */
-	int code;          /* the worst so far */
+	int code;          /* the most severe so far */
 };
 
-/* ---- one file ends ---- */
+/* ---- the end of a file ---- */
 
 static void complain(const char *shown, const char *what, int error)
 {
@@ -69,7 +70,7 @@ static void complain(const char *shown, const char *what, int error)
 		    error != 0 ? strerror(error) : "");
 }
 
-/* Answers that the file was not stored; what was sent of it goes to nowhere. */
+/* Replies that the file was not stored; the rest of its body is discarded. */
 static void refuse(struct session *session, enum wire_code code, int error)
 {
 	bool body = session->phase == OFFERED || session->phase == BODY;
@@ -91,7 +92,7 @@ static void run_finish(void *token)
 					  session->digest, &session->work_error);
 }
 
-/* The worker is done with the file. */
+/* The worker has finished the file. */
 static void end_finishing(struct session *session)
 {
 	const struct transfer_figures figures = {
@@ -113,7 +114,7 @@ static void end_finishing(struct session *session)
 	transfer_report("received", session->shown, &figures, "");
 }
 
-/* A file that was compared with the one of its name. */
+/* Compared with the file of the same name. */
 static void end_compared(struct session *session)
 {
 	session->phase = IDLE;
@@ -142,7 +143,7 @@ static void finish(struct session *session, const struct wire_message *end)
 	}
 }
 
-/* ---- one file begins ---- */
+/* ---- the start of a file ---- */
 
 static void offer(struct session *session)
 {
@@ -180,7 +181,7 @@ static void begin(struct session *session, const struct wire_message *file)
 	work_start(&session->work, session->channel.engine, run_open, session);
 }
 
-/* The worker has opened the file, or could not. */
+/* The worker has opened the file, or failed. */
 static void end_opening(struct session *session)
 {
 	int error;
@@ -190,7 +191,7 @@ static void end_opening(struct session *session)
 		refuse(session, session->work_code, session->work_error);
 		return;
 	}
-	/* The sender has to read as much, before it answers. */
+	/* The sender reads as many bytes before it answers. */
 	channel_set_patience(&session->channel, session->incoming.held);
 	hash_reset(session->hash);
 	if (session->incoming.held == 0) {
@@ -206,7 +207,7 @@ static void end_opening(struct session *session)
 	}
 }
 
-/* What was held has been read, in a thread. */
+/* A thread has read the existing part. */
 static void end_hashing(struct session *session)
 {
 	int error = hasher_join(&session->hasher);
@@ -276,7 +277,7 @@ static int take_chunk(struct session *session, const struct wire_message *chunk)
 	return 0;
 }
 
-/* ---- what arrives ---- */
+/* ---- receiving ---- */
 
 static void run_write(void *token)
 {
@@ -333,7 +334,7 @@ static int greet(struct session *session, const struct wire_message *hello)
 	return !secret && hello->secret ? TRANSFER_WANTS_SECRET : 0;
 }
 
-/* An END without a body before it: a stream of no bytes. */
+/* An END without a body: an empty stream. */
 static int end_file(struct session *session, const struct wire_message *end)
 {
 	if (session->phase == DISCARD) {
@@ -369,7 +370,7 @@ static bool is_expected(enum phase phase, enum wire_type type)
 	}
 }
 
-/* A message that its phase allows. */
+/* A message that is valid in its phase. */
 static int handle(struct session *session, const struct wire_message *message)
 {
 	switch (message->type) {
@@ -401,7 +402,7 @@ static int on_message(struct channel *channel, const struct wire_message *messag
 		return -EPROTO;
 	if (session->phase != FINISHING || message->type == WIRE_WAIT)
 		return handle(session, message);
-	/* The next offer: it is taken when the file before has its answer. */
+	/* The next offer is processed once the file before has its result. */
 	if (session->next.type != 0)
 		return -EPROTO;
 	session->next = *message;
@@ -410,7 +411,7 @@ static int on_message(struct channel *channel, const struct wire_message *messag
 
 /* ---- the connection ---- */
 
-/* What a thread was doing is over. */
+/* The thread's work is done. */
 static int after_work(struct session *session)
 {
 	struct wire_message next = session->next;
@@ -460,7 +461,7 @@ static int turn(struct session *session)
 	bool threaded = is_threaded(session->phase);
 	int error;
 
-	/* A job that is over before the turn need not wait for it. */
+	/* A job that is already done needs no wait. */
 	if (threaded && !is_working(session))
 		return after_work(session);
 	error = channel_turn(&session->channel);
@@ -484,13 +485,13 @@ static int run(struct session *session, const volatile sig_atomic_t *stopping)
 		if (error == 0 && *stopping)
 			error = -ECANCELED;
 	}
-	/* The end came in the same turn as the BYE, or as what was refused. */
+	/* The end may arrive in the same turn as BYE, or as a refused message. */
 	if (error == -EPIPE && (session->phase == OVER || session->phase == DISCARD))
 		return 0;
 	return session->phase == OVER ? 0 : error;
 }
 
-/* Says what broke the connection, to both of its ends. Returns how long the other one may listen. */
+/* Reports the failure to both sides. Returns how long the peer may take to read it. */
 static uint64_t broke(struct session *session, int error)
 {
 	bool within = session->phase == OFFERED || session->phase == BODY ||
@@ -518,7 +519,7 @@ static uint64_t broke(struct session *session, int error)
 	return GRACE_NS;
 }
 
-/* What was sent last, a refusal perhaps, is to be read before the connection goes. */
+/* The last message, perhaps a refusal, should arrive before the connection closes. */
 static void linger(struct session *session)
 {
 	uint64_t until = clock_ns() + GRACE_NS;

@@ -16,7 +16,7 @@
 #include "transfer/transfer.h"
 
 #define FILE_MOST 4096
-#define FOREIGN_RIGHTS 0027 /* to write by the group, anything by others */
+#define FOREIGN_RIGHTS 0027 /* write by the group, anything by others */
 
 static const char comment[] =
 	"# A secret of sluice send and sluice receive. "
@@ -57,7 +57,7 @@ static ssize_t read_all(int fd, char *bytes, size_t capacity)
 	return (ssize_t)length;
 }
 
-/* NULL, or what is wrong with the line. */
+/* NULL, or the reason why the line is invalid. */
 static const char *read_line(const char *line, size_t length, struct secret *secret)
 {
 	if (secret->length > 0)
@@ -96,7 +96,7 @@ static const char *read_text(const char *text, size_t length, struct secret *sec
 	return wrong;
 }
 
-/* A secret that others know is none. */
+/* A secret that others can read is none. */
 static const char *check_rights(int fd, char text[64])
 {
 	struct stat status;
@@ -139,7 +139,7 @@ int secret_read(const char *command, const char *path, struct secret *ret_secret
 	return complain(command, path, wrong);
 }
 
-/* ---- making ---- */
+/* ---- creating ---- */
 
 static bool fill_random(unsigned char *bytes, size_t length)
 {
@@ -168,7 +168,7 @@ static int write_secret(int fd)
 		text[length++] = digits[bytes[i] & 15];
 	}
 	text[length++] = '\n';
-	/* Whatever the umask takes away or an access control list adds. */
+	/* Despite the umask and default access control lists. */
 	if (fchmod(fd, 0600) == 0)
 		written = write(fd, text, length);
 	explicit_bzero(bytes, sizeof(bytes));

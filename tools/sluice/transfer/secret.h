@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files of secrets: a line of hexadecimal digits, 32 to 64 bytes, which has to be random: whoever
- * records a connection can try guesses at it afterwards. Empty lines and lines that begin with '#' are
- * comments.
+ * Secret files: a line of hexadecimal digits, 32 to 64 bytes. They must be random: anyone who
+ * records a connection can try guesses on the recording. Empty lines and lines that begin with '#'
+ * are comments.
  */
 #ifndef SLUICE_COMMAND_TRANSFER_SECRET_H
 #define SLUICE_COMMAND_TRANSFER_SECRET_H
@@ -17,10 +17,10 @@ struct secret {
 	size_t length;
 };
 
-/* EXIT_OK, or the exit code, and it was said on the standard error what is wrong with the file. */
+/* EXIT_OK, or the exit code after the error was reported on the standard error. */
 int secret_read(const char *command, const char *path, struct secret *ret_secret);
 
-/* A new file with a random secret, that only its owner can read. As above. */
+/* Creates a file with a random secret that only its owner can read. Result as above. */
 int secret_make(const char *command, const char *path);
 
 void secret_forget(struct secret *secret);

@@ -68,7 +68,7 @@ void secure_destroy(struct secure *secure)
 	free(secure);
 }
 
-/* ---- one operation after the other ---- */
+/* ---- one operation at a time ---- */
 
 static bool set_deadline(struct secure *secure, uint64_t until_ns)
 {
@@ -78,7 +78,7 @@ static bool set_deadline(struct secure *secure, uint64_t until_ns)
 	return until_ns > now;
 }
 
-/* The end of an operation that was answered so. 0 or -errno. */
+/* The outcome of an operation that returned this. 0 or -errno. */
 static int await(struct secure *secure, const struct secure_greeting *greeting, int answer)
 {
 	while (answer > 0 && sluice_args_in_progress(&secure->args)) {
@@ -110,7 +110,7 @@ static int say_hello(struct secure *secure, const struct secure_greeting *greeti
 	return await(secure, greeting, error);
 }
 
-/* Exactly a HELLO: what is behind it is TLS. Less at the end of the stream. */
+/* Reads exactly a HELLO: TLS follows it. Less at the end of the stream. */
 static int hear_hello(struct secure *secure, struct secure_greeting *greeting, uint64_t until_ns)
 {
 	size_t *length = &greeting->heard_length;
@@ -134,7 +134,7 @@ static int hear_hello(struct secure *secure, struct secure_greeting *greeting, u
 	return error;
 }
 
-/* Whether what was heard is the HELLO of an end that fits. 0 or -errno or TRANSFER_*. */
+/* Whether the bytes are the HELLO of a matching peer. 0 or -errno or TRANSFER_*. */
 static int check_hello(const struct secure_greeting *greeting)
 {
 	struct wire_reader reader = {0};
@@ -177,7 +177,7 @@ int secure_greet(struct secure *secure, struct secure_greeting *greeting)
 		error = hear_hello(secure, greeting, until_ns);
 	if (error == 0)
 		error = check_hello(greeting);
-	/* A receiver leaves the answer to the one who greets without a secret. */
+	/* A receiver leaves the reply to the session if the sender has no secret. */
 	if (error != 0 && secure->receiver && greeting->heard_length > 0)
 		return error == -ECANCELED || error == -ETIMEDOUT ? error : TRANSFER_NO_SECRET;
 	if (error == 0 && secure->receiver)

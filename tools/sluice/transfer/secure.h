@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A connection with a secret: TLS 1.3 with the secret as a pre-shared key and an ephemeral key
- * exchange. Before it each end says HELLO in the clear, so that ends that do not fit can say why.
+ * A connection with a secret: TLS 1.3, with the secret as a pre-shared key and an ephemeral key
+ * exchange. Before it, both sides send HELLO in the clear, so that mismatched sides can report the
+ * reason.
  */
 #ifndef SLUICE_COMMAND_TRANSFER_SECURE_H
 #define SLUICE_COMMAND_TRANSFER_SECURE_H
@@ -17,29 +18,29 @@ struct sluice_engine;
 struct sluice_socket;
 struct secure;
 
-/* EXIT_OK; EXIT_USAGE, and it was said that this program knows no TLS. */
+/* EXIT_OK; EXIT_USAGE after reporting that this build has no TLS. */
 int secure_check(const char *command);
 
-/* Reads the file. EXIT_OK, or the exit code, and it was said what is wrong. */
+/* Reads the file. EXIT_OK, or the exit code after the error was reported. */
 int secure_create(const char *command, const char *path, bool receiver, struct secure **ret_secure);
 
-/* NULL is allowed; no socket that used it is left. */
+/* NULL is allowed; no socket that used it may exist. */
 void secure_destroy(struct secure *secure);
 
 struct secure_greeting {
 	struct sluice_engine *engine;
 	struct sluice_socket *socket;
 	uint64_t timeout_ns;
-	const volatile sig_atomic_t *stopping; /* once not 0, ends it; may be NULL */
-	unsigned char heard[WIRE_HELLO_BYTES]; /* what the other end said in the clear */
+	const volatile sig_atomic_t *stopping; /* not 0 ends it; may be NULL */
+	unsigned char heard[WIRE_HELLO_BYTES]; /* what the peer sent in the clear */
 	size_t heard_length;
 };
 
 /*
- * HELLO and the handshake, on a socket that is connected; turns the engine. 0; -errno or TRANSFER_*:
- * nothing more can be done with the socket, but for one case: if the other end does not begin with
- * the HELLO of one that has a secret, a receiver gets TRANSFER_NO_SECRET, has answered nothing, and
- * what it heard is in the greeting.
+ * Exchanges HELLO and runs the handshake on a connected socket; runs the engine. 0; -errno or
+ * TRANSFER_*: the socket is unusable, with one exception: if the peer does not start with the HELLO
+ * of a peer with a secret, a receiver gets TRANSFER_NO_SECRET, nothing was sent, and greeting holds
+ * what was read.
  */
 int secure_greet(struct secure *secure, struct secure_greeting *greeting);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* In place of secure.c in a build without libsluice-tls. */
+/* Replaces secure.c in a build without libsluice-tls. */
 #include <errno.h>
 #include <stddef.h>
 

@@ -51,7 +51,7 @@ static const struct send_options defaults = {
 
 /* ---- the command line ---- */
 
-/* What cannot be read is found before anything is sent. */
+/* Finds unreadable files before anything is sent. */
 static int check_files(char **paths, size_t count)
 {
 	size_t inputs = 0;

@@ -10,8 +10,8 @@
 #include "transfer/send_session.h"
 #include "transfer/transfer.h"
 
-#define SMALL (1 << 20)             /* hashed before they are sent, and all in one send */
-#define AHEAD (UINT64_C(256) << 20) /* how far the checksum may be ahead of the sending */
+#define SMALL (1 << 20)             /* hashed before sending, in one send */
+#define AHEAD (UINT64_C(256) << 20) /* how far the checksum may be ahead of sending */
 
 /* ---- in other threads ---- */
 
@@ -40,16 +40,16 @@ static void run_hash(void *token)
 	job->error = hash_add_file(job->hash, job->file->fd, job->file->from, job->file->size);
 }
 
-/* The file could not be read: no fault of the connection. */
+/* Reading the file failed, not the connection. */
 static int fail_file(struct sending_file *file, int error)
 {
 	file->failed = error != 0;
 	return error;
 }
 
-/* ---- from where on ---- */
+/* ---- where to start ---- */
 
-/* The beginning of the file, added to the hash by a thread while the connection is kept. */
+/* The start of the file, added to the hash by a thread while the connection is kept alive. */
 static int hash_beginning(struct sending *sending, struct sending_file *file, uint64_t length)
 {
 	struct channel *channel = &sending->channel;
@@ -82,15 +82,15 @@ int sending_resume(struct sending *sending, struct sending_file *file,
 	if (error != 0)
 		return error;
 	hash_digest(sending->hash, digest);
-	/* What is stored under its name cannot be sent again: the receiver says if it is another. */
+	/* A stored file is not sent again: the receiver reports if it differs. */
 	if (stored || memcmp(digest, have->digest, WIRE_DIGEST) == 0)
 		file->from = have->offset;
 	else
-		hash_reset(sending->hash); /* another file, or a broken one */
+		hash_reset(sending->hash); /* a different or damaged file */
 	return 0;
 }
 
-/* ---- the end ---- */
+/* ---- the end of a file ---- */
 
 static struct wire_message end_of(const struct sending *sending, uint64_t size)
 {
@@ -118,7 +118,7 @@ static void begin_progress(struct sending *sending, struct sending_file *file)
 		       file->begun_ns);
 }
 
-/* ---- a file ---- */
+/* ---- regular files ---- */
 
 static void on_body_sent(struct sluice_socket *socket, struct sluice_args *args)
 {
@@ -138,8 +138,8 @@ static struct sluice_packet memory_packet(const unsigned char *bytes, size_t len
 }
 
 /*
- * DATA, the bytes, and with_end also END. The count is that of the DATA, whatever happens to the
- * file meanwhile: a file element that asked for all of it could bring more than was announced.
+ * Sends DATA, the bytes, and with with_end also END. The count is that of DATA even if the file
+ * grows meanwhile: a file element for the whole file could send more than was announced.
  */
 static int start_body(struct sending *sending, struct sending_file *file, bool with_end)
 {
@@ -173,7 +173,7 @@ static int start_body(struct sending *sending, struct sending_file *file, bool w
 	return answer < 0 ? answer : 0;
 }
 
-/* The receiver has given the file up, in the middle of its body. */
+/* The receiver has refused the file in the middle of its body. */
 static bool was_refused(struct sending *sending)
 {
 	return sending->answer_count > 0 && sending->answers[0].type == WIRE_RESULT &&
@@ -200,7 +200,7 @@ static int watch_body(struct sending *sending, struct sending_file *file, uint64
 	return error;
 }
 
-/* Whether the file broke the body or the network did: one send reports the errors of both. */
+/* Whether reading the file failed, or the network: one send reports the errors of both. */
 static int body_error(struct sending *sending, struct sending_file *file, int error)
 {
 	if (error != 0 && sending->hasher.started && hasher_is_over(&sending->hasher)) {
@@ -214,7 +214,7 @@ static int body_error(struct sending *sending, struct sending_file *file, int er
 	return error;
 }
 
-/* Where all of it has gone meanwhile an END brings the receiver to the next file. */
+/* If all bytes were sent nevertheless, an END takes the receiver to the next file. */
 static int refused_body(struct sending *sending, struct sending_file *file)
 {
 	hasher_stop(&sending->hasher);
@@ -309,7 +309,7 @@ static int await_block(struct sending *sending)
 	while (error == 0 && !was_refused(sending) && !source_has_block(&sending->source)) {
 		error = channel_turn(&sending->channel);
 		if (!chunks_are_pending(sending))
-			channel_keep(&sending->channel); /* it is our side that has nothing */
+			channel_keep(&sending->channel); /* this side has no data */
 	}
 	return error;
 }
@@ -336,13 +336,13 @@ static int send_stream(struct sending *sending, struct sending_file *file)
 	if (error != 0)
 		return error;
 	error = fail_file(file, source_stop(&sending->source));
-	/* Also where it was refused: the receiver waits for it. */
+	/* Also after a refusal: the receiver expects it. */
 	if (error == 0)
 		send_end(sending, file, sent);
 	return error;
 }
 
-/* ---- all of it ---- */
+/* ---- entry points ---- */
 
 int sending_body(struct sending *sending, struct sending_file *file)
 {

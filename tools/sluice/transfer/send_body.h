@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The bytes of one file on their way, and their checksum beside them. */
+/* Sends the bytes of one file and computes their checksum. */
 #ifndef SLUICE_COMMAND_TRANSFER_SEND_BODY_H
 #define SLUICE_COMMAND_TRANSFER_SEND_BODY_H
 
@@ -20,15 +20,15 @@ struct sending_file {
 	const char *path;
 	char name[WIRE_NAME_MAX + 1];
 	int fd;
-	uint64_t size; /* WIRE_SIZE_UNKNOWN: standard input's */
+	uint64_t size; /* WIRE_SIZE_UNKNOWN: a stream */
 	uint32_t mode;
 	int64_t modified_s;
 	uint32_t modified_ns;
-	uint64_t from;      /* what the receiver has already */
-	uint64_t sent_size; /* of all of it, known at the end */
+	uint64_t from;      /* what the receiver already has */
+	uint64_t sent_size; /* of the whole file, known at the end */
 	uint64_t begun_ns;
-	bool refused; /* by the receiver, who said why */
-	bool failed;  /* reading it did, with the error that is returned */
+	bool refused; /* by the receiver, which reported why */
+	bool failed;  /* reading failed, with the returned error */
 };
 
 struct sending_chunk {
@@ -57,17 +57,20 @@ struct sending {
 	int code;
 };
 
-/* Runs a job that may block in another thread, and keeps the connection meanwhile. */
+/* Runs a blocking job in a thread, and keeps the connection alive meanwhile. */
 void sending_work(struct sending *sending, work_fn *job, void *token);
 
-/* From where on: sets file->from, and the hash holds what is before it. 0 or -errno. */
+/*
+ * Determines where to start: sets file->from and adds everything before it to the hash. 0 or
+ * -errno.
+ */
 int sending_resume(struct sending *sending, struct sending_file *file,
 		   const struct wire_message *have);
 
-/* Everything up to the END, which is queued when this returns 0. -errno. */
+/* Sends everything up to END, which is queued if this returns 0. -errno. */
 int sending_body(struct sending *sending, struct sending_file *file);
 
-/* Ends threads and operations that are still under way. The channel is still open. */
+/* Ends running threads and operations. The channel must still be open. */
 void sending_stop(struct sending *sending);
 
 void sending_file_close(struct sending_file *file);

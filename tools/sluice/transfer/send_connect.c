@@ -20,7 +20,7 @@
 
 struct attempt {
 	struct sluice_args args;
-	struct sluice_socket *socket; /* NULL: not begun, or over */
+	struct sluice_socket *socket; /* NULL: not started, or finished */
 };
 
 struct attempts {
@@ -29,7 +29,7 @@ struct attempts {
 	const struct addrinfo *addresses[ADDRESSES];
 	struct attempt attempts[ADDRESSES];
 	struct stagger stagger;
-	int error; /* the last one's */
+	int error; /* of the last attempt */
 };
 
 static int open_socket(struct sluice_engine *engine, const struct addrinfo *address,
@@ -41,7 +41,7 @@ static int open_socket(struct sluice_engine *engine, const struct addrinfo *addr
 
 	if (fd < 0)
 		return -errno;
-	/* Messages leave at once; what belongs together is one send. */
+	/* Messages are sent at once; related ones are one send. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
 	error = sluice_socket_attach(engine, fd, ret_socket);
 	if (error != 0)
@@ -63,7 +63,7 @@ static void begin(struct attempts *attempts)
 		attempt->args.remote_address_length = address->ai_addrlen;
 		attempt->args.timeout_ns = (int64_t)attempts->timeout_ns;
 		error = sluice_connect_async(attempt->socket, &attempt->args);
-		/* What failed at once is looked at like what fails later. */
+		/* An immediate failure is handled like a later one. */
 		if (error >= 0)
 			return;
 		sluice_socket_destroy(attempt->socket);
@@ -73,7 +73,7 @@ static void begin(struct attempts *attempts)
 	stagger_failed(&attempts->stagger);
 }
 
-/* The socket that is connected, or NULL; what failed makes way for the next one. */
+/* The connected socket, or NULL; after a failure the next attempt may start. */
 static struct sluice_socket *look(struct attempts *attempts)
 {
 	for (size_t i = 0; i < attempts->stagger.begun; i++) {
@@ -128,7 +128,7 @@ static int race(struct attempts *attempts, struct sluice_socket **ret_socket)
 	return error;
 }
 
-/* The others: closed, and their records are over before the memory goes. */
+/* Closes the other attempts and waits for their records. */
 static void abandon(struct attempts *attempts)
 {
 	for (size_t i = 0; i < attempts->stagger.begun; i++) {

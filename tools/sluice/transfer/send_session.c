@@ -19,7 +19,7 @@
 
 #define GRACE_NS UINT64_C(5000000000)
 
-/* ---- the files, one after another ---- */
+/* ---- the list of files ---- */
 
 struct queue {
 	char **paths;
@@ -58,7 +58,7 @@ static int open_regular(const char *path, struct stat *status)
 	return error;
 }
 
-/* A file of /proc has no size, but contents. */
+/* A file of /proc reports no size, but has contents. */
 static bool has_contents(int fd)
 {
 	char byte;
@@ -116,7 +116,7 @@ static void tell_file(struct sending *sending, const struct sending_file *file)
 	channel_send(&sending->channel, &message);
 }
 
-/* Opens the next file that can be, and tells the receiver of it. False: there is none. */
+/* Opens the next file that can be sent, and offers it. False: none is left. */
 static bool offer_next(struct sending *sending, struct queue *queue, struct sending_file *file)
 {
 	while (queue->next < queue->count) {
@@ -172,14 +172,14 @@ static int on_raw(struct channel *channel, const struct iovec *parts, size_t cou
 	return -EPROTO;
 }
 
-/* The next answer. 0 or -errno. */
+/* Waits for the next answer. 0 or -errno. */
 static int await_answer(struct sending *sending, struct wire_message *ret_answer)
 {
 	int error = 0;
 
 	while (sending->answer_count == 0 && error == 0)
 		error = channel_turn(&sending->channel);
-	/* The last answer and the end of the stream may come together. */
+	/* The last answer and the end of the stream may arrive together. */
 	if (sending->answer_count == 0)
 		return error;
 	*ret_answer = sending->answers[0];
@@ -223,7 +223,7 @@ static void refused(struct sending *sending, struct sending_file *file,
 	note(sending, result->code == WIRE_MISMATCH ? EXIT_MISMATCH : EXIT_REFUSED);
 }
 
-/* After these the receiver listens no more. */
+/* After these results the receiver reads nothing more. */
 static bool is_last(uint32_t code)
 {
 	return code == WIRE_STOPPED || code == WIRE_PROTOCOL;
@@ -256,7 +256,7 @@ static int take_result(struct sending *sending, struct sending_file *file)
 
 /* ---- one file ---- */
 
-/* The receiver's answer to the offer. 1: the body is to be sent; 0: refused; -errno. */
+/* The receiver's answer to the offer. 1: the body is needed; 0: refused; -errno. */
 static int take_offer(struct sending *sending, struct sending_file *file)
 {
 	struct wire_message answer;
@@ -278,7 +278,7 @@ static int take_offer(struct sending *sending, struct sending_file *file)
 	return error != 0 ? error : 1;
 }
 
-/* One file's offer is out: sends it, and offers the next while its result is on its way. */
+/* Sends the offered file, and offers the next while the result is outstanding. */
 static int send_file(struct sending *sending, struct queue *queue, struct sending_file *file,
 		     bool *ret_more)
 {
@@ -288,7 +288,7 @@ static int send_file(struct sending *sending, struct queue *queue, struct sendin
 
 	if (body)
 		error = sending_body(sending, file);
-	/* What broke it may have been said before. */
+	/* The receiver may have reported the cause before. */
 	if (error < 0 && body && sending->answer_count > 0)
 		take_result(sending, file);
 	if (error < 0)
@@ -321,7 +321,7 @@ static int send_files(struct sending *sending, struct queue *queue, struct sendi
 
 /* ---- the connection ---- */
 
-/* Names what broke, and what was not sent because of it. */
+/* Reports what failed, and what was not sent because of it. */
 static void broke(struct sending *sending, const struct sending_file *file, int error,
 		  const struct queue *queue)
 {
@@ -337,7 +337,7 @@ static void broke(struct sending *sending, const struct sending_file *file, int 
 		complain(queue->paths[i], "not sent");
 }
 
-/* The last line: what limited the connection. */
+/* Prints what limited the connection. */
 static void tell_limit(const struct sending *sending, uint64_t begun_ns)
 {
 	struct sluice_socket_statistics statistics = {.size = sizeof(statistics)};

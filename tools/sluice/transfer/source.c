@@ -9,7 +9,7 @@
 
 #include "transfer/hash.h"
 
-/* A descriptor that another process made non-blocking: waits until there is something to read. */
+/* For a descriptor that another process made non-blocking: waits for input. */
 static ssize_t read_or_wait(int fd, char *block)
 {
 	ssize_t got = read(fd, block, SOURCE_BLOCK);
@@ -23,7 +23,7 @@ static ssize_t read_or_wait(int fd, char *block)
 	return got;
 }
 
-/* Only the read may be cancelled: nothing is held in it. */
+/* Only the read may be cancelled: it holds no resource. */
 static ssize_t read_block(const struct source *source, char *block)
 {
 	ssize_t got;

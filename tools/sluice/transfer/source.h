@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Bytes of a descriptor that may block, standard input, read by a thread into two blocks in turn. */
+/*
+ * Input of a descriptor that may block, such as the standard input: a thread reads it into two
+ * blocks in turn.
+ */
 #ifndef SLUICE_COMMAND_TRANSFER_SOURCE_H
 #define SLUICE_COMMAND_TRANSFER_SOURCE_H
 
@@ -18,10 +21,10 @@ struct hash;
 
 struct source {
 	struct sluice_engine *engine;
-	struct hash *hash; /* of everything that was read; the thread's until the end */
+	struct hash *hash; /* of everything read; used by the thread until the end */
 	int fd;
 	int error;
-	size_t next; /* the block that is filled next, as the owner counts */
+	size_t next; /* the block that is filled next, from the owner's view */
 	size_t lengths[SOURCE_BLOCKS];
 	atomic_bool full[SOURCE_BLOCKS];
 	sem_t empty[SOURCE_BLOCKS];
@@ -30,22 +33,22 @@ struct source {
 	char blocks[SOURCE_BLOCKS][SOURCE_BLOCK];
 };
 
-/* Begins to read; the engine is woken for each block. 0 or -errno. */
+/* Starts reading; the engine is woken for each block. 0 or -errno. */
 int source_start(struct source *source, struct sluice_engine *engine, struct hash *hash, int fd);
 
-/* Whether the next block is there; source_length of 0 is the end, or an error. */
+/* Whether the next block is ready; a source_length of 0 is the end, or an error. */
 bool source_has_block(const struct source *source);
 const char *source_block(const struct source *source);
 size_t source_length(const struct source *source);
 
 /*
- * Turns to the next one. The one before, whose number is returned, is the owner's until he gives it
- * back; a send without a copy may end after a later one.
+ * Moves to the next block. The previous one, whose number is returned, belongs to the caller until
+ * released: a zero-copy send may complete after a later one.
  */
 size_t source_advance(struct source *source);
 void source_give_back(struct source *source, size_t block);
 
-/* Ends the thread, wherever it is. 0, or the -errno of reading. */
+/* Ends the thread in any state. 0, or the -errno of reading. */
 int source_stop(struct source *source);
 
 #endif

@@ -44,7 +44,7 @@ static enum wire_code failed(int error, int *ret_error)
 	return error == ENOSPC || error == EDQUOT || error == EFBIG ? WIRE_NO_ROOM : WIRE_FAILED;
 }
 
-/* An errno by which a file system, or a sandbox, says that it does not have a call. */
+/* An errno by which a file system or a sandbox reports an unsupported call. */
 static bool is_unsupported(int error)
 {
 	switch (error) {
@@ -61,7 +61,7 @@ static bool is_unsupported(int error)
 	}
 }
 
-/* Something that the file is stored without. */
+/* An attribute that could not be stored. */
 static void warn(struct incoming *incoming, const char *what, int error)
 {
 	size_t length = strlen(incoming->warning);
@@ -87,7 +87,10 @@ void store_tell(struct incoming *incoming, unsigned int *told)
 
 /* ---- the part ---- */
 
-/* The same name for the same file, so that the next transfer finds it; it fits every file system. */
+/*
+ * The same file gets the same name, so that the next transfer finds it; every file system accepts
+ * it.
+ */
 static void name_part(struct incoming *incoming)
 {
 	XXH64_hash_t hash = XXH3_64bits(incoming->name, strlen(incoming->name));
@@ -113,8 +116,8 @@ static int open_beneath(int directory, const char *name, int flags)
 }
 
 /*
- * The owner that this directory gives to new files: root on NFS becomes nobody, and a mount may have
- * one owner for everything.
+ * The owner that this directory gives to new files: NFS maps root to nobody, and some mounts have
+ * one owner for all files.
  */
 static bool owner_of_new(const struct store *store, uid_t *ret_owner)
 {
@@ -134,7 +137,7 @@ static bool owner_of_new(const struct store *store, uid_t *ret_owner)
 	return known;
 }
 
-/* A file of ours that has no other name: nobody else's is written to. */
+/* A file of ours with a single link: no other file may be written to. */
 static bool is_ours(const struct store *store, const struct stat *status)
 {
 	uid_t owner;
@@ -145,7 +148,7 @@ static bool is_ours(const struct store *store, const struct stat *status)
 	       (owner_of_new(store, &owner) && owner == status->st_uid);
 }
 
-/* Whether the part's name still leads to the file that is open. */
+/* Whether the part's name still refers to the open file. */
 static bool is_still_there(const struct store *store, const struct incoming *incoming,
 			   const struct stat *status)
 {
@@ -155,7 +158,7 @@ static bool is_still_there(const struct store *store, const struct incoming *inc
 	       now.st_dev == status->st_dev && now.st_ino == status->st_ino;
 }
 
-/* Without a lock another receiver may have taken the part for its own and finished it. */
+/* Without a lock, another receiver may have adopted the part and finished it. */
 static bool lost_part(const struct store *store, const struct incoming *incoming)
 {
 	struct stat status;
@@ -164,7 +167,7 @@ static bool lost_part(const struct store *store, const struct incoming *incoming
 	       (fstat(incoming->fd, &status) != 0 || !is_still_there(store, incoming, &status));
 }
 
-/* Locks what was opened, if the file system has locks. 0 or -errno. */
+/* Locks the open file, if the file system has locks. 0 or -errno. */
 static int lock(struct incoming *incoming, int fd)
 {
 	incoming->locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
@@ -176,7 +179,7 @@ static int lock(struct incoming *incoming, int fd)
 	return 0;
 }
 
-/* 0: the file is this session's; 1: it went meanwhile; -errno. */
+/* 0: the file is this session's; 1: it disappeared meanwhile; -errno. */
 static int claim(const struct store *store, struct incoming *incoming, int fd, bool made)
 {
 	struct stat status;
@@ -188,7 +191,7 @@ static int claim(const struct store *store, struct incoming *incoming, int fd, b
 		return -errno;
 	if (!is_still_there(store, incoming, &status))
 		return 1;
-	/* A file that was made here is its maker's, whatever owner the file system shows. */
+	/* A file created here is its creator's, whatever owner the file system shows. */
 	if (!made && !is_ours(store, &status))
 		return -EPERM;
 	incoming->owner = status.st_uid;
@@ -224,20 +227,20 @@ static int open_part(const struct store *store, struct incoming *incoming)
 	return -EWOULDBLOCK;
 }
 
-/* ---- begin ---- */
+/* ---- opening ---- */
 
 static bool has_room(const struct store *store, uint64_t bytes)
 {
 	struct statvfs status;
 
-	/* Some file systems do not count: no blocks at all are no answer. */
+	/* Some file systems do not count blocks: a total of 0 is not an answer. */
 	if (bytes == 0 || fstatvfs(store->directory, &status) != 0 || status.f_frsize == 0 ||
 	    status.f_blocks == 0)
 		return true;
 	return bytes / status.f_frsize <= status.f_bavail;
 }
 
-/* A file of this name and size may be the one that is offered: it is opened to be compared. */
+/* A file of this name and size may be the offered one: it is opened for comparison. */
 static enum wire_code open_stored(const struct store *store, struct incoming *incoming,
 				  const struct wire_message *file, const struct stat *status)
 {
@@ -267,8 +270,8 @@ static bool is_bad_name(int error)
 }
 
 /*
- * Whether the file system takes such a name, which a look-up does not always say (FAT). It is tried
- * in a directory that goes again, so that nothing shows an empty file under the name itself.
+ * Whether the file system accepts the name, which a lookup does not always report (FAT). It is
+ * tried in a temporary directory, so that no empty file appears under the name itself.
  */
 static int try_name(const struct store *store, const struct incoming *incoming)
 {
@@ -295,7 +298,7 @@ static int try_name(const struct store *store, const struct incoming *incoming)
 	return error;
 }
 
-/* What is stored already under the name that the file shall get, and whether it can have it. */
+/* What is already stored under the name, and whether the file can have it. */
 static enum wire_code check_name(const struct store *store, struct incoming *incoming,
 				 const struct wire_message *file, int *ret_error)
 {
@@ -316,7 +319,7 @@ static enum wire_code check_name(const struct store *store, struct incoming *inc
 	return WIRE_BAD_NAME;
 }
 
-/* The directory may have been replaced, or a link on the path may lead elsewhere now. */
+/* The directory may have been replaced, or a link on the path changed. */
 static void follow_path(struct store *store)
 {
 	struct stat found, held;
@@ -353,7 +356,7 @@ enum wire_code store_begin(struct store *store, const struct wire_message *file,
 		return WIRE_BUSY;
 	if (incoming->fd < 0)
 		return failed(-incoming->fd, ret_error);
-	/* All of it would say that it is stored already under its name. */
+	/* An offset of the whole size would mean that the file is stored already. */
 	if (incoming->held > 0 && incoming->held == file->size)
 		incoming->held--;
 	if (incoming->held > 0 && (file->size == WIRE_SIZE_UNKNOWN || incoming->held > file->size))
@@ -366,9 +369,9 @@ enum wire_code store_begin(struct store *store, const struct wire_message *file,
 	return code;
 }
 
-/* ---- write ---- */
+/* ---- writing ---- */
 
-/* A part that cannot be cut off makes way for a new one. */
+/* A part that cannot be truncated is replaced by a new one. */
 static int replace_part(const struct store *store, struct incoming *incoming)
 {
 	int fd, error;
@@ -423,11 +426,11 @@ enum wire_code store_write(const struct store *store, struct incoming *incoming,
 	return WIRE_OK;
 }
 
-/* ---- end ---- */
+/* ---- finishing ---- */
 
 /*
- * The last resort: a new empty file takes the name, which fails if there is one, and the part
- * replaces that. The check in between is for programs that replace what they did not make.
+ * The last resort: a new empty file takes the name, which fails if the name exists, and the part
+ * replaces it. The check in between covers programs that replace files they did not create.
  */
 static int rename_over_placeholder(int directory, const char *part, const char *name)
 {
@@ -453,7 +456,7 @@ static int rename_over_placeholder(int directory, const char *part, const char *
 	return error;
 }
 
-/* Never over something else, unless that was asked for. 0 or -errno. */
+/* Replaces another file only if requested. 0 or -errno. */
 static int give_name(const struct store *store, struct incoming *incoming)
 {
 	int directory = store->directory;
@@ -465,7 +468,7 @@ static int give_name(const struct store *store, struct incoming *incoming)
 		return 0;
 	if (!is_unsupported(errno))
 		return -errno;
-	/* A second name, then the first one goes. */
+	/* A second link, then the first one is removed. */
 	if (linkat(directory, part, directory, name, 0) == 0) {
 		unlinkat(directory, part, 0);
 		return 0;
@@ -476,7 +479,7 @@ static int give_name(const struct store *store, struct incoming *incoming)
 	return rename_over_placeholder(directory, part, name);
 }
 
-/* What a file system does not have is no reason to lose the file. */
+/* A missing feature of the file system is no reason to lose the file. */
 static void set_attributes(const struct store *store, struct incoming *incoming,
 			   const struct wire_message *file)
 {
@@ -487,13 +490,13 @@ static void set_attributes(const struct store *store, struct incoming *incoming,
 
 	if (fchmod(incoming->fd, file->mode & 0777 & ~store->umask) != 0)
 		warn(incoming, "permissions not set", errno);
-	/* What was a stream has no time. */
+	/* A stream has no modification time. */
 	if (file->size != WIRE_SIZE_UNKNOWN && futimens(incoming->fd, times) != 0)
 		warn(incoming, "time not set", errno);
 }
 
 /*
- * Errors that the file system kept for the end (a full quota on NFS) are reported by close. A second
+ * Errors that the file system delayed (a full quota on NFS) are reported by close. A second
  * descriptor is closed, because the lock belongs to the first until the file has its name.
  */
 static int flush(const struct store *store, const struct incoming *incoming)
@@ -532,7 +535,7 @@ static int verify(const struct store *store, const struct incoming *incoming,
 	return error;
 }
 
-/* The name is on the disk as well, where that was asked for. 0 or -errno. */
+/* Also syncs the directory, if requested. 0 or -errno. */
 static int sync_name(const struct store *store, struct incoming *incoming)
 {
 	if (!store->sync || fsync(store->directory) == 0)
@@ -543,7 +546,7 @@ static int sync_name(const struct store *store, struct incoming *incoming)
 	return 0;
 }
 
-/* The file has its name: what can still fail takes it away again. What it replaced is gone. */
+/* The file has its name: a later failure removes it again. A replaced file is lost. */
 static int finish_named(const struct store *store, struct incoming *incoming)
 {
 	int error = sync_name(store, incoming);
@@ -590,7 +593,7 @@ void store_leave(const struct store *store, struct incoming *incoming, bool keep
 {
 	if (incoming->fd < 0)
 		return;
-	/* Nothing is no partial file; the lock is still held. */
+	/* An empty part is removed; the lock is still held. */
 	if (!incoming->stored && (!keep || incoming->held == 0) && !lost_part(store, incoming))
 		unlinkat(store->directory, incoming->part, 0);
 	close(incoming->fd);

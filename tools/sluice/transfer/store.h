@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where received files go: one directory, and nothing outside of it. A file is written under a
- * name of its own, which says nothing of what it holds, and gets its name when it is whole.
+ * Where received files are stored: in one directory, and nowhere else. A file is written under a
+ * temporary name, and renamed once it is complete.
  */
 #ifndef SLUICE_COMMAND_TRANSFER_STORE_H
 #define SLUICE_COMMAND_TRANSFER_STORE_H
@@ -32,37 +32,39 @@ struct incoming {
 	char name[WIRE_NAME_MAX + 1];
 	char part[40];      /* its name until it is complete */
 	int fd;             /* -1: none */
-	uint64_t held;      /* bytes from its beginning that are there */
-	bool stored;        /* a file of this name and size exists: fd is that one, to be read */
+	uint64_t held;      /* bytes from its start that are present */
+	bool stored;        /* a file of this name and size exists, which fd refers to */
 	bool locked;        /* no other receiver writes into the part */
 	unsigned int notes; /* enum store_note */
 	uid_t owner;
-	char warning[256]; /* what the file system did not do; "" if it did everything */
+	char warning[256]; /* what the file system does not support; "" if nothing */
 };
 
-/* The path lives as long as the store. 0 or -errno. */
+/* The path must live as long as the store. 0 or -errno. */
 int store_open(struct store *store, const char *path);
 void store_close(struct store *store);
 
 /*
- * Opens what a FILE message names, in the directory that the path leads to now. held is what an earlier transfer has left, 0 if that cannot be
- * continued; with stored it is all of a file that has the name already, and only a comparison can
- * follow. WIRE_OK, or why not; ret_error is the errno of WIRE_FAILED, WIRE_NO_ROOM and
- * WIRE_BAD_NAME, or 0. May block, as store_finish may.
+ * Opens the file of a FILE message, in the directory that the path refers to now. held is what an
+ * earlier transfer left, 0 if it cannot be resumed; if stored, it is the whole of a file that
+ * already has the name, for comparison only. WIRE_OK, or why not; ret_error is the errno of
+ * WIRE_FAILED, WIRE_NO_ROOM and WIRE_BAD_NAME, or 0. May block, like store_finish.
  */
 enum wire_code store_begin(struct store *store, const struct wire_message *file,
 			   struct incoming *incoming, int *ret_error);
-/* Throws away what is held. */
+/* Discards the part's content. */
 enum wire_code store_restart(const struct store *store, struct incoming *incoming, int *ret_error);
 enum wire_code store_write(const struct store *store, struct incoming *incoming, const void *bytes,
 			   size_t length, int *ret_error);
-/* It is complete and has this checksum: gives it its name. If that fails it does not have it. */
+/*
+ * Gives the complete file, which has this checksum, its name. If this fails, it does not have it.
+ */
 enum wire_code store_finish(const struct store *store, struct incoming *incoming,
 			    const struct wire_message *file, const unsigned char *digest,
 			    int *ret_error);
 /* Adds to the warning of a file that was stored the notes that were not told yet. */
 void store_tell(struct incoming *incoming, unsigned int *told);
-/* Ends early: what is there is kept for the next time, or removed. */
+/* Ends early: the part is kept for the next time, or removed. */
 void store_leave(const struct store *store, struct incoming *incoming, bool keep);
 
 #endif

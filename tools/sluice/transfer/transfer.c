@@ -24,7 +24,7 @@ const char *transfer_error_text(int error)
 	case -ENODATA:
 		return "the file became shorter while it was sent";
 	case -EPROTONOSUPPORT:
-		return "the other side speaks another version of this protocol: both need the same sluice";
+		return "the other side speaks another version of the protocol: use the same sluice on both";
 	case TRANSFER_NO_SECRET:
 		return "the other side has no secret: use --secret=FILE on both";
 	case TRANSFER_WANTS_SECRET:
@@ -74,7 +74,7 @@ bool transfer_is_network_error(int error)
 	case -ENONET:
 	case -ENOPROTOOPT:
 	case -EMSGSIZE:
-	case -EPERM: /* a firewall's */
+	case -EPERM: /* by a firewall */
 	case -ENOBUFS:
 	case -ENOMEM:
 	case -EAGAIN:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What `sluice send` and `sluice receive` share: exit codes beside the common ones, words. */
+/* Shared by `sluice send` and `sluice receive`: further exit codes, and messages. */
 #ifndef SLUICE_COMMAND_TRANSFER_TRANSFER_H
 #define SLUICE_COMMAND_TRANSFER_TRANSFER_H
 
@@ -7,28 +7,28 @@
 #include <stdint.h>
 
 enum {
-	EXIT_NETWORK = 3,  /* no connection, or it broke: what came is kept, trying again goes on */
-	EXIT_REFUSED = 4,  /* the receiver does not take a file */
-	EXIT_MISMATCH = 5, /* a checksum was wrong */
-	EXIT_UNFIT = 6, /* the two ends do not fit: another version, another secret, or only one */
+	EXIT_NETWORK = 3,  /* no connection, or it failed; a retry resumes */
+	EXIT_REFUSED = 4,  /* the receiver refused a file */
+	EXIT_MISMATCH = 5, /* a checksum did not match */
+	EXIT_UNFIT = 6,    /* versions or secrets do not match */
 };
 
-/* Beside -errno. */
+/* In addition to -errno. */
 enum {
-	TRANSFER_NO_SECRET = -5000, /* the other end has none, this one has */
-	TRANSFER_WANTS_SECRET,      /* the other way round */
+	TRANSFER_NO_SECRET = -5000, /* the peer has none, this side has one */
+	TRANSFER_WANTS_SECRET,      /* the opposite */
 	TRANSFER_OTHER_SECRET
 };
 
-#define TRANSFER_SHOWN 1024 /* room for a name as it is shown */
+#define TRANSFER_SHOWN 1024 /* size of a name for display */
 
-/* What an errno of the network means, for people. */
+/* The meaning of a network errno, for people. */
 const char *transfer_error_text(int error);
 
-/* Whether it means that the ends do not fit, so that trying again is of no use. */
+/* Whether the sides do not match, so that a retry is useless. */
 bool transfer_is_unfit(int error);
 
-/* Of a connection that failed so: EXIT_NETWORK or EXIT_UNFIT. */
+/* The exit code of a failed connection: EXIT_NETWORK or EXIT_UNFIT. */
 int transfer_exit_code(int error);
 
 /* Whether a send that failed with this -errno failed in the network, not in the file. */
@@ -36,8 +36,8 @@ bool transfer_is_network_error(int error);
 
 struct transfer_figures {
 	uint64_t bytes;    /* of the whole file */
-	uint64_t from;     /* of them sent by an earlier transfer */
-	uint64_t spent_ns; /* for the others */
+	uint64_t from;     /* of them, sent by an earlier transfer */
+	uint64_t spent_ns; /* for the rest */
 };
 
 /* "received name, 1.2 MiB in 0.3 s (4.0 MiB/s) (note)" on the standard output; "" is no note. */

@@ -3,14 +3,11 @@
 
 #include <string.h>
 
-/*
- * A header: the type, three bytes of 0, the length of what follows. Numbers stand with their
- * highest byte first.
- */
+/* A header: the type, three bytes of 0, and the length of what follows. Numbers are big-endian. */
 static const char magic[6] = {'s', 'l', 'u', 'i', 'c', 'e'};
 
 #define HELLO_BODY (WIRE_HELLO_BYTES - WIRE_HEADER)
-#define HELLO_SECRET 0x100 /* beside the version, so that version 1 sees another one */
+#define HELLO_SECRET 0x100 /* with the version, so that version 1 sees another version */
 #define FILE_BODY 24       /* and the name */
 #define HAVE_BODY (8 + WIRE_DIGEST)
 #define DATA_BODY 16
@@ -91,7 +88,7 @@ size_t wire_write(const struct wire_message *message, unsigned char buffer[WIRE_
 
 /* ---- reading ---- */
 
-/* Whether a header's length is one that its type can have. */
+/* Whether the length is valid for the type. */
 static bool length_fits(unsigned char type, uint64_t length)
 {
 	switch (type) {
@@ -123,7 +120,7 @@ static bool header_is_right(const unsigned char *header)
 	       length_fits(header[0], get(header + 4, 4));
 }
 
-/* Text holds no 0, so that it is a string. */
+/* Text contains no 0, so that it is a string. */
 static bool get_text(struct wire_message *message, const unsigned char *at, size_t length)
 {
 	memcpy(message->text, at, length);
@@ -183,7 +180,7 @@ static bool get_body(struct wire_message *message, const unsigned char *body, si
 	}
 }
 
-/* Bytes that the reader holds once the message is whole; what follows a CHUNK is not held. */
+/* Bytes that the reader stores of the message; what follows a CHUNK is not stored. */
 static size_t wanted(const struct wire_reader *reader)
 {
 	if (reader->held < WIRE_HEADER || reader->buffer[0] == WIRE_CHUNK)

@@ -26,7 +26,7 @@ static void *run(void *token)
 	return NULL;
 }
 
-/* Signals are for the thread that turns the engine: they do not interrupt a job. */
+/* Signals go to the thread that runs the engine: they do not interrupt a job. */
 static bool start_thread(struct work *work)
 {
 	sigset_t all, before;

@@ -13,7 +13,7 @@ struct sluice_engine;
 
 typedef void work_fn(void *token);
 
-/* All 0 is a valid initial value but for the lock: use WORK_INITIAL. */
+/* Initialise with WORK_INITIAL. */
 struct work {
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
@@ -31,8 +31,8 @@ struct work {
 	}
 
 /*
- * Runs the job in the thread, which the first one starts, and wakes the engine when it is over. If
- * no thread can be started the job runs at once. No other job may be running.
+ * Runs the job in the thread, which the first job starts, and wakes the engine when it is done. If
+ * no thread can be started, the job runs at once. No other job may be running.
  */
 void work_start(struct work *work, struct sluice_engine *engine, work_fn *job, void *token);
 

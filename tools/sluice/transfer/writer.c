@@ -23,7 +23,7 @@ struct writer {
 	writer_dropped_fn *dropped;
 	void *token;
 
-	struct text_buffer writing; /* the thread's */
+	struct text_buffer writing; /* owned by the thread */
 
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t added;
@@ -46,7 +46,7 @@ static uint64_t count_lines(const char *text, size_t length)
 	return lines;
 }
 
-/* Someone else may have made the shared descriptor non-blocking: waits for it then. */
+/* Another process may have made the shared descriptor non-blocking: waits until it is writable. */
 static bool wait_writable(int fd)
 {
 	struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
@@ -54,7 +54,7 @@ static bool wait_writable(int fd)
 	return poll(&poll_fd, 1, -1) >= 0 || errno == EINTR;
 }
 
-/* Returns how many lines could not be written: the disk is full, the reader is gone. */
+/* Returns how many lines could not be written: the disk is full, or the reader is gone. */
 static uint64_t write_all(int fd, const struct text_buffer *text)
 {
 	size_t written = 0;
@@ -72,7 +72,7 @@ static uint64_t write_all(int fd, const struct text_buffer *text)
 	return 0;
 }
 
-/* Exchanges the two buffers; false: the writer ends, and everything is written. */
+/* Exchanges the two buffers; false: the writer is stopping, and everything is written. */
 static bool take_waiting(struct writer *writer, uint64_t *ret_dropped)
 {
 	struct text_buffer empty;
@@ -165,7 +165,7 @@ struct writer *writer_start(int fd, size_t bytes_max, writer_dropped_fn *dropped
 	return writer;
 }
 
-/* False: the bound is reached, or there is no memory. */
+/* False: the limit is reached, or out of memory. */
 static bool reserve(struct writer *writer, size_t length)
 {
 	struct text_buffer *waiting = &writer->waiting;

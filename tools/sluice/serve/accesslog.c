@@ -21,7 +21,7 @@
 #define LINES_BYTES 65536
 #define WAITING_BYTES (4u << 20) /* of lines that could not be written yet */
 #define STOP_TIMEOUT_MS 1000
-#define BYTES_MARK '\001' /* in a prepared line, where the bytes go */
+#define BYTES_MARK '\001' /* offset in a prepared line where the byte count is inserted */
 
 static void on_dropped(void *token, uint64_t lines)
 {
@@ -30,7 +30,7 @@ static void on_dropped(void *token, uint64_t lines)
 			  lines);
 }
 
-/* Without waiting for the reader of a FIFO: until there is one, the FIFO keeps what fits. */
+/* Does not wait for the reader of a FIFO: until one opens it, the FIFO keeps what fits. */
 int accesslog_open_file(const char *file)
 {
 	int flags = O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY;
@@ -70,7 +70,7 @@ void accesslog_close(struct accesslog *log)
 {
 	if (log->writer != NULL)
 		accesslog_flush(log);
-	/* A writer that hangs keeps its descriptor. */
+	/* A hanging writer keeps its descriptor. */
 	if (writer_stop(log->writer, STOP_TIMEOUT_MS) && log->fd >= 0)
 		close(log->fd);
 	free(log->lines);
@@ -79,7 +79,7 @@ void accesslog_close(struct accesslog *log)
 	log->lines = NULL;
 }
 
-/* What is left of a log that another has taken the place of. */
+/* The rest of a log that was replaced. */
 struct old_log {
 	struct writer *writer;
 	int fd;
@@ -117,7 +117,7 @@ void accesslog_switch(struct accesslog *log, int fd)
 		end_old_log(old);
 }
 
-/* A client must be able to forge neither lines nor fields. */
+/* A client must not be able to forge lines or fields. */
 static void add_escaped(struct text *text, struct span span, size_t most)
 {
 	if (span.length > most)

@@ -42,7 +42,7 @@ void addresses_dispose(struct addresses *addresses)
 	addresses->buckets = NULL;
 }
 
-/* Where the address is noted, or would be. With the lock. */
+/* The slot of the address, or the one where it would be inserted. With the lock. */
 static struct address_count **find(struct addresses *addresses, const struct in6_addr *address)
 {
 	struct span bytes = {(const char *)address, sizeof(*address)};

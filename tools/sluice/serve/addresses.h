@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How many connections each client has, in all workers. */
+/* Counts the connections of each client, in all workers. */
 #ifndef SLUICE_COMMAND_SERVE_ADDRESSES_H
 #define SLUICE_COMMAND_SERVE_ADDRESSES_H
 
@@ -8,7 +8,7 @@
 #include "serve/proxy.h"
 
 struct addresses {
-	uint64_t most; /* of one client; 0: not counted */
+	uint64_t most; /* per client; 0: not counted */
 	pthread_mutex_t lock;
 	uint64_t seed;
 	struct address_count **buckets;
@@ -18,7 +18,7 @@ struct addresses {
 int addresses_init(struct addresses *addresses, uint64_t most);
 void addresses_dispose(struct addresses *addresses);
 
-/* One connection more; false: it would be one too many, and is not counted. Any thread. */
+/* Counts one more connection; false: the limit is reached, and it is not counted. Any thread. */
 bool addresses_enter(struct addresses *addresses, const struct in6_addr *address);
 void addresses_leave(struct addresses *addresses, const struct in6_addr *address);
 

@@ -12,12 +12,12 @@
 #include "serve/search.h"
 #include "serve/worker.h"
 
-/* What the answers to one request share. */
+/* What all answers to one request have in common. */
 struct answer {
 	struct connection *connection;
 	const struct request *request; /* NULL: there is none */
 	struct response_head head;
-	const char *explanation; /* in place of what the status says; NULL: none */
+	const char *explanation; /* replaces the text of the status; NULL: none */
 	bool without_body;       /* HEAD */
 };
 
@@ -28,7 +28,7 @@ static const struct serve_options *options_of(const struct connection *connectio
 
 bool answer_closes(const struct connection *connection, const struct request *request)
 {
-	/* A client that asked before sending its body may send it now, or not: no telling. */
+	/* A client that waits with its body may send it or not, so the body cannot be skipped. */
 	return !request->keep_alive || request->chunked || connection->plain ||
 	       (request->expects && request->body_bytes > 0) || connection->worker->draining > 0;
 }
@@ -47,7 +47,10 @@ static struct answer answer_begin(struct connection *connection, const struct re
 			},
 	};
 
-	/* Headers of the site are for its files: Strict-Transport-Security is forbidden elsewhere. */
+	/*
+	 * Headers of the site apply to its files: Strict-Transport-Security is not allowed
+	 * elsewhere.
+	 */
 	if (!connection->plain &&
 	    (connection->kind == LISTEN_FILES || connection->kind == LISTEN_TLS))
 		answer.head.extra = (struct span){connection->worker->extra.base,
@@ -74,7 +77,7 @@ static void prepare_log_line(struct reply *reply, const struct request *request,
 					    worker->now);
 }
 
-/* A reply with its line for the log; NULL and the connection broken: no memory. */
+/* Prepares a reply and its log line; NULL and the connection closed: out of memory. */
 static struct reply *begin_reply(struct connection *connection, const struct request *request,
 				 int status)
 {
@@ -94,7 +97,7 @@ static struct reply *begin_reply(struct connection *connection, const struct req
 	return reply;
 }
 
-/* Writes the head, and behind it the explanation where there is one, into the reply. */
+/* Writes the head and the explanation, if any, into the reply. */
 static bool write_head(struct reply *reply, const struct answer *answer, struct span explanation,
 		       struct span *ret_written)
 {
@@ -122,7 +125,7 @@ static void give_up(struct reply *reply)
 	reply_drop(reply);
 }
 
-/* An answer that is made of its head alone, and of the line that explains an error. */
+/* An answer without a file: its head, and the line that explains an error. */
 static void send_short(struct answer *answer)
 {
 	struct reply *reply = begin_reply(answer->connection, answer->request, answer->head.status);
@@ -149,7 +152,7 @@ static void send_short(struct answer *answer)
 	reply_start(reply);
 }
 
-/* Sends a range of the file behind a head that is made for it. */
+/* Sends a range of the file, with its own head. */
 static void send_range(struct answer *answer, struct cache_entry *entry, struct range range)
 {
 	struct reply *reply = begin_reply(answer->connection, answer->request, answer->head.status);
@@ -176,17 +179,14 @@ static void send_range(struct answer *answer, struct cache_entry *entry, struct 
 	reply_start(reply);
 }
 
-/* Whether the request gets what is ready. */
+/* Whether the prepared answer applies to the request. */
 static bool is_plain(const struct connection *connection, const struct request *request)
 {
 	return !request->conditional && request->minor_version == 1 &&
 	       !answer_closes(connection, request);
 }
 
-/*
- * The answer that nearly everybody gets: its head is ready, and of a small file the content as
- * well.
- */
+/* The usual answer: its head is prepared, and for a small file its content as well. */
 static void send_plain(struct connection *connection, const struct request *request,
 		       struct cache_entry *entry)
 {
@@ -226,7 +226,7 @@ static void set_validators(struct answer *answer, const struct cache_entry *entr
 			(struct span){entry->last_modified, entry->last_modified_length};
 }
 
-/* The whole of something as the page for a status, which has no versions. */
+/* Sends the whole entry as the page for a status, without validators. */
 static void send_page(struct answer *answer, struct cache_entry *entry, int status)
 {
 	answer->head.status = status;
@@ -266,7 +266,7 @@ static void send_parts(struct answer *answer, struct cache_entry *entry, const s
 	reply_start(reply);
 }
 
-/* 200 with a head of its own, 206 or 416. */
+/* 200 with its own head, 206 or 416. */
 static void send_asked(struct answer *answer, struct cache_entry *entry,
 		       const struct validators *validators)
 {
@@ -325,7 +325,7 @@ static void answer_file(struct answer *answer, struct cache_entry *entry)
 	}
 }
 
-/* The directory's address is its plain form with a slash: it never names another host. */
+/* The location of the directory is its plain form with a slash, and never contains a host. */
 static void answer_directory(struct answer *answer, const struct target *target)
 {
 	bool dotfiles = options_of(answer->connection)->dotfiles;
@@ -341,7 +341,7 @@ static void answer_directory(struct answer *answer, const struct target *target)
 	answer->head.location = (struct span){NULL, 0};
 }
 
-/* As a rule of the site says; the address is complete. */
+/* Redirects as a rule of the site says; the location is complete. */
 static void answer_redirect(struct answer *answer, struct span url)
 {
 	answer->head.url = url;
@@ -371,7 +371,7 @@ static void answer_found(struct connection *connection, const struct request *re
 		send_short(&answer);
 }
 
-/* A page of text that is made for this answer. */
+/* A text page generated for this answer. */
 static void send_text(struct answer *answer, struct buffer *page)
 {
 	struct reply *reply;
@@ -397,7 +397,7 @@ static void send_text(struct answer *answer, struct buffer *page)
 	reply_start(reply);
 }
 
-/* What a listener for metrics answers. */
+/* The answers of a listener for metrics. */
 static void answer_metrics(struct connection *connection, const struct request *request)
 {
 	struct answer answer = answer_begin(connection, request, 405);
@@ -421,7 +421,7 @@ static void answer_metrics(struct connection *connection, const struct request *
 	buffer_dispose(&page);
 }
 
-/* What a browser asks before a request to another site that is not simple. */
+/* Answers a CORS preflight request. */
 static void answer_preflight(struct connection *connection, const struct request *request)
 {
 	struct answer answer = answer_begin(connection, request, 204);
@@ -436,7 +436,7 @@ static void answer_preflight(struct connection *connection, const struct request
 	send_short(&answer);
 }
 
-/* A host without its port; an address of IPv6 stands in brackets. */
+/* The host without its port; an IPv6 address is in brackets. */
 static struct span host_name(struct span host)
 {
 	const char *end;
@@ -449,7 +449,7 @@ static struct span host_name(struct span host)
 	return host;
 }
 
-/* The same address with https: 301 as everybody knows it, 308 where the method has to stay. */
+/* Redirects to the same URL with https: 301, or 308 if the method must be kept. */
 static void answer_https(struct connection *connection, const struct request *request)
 {
 	struct answer answer = answer_begin(connection, request, 400);
@@ -481,7 +481,7 @@ static void answer_https(struct connection *connection, const struct request *re
 	send_short(&answer);
 }
 
-/* A request without TLS where there should be TLS. */
+/* A request without TLS on a port that requires it. */
 static void answer_plain(struct connection *connection, const struct request *request)
 {
 	struct answer answer = answer_begin(connection, request, 400);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From a request to the reply that is sent. */
+/* Produces the reply to a request. */
 #ifndef SLUICE_COMMAND_SERVE_ANSWER_H
 #define SLUICE_COMMAND_SERVE_ANSWER_H
 
@@ -7,15 +7,15 @@
 #include "serve/request.h"
 
 /*
- * Answers the request, and says in the answer that the connection closes if it is to. False: the
- * file has to be looked for first; ask again when the connection's waiter was called.
+ * Answers the request, with Connection: close if the connection is to end. False: the file has to
+ * be looked up first; call again after the connection's waiter was called.
  */
 bool answer_request(struct connection *connection, const struct request *request);
 
-/* Whether the connection ends with the answer to this request. */
+/* Whether the connection ends after the answer to this request. */
 bool answer_closes(const struct connection *connection, const struct request *request);
 
-/* Refuses what cannot be read or did not arrive; request may be NULL. The connection closes. */
+/* Refuses an invalid or incomplete request; request may be NULL. The connection closes. */
 void answer_refusal(struct connection *connection, const struct request *request, int status);
 
 #endif

@@ -35,7 +35,7 @@ bool block_set_body(struct block *block, char *content, size_t length)
 	return true;
 }
 
-/* A copy that nothing sends; a body is shared. */
+/* A copy that is not being sent; a body is shared. */
 static struct block *block_copy(const struct block *block)
 {
 	struct block *copy = malloc(sizeof(*block) + block->length);

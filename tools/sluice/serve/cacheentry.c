@@ -67,7 +67,7 @@ static void write_plain_head(struct text *text, const struct entry_context *cont
 	response_write_head(text, &head);
 }
 
-/* A block of the entry's head and a content that is copied; NULL: no memory. */
+/* A block with the entry's head and a copy of the content; NULL: out of memory. */
 static struct block *make_block(const struct entry_context *context,
 				const struct cache_entry *entry, struct span content)
 {
@@ -86,7 +86,7 @@ static struct block *make_block(const struct entry_context *context,
 	return block;
 }
 
-/* Takes a generated content over; copies that of a small file. NULL: no memory. */
+/* Takes over a generated content; copies that of a small file. NULL: out of memory. */
 static struct block *prepare_block(const struct entry_context *context,
 				   const struct cache_entry *entry, struct loaded *loaded)
 {
@@ -106,7 +106,7 @@ static struct block *prepare_block(const struct entry_context *context,
 	return block;
 }
 
-/* False: no memory. */
+/* False: out of memory. */
 static bool set_extra(const struct entry_context *context, struct cache_entry *entry)
 {
 	struct buffer lines = {0};
@@ -187,7 +187,7 @@ struct cache_entry *cache_entry_of(const struct entry_context *context, const st
 	else if (context->negotiates)
 		entry->vary = span_of("Accept-Encoding");
 	entry->status = (key->view & VIEW_ERROR_PAGE) != 0 ? 404 : 200;
-	/* An error is no version of a file. */
+	/* Errors have no validators. */
 	if (entry->status == 200)
 		write_validators(entry, loaded);
 	if (set_extra(context, entry))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A file, or another answer, as the cache keeps it: with a head that is ready to be sent. */
+/* A file or another answer in the cache, with a prepared head. */
 #ifndef SLUICE_COMMAND_SERVE_CACHEENTRY_H
 #define SLUICE_COMMAND_SERVE_CACHEENTRY_H
 
@@ -10,7 +10,7 @@
 #include "serve/mime.h"
 #include "span.h"
 
-/* Where an entry is found, and what has to be equal. */
+/* The key of an entry; all members must be equal. */
 struct cache_key {
 	struct span path;
 	uint64_t hash;
@@ -19,57 +19,60 @@ struct cache_key {
 
 struct cache_entry {
 	struct link by_age;
-	struct link by_check;     /* the longest unchecked first */
+	struct link by_check;     /* the one unchecked for longest first */
 	struct cache_entry *next; /* in its bucket */
 	struct link waiters;
-	struct block *block; /* the entry's own reference; NULL: nothing is known yet */
+	struct block *block; /* the entry's own reference; NULL: not loaded yet */
 	struct file_facts facts;
 	struct media media;
 	uint64_t hash;
-	uint64_t identity; /* of no other entry, ever: the engine need not look at fd */
-	uint64_t checked;  /* the tick of the last look */
+	uint64_t identity; /* unique: the engine need not look at fd */
+	uint64_t checked;  /* tick of the last lookup */
 	uint32_t view;     /* see view.h */
 	uint32_t references;
-	uint16_t status; /* that it is sent with: 200, or 404 for an error page */
+	uint16_t status; /* of the answer: 200, or 404 for an error page */
 	int fd;          /* -1: the content is in the block */
 	bool used;
 	bool is_listing;
 	bool loading;
-	uint8_t generation; /* of the rules that its head was made by */
+	uint8_t generation; /* generation of the rules used for its head */
 	bool listed;
-	bool unsettled; /* it may change and show the same facts: the next look reads it again */
-	bool generated; /* content_hash tells whether the next look made the same content */
+	bool unsettled; /* its facts may not show its next change: read it again */
+	bool generated; /* content_hash shows whether the next lookup generated the same content */
 	uint8_t etag_length;
-	uint8_t last_modified_length; /* 0: the date is not to be trusted */
+	uint8_t last_modified_length; /* 0: the date is unreliable */
 	uint64_t content_hash;
 	struct span vary;  /* the header's value */
-	struct span extra; /* lines of further headers, from malloc */
+	struct span extra; /* lines of additional headers, from malloc */
 	char etag[40];
 	char last_modified[HTTPDATE_LENGTH];
 	size_t path_length;
-	char path[]; /* in its plain form, terminated */
+	char path[]; /* in plain form, terminated */
 };
 
-/* What all entries of a cache have in common. */
+/* Settings common to all entries of a cache. */
 struct entry_context {
 	const struct mime *mime;
-	const struct rules *rules; /* of further headers; NULL: none */
-	bool negotiates;           /* encodings: answers depend on Accept-Encoding */
+	const struct rules *rules; /* additional headers; NULL: none */
+	bool negotiates;           /* Vary: answers depend on Accept-Encoding */
 	int64_t now;               /* seconds since 1970, and the same as text */
 	char date[HTTPDATE_LENGTH];
 };
 
-/* An entry of which only the key is known; NULL: no memory. */
+/* An entry that has only a key; NULL: out of memory. */
 struct cache_entry *cache_entry_create(const struct cache_key *key);
 
 /*
- * An entry of what was found, with its descriptor or content, which it takes out of loaded. NULL: no
+ * An entry for the result of a lookup; takes over descriptor and content of loaded. NULL: out of
  * memory.
  */
 struct cache_entry *cache_entry_of(const struct entry_context *context, const struct cache_key *key,
 				   struct loaded *loaded);
 
-/* Makes the head anew, after the rules have changed. False: no memory, and the old one stays. */
+/*
+ * Prepares the head again after a change of the rules. False: out of memory, and the old one
+ * remains.
+ */
 bool cache_entry_renew(const struct entry_context *context, struct cache_entry *entry);
 
 struct cache_entry *cache_entry_hold(struct cache_entry *entry);

@@ -9,7 +9,7 @@
 
 #include "messages.h"
 
-/* What HTTP is called in a handshake; clients that offer others alone are refused. */
+/* The ALPN names of HTTP; clients that offer only others are refused. */
 static const char *const protocols[] = {"http/1.1", "http/1.0"};
 
 bool certificates_available(void)
@@ -40,7 +40,7 @@ static int create(struct sluice_tls_context **ret_context, const struct serve_op
 	return error;
 }
 
-/* A certificate that clients refuse is served all the same: it may be renewed any moment. */
+/* A certificate that clients reject is served anyway: it may be renewed at any time. */
 static void warn(const struct serve_options *options, const struct sluice_tls_context *context)
 {
 	time_t now = time(NULL);

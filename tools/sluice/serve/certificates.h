@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The certificates of the daemon, and handshakes with them. certificates_none.c stands in for all of
- * it in a build without libsluice-tls.
+ * The certificates of the daemon, and TLS handshakes. certificates_none.c replaces it in a build
+ * without libsluice-tls.
  */
 #ifndef SLUICE_COMMAND_SERVE_CERTIFICATES_H
 #define SLUICE_COMMAND_SERVE_CERTIFICATES_H
@@ -13,13 +13,13 @@ struct sluice_socket;
 struct sluice_tls;
 struct sluice_tls_context;
 
-/* Whether this build has TLS. */
+/* Whether this build supports TLS. */
 bool certificates_available(void);
 
 /*
- * Reads the certificates and keys that the options name, into as many contexts, which share nothing
- * but what resumes sessions: those of older contexts, too, if a predecessor is given. An array from
- * malloc; NULL: something is wrong, and was named on the standard error.
+ * Loads the certificates and keys of the options into one context per worker. Contexts share only
+ * the keys that resume sessions, also with the predecessor, if given. An array from malloc; NULL
+ * after an error was reported on the standard error.
  */
 struct sluice_tls_context **certificates_read(const struct serve_options *options,
 					      const struct sluice_tls_context *predecessor,
@@ -28,7 +28,7 @@ struct sluice_tls_context **certificates_read(const struct serve_options *option
 /* Sockets that use the context keep it alive. NULL is allowed. */
 void certificates_release(struct sluice_tls_context *context);
 
-/* Starts a handshake as an operation of the record: as sluice_tls_handshake_async. */
+/* Starts a handshake as an operation of the record, like sluice_tls_handshake_async. */
 int certificates_handshake(struct sluice_tls_context *context, struct sluice_socket *socket,
 			   struct sluice_args *args, struct sluice_tls **ret_tls);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A build without libsluice-tls: the options are refused, so that no listener speaks TLS. */
+/* For a build without libsluice-tls: the options are refused, so that no listener uses TLS. */
 #include <errno.h>
 
 #include "serve/certificates.h"

@@ -4,8 +4,8 @@
 #include "serve/httpdate.h"
 
 /*
- * Takes one entity-tag off the front of the list; false at its end, or at what is none. The tag
- * keeps its quotes, and loses its W/.
+ * Reads one entity-tag from the start of the list; false at its end or at an invalid one. The tag
+ * keeps its quotes, but not its W/.
  */
 static bool take_etag(struct span *list, struct span *ret_etag, bool *ret_weak)
 {
@@ -26,7 +26,7 @@ static bool take_etag(struct span *list, struct span *ret_etag, bool *ret_weak)
 	return true;
 }
 
-/* Takes one line off the front of several; the span is empty after the last. */
+/* Reads one line; the span is empty after the last. */
 static struct span take_line(struct span *lines)
 {
 	const char *end = memchr(lines->at, '\r', lines->length);
@@ -37,7 +37,7 @@ static struct span take_line(struct span *lines)
 		return line;
 	}
 	line.length = (size_t)(end - lines->at);
-	/* The parser has seen to it that a line feed follows. */
+	/* The parser guarantees that a line feed follows. */
 	*lines = span_from(*lines, line.length + 1);
 	if (lines->length > 0 && lines->at[0] == '\n')
 		*lines = span_from(*lines, 1);
@@ -59,7 +59,7 @@ static bool take_value(struct span *lines, struct span name, struct span *ret_va
 	return false;
 }
 
-/* Weak comparison takes W/"x" for "x"; strong comparison does not. */
+/* Weak comparison treats W/"x" as "x"; strong comparison does not. */
 static bool line_names(struct span list, struct span etag, bool strong)
 {
 	struct span candidate;
@@ -88,9 +88,9 @@ static bool list_names(struct span lines, struct span name, struct span etag, bo
 }
 
 /*
- * Whether the file changed after the date; a header that is no date answers otherwise. A file that
- * is replaced by one with an older date has changed although its date has not passed: only the date
- * that was sent with it, or one behind both, means this file.
+ * Whether the file changed after the date; an invalid date has its own result. If a file is
+ * replaced by an older one, it changed although its date is earlier: only the date that was sent
+ * with it, or a later one, denotes this file.
  */
 static bool modified_after(struct span date, const struct validators *validators, int64_t now,
 			   bool otherwise)
@@ -126,9 +126,9 @@ enum verdict conditions_judge(const struct conditions *conditions,
 }
 
 /*
- * If-Range compares strongly: the very tag, or the very date. An earlier or a later date is another
- * version of the file, and the whole is sent; so it is if the file came there after its date, since
- * the one before may have had the same.
+ * If-Range compares strongly: the identical tag, or the identical date. Any other date denotes
+ * another version, and the whole file is sent; likewise if the file was put there after its date,
+ * since its predecessor may have had the same.
  */
 bool conditions_allow_range(const struct conditions *conditions,
 			    const struct validators *validators, int64_t now)

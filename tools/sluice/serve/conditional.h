@@ -8,9 +8,9 @@
 #include "span.h"
 
 /*
- * The headers of a request; a span whose at is NULL was not sent. The two lists may have several
- * lines: their spans reach from the first value to the end of the last, other headers between them
- * included.
+ * The headers of a request; a span with at NULL is absent. The two lists may have several lines:
+ * their spans extend from the first value to the end of the last, including other headers in
+ * between.
  */
 struct conditions {
 	struct span if_match;
@@ -20,12 +20,12 @@ struct conditions {
 	struct span if_range;
 };
 
-/* What a file has to show. Times are seconds since 1970. */
+/* The validators of a file. Times are seconds since 1970. */
 struct validators {
 	struct span etag; /* strong, with its quotes */
-	bool dated;       /* there is a date that can be trusted */
+	bool dated;       /* the date is reliable */
 	int64_t modified; /* which is sent as Last-Modified */
-	int64_t changed;  /* when the file last became what it is, for example by a rename */
+	int64_t changed;  /* when the file last changed in any way, for example by a rename */
 };
 
 enum verdict {
@@ -35,13 +35,13 @@ enum verdict {
 };
 
 /*
- * The verdict on a GET or HEAD, in the order of precedence of RFC 9110, 13.2.2. Dates are ignored
+ * The result for a GET or HEAD, in the order of precedence of RFC 9110, 13.2.2. Dates are ignored
  * for a file that has none.
  */
 enum verdict conditions_judge(const struct conditions *conditions,
 			      const struct validators *validators, int64_t now);
 
-/* Whether a Range header counts: there is no If-Range, or it names what we have. */
+/* Whether a Range header applies: there is no If-Range, or it matches. */
 bool conditions_allow_range(const struct conditions *conditions,
 			    const struct validators *validators, int64_t now);
 

@@ -11,11 +11,11 @@
 #include "serve/reply.h"
 #include "serve/worker.h"
 
-#define PIPELINE_MAX 64         /* replies on their way; then requests wait */
-#define INPUT_PAUSE_BYTES 65536 /* of input that waits; then receiving pauses */
+#define PIPELINE_MAX 64         /* unfinished replies; then requests wait */
+#define INPUT_PAUSE_BYTES 65536 /* of pending input; then receiving pauses */
 #define LINGER_S 5
 
-/* Bytes that arrived and could not be taken: part of a head, or requests that have to wait. */
+/* Received bytes that could not be processed yet: part of a head, or requests that wait. */
 struct input {
 	size_t length;
 	size_t capacity;
@@ -91,7 +91,7 @@ void connection_end(struct connection *connection)
 	free_if_done(connection);
 }
 
-/* Everything is sent. A client that may still be sending is listened to until it stops. */
+/* Everything is sent. Input of a client that may still be sending is discarded until it stops. */
 static void finish_closing(struct connection *connection)
 {
 	if (!connection->surplus || connection->at_end) {
@@ -143,7 +143,7 @@ static void close_after_this(struct connection *connection, bool surplus)
 	connection->surplus = surplus;
 }
 
-/* Takes what there is of a body that nobody wants. Returns the bytes taken. */
+/* Discards the available part of a body. Returns the bytes consumed. */
 static size_t skip_body(struct connection *connection, size_t length)
 {
 	size_t taken = connection->body_left < length ? connection->body_left : length;
@@ -152,7 +152,7 @@ static size_t skip_body(struct connection *connection, size_t length)
 	return taken;
 }
 
-/* Takes the header of a proxy off the front. Returns its length; 0: it has to wait, or was wrong. */
+/* Consumes the PROXY header. Returns its length; 0: it is incomplete or invalid. */
 static size_t take_preamble(struct connection *connection, const char *data, size_t length)
 {
 	size_t taken = 0;
@@ -173,7 +173,7 @@ static size_t take_preamble(struct connection *connection, const char *data, siz
 	return taken;
 }
 
-/* Takes a request off the front and answers it. Returns the bytes taken; 0: it has to wait. */
+/* Consumes and answers one request. Returns the bytes consumed; 0: it has to wait. */
 static size_t take_request(struct connection *connection, const char *data, size_t length)
 {
 	struct worker *worker = connection->worker;
@@ -211,7 +211,7 @@ static bool can_take(const struct connection *connection)
 	       !connection->ended && connection->replies < PIPELINE_MAX;
 }
 
-/* Takes requests and bodies as far as that goes. Returns the bytes taken. */
+/* Consumes requests and bodies as far as possible. Returns the bytes consumed. */
 static size_t take(struct connection *connection, const char *data, size_t length)
 {
 	size_t all = 0;
@@ -251,7 +251,7 @@ static void take_input(struct connection *connection)
 	input->length -= taken;
 }
 
-/* Bytes that arrived behind those that wait. */
+/* Appends received bytes to those that wait. */
 static void take_more(struct connection *connection, const char *data, size_t length)
 {
 	size_t before = connection->input->length;
@@ -260,7 +260,7 @@ static void take_more(struct connection *connection, const char *data, size_t le
 		connection->broken = true;
 		return;
 	}
-	/* Reading a head again from its front pays only when its end may have come. */
+	/* Parsing a head again from its start is worthwhile only if its end may have arrived. */
 	if (connection->incomplete &&
 	    connection->input->length < connection->worker->server->limits.head_bytes &&
 	    !request_head_may_end(connection->input->bytes, connection->input->length, before))
@@ -286,7 +286,7 @@ static void take_data(struct connection *connection, const char *data, size_t le
 		connection->broken = true;
 }
 
-/* Receiving pauses while too much waits, so that a client cannot make us keep what it sends. */
+/* Receiving pauses while too much input is pending, so that a client cannot exhaust memory. */
 static void steer_receiving(struct connection *connection)
 {
 	size_t waiting = connection_input_length(connection);
@@ -299,7 +299,7 @@ static void steer_receiving(struct connection *connection)
 		begin_receiving(connection);
 }
 
-/* A head, or a body, has its time from its first byte on: more bytes give it no more. */
+/* The time for a head or body starts with its first byte; further bytes do not extend it. */
 static void await_request(struct connection *connection)
 {
 	enum connection_phase phase = CONNECTION_IDLE;
@@ -312,7 +312,7 @@ static void await_request(struct connection *connection)
 		enter_phase(connection, phase);
 }
 
-/* After anything happened: decides what the connection is doing now. */
+/* Called after every event: determines the state of the connection. */
 static void settle(struct connection *connection)
 {
 	if (connection->broken)
@@ -376,7 +376,10 @@ static void begin_receiving(struct connection *connection)
 
 void connection_sent(struct connection *connection)
 {
-	/* Requests that wait for room are taken many at a time: the rest of the input moves up. */
+	/*
+	 * Requests that wait for space are processed in batches, then the rest of the input is
+	 * moved.
+	 */
 	if (connection->replies <= PIPELINE_MAX / 2)
 		take_input(connection);
 	settle(connection);
@@ -394,7 +397,7 @@ static void on_found(struct cache_waiter *waiter, struct found found)
 	settle(connection);
 }
 
-/* The kernel paces what it sends; a local socket has no pace. */
+/* The kernel paces the connection; a local socket cannot be paced. */
 static void limit_rate(struct connection *connection)
 {
 	uint64_t rate = options_of(connection)->limit_rate;
@@ -412,7 +415,7 @@ static void begin_requests(struct connection *connection)
 		free_if_done(connection);
 }
 
-/* Before TLS there is nothing to refuse with, and a handshake for it would cost more than it says. */
+/* Before TLS no refusal can be sent, and a handshake for it would cost too much. */
 static void refuse(struct connection *connection)
 {
 	if (connection->kind == LISTEN_TLS) {
@@ -476,8 +479,8 @@ void connection_opened(struct connection *connection, bool success)
 /* Time */
 
 /*
- * Asked at each tick, so that the time counts from the last second in which the client took something,
- * and not from the last time that somebody looked.
+ * Checked at each tick, so that the time starts at the last second with progress, not at the last
+ * check.
  */
 static bool is_still_taking(struct connection *connection)
 {
@@ -518,7 +521,7 @@ void connection_check(struct connection *connection)
 
 void connection_drain(struct connection *connection)
 {
-	/* A request that waits for its file is answered, and then the connection closes anyway. */
+	/* If a request waits for its file, it is answered before the connection closes. */
 	if (connection->waiting)
 		return;
 	if (connection->replies == 0) {

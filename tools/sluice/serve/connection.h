@@ -35,65 +35,70 @@ enum connection_phase {
 };
 
 struct connection {
-	struct link link; /* in the worker's list, until it has ended */
+	struct link link; /* in the worker's list, until the connection has ended */
 	struct cache_waiter waiter;
 	struct worker *worker;
 	struct sluice_socket *socket;
 	struct opening
-		*opening;    /* of a connection with TLS, until its handshake is over; or NULL */
-	struct input *input; /* bytes that could not be taken yet, or NULL */
-	struct found found;  /* what the request at the front of the input waited for */
-	uint64_t body_left;  /* bytes of a body that is thrown away */
+		*opening;    /* of a connection with TLS, until its handshake is done; or NULL */
+	struct input *input; /* unprocessed bytes, or NULL */
+	struct found found;  /* the lookup of the request at the front of the input */
+	uint64_t body_left;  /* bytes of a body still to be discarded */
 	struct deadline deadline;
-	struct proxy_address client;  /* if it was asked for, or a proxy has named it */
-	struct proxy_address counted; /* known: it counts as one of this client's connections */
-	uint32_t replies;             /* on their way */
+	struct proxy_address client;  /* if it was determined, or named by a proxy */
+	struct proxy_address counted; /* the connection is counted for this client */
+	uint32_t replies;             /* not completed yet */
 	uint16_t answer_status;       /* of the page that is searched for; 0: its own */
 	uint8_t phase;
-	uint8_t stage;   /* of the search that waits: see search.c */
+	uint8_t stage;   /* of the pending search: see search.c */
 	uint8_t kind;    /* of the listener: an enum listen_kind */
-	bool preamble;   /* the header of a proxy is to come */
-	bool plain;      /* HTTP without TLS where there should be TLS */
-	bool receiving;  /* the engine's last call is to come */
-	bool pausing;    /* it was told to stop receiving */
-	bool waiting;    /* for a look at a file */
-	bool has_found;  /* found is valid: only while the waiter is being called */
-	bool incomplete; /* the input is a part of a head */
+	bool preamble;   /* the PROXY header is still expected */
+	bool plain;      /* HTTP without TLS on a port that requires it */
+	bool receiving;  /* the engine's last call is outstanding */
+	bool pausing;    /* receiving was stopped */
+	bool waiting;    /* for a file lookup */
+	bool has_found;  /* found is valid: only during the call of the waiter */
+	bool incomplete; /* the input is an incomplete head */
 	bool closing;
 	bool surplus; /* the client may have sent more than was read */
-	bool at_end;  /* the client sends no more */
+	bool at_end;  /* the client ended its stream */
 	bool broken;
-	bool refused; /* one too many: it is told so */
+	bool refused; /* over the limit: answered with 503 */
 	bool ended;
 };
 
-/* Begins with a socket that a listener of this kind accepted, and owns it. One too many is refused with 503. */
+/*
+ * Starts a connection on a socket that a listener of this kind accepted, and owns it. One over the
+ * limit is refused with 503.
+ */
 void connection_begin(struct worker *worker, struct sluice_socket *socket, uint8_t kind,
 		      bool too_many);
 
-/* The opening is over: requests can be received, or the connection ends. It may be freed by this. */
+/*
+ * The opening is done: requests can be received, or the connection ends. May free the connection.
+ */
 void connection_opened(struct connection *connection, bool success);
 
-/* Bytes that wait to be taken. */
+/* Number of pending input bytes. */
 bool connection_save_input(struct connection *connection, const char *data, size_t length);
 const char *connection_input(const struct connection *connection);
 size_t connection_input_length(const struct connection *connection);
 void connection_drop_input(struct connection *connection);
 
 /*
- * The client of a request, which may be NULL: what a proxy says that is trusted, or the peer. Not
- * known if that was never asked for.
+ * The client of a request, which may be NULL: named by a trusted proxy, or the peer. Unknown if it
+ * was never determined.
  */
 struct proxy_address connection_client(const struct connection *connection,
 				       const struct request *request);
 
-/* A reply has ended. */
+/* Called when a reply has completed. */
 void connection_sent(struct connection *connection);
 
-/* Once a second: ends what is overdue. */
+/* Once a second: closes overdue connections. */
 void connection_check(struct connection *connection);
 
-/* Ends it after what is being sent, or at once. */
+/* Ends the connection after pending replies, or at once. */
 void connection_drain(struct connection *connection);
 void connection_end(struct connection *connection);
 

@@ -9,12 +9,12 @@
 
 #include "hash.h"
 
-#define GENERATED_MAX (4u << 20) /* of a file whose length is known only when it is read */
+#define GENERATED_MAX (4u << 20) /* of a file whose length is known only after reading */
 
 /*
- * One read. If cached, only what the page cache has; every other answer is -EAGAIN: the file system
- * may not know (EOPNOTSUPP: overlayfs, tmpfs), or a filter refuses the call (EPERM, ENOSYS), and a
- * plain read still reports an error of the file itself.
+ * Reads once. With cached, only from the page cache; any other result is -EAGAIN: the file system
+ * may not support it (EOPNOTSUPP: overlayfs, tmpfs), or a filter may refuse the call (EPERM,
+ * ENOSYS), and a plain read still reports an error of the file itself.
  */
 static ssize_t read_some(int fd, const struct iovec *segment, uint64_t offset, bool cached)
 {
@@ -48,8 +48,8 @@ static int64_t read_at(int fd, char *bytes, uint64_t length, uint64_t offset, bo
 }
 
 /*
- * Reads a small file whole. 0; -EAGAIN if cached and it would have to wait, or if that is unknown;
- * -ENODATA for a file that is not as long as it says; -errno.
+ * Reads a small file. 0; -EAGAIN if cached and it would block, or if that is unknown; -ENODATA if
+ * the file does not have the length that it reports; -errno.
  */
 static int read_content(int fd, uint64_t size, bool cached, char **ret_content)
 {
@@ -58,7 +58,7 @@ static int read_content(int fd, uint64_t size, bool cached, char **ret_content)
 
 	if (content == NULL)
 		return -ENOMEM;
-	/* One byte more than there should be tells whether it is longer. */
+	/* One more byte than expected shows whether it is longer. */
 	length = read_at(fd, content, size + 1, 0, cached);
 	if (length == (int64_t)size) {
 		*ret_content = content;
@@ -77,8 +77,8 @@ void content_set_generated(struct loaded *loaded, char *content, size_t length)
 }
 
 /*
- * Reads a file to its end, wherever that is. From its front in large pieces: much below /proc gives
- * its content only to the first read.
+ * Reads a file of unknown length. In large pieces from the start: many files of /proc give their
+ * content only to the first read.
  */
 static int read_generated(int fd, struct loaded *loaded)
 {
@@ -107,7 +107,7 @@ static int read_generated(int fd, struct loaded *loaded)
 	return 0;
 }
 
-/* Whether the file still claims the size that is not its length, and so never tells the truth. */
+/* Whether the file still reports the wrong size, and therefore always does. */
 static bool keeps_claiming(int fd, uint64_t size)
 {
 	struct stat stat;
@@ -115,7 +115,7 @@ static bool keeps_claiming(int fd, uint64_t size)
 	return fstat(fd, &stat) == 0 && (uint64_t)stat.st_size == size;
 }
 
-/* Sizes that are no sizes in /proc and in /sys. */
+/* Placeholder sizes in /proc and in /sys. */
 static bool is_suspicious(uint64_t size)
 {
 	return size == 0 || size == (uint64_t)sysconf(_SC_PAGESIZE);

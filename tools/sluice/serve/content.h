@@ -6,12 +6,12 @@
 #include "serve/load.h"
 
 /*
- * Reads the content of a file that is small or may lie about its size. 0 with the content, or
- * without it if the file is to be sent from its descriptor; -EAGAIN; -errno.
+ * Reads a file that is small or may report a wrong size. 0 with the content, or without it if the
+ * file is to be sent from its descriptor; -EAGAIN; -errno.
  */
 int content_take(int fd, const struct load_request *request, bool cached, struct loaded *loaded);
 
-/* Sets a content that is not a file's as it stands; takes it over. */
+/* Sets a generated content; takes it over. */
 void content_set_generated(struct loaded *loaded, char *content, size_t length);
 
 #endif

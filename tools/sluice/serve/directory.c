@@ -54,7 +54,7 @@ static int names_add(struct names *names, const char *name, const struct stat *s
 	return 0;
 }
 
-/* A target with such a character is refused, so a link to it would lead nowhere. */
+/* A target with such a character is refused, so a link to it would not work. */
 static bool is_servable_name(const char *name)
 {
 	for (; *name != '\0'; name++) {
@@ -75,7 +75,7 @@ static bool is_rule_file(const char *directory, const char *name)
 	return site_is_hidden(path);
 }
 
-/* What a symbolic link leads to, if that lies beneath the root. */
+/* The target of a symbolic link, if it is beneath the root. */
 static bool follow_link(const struct root *root, const char *path, const char *name,
 			struct stat *stat)
 {

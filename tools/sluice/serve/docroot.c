@@ -14,15 +14,15 @@
 #include <unistd.h>
 
 #ifndef RESOLVE_CACHED
-#define RESOLVE_CACHED 0x20 /* Linux 5.12; older headers lack it */
+#define RESOLVE_CACHED 0x20 /* Linux 5.12; missing in older headers */
 #endif
 
 #define READING (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 #define OPENING_ROOT (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 
-#define LINKS_MAX 40    /* as the kernel */
-#define RESTARTS_MAX 64 /* of a walk, for links that lead up again */
-#define TRIES_MAX 1000  /* to open a file while something is renamed, or has a lease */
+#define LINKS_MAX 40    /* the kernel's limit */
+#define RESTARTS_MAX 64 /* of a walk, because links may lead upwards */
+#define TRIES_MAX 1000  /* to open a file despite renames or leases */
 
 static int open_how(int fd, const char *path, int flags, unsigned long long resolve)
 {
@@ -46,7 +46,7 @@ static bool can_open(int fd, unsigned long long resolve)
 	return opened >= 0 || opened == -EAGAIN;
 }
 
-/* The directory's path without symbolic links, from malloc; NULL where /proc is missing. */
+/* The directory's path without symbolic links, from malloc; NULL if /proc is not mounted. */
 static char *real_path_of(int fd)
 {
 	char name[32], path[PATH_MAX];
@@ -59,7 +59,7 @@ static char *real_path_of(int fd)
 	return strndup(path, (size_t)length);
 }
 
-/* Takes the descriptor over; NULL: no memory. */
+/* Takes over the descriptor; NULL: out of memory. */
 static struct root *root_of(int fd, const struct stat *stat, const char *given)
 {
 	struct root *root = calloc(1, sizeof(*root));
@@ -104,7 +104,7 @@ static uint64_t now_s(void)
 	return (uint64_t)time.tv_sec;
 }
 
-/* Opened again later, so it must not depend on the directory where the process runs. */
+/* It is opened again later, so it must not depend on the working directory. */
 static char *absolute_path(const char *directory)
 {
 	char here[PATH_MAX], *path;
@@ -156,8 +156,8 @@ void docroot_close(struct docroot *docroot)
 }
 
 /*
- * Opens the path again. 0 with the new directory, or with NULL if it is the old one, or none can be
- * opened; -EAGAIN: that would have to wait.
+ * Opens the path again. 0 with the new directory, or with NULL if it is unchanged or cannot be
+ * opened; -EAGAIN: that would block.
  */
 static int check(const struct docroot *docroot, const struct root *old, bool cached,
 		 struct root **ret_root)
@@ -192,7 +192,7 @@ struct root *docroot_get(struct docroot *docroot, bool cached)
 
 	pthread_mutex_lock(&docroot->lock);
 	root = root_hold(docroot->current);
-	/* One thread looks; the others take what there is, in case the look hangs. */
+	/* One thread checks; the others use the last directory, in case the check hangs. */
 	if (docroot->checking || now - docroot->checked < docroot->revalidate_s) {
 		pthread_mutex_unlock(&docroot->lock);
 		return root;
@@ -243,14 +243,14 @@ int docroot_reopen(struct docroot *docroot)
 	return 0;
 }
 
-/* Paths beneath it */
+/* Paths beneath the directory */
 
-/* A walk from the root to a file, a directory at a time. */
+/* A walk from the root to a file, one directory at a time. */
 struct walk {
 	const struct root *root;
-	int directory;       /* where the walk is, the root's own descriptor or another */
-	char done[PATH_MAX]; /* from the root to there: real directories, each behind a slash */
-	char rest[PATH_MAX]; /* from there on */
+	int directory;       /* the current directory: the root's own descriptor or another */
+	char done[PATH_MAX]; /* from the root to it: real directories, each after a slash */
+	char rest[PATH_MAX]; /* still to be walked */
 	int links;
 	int restarts;
 };
@@ -262,7 +262,7 @@ static void leave_directory(struct walk *walk)
 	walk->directory = walk->root->fd;
 }
 
-/* Makes the rest of two parts; 0 or -ENAMETOOLONG. */
+/* Joins two parts into the rest; 0 or -ENAMETOOLONG. */
 static int set_rest(struct walk *walk, const char *front, const char *back)
 {
 	char path[PATH_MAX];
@@ -283,7 +283,7 @@ static bool is_same_path(const char *path, const char *other)
 	return other != NULL && strncmp(path, other, length) == 0 && path[length] == '\0';
 }
 
-/* Adds a segment to a path without dot segments; false: it is too long. */
+/* Appends a segment to a path without dot segments; false: too long. */
 static bool add_segment(char path[PATH_MAX], const char *segment, size_t length)
 {
 	size_t end = strlen(path);
@@ -305,8 +305,8 @@ static bool add_segment(char path[PATH_MAX], const char *segment, size_t length)
 }
 
 /*
- * Goes on at an absolute path that leads to the root, by the name it was given or by its real one,
- * and from there on below it. Else -EXDEV.
+ * Continues at an absolute path that leads to the root, by its given name or its real one, and from
+ * there downwards. Else -EXDEV.
  */
 static int go_to_absolute(struct walk *walk, const char *path)
 {
@@ -328,7 +328,9 @@ static int go_to_absolute(struct walk *walk, const char *path)
 	return set_rest(walk, "", path);
 }
 
-/* Goes on one directory above the present one, which may be the root: it may come back there. */
+/*
+ * Continues one directory above the current one, which may be the root: the path may return there.
+ */
 static int go_up(struct walk *walk, const char *rest)
 {
 	const char *from = walk->done[0] != '\0' ? walk->done : walk->root->real;
@@ -352,7 +354,7 @@ static int go_up(struct walk *walk, const char *rest)
 	return set_rest(walk, "", path);
 }
 
-/* Follows a link in the present directory. 0; -EINVAL: it is none; or -errno. */
+/* Follows a link in the current directory. 0; -EINVAL: not a link; or -errno. */
 static int follow(struct walk *walk, const char *name, const char *rest)
 {
 	char target[PATH_MAX], path[PATH_MAX];
@@ -372,7 +374,7 @@ static int follow(struct walk *walk, const char *name, const char *rest)
 	return go_to_absolute(walk, path);
 }
 
-/* Opens a name in the present directory, and goes there unless it is the last. */
+/* Opens a name in the current directory, and enters it unless it is the last. */
 static int enter(struct walk *walk, const char *name, const char *rest, bool last)
 {
 	int flags = last ? READING : O_PATH | O_DIRECTORY | O_CLOEXEC;
@@ -398,7 +400,7 @@ static int enter(struct walk *walk, const char *name, const char *rest, bool las
 	return error == -EINVAL ? opened : error;
 }
 
-/* One segment of the rest. The descriptor of the file; -EAGAIN: there are more; or -errno. */
+/* Walks one segment. The descriptor of the file; -EAGAIN: more segments follow; or -errno. */
 static int step(struct walk *walk)
 {
 	const char *start = walk->rest + strspn(walk->rest, "/"), *rest;
@@ -422,9 +424,10 @@ static int step(struct walk *walk)
 }
 
 /*
- * Where openat2 is missing, or refuses a link because its text leads out: a directory at a time
- * from the root, following each link by its text. Every name is opened without following it, and
- * dot-dot never, so that whatever is renamed meanwhile the walk stays beneath the root.
+ * Used if openat2 is missing, or refuses a link because its text leads outside: walks one directory
+ * at a time from the root, following each link by its text. Names are opened without following
+ * links, and dot-dot is never opened, so that the walk stays beneath the root despite concurrent
+ * renames.
  */
 static int walk_to_file(const struct root *root, const char *path)
 {
@@ -448,7 +451,7 @@ int root_open_file(const struct root *root, const char *path, bool cached)
 		return -EAGAIN;
 	if (!root->has_openat2)
 		return walk_to_file(root, path);
-	/* Without RESOLVE_CACHED, EAGAIN says that something was renamed during the look. */
+	/* Without RESOLVE_CACHED, EAGAIN means that something was renamed during the lookup. */
 	do {
 		opened = open_beneath(root->fd, path, READING, cached ? RESOLVE_CACHED : 0);
 	} while (opened == -EINTR || (opened == -EAGAIN && !cached && ++tries < TRIES_MAX));

@@ -9,7 +9,7 @@ static bool is_continuation(unsigned char byte)
 }
 
 /*
- * The length of the UTF-8 character at the front of the text; 0 if there is none: a stray byte, an
+ * The length of the UTF-8 character at the start of the text; 0 if invalid: a stray byte, an
  * overlong form, a surrogate, or a value above U+10FFFF.
  */
 static size_t utf8_length(struct span text)
@@ -33,7 +33,7 @@ static size_t utf8_length(struct span text)
 	return length;
 }
 
-/* Takes one character off the front; what is not UTF-8 is taken as one byte and replaced. */
+/* Reads one character; an invalid byte is consumed and replaced. */
 static struct span take_utf8(struct span *text)
 {
 	size_t length = utf8_length(*text);

@@ -19,18 +19,18 @@ struct filecache {
 	size_t bucket_mask;
 	size_t count;
 	uint64_t large_bytes; /* of generated contents beyond content_bytes */
-	struct link by_age;   /* the oldest first */
+	struct link by_age;   /* oldest first */
 	struct link by_check;
 	struct link jobs;
 	bool stopped;
 	uint64_t seed;
-	uint64_t identities; /* given so far */
+	uint64_t identities; /* last number assigned */
 	uint64_t looks;
-	uint8_t generation; /* of the rules */
+	uint8_t generation; /* generation of the rules */
 	uint64_t tick;
-	uint64_t reported; /* tick of the last error that was reported */
+	uint64_t reported; /* tick of the last reported error */
 	struct entry_context context;
-	struct cache_entry *kept; /* the last answer, alive until the next */
+	struct cache_entry *kept; /* the last result, valid until the next */
 };
 
 struct cache_job {
@@ -41,8 +41,8 @@ struct cache_job {
 	char path[];
 };
 
-#define INTERVALS_KEPT 4              /* of revalidation, without a request */
-#define LARGE_BYTES_MAX (32ull << 20) /* of generated contents that stay, in all */
+#define INTERVALS_KEPT 4              /* for revalidation, without a request */
+#define LARGE_BYTES_MAX (32ull << 20) /* of all kept generated contents */
 
 static void finish_look(struct load_job *load);
 static void drop_look(struct load_job *load);
@@ -64,7 +64,7 @@ struct filecache *filecache_create(struct sluice_engine *engine,
 	list_init(&cache->by_age);
 	list_init(&cache->by_check);
 	list_init(&cache->jobs);
-	/* Nobody can choose paths that meet in one bucket. */
+	/* Seeded, so that clients cannot choose paths that share a bucket. */
 	if (getrandom(&cache->seed, sizeof(cache->seed), GRND_NONBLOCK) < 0)
 		cache->seed = (uint64_t)(uintptr_t)cache;
 	cache->buckets = calloc(buckets, sizeof(struct cache_entry *));
@@ -106,7 +106,7 @@ static struct cache_entry *find_entry(const struct filecache *cache, const struc
 	return entry;
 }
 
-/* Memory of a content that is kept although it is large. */
+/* The memory of a large content that is kept. */
 static uint64_t large_bytes_of(const struct filecache *cache, const struct cache_entry *entry)
 {
 	return entry->generated && entry->facts.size > cache->options.content_bytes
@@ -114,7 +114,7 @@ static uint64_t large_bytes_of(const struct filecache *cache, const struct cache
 		       : 0;
 }
 
-/* Takes the entry out of the cache, and with it the cache's reference. */
+/* Removes the entry from the cache, with the cache's reference. */
 static void unlist(struct filecache *cache, struct cache_entry *entry)
 {
 	struct cache_entry **at = &cache->buckets[entry->hash & cache->bucket_mask];
@@ -133,8 +133,8 @@ static void unlist(struct filecache *cache, struct cache_entry *entry)
 }
 
 /*
- * Makes room for one more: the oldest goes, but one that was used since the last look at it gets a
- * second chance, and one that is being looked at stays.
+ * Evicts the oldest entry to make space. An entry that was used since its last check gets a second
+ * chance, and one that is being looked up stays.
  */
 static void make_room(struct filecache *cache)
 {
@@ -231,7 +231,7 @@ void filecache_destroy(struct filecache *cache)
 
 /* Looks */
 
-/* The caller of find sees the entry until its next call. */
+/* The caller of find uses the entry until its next call. */
 static struct found keep(struct filecache *cache, struct cache_entry *entry)
 {
 	cache_entry_release(cache->kept);
@@ -240,8 +240,8 @@ static struct found keep(struct filecache *cache, struct cache_entry *entry)
 }
 
 /*
- * A generated content has no descriptor to be sent from: what is large stays only up to a limit in
- * all, so that requests that follow each other share it.
+ * A generated content has no descriptor to be sent from. Large ones are kept up to a limit in
+ * total, so that successive requests share them.
  */
 static bool may_stay(const struct filecache *cache, const struct cache_entry *entry)
 {
@@ -249,7 +249,7 @@ static bool may_stay(const struct filecache *cache, const struct cache_entry *en
 	       cache->large_bytes + entry->facts.size <= LARGE_BYTES_MAX;
 }
 
-/* Whether what was found is the version in the cache. */
+/* Whether the result is the version in the cache. */
 static bool is_unchanged(const struct loaded *loaded, const struct cache_entry *old)
 {
 	if (old == NULL || loaded->status != 200)
@@ -259,7 +259,7 @@ static bool is_unchanged(const struct loaded *loaded, const struct cache_entry *
 		old->facts.size == loaded->facts.size && old->content_hash == loaded->content_hash);
 }
 
-/* Says once a second at most which file cannot be read; one that does not exist is no error. */
+/* Reports an unreadable file, at most once a second; a missing one is no error. */
 static void report_error(struct filecache *cache, struct span path, int error)
 {
 	struct buffer name = {0};
@@ -275,8 +275,8 @@ static void report_error(struct filecache *cache, struct span path, int error)
 }
 
 /*
- * Brings the cache up to date with what a look has found; old is what was in the cache, or NULL.
- * Takes loaded over.
+ * Updates the cache with the result of a lookup; old is the cached entry, or NULL. Takes over
+ * loaded.
  */
 static struct found settle(struct filecache *cache, const struct cache_key *key,
 			   struct cache_entry *old, struct loaded *loaded)
@@ -334,7 +334,7 @@ static struct load_request load_request_of(const struct filecache *cache, const 
 	return request;
 }
 
-/* Tells all that wait. Their handlers may find, and wait again, on whatever they like. */
+/* Calls all waiters. Their handlers may search and wait again. */
 static void tell_waiters(struct cache_entry *entry, struct found found)
 {
 	struct link waiters;
@@ -353,7 +353,7 @@ static void drop_look(struct load_job *load)
 	free(LINK_OWNER(load, struct cache_job, job));
 }
 
-/* The other thread's answer, in the engine's. */
+/* The result of the other thread, in the engine's thread. */
 static void finish_look(struct load_job *load)
 {
 	struct cache_job *job = LINK_OWNER(load, struct cache_job, job);
@@ -369,7 +369,7 @@ static void finish_look(struct load_job *load)
 	}
 	list_remove(&job->link);
 	key = (struct cache_key){{old->path, old->path_length}, old->hash, old->view};
-	/* Out of descriptors: ours are the ones that can be given up. The next request tries. */
+	/* Out of descriptors: those of the cache can be closed. The next request tries again. */
 	if (load->loaded.status == 503)
 		filecache_empty(cache);
 	old->loading = false;
@@ -382,7 +382,7 @@ static void finish_look(struct load_job *load)
 	free(job);
 }
 
-/* Looks in the other thread; the entry stands for the path meanwhile. False: it cannot be. */
+/* Starts a lookup in another thread; the entry represents the path meanwhile. False: it failed. */
 static bool look_elsewhere(struct filecache *cache, const struct cache_key *key,
 			   struct cache_entry *entry)
 {
@@ -423,7 +423,7 @@ static bool is_fresh(const struct filecache *cache, const struct cache_entry *en
 	       cache->tick - entry->checked < cache->options.revalidate_s;
 }
 
-/* For a path in its plain form, whose entry is missing or too old. */
+/* For a path in plain form whose entry is missing or too old. */
 static bool look(struct filecache *cache, const struct cache_key *key, struct cache_entry *entry,
 		 struct cache_waiter *waiter, struct found *ret_found)
 {
@@ -437,7 +437,7 @@ static bool look(struct filecache *cache, const struct cache_key *key, struct ca
 				*ret_found = settle(cache, key, entry, &loaded);
 				return true;
 			}
-			/* Out of descriptors: ours are the ones that can be given up. */
+			/* Out of descriptors: those of the cache can be closed. */
 			filecache_empty(cache);
 			entry = NULL;
 		}
@@ -465,7 +465,7 @@ bool filecache_find_plain(struct filecache *cache, struct span path, uint32_t vi
 	return look(cache, &key, entry, waiter, ret_found);
 }
 
-/* The way of a path that is not in its plain form, or not in the cache. */
+/* For a path that is not in plain form, or not in the cache. */
 static bool find_slowly(struct filecache *cache, struct span path, uint32_t view,
 			struct cache_waiter *waiter, struct found *ret_found)
 {
@@ -485,7 +485,9 @@ bool filecache_find(struct filecache *cache, struct span path, uint32_t view,
 {
 	struct cache_entry *entry;
 
-	/* Entries stand under the plain form: a path without escapes can only be that, or none. */
+	/*
+	 * The keys are in plain form: a path without escapes is either in plain form or not a key.
+	 */
 	if (memchr(path.at, '%', path.length) == NULL) {
 		struct cache_key key = key_of(cache, path, view);
 

@@ -33,7 +33,7 @@ void httpdate_format(char *ret_text, int64_t seconds)
 	put_number(ret_text + 23, 2, tm.tm_sec);
 }
 
-/* The readers below take what they expect off the front, or answer false. */
+/* The parsers below consume what they expect, or return false. */
 
 static bool take(struct span *text, const char *expected)
 {
@@ -79,7 +79,7 @@ static bool take_clock(struct span *text, struct tm *tm)
 	       take_number(text, 2, &tm->tm_sec);
 }
 
-/* "06 Nov 1994 08:49:37 GMT", behind "Sun, " */
+/* "06 Nov 1994 08:49:37 GMT", after "Sun, " */
 static bool take_current(struct span *text, struct tm *tm)
 {
 	int year = 0;
@@ -93,7 +93,7 @@ static bool take_current(struct span *text, struct tm *tm)
 }
 
 /*
- * "06-Nov-94 08:49:37 GMT", behind "Sunday, ". A year that seems more than 50 years ahead is the
+ * "06-Nov-94 08:49:37 GMT", after "Sunday, ". A year that seems more than 50 years ahead is the
  * latest one in the past with these digits.
  */
 static bool take_rfc850(struct span *text, struct tm *tm, int64_t now)
@@ -113,7 +113,7 @@ static bool take_rfc850(struct span *text, struct tm *tm, int64_t now)
 	return true;
 }
 
-/* "Nov  6 08:49:37 1994", behind "Sun " */
+/* "Nov  6 08:49:37 1994", after "Sun " */
 static bool take_asctime(struct span *text, struct tm *tm)
 {
 	int year = 0;
@@ -157,6 +157,6 @@ bool httpdate_parse(struct span text, int64_t now, int64_t *ret_seconds)
 		tm.tm_sec = 59;
 	day = tm.tm_mday;
 	*ret_seconds = (int64_t)timegm(&tm);
-	/* timegm makes the 2nd of March of a 30th of February. */
+	/* timegm turns February 30 into March 2. */
 	return tm.tm_mday == day;
 }

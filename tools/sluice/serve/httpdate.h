@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Dates as HTTP writes them (RFC 9110, 5.6.7). */
+/* Dates of HTTP (RFC 9110, 5.6.7). */
 #ifndef SLUICE_COMMAND_SERVE_HTTPDATE_H
 #define SLUICE_COMMAND_SERVE_HTTPDATE_H
 
@@ -14,8 +14,8 @@
 void httpdate_format(char *ret_text, int64_t seconds);
 
 /*
- * Reads a date in any of the three forms that a recipient has to accept; now tells which century a
- * year of two digits means. Nothing locale-dependent: strptime would be.
+ * Parses a date in any of the three forms that a recipient must accept; now determines the century
+ * of a year of two digits. Independent of the locale, unlike strptime.
  */
 bool httpdate_parse(struct span text, int64_t now, int64_t *ret_seconds);
 

@@ -12,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BACKLOG 4096 /* the kernel takes it down to net.core.somaxconn */
-#define RETRIES 40   /* of a port that is in use */
+#define BACKLOG 4096 /* the kernel limits it to net.core.somaxconn */
+#define RETRIES 40   /* if a port is in use */
 #define RETRY_NS 50000000
 
 const char *listen_resolve(const char *host, uint16_t port, struct listen_address *ret_address)
@@ -58,7 +58,7 @@ static int open_bound(const struct listen_address *address, bool shared)
 
 	if (fd < 0)
 		return -errno;
-	/* Accepted sockets inherit TCP_NODELAY: answers leave whole, and none waits for the next. */
+	/* Accepted sockets inherit TCP_NODELAY: each response is sent whole, without delay. */
 	if (address->address.ss_family == AF_UNIX) {
 		if (bind(fd, (const struct sockaddr *)&address->address, address->length) == 0)
 			return fd;
@@ -90,8 +90,8 @@ static int open_listening(struct listen_address *address, bool shared)
 }
 
 /*
- * Sockets that share a port would also share it with another daemon of the same user, silently:
- * one that shares nothing is bound first, to see that the port is free.
+ * SO_REUSEPORT would also share the port with another daemon of the same user, silently: a socket
+ * without it is bound first, to test whether the port is free.
  */
 static int check_free(const struct listen_address *address)
 {
@@ -119,7 +119,7 @@ static int open_all(struct listen_address *address, int *ret_fds, size_t count)
 	return error;
 }
 
-/* The kernel takes a ring, and the sockets in it, apart after its process has ended. */
+/* The kernel releases a ring and its sockets some time after the process has ended. */
 int listen_open(struct listen_address *address, int *ret_fds, size_t count)
 {
 	const struct timespec pause = {.tv_nsec = RETRY_NS};

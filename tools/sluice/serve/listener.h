@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sockets that listen, one for each worker, all at one address. */
+/* Listening sockets at one address, one for each worker. */
 #ifndef SLUICE_COMMAND_SERVE_LISTENER_H
 #define SLUICE_COMMAND_SERVE_LISTENER_H
 
@@ -12,20 +12,20 @@ struct listen_address {
 	socklen_t length;
 };
 
-/* The address that a host's name or number and a port mean. NULL, or what is wrong with it. */
+/* Resolves a host's name or number, and a port. NULL, or an error message. */
 const char *listen_resolve(const char *host, uint16_t port, struct listen_address *ret_address);
 
 /*
- * Opens count descriptors that listen at the address. Port 0 becomes the one that the kernel chose.
- * If the port is in use, tries for two seconds: a process that was killed may hold it a moment longer.
- * 0, or -errno and no descriptor is open.
+ * Opens count descriptors that listen on the address. Port 0 is replaced by the one that the kernel
+ * chose. If the port is in use, retries for two seconds: a killed process may hold it a moment
+ * longer. 0, or -errno and no descriptor is open.
  */
 int listen_open(struct listen_address *address, int *ret_fds, size_t count);
 
 /* "127.0.0.1:8080", "[::1]:8080". */
 void listen_text(const struct listen_address *address, char *ret_text, size_t size);
 
-/* "http://127.0.0.1:8080/"; where it listens at every address, at this machine's own. */
+/* "http://127.0.0.1:8080/"; for a wildcard address, with the loopback address. */
 void listen_url(const struct listen_address *address, const char *scheme, char *ret_url,
 		size_t size);
 

@@ -37,7 +37,7 @@ static const char *add_path(struct listen_set *set, const char *path, enum liste
 								       : "too many addresses";
 }
 
-/* Cuts "[HOST]:PORT" or "HOST:PORT"; an address of IPv6 without brackets has several colons. */
+/* Splits "[HOST]:PORT" or "HOST:PORT"; an IPv6 address without brackets has several colons. */
 static const char *split_host(const char *text, uint16_t port, char ret_host[256],
 			      char ret_service[8])
 {
@@ -245,7 +245,7 @@ int listen_set_inherit(struct listen_set *set, enum listen_kind kind, const char
 	return error != 0 ? error : found;
 }
 
-/* Removes a socket that nothing listens at any more. */
+/* Removes a socket on which nothing listens any more. */
 static void remove_stale(const struct listen_address *address)
 {
 	const struct sockaddr_un *path = (const struct sockaddr_un *)&address->address;
@@ -261,7 +261,7 @@ static void remove_stale(const struct listen_address *address)
 	close(fd);
 }
 
-/* One descriptor that all workers accept from: each has a copy. */
+/* One descriptor for all workers: each gets a copy. */
 static int copy_to_workers(struct listen_point *point, int fd, size_t count)
 {
 	int error = 0;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Sockets that listen: each worker has one for each address, or a copy of one that cannot be shared. */
+/*
+ * Listening sockets: for each address, each worker has one, or a copy of one that cannot be shared.
+ */
 #ifndef SLUICE_COMMAND_SERVE_LISTENSET_H
 #define SLUICE_COMMAND_SERVE_LISTENSET_H
 
@@ -9,20 +11,20 @@
 
 #define LISTEN_POINTS_MAX 32
 
-/* What is answered to those that connect. */
+/* What is served to clients of a listener. */
 enum listen_kind {
 	LISTEN_FILES,
 	LISTEN_TLS,      /* files, over TLS */
-	LISTEN_REDIRECT, /* the same address with https */
-	LISTEN_METRICS,  /* of the first worker only */
+	LISTEN_REDIRECT, /* redirects to https */
+	LISTEN_METRICS,  /* by the first worker only */
 	LISTEN_KINDS,
 };
 
 struct listen_point {
 	struct listen_address address;
 	enum listen_kind kind;
-	bool made;      /* a path of the file system that goes away with it */
-	bool inherited; /* from whatever started the process */
+	bool made;      /* a path in the file system, removed at the end */
+	bool inherited; /* passed by the process that started this one */
 	int *fds;       /* one for each worker, or -1: taken over */
 };
 
@@ -33,13 +35,13 @@ struct listen_set {
 };
 
 /*
- * Adds what a text names: "ADDRESS", "ADDRESS:PORT", "[ADDRESS]:PORT", "unix:PATH", or a name with all
- * its addresses. NULL, or what is wrong with it.
+ * Adds the addresses of a text: "ADDRESS", "ADDRESS:PORT", "[ADDRESS]:PORT", "unix:PATH", or a name
+ * with all its addresses. NULL, or an error message.
  */
 const char *listen_set_add(struct listen_set *set, const char *text, uint16_t port,
 			   enum listen_kind kind);
 
-/* Adds another port of all addresses of one kind, as another kind. NULL, or what is wrong with it. */
+/* For all addresses of one kind, adds another port, as another kind. NULL, or an error message. */
 const char *listen_set_add_port(struct listen_set *set, enum listen_kind of, uint16_t port,
 				enum listen_kind kind);
 
@@ -56,13 +58,13 @@ uint16_t listen_set_port(const struct listen_set *set, enum listen_kind kind);
 int listen_set_inherit(struct listen_set *set, enum listen_kind kind, const char **ret_hint);
 
 /*
- * Opens what was added, for this many workers. Port 0 becomes one that the kernel chose, the same at
- * all addresses of a name. If a port is in use, tries for two seconds: a process that was killed may
- * hold it a moment longer. 0; or -errno, and ret_wrong is what could not be opened.
+ * Opens all addresses, for this many workers. Port 0 is replaced by one that the kernel chose, the
+ * same for all addresses of a name. If a port is in use, retries for two seconds: a killed process
+ * may hold it a moment longer. 0; or -errno, and ret_wrong is what could not be opened.
  */
 int listen_set_open(struct listen_set *set, size_t workers, struct listen_point **ret_wrong);
 
-/* Closes what was not taken over, and removes what was made. */
+/* Closes what was not taken over, and removes what was created. */
 void listen_set_close(struct listen_set *set);
 
 #endif

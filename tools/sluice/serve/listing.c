@@ -136,7 +136,7 @@ void listing_sort(struct listing_item *items, size_t count, struct listing_view 
 
 /* HTML */
 
-/* A link for each directory above, the last name without one. */
+/* A link for each parent directory; the last name has none. */
 static void write_path(struct buffer *buffer, struct span path)
 {
 	size_t above = 0;
@@ -162,7 +162,7 @@ static void write_path(struct buffer *buffer, struct span path)
 	}
 }
 
-/* A second click on a column turns its order around. */
+/* A second click on a column reverses the order. */
 static void write_column(struct buffer *buffer, const char *title, const char *name,
 			 enum listing_key key, struct listing_view view)
 {
@@ -194,7 +194,7 @@ static void write_size(struct buffer *buffer, uint64_t size)
 	buffer_add_format(buffer, "%.*f %s", number < 10 ? 1 : 0, number, units[unit]);
 }
 
-/* A time in UTC, its parts joined by these; nothing for one that no calendar has. */
+/* A time in UTC with these separators; nothing for one outside the calendar. */
 static void write_time(struct buffer *buffer, int64_t seconds, const char *between,
 		       const char *behind)
 {
@@ -212,7 +212,7 @@ static void write_row(struct buffer *buffer, const struct listing_item *item)
 	struct span name = span_of(item->name);
 	const char *slash = item->is_directory ? "/" : "";
 
-	/* In front of the name, so that "a:b" is no scheme. */
+	/* Before the name, so that "a:b" is not taken for a scheme. */
 	buffer_add_string(buffer, "<tr><td><a href=\"./");
 	escape_url(buffer, name);
 	buffer_add_format(buffer, "%s\">", slash);

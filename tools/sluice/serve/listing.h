@@ -12,7 +12,7 @@ enum listing_key {
 	LISTING_BY_TIME,
 };
 
-/* How a client wants it; three bits make up a number that tells views apart. */
+/* The form that a client requests; three bits form a number that identifies it. */
 struct listing_view {
 	enum listing_key key;
 	bool descending;
@@ -26,21 +26,21 @@ struct listing_item {
 	bool is_directory;
 };
 
-/* The order that a query asks for: "?sort=size&order=desc". Everything else in it is ignored. */
+/* The order that a query requests: "?sort=size&order=desc". The rest of the query is ignored. */
 struct listing_view listing_read_query(struct span query);
 
 /* Whether an Accept header prefers JSON to HTML. */
 bool listing_wants_json(struct span accept);
 
-/* A number below LISTING_VIEWS for each view, and back. */
+/* Converts each view to a number below LISTING_VIEWS, and back. */
 #define LISTING_VIEWS 16
 unsigned int listing_view_number(struct listing_view view);
 struct listing_view listing_view_of(unsigned int number);
 
-/* Directories come first, each kind in the order of the view. */
+/* Directories come first, both kinds in the order of the view. */
 void listing_sort(struct listing_item *items, size_t count, struct listing_view view);
 
-/* Writes sorted items. path is the directory's, in its plain form; truncated says that more exist. */
+/* Writes sorted items. path is the directory's, in plain form; truncated: there are more. */
 void listing_write(struct buffer *buffer, struct span path, const struct listing_item *items,
 		   size_t count, struct listing_view view, bool truncated);
 

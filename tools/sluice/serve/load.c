@@ -60,7 +60,7 @@ static int status_of(int error)
 	}
 }
 
-/* Takes the descriptor of a regular file over; answers as load_file does. */
+/* Takes over the descriptor of a regular file; returns like load_file. */
 static int take_file(int fd, const struct load_request *request, bool cached, struct loaded *loaded)
 {
 	int error = 0;
@@ -90,7 +90,7 @@ static int64_t now_ns(void)
 	return time.tv_sec * 1000000000LL + time.tv_nsec;
 }
 
-/* A file that is compressed in itself. */
+/* A file that is compressed itself. */
 static bool is_encoded(const char *path)
 {
 	size_t length = strlen(path);
@@ -99,8 +99,8 @@ static bool is_encoded(const char *path)
 }
 
 /*
- * Opens the file of this path that is so encoded, unless it is older than the plain one. The
- * descriptor; -ENOENT; or -EAGAIN.
+ * Opens the encoded variant of this path, unless it is older than the plain one. The descriptor;
+ * -ENOENT; or -EAGAIN.
  */
 static int open_encoded(const struct root *root, const char *path, enum encoding encoding,
 			bool cached, struct file_facts *facts)
@@ -128,7 +128,7 @@ static int open_encoded(const struct root *root, const char *path, enum encoding
 }
 
 /*
- * Replaces the descriptor of a plain file by that of the encoding that the client prefers. 0 or
+ * Replaces the descriptor of a plain file by that of the encoding that the client prefers. 0; or
  * -EAGAIN, and the descriptor is closed.
  */
 static int choose_encoding(const struct root *root, const char *path, int *fd,
@@ -152,7 +152,7 @@ static int choose_encoding(const struct root *root, const char *path, int *fd,
 	return 0;
 }
 
-/* A regular file that was opened at the path; takes the descriptor over. */
+/* Loads a regular file that was opened at the path; takes over the descriptor. */
 static int look_at_file(const struct root *root, const char *path, int fd,
 			const struct load_request *request, bool cached, struct loaded *loaded)
 {
@@ -169,7 +169,7 @@ static int look_at_file(const struct root *root, const char *path, int fd,
 	return take_file(fd, request, cached, loaded);
 }
 
-/* What an open descriptor is; takes it over. */
+/* Loads from an open descriptor of any type; takes it over. */
 static int look_at(const struct root *root, const char *path, int fd,
 		   const struct load_request *request, bool cached, struct loaded *loaded)
 {
@@ -188,7 +188,7 @@ static int look_at(const struct root *root, const char *path, int fd,
 	return 0;
 }
 
-/* Lists the directory; takes the descriptor over. */
+/* Lists the directory; takes over the descriptor. */
 static void list_directory(const struct root *root, int fd, const struct load_request *request,
 			   struct loaded *loaded)
 {
@@ -207,8 +207,8 @@ static void list_directory(const struct root *root, int fd, const struct load_re
 }
 
 /*
- * A directory without an index is listed, which always takes another thread, or else forbidden;
- * what is no directory does not exist.
+ * A directory without an index is listed, always in another thread, or forbidden; anything else
+ * does not exist.
  */
 static int look_for_directory(const struct root *root, const struct load_request *request,
 			      bool cached, struct loaded *loaded)
@@ -239,7 +239,7 @@ static int look_for_directory(const struct root *root, const struct load_request
 	return 0;
 }
 
-/* Looks at what has this path for the kernel; -ENOENT if there is nothing. */
+/* Loads this path of the file system; -ENOENT if there is nothing. */
 static int look_at_path(const struct root *root, const char *path,
 			const struct load_request *request, bool cached, struct loaded *loaded)
 {
@@ -254,7 +254,7 @@ static int look_at_path(const struct root *root, const char *path,
 	return fd == -ENOENT ? -ENOENT : 0;
 }
 
-/* The same with another piece behind the path, which then says what type it has. */
+/* The same with a suffix after the path, which then determines the type. */
 static int look_at_longer(const struct root *root, const char *path, size_t length,
 			  const char *suffix, const struct load_request *request, bool cached,
 			  struct loaded *loaded)
@@ -278,7 +278,7 @@ static int load_index(const struct root *root, const struct load_request *reques
 	for (size_t i = 0; i < options->index_count && error == -ENOENT; i++)
 		error = look_at_longer(root, request->path + 1, strlen(request->path + 1),
 				       options->indexes[i], request, cached, loaded);
-	/* A directory of the index's name. */
+	/* A directory that has the name of the index. */
 	if (error == 0 && loaded->status == 301)
 		loaded->status = 403;
 	if (error != -ENOENT)
@@ -286,7 +286,7 @@ static int load_index(const struct root *root, const struct load_request *reques
 	return look_for_directory(root, request, cached, loaded);
 }
 
-/* A path without a slash at its end; if nothing is there, or a directory, perhaps an HTML file. */
+/* A path without a trailing slash; if there is nothing, or a directory, perhaps an HTML file. */
 static int load_name(const struct root *root, const struct load_request *request, bool cached,
 		     struct loaded *loaded)
 {
@@ -302,7 +302,7 @@ static int load_name(const struct root *root, const struct load_request *request
 	return error == -ENOENT ? 0 : error;
 }
 
-/* What a person reads if there is no page for it. */
+/* The fallback if there is no error page. */
 static int make_error_page(struct loaded *loaded)
 {
 	char memory[160], *content;
@@ -320,7 +320,7 @@ static int make_error_page(struct loaded *loaded)
 	return 0;
 }
 
-/* The error page of a directory: its own, or that of the nearest one above that has one. */
+/* The error page of a directory: its own, or that of the nearest parent with one. */
 static int load_error_page(const struct root *root, const struct load_request *request, bool cached,
 			   struct loaded *loaded)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Finds out what stands at a path: a file with its facts and, if it is small, its content. */
+/* Looks up a path: a file with its facts and, if it is small, its content. */
 #ifndef SLUICE_COMMAND_SERVE_LOAD_H
 #define SLUICE_COMMAND_SERVE_LOAD_H
 
@@ -8,7 +8,7 @@
 
 #include "serve/docroot.h"
 
-/* What tells one version of a file from another. */
+/* Identifies a version of a file. */
 struct file_facts {
 	dev_t device;
 	ino_t inode;
@@ -21,48 +21,49 @@ bool file_facts_equal(const struct file_facts *a, const struct file_facts *b);
 
 #define LOAD_INDEXES_MAX 8
 
-/* What all looks of a server have in common. */
+/* Settings common to all lookups of a server. */
 struct load_options {
-	const char *indexes[LOAD_INDEXES_MAX]; /* of a directory; the first that exists counts */
+	const char *indexes[LOAD_INDEXES_MAX]; /* index files; the first that exists is used */
 	size_t index_count;
 	bool dotfiles;
-	bool listing;       /* a directory without an index is listed */
-	bool clean_urls;    /* a name may lack its .html */
-	bool precompressed; /* files are looked for that are encoded as the client prefers */
+	bool listing;       /* directories without an index are listed */
+	bool clean_urls;    /* a URL may omit .html */
+	bool precompressed; /* encoded variants are looked for, as the client prefers */
 };
 
 struct load_request {
 	struct docroot *docroot;
 	const struct load_options *options;
-	const char *path;        /* in its plain form, with its slash in front */
-	uint32_t view;           /* which form of what is found there: see view.h */
-	uint64_t content_bytes;  /* files up to this are read */
-	bool known;              /* there is an older version, of these facts: if it still */
-	struct file_facts facts; /* stands, nothing is read */
+	const char *path;        /* in plain form, with the leading slash */
+	uint32_t view;           /* which form of the file: see view.h */
+	uint64_t content_bytes;  /* files up to this size are read */
+	bool known;              /* an older version with these facts is cached: if they still */
+	struct file_facts facts; /* match, nothing is read */
 };
 
 struct loaded {
 	int status;              /* 200, 301 (a directory), 403, 404, 406, 414, 500, 503 */
-	bool unchanged;          /* as the request's facts say; neither fd nor content */
-	bool generated;          /* made, or a file that does not know its length (/proc) */
+	bool unchanged;          /* matches the request's facts; neither fd nor content */
+	bool generated;          /* generated, or a file that does not report its length (/proc) */
 	uint8_t encoding;        /* of the file: an enum encoding */
-	bool listing;            /* the content lists a directory */
-	bool no_index;           /* with 403: a directory that has none, and listings are off */
+	bool listing;            /* the content is a directory listing */
+	bool no_index;           /* with 403: a directory without an index, and listings are off */
 	int error;               /* -errno, if opening or reading it failed; else 0 */
-	const char *suffix;      /* what was added to the path; NULL: nothing */
+	const char *suffix;      /* what was appended to the path; NULL: nothing */
 	int fd;                  /* of a larger file, else -1 */
-	char *content;           /* of a small one, and of one that is generated; else NULL */
-	struct file_facts facts; /* with 200; the size is the content's */
+	char *content;           /* of a small or generated one; else NULL */
+	struct file_facts facts; /* with 200; the size is that of the content */
 	uint64_t content_hash;   /* of a generated content */
 	int64_t looked_ns;       /* when the facts were read, since 1970 */
 };
 
 /*
- * Looks. Where cached, nothing waits for a disk, and -EAGAIN says that it would have to; else 0.
+ * Performs the lookup. With cached, never blocks on a disk, and -EAGAIN means that it would have
+ * to; else 0.
  */
 int load_file(const struct load_request *request, bool cached, struct loaded *ret_loaded);
 
-/* Closes and frees what was not taken out. */
+/* Closes and frees what was not taken over. */
 void loaded_dispose(struct loaded *loaded);
 
 #endif

@@ -8,15 +8,15 @@
 #include <string.h>
 #include <time.h>
 
-#define DEPTH_MAX 16      /* directories that are looked at, from the root on */
-#define WAITING_MAX 1024  /* jobs without a thread */
+#define DEPTH_MAX 16      /* leading directories that are compared, from the root */
+#define WAITING_MAX 1024  /* jobs waiting for a thread */
 #define WAITING_SHARE 256 /* of them, below one directory of the root */
 
 struct loader {
 	load_done_fn *done;
 	load_drop_fn *drop;
 	size_t threads_max;
-	size_t handled; /* of the engine's thread */
+	size_t handled; /* owned by the engine's thread */
 
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
@@ -26,9 +26,9 @@ struct loader {
 	size_t waiting_count;
 	struct link running;
 	size_t threads;
-	size_t busy; /* of the threads: looking, or about to say what they saw */
+	size_t busy; /* running a lookup, or about to report its result */
 	size_t posted;
-	size_t references; /* one for each thread, and one for the owner */
+	size_t references; /* one per thread, and one for the owner */
 	size_t started;
 };
 
@@ -57,7 +57,7 @@ static struct load_job *job_of(struct link *link)
 	return LINK_OWNER(link, struct load_job, link);
 }
 
-/* Gives up a reference, and the lock. */
+/* Drops a reference, and the lock. */
 static void release(struct loader *loader)
 {
 	bool last = --loader->references == 0;
@@ -73,7 +73,7 @@ static void release(struct loader *loader)
 
 /* Places */
 
-/* How many directories two paths share, the root apart. */
+/* How many directories two paths have in common, apart from the root. */
 static size_t shared_depth(const char *path, const char *other)
 {
 	size_t depth = 0;
@@ -88,7 +88,9 @@ static bool lies_in_root(const char *path)
 	return strchr(path + 1, '/') == NULL;
 }
 
-/* How many threads the looks below a directory at this depth may occupy; 0 are the root's files. */
+/*
+ * How many threads the lookups below a directory at this depth may use; 0 is for files of the root.
+ */
 static size_t share_of(const struct loader *loader, size_t depth)
 {
 	size_t share = loader->threads_max / 2;
@@ -97,7 +99,7 @@ static size_t share_of(const struct loader *loader, size_t depth)
 	return share > less + 1 ? share - less : 1;
 }
 
-/* Whether a thread may take the job now. */
+/* Whether a thread may start the job now. */
 static bool may_run(struct loader *loader, const struct load_job *job)
 {
 	size_t running[DEPTH_MAX + 1] = {0};
@@ -120,7 +122,7 @@ static bool may_run(struct loader *loader, const struct load_job *job)
 	return true;
 }
 
-/* Whether one more job may wait. Those below one directory leave room for the others. */
+/* Whether one more job may wait. Jobs below one directory leave space for others. */
 static bool may_wait(struct loader *loader, const struct load_job *job)
 {
 	const char *path = job->request.path;
@@ -152,7 +154,7 @@ static struct load_job *first_that_may_run(struct loader *loader)
 	return NULL;
 }
 
-/* The next job, or NULL when the loader has stopped. With the lock. */
+/* The next job, or NULL if the loader was stopped. With the lock. */
 static struct load_job *take_job(struct loader *loader)
 {
 	struct load_job *job;
@@ -181,7 +183,7 @@ static void finish_job(struct sluice_engine *engine, void *token)
 	loader->done(job);
 }
 
-/* Hands the job to the engine's thread, or drops it if there is none any more. With the lock. */
+/* Passes the job to the engine's thread, or drops it if that has stopped. With the lock. */
 static void deliver(struct loader *loader, struct load_job *job)
 {
 	static const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
@@ -227,14 +229,14 @@ static int add_thread(struct loader *loader)
 
 	if (error != 0)
 		return -error;
-	/* A thread that hangs is never joined. */
+	/* A hanging thread is never joined. */
 	pthread_detach(thread);
 	loader->threads++;
 	loader->references++;
 	return 0;
 }
 
-/* A thread for a job that has begun to wait, if it may have one. With the lock. */
+/* Starts a thread for a job that has to wait, if allowed. With the lock. */
 static int find_thread(struct loader *loader, const struct load_job *job)
 {
 	size_t idle = loader->threads - loader->busy;
@@ -244,7 +246,7 @@ static int find_thread(struct loader *loader, const struct load_job *job)
 		return 0;
 	if (idle < loader->waiting_count && loader->threads < loader->threads_max)
 		error = add_thread(loader);
-	/* All of them: the one that is woken may take another job, which hangs. */
+	/* All threads: a woken one may get another job, which hangs. */
 	pthread_cond_broadcast(&loader->changed);
 	return loader->threads > 0 ? 0 : error;
 }

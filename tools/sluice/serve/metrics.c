@@ -128,7 +128,7 @@ static void write_latencies(struct buffer *buffer, const struct metrics_counts *
 			  sum, (double)counts->latency_ns / 1e9, sum);
 }
 
-/* A histogram of the engines: element n is what had 2^n to 2^(n+1) - 1, the last one also more. */
+/* A histogram of the engines: element n counts 2^n to 2^(n+1) - 1, the last one also more. */
 static void write_powers(struct buffer *buffer, const char *name, const char *help,
 			 const uint64_t counts[SLUICE_STATISTICS_BUCKETS], uint64_t sum)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a worker counts, and the page on which it is published in the format of Prometheus. */
+/* The counters of a worker, and the page that publishes them in the format of Prometheus. */
 #ifndef SLUICE_COMMAND_SERVE_METRICS_H
 #define SLUICE_COMMAND_SERVE_METRICS_H
 
@@ -15,12 +15,12 @@
 struct metrics_counts {
 	uint64_t by_status[METRICS_STATUSES];
 	uint64_t body_bytes;
-	uint64_t buckets[METRICS_BUCKETS + 1]; /* of latencies; the last has no bound */
+	uint64_t buckets[METRICS_BUCKETS + 1]; /* of latencies; the last is unbounded */
 	uint64_t latency_ns;                   /* of all */
 	uint64_t connections;                  /* accepted */
 	uint64_t open;                         /* now */
 	uint64_t refused;
-	uint64_t handshakes; /* of TLS, that succeeded */
+	uint64_t handshakes; /* successful TLS handshakes */
 	uint64_t handshakes_resumed;
 	uint64_t handshakes_failed;
 	uint64_t cache_entries;
@@ -30,21 +30,21 @@ struct metrics_counts {
 
 struct metrics {
 	bool on;
-	struct metrics_counts counts; /* of the worker's thread */
+	struct metrics_counts counts; /* owned by the worker's thread */
 
-	pthread_mutex_t lock; /* of what follows: counts, as they were a second ago at most */
+	pthread_mutex_t lock; /* of what follows: the counters, at most a second old */
 	struct metrics_counts published;
 };
 
 void metrics_init(struct metrics *metrics, bool on);
 void metrics_dispose(struct metrics *metrics);
 
-/* A request has ended: all of its answer was taken by the kernel, or the connection broke. */
+/* Counts a finished request: the kernel accepted the whole response, or the connection failed. */
 void metrics_count(struct metrics *metrics, int status, uint64_t body_bytes, uint64_t latency_ns);
 
 void metrics_publish(struct metrics *metrics);
 
-/* Adds what is published to a sum; any thread. */
+/* Adds the published counters to a sum; any thread. */
 void metrics_add(struct metrics *metrics, struct metrics_counts *sum);
 
 void metrics_write(struct buffer *buffer, const struct metrics_counts *counts, size_t workers);

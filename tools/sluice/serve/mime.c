@@ -8,15 +8,15 @@
 struct mime_extension {
 	struct span extension; /* lower case */
 	struct span type;
-	size_t order; /* of two types for one extension the first counts */
+	size_t order; /* the first of two types for an extension is used */
 };
 
 struct mime {
-	char *text; /* of the file; the extensions and types lie in it */
+	char *text; /* the file's text, into which extensions and types point */
 	struct mime_extension *extensions;
 	size_t count;
 	size_t capacity;
-	struct span charset; /* at NULL: not said */
+	struct span charset; /* at NULL: not sent */
 };
 
 #define EXTENSION_MAX 32
@@ -81,7 +81,7 @@ static bool add_extension(struct mime *mime, struct span extension, struct span 
 	return true;
 }
 
-/* Takes the next word off the line's front; empty at its end. */
+/* Reads the next word of the line; empty at its end. */
 static struct span take_word(struct span *line)
 {
 	struct span word;
@@ -143,7 +143,7 @@ static int compare_extensions(const void *left, const void *right)
 	return (a->order > b->order) - (a->order < b->order);
 }
 
-/* Reads the whole file, in lower case; types and extensions know no other. */
+/* Reads the whole file in lower case; types and extensions are case-insensitive. */
 static size_t read_table(struct mime *mime, const char *path)
 {
 	FILE *file = fopen(path, "re");
@@ -178,7 +178,7 @@ bool mime_is_valid(const char *extra)
 	if (extra[extension] == '\0' || extension == 0 || extension > EXTENSION_MAX ||
 	    memchr(extra, '/', extension) != NULL || extra[0] == '.')
 		return false;
-	/* They are compared in lower case. */
+	/* Compared in lower case. */
 	for (size_t i = 0; i < extension; i++) {
 		if (extra[i] >= 'A' && extra[i] <= 'Z')
 			return false;
@@ -237,7 +237,7 @@ void mime_free(struct mime *mime)
 	free(mime);
 }
 
-/* The first of those that are equal. */
+/* The first of equal ones. */
 static const struct mime_extension *find_extension(const struct mime *mime, struct span extension)
 {
 	size_t low = 0, high = mime->count;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "serve/negotiate.h"
 
-/* Takes what stands before the separator, or all, off the front; without white space around it. */
+/* Reads the part before the separator, or all of it; without surrounding white space. */
 static struct span take_part(struct span *list, char separator)
 {
 	const char *end = memchr(list->at, separator, list->length);
@@ -13,7 +13,7 @@ static struct span take_part(struct span *list, char separator)
 	return span_trim(part);
 }
 
-/* "1", "0.5", "0.125" as thousandths; what is none of these counts as 1. */
+/* "1", "0.5", "0.125" in thousandths; an invalid value counts as 1. */
 static unsigned int read_quality(struct span text)
 {
 	unsigned int quality, weight = 100;
@@ -31,7 +31,7 @@ static unsigned int read_quality(struct span text)
 	return quality < 1000 ? quality : 1000;
 }
 
-/* Takes one element of the list off the front: its name, and its quality. False at the end. */
+/* Reads one element of the list: its name and quality. False at the end. */
 static bool take_element(struct span *list, struct span *ret_name, unsigned int *ret_quality)
 {
 	struct span element;
@@ -53,7 +53,7 @@ static bool take_element(struct span *list, struct span *ret_name, unsigned int 
 	return true;
 }
 
-/* How exactly a media range names the type: 0 not at all, 3 literally. */
+/* How specifically a media range matches the type: 0 not at all, 3 literally. */
 static unsigned int specificity(struct span range, struct span type)
 {
 	const char *slash = memchr(type.at, '/', type.length);
@@ -104,7 +104,7 @@ const char *encoding_suffix(enum encoding encoding)
 	return encodings_known[encoding].suffix;
 }
 
-/* The number of the coding; ENCODINGS: none of ours. */
+/* The number of the coding; ENCODINGS: unsupported. */
 static unsigned int encoding_of(struct span name)
 {
 	if (span_matches(name, span_of("identity")))
@@ -141,7 +141,7 @@ static void read_encodings(struct span list, unsigned int quality[ENCODINGS])
 		if (!named[i])
 			quality[i] = others;
 	}
-	/* An asterisk wishes for what is smaller, but may refuse the identity. */
+	/* An asterisk may forbid the identity, but accepts any of the codings. */
 	if (!named[ENCODING_IDENTITY])
 		quality[ENCODING_IDENTITY] = any && others == 0 ? 0 : 1;
 }
@@ -158,7 +158,7 @@ uint32_t negotiate_encodings(struct span accept_encoding)
 	for (;;) {
 		unsigned int best = ENCODING_IDENTITY;
 
-		/* Of equals the one that usually compresses best. */
+		/* If equally preferred, the one that usually compresses best. */
 		for (unsigned int i = ENCODINGS - 1; i > ENCODING_IDENTITY; i--) {
 			if (quality[i] >= least &&
 			    (best == ENCODING_IDENTITY || quality[i] >= quality[best]))

@@ -12,19 +12,19 @@
 #include "serve/client.h"
 #include "serve/worker.h"
 
-#define LOOK_BYTES 256    /* that are looked at without being taken */
-#define REPORT_EVERY_S 60 /* failed handshakes fill no log */
+#define LOOK_BYTES 256    /* read by MSG_PEEK */
+#define REPORT_EVERY_S 60 /* limits the log of failed handshakes */
 
 struct opening {
-	struct sluice_args args; /* first: the handlers find the opening by it */
+	struct sluice_args args; /* first: handlers cast it to the opening */
 	struct connection *connection;
-	struct sluice_tls *tls; /* the socket's, once the handshake has begun */
+	struct sluice_tls *tls; /* owned by the socket once the handshake has started */
 	char bytes[LOOK_BYTES];
 };
 
 static void look(struct opening *opening);
 
-/* Frees it; success says whether requests can be received now. */
+/* Frees it; success: requests can be received now. */
 static void finish(struct opening *opening, bool success)
 {
 	struct connection *connection = opening->connection;
@@ -85,7 +85,7 @@ static void on_handshake(struct sluice_socket *socket, struct sluice_args *args)
 	struct metrics_counts *counts = &connection->worker->metrics.counts;
 	bool success = args->error == SLUICE_ERROR_SUCCESS;
 
-	/* With the socket the session is gone. */
+	/* The session is freed with the socket. */
 	if (!connection->ended && success) {
 		counts->handshakes++;
 		counts->handshakes_resumed += certificates_resumed(opening->tls);
@@ -108,7 +108,7 @@ static void shake_hands(struct opening *opening)
 
 /* ---- the first bytes ---- */
 
-/* Takes bytes that were looked at. */
+/* Consumes bytes that were peeked at. */
 static bool consume(struct opening *opening, size_t length)
 {
 	char bytes[LOOK_BYTES];
@@ -117,7 +117,7 @@ static bool consume(struct opening *opening, size_t length)
 	       (ssize_t)length;
 }
 
-/* Bytes of the header of a proxy, behind those that the input has. */
+/* Adds bytes of the PROXY header after those in the input. */
 static void take_preamble(struct opening *opening, size_t length)
 {
 	struct connection *connection = opening->connection;
@@ -138,7 +138,7 @@ static void take_preamble(struct opening *opening, size_t length)
 	look(opening);
 }
 
-/* A method's first letter, where a record of TLS has its type. */
+/* The first letter of a method, in place of the type of a TLS record. */
 static bool is_plain(char first)
 {
 	return first >= 'A' && first <= 'Z';

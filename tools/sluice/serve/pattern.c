@@ -9,7 +9,7 @@ static bool is_name_character(char character)
 	       (character >= '0' && character <= '9') || character == '_';
 }
 
-/* The name behind the colon at the front of the text; empty if it is no placeholder. */
+/* The name after the colon; empty if it is not a placeholder. */
 static struct span name_of(struct span text)
 {
 	struct span name = {text.at + 1, 0};
@@ -48,7 +48,7 @@ static void add_part(struct pattern_match *match, struct span name, struct span 
 	match->values[match->count++] = value;
 }
 
-/* What has no asterisk in it; the part of the path that it matched, or false. */
+/* Matches a piece without asterisk; the matched part of the path, or false. */
 static bool match_plain(struct span *pattern, struct span *path, struct pattern_match *match)
 {
 	while (pattern->length > 0 && pattern->at[0] != '*') {
@@ -83,7 +83,7 @@ bool pattern_matches(struct span pattern, struct span path, struct pattern_match
 		return path.length == 0;
 	pattern = span_from(pattern, 1);
 	before = ret_match->count;
-	/* The shortest that lets the rest match; there is one asterisk only. */
+	/* The shortest match that lets the rest match; there is only one asterisk. */
 	for (size_t taken = pattern.length == 0 ? path.length : 0; taken <= path.length; taken++) {
 		struct span rest = span_from(path, taken), left = pattern;
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define V1_MAX 107 /* with its line end */
+#define V1_MAX 107 /* including the line end */
 #define V2_HEAD 16
 
 static const char v2_signature[] = "\r\n\r\n\0\r\nQUIT\n";
@@ -38,7 +38,7 @@ struct proxy_address proxy_address_of(const struct sockaddr *address)
 	return (struct proxy_address){.known = false};
 }
 
-/* A number of IPv4 or IPv6, and nothing else. */
+/* Parses an IPv4 or IPv6 address, and nothing else. */
 static struct proxy_address read_address(struct span span)
 {
 	char text[INET6_ADDRSTRLEN];
@@ -124,7 +124,7 @@ static enum proxy_outcome read_v2(const char *data, size_t length, size_t *ret_l
 		return PROXY_INCOMPLETE;
 	*ret_length = V2_HEAD + body;
 	*ret_client = (struct proxy_address){.known = false};
-	/* LOCAL: the proxy itself asks. */
+	/* LOCAL: a connection by the proxy itself. */
 	if ((bytes[12] & 15) == 0)
 		return PROXY_COMPLETE;
 	if (bytes[13] == 0x11 && body >= 12)
@@ -194,7 +194,7 @@ static bool is_trusted(const struct proxy_net *nets, size_t count, const struct 
 	return false;
 }
 
-/* Takes the last element of a list off its end. */
+/* Removes the last element of a list. */
 static struct span take_last(struct span *list, char separator)
 {
 	const char *comma = memrchr(list->at, separator, list->length);
@@ -209,7 +209,7 @@ static struct span take_last(struct span *list, char separator)
 	return span_trim(last);
 }
 
-/* An address, perhaps with a port: "192.0.2.1:80", "[::1]:80", "::1"; in quotes, too. */
+/* An address, optionally with a port: "192.0.2.1:80", "[::1]:80", "::1"; also quoted. */
 static struct proxy_address read_node(struct span node)
 {
 	const char *end;
@@ -251,7 +251,7 @@ struct proxy_address proxy_forwarded(struct span forwarded, struct span x_forwar
 		struct span last = take_last(&list, ',');
 		struct proxy_address next = standard ? read_element(last) : read_node(last);
 
-		/* Whatever stands before what cannot be read was written by anybody. */
+		/* The elements before an invalid one are not trustworthy. */
 		if (!next.known)
 			break;
 		found = next;

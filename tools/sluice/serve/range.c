@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Takes the digits off the front; what does not fit into 64 bits is as good as the highest. */
+/* Parses the leading digits; a number beyond 64 bits counts as the maximum. */
 static bool take_position(struct span *text, uint64_t *ret_position)
 {
 	uint64_t position = 0;
@@ -64,7 +64,7 @@ static enum range_kind parse_one(struct span text, uint64_t size, struct range *
 	return plain_range(text, size, ret_range);
 }
 
-/* Takes the first element off a list; an element may be empty. */
+/* Removes the first element of a list; an element may be empty. */
 static struct span take_element(struct span *list)
 {
 	const char *comma = memchr(list->at, ',', list->length);

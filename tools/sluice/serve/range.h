@@ -8,7 +8,7 @@
 #include "span.h"
 
 enum range_kind {
-	RANGE_IGNORED,       /* not understood, too many, or of an empty file: the whole is sent */
+	RANGE_IGNORED,       /* invalid, too many, or of an empty file: the whole file is sent */
 	RANGE_SATISFIABLE,   /* 206 */
 	RANGE_UNSATISFIABLE, /* 416 */
 };
@@ -18,13 +18,13 @@ struct range {
 	uint64_t length;
 };
 
-#define RANGES_MAX 16 /* in one request */
+#define RANGES_MAX 16 /* per request */
 
 /*
- * The satisfiable ranges that the header's value asks of size bytes, in its order. Ranges that are
- * not satisfiable are left out. Together they are smaller than the file, so that overlapping ranges
- * cannot make an answer larger than the file: otherwise the header is ignored. ret_ranges and
- * ret_count are written only if the result is RANGE_SATISFIABLE.
+ * The satisfiable ranges of the header for size bytes, in its order. Unsatisfiable ranges are
+ * omitted. The header is ignored if the ranges together are not smaller than the file, so that
+ * overlapping ranges cannot multiply it. ret_ranges and ret_count are written only if the result is
+ * RANGE_SATISFIABLE.
  */
 enum range_kind ranges_parse(struct span value, uint64_t size, struct range ret_ranges[RANGES_MAX],
 			     size_t *ret_count);

@@ -29,7 +29,7 @@ static void close_logs(struct reload *reload)
 	}
 }
 
-/* Opens the log once for each worker. */
+/* Opens the log once per worker. */
 static bool open_logs(struct reload *reload)
 {
 	const struct serve_options *options = reload->server->options;
@@ -56,7 +56,7 @@ static void close_certificates(struct reload *reload)
 	reload->tls = NULL;
 }
 
-/* A certificate that is wrong stops nothing else: a log that was rotated has to be opened anew. */
+/* An invalid certificate does not prevent the rest: a rotated log has to be opened again. */
 static void read_certificates(struct reload *reload)
 {
 	const struct server *server = reload->server;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads again what the daemon read when it started: the directory, its rules, its certificates, and
- * the log's name. A thread does so, which nothing waits for: the file system may hang.
+ * Reads again what the daemon read at its start: the directory, its rules, its certificates, and
+ * the log. This happens in a thread without anything waiting for it: the file system may hang.
  */
 #ifndef SLUICE_COMMAND_SERVE_RELOAD_H
 #define SLUICE_COMMAND_SERVE_RELOAD_H
@@ -17,27 +17,27 @@ enum reload_state {
 struct reload {
 	struct server *server;
 	size_t workers;
-	pthread_t starter; /* gets SIGUSR1 when it is done */
+	pthread_t starter; /* is sent SIGUSR1 when done */
 	atomic_int state;  /* an enum reload_state */
-	bool again;        /* it was asked for meanwhile */
+	bool again;        /* requested again meanwhile */
 
-	/* The result; its owner takes it out. */
-	struct rules *rules;             /* NULL: something was wrong, and everything stays */
-	struct sluice_tls_context **tls; /* one for each worker; NULL: they stay */
+	/* The result; ownership passes to the workers. */
+	struct rules *rules;             /* NULL: an error occurred, and nothing changes */
+	struct sluice_tls_context **tls; /* one per worker; NULL: unchanged */
 	int log_fds[WORKERS_MAX];
 };
 
 void reload_init(struct reload *reload, struct server *server, size_t workers);
 
-/* Begins; if it is on its way already, once more behind that. */
+/* Starts; if already running, once more afterwards. */
 void reload_begin(struct reload *reload);
 
 bool reload_is_done(const struct reload *reload);
 
-/* Takes what is for one worker out of the result. */
+/* Takes the part for one worker out of the result. */
 struct worker_news reload_take(struct reload *reload, size_t worker);
 
-/* Frees what is left of the result, and begins again if that was asked for. */
+/* Frees the rest of the result, and starts again if requested. */
 void reload_finish(struct reload *reload);
 
 /* Whether no thread is reading any more. */

@@ -9,7 +9,7 @@
 #include "serve/multipart.h"
 #include "serve/worker.h"
 
-/* What a record was filled with last; another shape needs a new record. */
+/* What a record was last used for; another use needs a new record. */
 enum reply_shape {
 	SHAPE_NONE,
 	SHAPE_BUFFER,
@@ -17,7 +17,7 @@ enum reply_shape {
 	SHAPE_PACKETS,
 };
 
-/* The head, a delimiter before each range, and the one at the end. */
+/* The head, a delimiter before each range, and the final one. */
 struct reply_parts {
 	struct sluice_packet packets[1 + 2 * RANGES_MAX + 1];
 	struct span delimiters[RANGES_MAX + 1];
@@ -142,7 +142,7 @@ void reply_set_file(struct reply *reply, struct span head, struct cache_entry *e
 {
 	int error;
 
-	assert(range.length > 0); /* 0 would be the whole file */
+	assert(range.length > 0); /* 0 would mean the whole file */
 	reply->entry = cache_entry_hold(entry);
 	reply->packets[0] = memory_packet(head);
 	reply->packets[1] = range_packet(entry, range);
@@ -201,7 +201,7 @@ void reply_set_parts(struct reply *reply, struct span head, struct cache_entry *
 	(void)error;
 }
 
-/* The end of a reply, whether it comes at once or later. */
+/* The completion of a reply, synchronous or not. */
 static void finish(struct reply *reply)
 {
 	struct connection *connection = reply->connection;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "serve/request.h"
 
-#define SKIP_BODY 1 /* llhttp: the message ends with its head */
+#define SKIP_BODY 1 /* llhttp: the message ends after its head */
 
 enum header {
 	HEADER_OTHER,
@@ -13,7 +13,7 @@ enum header {
 	HEADER_EXPECT,
 	HEADER_REFERER,
 	HEADER_USER_AGENT,
-	HEADER_RANGE, /* from here on: what makes a request conditional */
+	HEADER_RANGE, /* from here on: the conditional headers */
 	HEADER_IF_MATCH,
 	HEADER_IF_RANGE,
 	HEADER_IF_NONE_MATCH,
@@ -41,7 +41,7 @@ static const struct {
 	{{"If-Unmodified-Since", 19}, HEADER_IF_UNMODIFIED_SINCE},
 };
 
-/* RFC 9110, 5.6.2: what names and methods are made of. */
+/* RFC 9110, 5.6.2: the characters of names and methods. */
 static const bool token_characters[256] = {
 	['!'] = true,         ['#'] = true,         ['$'] = true, ['%'] = true,
 	['&'] = true,         ['\''] = true,        ['*'] = true, ['+'] = true,
@@ -75,7 +75,7 @@ static int on_url(llhttp_t *parser, const char *at, size_t length)
 	return 0;
 }
 
-/* A name has to be a token: llhttp lets an empty one pass, and one with blanks in it. */
+/* A name must be a token: llhttp accepts an empty one, and one with blanks in it. */
 static int on_header_field(llhttp_t *parser, const char *at, size_t length)
 {
 	struct request *request = request_of(parser);
@@ -95,12 +95,12 @@ static int on_header_field(llhttp_t *parser, const char *at, size_t length)
 }
 
 /*
- * Lines of one list header count as one list (RFC 9110, 5.3). The span grows to the end of the last
- * line and covers whatever lies between; conditional.c skips the other headers.
+ * The lines of a list header form one list (RFC 9110, 5.3). The span is extended to the end of the
+ * last line, and includes other headers in between; conditional.c skips those.
  */
 static void add_list_line(struct span *list, struct span value)
 {
-	/* An empty line adds nothing, and llhttp places it elsewhere. */
+	/* An empty line adds nothing, and llhttp reports it at another place. */
 	if (value.length == 0)
 		value.at = "";
 	if (list->at == NULL || list->length == 0)
@@ -109,7 +109,7 @@ static void add_list_line(struct span *list, struct span value)
 		list->length = (size_t)(value.at + value.length - list->at);
 }
 
-/* A header that is not a list and comes twice has no valid value (RFC 9110, 13.1). */
+/* A repeated header that is not a list has no valid value (RFC 9110, 13.1). */
 static void set_single(struct span *header, struct span value)
 {
 	*header = header->at == NULL ? value : (struct span){"", 0};
@@ -135,11 +135,11 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t length)
 		request->accept = value;
 		break;
 	case HEADER_ACCEPT_ENCODING:
-		/* Of several lines the first counts: each is a list of what the client takes. */
+		/* Of several lines, only the first is used. */
 		if (request->accept_encoding.at == NULL)
 			request->accept_encoding = value;
 		break;
-	/* Of several lines the last counts: the nearest proxy has written its end. */
+	/* Of several lines, the last is used: the nearest proxy appended to it. */
 	case HEADER_FORWARDED:
 		request->forwarded = value;
 		break;
@@ -187,7 +187,7 @@ static int on_headers_complete(llhttp_t *parser)
 	request->keep_alive = llhttp_should_keep_alive(parser) != 0;
 	request->chunked = (parser->flags & F_TRANSFER_ENCODING) != 0;
 	request->body_bytes = parser->content_length;
-	/* RFC 9112, 6.3: a request's last coding is chunked, or nobody knows where it ends. */
+	/* RFC 9112, 6.3: a request's last coding must be chunked, or its end is unknown. */
 	if (request->chunked && (parser->flags & F_CHUNKED) == 0)
 		return -1;
 	return SKIP_BODY;
@@ -212,11 +212,11 @@ static bool is_version(struct span text)
 	       text.at[5] <= '9' && text.at[6] == '.' && text.at[7] >= '0' && text.at[7] <= '9';
 }
 
-/* The words of a request line, or of what stands in its place. */
+/* The words of a request line, valid or not. */
 struct request_line {
 	struct span method;
-	struct span version; /* what follows the last blank */
-	bool ended;          /* there is a line end */
+	struct span version; /* after the last blank */
+	bool ended;          /* a line end was found */
 };
 
 static struct request_line split_line(struct span text)
@@ -247,8 +247,8 @@ static struct span skip_empty_lines(struct span text)
 }
 
 /*
- * The status for what llhttp cannot read: 505 for a version that is well formed and not ours, 501
- * for a method that nobody knows in a line that is otherwise whole, else 400.
+ * The status for a request that llhttp rejects: 505 for a well-formed but unsupported version, 501
+ * for an unknown method in an otherwise valid line, else 400.
  */
 static uint16_t refusal_of(const struct request *request, struct span text)
 {
@@ -272,8 +272,8 @@ static uint16_t refusal_of(const struct request *request, struct span text)
 }
 
 /*
- * Measures the head's lines up to the empty one. 0: a carriage return or a line feed that stands
- * alone, or a folded line.
+ * Measures the lines of the head up to the empty one. 0: it contains a bare carriage return or line
+ * feed, or a folded line.
  */
 static size_t measure_head(struct span text)
 {
@@ -296,7 +296,9 @@ static size_t measure_head(struct span text)
 	}
 }
 
-/* "METHOD target HTTP/1.1" with single blanks; llhttp takes more, and other protocols. */
+/*
+ * "METHOD target HTTP/1.1" with single blanks; llhttp also accepts variants, and other protocols.
+ */
 static bool is_line_exact(const struct request *request)
 {
 	const char *at = request->target.at;
@@ -324,7 +326,7 @@ static bool is_host_valid(struct span host)
 	return true;
 }
 
-/* What is wrong with a head that llhttp has read; 0: nothing. */
+/* The error in a head that llhttp accepted; 0: none. */
 static uint16_t judge_head(struct request *request, const struct request_limits *limits,
 			   struct span text)
 {
@@ -346,7 +348,7 @@ static uint16_t judge_head(struct request *request, const struct request_limits 
 	if (request->hosts > 1 || (request->hosts == 0 && request->minor_version == 1) ||
 	    (request->hosts == 1 && !is_host_valid(request->host)))
 		return 400;
-	/* RFC 9112, 6.1: nobody who speaks HTTP/1.0 means it. */
+	/* RFC 9112, 6.1: invalid in HTTP/1.0. */
 	if (request->minor_version == 0 && request->chunked)
 		return 400;
 	if (request->body_bytes > limits->body_bytes)
@@ -354,7 +356,7 @@ static uint16_t judge_head(struct request *request, const struct request_limits 
 	return 0;
 }
 
-/* A head that is not complete, and may already be too long. */
+/* An incomplete head may already be too long. */
 static enum request_outcome judge_incomplete(struct request *request,
 					     const struct request_limits *limits, struct span text)
 {
@@ -378,8 +380,8 @@ static void request_begin(struct request *request)
 }
 
 /*
- * Executes llhttp, which knows no minor version above 1. RFC 9110, 2.5 has HTTP/1.2 and later
- * treated as 1.1: then the head is read once more, with a 1 in place of the digit.
+ * Executes llhttp, which accepts no minor version above 1. RFC 9110, 2.5 requires that HTTP/1.2 and
+ * later are treated as 1.1: then the head is parsed again, with a 1 in place of the digit.
  */
 static llhttp_errno_t execute(struct request *request, const char *data, size_t length)
 {

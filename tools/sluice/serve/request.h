@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One request's head, read by llhttp from one piece of memory.
+ * The head of one request, parsed by llhttp in one piece of memory.
  *
- * llhttp forgives what others read differently (a bare line feed, a folded line, a blank in a
- * name): whatever two readers could understand in two ways is refused here. Of a body only the
- * length counts; where that is not known beforehand (chunks), the connection has to end with the
- * answer.
+ * llhttp tolerates input that other parsers read differently (a bare line feed, a folded line, a
+ * blank in a name): anything ambiguous is refused here. Only the length of a body matters; if it is
+ * not known in advance (chunks), the connection has to end with the response.
  */
 #ifndef SLUICE_COMMAND_SERVE_REQUEST_H
 #define SLUICE_COMMAND_SERVE_REQUEST_H
@@ -18,12 +17,12 @@
 
 struct request_limits {
 	size_t head_bytes;   /* the request line and the headers */
-	size_t target_bytes; /* what stands between the method and the version */
-	uint64_t body_bytes; /* a body is read and thrown away, up to this */
+	size_t target_bytes; /* between the method and the version */
+	uint64_t body_bytes; /* a body up to this is read and discarded */
 };
 
 struct request {
-	llhttp_t parser; /* first: the callbacks find the request by it */
+	llhttp_t parser; /* first: the callbacks cast it to the request */
 
 	struct span target;
 	struct span host;
@@ -36,36 +35,36 @@ struct request {
 	struct span x_forwarded_for;
 	struct conditions conditions;
 
-	uint64_t body_bytes;   /* that follow the head */
+	uint64_t body_bytes;   /* after the head */
 	size_t length;         /* of the head */
-	uint16_t status;       /* 0, or what to refuse it with */
+	uint16_t status;       /* 0, or the status to refuse it with */
 	uint8_t method;        /* HTTP_GET and so on */
-	uint8_t major_version; /* 1, once the head is complete and not refused */
+	uint8_t major_version; /* 1 once the head is complete and valid */
 	uint8_t minor_version; /* 0 or 1 */
-	uint8_t hosts;         /* how many Host headers there are */
-	uint8_t header;        /* which header is being read */
+	uint8_t hosts;         /* number of Host headers */
+	uint8_t header;        /* the header being parsed */
 	bool keep_alive;
-	bool chunked;     /* a body follows, and only its own text says how long it is */
-	bool expects;     /* the client waits for an answer before it sends its body */
+	bool chunked;     /* a body follows whose length is only known from itself */
+	bool expects;     /* the client waits for a response before it sends its body */
 	bool range_split; /* more than one Range header */
-	bool conditional; /* there is a condition or a range */
+	bool conditional; /* it has a condition or a range */
 	bool head_complete;
 };
 
 enum request_outcome {
 	REQUEST_INCOMPLETE, /* the head needs more bytes */
 	REQUEST_COMPLETE,
-	REQUEST_REFUSED, /* status tells; the connection cannot go on */
+	REQUEST_REFUSED, /* see status; the connection cannot continue */
 };
 
-/* Reads one request's head from the front of data. The spans point into data. */
+/* Parses one request's head at the start of data. The spans point into data. */
 enum request_outcome request_parse(struct request *request, const struct request_limits *limits,
 				   const char *data, size_t length);
 
-/* Whether the line end of a head may lie in the bytes from new_from on. */
+/* Whether the bytes from new_from on may contain the end of a head. */
 bool request_head_may_end(const char *data, size_t length, size_t new_from);
 
-/* "GET"; the string is llhttp's. */
+/* "GET"; owned by llhttp. */
 const char *request_method_name(const struct request *request);
 
 #endif

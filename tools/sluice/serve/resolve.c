@@ -5,7 +5,7 @@ bool target_split(struct span target, struct target *ret_target)
 {
 	const char *query;
 
-	/* The absolute form, which a proxy's client sends: the host is not looked at. */
+	/* The absolute form, for proxies: the host is ignored. */
 	if (target.length > 7 && strncasecmp(target.at, "http://", 7) == 0) {
 		struct span rest = span_from(target, 7);
 		size_t host = 0;
@@ -30,7 +30,7 @@ bool target_split(struct span target, struct target *ret_target)
 	return true;
 }
 
-/* Takes one character off the front, escaped or not; -1: a broken escape. */
+/* Reads one character, escaped or not; -1: an invalid escape. */
 static int take_character(struct span *path)
 {
 	int high, low;
@@ -49,7 +49,7 @@ static int take_character(struct span *path)
 	return high << 4 | low;
 }
 
-/* Looks at the segment just written; drops it if it is a dot. Returns 0 or the status. */
+/* Checks the segment just written; removes it if it is a dot. Returns 0 or the status. */
 static int end_segment(const char *path, size_t *length, size_t segment, bool dotfiles)
 {
 	size_t bytes = *length - segment;

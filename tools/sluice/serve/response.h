@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The text of a response's head, and of the short bodies that errors have; pure. */
+/* The text of a response's head, and of the short bodies of errors; pure. */
 #ifndef SLUICE_COMMAND_SERVE_RESPONSE_H
 #define SLUICE_COMMAND_SERVE_RESPONSE_H
 
@@ -9,14 +9,14 @@
 #include "serve/range.h"
 #include "text.h"
 
-/* What the Connection header says. */
+/* The value of the Connection header. */
 enum response_connection {
-	RESPONSE_CONNECTION_DEFAULT, /* nothing: HTTP/1.1 stays open */
+	RESPONSE_CONNECTION_DEFAULT, /* none: HTTP/1.1 stays open */
 	RESPONSE_CONNECTION_KEEP_ALIVE,
 	RESPONSE_CONNECTION_CLOSE,
 };
 
-/* Spans whose at is NULL are left out. */
+/* Spans with at NULL are omitted. */
 struct response_head {
 	int status;
 	enum response_connection connection;
@@ -25,15 +25,15 @@ struct response_head {
 	struct span etag;
 	struct span last_modified;
 	struct span vary;
-	struct span location; /* a path in its plain form; it is escaped here */
-	struct span query;    /* of the location, as it came */
-	struct span url;      /* a location that is complete */
-	struct span extra;    /* lines of further headers */
+	struct span location; /* a path in plain form, which is escaped on output */
+	struct span query;    /* of the location, unchanged */
+	struct span url;      /* a complete location */
+	struct span extra;    /* lines of additional headers */
 	bool accepts_ranges;
 	bool has_length;
 	uint64_t content_length;
-	struct range range; /* 206: which bytes; of no length: several ranges */
-	uint64_t size;      /* 206 and 416: of how many */
+	struct range range; /* 206: the range; of length 0: several ranges */
+	uint64_t size;      /* 206 and 416: the size of the file */
 };
 
 /* Writes the head with its empty line. */
@@ -42,18 +42,18 @@ void response_write_head(struct text *text, const struct response_head *head);
 /* The Content-Type header, if the type is known. */
 void response_write_type(struct text *text, const struct media *media);
 
-/* The Content-Range header; of a range without length, that there is none in so many bytes. */
+/* The Content-Range header; a range of length 0 means: unsatisfied, for so many bytes. */
 void response_write_content_range(struct text *text, struct range range, uint64_t size);
 
-/* Where the date stands in a head of this status. */
+/* The offset of the date in a head of this status. */
 size_t response_date_offset(int status);
 
 /* "Not Found" */
 const char *response_reason(int status);
 
 /*
- * The body that explains an error or a redirect to a person, one line of text: what the status says,
- * or an explanation in its place.
+ * One line of text that explains an error or a redirect to a person: the text of the status, or an
+ * explanation that replaces it.
  */
 void response_write_explanation(struct text *text, int status, const char *explanation);
 

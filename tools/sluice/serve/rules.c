@@ -26,11 +26,11 @@ struct rules {
 	struct redirect_rule *redirects;
 	size_t redirect_count;
 	bool has_forced;
-	char **texts; /* which the spans lie in */
+	char **texts; /* into which the spans point */
 	size_t text_count;
 };
 
-/* A file as it is read. */
+/* A file being parsed. */
 struct reading {
 	struct rules *rules;
 	const char *file;
@@ -73,7 +73,7 @@ void rules_release(struct rules *rules)
 	free(rules);
 }
 
-/* One more element of an array that grows by powers of two; NULL: no memory. */
+/* Appends an element to an array that grows by powers of two; NULL: out of memory. */
 static void *add_element(void **array, size_t *count, size_t size)
 {
 	if ((*count & (*count - 1)) == 0) {
@@ -86,7 +86,7 @@ static void *add_element(void **array, size_t *count, size_t size)
 	return (char *)*array + (*count)++ * size;
 }
 
-/* Frees the memory with the rules; at once if that cannot be noted. */
+/* Frees the memory with the rules, or at once if that fails. */
 static bool keep_memory(struct rules *rules, char *memory)
 {
 	char **kept = add_element((void **)&rules->texts, &rules->text_count, sizeof(*kept));
@@ -99,7 +99,7 @@ static bool keep_memory(struct rules *rules, char *memory)
 	return true;
 }
 
-/* Takes the text up to the end of the line off the front. */
+/* Removes the text up to the end of the line. */
 static struct span take_line(struct span *text)
 {
 	const char *end = memchr(text->at, '\n', text->length);
@@ -124,7 +124,7 @@ static struct span take_word(struct span *line)
 	return word;
 }
 
-/* Copies the text for the spans of the rules. False: it is too long, or there is no memory. */
+/* Copies the text for the spans of the rules. False: too long, or out of memory. */
 static bool keep_text(struct reading *reading, struct span *text)
 {
 	char *copy;
@@ -145,7 +145,7 @@ static bool keep_text(struct reading *reading, struct span *text)
 
 /* Headers */
 
-/* What the server says itself, and must be able to rely on. */
+/* Headers that the server sets itself and must be able to rely on. */
 static bool is_reserved(struct span name)
 {
 	static const char *const names[] = {
@@ -271,7 +271,10 @@ static bool header_applies(const struct header_rule *header, struct span path)
 	       (path.at != NULL && pattern_matches(header->pattern, path, &match));
 }
 
-/* Whether a header that applies, of the file or before this one, has written this one as well. */
+/*
+ * Whether another applicable header, of the file or before this one, has already been merged with
+ * this one.
+ */
 static bool is_written(const struct rules *rules, size_t index, struct span path)
 {
 	const struct header_rule *header = &rules->headers[index];
@@ -326,7 +329,7 @@ static bool is_url(struct span target)
 	       (target.length > 7 && span_matches((struct span){target.at, 7}, span_of("http://")));
 }
 
-/* "301", "302!"; 0: none that is known. */
+/* "301", "302!"; 0: unknown. */
 static uint16_t read_status(struct span word, bool *ret_forced)
 {
 	static const uint16_t known[] = {200, 301, 302, 303, 307, 308, 404};
@@ -359,13 +362,13 @@ static const char *check_redirect(const struct redirect_rule *rule)
 	if (what != NULL)
 		return what;
 	if (rule->status == 0)
-		return "the status must be 200, 301, 302, 303, 307, 308 or 404, optionally with a !";
+		return "the status must be 200, 301, 302, 303, 307, 308 or 404, or one with a !";
 	if (rule->target.length == 0)
 		return "missing target";
 	if (rule->target.at[0] != '/' && (is_rewrite(rule->status) || !is_url(rule->target)))
 		return is_rewrite(rule->status) ? "with status 200 or 404 the target must be a path"
 						: "the target must be a path or a URL";
-	/* "//host" would be a URL, too. */
+	/* "//host" would also be a URL. */
 	if (rule->target.length > 1 && rule->target.at[0] == '/' && rule->target.at[1] == '/')
 		return "a path must begin with one slash";
 	return is_value(rule->target) ? NULL : "invalid target";
@@ -440,7 +443,7 @@ int rules_redirect(const struct rules *rules, struct span path, struct span quer
 			continue;
 		target->length = 0;
 		pattern_replace(target, rule->target, &match);
-		/* To itself: the client would ask without end. */
+		/* A redirect to itself would loop. */
 		if (!is_rewrite(rule->status) && target->length == path.length &&
 		    memcmp(target->base, path.at, path.length) == 0)
 			continue;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Headers and redirects for patterns of paths: the files _headers and _redirects, and what options
- * add to every answer. Once made they do not change, and any thread may read them.
+ * Headers and redirects for path patterns: the files _headers and _redirects, and headers set by
+ * options. Immutable once built; any thread may read them.
  */
 #ifndef SLUICE_COMMAND_SERVE_RULES_H
 #define SLUICE_COMMAND_SERVE_RULES_H
@@ -14,7 +14,7 @@
 
 struct rules;
 
-/* Called for each line that is wrong; line 0 is the file, or an option. */
+/* Called for each invalid line; line 0 refers to the file as a whole, or to an option. */
 typedef void rules_complain_fn(void *token, const char *file, unsigned int line, const char *what);
 
 /* NULL: no memory. */
@@ -23,20 +23,20 @@ struct rules *rules_hold(struct rules *rules);
 void rules_release(struct rules *rules);
 
 /*
- * Adds a header to all answers: "Name: value", from malloc, which is taken over. NULL, or what is
- * wrong with it.
+ * Adds a header to all answers: "Name: value", from malloc, which is taken over. NULL, or an error
+ * message.
  */
 const char *rules_add_option(struct rules *rules, char *header);
 
-/* Read the text of a file, which is copied. False if a line is wrong; all others are read. */
+/* Parse the text of a file, which is copied. False if a line is invalid; all others are parsed. */
 bool rules_read_headers(struct rules *rules, struct span text, rules_complain_fn *complain,
 			void *token);
 bool rules_read_redirects(struct rules *rules, struct span text, rules_complain_fn *complain,
 			  void *token);
 
 /*
- * Writes the lines of the headers for a path in its plain form. Values of the file replace those of
- * options; what several patterns say of one header is joined by commas. path.at NULL: an answer
+ * Writes the header lines for a path in plain form. Values of the file override those of options;
+ * if several patterns set one header, its values are joined by commas. path.at NULL: an answer
  * without a path.
  */
 void rules_write_headers(const struct rules *rules, struct span path, struct buffer *buffer);
@@ -47,8 +47,8 @@ bool rules_have_redirects(const struct rules *rules);
 bool rules_have_forced(const struct rules *rules);
 
 /*
- * The first redirect for a path in its plain form, with its query: the status, and the target, which
- * is escaped and complete. With forced only those that hold for what exists. 0: none.
+ * The first redirect for a path in plain form, with its query: the status, and the escaped,
+ * complete target. With forced, only those that apply to existing files. 0: none.
  */
 int rules_redirect(const struct rules *rules, struct span path, struct span query, bool forced,
 		   struct buffer *target);

@@ -4,7 +4,7 @@
 #include "serve/view.h"
 #include "serve/worker.h"
 
-/* What the connection waits for; only that is still to be looked at when it is called. */
+/* What the connection waits for; when it is called, only that is still to be checked. */
 enum search_stage {
 	SEARCH_TARGET,
 	SEARCH_REWRITE,
@@ -23,7 +23,7 @@ static uint32_t encodings_of(const struct connection *connection, const struct r
 	return negotiate_encodings(request->accept_encoding);
 }
 
-/* Which form of what stands at the path the request asks for. */
+/* Which form of the file the request asks for. */
 static uint32_t view_of(const struct connection *connection, const struct request *request,
 			const struct target *target)
 {
@@ -37,7 +37,7 @@ static uint32_t view_of(const struct connection *connection, const struct reques
 	return view_with_listing(view, listing);
 }
 
-/* Whether a look has to be waited for; remembers what for. */
+/* Whether a lookup has to be waited for; remembers which. */
 static bool waits(struct connection *connection, enum search_stage stage, bool found)
 {
 	connection->waiting = !found;
@@ -49,7 +49,7 @@ static bool waits(struct connection *connection, enum search_stage stage, bool f
 static bool find_error_page(struct connection *connection, const struct request *request,
 			    const struct target *target, struct found *ret_found)
 {
-	/* A client that refuses plain files gets a plain error all the same. */
+	/* A client that refuses plain files still gets a plain error. */
 	uint32_t view = encodings_of(connection, request) & ~(uint32_t)ENCODINGS_WITHOUT_IDENTITY;
 	char path[RESOLVE_PATH_MAX];
 	size_t length;
@@ -65,7 +65,7 @@ static bool find_error_page(struct connection *connection, const struct request 
 	return !waits(connection, SEARCH_ERROR_PAGE, found);
 }
 
-/* The file that answers in place of the target. False: it has to be waited for. */
+/* Looks up the file that replaces the target. False: it has to be waited for. */
 static bool find_rewritten(struct connection *connection, const struct request *request,
 			   uint16_t status, struct found *ret_found)
 {
@@ -83,7 +83,7 @@ static bool find_rewritten(struct connection *connection, const struct request *
 	return !waits(connection, SEARCH_REWRITE, found);
 }
 
-/* Applies the redirects of the site. False: what takes its place has to be waited for. */
+/* Applies the redirects of the site. False: the replacement has to be waited for. */
 static bool redirect(struct connection *connection, const struct request *request,
 		     const struct target *target, bool forced, enum search_stage *stage,
 		     struct found *found)
@@ -109,14 +109,14 @@ static bool redirect(struct connection *connection, const struct request *reques
 	return true;
 }
 
-/* Whether a path has neither a file nor an address of its own. */
+/* Whether a path has neither a file nor a redirect of its own. */
 static bool is_missing(const struct found *found)
 {
 	return found->status == 404 || found->no_index ||
 	       (found->status == 200 && found->entry->is_listing);
 }
 
-/* What is found for the target itself is not a file. False: it has to be waited for. */
+/* The target itself is not a file. False: the replacement has to be waited for. */
 static bool search_further(struct connection *connection, const struct request *request,
 			   const struct target *target, enum search_stage stage,
 			   struct found *found)

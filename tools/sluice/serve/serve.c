@@ -27,11 +27,11 @@
 #include "serve/site.h"
 #include "serve/worker.h"
 
-#define DESCRIPTORS_BESIDE 16 /* that are neither connections nor cached files, and as many */
+#define DESCRIPTORS_BESIDE 16 /* apart from connections and cached files, and as many */
 #define DESCRIPTORS_WORKER 16 /* again for each worker */
 #define NS_PER_S 1000000000
 
-/* How long the end may take, apart from --drain, before the process ends with threads that hang. */
+/* How long the end may take beyond --drain, before the process exits despite hanging threads. */
 #define GRACE_S 2
 #define TEAR_DOWN_S 5
 #define AT_ONCE_S 1
@@ -40,19 +40,19 @@ struct service {
 	struct serve_options options;
 	struct server server;
 	struct listen_set listeners;
-	int64_t alive_ns;   /* between two signs of life; 0: none are wanted */
-	unsigned int pings; /* that each worker was sent */
+	int64_t alive_ns;   /* between two watchdog notifications; 0: none */
+	unsigned int pings; /* sent to each worker */
 	struct worker *workers;
 	size_t worker_count;             /* that run */
-	struct sluice_tls_context **tls; /* the server's own, then one for each worker; or NULL */
+	struct sluice_tls_context **tls; /* the server's own, then one per worker; or NULL */
 	struct reload reload;
-	int64_t deadline_ns; /* for the end; 0: none yet */
-	unsigned int asked;  /* how often it was to end */
+	int64_t deadline_ns; /* for the end; 0: not set */
+	unsigned int asked;  /* signals that requested the end */
 	bool left_behind;    /* threads hang */
 	bool released;       /* the workers' engines may be gone */
 };
 
-/* How many descriptors there may be; takes the soft limit up to the hard one. */
+/* The limit of descriptors; raises the soft limit to the hard one. */
 static size_t raise_descriptors(void)
 {
 	struct rlimit limit;
@@ -68,8 +68,8 @@ static size_t raise_descriptors(void)
 }
 
 /*
- * Shares the descriptors out: the caches get a quarter of them at most, and a connection is
- * refused before descriptors run out.
+ * Divides the descriptors: the caches get at most a quarter, and connections are refused before
+ * descriptors run out.
  */
 static void share_descriptors(struct service *service)
 {
@@ -183,7 +183,7 @@ static int open_listeners(struct service *service)
 	return setup_fail(what, error, "");
 }
 
-/* Everything that takes rights is open: gives them up. */
+/* Everything that needs privileges is open: drops them. */
 static int become_user(const struct serve_options *options)
 {
 	const struct passwd *user;
@@ -215,7 +215,7 @@ static int start_failed(const struct server *server, int error)
 	return setup_fail("the worker", error, "");
 }
 
-/* Reads them while there are rights to: see become_user(). */
+/* Reads them before become_user() drops privileges. */
 static int read_certificates(struct service *service)
 {
 	const struct serve_options *options = &service->options;
@@ -275,7 +275,7 @@ static int start_workers(struct service *service)
 	return error == 0 ? EXIT_OK : start_failed(&service->server, error);
 }
 
-/* Why this backend: the library says so where it is not the one that was wished for. */
+/* Why this backend: the library gives the reason if it is not the requested one. */
 static const char *backend_reason(const struct service *service, struct sluice_engine *engine)
 {
 	const char *reason = sluice_engine_backend_reason(engine);
@@ -290,7 +290,7 @@ static const char *backend_reason(const struct service *service, struct sluice_e
 	return "supported by the kernel";
 }
 
-/* What is said before the address of a listener that is not the first, and its scheme. */
+/* The prefix for further listeners, and the scheme. */
 static const struct {
 	const char *word;
 	const char *scheme;
@@ -360,7 +360,7 @@ static int64_t now_ns(void)
 	return time.tv_sec * NS_PER_S + time.tv_nsec;
 }
 
-/* The end gets no later by being asked for again. */
+/* A repeated request does not extend the deadline. */
 static void set_deadline(struct service *service, uint64_t seconds)
 {
 	int64_t deadline = now_ns() + (int64_t)seconds * NS_PER_S;
@@ -369,7 +369,7 @@ static void set_deadline(struct service *service, uint64_t seconds)
 		service->deadline_ns = deadline;
 }
 
-/* Asks the workers to end: at first when everything is sent, then at once. */
+/* Asks the workers to end: first after pending responses, then at once. */
 static void ask_to_end(struct service *service)
 {
 	if (service->asked == 0)
@@ -380,7 +380,7 @@ static void ask_to_end(struct service *service)
 		drain_workers(service);
 }
 
-/* Says that the service is alive if all workers have answered, and asks them again. */
+/* Notifies the watchdog if all workers have answered, and asks them again. */
 static void show_life(struct service *service)
 {
 	bool alive = true;
@@ -395,7 +395,7 @@ static void show_life(struct service *service)
 		worker_ping(&service->workers[i]);
 }
 
-/* The next signal while the service runs; its manager may want to hear of it between them. */
+/* Waits for the next signal, and notifies the watchdog meanwhile. */
 static int next_signal_running(struct service *service, const sigset_t *signals)
 {
 	struct timespec time = {.tv_sec = service->alive_ns / NS_PER_S,
@@ -410,7 +410,7 @@ static int next_signal_running(struct service *service, const sigset_t *signals)
 	}
 }
 
-/* The next signal; 0: the deadline has come. */
+/* The next signal; 0: the deadline has passed. */
 static int next_signal(struct service *service, const sigset_t *signals)
 {
 	int64_t left = service->deadline_ns - now_ns();
@@ -429,7 +429,7 @@ static int next_signal(struct service *service, const sigset_t *signals)
 	return signal;
 }
 
-/* What was read again goes to the workers, unless they end. */
+/* Passes the reloaded configuration to the workers, unless they are ending. */
 static void finish_reload(struct service *service)
 {
 	struct reload *reload = &service->reload;
@@ -449,7 +449,9 @@ static void finish_reload(struct service *service)
 	reload_finish(reload);
 }
 
-/* Until the count is that of all workers. False: something hangs, and the deadline has come. */
+/*
+ * Waits until the count is that of all workers. False: a thread hangs, and the deadline has passed.
+ */
 static bool wait_for_workers(struct service *service, const sigset_t *signals,
 			     size_t (*count)(const struct service *service))
 {
@@ -467,14 +469,14 @@ static bool wait_for_workers(struct service *service, const sigset_t *signals,
 		}
 		if (signal == SIGUSR1)
 			finish_reload(service);
-		/* SIGUSR1 comes from a worker, too: one that failed ends the others. */
+		/* SIGUSR1 also comes from a worker: a failed one ends the others. */
 		if (signal != SIGUSR1 || (service->asked == 0 && ended_workers(service) > 0))
 			ask_to_end(service);
 	}
 	return true;
 }
 
-/* Ends the process although a thread hangs, which nothing else can end. */
+/* Ends the process although a thread hangs, which cannot be ended otherwise. */
 static void leave(void)
 {
 	messages_complain("exiting at once: a thread did not end in time");
@@ -540,7 +542,7 @@ static void block_signals(sigset_t *ret_signals)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* All that can be found wrong before anything is started. */
+/* Finds all errors that can be found before anything is started. */
 static int prepare(struct service *service)
 {
 	int code = setup_server(&service->server);
@@ -560,7 +562,7 @@ static int prepare(struct service *service)
 
 int serve_main(int argc, char **argv)
 {
-	/* Values of options live as long as the process, and are found here. */
+	/* The values of options live as long as the process, and are reachable from here. */
 	static struct service service = {.server = {.options = &service.options}};
 	sigset_t signals;
 	int code = setup_read_arguments(&service.options, argc, argv);
@@ -581,7 +583,7 @@ int serve_main(int argc, char **argv)
 	else if (code == EXIT_OK)
 		code = run_service(&service, &signals);
 	messages_stop();
-	/* Threads that hang in a file system still look at what would be freed. */
+	/* Threads that hang in a file system still use what would be freed. */
 	if (service.left_behind || !reload_is_over(&service.reload))
 		_exit(code);
 	mime_free(service.server.mime);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What `sluice serve` can be told. */
+/* The options of `sluice serve`. */
 #ifndef SLUICE_COMMAND_SERVE_SERVE_H
 #define SLUICE_COMMAND_SERVE_SERVE_H
 
@@ -8,21 +8,21 @@
 
 #include "options.h"
 
-#define HSTS_UNSET UINT64_MAX /* 0 tells browsers to forget what they were told */
+#define HSTS_UNSET UINT64_MAX /* 0 tells browsers to forget it */
 
 struct serve_options {
 	const char *directory;
-	struct option_list binds; /* empty: 127.0.0.1, or what is inherited */
-	const char *user;         /* NULL: stay the same */
+	struct option_list binds; /* empty: 127.0.0.1, or inherited sockets */
+	const char *user;         /* NULL: no change */
 	uint64_t port;
-	struct option_list tls_certs; /* files; the key of each has its place in tls_keys */
+	struct option_list tls_certs; /* files; each key has the index of its certificate */
 	struct option_list tls_keys;
-	const char *redirect_http; /* the port of it; NULL: none */
-	uint64_t https_port;       /* that redirects name; 0: the one that is listened at */
-	uint64_t hsts_s;           /* HSTS_UNSET: not said */
+	const char *redirect_http; /* the HTTP port; NULL: none */
+	uint64_t https_port;       /* in redirects; 0: the listening port */
+	uint64_t hsts_s;           /* HSTS_UNSET: not sent */
 	uint64_t backend;          /* SLUICE_BACKEND_* */
 	uint64_t workers;
-	uint64_t max_connections; /* 0: as many as descriptors allow */
+	uint64_t max_connections; /* 0: limited by descriptors */
 	uint64_t max_head;
 	uint64_t max_target;
 	uint64_t max_body;
@@ -38,13 +38,13 @@ struct serve_options {
 	bool no_listing;
 	bool proxy_protocol;
 	struct option_list trusted; /* "ADDRESS/BITS" of proxies */
-	uint64_t limit_rate;        /* bytes a second of a connection; 0: none */
-	uint64_t max_per_address;   /* connections; 0: none */
+	uint64_t limit_rate;        /* bytes per second and connection; 0: no limit */
+	uint64_t max_per_address;   /* connections; 0: no limit */
 	bool no_precompressed;
 	bool clean_urls;
-	bool check;               /* only whether the options are right */
+	bool check;               /* only check the configuration */
 	const char *index;        /* names, separated by commas */
-	const char *charset;      /* of text; empty: not said */
+	const char *charset;      /* of text; empty: none */
 	const char *config;       /* NULL: none */
 	struct option_list mimes; /* "EXT=TYPE" */
 	struct option_list headers;
@@ -53,7 +53,7 @@ struct serve_options {
 	bool access_log;
 	const char *log_format; /* "combined" or "json" */
 	bool log_json;
-	const char *metrics;         /* where; NULL: nowhere */
+	const char *metrics;         /* address; NULL: none */
 	const char *access_log_file; /* NULL: standard output */
 	const char *trace;           /* NULL: none */
 };

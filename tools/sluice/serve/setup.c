@@ -139,7 +139,7 @@ static const struct serve_options defaults = {
 	.lookup_threads = 16,
 };
 
-/* What the options of TLS need of each other. */
+/* Checks the combination of the TLS options. */
 static int check_tls(const struct serve_options *options)
 {
 	size_t certs = options->tls_certs.count, keys = options->tls_keys.count;
@@ -190,7 +190,7 @@ int setup_read_arguments(struct serve_options *options, int argc, char **argv)
 	return check_tls(options);
 }
 
-/* The table of media types: what the options say comes before what the system says. */
+/* The table of media types: options override the system's table. */
 static int load_types(struct server *server)
 {
 	const struct serve_options *options = server->options;
@@ -214,7 +214,7 @@ static int load_types(struct server *server)
 	return EXIT_OK;
 }
 
-/* The names of an index, at most INDEXES_MAX, are names of files. */
+/* The names of index files, at most INDEXES_MAX. */
 static int read_indexes(struct server *server)
 {
 	struct load_options *load = &server->load;
@@ -235,7 +235,7 @@ static int read_indexes(struct server *server)
 	return EXIT_OK;
 }
 
-/* What the options say about looking for files. */
+/* The options for file lookups. */
 static int set_load_options(struct server *server)
 {
 	const struct serve_options *options = server->options;

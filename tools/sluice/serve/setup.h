@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The options of `sluice serve`: their table, and what follows from them alone. */
+/* The options of `sluice serve`: their table, and what depends on them alone. */
 #ifndef SLUICE_COMMAND_SERVE_SETUP_H
 #define SLUICE_COMMAND_SERVE_SETUP_H
 
@@ -7,12 +7,12 @@
 
 #define WORKERS_MAX 256
 
-#define SETUP_DONE (-1) /* no exit code: help was printed */
+#define SETUP_DONE (-1) /* not an exit code: help was printed */
 
-/* Fills the options in; an exit code, or SETUP_DONE. */
+/* Parses the options; an exit code, or SETUP_DONE. */
 int setup_read_arguments(struct serve_options *options, int argc, char **argv);
 
-/* Sets what looking for files and their types needs. An exit code. */
+/* Sets the configuration for file lookups and types. An exit code. */
 int setup_server(struct server *server);
 
 /* Reports an error, with advice that may be empty; EXIT_FAILED. */

@@ -36,7 +36,7 @@ static void complain(void *token, const char *file, unsigned int line, const cha
 	messages_complain("%s/%s:%u: %s", options->directory, file, line, what);
 }
 
-/* The whole file into the buffer. 0, also if there is none; or -errno. */
+/* Reads the whole file into the buffer. 0, also if there is none; or -errno. */
 static int read_file(const struct root *root, const char *name, struct buffer *buffer)
 {
 	int fd = root_open_file(root, name, false);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the served directory says about itself: its files _headers and _redirects. */
+/* The configuration in the served directory: its files _headers and _redirects. */
 #ifndef SLUICE_COMMAND_SERVE_SITE_H
 #define SLUICE_COMMAND_SERVE_SITE_H
 
@@ -8,8 +8,8 @@
 #include "serve/serve.h"
 
 /*
- * Reads the rules of the options, and of the directory. Each line that is wrong is reported. NULL if
- * one was, or a file could not be read.
+ * Reads the rules of the options and of the directory. Each invalid line is reported. NULL if one
+ * was, or if a file could not be read.
  */
 struct rules *site_read(const struct serve_options *options, struct docroot *docroot);
 

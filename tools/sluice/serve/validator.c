@@ -5,16 +5,16 @@
 
 #define NS_PER_S 1000000000
 
-/* The resolution of time stamps: of most file systems, and of those that count seconds. */
+/* The resolution of time stamps: of most file systems, and of those with full seconds. */
 #define RESOLUTION_NS 100000000
 #define RESOLUTION_COARSE_NS 2000000000
 
-/* Dates before HTTP was there are made up: builds that are reproducible set 0, 1 or the like. */
+/* Dates before HTTP existed are artificial: reproducible builds set 0, 1 or the like. */
 #define FIRST_DATE_S 631152000 /* 1990 */
 
 /*
- * Whether the file changed so shortly before the look that one more change may leave its time stamp
- * as it is.
+ * Whether the file changed so shortly before the lookup that another change may not change its time
+ * stamp.
  */
 static bool may_keep_stamp(const struct loaded *loaded)
 {
@@ -25,7 +25,7 @@ static bool may_keep_stamp(const struct loaded *loaded)
 	       changed <= loaded->looked_ns + RESOLUTION_COARSE_NS;
 }
 
-/* RFC 9110, 8.8.2.2: the file may change once more, and have the same date in seconds. */
+/* RFC 9110, 8.8.2.2: the file may change again within the same second. */
 static bool may_keep_date(const struct loaded *loaded)
 {
 	return loaded->facts.modified_ns / NS_PER_S == loaded->looked_ns / NS_PER_S;
@@ -37,10 +37,10 @@ bool validator_is_unsettled(const struct loaded *loaded)
 }
 
 /*
- * Different contents have different tags: whatever replaces a file has another inode or a later
- * change, even with the same time of modification. What shows neither is told apart by its content,
- * or by the look. A hash, since an inode's number is not for strangers. Without the device, whose
- * number may be another after a restart of the machine.
+ * Different contents have different tags: a replaced file has another inode or a later ctime, even
+ * if its mtime is the same. A change that affects neither is detected by its content, or by the
+ * lookup. A hash, to conceal inode numbers. Without the device, whose number may change at a
+ * restart of the machine.
  */
 void validator_write_etag(struct text *text, const struct loaded *loaded)
 {
@@ -60,7 +60,7 @@ void validator_write_etag(struct text *text, const struct loaded *loaded)
 	text_add_character(text, '"');
 }
 
-/* RFC 9110, 8.8.2.1: and no date may be later than that of the answer. */
+/* RFC 9110, 8.8.2.1: a date must not be later than that of the response. */
 bool validator_is_dated(const struct loaded *loaded)
 {
 	return !loaded->generated && loaded->facts.modified_ns / NS_PER_S >= FIRST_DATE_S &&

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a client is told about the version of a file that it gets: validators (RFC 9110, 8.8). */
+/* Validators, which tell a client the version of a file (RFC 9110, 8.8). */
 #ifndef SLUICE_COMMAND_SERVE_VALIDATOR_H
 #define SLUICE_COMMAND_SERVE_VALIDATOR_H
 
@@ -7,15 +7,15 @@
 #include "text.h"
 
 /*
- * Whether another change may leave the facts that were read as they are: only reading the file
- * again tells whether there was one.
+ * Whether another change may not alter the facts that were read: then only reading the file again
+ * can detect it.
  */
 bool validator_is_unsettled(const struct loaded *loaded);
 
 /* Writes the entity tag, which is strong. */
 void validator_write_etag(struct text *text, const struct loaded *loaded);
 
-/* Whether the time of modification can be trusted to name this version. */
+/* Whether the modification time identifies this version reliably. */
 bool validator_is_dated(const struct loaded *loaded);
 
 #endif

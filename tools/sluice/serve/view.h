@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A number that tells the forms apart in which one path can be answered; 0 is the plain one. */
+/* Numbers the forms of the answer for one path; 0 is the plain one. */
 #ifndef SLUICE_COMMAND_SERVE_VIEW_H
 #define SLUICE_COMMAND_SERVE_VIEW_H
 
@@ -9,7 +9,7 @@
 /* The lowest bits are the list of negotiate_encodings(). */
 #define VIEW_LISTING_SHIFT 8 /* a listing_view_number(), of a path that ends with a slash */
 
-/* Of the path of a directory: the page for what does not exist in it. */
+/* For the path of a directory: its page for missing files. */
 #define VIEW_ERROR_PAGE (1u << 12)
 
 static inline struct listing_view view_listing(uint32_t view)

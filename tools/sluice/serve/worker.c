@@ -14,7 +14,7 @@
 #include "serve/connection.h"
 #include "serve/reply.h"
 
-#define REFUSALS_MAX 64 /* connections over the limit that are told so; more are just closed */
+#define REFUSALS_MAX 64 /* connections over the limit that get a 503; more are just closed */
 #define COMPLAINT_EVERY_S 60
 
 static void read_clocks(struct worker *worker)
@@ -36,7 +36,7 @@ static bool has_connections(const struct worker *worker)
 	return worker->connection_count + worker->refused_count > 0;
 }
 
-/* The next tick comes when the date changes. */
+/* The next tick is when the date changes. */
 static void start_timer(struct worker *worker)
 {
 	struct timespec time;
@@ -219,7 +219,7 @@ void worker_drain(struct worker *worker)
 	sluice_post(worker->engine, drain_here, worker);
 }
 
-/* New rules, new certificates and a new log */
+/* Reload: new rules, new certificates and a new log */
 
 static void use_rules(struct worker *worker, struct rules *rules)
 {
@@ -263,7 +263,7 @@ static void reload_here(struct sluice_engine *engine, void *token)
 	free(news);
 }
 
-/* What the worker has not yet looked at is out of date, except for what is not there anew. */
+/* Entries that were not checked since are stale, except if the directory is unchanged. */
 static void replace_news(struct worker *worker, struct worker_news *news)
 {
 	struct worker_news *older = atomic_exchange(&worker->news, NULL);
@@ -352,7 +352,7 @@ static int start_up(struct worker *worker)
 }
 
 /*
- * Connections are freed by their own last handlers, which destroying the engine runs; the cache
+ * Connections are freed by their last handlers, which destroying the engine runs; the cache
  * outlives them.
  */
 static void tear_down(struct worker *worker)
@@ -381,7 +381,7 @@ static void tear_down(struct worker *worker)
 	free(worker->listeners);
 }
 
-/* What has to happen before the process ends has happened. */
+/* Everything required before the process ends is done. */
 static void say_gone(struct worker *worker)
 {
 	atomic_store(&worker->gone, true);
@@ -412,7 +412,7 @@ static void *worker_thread(void *argument)
 	run(worker);
 	atomic_store(&worker->ended, true);
 	pthread_kill(worker->starter, SIGUSR1);
-	/* The starter may still post to the engine until it joins. */
+	/* The thread that started it may post to the engine until it joins. */
 	while (sem_wait(&worker->released) != 0)
 		;
 	tear_down(worker);
@@ -420,7 +420,7 @@ static void *worker_thread(void *argument)
 	return NULL;
 }
 
-/* Takes the descriptors of this worker out of the set. */
+/* Takes this worker's descriptors out of the set. */
 static bool take_listeners(struct worker *worker, struct listen_set *set, size_t number)
 {
 	worker->listeners = calloc(set->count + 1, sizeof(*worker->listeners));

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Completion of bash for sluice. Options come from --help, so that they are those of the program.
+# Bash completion for sluice. The options are read from --help, so that they match the program.
 
 _sluice_options() {
 	"$1" "$2" --help 2>/dev/null | grep -oE -- '--[a-z][a-z-]*(\[?=)?' | sed 's/\[=$//' | sort -u

@@ -156,8 +156,8 @@ enum {
 	SLUICE_SOCKET_RATE_BYTES_PER_SECOND = 2,
 	/*
 	 * The kernel takes more of a TCP stream only while it holds fewer unsent bytes than this
-	 * (TCP_NOTSENT_LOWAT); the rest stays in the socket's queue, where it can be cancelled. Bytes
-	 * in flight do not count. 0: the system's net.ipv4.tcp_notsent_lowat; default 0.
+	 * (TCP_NOTSENT_LOWAT); the rest stays in the socket's queue, where it can be cancelled.
+	 * Bytes in flight do not count. 0: the system's net.ipv4.tcp_notsent_lowat; default 0.
 	 */
 	SLUICE_SOCKET_UNSENT_LOW_BYTES = 3
 };

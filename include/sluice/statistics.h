@@ -68,9 +68,9 @@ struct sluice_engine_statistics {
 	uint64_t turns_by_ring; /* turns that sent memory through the ring */
 	uint64_t transmissions; /* sends, of all kinds, of which the kernel took something */
 	/*
-	 * Histograms. Element n counts what had 2^n to 2^(n+1) - 1 of them, the last one also what had
-	 * more. Turns without a completion are not counted. Element 0 of transmission_records is the
-	 * transmissions that completed one record or none.
+	 * Histograms. Element n counts what had 2^n to 2^(n+1) - 1 of them, the last one also what
+	 * had more. Turns without a completion are not counted. Element 0 of transmission_records
+	 * is the transmissions that completed one record or none.
 	 */
 	uint64_t turn_completions[SLUICE_STATISTICS_BUCKETS];
 	uint64_t transmission_records[SLUICE_STATISTICS_BUCKETS];

@@ -76,8 +76,8 @@ struct sluice_tls_context_options {
 	uint32_t no_tickets;  /* server, not 0: sessions cannot be resumed */
 	/*
 	 * A server uses the one for the name that the client requests (SNI), else the first. Of two
-	 * for the same names, with keys of different types (EC, RSA), it uses the one that the client
-	 * supports.
+	 * for the same names, with keys of different types (EC, RSA), it uses the one that the
+	 * client supports.
 	 */
 	const struct sluice_tls_certificate *certificates;
 	size_t certificate_count;

@@ -64,7 +64,7 @@ __attribute__((format(printf, 1, 2))) void case_log(const char *format, ...);
 			failed(__FILE__, __LINE__, text, " " __VA_ARGS__); \
 	} while (0)
 
-/* cr_assert and its kin end the case, cr_expect and its kin go on. */
+/* cr_assert and its variants end the case, cr_expect and its variants continue. */
 #define cr_assert(condition, ...) case_check(case_abort, condition, #condition, ##__VA_ARGS__)
 #define cr_expect(condition, ...) case_check(case_fail, condition, #condition, ##__VA_ARGS__)
 #define cr_assert_not(condition, ...) \

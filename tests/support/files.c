@@ -231,7 +231,7 @@ static bool is_cold(int fd)
 	return cold;
 }
 
-/* Pages that somebody just looked at may stay once: it is asked for again. */
+/* Recently accessed pages may survive the first request: it is repeated. */
 int file_chill(int fd)
 {
 	for (int attempt = 0; attempt < 20; attempt++) {

@@ -10,7 +10,7 @@ struct sluice_engine_statistics statistics_of(struct fixture *fixture);
 /* Runs the engine for so long; the number of its turns, of which one call of run may make many. */
 uint64_t turns_in(struct fixture *fixture, int64_t duration_ns);
 
-/* How often the thread has given up the processor in order to wait. */
+/* How often the thread has blocked (voluntary context switches). */
 long waits(void);
 
 /* The state of a process or thread as /proc shows it: 'R', 'S', 'T'; '?': it is not there. */
@@ -30,7 +30,7 @@ void become_nobody(void);
 
 #define HOARD_MAX 1024
 
-/* Descriptors that a test takes so that nobody else can have them. */
+/* Descriptors that a test occupies. */
 struct hoard {
 	int fds[HOARD_MAX];
 	int count;

@@ -36,7 +36,7 @@ struct consumer {
 void consumer_init(struct consumer *consumer, struct fixture *fixture,
 		   struct sluice_socket *socket);
 
-/* receive_start; its answer. Starting again goes on where the last one ended. */
+/* The result of receive_start. Starting again continues where the last stream ended. */
 int start_consuming(struct consumer *consumer);
 
 /* receive_stop; its answer. */

@@ -496,7 +496,7 @@ static void race(end_fn *end)
 			check(sluice_engine_stop(scene.engine) == 0);
 		check(pthread_join(reader, &bytes) == 0);
 		check(ender.answer == -EBADF || ender.one.args.error);
-		/* What is given up resets the connection, and that drops what is on its way. */
+		/* Cancelling resets the connection, and that drops bytes in flight. */
 		if (ender.one.args.error)
 			check((uintptr_t)bytes <= atomic_load(&ender.sent));
 		else

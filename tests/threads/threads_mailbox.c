@@ -84,7 +84,7 @@ static void sender_prepare(struct sender *sender, uint32_t number, struct sluice
 	memset(sender->body, (int)number, 300000);
 }
 
-/* Reads all messages; whole means that no byte of another thread stands in a body. */
+/* Reads all messages; whole: no byte of another thread is inside a body. */
 static void *check_messages(void *token)
 {
 	int fd = *(int *)token;

@@ -151,7 +151,7 @@ Test(t02, t02_many_small_records_of_a_batch_share_a_record)
 	fixture_end(&fixture);
 }
 
-/* The kernel may hold it back for what follows; for ever is no hint's right. */
+/* The kernel may hold it back for what follows, but a hint must not do so forever. */
 Test(t02, t02_bytes_that_are_held_back_come_although_nothing_follows)
 {
 	struct fixture fixture;
@@ -215,7 +215,7 @@ Test(t02, t02_partial_sends_end_with_the_bytes_that_are_sent)
 	fixture_end(&fixture);
 }
 
-/* Encrypting copies: zero copy is refused, or of no use, and nobody notices. */
+/* Encrypting copies: zero copy is refused or useless, and makes no difference. */
 Test(t02, t02_what_should_go_by_zero_copy_arrives_whole)
 {
 	enum {
@@ -303,9 +303,9 @@ Test(t03, t03_close_ends_what_is_pending)
 	fixture_end(&fixture);
 }
 
-/* ---- t04: given up ---- */
+/* ---- t04: cancelled ---- */
 
-/* A record in the middle of what is encrypted is given up: what follows is whole. */
+/* A record in the middle of encrypted ones is cancelled: what follows is complete. */
 Test(t04, t04_a_cancelled_record_leaves_the_others_whole)
 {
 	const size_t part = 20000;
@@ -544,7 +544,7 @@ Test(t07, t07_a_disconnect_behind_everything_ends_the_stream_in_order)
 	fixture_end(&fixture);
 }
 
-/* Nothing is queued, and the kernel has no room left for what tells the peer. */
+/* Nothing is queued, and the kernel's buffer has no space for the close_notify. */
 Test(t07, t07_a_disconnect_behind_a_full_socket_ends_the_stream_in_order)
 {
 	const size_t length = 4000000;

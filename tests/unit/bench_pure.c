@@ -166,7 +166,7 @@ Test(bench_pure, a_slowdown_of_ten_percent_is_found_and_the_same_build_is_silent
 		{1.1, 1, 2, 1, 0.05, VERDICT_FASTER},
 		/* One peer has become faster: that is not ours. */
 		{1, 1, 1.8, 1, 0.01, VERDICT_SAME},
-		/* Both have: ours stands worse, and nobody can tell it from a slowdown. */
+		/* In both, sluice is slower, which cannot be distinguished from a slowdown. */
 		{1, 1, 1.8, 0.9, 0.01, VERDICT_SLOWER},
 	};
 

@@ -764,7 +764,7 @@ Test(engine, a_record_in_flight_is_cancelled_by_the_answer)
 		run();
 		assert_ended(&operations[1], rows[i].error, rows[i].bytes);
 		cr_assert_eq(fixture.handled, (uint64_t)rows[i].over, "row %zu", i);
-		/* The others go on. */
+		/* The others continue. */
 		while (scripted_open(SLUICE__REQUEST_NONE) || fixture.pending) {
 			index = scripted.request_count - 1;
 			if (!scripted.requests[index].answered)
@@ -1053,7 +1053,7 @@ Test(engine, destroy_ends_everything_that_is_pending_once)
 		operation_init(&receive, &fixture);
 		cr_assert_eq(start_receive(pairs[2].socket, &receive, &byte, 1), 1);
 		cr_assert_eq(scripted_open(SLUICE__REQUEST_NONE), 3);
-		/* Whoever sends may have taken some; nobody else. */
+		/* The thread that sends may have taken some; no other may. */
 		scripted.cancel_answer = -ECANCELED;
 		if (i % 2)
 			scripted_answer(0, answers[i / 2]);
@@ -1344,7 +1344,7 @@ static void traffic_step(struct traffic *traffic)
 	}
 }
 
-/* Everything goes out, in order, and each record tells of its own bytes. */
+/* Everything is sent, in order, and each record reports its own bytes. */
 static void traffic_end(struct traffic *traffic)
 {
 	if (traffic->in_batch)

@@ -301,7 +301,7 @@ Test(b11, b11_many_buffers_may_be_in_use_at_once)
 	end(&pair);
 }
 
-/* The completion queue has room for so many notifications and no more. */
+/* The completion queue has space for so many notifications. */
 Test(b11, b11_the_ring_is_not_flooded_with_notifications)
 {
 	struct sluice_options options =
@@ -496,7 +496,7 @@ Test(e02, e02_a_record_that_waits_for_its_buffer_alone_is_not_aborted)
 	cr_assert_not(is_over(&operations[0]));
 	let_go(index);
 	assert_ended(&operations[0], SLUICE_ERROR_SUCCESS, SIZE);
-	/* And the stream goes on. */
+	/* And the stream continues. */
 	let_go(taken(pair.socket, &operations[1], SIZE, SIZE));
 	assert_ended(&operations[1], SLUICE_ERROR_SUCCESS, SIZE);
 	end(&pair);
@@ -1021,7 +1021,7 @@ Test(zerocopy, a_sender_that_keeps_the_queue_filled_stays_with_it)
 	end(&pair);
 }
 
-/* The socket finds zero copy of use, and goes on with it. */
+/* Zero copy proves useful on the socket, and remains in use. */
 static void train(struct pair *pair)
 {
 	struct operation operations[2];
@@ -1259,7 +1259,7 @@ Test(zerocopy, a_peer_on_this_machine_is_known_by_its_address_of_ipv6)
 	close(listener);
 }
 
-/* The peer's kernel acknowledges so much, though nobody reads; and it is less than a buffer takes. */
+/* The peer's kernel acknowledges so much without a reader; and it is less than one buffer. */
 Test(zerocopy, the_window_is_what_the_peer_takes_without_reading)
 {
 	struct sluice_socket socket = {.family = AF_INET};

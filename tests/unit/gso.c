@@ -153,7 +153,7 @@ Test(gso, neighbours_of_one_size_share_a_message_and_the_last_may_be_shorter)
 		{{{10, 0, 0}, {9, 0, 0}, {9, 0, 0}, {9, 0, 0}}, 4, {2, 2}, 2},
 		{{{10, 0, 0}, {9, 0, 0}, {10, 0, 0}}, 3, {2, 1}, 2},
 		{{{9, 0, 0}, {10, 0, 0}, {10, 0, 0}}, 3, {1, 2}, 2},
-		/* An empty one is nobody's neighbour: it would be lost. */
+		/* An empty one is not combined with others: it would be lost. */
 		{{{10, 0, 0}, {10, 0, 0}, {0, 0, 0}}, 3, {2, 1}, 2},
 		{{{0, 0, 0}, {0, 0, 0}, {1, 0, 0}}, 3, {1, 1, 1}, 3},
 		/* Other destinations. */

@@ -64,8 +64,8 @@ static struct iovec room[ROOM];
 static struct sluice__prefilled prefilled;
 static char copies[1 << 16];
 static uint64_t copies_space; /* what gathering may copy into; 0: it may not copy */
-static bool drafts;           /* a lone plain record begins one */
-static bool drafted;          /* what was gathered came from one */
+static bool prefills;         /* a lone plain record begins one */
+static bool was_prefilled;    /* what was gathered came from one */
 static const char *described; /* for messages */
 
 /* ---- a queue from its description ---- */
@@ -167,7 +167,7 @@ static void push(struct record *record)
 		sluice__sendq_push_unlisted(&queue, &record->args);
 	queue.bytes += sluice__sendq_memory(&record->args);
 	record->queued = true;
-	if (drafts && !record->args.run.op_flags && queue.list.head == &record->args)
+	if (prefills && !record->args.run.op_flags && queue.list.head == &record->args)
 		sluice__sendq_begin_prefilled(&queue, &prefilled);
 }
 
@@ -237,8 +237,8 @@ static struct sluice__flight gather_now(uint32_t segments, uint64_t budget)
 	gather.segments = NULL;
 	gather.room = segments;
 	gather.budget = budget;
-	drafted = segments == ROOM && sluice__sendq_take_prefilled(&queue, &gather);
-	if (!drafted) {
+	was_prefilled = segments == ROOM && sluice__sendq_take_prefilled(&queue, &gather);
+	if (!was_prefilled) {
 		gather.segments = room;
 		gather.copies = copies_space ? copies : NULL;
 		gather.copies_end = copies + copies_space;
@@ -511,7 +511,7 @@ Test(gather, packets_leave_up_to_their_next_file)
 		{"5 <m3,r4> 6", ROOM, PLENTY, "0+5 5+3 8+4 12+6 /3"},
 		{"<f9>", ROOM, PLENTY, "file"},
 		{"<f9,m3> 5", ROOM, PLENTY, "file"},
-		/* What is sent in front of a file is held back for it, and nobody else with it. */
+		/* What is sent before a file is held back for it, and nothing else. */
 		{"<m3,f9> 5", ROOM, PLENTY, "0+3 M/1"},
 		{"<m3,r2,f9,m4> 5", ROOM, PLENTY, "0+3 3+2 M/1"},
 		{"<m3,f9> 5", ROOM, 3, "0+3 M/1"},
@@ -643,15 +643,15 @@ Test(copies, a_short_count_goes_on_in_the_records_memory)
 		for (int listed = 0; listed < 2; listed++) {
 			struct sluice__flight flight;
 
-			drafts = listed;
+			prefills = listed;
 			make_queue("3 . 4 . 5");
 			flight = gather_now(ROOM, PLENTY);
-			cr_expect_eq(drafted, listed);
+			cr_expect_eq(was_prefilled, listed);
 			cr_expect_str_eq(gathered_words(), "*12 /3=");
 			sluice__sendq_settle(&queue, &flight, rows[i].taken, &done);
 			cr_expect_str_eq(done_words(), rows[i].done);
 			gather_now(ROOM, PLENTY);
-			cr_expect_not(drafted);
+			cr_expect_not(was_prefilled);
 			cr_expect_str_eq(gathered_words(), rows[i].next, "%llu taken: %s",
 					 (unsigned long long)rows[i].taken, gathered_words());
 		}
@@ -663,10 +663,10 @@ Test(copies, a_short_count_goes_on_in_the_records_memory)
 /* What is listed when it is pushed is what gathering would list, copies and neighbours apart. */
 static void check_draft(const char *description, const char *listed, const char *gathered)
 {
-	drafts = true;
+	prefills = true;
 	make_queue(description);
 	gather_now(ROOM, 1000);
-	cr_assert_eq(drafted, listed != NULL, "\"%s\"", description);
+	cr_assert_eq(was_prefilled, listed != NULL, "\"%s\"", description);
 	if (listed) {
 		cr_assert_str_eq(gathered_words(), listed, "\"%s\": %s", description,
 				 gathered_words());
@@ -674,7 +674,7 @@ static void check_draft(const char *description, const char *listed, const char 
 	}
 	cr_assert_null(queue.prefilled);
 	gather_now(ROOM, 1000);
-	cr_assert(!drafted, "a prefilled is taken once");
+	cr_assert(!was_prefilled, "a prefilled is taken once");
 	cr_assert_str_eq(gathered_words(), gathered, "\"%s\"", description);
 }
 
@@ -715,7 +715,7 @@ Test(prefilled, a_record_that_is_not_plain_drops_it)
 Test(prefilled, begins_with_a_lone_record_and_not_behind_others)
 {
 	check_draft("(3) 4", NULL, "0+3 3+4 /2");
-	drafts = true;
+	prefills = true;
 	make_queue("3");
 	cr_assert(queue.prefilled == prefilled.segments + 1);
 	sluice__sendq_remove(&queue, queue.list.head);
@@ -726,7 +726,7 @@ Test(prefilled, begins_with_a_lone_record_and_not_behind_others)
 
 Test(prefilled, whatever_leaves_the_queue_drops_it)
 {
-	drafts = true;
+	prefills = true;
 	make_queue("3 4 5");
 	sluice__sendq_remove(&queue, queue.list.head->run.next);
 	cr_assert_null(queue.prefilled);
@@ -745,13 +745,13 @@ static void check_full(uint32_t count, uint32_t bytes, uint32_t fit, uint32_t se
 	char words[16];
 	struct sluice__flight flight;
 
-	drafts = true;
+	prefills = true;
 	make_queue("");
 	snprintf(words, sizeof words, "%u .", bytes);
 	for (uint32_t i = 0; i < count; i++)
 		add_records(words);
 	flight = gather_now(ROOM, PLENTY);
-	cr_assert(drafted && gather.plain);
+	cr_assert(was_prefilled && gather.plain);
 	cr_assert_eq(gather.count, segments);
 	cr_assert_eq(gather.records, fit);
 	cr_assert_eq(gather.bytes, (uint64_t)fit * bytes);
@@ -760,7 +760,7 @@ static void check_full(uint32_t count, uint32_t bytes, uint32_t fit, uint32_t se
 	cr_assert_eq(sluice__sendq_settle(&queue, &flight, flight.bytes, &done), fit);
 	cr_assert_eq(queue.bytes, (uint64_t)(count - fit) * bytes);
 	gather_now(ROOM, PLENTY);
-	cr_assert(!drafted && gather.records == count - fit);
+	cr_assert(!was_prefilled && gather.records == count - fit);
 }
 
 Test(prefilled, when_its_segments_are_used_up_the_rest_is_gathered_behind_it)
@@ -780,7 +780,7 @@ Test(prefilled, when_no_copy_fits_the_rest_is_gathered_behind_it)
 
 Test(prefilled, what_is_listed_and_full_is_dropped_as_well)
 {
-	drafts = true;
+	prefills = true;
 	make_queue("");
 	for (int i = 0; i < 1100; i++)
 		add_records("257 .");
@@ -789,7 +789,7 @@ Test(prefilled, what_is_listed_and_full_is_dropped_as_well)
 	cr_assert_null(queue.prefilled);
 	add_records("257");
 	gather_now(ROOM, PLENTY);
-	cr_assert(!drafted && gather.records == 1024);
+	cr_assert(!was_prefilled && gather.records == 1024);
 }
 
 /* ---- settle ---- */
@@ -1438,7 +1438,7 @@ static void run_random(uint64_t seed)
 	uint64_t state = seed;
 	uint32_t steps = 0;
 
-	drafts = below(&state, 2);
+	prefills = below(&state, 2);
 	copies_space = below(&state, 2) ? sizeof copies : 0;
 	make_queue("");
 	expected_count = removed_count = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Rooms of the trace: its lines, whatever stands in an event, and its ring. */
+/* Modules of the trace: its lines, the contents of an event, and its ring. */
 
 #include <ctype.h>
 #include <sluice/trace.h>

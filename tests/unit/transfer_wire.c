@@ -159,7 +159,7 @@ Test(transfer_wire, what_is_no_message_is_refused)
 		BYTES("\11\0\0\1\0\0\0\0"),
 		BYTES("\11\0\0\0\0\0\0\1"),           /* a BYE of one byte */
 		BYTES("\1\0\0\0\0\0\0\7"),            /* a HELLO that is too short */
-		BYTES("\1\0\0\0\0\0\0\10SLUICE\0\1"), /* of somebody else */
+		BYTES("\1\0\0\0\0\0\0\10SLUICE\0\1"), /* of another sender */
 		BYTES("\2\0\0\0\0\0\0\30"),           /* a FILE without a name */
 		BYTES("\2\0\0\0\0\0\1\30"),           /* with a name of 256 bytes */
 		BYTES("\2\0\0\0\377\377\377\377"),    /* with one of 4 GiB */

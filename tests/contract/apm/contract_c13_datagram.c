@@ -98,7 +98,7 @@ Test(c13, c13_the_default_remote_and_any_other)
 	fixture_end(&fixture);
 }
 
-/* Each with its sender's address; one that is too large for the room says so. */
+/* Each with its sender's address; one that is larger than the buffer is reported as such. */
 Test(c13, c13_begin_receive_from_tells_who_sent)
 {
 	struct sockaddr_in to, from;
@@ -261,7 +261,9 @@ Test(c13, c13_on_a_connected_stream_the_address_is_ignored)
 	fixture_end(&fixture);
 }
 
-/* Known at once it is Begin that tells, otherwise End; in neither case anything is sent. */
+/*
+ * An error known at once is reported by Begin, otherwise by End; in neither case is anything sent.
+ */
 static void assert_limit(int family, size_t largest)
 {
 	struct sockaddr_storage address;

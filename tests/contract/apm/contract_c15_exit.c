@@ -75,7 +75,7 @@ Test(c15, c15_what_a_thread_started_is_cancelled_when_it_exits)
 	cr_assert_eq(sluice_end_receive(started.receiving, started.receive, &error), -ECANCELED);
 	cr_assert_eq(error, SLUICE_ERROR_OPERATION_ABORTED);
 	cr_assert_eq(started.record.error, SLUICE_ERROR_OPERATION_ABORTED);
-	/* What others started goes on. */
+	/* Operations started by other threads continue. */
 	cr_assert(!is_over(&blocked.head));
 	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
 	run_until(&fixture, is_over(&blocked.head));

@@ -46,7 +46,7 @@ static void child_main(void)
 	_exit(sluice_engine_destroy(engine) == 0 ? 0 : 4);
 }
 
-/* Lets the child go on to its next stop; the signal that stopped it, or 0 when it has exited. */
+/* Resumes the child until its next stop; the signal that stopped it, or 0 if it has exited. */
 static int next_stop(pid_t child, int request, int *ret_exit)
 {
 	int status;
@@ -57,7 +57,7 @@ static int next_stop(pid_t child, int request, int *ret_exit)
 	return WIFSTOPPED(status) ? WSTOPSIG(status) : 0;
 }
 
-/* The child stands before it. */
+/* The child has stopped before it. */
 static uint64_t instructions_of_use(pid_t child)
 {
 	uint64_t count = 0;

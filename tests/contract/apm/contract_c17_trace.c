@@ -86,7 +86,7 @@ static void parse(struct trace *trace, char *text)
 	free(text);
 }
 
-/* What the engine has to tell since the last time. */
+/* The trace written since the last call. */
 static void read_trace(struct fixture *fixture, struct trace *trace)
 {
 	int fd = memfd_create("trace", MFD_CLOEXEC);
@@ -122,7 +122,7 @@ static const struct line *line_of(const struct trace *trace, const char *event,
 	return found;
 }
 
-/* Bytes that the lines of this event tell of a socket, whatever the way. */
+/* The bytes of a socket in the lines of this event, on every way. */
 static uint64_t bytes_of(const struct trace *trace, const char *event,
 			 const struct sluice_socket *socket)
 {

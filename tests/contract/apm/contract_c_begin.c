@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* c01-c04, c14: what a Begin refuses, and what it tells. */
+/* c01-c04, c14: what Begin refuses, and what it reports. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -282,7 +282,7 @@ Test(c14, c14_dont_route_is_not_routed)
 
 	if (!has_router())
 		cr_skip("this host has no route by way of a router");
-	far.sin_addr.s_addr = htonl(0xcb007109); /* 203.0.113.9, for documentation: nobody's */
+	far.sin_addr.s_addr = htonl(0xcb007109); /* 203.0.113.9, reserved for documentation */
 	fixture_begin(&fixture);
 	datagram = attach(&fixture, socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 	call_init(&call, &fixture, datagram);

@@ -157,7 +157,10 @@ static int64_t waits_at_gate(struct call *call)
 	return ends_send(call);
 }
 
-/* The nine others' bytes go on, and the callbacks of other sockets; those of its own wait. */
+/*
+ * The bytes of the nine others are sent, and the callbacks of other sockets run; those of its own
+ * socket wait.
+ */
 Test(c05, c05_a_callback_that_blocks_holds_up_its_own_socket_alone)
 {
 	struct fixture fixture;

@@ -76,7 +76,7 @@ Test(c06, c06_a_hundred_outstanding_are_ended_in_reverse)
 	free(memory);
 }
 
-/* .NET would wait for itself for ever. */
+/* .NET would deadlock. */
 Test(c06, c06_on_the_engines_thread_before_it_is_done_is_a_deadlock)
 {
 	struct fixture fixture;
@@ -236,7 +236,7 @@ static int64_t waits_and_looks(struct call *call)
 	       sluice_async_result_is_completed(call->seen) == 1;
 }
 
-/* Ended or not: as long as its callback runs it is nobody else's. */
+/* Ended or not: while its callback runs, the result is not reused. */
 Test(c07, c07_a_result_rests_only_after_its_callback)
 {
 	struct fixture fixture;
@@ -383,7 +383,7 @@ static int64_t waits_for_begun(struct call *call)
 	return sluice_async_result_wait(call->result, -1);
 }
 
-/* The memory of socket and results stays until whoever is inside has left. */
+/* The memory of socket and results remains valid until the last thread inside has left. */
 Test(c09, c09_destroying_the_engine_waits_for_who_is_inside)
 {
 	struct fixture fixture;

@@ -86,7 +86,9 @@ Test(cases, case_123456_bytes_in_begins_of_lists_with_an_empty_segment)
 	act_begin(&act, PIECES, TOTAL, false);
 	for (size_t i = 0; i < PIECES; i++) {
 		char *at = act.bytes + i * PIECE;
-		/* Begin copies as much as stands in a record; a longer array would have to stay. */
+		/*
+		 * Begin copies as much as fits into a record; a longer array must stay unchanged.
+		 */
 		struct iovec segments[2] = {segment(at, 0), segment(at, piece_at(i))};
 
 		cr_assert_eq(begin_list(&act.calls[i], segments, 2), 0);

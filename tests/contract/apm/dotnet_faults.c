@@ -31,7 +31,7 @@ PAIR_TEST(faults, fault_02_large_sends_never_interleave, tcp_pair, SMALL)
 	free(bytes);
 }
 
-/* .NET says Success, and leaves out what stands behind 1,024 empty segments in a row. */
+/* .NET reports Success, and drops what follows 1,024 empty segments in a row. */
 PAIR_TEST(faults, fault_03_what_stands_behind_many_empty_segments_is_sent, tcp_pair, 0)
 {
 	static const struct {
@@ -127,7 +127,7 @@ ENGINE_TEST(faults, fault_06_a_reset_of_a_half_sent_send_is_always_a_reset)
 		if (round % 2)
 			close_with_reset(blocked.pair.peer);
 		else
-			close(blocked.pair.peer); /* with bytes that nobody read: a reset as well */
+			close(blocked.pair.peer); /* with unread bytes: a reset as well */
 		blocked.pair.peer = -1;
 		run_until(fixture, fixture->pending == 0);
 		cr_assert_eq(blocked.head.args.error, SLUICE_ERROR_CONNECTION_RESET, "round %d: %s",
@@ -303,7 +303,10 @@ PAIR_TEST(faults, fault_15_out_of_band_takes_one_byte_however_long_it_is, tcp_pa
 	free(bytes);
 }
 
-/* .NET tells cancelled sends in two ways, and lets the next message follow in a half-sent one. */
+/*
+ * .NET reports cancelled sends in two ways, and sends the next message in the middle of an
+ * incomplete one.
+ */
 BLOCKED_TEST(faults, fault_16_cancelled_is_cancelled_and_framing_can_be_kept, blocked_begin)
 {
 	struct operation queued, behind;

@@ -128,7 +128,7 @@ Test(d01, d01_a_bad_descriptor_is_refused)
 	assert_refused(file_packet(12345, 0, 10), -EBADF);
 }
 
-/* As somebody who may not: root may read everything. */
+/* As an unprivileged user: root may read everything. */
 Test(d01, d01_a_file_that_may_not_be_read_is_refused)
 {
 	struct file file;

@@ -60,7 +60,7 @@ SCENE_TEST(d05, d05_out_of_descriptors_is_refused_and_sends_nothing, 5000, 0)
 	hoard_end(&hoard);
 }
 
-/* Two paths for which there is room for one: the first is closed again. */
+/* Two paths, but only one free descriptor: the first file is closed again. */
 SCENE_TEST(d05, d05_what_was_opened_is_closed_when_the_next_cannot_be, 5000, 0)
 {
 	struct sluice_packet packets[3];
@@ -202,7 +202,7 @@ SCENE_TEST(d05, d05_a_descriptor_that_was_given_is_not_closed, 5000, 0)
 	}
 }
 
-/* Whatever happens to the name afterwards, and whoever's turn it is. */
+/* Whatever happens to the name afterwards, and however long the record waits. */
 Test(d05, d05_paths_are_opened_by_the_starting_call)
 {
 	char directory[] = "sluice-test-XXXXXX", path[64];

@@ -226,7 +226,7 @@ SCENE_TEST(d06, d06_a_file_that_shrinks_to_just_its_count_is_success, 8 * MIB, S
 	cr_assert_eq(reader.mismatches, 0);
 }
 
-/* None of it is sent yet: the stream is whole, and the next record goes on. */
+/* None of it is sent yet: the stream is complete, and the next record is sent. */
 Test(d06, d06_a_file_that_shrinks_before_its_first_byte_ends_alone)
 {
 	struct fixture fixture;

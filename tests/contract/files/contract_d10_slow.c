@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* d10: a slow reader of one file delays nobody else and holds no kernel worker thread. */
+/* d10: a slow reader of one file delays no other socket and occupies no kernel worker thread. */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>

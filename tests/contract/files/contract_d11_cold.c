@@ -181,7 +181,7 @@ Test(d11, d11_a_file_that_is_evicted_after_it_was_sent_blocks_for_one_slice_at_m
 		cr_skip("this filesystem does not let go of its pages");
 	assert_arrives(&scene, &packet, 1, length, 0);
 	after = statistics_of(&scene.fixture);
-	/* How long it took is what tells the engine; a busy machine may add one. */
+	/* The engine decides by the duration; a busy machine may add one. */
 	cr_assert_leq(after.file_blocked - before.file_blocked, 3, "%llu slices blocked",
 		      (unsigned long long)(after.file_blocked - before.file_blocked));
 	cr_assert_geq(
@@ -210,7 +210,7 @@ static void overlay_remove(struct overlay *overlay)
 	rmdir(overlay->base);
 }
 
-/* A filesystem that cannot tell what is cached, in a mount namespace of the test's own. */
+/* A file system that does not support RWF_NOWAIT, in a separate mount namespace. */
 static void overlay_begin(struct overlay *overlay)
 {
 	static const char *const names[] = {"lower", "upper", "work", "merged"};
@@ -389,7 +389,7 @@ Test(d11, d11_a_hundred_slow_readers_of_cold_files_delay_nobody)
 	free(operations);
 }
 
-/* ---- short slices, so that whoever waits for an answer does not wait for much ---- */
+/* ---- short slices, so that answers in between wait little ---- */
 
 static void skip_where_anything_is_forced(void)
 {

@@ -231,7 +231,7 @@ static void shut(struct scene *scene)
 	cr_assert_eq(shutdown(sluice_socket_fd(scene->pair.socket), SHUT_WR), 0);
 }
 
-/* SIGPIPE has its default action in these tests: the program would not be there to tell. */
+/* SIGPIPE has its default action in these tests: it would kill the program. */
 Test(b12, b12_no_signal_reaches_the_program_and_none_is_left_blocked)
 {
 	static const uint32_t flags[] = {SLUICE_FLAG_EAGER, SLUICE_FLAG_BATCHED, 0};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ways that files take: what is asked for is what happens, whatever way it is the bytes are the
- * same, and the statistics tell.
+ * The ways of sending files: a forced way is used, the bytes are the same on each of them, and the
+ * statistics count it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -156,8 +156,8 @@ SCENE_TEST(d00, d00_a_large_file_needs_no_pipe, 3 * MIB, 0)
 }
 
 /*
- * A unix socket says that it has room whatever it holds: pipes are left with bytes that it did not
- * take, and none of them may be lost or sent twice.
+ * A UNIX socket reports that it is writable whatever it holds: bytes that it did not accept remain
+ * in the pipe, and none of them may be lost or sent twice.
  */
 SCENE_TEST(d00, d00_what_a_socket_does_not_take_from_a_pipe_is_sent_later, 9 * MIB, 0)
 {

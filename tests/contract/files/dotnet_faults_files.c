@@ -73,7 +73,7 @@ Test(faults, fault_02_nothing_comes_between_packets_and_files)
 	at = 400017;
 	start_send(pair.socket, &single, bytes + at % 251, 1000);
 	at += 1000;
-	/* The file begins with the pattern's tenth byte: so much stands before it. */
+	/* The file begins with the pattern's tenth byte: so many bytes precede it. */
 	before = 251 + (251 + 10 - at % 251) % 251;
 	cr_assert_eq(sluice_begin_send_file(pair.socket, file.path, bytes + at % 251, before, NULL,
 					    0, 0, NULL, NULL, &result),
@@ -183,7 +183,7 @@ SCENE_TEST(faults, fault_11_packets_done_at_once_say_so_and_run_no_handler, 100,
 	cr_assert_eq(scene->operation.handled, 1);
 }
 
-/* .NET waits in open(2) until somebody writes to the fifo. */
+/* .NET blocks in open(2) until a writer opens the FIFO. */
 Test(faults, fault_13_a_fifo_as_path_blocks_nobody)
 {
 	char path[] = "fault-fifo-XXXXXX";

@@ -176,7 +176,7 @@ Test(backend, backend_the_library_works_without_all_of_its_capabilities)
 	assert_works(&options);
 }
 
-/* Two of a kind, one of which the other stands in for. */
+/* Two of a kind, one of which replaces the other. */
 Test(backend, backend_the_library_works_without_pairs_of_its_capabilities)
 {
 	static const uint32_t pairs[] = {

@@ -330,7 +330,7 @@ Test(e10, e10_signals_lose_no_record)
 
 /* ---- descriptors ---- */
 
-/* With so many to be had create works or says why not, and leaves nothing. */
+/* With this limit create either works or reports an error, and leaks nothing. */
 Test(e10, e10_an_engine_that_finds_too_few_descriptors_is_refused_and_leaves_nothing)
 {
 	bool refused = false, made = false;

@@ -251,7 +251,7 @@ PAIR_TEST(e02, e02_100_sends_into_a_small_buffer_all_cancelled, tcp_pair, 0)
 	}
 	cr_assert_lt(taken, SENDS * length);
 
-	/* The socket goes on. */
+	/* The socket remains usable. */
 	run_reading(fixture, pair->peer, taken, 0);
 	start_send(pair->socket, &operations[0], bytes, length);
 	run_reading(fixture, pair->peer, length, 0);
@@ -285,7 +285,7 @@ ENGINE_TEST(e02, e02_cancel_all_gives_up_everything_on_the_socket_alone)
 	assert_ended(&behind, SLUICE_ERROR_OPERATION_ABORTED, 0);
 	assert_ended(&receive, SLUICE_ERROR_OPERATION_ABORTED, 0);
 
-	/* It is given up, not closed. */
+	/* It is cancelled, not closed. */
 	read_pattern(blocked.pair.peer, blocked.head.args.bytes_transferred, 0);
 	start_send(blocked.pair.socket, &behind, "\0", 1);
 	run_reading(fixture, blocked.pair.peer, 1, 0);

@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* A port of 127.0.0.1 where nobody listens. */
+/* A port of 127.0.0.1 on which nothing listens. */
 static struct sockaddr_in nobody(void)
 {
 	int listener = listen_tcp(0);
@@ -20,7 +20,7 @@ static struct sockaddr_in nobody(void)
 	return address;
 }
 
-/* A listener whose queue is full: who connects to it waits, until somebody accepts. */
+/* A listener whose queue is full: further connects wait until one is accepted. */
 struct full_listener {
 	int fd;
 	struct sockaddr_in address;

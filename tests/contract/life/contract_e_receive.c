@@ -328,7 +328,7 @@ PAIR_TEST(e01, e01_the_end_ends_every_receive_that_waits, tcp_pair, 0)
 	for (int i = 0; i < 4; i++)
 		assert_ended(&receives[i], SLUICE_ERROR_SUCCESS, i ? 0 : 5);
 
-	/* The other direction goes on. */
+	/* The other direction still works. */
 	cr_assert_eq(start_send(pair->socket, &receives[0], "\0", 1), 0);
 	read_pattern(pair->peer, 1, 0);
 

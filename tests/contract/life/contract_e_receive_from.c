@@ -17,7 +17,7 @@ struct scene {
 	int sender;
 };
 
-/* A record with room for the bytes and for the address, with a guard behind each. */
+/* A record with memory for the bytes and for the address, with a guard after each. */
 struct letter {
 	struct operation operation;
 	struct sockaddr_storage from;
@@ -386,7 +386,7 @@ SCENE_TEST(e01, e01_receive_from_refuses_what_it_cannot_do, AF_INET)
 	cr_assert_eq(start_from(scene, &letter), -EBADF);
 }
 
-/* ---- given up ---- */
+/* ---- cancelled ---- */
 
 enum end {
 	CANCEL,

@@ -139,7 +139,7 @@ SCENE_TEST(e14, e14_a_wake_ends_the_wait, 50 * MILLISECOND)
 						   &scene->bytes[k], 1),
 				     1);
 		cr_assert_eq(pthread_create(&thread, NULL, wake_soon, scene->fixture.engine), 0);
-		/* It would wait for ever. */
+		/* It would wait forever. */
 		cr_assert_eq(sluice_engine_run(scene->fixture.engine, -1), 0);
 		cr_assert_eq(pthread_join(thread, NULL), 0);
 		for (int k = 0; k < 2; k++)

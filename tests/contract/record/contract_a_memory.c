@@ -361,7 +361,7 @@ enum {
 	SCATTERED = 1200
 };
 
-/* As many bytes as the record's number tells, none and more than are copied among them. */
+/* The record's number is its length: none, and more than are copied, among them. */
 static size_t scattered_bytes(int record)
 {
 	return (size_t)(record * 37 % 300) * (record % 7 != 0);

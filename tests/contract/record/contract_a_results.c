@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a record tells, what its handler may do with it, and how often it serves. */
+/* The results of a record, what its handler may do with it, and how often it can be used. */
 #include "support.h"
 
 #include <errno.h>

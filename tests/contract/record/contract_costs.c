@@ -160,7 +160,7 @@ static void assert_allocates_nothing(void (*run)(struct round *round))
 	round_end(&round);
 }
 
-/* Or the other tests would tell nothing. */
+/* Otherwise the other tests would prove nothing. */
 Test(costs, costs_allocations_are_seen)
 {
 	struct fixture fixture;
@@ -368,7 +368,7 @@ Test(costs, costs_timers_allocate_nothing)
 	assert_allocates_nothing(arm_timers);
 }
 
-/* Delivered events, with a stream that stops for its buffers and goes on. */
+/* Delivered events, on a stream that pauses for lack of buffers and resumes. */
 Test(costs, costs_a_stream_of_received_bytes_allocates_nothing)
 {
 	static struct consumer consumer;

@@ -179,7 +179,7 @@ static void read_until_over(struct fixture *fixture, int peer, const struct oper
 	}
 }
 
-/* As much as the kernel takes at once, on each way that memory goes; the rest is given up. */
+/* As much as the kernel accepts at once, by each way for memory; the rest is cancelled. */
 static void assert_sends(uint32_t way, send_fn *send_huge)
 {
 	char *base = huge_map();

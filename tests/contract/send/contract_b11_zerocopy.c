@@ -478,7 +478,7 @@ ENGINE_TEST(b11, b11_to_this_machine_nothing_goes_by_zero_copy)
 	free(bytes);
 }
 
-/* How many bytes the kernel takes of a connection with default buffers, though nobody reads. */
+/* How many bytes the kernel accepts on a connection with default buffers and no reader. */
 static size_t measure_room(struct fixture *fixture, const unsigned char *bytes, size_t most)
 {
 	struct pair pair;

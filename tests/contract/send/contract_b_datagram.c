@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Datagrams: each stands for itself. */
+/* Datagrams: each succeeds or fails on its own. */
 #include "support.h"
 
 #include <errno.h>
@@ -75,7 +75,7 @@ PAIR_TEST(b08, b08_in_a_batch_too_each_datagram_stands_for_itself, udp_pair)
 	free(bytes);
 }
 
-/* Waits until the kernel knows that nobody listened. */
+/* Waits until the kernel knows that the port is closed. */
 static void wait_for_refusal(struct pair *pair)
 {
 	struct pollfd poll_fd = {.fd = sluice_socket_fd(pair->socket)};
@@ -106,7 +106,7 @@ PAIR_TEST(b12, b12_the_refused_datagram_was_not_sent_and_the_next_arrives, udp_p
 	send_datagram(fixture, pair, "\0", 1, SLUICE_ERROR_SUCCESS);
 	wait_for_refusal(pair);
 
-	/* Somebody listens again, but the kernel still has the refusal to tell. */
+	/* The port is open again, but the kernel still has to report the refusal. */
 	pair->peer = socket(AF_INET, SOCK_DGRAM, 0);
 	cr_assert_eq(bind(pair->peer, (struct sockaddr *)&address, sizeof address), 0);
 	cr_assert_eq(connect(pair->peer, (struct sockaddr *)&local, sizeof local), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A stream that breaks: which record tells it, and what becomes of those behind. */
+/* A stream that breaks: which record reports it, and the results of those behind it. */
 #include "support.h"
 
 #include <errno.h>
@@ -93,7 +93,7 @@ BLOCKED_TEST(b08, b08_a_unix_stream_whose_reader_goes, blocked_begin_unix)
 	close(blocked->pair.peer);
 	blocked->pair.peer = -1;
 	run_until(fixture, fixture->pending == 0);
-	/* The kernel says EPIPE or, for the bytes that nobody read, ECONNRESET. */
+	/* The kernel reports EPIPE or, because of unread bytes, ECONNRESET. */
 	cr_assert(blocked->head.args.error == SLUICE_ERROR_SHUTDOWN ||
 		  blocked->head.args.error == SLUICE_ERROR_CONNECTION_RESET);
 	cr_assert_geq(blocked->head.args.bytes_transferred, 10000);
@@ -104,7 +104,7 @@ BLOCKED_TEST(b08, b08_a_unix_stream_whose_reader_goes, blocked_begin_unix)
 #define GATHERED 400
 #define GATHERED_BYTES ((size_t)3001)
 
-/* Whole ones are a Success, one tells the reset, and the rest, gathered or not, are Shutdown. */
+/* Complete ones succeed, one reports the reset, and the rest, gathered or not, are Shutdown. */
 static void assert_broken_once(const struct operation *operations, uint64_t received)
 {
 	uint64_t taken = 0;
@@ -300,7 +300,7 @@ Test(b12, b12_200_connections_reset_in_the_middle_of_a_list_with_a_receive_armed
 	break_many(200, true, close_with_reset);
 }
 
-/* The peer's kernel has bytes that nobody read, and answers with RST. */
+/* The peer's kernel has unread bytes, and answers with RST. */
 static void close_unread(int fd)
 {
 	int unread = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Datagrams that wait because their receiver's queue is full: in order, none lost, and given up as
- * any other send. A UNIX socket holds some ten of them; with a peer it can be waited
- * for, without one it has to be tried again.
+ * Datagrams that wait because their receiver's queue is full: in order, none lost, and cancelled
+ * like any other send. A UNIX socket holds about ten of them. With a connected peer the wait ends
+ * by an event; without one, sending is retried.
  */
 #include "support.h"
 
@@ -18,7 +18,7 @@
 
 enum kind {
 	PAIRED,       /* each the other's peer: the sender's own buffer is full */
-	WITH_PEER,    /* of a receiver that is nobody's: its queue is full */
+	WITH_PEER,    /* of an unrelated receiver whose queue is full */
 	WITHOUT_PEER, /* the same, named with each send */
 	SEQPACKET,
 	KINDS
@@ -181,7 +181,7 @@ Test(b01, b01_datagrams_wait_for_a_full_receiver_in_order_and_none_is_lost)
 	}
 }
 
-/* What others have sent to the same receiver makes it full, too: then nothing tells when it is not. */
+/* Datagrams of other senders also fill the queue: then no event reports that it has space. */
 SCENE_TEST(b01, b01_a_receiver_that_others_have_filled_is_waited_for, WITHOUT_PEER)
 {
 	unsigned char buffer[BYTES];
@@ -366,7 +366,7 @@ Test(e03, e03_a_graceful_close_gives_waiting_datagrams_up_when_its_time_is_over)
 	}
 }
 
-/* It stands in no list any more when nothing waits; nor does a time that was waited for. */
+/* When nothing waits, it is in no list and has no deadline. */
 Test(e01, e01_a_socket_whose_datagrams_were_given_up_can_be_detached)
 {
 	struct scene scene;

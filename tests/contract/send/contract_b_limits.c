@@ -29,7 +29,7 @@ static void assert_limit_holds(struct fixture *fixture, struct blocked *blocked)
 	cr_assert_leq(sluice_socket_queued_bytes(socket), LIMIT);
 	cr_assert_eq(fixture->pending, 3);
 
-	/* Nothing is lost, and a queue that empties has room again. */
+	/* Nothing is lost, and a queue that drains has space again. */
 	run_reading(fixture, blocked->pair.peer, HEAD_BYTES + room, 0);
 	run_until(fixture, fixture->pending == 0);
 	assert_ended(&fits, SLUICE_ERROR_SUCCESS, room);

@@ -146,7 +146,7 @@ BLOCKED_TEST(b07, b07_an_eager_send_overtakes_nothing, blocked_begin)
 
 	operations = operations_new(fixture, SENDS);
 
-	/* The socket has room again, but the head has not yet been told. */
+	/* The socket is writable again, but the head has not been notified. */
 	read_pattern(blocked->pair.peer, SMALL / 2, 0);
 	for (size_t i = 0; i < SENDS; i++) {
 		operations[i].args.flags = i % 2 ? SLUICE_FLAG_EAGER : SLUICE_FLAG_BATCHED;

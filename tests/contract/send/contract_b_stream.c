@@ -313,7 +313,10 @@ BLOCKED_TEST(b06, b06_partial_waits_for_its_turn_and_never_for_more_than_one_byt
 	free(bytes);
 }
 
-/* What the kernel then says of room, nobody waits for: the next send must not wait for it again. */
+/*
+ * The kernel's notification that the socket is writable is not waited for; the next send must not
+ * wait for it again.
+ */
 PAIR_TEST(b06, b06_a_send_behind_a_partial_that_filled_the_buffer_leaves, tcp_pair, SMALL)
 {
 	struct operation first, next;

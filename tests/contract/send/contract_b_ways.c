@@ -29,9 +29,9 @@ static const struct way {
 #define WAYS (sizeof ways / sizeof *ways)
 
 /*
- * By zero copy even a segment of a few bytes costs a page of the buffers, at both ends: these have
- * larger ones, and longer segments. What the kernel still sends from is not given back early, so
- * nothing can be given up here before the peer reads.
+ * With zero copy even a segment of a few bytes occupies a page of the buffers on both sides: these
+ * have larger buffers and longer segments. The kernel does not release early what it still sends
+ * from, so nothing can be cancelled here before the peer reads.
  */
 static const struct way zerocopy_ways[] = {
 	{"zero copy", SLUICE_TRANSMIT_WAY_ZEROCOPY, 512, 4096, 1048576, 0},
@@ -161,7 +161,7 @@ Test(b07, b07_sends_arrive_whole_and_in_order_by_zero_copy)
 	}
 }
 
-/* Successes, then the one that tells the reset, then Shutdown, and none of them twice. */
+/* Successes, then the one that reports the reset, then Shutdown, and none of them twice. */
 static void break_a_stream(struct fixture *fixture)
 {
 	static struct stream stream;

@@ -320,7 +320,7 @@ Test(s01, s01_accept_start_refuses_what_it_cannot_do)
 
 /* ---- s03 ---- */
 
-/* Connections that nobody has accepted yet. */
+/* Connections that are not accepted yet. */
 static int accept_the_rest(struct acceptor *acceptor)
 {
 	int fd, count = 0;
@@ -334,7 +334,7 @@ static int accept_the_rest(struct acceptor *acceptor)
 	return count;
 }
 
-/* Those that came to the kernel but not to us wait for whoever accepts next. */
+/* Those that the kernel has but the library has not accepted wait for the next accept. */
 Test(s03, s03_accept_stop_loses_no_connection)
 {
 	enum {
@@ -522,7 +522,7 @@ Test(e10, e10_out_of_descriptors_is_reported_once_and_costs_at_most_20_turns_a_s
 	fixture_end(&fixture);
 }
 
-/* EMFILE ends a multishot accept on the ring even while nobody wants to connect. */
+/* EMFILE ends a multishot accept on the ring even if no connection arrives. */
 Test(e10, e10_out_of_descriptors_with_nobody_waiting_does_not_spin)
 {
 	struct fixture fixture;
@@ -545,7 +545,7 @@ Test(e10, e10_out_of_descriptors_with_nobody_waiting_does_not_spin)
 	fixture_end(&fixture);
 }
 
-/* At once, not after 100 ms: the best of some attempts tells. */
+/* At once, not after 100 ms: the best of some attempts decides. */
 Test(e10, e10_a_descriptor_that_the_engine_frees_lets_the_listener_go_on)
 {
 	enum {

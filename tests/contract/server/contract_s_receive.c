@@ -429,7 +429,7 @@ Test(s02, s02_no_more_buffers_are_lent_than_one_socket_may_have)
 	cr_assert_lt(flow.consumer.bytes, 300);
 	cr_assert_geq(statistics_of(&flow.fixture).receive_pauses, 1);
 
-	/* One that comes back lets the reading go on. */
+	/* A returned buffer resumes receiving. */
 	release_held(&flow.consumer, 3);
 	run_until(&flow.fixture, flow.consumer.bytes == 300);
 	cr_assert_leq(flow.consumer.held_most, 8);

@@ -222,7 +222,7 @@ Test(s03, s03_the_end_of_the_stream_is_success_with_no_bytes)
 	flow_end(&flow);
 }
 
-/* The other direction goes on. */
+/* The other direction still works. */
 Test(s03, s03_after_the_end_of_the_stream_sends_still_leave)
 {
 	struct flow flow;

@@ -62,7 +62,7 @@ ENGINE_TEST(s05, s05_a_timer_is_never_early_and_soon)
 	for (size_t i = 0; i < sizeof timeouts / sizeof *timeouts; i++) {
 		int64_t best = INT64_MAX;
 
-		/* The machine may be busy: the best of some attempts tells. */
+		/* The machine may be busy: the best of some attempts decides. */
 		for (int attempt = 0; attempt < 20 && best >= 2 * MILLISECOND; attempt++) {
 			clock_init(&clock);
 			cr_assert_eq(clock_start(fixture->engine, &clock, timeouts[i]), 0);

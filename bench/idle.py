@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Memory of idle connections: `sluice serve` beside nginx, lighttpd and Kestrel.
+"""Memory of idle connections: `sluice serve` next to nginx, lighttpd and Kestrel.
 
     bench/idle.py [--build build/release] [--connections 10000] [--json FILE] [SERVER...]
 

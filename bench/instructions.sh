@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Counts what time cannot tell on a noisy machine: the user-space instructions of a record, by
+# Counts costs that time cannot resolve on a noisy machine: the user-space instructions of a record, by
 # callgrind, and its system calls, by strace. Both are the difference between two runs of
 # bench/count that differ in the number of records, divided by that number.
 #
@@ -8,8 +8,8 @@
 #
 # BUILD is a release build with -Dbench=enabled (build/bench); WHAT is any of
 #   records   what a record of each kind costs
-#   reaped    what of it is left once the ring has completed a request: the way from the entry of the
-#             turn that finds the completions to the return from the handlers (io_uring only)
+#   reaped    the part after the ring has completed a request: from the entry of the turn that finds the
+#             completions to the return from the handlers (io_uring only)
 #   growth    what a record costs when more sockets have one, or when more are queued on one
 #   calls     system calls
 #   hpp       an awaited send in C++20, and the same loop in C, each with the caller's own part

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Medians with their uncertainty, and what they say of an aim, as the bench has both."""
+"""Medians, their confidence intervals, and verdicts on aims, as in the bench."""
 
 import math
 import statistics
@@ -8,7 +8,7 @@ CONFIDENCE = 0.9  # below this the samples are too few to tell
 
 
 def interval(samples):
-    """Median and distribution-free 95 % interval, as bench/harness/interval.c has it."""
+    """Median and distribution-free 95 % interval, as in bench/harness/interval.c."""
     ordered, n = sorted(samples), len(samples)
     outside, cut = 2 / 2 ** n, 0
     while 2 * (cut + 1) < n and outside + 2 * math.comb(n, cut + 1) / 2 ** n <= 0.05:
@@ -19,7 +19,7 @@ def interval(samples):
 
 
 def verdict(aim, its):
-    """Whether what has this interval is no more than the aim: met, missed or cannot tell."""
+    """Whether a value with this interval is at most the aim: met, missed or cannot tell."""
     if aim is None:
         return ""
     if its["confidence"] < CONFIDENCE:

@@ -17,13 +17,13 @@
 
 #define QUESTION_MAX 4096
 
-/* More than a loopback socket holds. */
+/* larger than the buffers of a loopback socket */
 #define RECEIVE_BYTES (8 << 20)
 
-/* What both processes see. */
+/* Shared by both processes. */
 struct client {
 	pid_t process;
-	int begin_fd; /* eventfds: begin, and it has ended */
+	int begin_fd; /* eventfds: start, and finished */
 	int end_fd;
 	struct client_options options;
 	char texts[QUESTION_MAX]; /* of all questions, or a whole burst of the only one */
@@ -33,12 +33,12 @@ struct client {
 	struct histogram latencies;
 };
 
-/* One that the client has: when its questions were due, those that are not answered. */
+/* A connection of the client: when its unanswered questions were due. */
 struct connection {
 	int fd;
 	uint64_t asked;
 	uint64_t answered;
-	size_t received; /* bytes of an answer that is not whole */
+	size_t received; /* bytes of an incomplete answer */
 	size_t question; /* which one was asked last */
 	uint64_t due_ns[CLIENT_DEPTH];
 };
@@ -48,7 +48,7 @@ struct round {
 	struct connection *connections;
 	int epoll_fd;
 	uint64_t begin_ns;
-	uint64_t turn; /* of which connection it is */
+	uint64_t turn; /* of the connection */
 	uint64_t asked;
 	uint64_t answered;
 };
@@ -83,7 +83,7 @@ static void ask(struct round *round, struct connection *connection, size_t count
 	round->asked += count;
 }
 
-/* How many the connection may ask now. */
+/* How many questions may be sent on the connection now. */
 static size_t may_ask(const struct round *round, const struct connection *connection)
 {
 	const struct client_options *options = &round->client->options;
@@ -98,15 +98,15 @@ static size_t may_ask(const struct round *round, const struct connection *connec
 }
 
 /*
- * Everything that is due, round robin. As fast as it goes nothing is due at any time: a question is
- * when it is asked.
+ * Sends everything that is due, round robin. In a closed loop nothing is ever due: a question's
+ * time is when it is sent.
  */
 static void ask_due(struct round *round)
 {
 	const struct client *client = round->client;
 	uint64_t now = clock_ns();
 
-	/* From then on a connection asks when it has its answer. */
+	/* From then on a connection sends a question when it has its answer. */
 	if (client->options.closed && round->turn >= client->options.connections)
 		return;
 	while (round->asked < client->questions) {
@@ -143,7 +143,7 @@ static void take_answers(struct round *round, struct connection *connection)
 		ask(round, connection, 1, now);
 }
 
-/* Until something comes, or the next question is due; alone on a core it only looks. */
+/* Waits for input, or until the next question is due; if alone on its core, it polls. */
 static int wait_a_while(const struct round *round, struct epoll_event *events, int count)
 {
 	const struct client *client = round->client;
@@ -258,13 +258,13 @@ struct client *client_start(struct receiver *receiver, const struct client_optio
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(1);
-		/* Or it would oversleep by what the kernel may put together, 50 us. */
+		/* Timer slack, 50 us by default, would delay it. */
 		prctl(PR_SET_TIMERSLACK, 1);
 		net_pin(options->cpu);
 		live(client, listener);
 	}
 	close(listener);
-	client->process = process; /* not by both: the memory is shared */
+	client->process = process; /* closed by one process only: the memory is shared */
 	receiver->process = process;
 	receiver->cpu = options->cpu;
 	return client;

@@ -96,7 +96,7 @@ static void collect_engine(struct conditions *conditions, const struct sluice_op
 	if (options->wait_budget_ns > 0)
 		conditions_add(conditions, "wait_budget_us", "%" PRId64,
 			       options->wait_budget_ns / 1000);
-	sluice_engine_run(engine, 0); /* the first use measures */
+	sluice_engine_run(engine, 0); /* the first use measures the costs */
 	sluice_engine_statistics(engine, &statistics);
 	collect_capabilities(conditions, statistics.capabilities);
 	collect_costs(conditions, &statistics);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Under which conditions something was measured: a figure without them says nothing. */
+/* The conditions of a measurement, without which a figure means nothing. */
 #ifndef BENCH_HARNESS_CONDITIONS_H
 #define BENCH_HARNESS_CONDITIONS_H
 
@@ -13,7 +13,7 @@ extern "C" {
 
 struct sluice_options;
 
-/* One of them: what it is called in JSON, and what it is. */
+/* A condition: its name in JSON, and its value. */
 struct condition {
 	char name[32];
 	char value[288];
@@ -26,7 +26,7 @@ struct conditions {
 	size_t count;
 };
 
-/* Adds one; those beyond the maximum are left out. */
+/* Adds one; those beyond the maximum are dropped. */
 void conditions_add(struct conditions *conditions, const char *name, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -29,7 +29,7 @@ static void add_siblings(int cpu, cpu_set_t *set)
 	fclose(file);
 }
 
-/* The first one of the allowed that is not among the excluded, or -1. */
+/* The first allowed CPU that is not excluded, or -1. */
 static int first_other(const cpu_set_t *allowed, const cpu_set_t *excluded)
 {
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
@@ -39,7 +39,7 @@ static int first_other(const cpu_set_t *allowed, const cpu_set_t *excluded)
 	return -1;
 }
 
-/* Those that are allowed and not excluded, added behind the first count. */
+/* Appends the allowed CPUs that are not excluded after the first count. */
 static size_t add_others(int cpus[CPUS_MAX], size_t count, const cpu_set_t *allowed,
 			 cpu_set_t *excluded, bool with_siblings)
 {

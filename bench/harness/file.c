@@ -11,7 +11,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define XFS_MAGIC 0x58465342 /* not among those of linux/magic.h */
+#define XFS_MAGIC 0x58465342 /* missing in linux/magic.h */
 
 static int fill(int fd, uint64_t bytes)
 {

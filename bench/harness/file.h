@@ -8,12 +8,12 @@
 #include <stdint.h>
 
 /*
- * Makes a file of that size in the directory, in the page cache and on the disk, so that no writing
- * back disturbs later. It has no name. Its descriptor, or -errno.
+ * Creates a file of that size in the directory, in the page cache and written back, so that no
+ * writeback disturbs the measurement. It has no name. Its descriptor, or -errno.
  */
 int file_make(const char *directory, uint64_t bytes);
 
-/* Puts the file out of memory; whether it stays there, as on tmpfs, all the same. */
+/* Drops the file from the page cache; whether it stays there nevertheless, as on tmpfs. */
 bool file_stays_hot(const char *directory, int fd);
 
 /* What kind of file system the directory is on: "ext4", or a number. */

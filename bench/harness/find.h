@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Where the programs are that peers run. */
+/* Finds the programs that peers execute. */
 #ifndef BENCH_HARNESS_FIND_H
 #define BENCH_HARNESS_FIND_H
 
-/* In PATH, or where daemons are; NULL where there is none. Valid until the next call. */
+/* In PATH, or in the directories of daemons; NULL: not found. Valid until the next call. */
 const char *find_program(const char *name);
 
-/* Beside this program, there or not. Valid until the next call. */
+/* The path next to this program, whether it exists or not. Valid until the next call. */
 const char *find_background(const char *name);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Counts times in buckets whose width grows with them, so that any time is known to 1/128 of
- * itself, or to a nanosecond where that is more. Pure.
+ * itself, or to a nanosecond if that is more. Pure.
  */
 #ifndef BENCH_HARNESS_HISTOGRAM_H
 #define BENCH_HARNESS_HISTOGRAM_H
@@ -25,7 +25,7 @@ struct histogram {
 void histogram_add(struct histogram *histogram, uint64_t ns);
 void histogram_merge(struct histogram *histogram, const struct histogram *other);
 
-/* So many percent of the times were at most this long; 0 where there are none. */
+/* The time that so many percent did not exceed; 0 if there are none. */
 uint64_t histogram_percentile(const struct histogram *histogram, double percent);
 
 #endif

@@ -13,7 +13,7 @@
 
 #define HEAD_MAX 8192
 
-/* The head alone: what follows stays where it is. */
+/* Only the head: what follows stays in the socket. */
 static size_t read_head(int fd, char *head)
 {
 	size_t length = 0;

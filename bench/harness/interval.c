@@ -19,7 +19,7 @@ static double heads(size_t n, size_t k)
 		   (double)n * log(2));
 }
 
-/* How many samples may be cut off at each end, and what is then left of certainty. */
+/* How many samples may be cut off at each end, and the confidence that remains. */
 static size_t cut_off(size_t count, double wanted, double *ret_confidence)
 {
 	double outside = 2 * heads(count, 0);

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* Answers that tell how fast ours is. */
+/* Answers by which the speed of sluice is measured. */
 #define ECHO_TRIAL 5000
 
 /*
- * How long a turn is whose system calls are counted, about; longer, where it so has not one load, but
- * some. So many calls are enough in any case: one more or less is nothing among them.
+ * The approximate length of a turn whose system calls are counted; longer if the load would then be
+ * done only a few times. So many calls are always enough: one more or less does not matter.
  */
 #define WATCHED_NS 10000000
 #define WATCHED_NS_MAX 60000000
@@ -18,8 +18,8 @@
 #define WATCHED_CALLS 2000
 
 /*
- * A call that is counted takes so many times as long, about. Questions of an echo come as much more
- * slowly then, so that as many as ever are answered at once.
+ * The approximate slowdown of a call that is counted. The questions of an echo come as much more
+ * slowly then, so that as many as before are answered at once.
  */
 #define WATCHED_FACTOR 16
 
@@ -28,7 +28,7 @@ static bool is_there(const struct contender *contender)
 	return contender->worker.failed[0] == '\0';
 }
 
-/* Of a few tries, of which the first may have been slow because it was the first. */
+/* Of a few tries, the first of which may be slower. */
 static uint64_t least_wall_ns(struct contender *contender, const struct order *order,
 			      uint64_t enough_ns)
 {
@@ -44,7 +44,7 @@ static uint64_t least_wall_ns(struct contender *contender, const struct order *o
 	return least;
 }
 
-/* How often the load fits into a slice. Warms the runner up, too. */
+/* How many loads fit into a slice. Also warms the runner up. */
 static void calibrate(struct contender *contender, uint64_t slice_ns)
 {
 	struct order order = {.times = 1, .trial = true};
@@ -63,10 +63,10 @@ static void calibrate(struct contender *contender, uint64_t slice_ns)
 }
 
 /*
- * Questions of an echo come at the same rate for all: a quarter of what ours can answer when it has
- * always something to do, which makes each answer cheaper. So nobody but a very slow one falls behind.
- * CPU time tells that rate also where the machine has other things to do. If each socket is asked
- * again as soon as it has answered, all give as many answers as ours can in a slice.
+ * The questions of an echo come at the same rate for all: a quarter of what sluice can answer when
+ * it is saturated, which makes each answer cheaper. Thus only a very slow peer falls behind. The
+ * rate is measured in CPU time, which is correct even on a busy machine. In a closed loop, all give
+ * as many answers as sluice can in a slice.
  */
 static void calibrate_echo(struct contender *ours, const struct load *load, uint64_t slice_ns)
 {
@@ -86,7 +86,7 @@ static void calibrate_echo(struct contender *ours, const struct load *load, uint
 	}
 }
 
-/* The first session's calibration stands, but every runner is warmed up. */
+/* The first session's calibration is kept, but every runner is warmed up. */
 static void warm_up(struct contender *contender, const struct contender *ours,
 		    const struct load *load, const struct method *method)
 {
@@ -122,8 +122,8 @@ static void add_sample(struct contender *contender)
 }
 
 /*
- * The kernel's memory favours some of the first and the last, so they take turns; but what the
- * first time decides for all is decided by ours.
+ * The placement of memory favours some positions, so the contenders take turns; but the first one
+ * decides the loads.
  */
 static void start(struct contender *const *contenders, size_t count, const struct load *load,
 		  const struct method *method, const struct place *place)
@@ -149,8 +149,8 @@ static bool is_enough(const struct order *order, const struct sample *sample)
 }
 
 /*
- * The system calls of a load, < 0: they cannot be counted. What a turn needs that has no load at all
- * is none of them. A file that is sent for as long as answers are given belongs to none of these.
+ * The system calls of a load, < 0: they cannot be counted. Those of a turn without loads are
+ * subtracted. A file that is sent as long as answers are given belongs to none of these.
  */
 static double count_calls(struct contender *contender, const struct load *load)
 {
@@ -174,7 +174,7 @@ static double count_calls(struct contender *contender, const struct load *load)
 	return calls > 0 ? calls / (double)order.times : 0;
 }
 
-/* For the latencies of a load, which its process adds. */
+/* For the latencies of a load, added by its process. */
 static void make_histograms(struct contender *const *contenders, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -190,8 +190,8 @@ static void make_histograms(struct contender *const *contenders, size_t count)
 }
 
 /*
- * Who comes behind a peer whose threads have not yet gone to sleep, or whose memory has filled the
- * caches, must not be the same one in each round. The same orders in every run.
+ * The successor of a peer whose threads are still awake, or whose memory fills the caches, must not
+ * be the same one in each round. The orders are the same in every run.
  */
 static void shuffle(size_t *order, size_t count)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runners measured side by side: A B C, C A B, ..., so that a machine that becomes slow becomes slow
- * for all. Only the ratios of one round count, and of these the median.
+ * Runners measured in turns: A B C, C A B, ..., so that a machine that slows down affects all of
+ * them. Only the ratios within a round count, and their median.
  *
- * A socket's luck (where its memory lies, how its peer happens to wake up) stays with it for life
- * and can make 2 % for nothing. So the rounds are spread over several sessions, each with new
+ * The placement of a socket's memory and the wake-ups of its peer are fixed for its lifetime and
+ * can make 2 % of difference. So the rounds are spread over several sessions, each with new
  * processes and new sockets.
  */
 #ifndef BENCH_HARNESS_MEASURE_H
@@ -19,26 +19,25 @@
 
 struct method {
 	size_t sessions;
-	size_t rounds;     /* of A and B and so on each, in a session */
-	uint64_t slice_ns; /* about how long one runner is measured at a stretch */
+	size_t rounds;     /* turns of each runner in a session */
+	uint64_t slice_ns; /* the approximate length of a turn */
 };
 
-/* A peer through all rounds. Only peer is set at first, the rest is zero. */
+/* A peer in all rounds. Initially only peer is set, the rest is zero. */
 struct contender {
 	const struct peer *peer;
 	struct order order; /* of every sample */
 	size_t count;
 	struct sample *samples;
-	double calls;                /* system calls of a load; < 0: they could not be counted */
+	double calls;                /* system calls per load; < 0: they could not be counted */
 	struct histogram *latencies; /* of all samples, if the load has any */
-	struct worker worker;        /* of this session; worker.failed stays */
+	struct worker worker;        /* of this session; worker.failed is kept */
 };
 
 /*
- * One session of these contenders: adds its rounds to each of them; in the first one their system
- * calls are counted afterwards. The first contender is what all are compared with: another one that
- * fails is left out from then on, but when the first one fails there is nothing to measure. Whether
- * there was.
+ * Runs one session of these contenders and adds its rounds to each of them; the first session also
+ * counts their system calls. All are compared with the first contender: another one that fails is
+ * skipped from then on, but if the first one fails, nothing can be measured. Whether it could.
  */
 bool measure_session(struct contender *const *contenders, size_t count, const struct load *load,
 		     const struct method *method, const struct place *place);

@@ -21,11 +21,11 @@
 /* More than a loopback socket holds, so that one call empties it. */
 #define RECEIVE_BYTES (8 << 20)
 
-/* What a slow reader takes at a time, and how long it sleeps in between: about 100 MB a second. */
+/* What a slow reader reads at once, and its pause in between: about 100 MB per second. */
 #define CRAWL_BYTES (128 << 10)
 #define CRAWL_US 1000
 
-/* What 10,000 sockets need, and what else there is. */
+/* Enough for 10,000 sockets and everything else. */
 #define DESCRIPTORS 20000
 
 void net_pin(int cpu)
@@ -43,7 +43,7 @@ size_t net_lift_descriptor_limit(void)
 	const struct rlimit wish = {DESCRIPTORS, DESCRIPTORS};
 	struct rlimit limit;
 
-	/* Root may go beyond the hard limit. */
+	/* Root may exceed the hard limit. */
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		err(1, "getrlimit");
 	if (limit.rlim_max < DESCRIPTORS && setrlimit(RLIMIT_NOFILE, &wish) == 0)
@@ -60,7 +60,7 @@ bool net_set_congestion(int fd)
 	       setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4) == 0;
 }
 
-/* Root may have what it asks for; anyone else gets what net.core allows. */
+/* Root may exceed the limit; anyone else is limited by net.core. */
 static void set_buffer(int fd, int forced, int allowed)
 {
 	int bytes = NET_BUFFER_BYTES;
@@ -72,7 +72,7 @@ static void set_buffer(int fd, int forced, int allowed)
 
 static int make_socket(void)
 {
-	/* A close resets: thousands of sockets in TIME_WAIT would use the ports up. */
+	/* A close resets: thousands of sockets in TIME_WAIT would exhaust the ports. */
 	const struct linger reset = {.l_onoff = 1};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int on = 1;
@@ -119,7 +119,7 @@ static void receive_some(const struct receiver *receiver, int fd, size_t bytes, 
 				 __ATOMIC_RELEASE);
 }
 
-/* As many as there are: UDP gives one a call, unless it is asked for more. */
+/* As many as available: UDP delivers one per call, unless UDP_GRO is set. */
 static void receive_datagrams(int fd, int flags)
 {
 	static char buffers[64][2048];
@@ -165,7 +165,7 @@ _Noreturn static void receive_for_ever(int listener, int datagrams, const struct
 
 int net_listen(uint16_t *ret_port)
 {
-	/* Of all of 127.0.0.0/8; what comes from elsewhere is turned away. */
+	/* In all of 127.0.0.0/8; connections from elsewhere are rejected. */
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY)};
 	socklen_t length = sizeof(address);
 	int fd = make_socket();
@@ -247,7 +247,8 @@ uint64_t receiver_received(const struct receiver *receiver)
 
 const char *receiver_name(enum receiver_mode mode)
 {
-	static const char *const names[RECEIVER_MODES] = {"discards", "copies", "crawls", "asks"};
+	static const char *const names[RECEIVER_MODES] = {"discards", "copies", "reads slowly",
+							  "asks"};
 
 	return names[mode];
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The network between the runners of a measurement and their receivers: TCP or UDP over loopback into a
- * process on another core, so that what it does is not on the sender's account.
+ * The network between the runners and their receivers: TCP or UDP over loopback to a process on
+ * another core, so that the receiver's work is not charged to the sender.
  */
 #ifndef BENCH_HARNESS_NET_H
 #define BENCH_HARNESS_NET_H
@@ -16,17 +16,17 @@ extern "C" {
 #endif
 
 enum receiver_mode {
-	RECEIVER_DISCARDS, /* MSG_TRUNC: the bytes are dropped where they are */
-	RECEIVER_COPIES,   /* into a buffer, as a real peer would */
-	RECEIVER_SLOW,     /* drops them, too, but only some of them every millisecond */
-	RECEIVER_ASKS,     /* it waits for answers to its questions: client.h */
+	RECEIVER_DISCARDS, /* MSG_TRUNC: the bytes are dropped in the kernel */
+	RECEIVER_COPIES,   /* into a buffer, like a real peer */
+	RECEIVER_SLOW,     /* also drops them, but only some of them every millisecond */
+	RECEIVER_ASKS,     /* a client that waits for answers to its questions: client.h */
 	RECEIVER_MODES
 };
 
 struct receiver {
 	enum receiver_mode mode;
-	int receiver_sleep_us; /* that it sleeps after each look; 0: a send wakes it */
-	int cpu;               /* what it is pinned to */
+	int receiver_sleep_us; /* pause after each read; 0: a send wakes it */
+	int cpu;               /* the core to which it is pinned */
 	pid_t process;
 	uint16_t port;
 	uint16_t datagram_port;
@@ -43,16 +43,16 @@ const char *receiver_name(enum receiver_mode mode);
 void net_pin(int cpu);
 
 /*
- * Lifts the limit of descriptors as far as is needed and this user may, and answers it: 1,000
- * sockets do not fit in 1,024.
+ * Raises the limit of descriptors as far as needed and permitted, and returns it: 1,000 sockets do
+ * not fit in 1,024.
  */
 size_t net_lift_descriptor_limit(void);
 
-/* Starts the receiver's process. Before any thread is started, because it forks. */
+/* Starts the receiver's process. Must be called before any thread is started, because it forks. */
 void receiver_start(struct receiver *receiver, enum receiver_mode mode, int cpu,
 		    int receiver_sleep_us);
 
-/* Ends it. It also dies with the process that started it. */
+/* Ends it. It also ends with the process that started it. */
 void receiver_stop(struct receiver *receiver);
 
 /*
@@ -62,20 +62,21 @@ void receiver_stop(struct receiver *receiver);
 bool net_set_congestion(int fd);
 
 /*
- * Every socket, on both ends, has TCP_NODELAY, that congestion control and these buffers. Buffers that the kernel lets grow become larger on one socket than on the
- * other, and stay so: a program against itself then differs from itself by a quarter.
+ * Every socket, on both sides, has TCP_NODELAY, that congestion control and these buffer sizes.
+ * Buffers that the kernel resizes end up different on each socket, for its lifetime: a program then
+ * differs from itself by a quarter.
  */
-#define NET_BUFFER_BYTES (1 << 20) /* the kernel doubles it, for its own needs */
+#define NET_BUFFER_BYTES (1 << 20) /* the kernel doubles it for its own overhead */
 
-/* A connected, non-blocking socket to the receiver, the caller's. */
+/* A connected, non-blocking socket to the receiver, owned by the caller. */
 int net_connect(const struct receiver *receiver);
-/* The same by UDP. What the receiver is too slow for is lost. */
+/* The same by UDP. Datagrams beyond the receiver's speed are lost. */
 int net_connect_datagrams(const struct receiver *receiver);
 
 /* A non-blocking listener on loopback, and its port. */
 int net_listen(uint16_t *ret_port);
 
-/* Waits until the socket, found full, takes bytes again; until it has something to read. */
+/* Waits until a full socket is writable again; until it is readable. */
 void net_wait_writable(int fd);
 void net_wait_readable(int fd);
 

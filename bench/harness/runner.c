@@ -20,7 +20,7 @@ void *runner_allocate(size_t count, size_t bytes)
 	return memory;
 }
 
-/* A header has a place of its own, behind all bodies: it is built for each record anew. */
+/* Headers are stored separately, after all bodies, because a program builds each one anew. */
 static size_t body_bytes(const struct load *load)
 {
 	return load->record_bytes - load->header_bytes;

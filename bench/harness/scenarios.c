@@ -24,7 +24,7 @@
 		}                                                                    \
 	}
 
-/* Over many sockets, where there is nothing to gather. */
+/* Over many sockets, with nothing to gather. */
 #define LEVEL_WITH_THE_BEST                                                   \
 	.aims = {{"send", 1.02},       {"ring-naive", 1.02}, {"libuv", 1.02}, \
 		 {"asio-epoll", 1.02}, {"asio-uring", 1.02}, {"dotnet-send", 1.02}}
@@ -51,7 +51,7 @@
 		}                                                                              \
 	}
 
-/* Where calls are cheap; where they are expensive; of latencies. */
+/* Aims for cheap system calls, for expensive ones, and for latencies. */
 #define SATURATED(name)                                                                  \
 	{                                                                                \
 		.peer = (name), .ratio = 0.9, .expensive_ratio = 0.7, .latency_ratio = 1 \
@@ -72,7 +72,7 @@
 		}                                                                 \
 	}
 
-/* Each with sockets of its own; sockets and records are those of all. */
+/* Each with its own sockets; sockets and records are totals. */
 #define ENGINES(count, words)                                                                \
 	{                                                                                    \
 		.name = "engines-" #count, .title = words " with 64 sockets, 64 B",          \
@@ -85,7 +85,7 @@
 		.sessions = 3, LEVEL_WITH_THE_BEST                                           \
 	}
 
-/* Requests on all connections, each when the one before it is answered, or several at once. */
+/* Requests on all connections, each after the answer to the one before, or several at once. */
 #define HTTP(name_end, words, size_bytes, its_depth, ...)                          \
 	{                                                                          \
 		.name = "http-" name_end, .title = "HTTP, 64 connections, " words, \
@@ -389,7 +389,7 @@ const struct scenario scenarios[] = {
 			 .sockets = 64,
 			 .records = 1,
 			 .record_bytes = 64,
-			 .file_bytes = 256 * MIB, /* what was sent a second ago is not sent again */
+			 .file_bytes = 256 * MIB, /* nothing is sent again within a second */
 			 .part_bytes = MIB,
 			 .cold = true,
 			 .interval_ns = 50000},

@@ -20,14 +20,17 @@
 #define OPTIONS \
 	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK)
 
-/* What a stop for a system call says, with PTRACE_O_TRACESYSGOOD. */
+/* The status of a stop for a system call, with PTRACE_O_TRACESYSGOOD. */
 #define SYSTEM_CALL (SIGTRAP | 0x80)
 
-/* Threads that have not stopped for so long, and sleep, are at rest. */
+/* Threads that sleep and have not stopped for so long are at rest. */
 #define REST_MS 2
-/* But those that never rest are not waited for longer. */
+/* Threads that never rest are not waited for longer than this. */
 #define RESTLESS_MS 200
-/* For all to stop when they are taken, or let go. A sleep that nothing interrupts is short. */
+/*
+ * Limit for all threads to stop when they are attached or detached. An uninterruptible sleep is
+ * short.
+ */
 #define PATIENCE_MS 2000
 
 struct tracee {
@@ -40,13 +43,13 @@ struct tracer {
 	struct tracee *tracees;
 	size_t count;
 	uint64_t calls;
-	bool blind;   /* the kernel does not tell one call from another: before Linux 5.3 */
-	bool leaving; /* who stops is let go */
+	bool blind;   /* the kernel does not identify calls: before Linux 5.3 */
+	bool leaving; /* threads that stop are detached */
 	bool ended;   /* the process */
 	int status;
 	int signals; /* of SIGCHLD */
 	sigset_t mask;
-	cpu_set_t cores; /* where this process belongs when it is no tracer */
+	cpu_set_t cores; /* CPUs of this process when it does not trace */
 };
 
 static int64_t clock_ms(void)
@@ -95,12 +98,12 @@ static void count_call(struct tracer *tracer, pid_t thread)
 		tracer->calls++;
 }
 
-/* Lets a thread that has stopped go on, or go. Whether it is traced any longer. */
+/* Resumes a stopped thread, or detaches it. Whether it is still traced. */
 static bool resume(struct tracer *tracer, pid_t thread, int status)
 {
 	int signal = WSTOPSIG(status), event = status >> 16, delivered = 0;
 
-	/* The first stop is no call, but tells whether calls will be told apart. */
+	/* The first stop is not a call, but shows whether calls can be identified. */
 	if (signal == SYSTEM_CALL || event == PTRACE_EVENT_STOP)
 		count_call(tracer, thread);
 	else if (event == PTRACE_EVENT_CLONE || event == PTRACE_EVENT_FORK ||
@@ -108,7 +111,7 @@ static bool resume(struct tracer *tracer, pid_t thread, int status)
 		add_newborn(tracer, thread);
 	else if (event == 0)
 		delivered = signal;
-	/* It may have been killed meanwhile: then its end is still to come. */
+	/* It may have been killed meanwhile: then its exit is still to be reported. */
 	if (!tracer->leaving)
 		ptrace(PTRACE_SYSCALL, thread, NULL, delivered);
 	else if (ptrace(PTRACE_DETACH, thread, NULL, delivered) == 0)
@@ -116,7 +119,7 @@ static bool resume(struct tracer *tracer, pid_t thread, int status)
 	return true;
 }
 
-/* What has become of one of them: whether it is traced any longer. */
+/* Handles the status of a thread: whether it is still traced. */
 static bool look_after(struct tracer *tracer, size_t place, bool *ret_moved)
 {
 	pid_t thread = tracer->tracees[place].thread;
@@ -138,15 +141,15 @@ static bool look_after(struct tracer *tracer, size_t place, bool *ret_moved)
 }
 
 /*
- * Each by itself: whoever waits for just any child gets the ends of other processes, too. Whether
- * one had stopped or ended.
+ * Waits for each by its id: waiting for any child would also reap other processes. Whether one had
+ * stopped or exited.
  */
 static bool look_after_all(struct tracer *tracer)
 {
 	struct signalfd_siginfo ignored;
 	bool moved = false;
 
-	/* First, so that a stop after the look makes it readable again. */
+	/* Read first, so that a stop after the check makes it readable again. */
 	while (read(tracer->signals, &ignored, sizeof(ignored)) > 0)
 		;
 	for (size_t i = 0; i < tracer->count; i++) {
@@ -156,7 +159,7 @@ static bool look_after_all(struct tracer *tracer)
 	return moved;
 }
 
-/* The first line of a file about a thread; empty, where there is none any more. */
+/* The first line of a file about a thread; empty if the thread is gone. */
 static void read_line(pid_t process, pid_t thread, const char *name, char *line, size_t size)
 {
 	char path[64];
@@ -172,7 +175,7 @@ static void read_line(pid_t process, pid_t thread, const char *name, char *line,
 	fclose(file);
 }
 
-/* None has stopped just now, nor wants a processor: where others have much to do it has to wait. */
+/* No thread has stopped just now or is runnable: on a busy machine it has to wait for a core. */
 static bool all_sleep(const struct tracer *tracer)
 {
 	for (size_t i = 0; i < tracer->count; i++) {
@@ -187,7 +190,7 @@ static bool all_sleep(const struct tracer *tracer)
 	return true;
 }
 
-/* Until nothing has stopped for a while. */
+/* Until no thread has stopped for a while. */
 static void let_rest(struct tracer *tracer)
 {
 	int64_t end = clock_ms() + RESTLESS_MS;
@@ -198,7 +201,7 @@ static void let_rest(struct tracer *tracer)
 		;
 }
 
-/* Workers of the kernel's are threads of the process, but they do not stop, nor call anything. */
+/* The kernel's workers are threads of the process, but they neither stop nor make system calls. */
 static bool is_kernels(pid_t process, pid_t thread)
 {
 	char name[32];
@@ -207,7 +210,7 @@ static bool is_kernels(pid_t process, pid_t thread)
 	return strncmp(name, "iou-", 4) == 0;
 }
 
-/* Takes the threads that are there, and answers how many there were that are new. */
+/* Attaches the current threads; returns how many are new. */
 static size_t seize_threads(struct tracer *tracer)
 {
 	size_t before = tracer->count;
@@ -233,8 +236,8 @@ static size_t seize_threads(struct tracer *tracer)
 }
 
 /*
- * To the process's core, if it has one: to wake each other up on another one takes ten times as long,
- * for every stop.
+ * Moves to the process's core, if it has one: waking each other on another core takes ten times as
+ * long, at every stop.
  */
 static void move_to(struct tracer *tracer)
 {
@@ -266,7 +269,7 @@ static bool take(struct tracer *tracer)
 	int64_t end = clock_ms() + PATIENCE_MS;
 	struct pollfd wait = {.fd = tracer->signals, .events = POLLIN};
 
-	/* One that is not taken yet may start another. */
+	/* A thread that is not attached yet may start another. */
 	while (seize_threads(tracer) > 0)
 		;
 	while (!all_taken(tracer) && clock_ms() < end) {
@@ -286,7 +289,7 @@ struct tracer *tracer_start(pid_t process)
 	if (!tracer)
 		err(1, "out of memory");
 	tracer->process = process;
-	/* Every stop sends the signal, which so can be waited for beside a descriptor. */
+	/* Every stop sends the signal, so that it can be waited for together with a descriptor. */
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, &tracer->mask);

@@ -55,7 +55,7 @@ static uint64_t cpu_clock_ns(struct runner *runner)
 	return timeval_ns(usage.ru_utime) + timeval_ns(usage.ru_stime);
 }
 
-/* Makes a turn that has taken this long so many percent longer. */
+/* Lengthens a turn by so many percent. */
 static void spin(uint64_t taken_ns, int percent)
 {
 	uint64_t end = wall_clock_ns() + taken_ns * (uint64_t)percent / 100;
@@ -192,7 +192,7 @@ static void make_context(struct context *context, const struct peer *peer)
 		receiver_start(&context->receiver, load->receiver_mode, place->receiver_cpu,
 			       place->receiver_sleep_us);
 	context->load.receiver = &context->receiver;
-	/* Threads that are all on one core tell nothing about threads. */
+	/* Threads on a single core would measure nothing about threads. */
 	if (load->kind != LOAD_THREADS && load->kind != LOAD_ENGINES)
 		net_pin(place->sender_cpu);
 	context->runner = peer->create(&context->load);
@@ -209,7 +209,7 @@ static void leave_context(struct context *context)
 		receiver_stop(&context->background);
 }
 
-/* sample: of a turn that counts, or NULL. */
+/* sample: of a measured turn, or NULL. */
 static void ask(struct context *context, const struct order *order, struct sample *sample)
 {
 	const struct histogram *latencies;
@@ -218,7 +218,7 @@ static void ask(struct context *context, const struct order *order, struct sampl
 	if (context->runner->run)
 		context->runner->run(context->runner, order->times);
 	latencies = client_end(context->client);
-	/* As fast as a steady rate can be they tell how many wait, not how long one has to. */
+	/* In a closed loop latencies measure the queue, not the time of an answer. */
 	if (!sample || !(order->interval_ns > 0 || context->load.saturated))
 		return;
 	sample->p50_ns = histogram_percentile(latencies, 50);
@@ -280,10 +280,12 @@ static uint64_t peak_bytes(const struct runner *runner)
 	return kib * 1024;
 }
 
-/* System calls around each load of a cold file: one to chill it, two for the CPU time. */
+/*
+ * System calls around each load of a cold file: one to drop it from memory, two for the CPU time.
+ */
 #define ASIDES 3
 
-/* One turn, or as many as there have to be preparations for, which are not counted. */
+/* One turn, or one per unmeasured preparation. */
 static void run(struct context *context, const struct order *order, struct sample *sample)
 {
 	uint64_t turns = context->load.cold && !context->client ? order->times : 1;
@@ -318,13 +320,13 @@ static void account(struct context *context, const struct order *order)
 
 static struct sample measure(struct context *context, const struct order *order)
 {
-	/* What the turn before left in the sockets is not on this one's account. */
+	/* What the previous turn left in the sockets is not charged to this one. */
 	const struct timespec pause = {.tv_nsec = 1000000};
 	struct sample sample = {0};
 	uint64_t background;
 
 	nanosleep(&pause, NULL);
-	/* Nor that the caches are full of the other runners' things. */
+	/* Nor the caches filled by the other runners. */
 	if (context->client && !order->watched)
 		ask(context, &(struct order){.times = context->load.sockets}, NULL);
 	else if (!order->watched)
@@ -340,7 +342,7 @@ static struct sample measure(struct context *context, const struct order *order)
 	return sample;
 }
 
-/* The process's life: one sample for every order, until one asks for nothing. */
+/* The process's main loop: one sample for every order, until an order is zero. */
 _Noreturn static void serve(int fd, const struct peer *peer, struct context *context)
 {
 	struct sample sample;
@@ -361,7 +363,7 @@ _Noreturn static void serve(int fd, const struct peer *peer, struct context *con
 	exit(0);
 }
 
-/* The first line that the process said on its standard error, without its name. */
+/* The first line that the process wrote to its standard error, without its name. */
 static bool first_words(struct worker *worker)
 {
 	char text[4096], *line;
@@ -425,7 +427,7 @@ bool worker_start(struct worker *worker, const struct peer *peer, const struct l
 	*worker = (struct worker){.errors = memfd_create("errors", MFD_CLOEXEC)};
 	if (worker->errors < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		err(1, "cannot start a process to measure");
-	fflush(NULL); /* or both have what is not yet written */
+	fflush(NULL); /* or both would flush the same buffered output */
 	worker->process = fork();
 	if (worker->process < 0)
 		err(1, "fork");
@@ -433,7 +435,10 @@ bool worker_start(struct worker *worker, const struct peer *peer, const struct l
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(1);
-		/* Or chance decides whose memory gets huge pages, where all may have them. */
+		/*
+		 * Otherwise chance decides which process gets huge pages, if they are always
+		 * enabled.
+		 */
 		prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 		dup2(worker->errors, STDERR_FILENO);
 		close(pair[0]);
@@ -483,7 +488,7 @@ void worker_stop(struct worker *worker)
 {
 	const struct order end = {0};
 
-	/* Processes that were started later hold the descriptor, too: it must be told. */
+	/* Later processes inherit the descriptor, too: closing it is not enough. */
 	if (worker->process > 0) {
 		send(worker->fd, &end, sizeof(end), MSG_NOSIGNAL);
 		waitpid(worker->process, NULL, 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Sends N records at once, as C and as C++20 does it, for bench/instructions.sh to count.
+// Sends N records at once, through the C and C++20 interfaces, for bench/instructions.sh.
 //
 //   count-hpp c|await N
 #include <cstdio>
@@ -44,11 +44,11 @@ int main(int argc, char **argv)
 	sluice::engine engine;
 	sluice::socket socket;
 	int fds[2];
-	const int room = 4 << 20;
+	const int buffer_bytes = 4 << 20;
 
 	if (argc != 3 || engine.create() || ::socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0)
 		failed("start");
-	::setsockopt(fds[0], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
+	::setsockopt(fds[0], SOL_SOCKET, SO_SNDBUFFORCE, &buffer_bytes, sizeof buffer_bytes);
 	if (engine.attach(fds[0], socket))
 		failed("attach");
 	if (std::strcmp(argv[1], "c") == 0)

@@ -54,7 +54,7 @@ static void check(int answer, const char *what)
 		errx(1, "%s: %s", what, strerror(-answer));
 }
 
-/* All but empty: one instruction that says how many are left. */
+/* Nearly empty: one instruction that counts down. */
 static void on_sent(struct sluice_socket *socket, struct sluice_args *args)
 {
 	unfinished--;
@@ -74,7 +74,7 @@ static void start(struct sluice_socket *socket, size_t record)
 	unfinished += (size_t)answer;
 }
 
-/* In the current directory: what is measured is a disk's file system, not that of memory. */
+/* In the current directory: a disk's file system is to be measured, not tmpfs. */
 static int make_file(void)
 {
 	static const char contents[FILE_BYTES];
@@ -186,7 +186,7 @@ static void send_datagram(size_t count)
 #define HEADER_BYTES 100
 #define PACKETS_MAX 3
 
-/* The records' packets are made once, as their buffers are. */
+/* The records' packets are created once, like their buffers. */
 static void send_packets(const struct sluice_packet *packets, uint64_t packet_count, size_t count)
 {
 	static struct sluice_args args;
@@ -344,7 +344,7 @@ static void make_engine(const struct mode *mode)
 
 	sluice_options_init(&options, sizeof(options));
 	options.sigpipe_ignored = 1;
-	/* Counted one way: under valgrind the costs that AUTO chooses by mean nothing. */
+	/* A fixed way: under valgrind the costs by which AUTO chooses mean nothing. */
 	options.transmit_way = mode->way ? mode->way : SLUICE_TRANSMIT_WAY_INLINE;
 	check(sluice_engine_create(&engine, &options), "sluice_engine_create");
 }
@@ -373,7 +373,7 @@ int main(int argc, char **argv)
 	make_records(warm_up);
 	attach_sockets(&receiver, mode->of_sockets ? warm_up : 1);
 
-	/* The same in every run: first uses allocate, bind symbols and fill caches. */
+	/* Once before counting: first uses allocate, bind symbols and fill caches. */
 	mode->send(warm_up);
 	while (rounds-- > 0)
 		mode->send(count);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * User-space instructions beside time, where the machine counts them: virtual ones often do not.
- * Library counters of google-benchmark would need one that was built with libpfm.
+ * User-space instructions in addition to time, if the machine counts them: virtual machines often
+ * do not. The counters of google-benchmark require a build with libpfm.
  */
 #ifndef BENCH_MICRO_COUNTED_H
 #define BENCH_MICRO_COUNTED_H
@@ -18,7 +18,7 @@
 
 #include <benchmark/benchmark.h>
 
-/* Those of the thread that makes it, between on() and off(). */
+/* Of the thread that creates it, between on() and off(). */
 class Instructions
 {
       public:
@@ -58,7 +58,7 @@ class Instructions
 			ioctl(fd, PERF_EVENT_IOC_DISABLE, 0);
 	}
 
-	/* So far; < 0: they are not counted here. */
+	/* So far; < 0: not available. */
 	double count() const
 	{
 		uint64_t value = 0;
@@ -79,7 +79,7 @@ class Instructions
 	int error;
 };
 
-/* Shows them as those of one iteration. */
+/* Reports them per iteration. */
 inline void show_instructions(benchmark::State &state, double count)
 {
 	if (count >= 0)
@@ -87,7 +87,7 @@ inline void show_instructions(benchmark::State &state, double count)
 			benchmark::Counter(count, benchmark::Counter::kAvgIterations);
 }
 
-/* As long as it lives, all of a loop. */
+/* Counts a whole loop during its lifetime. */
 class Counted
 {
       public:
@@ -107,7 +107,7 @@ class Counted
 	Instructions instructions;
 };
 
-/* One step of several, each between begin() and end(): its time and instructions alone count. */
+/* Counts only what happens between begin() and end(): its time and instructions. */
 class Step
 {
       public:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What single steps cost, by google-benchmark: setting a record up, starting it, the queue, the plan,
- * what the ring has completed, a turn, a timer, other threads; with user-space instructions where the
- * machine counts them. Not for comparisons with others, which `sluice bench` makes side by side.
+ * The cost of single steps, by google-benchmark: setting a record up, starting it, the queue, the
+ * plan, the completions of the ring, a turn, a timer, other threads; with user-space instructions
+ * if the machine counts them. `sluice bench` compares with others.
  */
 #include <cstdio>
 #include <cstdlib>
@@ -37,10 +37,10 @@ void check(int answer, const char *what)
 }
 
 /* An engine with connected sockets. */
-class Bed
+class Fixture
 {
       public:
-	explicit Bed(size_t socket_count = 0, uint32_t way = SLUICE_TRANSMIT_WAY_AUTO)
+	explicit Fixture(size_t socket_count = 0, uint32_t way = SLUICE_TRANSMIT_WAY_AUTO)
 		: sockets(socket_count)
 	{
 		struct sluice_options options;
@@ -53,13 +53,13 @@ class Bed
 			      "sluice_socket_attach");
 	}
 
-	~Bed()
+	~Fixture()
 	{
 		sluice_engine_destroy(engine);
 	}
 
-	Bed(const Bed &) = delete;
-	Bed &operator=(const Bed &) = delete;
+	Fixture(const Fixture &) = delete;
+	Fixture &operator=(const Fixture &) = delete;
 
 	struct sluice_engine *engine = nullptr;
 	std::vector<struct sluice_socket *> sockets;
@@ -74,10 +74,10 @@ void on_sent(struct sluice_socket *, struct sluice_args *)
 
 const char payload[64] = {};
 
-/* Of which one iteration is measured at a time, where that is a part of what is done. */
+/* Measures single iterations, of which only a part counts. */
 constexpr size_t STEPS = 512;
 
-/* Aligned as a program that cares would have them. */
+/* Aligned, as in a carefully written program. */
 struct alignas(64) Record {
 	Record() : args()
 	{
@@ -127,7 +127,7 @@ void set_buffer(benchmark::State &state)
 
 void send_eager(benchmark::State &state)
 {
-	Bed context(1);
+	Fixture context(1);
 	Record record;
 	Counted counted(state);
 
@@ -137,10 +137,10 @@ void send_eager(benchmark::State &state)
 	}
 }
 
-/* range(0) records in a batch, over range(1) sockets. The time is that of one record. */
+/* range(0) records in a batch, over range(1) sockets. The time is per record. */
 void send_batch(benchmark::State &state)
 {
-	Bed context(static_cast<size_t>(state.range(1)));
+	Fixture context(static_cast<size_t>(state.range(1)));
 	std::vector<Record> records(static_cast<size_t>(state.range(0)));
 	auto count = static_cast<int64_t>(records.size());
 	Counted counted(state);
@@ -162,7 +162,7 @@ void send_batch(benchmark::State &state)
 /* Only the starting calls inside a batch. */
 void start_batched(benchmark::State &state)
 {
-	Bed context(1);
+	Fixture context(1);
 	std::vector<Record> records(STEPS);
 	Step step(state);
 
@@ -177,10 +177,10 @@ void start_batched(benchmark::State &state)
 	}
 }
 
-/* Only the turn that finds what the ring has sent, one request for each record. */
+/* Only the turn that finds the completions of the ring, one request per record. */
 void reap(benchmark::State &state)
 {
-	Bed context(STEPS, SLUICE_TRANSMIT_WAY_RING);
+	Fixture context(STEPS, SLUICE_TRANSMIT_WAY_RING);
 	std::vector<Record> records(STEPS);
 	Step step(state);
 
@@ -202,7 +202,7 @@ void reap(benchmark::State &state)
 /* Only the starting calls of another thread, which leave the records in the mailbox. */
 void start_from_elsewhere(benchmark::State &state)
 {
-	Bed context(1);
+	Fixture context(1);
 	std::vector<Record> records(STEPS);
 
 	while (state.KeepRunningBatch(STEPS)) {
@@ -218,11 +218,11 @@ void start_from_elsewhere(benchmark::State &state)
 		other.join();
 		run_until_sent(context.engine);
 	}
-	/* Those that were shown are the last thread's. */
+	/* The values shown are the last thread's. */
 	state.counters.erase("instructions");
 }
 
-/* The queue alone: a function of modules.h, with what has to stand before and behind it. */
+/* The queue alone: a function of modules.h, with its setup and cleanup excluded. */
 template <void (*before)(struct modules *), void (*measured)(struct modules *),
 	  void (*behind)(struct modules *)>
 void queue(benchmark::State &state)
@@ -267,20 +267,20 @@ void plan(benchmark::State &state)
 
 void empty_turn(benchmark::State &state)
 {
-	Bed context(1);
+	Fixture context(1);
 	Counted counted(state);
 
 	for (auto _ : state)
 		sluice_engine_run(context.engine, 0);
 }
 
-/* With range(0) timers armed beside it. */
+/* While range(0) timers are armed. */
 void timer_start_stop(benchmark::State &state)
 {
 	/* Armed until the engine ends, so they outlive it. */
 	std::vector<struct sluice_timer> others(static_cast<size_t>(state.range(0)));
 	struct sluice_timer timer = {};
-	Bed context;
+	Fixture context;
 	int64_t second = 1000000000;
 
 	timer.expired = [](struct sluice_engine *, struct sluice_timer *) {};
@@ -300,7 +300,7 @@ void timer_start_stop(benchmark::State &state)
 /* A function posted by the engine's own thread, and the turn that runs it. */
 void post_and_turn(benchmark::State &state)
 {
-	Bed context;
+	Fixture context;
 	Counted counted(state);
 
 	for (auto _ : state) {

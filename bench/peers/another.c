@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Records of a thread that is not the engine's, which has one of its own: one after another, each
- * waited for, as in a program whose threads block. By records, and by Begin and End.
+ * Records of a thread that does not own the engine, which has its own thread: sent one by one, and
+ * each waited for, as in a program whose threads block. By records, and by Begin and End.
  */
 #include <err.h>
 #include <errno.h>

@@ -26,7 +26,7 @@ namespace
 
 using Buffers = std::array<asio::const_buffer, 2>;
 
-/* The interface of C first, so that a pointer to it is one to all. */
+/* The C header first, so that pointers to it are the same for all. */
 struct AsioRunner {
 	struct runner runner;
 	struct load load;

@@ -16,7 +16,7 @@ extern const struct peer peer_asio_uring_echo;
 #ifdef __cplusplus
 }
 
-/* By the reactor that this file is compiled for. */
+/* On the backend that this file is compiled for. */
 static inline struct peer asio_peer(unsigned int loads,
 				    struct runner *(*create)(const struct load *))
 {

@@ -17,7 +17,7 @@
 namespace
 {
 
-/* The interface of C first, so that a pointer to it is one to all. */
+/* The C header first, so that pointers to it are the same for all. */
 struct EchoRunner {
 	struct runner runner;
 	struct load load;

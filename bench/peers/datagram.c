@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Datagrams by hand, over one connected UDP socket: a send(2) for each; one sendmmsg(2) for all; or
- * sendmsg(2) with as many of them as the kernel cuts up in one call (GSO), which is the least that
- * it can be asked to do. Messages and segments are filled in once beforehand.
+ * sendmsg(2) with as many of them as the kernel splits in one call (GSO), which is the minimum of
+ * calls. Messages and segments are filled in once beforehand.
  */
 #include <err.h>
 #include <errno.h>
@@ -99,7 +99,7 @@ static void destroy(struct runner *runner)
 	free(self);
 }
 
-/* Of each message but the last so many records. */
+/* So many records in each message but the last. */
 static void fill_in(struct datagram_runner *self, size_t records)
 {
 	for (size_t i = 0; i < self->load.records; i += records) {

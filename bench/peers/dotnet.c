@@ -26,7 +26,7 @@ const char *dotnet_lacks(const char *name)
 		       : "its program is not built: bench/dotnet/build, or tools/run bench";
 }
 
-/* A debugger's door would be left behind in /tmp by each process that is killed. */
+/* Each process that is killed would leave a diagnostics socket in /tmp. */
 void dotnet_prepare(void)
 {
 	setenv("DOTNET_EnableDiagnostics", "0", 1);

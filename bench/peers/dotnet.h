@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The peers in C#, as bench/dotnet/build makes them. */
+/* The C# peers, built by bench/dotnet/build. */
 #ifndef BENCH_PEERS_DOTNET_H
 #define BENCH_PEERS_DOTNET_H
 
@@ -15,7 +15,7 @@ const char *dotnet_path(const char *name);
 /* What is missing to run it, for people, or NULL. */
 const char *dotnet_lacks(const char *name);
 
-/* To be called by the process that is to start one, before it does. */
+/* To be called by the process that starts one, before it does. */
 void dotnet_prepare(void);
 
 #endif

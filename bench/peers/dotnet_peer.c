@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * .NET's ways to send, as bench/dotnet does them: a process that inherits the sockets, and gets how
- * many times to do the load by a pipe.
+ * .NET's ways to send, implemented in bench/dotnet: a process that inherits the sockets, and
+ * receives the number of loads through a pipe.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -32,7 +32,7 @@ static void expect(struct dotnet_runner *self, const char *answer)
 	char line[64];
 
 	if (!fgets(line, sizeof(line), self->answers) || strncmp(line, answer, strlen(answer)) != 0)
-		exit(1); /* it has said why */
+		exit(1); /* it has reported why */
 }
 
 static void run(struct runner *runner, uint64_t times)
@@ -65,7 +65,7 @@ static void destroy(struct runner *runner)
 	free(self);
 }
 
-/* The way and the load in numbers, and the sockets. */
+/* The way and the load as numbers, and the sockets. */
 static char **make_arguments(const struct dotnet_runner *self, const char *way)
 {
 	const struct load *load = &self->load;
@@ -98,7 +98,7 @@ static void free_arguments(char **arguments)
 	free(arguments);
 }
 
-/* Duplicated onto themselves, descriptors lose what would close them. */
+/* Duplicating a descriptor onto itself clears close-on-exec. */
 static void spawn(struct dotnet_runner *self, char **arguments, int orders, int answers)
 {
 	posix_spawn_file_actions_t actions;
@@ -126,7 +126,7 @@ static struct runner *create(const struct load *load, const char *way)
 	self->runner = (struct runner){.run = run, .destroy = destroy, .cpu_ns = cpu_ns};
 	self->load = *load;
 	self->fds = runner_connect(load);
-	/* SendFile is of the synchronous kind, which .NET wants of the descriptor, too. */
+	/* SendFile is synchronous, and .NET requires a blocking descriptor. */
 	if (strcmp(way, "file") == 0)
 		(void)fcntl(self->fds[0], F_SETFL, 0);
 	if (pipe2(orders, O_CLOEXEC) != 0 || pipe2(answers, O_CLOEXEC) != 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Many engines on many cores: another peer's runner, several times over. Each has a thread pinned to a
- * core of its own, sockets of its own and a receiver of its own, so that all they share is what their
- * library and the kernel share. For comparison one of them alone does the work of all.
+ * Many engines on many cores: several runners of another peer. Each has a thread pinned to its own
+ * core, its own sockets and its own receiver, so that they share only what their library and the
+ * kernel share. For comparison, a single one performs all the work.
  */
 #include <err.h>
 #include <pthread.h>
@@ -22,7 +22,7 @@ struct engines_runner {
 	struct runner runner;
 	const struct peer *peer;
 	struct load load;      /* of one thread */
-	uint64_t times_factor; /* each does it so many times, so that all is done */
+	uint64_t times_factor; /* loads of each thread, which together are one load */
 	size_t count;
 	struct thread *threads;
 	uint64_t times;
@@ -47,7 +47,7 @@ static void *live(void *argument)
 	struct runner *runner = make(thread);
 
 	for (;;) {
-		pthread_barrier_wait(&all->end); /* the first time: it is made */
+		pthread_barrier_wait(&all->end); /* the first time: it is created */
 		pthread_barrier_wait(&all->begin);
 		if (all->over)
 			break;
@@ -83,8 +83,8 @@ static void destroy(struct runner *runner)
 }
 
 /*
- * Threads have the first cores, their receivers the next ones. Where these do not suffice a receiver
- * shares the core of another thread than its own, if there is one.
+ * Threads get the first cores, their receivers the next ones. If these do not suffice, a receiver
+ * shares the core of another thread than its own, if possible.
  */
 static void place(struct engines_runner *self, const struct receiver *like)
 {

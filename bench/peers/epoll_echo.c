@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An echo by hand: epoll, and for each socket that is readable one recv(2) and one send(2). Beside it
- * sendfile(2) where its socket has room, if there is a file: in slices, so that answers come in
- * between, and with read-ahead asked for a part of the file before its first slice.
+ * An echo by hand: epoll, and one recv(2) and one send(2) for each readable socket. If there is a
+ * file, also sendfile(2) while its socket is writable: in slices, so that answers are sent in
+ * between, with read-ahead requested for a part of the file before its first slice.
  */
 #include <err.h>
 #include <errno.h>
@@ -26,9 +26,9 @@ struct echo_runner {
 	uint64_t wanted;
 	int epoll_fd;
 	int *fds;
-	int background_fd; /* where the file goes, or -1 */
+	int background_fd; /* the reader of the file, or -1 */
 	bool has_room;     /* for it */
-	off_t offset;      /* into the file */
+	off_t offset;      /* in the file */
 	char buffer[BUFFER_BYTES];
 };
 
@@ -61,7 +61,7 @@ static void echo(struct echo_runner *self, int fd)
 		answer(self, fd, (size_t)count);
 }
 
-/* A slice of the file, and never more than what is left of a part. */
+/* A slice of the file, within the current part. */
 static void send_slice(struct echo_runner *self)
 {
 	const off_t part = (off_t)self->load.part_bytes;

@@ -119,7 +119,7 @@ static struct runner *create(const struct load *load,
 	self->block = runner_allocate(1, BLOCK_BYTES);
 	if (pipe2(self->pipe, O_CLOEXEC) != 0)
 		err(1, "pipe2");
-	/* As large as this user may have it. */
+	/* As large as this user is allowed. */
 	(void)fcntl(self->pipe[1], F_SETPIPE_SZ, PIPE_BYTES);
 	self->fd = net_connect(load->receiver);
 	return &self->runner;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One sendmsg(2), or writev(2), for all records of one socket, or for as many as the kernel takes at
- * once. Its segments are filled in once beforehand: the least that the kernel can be asked to do, and so
- * the limit for every library that gathers. Or they are filled in for each batch, as a program must that
- * does not send the same memory for ever.
+ * One sendmsg(2), or writev(2), for all records of one socket, or for as many as the kernel accepts
+ * at once. Its segments are filled in once beforehand: the minimum work, and therefore the limit
+ * for every library that gathers. Or they are filled in for each batch, as in a program that does
+ * not send the same memory repeatedly.
  */
 #include <err.h>
 #include <errno.h>
@@ -24,10 +24,10 @@ struct gather_runner {
 	bool fills;
 	int *fds;
 	char *payload;
-	struct iovec *records;  /* where each lies, for what is filled in anew */
+	struct iovec *records;  /* addresses of the records, for filling in again */
 	struct iovec *segments; /* those of the first socket, those of the second, ... */
 	size_t *counts;         /* of each socket */
-	struct iovec *rest;     /* what a short send left over */
+	struct iovec *rest;     /* the remainder of a short send */
 };
 
 static ssize_t by_sendmsg(int fd, struct iovec *segments, size_t count)
@@ -51,7 +51,7 @@ static size_t bytes_of(const struct iovec *segments, size_t count)
 	return bytes;
 }
 
-/* Makes rest the segments without their first bytes. */
+/* Sets rest to the segments without their first bytes. */
 static size_t cut(struct gather_runner *self, const struct iovec *segments, size_t count,
 		  size_t sent)
 {
@@ -192,7 +192,7 @@ static struct runner *create_writev(const struct load *load)
 	return create(load, by_writev);
 }
 
-/* With one piece for each socket there is nothing to gather: that is send(2). */
+/* With one segment per socket there is nothing to gather: that is send(2). */
 static bool suits(const struct load *load)
 {
 	return load->records % load->sockets == 0 &&

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Servers of a file over HTTP, each one process on the sender's core; how they are set up stands in
- * servers.c. The client is the client.
- */
+/* HTTP servers of a file, each one process on the sender's core; servers.c sets them up. */
 #include <dirent.h>
 #include <err.h>
 #include <errno.h>
@@ -44,8 +41,8 @@ static uint16_t free_port(void)
 }
 
 /*
- * The client counts on answers of one length, but a server may leave out the date of a file that has
- * just changed, or tag it otherwise, until its time stamps cannot stay as they are by another change.
+ * The client expects answers of one length, but a server may omit the date of a file that has just
+ * changed, or use another tag, until its time stamps are reliable.
  */
 static void wait_until_settled(int fd)
 {
@@ -104,7 +101,7 @@ static void make_site(const struct http_runner *self)
 	}
 }
 
-/* False while the server still writes there. */
+/* False while the server is still writing there. */
 static bool remove_directory(const char *path)
 {
 	DIR *directory = opendir(path);
@@ -120,7 +117,7 @@ static bool remove_directory(const char *path)
 }
 
 /*
- * Makes the directory, reports its name, and removes it when the process that measures asks for it or
+ * Creates the directory, reports its name, and removes it when the measuring process requests it or
  * has ended. The server ends with that process, but perhaps later.
  */
 _Noreturn static void keep(int fd, char *directory, size_t size)
@@ -140,8 +137,8 @@ _Noreturn static void keep(int fd, char *directory, size_t size)
 }
 
 /*
- * The directory belongs to a process of its own, in a process group of its own and with all signals
- * blocked: whatever ends this process, at whatever moment, leaves no files behind.
+ * A separate process owns the directory, in its own process group and with all signals blocked:
+ * however this process ends, no files remain.
  */
 static void make_directory(struct http_runner *self)
 {
@@ -168,14 +165,14 @@ static void make_directory(struct http_runner *self)
 	self->keeper_fd = fds[0];
 	if (read(self->keeper_fd, self->directory, sizeof(self->directory)) !=
 	    sizeof(self->directory))
-		exit(1); /* it has said why */
+		exit(1); /* it has reported why */
 	if (self->load.site)
 		make_site(self);
 	else
 		make_file(self, "file.bin", "", self->load.file_bytes, true);
 }
 
-/* The client's processes have the descriptor, too: only a byte is seen at once. */
+/* The client's processes have the descriptor, too: only a byte is noticed at once. */
 static void end_directory(const struct http_runner *self)
 {
 	if (send(self->keeper_fd, "", 1, MSG_NOSIGNAL) == 1)
@@ -184,8 +181,8 @@ static void end_directory(const struct http_runner *self)
 }
 
 /*
- * A server does not let its congestion control be chosen, but accepted sockets inherit that of the
- * listener, and this process can take the listener from its child. True if there is one.
+ * The congestion control of a server cannot be configured, but accepted sockets inherit that of the
+ * listener, which this process can obtain from its child. Whether this worked.
  */
 static bool set_congestion(const struct http_runner *self)
 {
@@ -216,7 +213,7 @@ static void wait_until_it_listens(struct http_runner *self)
 	for (int i = 0; i < 6000; i++) {
 		if (waitpid(self->process, NULL, WNOHANG) == self->process) {
 			self->process = 0;
-			exit(1); /* it has said why */
+			exit(1); /* it has reported why */
 		}
 		if (set_congestion(self))
 			return;

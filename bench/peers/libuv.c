@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * libuv: uv_write with a request for each record; a record with a header is one write of two
- * buffers. uv_write tries at once, and what the socket does not take waits for the loop.
+ * buffers. uv_write tries at once, and the loop sends the rest.
  */
 #include <err.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An echo by libuv: what is read is written back from a buffer of a pool. */
+/* An echo by libuv: what is read is written back from a pooled buffer. */
 #include <err.h>
 #include <stdlib.h>
 #include <uv.h>
@@ -8,7 +8,7 @@
 
 #define BUFFER_BYTES 16384
 
-/* A buffer that is read into and written from. */
+/* A buffer for reading and writing. */
 struct answer {
 	uv_write_t request;
 	struct echo_runner *runner;

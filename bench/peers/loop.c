@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A loop that sends nothing, on both runners of a comparison: what the method can tell apart on this
- * machine, and what the tests slow down to see whether that is found.
+ * A loop that sends nothing, on both sides of a comparison: it shows the resolution of the method
+ * on this machine, and tests slow it down to see whether that is detected.
  */
 #include <stdlib.h>
 

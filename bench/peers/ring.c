@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * liburing, twice. Naively: a ring as it comes, and one SEND for each record. Well: a ring for one
- * thread whose work waits for it, registered files, one vectored send for all records of a socket,
+ * liburing, twice. Naively: a default ring, and one SEND per record. Well: a ring with a single
+ * issuer and deferred task work, registered files, one vectored send for all records of a socket,
  * and all sockets in one submission.
  */
 #include <err.h>
@@ -16,9 +16,9 @@
 #define ENTRIES_MAX 4096
 #define SEGMENTS_MAX 1024 /* of one call, UIO_MAXIOV */
 
-/* One request: what it sends, and what is left of that. */
+/* One request: what it sends, and what remains of it. */
 struct job {
-	int file; /* a descriptor, or the place of a registered one */
+	int file; /* a descriptor, or the index of a registered one */
 	struct iovec *pieces;
 	size_t count;
 	struct msghdr message; /* of the rest */
@@ -63,7 +63,7 @@ static void start(struct ring_runner *self, struct job *job)
 	prepare(self, job);
 }
 
-/* The rest of a short send, in memory of its own: the pieces serve again. */
+/* The rest of a short send, in separate memory: the segments are reused. */
 static void cut(struct job *job, size_t sent)
 {
 	const struct iovec *piece = job->message.msg_iov;
@@ -81,7 +81,7 @@ static void cut(struct job *job, size_t sent)
 	job->message.msg_iovlen = count;
 }
 
-/* Whether the job is done; else it goes on. */
+/* Whether the job is done; else it continues. */
 static bool settle(struct ring_runner *self, struct job *job, int result)
 {
 	if (result < 0)
@@ -197,7 +197,7 @@ static struct runner *create_naive(const struct load *load)
 	return &self->runner;
 }
 
-/* Older kernels know neither flag, and are naive in this. */
+/* Older kernels support neither flag, and are naive in this. */
 static unsigned flags_for_one_thread(void)
 {
 	const unsigned flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
@@ -219,7 +219,7 @@ static struct runner *create_well(const struct load *load)
 	return &self->runner;
 }
 
-/* What one call takes, because several at once on one socket would have to be ordered. */
+/* The limit of one call: several at once on one socket would have to be ordered. */
 static bool suits_well(const struct load *load)
 {
 	size_t pieces = load->header_bytes > 0 ? 2 : 1;

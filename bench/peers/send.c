@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A non-blocking send(2) for each record, epoll where a socket is full: what a program without a
- * library does first. A header goes with MSG_MORE, so that it leaves with its body.
+ * A non-blocking send(2) for each record, and epoll when a socket is full: what a program without a
+ * library does first. A header is sent with MSG_MORE, together with its body.
  */
 #include <err.h>
 #include <errno.h>
@@ -22,7 +22,7 @@ struct send_runner {
 	size_t pieces_a_record;
 };
 
-/* Every socket is watched from the first on, edge-triggered; here only one can be waited for. */
+/* Every socket is watched from the start, edge-triggered; only one can be waited for here. */
 static void wait_writable(struct send_runner *self)
 {
 	struct epoll_event event;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* liburing's SEND_ZC for each record, one at a time a socket; the next goes while the kernel holds it. */
+/*
+ * liburing's SEND_ZC for each record, one at a time per socket; the next is sent while the kernel
+ * still holds the previous one.
+ */
 #include <err.h>
 #include <errno.h>
 #include <liburing.h>
@@ -19,7 +22,7 @@ struct zc_runner {
 	struct runner runner;
 	struct load load;
 	struct io_uring ring;
-	uint64_t held; /* sends whose notification is still to come */
+	uint64_t held; /* sends whose notification is outstanding */
 	int *fds;
 	char *payload;
 };

@@ -28,7 +28,10 @@ static void send_all(struct sendfile_runner *self)
 	off_t offset = 0;
 	off_t end = (off_t)self->load.file_bytes;
 
-	/* As far as one may ask for a file that is not in memory: it comes while it is sent. */
+	/*
+	 * The largest read-ahead request for a file that is not in memory: it is read while it is
+	 * sent.
+	 */
 	if (self->load.cold)
 		posix_fadvise(self->load.file_fd, 0, end, POSIX_FADV_WILLNEED);
 	while (offset < end) {

@@ -18,10 +18,10 @@
 
 struct server {
 	const char *program;
-	const char *assembly; /* in C#, that the program runs; or NULL */
+	const char *assembly; /* the C# assembly that the program runs; or NULL */
 	const char
 		*configuration; /* with the port, the directory, modules of nginx, and directives */
-	/* "PORT", "DIRECTORY", "CONFIGURATION" and "ASSEMBLY" stand for what they say. */
+	/* "PORT", "DIRECTORY", "CONFIGURATION" and "ASSEMBLY" are placeholders. */
 	const char *arguments[ARGUMENTS_MAX];
 };
 
@@ -97,8 +97,8 @@ static void write_configuration(const struct server *server, uint16_t port, cons
 }
 
 /*
- * The program's path. Ours is beside this one. What it is told by its environment: .NET's framework
- * comes compiled, but only roughly, and without tiers it would stay so.
+ * The program's path. sluice is next to this one. Environment: .NET's framework is precompiled
+ * without full optimisation, and would stay so without tiers.
  */
 static const char *prepare(const struct server *server)
 {

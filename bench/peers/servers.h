@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Servers of files over HTTP, set up as their authors would do it for one core. */
+/* HTTP servers of files, configured for one core as their authors would. */
 #ifndef BENCH_PEERS_SERVERS_H
 #define BENCH_PEERS_SERVERS_H
 

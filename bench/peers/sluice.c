@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ours, as a program would use it: records are set up once and started again and again, several
+ * sluice, as a program would use it: records are set up once and started repeatedly, several
  * between batch_begin and batch_end, a single one by itself.
  */
 #include <err.h>
@@ -13,13 +13,13 @@ struct sluice_runner {
 	struct runner runner;
 	struct load load;
 	struct sluice_engine *engine;
-	size_t pending; /* records whose handler is still to run */
+	size_t pending; /* records whose handler has not run yet */
 	char *payload;
 	struct sluice_args *records;
 	struct sluice_socket **sockets; /* of each record */
 };
 
-/* Nearly empty, because the peers have nothing like it. Errors are looked for after the run. */
+/* Nearly empty, because the peers have no equivalent. Errors are checked after the run. */
 static void on_sent(struct sluice_socket *socket, struct sluice_args *args)
 {
 	struct sluice_runner *self = args->user_token;
@@ -28,14 +28,14 @@ static void on_sent(struct sluice_socket *socket, struct sluice_args *args)
 	self->pending--;
 }
 
-/* A starting call that did not answer 1, pending: no handler will run. */
+/* A start that did not return 1, pending: no handler will run. */
 static void not_pending(struct sluice_runner *self, int answer)
 {
 	runner_sluice_check(answer, "sluice: a send was refused");
 	self->pending--;
 }
 
-/* On a stream an error stays: every later send has one, too. */
+/* Errors of a stream persist: every later send reports one, too. */
 static void check_errors(const struct sluice_runner *self)
 {
 	for (size_t i = 0; i < self->load.records; i++) {
@@ -161,7 +161,7 @@ static struct runner *create_sqpoll(const struct load *load)
 	return create_with(load, runner_sluice_engine_with_thread(load));
 }
 
-/* One record, one batch, many sockets: the rest would only make the measurement longer. */
+/* One record, one batch, many sockets: the rest would only lengthen the measurement. */
 static bool suits_sqpoll(const struct load *load)
 {
 	bool small = load->record_bytes == 64 && !load->header_bytes && !load->shared;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the runners of ours share: an engine, and how errors end the program. */
+/* Shared by the runners of sluice: an engine, and error handling. */
 #ifndef BENCH_PEERS_SLUICE_H
 #define BENCH_PEERS_SLUICE_H
 
@@ -7,24 +7,25 @@
 
 #include "harness/runner.h"
 
-/* Ends the program after an error. */
+/* Exits the program after an error. */
 void runner_sluice_check(int error, const char *what);
 
-/* The options of the load, with this backend, if it is not AUTO, in the place of theirs. */
+/* The options of the load, with this backend instead of theirs if it is not AUTO. */
 struct sluice_engine *runner_sluice_engine(const struct load *load, uint32_t backend);
 
 /* The same on the ring, with the kernel's submission thread. */
 struct sluice_engine *runner_sluice_engine_with_thread(const struct load *load);
 const char *runner_sluice_lacks_thread(const struct load *load);
 
-/* For the peers sluice-uring and sluice-epoll: each is there where the reference is the other. */
+/* For the peers sluice-uring and sluice-epoll: each is used if the reference is the other. */
 bool runner_sluice_suits_uring(const struct load *load);
 bool runner_sluice_suits_epoll(const struct load *load);
 const char *runner_sluice_lacks_uring(const struct load *load);
 
 /*
- * The three peers of ours that take these loads: with the reference's options, and each backend.
- * create_on makes the runner: struct runner *create_on(const struct load *load, uint32_t backend).
+ * The three sluice peers for these loads: with the reference's options, and with each backend.
+ * create_on creates the runner: struct runner *create_on(const struct load *load, uint32_t
+ * backend).
  */
 #define SIDE_SLUICE_PEERS(ours, of_loads, create_on)                                       \
 	static struct runner *create(const struct load *load)                              \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ours by Begin and End, beside the same by records: sluice_begin_send of each record, in a batch
- * where there are several, then sluice_end_send of each. Without callbacks: those run in threads of
- * their own, which may block.
+ * sluice by Begin and End, next to the same by records: sluice_begin_send of each record, several
+ * in a batch, then sluice_end_send of each. Without callbacks: those run in separate threads, which
+ * may block.
  */
 #include <err.h>
 #include <stdlib.h>
@@ -34,7 +34,7 @@ static void begin(struct apm_runner *self, size_t record)
 			    "sluice_begin_send");
 }
 
-/* The engine is this thread's, so End may not wait. */
+/* This thread owns the engine, so End must not wait. */
 static void end(struct apm_runner *self, size_t record)
 {
 	while (!sluice_async_result_is_completed(self->results[record]))

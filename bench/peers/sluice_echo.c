@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ours as an echo: receive_start on every socket, and what comes is sent back from the buffer it
- * came in, which is released when it has left. Beside it the same engine sends a file, if there is
- * one, in parts as if each were a file of its own; the end of one begins the next.
+ * sluice as an echo: receive_start on every socket, and each received buffer is sent back and then
+ * released. If there is a file, the same engine sends it in parts, each as if it were a separate
+ * file; the end of one starts the next.
  */
 #include <err.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 #include "peers/sluice.h"
 
-/* An answer on its way; as many as there are receive buffers. */
+/* An answer in flight; as many as there are receive buffers. */
 struct answer {
 	struct sluice_args args;
 	struct sluice_buffer *buffer;
@@ -147,7 +147,7 @@ static void on_part_sent(struct sluice_socket *socket, struct sluice_args *args)
 	send_part(socket, self);
 }
 
-/* Batched, so that each ends in the handler, also one that could leave at once. */
+/* Batched, so that each completes in the handler, also one that could complete at once. */
 static void start_background(struct echo_runner *self)
 {
 	struct sluice_socket *socket;

@@ -25,7 +25,7 @@ struct sluice_engine *runner_sluice_engine(const struct load *load, uint32_t bac
 	return engine;
 }
 
-/* Any processor will do: which one is free the scheduler knows best. */
+/* Any CPU: the scheduler chooses a free one. */
 static struct sluice_engine *engine_with_thread(const struct sluice_options *given)
 {
 	struct sluice_options options = *given;
@@ -45,7 +45,7 @@ struct sluice_engine *runner_sluice_engine_with_thread(const struct load *load)
 	return engine;
 }
 
-/* Under a real-time policy, which it inherits, it would keep others off its core until it sleeps. */
+/* Under a real-time policy, which it inherits, it would occupy its core until it sleeps. */
 const char *runner_sluice_lacks_thread(const struct load *load)
 {
 	struct sluice_engine_statistics statistics = {.size = sizeof(statistics)};
@@ -63,7 +63,7 @@ const char *runner_sluice_lacks_thread(const struct load *load)
 		       : "the kernel lends no submission thread (SQPOLL)";
 }
 
-/* That the reference takes with these options. */
+/* The backend that the reference uses with these options. */
 static uint32_t backend_of(const struct sluice_options *options)
 {
 	struct sluice_engine_statistics statistics = {.size = sizeof(statistics)};

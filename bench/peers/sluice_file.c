@@ -59,7 +59,7 @@ static void run(struct runner *runner, uint64_t times)
 			runner_sluice_check(sluice_engine_run(self->engine, -1),
 					    "sluice_engine_run");
 	}
-	/* On a stream an error stays: every later send has one, too. */
+	/* Errors of a stream persist: every later send reports one, too. */
 	for (size_t i = 0; i < self->load.sockets; i++) {
 		if (self->records[i].error != SLUICE_ERROR_SUCCESS)
 			errx(1, "sluice: a file failed: %s",
@@ -101,7 +101,7 @@ static struct runner *create_with(const struct load *load, struct sluice_engine 
 		(struct sluice_packet){.kind = SLUICE_PACKET_FILE,
 				       .fd = load->file_fd,
 				       .count = (int64_t)load->file_bytes,
-				       .identity = 1}; /* as little is asked as by sendfile */
+				       .identity = 1}; /* to request as little as sendfile does */
 	self->sockets = runner_allocate(load->sockets, sizeof(struct sluice_socket *));
 	self->records = runner_allocate(load->sockets, sizeof(*self->records));
 	for (size_t i = 0; i < load->sockets; i++)

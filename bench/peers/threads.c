@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Eight threads that all send over one socket: by hand, with a mutex around send(2), or through ours,
- * whose engine has a thread of its own; the threads wait only at the end.
+ * Eight threads that send over one socket: by hand, with a mutex around send(2), or through sluice,
+ * whose engine has its own thread; the threads wait only at the end.
  */
 #include <err.h>
 #include <errno.h>
@@ -70,7 +70,7 @@ static void send_to_engine(struct threads_runner *self, size_t record)
 			    "sluice_send_async");
 }
 
-/* A record is used again only when it has left. */
+/* A record is reused only after it has completed. */
 static void wait_for_records(struct thread *thread)
 {
 	const struct sluice_args *records = thread->runner->records;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Stands in for a peer whose library was not there when this was built. */
+/* Replaces a peer whose library was not found by the build. */
 #ifndef BENCH_PEERS_WITHOUT_H
 #define BENCH_PEERS_WITHOUT_H
 

@@ -7,6 +7,6 @@ WITHOUT(peer_asio_epoll, "asio-epoll", "Asio on epoll",
 WITHOUT(peer_asio_uring, "asio-uring", "Asio on io_uring",
 	LOADS(LOAD_RECORDS) | LOADS(LOAD_FAN_OUT) | LOADS(LOAD_ECHO), "libasio-dev");
 
-/* The two above say it for these, too. */
+/* The two above report it for these, too. */
 WITHOUT(peer_asio_epoll_echo, "asio-epoll", "Asio on epoll", 0, "libasio-dev");
 WITHOUT(peer_asio_uring_echo, "asio-uring", "Asio on io_uring", 0, "libasio-dev");

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * send(2) with MSG_ZEROCOPY, without waiting for each notification: only at the end of a load all
- * of them are taken, before the memory is used again.
+ * send(2) with MSG_ZEROCOPY, without waiting for each notification: all of them are read at the end
+ * of a load, before the memory is used again.
  */
 #include <time.h>
 
-#include <linux/errqueue.h> /* it needs the line above */
+#include <linux/errqueue.h> /* requires the line above */
 
 #include <err.h>
 #include <errno.h>
@@ -21,7 +21,7 @@
 struct zerocopy_runner {
 	struct runner runner;
 	struct load load;
-	uint32_t sent;     /* calls that a notification follows, ever */
+	uint32_t sent;     /* calls so far that a notification follows */
 	uint32_t notified; /* of them */
 	int *fds;
 	char *payload;
@@ -35,7 +35,7 @@ static void wait_for(struct zerocopy_runner *self, int fd, short events)
 		err(1, "poll");
 }
 
-/* One message tells of a range of calls. */
+/* One message covers a range of calls. */
 static void take_notification(struct zerocopy_runner *self, struct msghdr *message)
 {
 	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(message); cmsg;
@@ -63,7 +63,7 @@ static void take_notifications(struct zerocopy_runner *self, int fd)
 		if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0)
 			take_notification(self, &message);
 		else if (errno == EAGAIN)
-			wait_for(self, fd, 0); /* errors are always told */
+			wait_for(self, fd, 0); /* errors are always reported */
 		else
 			err(1, "recvmsg");
 	}
@@ -78,7 +78,7 @@ static void send_record(struct zerocopy_runner *self, int fd, const struct iovec
 		ssize_t sent = send(fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_ZEROCOPY);
 
 		if (sent < 0 && errno == ENOBUFS) {
-			take_notifications(self, fd); /* more memory is pinned than may be */
+			take_notifications(self, fd); /* the limit of pinned memory is exceeded */
 			continue;
 		}
 		if (sent < 0 && errno != EAGAIN)
@@ -131,7 +131,7 @@ static struct runner *create(const struct load *load)
 	return &self->runner;
 }
 
-/* Where it can pay at all. */
+/* Only for sizes at which it can pay off. */
 static bool suits(const struct load *load)
 {
 	return load->sockets == 1 && load->header_bytes == 0 && load->record_bytes >= 16384;

@@ -8,7 +8,7 @@
 
 #include "report/words.h"
 
-/* The ratio's interval with the confidence that a comparison wants. */
+/* The ratio's interval with the confidence used in comparisons. */
 static struct interval ratio_of(const struct result_scenario *scenario,
 				const struct result_peer *peer, enum metric metric)
 {
@@ -58,7 +58,7 @@ struct change compare_scenario(const struct result_scenario *before,
 		const struct result_peer *old = result_find_peer(before, peer->name);
 		struct interval was, is;
 
-		/* What makes ours slower makes ours on the other backend slower, too. */
+		/* What slows sluice down also slows it down on the other backend. */
 		if (old == NULL || !result_is_foreign(peer))
 			continue;
 		was = ratio_of(before, old, metric);
@@ -108,7 +108,7 @@ struct change compare_together(const struct result *before, const struct result 
 	return change;
 }
 
-/* What makes two runs hard to compare is said, but compared they are. */
+/* Differences that make the runs hard to compare are reported; they are compared nevertheless. */
 static void print_differences(const struct result *before, const struct result *after)
 {
 	static const char *const names[] = {"cpu",   "kernel",     "machine", "backend",
@@ -149,7 +149,7 @@ static bool print_together(const struct result *before, const struct result *aft
 	return change.verdict == VERDICT_SLOWER;
 }
 
-/* A scenario that both runs have; whether it has become slower. */
+/* Compares a scenario that both runs have; whether it has become slower. */
 static bool print_changes(const struct result_scenario *was, const struct result_scenario *is)
 {
 	bool is_slower = false;

@@ -22,31 +22,31 @@
 
 #define COMPARE_CONFIDENCE 0.99
 #define COMPARE_LEAST 0.05
-#define COMPARE_TOGETHER 8 /* scenarios; fewer tell nothing together */
+#define COMPARE_TOGETHER 8 /* scenarios; the median of fewer means nothing */
 
 enum verdict {
 	VERDICT_FASTER = -1,
 	VERDICT_SAME = 0,
 	VERDICT_SLOWER = 1,
-	VERDICT_INCOMPARABLE = 2 /* no peer that both have, or no figures */
+	VERDICT_INCOMPARABLE = 2 /* no peer in both, or no figures */
 };
 
 struct change {
 	enum verdict verdict;
-	double factor; /* new / old, of ours against the peers; the median of theirs */
-	size_t peers;  /* that were compared; of all together: scenarios */
-	size_t agree;  /* of them, with the verdict; of all together: 0 */
+	double factor; /* new / old, of sluice against the peers; the median of theirs */
+	size_t peers;  /* peers that were compared; for the total: scenarios */
+	size_t agree;  /* of them, with the same verdict; for the total: 0 */
 };
 
 struct change compare_scenario(const struct result_scenario *before,
 			       const struct result_scenario *after, enum metric metric);
 
-/* All scenarios that both have, by their headlines. */
+/* All scenarios in both results, by their headline metrics. */
 struct change compare_together(const struct result *before, const struct result *after);
 
 /*
- * Prints what has changed. True if all that was measured before could be compared, and nothing has
- * become slower, neither a scenario nor all of them together.
+ * Prints the changes. True if everything measured before could be compared, and nothing has become
+ * slower, neither a scenario nor all of them together.
  */
 bool compare_print(const struct result *before, const struct result *after);
 

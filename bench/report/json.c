@@ -8,7 +8,7 @@
 #include "report/jsonwriter.h"
 #include "report/words.h"
 
-/* What this layout is called; another one gets another number. */
+/* The name of the format; another format gets another number. */
 #define FORMAT 1
 
 static void write_interval(struct json_writer *writer, const char *key,
@@ -174,10 +174,10 @@ void result_write(const struct result *result, FILE *file)
 	json_writer_close(&writer, '}');
 }
 
-/* Far beyond what a run can measure, and far from where sums and ratios overflow. */
+/* Far beyond what a run can measure, and far from overflow in sums and ratios. */
 #define NUMBER_MAX 1e18
 
-/* Control characters are replaced, those of UTF-8 too: a terminal would obey them. */
+/* Control characters are replaced, those of UTF-8 too: a terminal would interpret them. */
 static void copy_text(char *to, size_t size, const char *text)
 {
 	snprintf(to, size, "%s", text);
@@ -209,7 +209,7 @@ static bool is_number(const json_t *value)
 	return json_is_number(value) && number >= 0 && number <= NUMBER_MAX;
 }
 
-/* A number of the object, from least on, or the fallback; whether it is one. */
+/* A number of the object, at least least, or the fallback; whether it is valid. */
 static bool read_number(const json_t *from, const char *key, double fallback, double least,
 			double *ret_number)
 {
@@ -230,7 +230,7 @@ static bool metric_of(const char *name, enum metric *ret_metric)
 	return false;
 }
 
-/* All metrics that are there have the same number of samples. */
+/* All metrics that are present have the same number of samples. */
 static bool read_samples(const json_t *from, struct result_peer *peer)
 {
 	for (int metric = 0; metric < METRICS; metric++) {

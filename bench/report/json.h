@@ -7,12 +7,12 @@
 
 #include "report/result.h"
 
-/* Writes all of it, samples included. Whether the file took it is for the caller to ask. */
+/* Writes everything, samples included. The caller checks the file for errors. */
 void result_write(const struct result *result, FILE *file);
 
 /*
- * Reads what result_write wrote, and evaluates it. Returns NULL, or what is wrong, in words that are
- * valid until the next call; *result is then empty.
+ * Reads what result_write wrote, and evaluates it. Returns NULL, or an error message that is valid
+ * until the next call; *result is then empty.
  */
 const char *result_read(const char *text, size_t length, struct result *result);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "report/jsonwriter.h"
 
-/* The bytes of the character of UTF-8 that begins here; 0 if none does. */
+/* The bytes of the UTF-8 character that starts here; 0 if it is invalid. */
 static size_t character_bytes(const unsigned char *text)
 {
 	static const unsigned long least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -53,7 +53,7 @@ static void new_line(struct json_writer *writer)
 	fprintf(writer->file, "\n%*s", 2 * writer->depth, "");
 }
 
-/* Everything that stands before a value. */
+/* Everything before a value. */
 static void begin(struct json_writer *writer, const char *key)
 {
 	if (writer->values++)

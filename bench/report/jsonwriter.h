@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes JSON, a value at a time; commas and indentation come by themselves. */
+/* Writes JSON, one value at a time; commas and indentation are added automatically. */
 #ifndef BENCH_REPORT_JSONWRITER_H
 #define BENCH_REPORT_JSONWRITER_H
 
@@ -10,7 +10,7 @@
 struct json_writer {
 	FILE *file;
 	int depth;
-	int values; /* in the innermost object or array so far: is a comma due? */
+	int values; /* in the innermost object or array: is a comma needed? */
 };
 
 /* The key is NULL inside an array. */

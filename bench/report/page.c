@@ -14,7 +14,7 @@ void page_write(const struct result *result, FILE *file)
 	const char *template = (const char *)page_template;
 	const char *at = memmem(template, page_template_bytes, place, sizeof(place) - 1);
 
-	/* A build with a template that lacks the place fails its tests. */
+	/* A template without the placeholder would fail its tests. */
 	if (at == NULL)
 		return;
 	fwrite(template, 1, (size_t)(at - template), file);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One more zeroed place at the end of an array; arrays grow at powers of two. */
+/* Appends a zeroed element to an array; arrays grow at powers of two. */
 static void *grow(void *array, size_t count, size_t bytes)
 {
 	if ((count & (count - 1)) == 0) {
@@ -56,7 +56,7 @@ static struct interval cost_of(const struct result_peer *peer, enum metric metri
 	return interval_of(scratch, peer->count);
 }
 
-/* A turn in which a clock did not move tells nothing. */
+/* A turn in which a clock did not advance means nothing. */
 static struct interval ratio_of(const struct result_peer *ours, const struct result_peer *peer,
 				enum metric metric, double *scratch)
 {

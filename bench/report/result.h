@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a run has measured: raw samples, and what they amount to. Written to JSON, read back from
- * it, and the only thing that tables, pictures and comparisons are made of. Pure: no clock, no
- * kernel.
+ * The result of a run: raw samples, and their evaluation. Written to JSON, read back from it, and
+ * the only input of tables, charts and comparisons. Pure: no clock, no kernel.
  */
 #ifndef BENCH_REPORT_RESULT_H
 #define BENCH_REPORT_RESULT_H
@@ -15,8 +14,8 @@
 #include "harness/interval.h"
 
 enum metric {
-	METRIC_WALL, /* time of an operation */
-	METRIC_CPU,  /* CPU time of an operation: the process's, kernel workers included */
+	METRIC_WALL, /* time per operation */
+	METRIC_CPU,  /* CPU time per operation: of the process, including kernel workers */
 	METRIC_P99,  /* the latency that one request in a hundred exceeds */
 	METRIC_P999, /* the latency that one request in a thousand exceeds */
 	METRICS
@@ -37,26 +36,26 @@ struct result_point {
 
 #define RESULT_POINTS 24
 
-/* An interval with less says nothing: there were too few rounds. */
+/* Minimum for an interval: fewer rounds mean nothing. */
 #define RESULT_CONFIDENCE 0.9
 
 struct result_peer {
 	char name[32];
 	char title[64];
-	char note[96];       /* what a reader should know, or "" */
+	char note[96];       /* a note for the reader, or "" */
 	double aim;          /* ours / this, at most; 0: none */
 	double latency_aim;  /* the same of latencies; 0: as aim */
 	double operations;   /* in each sample */
 	double peak_bytes;   /* memory that its process has had at most; 0: nobody looked */
 	double peak_aim;     /* of these, at most; 0: none */
-	double system_calls; /* of an operation; < 0: nobody counted */
+	double system_calls; /* per operation; < 0: not counted */
 	size_t count;
 	struct result_sample *samples;
 	size_t point_count;
 	struct result_point points[RESULT_POINTS]; /* of all samples together */
 
 	/* Filled in by result_evaluate. */
-	struct interval cost[METRICS];  /* in ns, of an operation */
+	struct interval cost[METRICS];  /* in ns, per operation */
 	struct interval ratio[METRICS]; /* the first peer's / this one's, of one round */
 };
 
@@ -77,8 +76,8 @@ struct result_scenario {
 	char family[24]; /* or "" */
 	char receiver[24];
 	double x;
-	enum metric headline;      /* what pictures and verdicts speak of */
-	unsigned judged;           /* METRIC_BIT of what an aim holds for */
+	enum metric headline;      /* of charts and verdicts */
+	unsigned judged;           /* METRIC_BIT of the metrics with this aim */
 	struct result_peer *peers; /* the first one is ours */
 	size_t peer_count;
 	struct result_missing_list missing; /* peers */
@@ -100,31 +99,31 @@ struct result {
 	struct result_missing_list missing; /* scenarios */
 };
 
-/* Zeroed places at the end of the lists. The program ends where there is no memory. */
+/* Appends zeroed elements to the lists. The program exits if out of memory. */
 struct result_scenario *result_add_scenario(struct result *result);
 struct result_peer *result_add_peer(struct result_scenario *scenario);
 void result_add_sample(struct result_peer *peer, const struct result_sample *sample);
 void result_add_missing(struct result_missing_list *list, const char *name, const char *reason);
 
-/* Takes out the scenario of that index. */
+/* Removes the scenario of that index. */
 void result_remove_scenario(struct result *result, size_t index);
 
 /*
- * Costs and ratios of all peers; those of the same round are compared. Peers that have not as
- * many as ours are taken out.
+ * Computes costs and ratios of all peers; samples of the same round are compared. Peers with fewer
+ * samples than sluice are removed.
  */
 void result_evaluate(struct result_scenario *scenario);
 
 /* "cpu" */
 const char *metric_name(enum metric metric);
 
-/* Whether the metric is one request's latency rather than a total of a turn. */
+/* Whether the metric is the latency of one request rather than a total of a turn. */
 static inline bool metric_is_latency(enum metric metric)
 {
 	return metric >= METRIC_P99;
 }
 
-/* Whether an aim is met, by the worst of the metrics it holds for. */
+/* Whether an aim is met, judged by the worst of its metrics. */
 enum outcome {
 	OUTCOME_NO_AIM,
 	OUTCOME_MET,         /* by the whole interval */
@@ -141,10 +140,10 @@ const struct result_scenario *result_find(const struct result *result, const cha
 const struct result_peer *result_find_peer(const struct result_scenario *scenario,
 					   const char *name);
 
-/* What a peer is, by its name. */
+/* The category of a peer, by its name. */
 enum kind {
-	KIND_OURS,    /* this library: on the other backend or used in another way as well */
-	KIND_CONTEXT, /* -alone: the same load without its background; no competitor */
+	KIND_OURS,    /* this library: also on the other backend, or used in another way */
+	KIND_CONTEXT, /* -alone: the same load without its background; not a competitor */
 	KIND_HAND,    /* hand-written against the kernel's interface, or liburing */
 	KIND_LIBRARY, /* libuv, Asio, .NET */
 	KIND_SERVER,  /* nginx, lighttpd, Kestrel */
@@ -159,7 +158,7 @@ const char *kind_name(enum kind kind);
 /* Whether the peer competes with this library. */
 bool result_is_foreign(const struct result_peer *peer);
 
-/* The latency of all answers together at this percentage, 0: not known. */
+/* This percentile of the latencies of all answers together, 0: unknown. */
 double result_latency(const struct result_peer *peer, double percent);
 
 void result_free(struct result *result);

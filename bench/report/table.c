@@ -8,7 +8,7 @@
 
 #define WIDTH 96
 
-/* Words in lines of WIDTH columns, all but the first with this before them. */
+/* Wraps text at WIDTH columns, with a prefix on all lines but the first. */
 static void print_wrapped(const char *text, const char *indent)
 {
 	size_t column = 0;
@@ -74,7 +74,7 @@ static void format_interval(char *text, size_t size, const struct interval *inte
 	snprintf(text, size, "%s [%s, %s]", median, low, high);
 }
 
-/* The second column of ratios: what is judged beside the headline. */
+/* The second column of ratios: what is judged besides the headline metric. */
 static enum metric second_metric(const struct result_scenario *scenario)
 {
 	for (int metric = 0; metric < METRICS; metric++) {
@@ -199,7 +199,7 @@ void table_print_scenario(const struct result_scenario *scenario)
 	fflush(stdout);
 }
 
-/* A peer that was missing everywhere is named once. */
+/* A peer that is missing in all scenarios is named once. */
 static bool named_before(const struct result *result, size_t scenario,
 			 const struct result_missing *missing)
 {

@@ -59,7 +59,7 @@ void words_headline(char *text, size_t size, const struct result_scenario *scena
 
 int words_order(const struct interval *ratio)
 {
-	/* Too few rounds to tell anything. */
+	/* Too few rounds for a result. */
 	if (ratio->confidence < RESULT_CONFIDENCE)
 		return 0;
 	if (ratio->high < 1 && ratio->median < 1 - WORDS_LEVEL)
@@ -69,7 +69,7 @@ int words_order(const struct interval *ratio)
 	return 0;
 }
 
-/* An interval that could hide anything that matters. */
+/* An interval that could hide any relevant difference. */
 static bool is_noisy(const struct interval *ratio)
 {
 	return ratio->high > 1.2 * ratio->low || ratio->confidence < RESULT_CONFIDENCE;
@@ -81,7 +81,7 @@ static const struct interval *headline(const struct result_scenario *scenario,
 	return &peer->ratio[scenario->headline];
 }
 
-static size_t count_foreign(const struct result_scenario *scenario)
+static size_t count_competitors(const struct result_scenario *scenario)
 {
 	size_t count = 0;
 
@@ -90,10 +90,10 @@ static size_t count_foreign(const struct result_scenario *scenario)
 	return count;
 }
 
-/* The one that stands best against ours, or NULL; one of ours where there is nobody else. */
+/* The strongest competitor, or NULL; one of ours if there is no other. */
 static const struct result_peer *best_other(const struct result_scenario *scenario)
 {
-	bool any = count_foreign(scenario) == 0;
+	bool any = count_competitors(scenario) == 0;
 	const struct result_peer *best = NULL;
 
 	for (size_t i = 1; i < scenario->peer_count; i++) {
@@ -135,8 +135,8 @@ void words_scenario(char *text, size_t size, const struct result_scenario *scena
 	if (order < 0)
 		words_append(text, size, "%s is ahead of %s; %s takes %s times its %s",
 			     scenario->peers[0].title,
-			     count_foreign(scenario) > 1 ? "all others" : "the other", best->title,
-			     ratio, metric);
+			     count_competitors(scenario) > 1 ? "all others" : "the other",
+			     best->title, ratio, metric);
 	else if (order == 0 && is_noisy(headline(scenario, best)))
 		words_append(text, size,
 			     "the noise is too large to tell %s from %s (%s times the %s)",
@@ -147,9 +147,9 @@ void words_scenario(char *text, size_t size, const struct result_scenario *scena
 	else
 		words_append(text, size, "%s is ahead: %s takes %s times its %s", best->title,
 			     scenario->peers[0].title, ratio, metric);
-	if (order >= 0 && count_foreign(scenario) > 1)
+	if (order >= 0 && count_competitors(scenario) > 1)
 		words_append(text, size, "; of the %zu others, ours is ahead of %zu and behind %zu",
-			     count_foreign(scenario), count_order(scenario, -1),
+			     count_competitors(scenario), count_order(scenario, -1),
 			     count_order(scenario, 1));
 	words_append(text, size, ".");
 }
@@ -174,7 +174,7 @@ static const struct result_peer *best_of_kinds(const struct result_scenario *sce
 /* Comparisons with the best peer of some kinds, one a scenario. */
 struct tally {
 	size_t all, ahead, near, slower, noisy;
-	char names[256]; /* of the scenarios that are slower, with their ratios, the worst first */
+	char names[256]; /* the slower scenarios with their ratios, worst first */
 	double worst;
 	const char *worst_name;
 };
@@ -184,7 +184,7 @@ static void tally_names(struct tally *tally, const struct result *result, unsign
 {
 	double below = INFINITY;
 
-	/* Few enough for a selection of the next worst each time. */
+	/* Few enough for a selection sort. */
 	for (size_t n = 0; n < tally->slower && n < 6; n++) {
 		const char *name = NULL;
 		double worst = 0;
@@ -314,7 +314,7 @@ void words_hand(char *text, size_t size, const struct result *result)
 	append_tally_end(text, size, &tally);
 }
 
-/* How ours stands against the best of these kinds at a percentage of all answers; 0: not known. */
+/* The comparison with the best of these kinds at a percentile of all answers; 0: unknown. */
 static double tail_ratio(const struct result_scenario *scenario, unsigned kinds, double percent)
 {
 	double best = 0;
@@ -329,7 +329,7 @@ static double tail_ratio(const struct result_scenario *scenario, unsigned kinds,
 	return best;
 }
 
-/* One answer in 10,000 is too rare for a turn: there are no medians and intervals of it. */
+/* One answer in 10,000 is too rare for a turn: it has no medians and intervals. */
 static void append_tails(char *text, size_t size, const struct result *result, unsigned kinds)
 {
 	bool any = false;
@@ -377,7 +377,7 @@ void words_latency(char *text, size_t size, const struct result *result)
 	}
 }
 
-/* The scenarios of a family, from one x to another, in which both peers are. */
+/* The scenarios of a family, from one x to another, that have both peers. */
 struct growth {
 	size_t count;
 	double from, to;
@@ -414,7 +414,7 @@ static struct growth growth_of(const struct result *result, const char *family, 
 
 void words_growth(char *text, size_t size, const struct result *result)
 {
-	/* Batches begin where gathering does; what it saves is no growth. */
+	/* Batches start where gathering does; their saving is not growth. */
 	static const struct {
 		const char *family, *what, *peer, *title;
 		double from;
@@ -477,7 +477,7 @@ void words_aims(char *text, size_t size, const struct result *result)
 			     counts[OUTCOME_CANNOT_TELL]);
 }
 
-/* By how much the worst of the metrics misses. */
+/* How much the worst of the metrics misses. */
 static double distance(const struct result_scenario *scenario, const struct result_peer *peer)
 {
 	double worst = 0;

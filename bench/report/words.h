@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What figures mean, in words. Pure. */
+/* Figures in words. Pure. */
 #ifndef BENCH_REPORT_WORDS_H
 #define BENCH_REPORT_WORDS_H
 
@@ -17,10 +17,10 @@ void words_append(char *text, size_t size, const char *format, ...)
 /* "1,620 ns", "44.1 us", "3.2 ms" */
 void words_time(char *text, size_t size, double ns);
 
-/* "1.15 times", with as many digits as matter */
+/* "1.15 times", with significant digits only */
 void words_ratio(char *text, size_t size, double ratio);
 
-/* How ours stands among the peers of a scenario. */
+/* The position of sluice among the peers of a scenario. */
 void words_scenario(char *text, size_t size, const struct result_scenario *scenario);
 
 /*
@@ -39,7 +39,7 @@ void words_aims(char *text, size_t size, const struct result *result);
 /* A warning that the machine was busy before the run, or "". */
 void words_load(char *text, size_t size, const struct result *result);
 
-/* Ours against one other: < 0 ahead, 0 level, > 0 behind. */
+/* Against one other peer: < 0 ahead, 0 level, > 0 behind. */
 int words_order(const struct interval *ratio);
 
 /* "met", "missed by 0.04", "cannot tell" */
@@ -52,7 +52,7 @@ void words_peak(char *text, size_t size, const struct result_scenario *scenario)
 /* "time", "CPU time" */
 const char *words_metric(enum metric metric);
 
-/* What the headline's figures are: "time a record", "p99 latency" */
+/* The headline metric: "time a record", "p99 latency" */
 void words_headline(char *text, size_t size, const struct result_scenario *scenario);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `sluice bench`: a program of its own, so that what peers need (libuv, a C++ library) is not
- * loaded by the daemon.
+ * `sluice bench`: a separate program, so that the daemon does not load the libraries of its peers
+ * (libuv, a C++ library).
  */
 #include <err.h>
 #include <errno.h>
@@ -49,7 +49,7 @@ static int list(const struct settings *settings)
 	return EXIT_OK;
 }
 
-/* The whole file, to be freed; NULL with errno. */
+/* Reads the whole file, to be freed; NULL with errno. */
 static char *read_file(const char *path, size_t *ret_length)
 {
 	FILE *file = fopen(path, "re"), *to;
@@ -89,13 +89,13 @@ static int load_result(const char *path, struct result *result)
 	return error != NULL ? fail(path, error) : EXIT_OK;
 }
 
-/* A file that is to be written, opened before anything is measured: that may take minutes. */
+/* An output file, opened before the measurement, which may take minutes. */
 struct output {
 	const char *path; /* NULL: none */
 	int fd;
 };
 
-/* What the file held stays until there is something to replace it. */
+/* The old content remains until there is something to replace it. */
 static bool output_open(struct output *output, const char *path)
 {
 	*output = (struct output){.path = path, .fd = -1};
@@ -107,14 +107,14 @@ static bool output_open(struct output *output, const char *path)
 	return output->fd >= 0;
 }
 
-/* Whether the file took all of it. Closes it. */
+/* Whether the file accepted everything. Closes it. */
 static bool output_write(struct output *output, const struct result *result,
 			 void (*write)(const struct result *result, FILE *file))
 {
 	FILE *file;
 	int failed;
 
-	/* A pipe or a device has nothing that could be cut off. */
+	/* A pipe or a device cannot be truncated. */
 	if (ftruncate(output->fd, 0) != 0 && errno != EINVAL) {
 		fail(output->path, strerror(errno));
 		return false;
@@ -183,7 +183,7 @@ static void show(const struct result *result)
 		table_print_scenario(&result->scenarios[i]);
 }
 
-/* Takes out what this run was not asked for: that it is missing in it is no news. */
+/* Removes scenarios that this run did not request, so that they are not reported as missing. */
 static void keep_wanted(const struct settings *settings, struct result *before)
 {
 	for (size_t i = before->scenario_count; i-- > 0;) {
@@ -201,7 +201,7 @@ struct outputs {
 	struct output json, html;
 };
 
-/* All that a run needs from the file system, before it measures. */
+/* Opens everything that a run needs from the file system, before measuring. */
 static int prepare(const struct settings *settings, struct outputs *outputs, struct result *before)
 {
 	bool opened = output_open(&outputs->json, settings->json_path);
@@ -212,7 +212,7 @@ static int prepare(const struct settings *settings, struct outputs *outputs, str
 					      : EXIT_OK;
 }
 
-/* One output that fails does not lose the other. */
+/* A failed output does not affect the other. */
 static int conclude(const struct settings *settings, struct outputs *outputs,
 		    const struct result *before, const struct result *result)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A line on a terminal that says how far the run has come; nothing where nobody looks. */
+/* A progress line on a terminal; nothing if the output is not one. */
 #ifndef SLUICE_COMMAND_BENCH_PROGRESS_H
 #define SLUICE_COMMAND_BENCH_PROGRESS_H
 
@@ -11,7 +11,7 @@ void progress_scenario(void);
 
 void progress_session(const char *scenario, size_t session, size_t sessions);
 
-/* Takes the line away, so that something else can be printed. */
+/* Erases the line, so that something else can be printed. */
 void progress_clear(void);
 
 #endif

@@ -12,10 +12,10 @@
 #include "peers/peers.h"
 #include "progress.h"
 
-/* For everything that is not a load's socket: rings, epolls, files, pipes. */
+/* For descriptors other than the load's sockets: rings, epolls, files, pipes. */
 #define DESCRIPTORS_RESERVED 64
 
-/* Ours once more, where the method itself is measured. */
+/* sluice again, to measure the method itself. */
 static struct peer ours_again(const struct peer *ours)
 {
 	struct peer again = *ours;
@@ -66,13 +66,13 @@ static void choose(const struct settings *settings, const struct load *load, str
 	}
 }
 
-/* Why this machine has not enough for the load, in the room for it, or NULL. */
+/* Why this machine is too small for the load, in text; or NULL. */
 static const char *lacks(const struct run *run, const struct load *load, char *reason, size_t size)
 {
 	int cpus[CPUS_MAX];
 	size_t cores = cpus_list(cpus);
 
-	/* Sender and receiver are processes of their own, but have the same limit. */
+	/* Sender and receiver are separate processes, but have the same limit. */
 	if (load->sockets + DESCRIPTORS_RESERVED > run->descriptors)
 		snprintf(reason, size,
 			 "needs more than the %zu descriptors that a process may have (ulimit -n)",
@@ -85,7 +85,7 @@ static const char *lacks(const struct run *run, const struct load *load, char *r
 	return reason;
 }
 
-/* All sessions; whether ours came through. */
+/* Runs all sessions; whether sluice succeeded. */
 static bool sit(const struct run *run, const struct scenario *scenario, const struct load *load,
 		struct field *field)
 {
@@ -122,7 +122,7 @@ static void describe(const struct scenario *scenario, const struct load *load,
 	to->x = scenario->x;
 	to->headline = METRIC_CPU;
 	to->judged = METRIC_BIT(METRIC_CPU);
-	/* Where the other side decides how fast it goes, or shares its core, time says nothing. */
+	/* If the other side limits the speed, or shares the core, time means nothing. */
 	if (load->kind == LOAD_BACKGROUND) {
 		to->headline = METRIC_P99;
 		to->judged = METRIC_BIT(METRIC_P99);
@@ -156,7 +156,7 @@ static void take_latencies(const struct histogram *latencies, struct result_peer
 					  99, 99.5, 99.8, 99.9, 99.95, 99.98, 99.99};
 
 	for (size_t i = 0; i < sizeof(percents) / sizeof(percents[0]); i++) {
-		/* One request at least has to be slower. */
+		/* At least one request must be slower. */
 		if ((double)latencies->count * (100 - percents[i]) < 100)
 			break;
 		peer->points[peer->point_count++] = (struct result_point){
@@ -206,7 +206,7 @@ static void take_over(const struct scenario *scenario, const struct contender *c
 		take_latencies(contender->latencies, peer);
 }
 
-/* Where a program that blocks on the disk harms nobody, that ours does not is no merit. */
+/* If blocking on the disk harms no peer, not blocking is no advantage. */
 static void note_fast_disk(struct result_scenario *to)
 {
 	const struct result_peer *blocks = result_find_peer(to, "epoll");
@@ -221,7 +221,7 @@ static void note_fast_disk(struct result_scenario *to)
 			 length > 0 ? "; " : "");
 }
 
-/* A peer that broke down is missing; its rounds until then are not a comparison. */
+/* A peer that failed is removed; its rounds until then are no comparison. */
 static void take_all(const struct scenario *scenario, struct field *field,
 		     struct result_scenario *to, bool expensive_calls)
 {
@@ -240,7 +240,7 @@ static void take_all(const struct scenario *scenario, struct field *field,
 		note_fast_disk(to);
 }
 
-/* Fills in what a load needs from outside; why that could not be had, or 0. */
+/* Fills in the load's files and receivers; the reason if that failed, or 0. */
 static int prepare(const struct run *run, struct load *load)
 {
 	load->options = &run->settings->options;
@@ -269,7 +269,7 @@ static void measure(const struct run *run, const struct scenario *scenario, cons
 	describe(scenario, load, to);
 	choose(run->settings, load, &field, &to->missing);
 	if (!sit(run, scenario, load, &field)) {
-		snprintf(reason, sizeof(reason), "ours failed: %s",
+		snprintf(reason, sizeof(reason), "sluice failed: %s",
 			 field.contenders[0].worker.failed);
 		result_add_missing(&result->missing, scenario->name, reason);
 		for (size_t i = 0; i < field.count; i++)
@@ -300,7 +300,7 @@ void run_scenario(const struct run *run, const struct scenario *scenario, struct
 	} else if (error == 0) {
 		measure(run, scenario, &load, result);
 	} else {
-		snprintf(reason, sizeof(reason), "no file to send could be made in %s: %s",
+		snprintf(reason, sizeof(reason), "cannot create a file in %s: %s",
 			 run->settings->directory, strerror(-error));
 		result_add_missing(&result->missing, scenario->name, reason);
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a scenario: which peers, how many at once, and what came out. */
+/* Runs a scenario: selects its peers, and evaluates the result. */
 #ifndef SLUICE_COMMAND_BENCH_RUN_H
 #define SLUICE_COMMAND_BENCH_RUN_H
 
@@ -8,13 +8,13 @@
 
 struct run {
 	const struct settings *settings;
-	size_t descriptors; /* that a process may have */
+	size_t descriptors; /* limit of a process */
 };
 
-/* Adds the scenario to the result, or why there is nothing of it. */
+/* Adds the scenario to the result, or the reason why it is missing. */
 void run_scenario(const struct run *run, const struct scenario *scenario, struct result *result);
 
-/* Why the peer cannot do the load here, or NULL. */
+/* Why the peer cannot perform the load here, or NULL. */
 const char *run_lacks(const struct peer *peer, const struct load *load);
 
 #endif

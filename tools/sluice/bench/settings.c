@@ -26,33 +26,34 @@
 	}
 
 static const struct option_spec specs[] = {
-	FLAG("list", "name scenarios and peers, and what is missing", list, 'l'),
-	FLAG("quick", "a few scenarios, roughly, in seconds", quick, 'q'),
-	FLAG("full", "all scenarios and peers, at length", full, 'f'),
-	TEXT("peer", "NAME,...", "measure only these beside ours", peer_names, 'p'),
-	TEXT("json", "FILE", "write raw samples and conditions", json_path, 'j'),
-	TEXT("html", "FILE", "write a report with pictures", html_path, 'H'),
-	TEXT("compare", "OLD.json", "tell what has changed since; 1 if slower or missing",
-	     compare_path, 'c'),
-	TEXT("from", "FILE.json", "measure nothing, show that result", from_path, 'F'),
+	FLAG("list", "list scenarios and peers, and what is missing", list, 'l'),
+	FLAG("quick", "a few scenarios, with low precision, in seconds", quick, 'q'),
+	FLAG("full", "all scenarios and peers, with more rounds", full, 'f'),
+	TEXT("peer", "NAME,...", "measure only these peers and sluice", peer_names, 'p'),
+	TEXT("json", "FILE", "write all samples and the conditions", json_path, 'j'),
+	TEXT("html", "FILE", "write a report with charts", html_path, 'H'),
+	TEXT("compare", "OLD.json", "report changes since; 1 if slower or missing", compare_path,
+	     'c'),
+	TEXT("from", "FILE.json", "show this result, do not measure", from_path, 'F'),
 	{"backend", "NAME", "auto (default), uring or epoll", offsetof(struct settings, backend), 0,
 	 0, OPTION_BACKEND, 'b'},
-	TEXT("directory", "DIR", "where files to send are made", directory, 'd'),
-	NUMBER("nap-us", "the receiver sleeps after each look", receiver_sleep_us, 0, 1000000, 'N'),
+	TEXT("directory", "DIR", "directory for the files to send", directory, 'd'),
+	NUMBER("nap-us", "pause of the receiver after each read", receiver_sleep_us, 0, 1000000,
+	       'N'),
 	NUMBER("wait-budget-us", "our engines wait so long for several completions", wait_budget_us,
 	       0, 1000000, 0),
-	NUMBER("sessions", "with new sockets each", sessions, 1, 1000, 'n'),
-	NUMBER("rounds", "of all peers, in a session", rounds, 1, 1000, 'r'),
-	NUMBER("slice-ms", "how long a turn of a peer takes", slice_ms, 1, 10000, 't'),
-	NUMBER("sender-cpu", "the core of all senders", sender_cpu, 0, 1023, 'S'),
-	NUMBER("receiver-cpu", "the receivers' core", receiver_cpu, 0, 1023, 'R'),
-	FLAG("self", "ours against itself: the method's noise", against_itself, 's'),
+	NUMBER("sessions", "number of sessions, with new sockets each", sessions, 1, 1000, 'n'),
+	NUMBER("rounds", "turns of each peer in a session", rounds, 1, 1000, 'r'),
+	NUMBER("slice-ms", "length of a turn", slice_ms, 1, 10000, 't'),
+	NUMBER("sender-cpu", "CPU of the senders", sender_cpu, 0, 1023, 'S'),
+	NUMBER("receiver-cpu", "CPU of the receivers", receiver_cpu, 0, 1023, 'R'),
+	FLAG("self", "compare sluice with itself: shows the noise", against_itself, 's'),
 };
 
 static const struct option_table table = {
 	.command = "bench",
 	.arguments = "[SCENARIO...]",
-	.summary = "Measures sluice side by side with other ways to send, on this machine.",
+	.summary = "Compares sluice with other ways to send, on this machine.",
 	.specs = specs,
 	.count = sizeof(specs) / sizeof(specs[0]),
 };
@@ -123,7 +124,7 @@ static bool check_options(const struct settings *settings)
 	if (settings->quick && settings->full)
 		options_complain("bench", "--quick and --full exclude each other");
 	else if (settings->from_path != NULL && settings->json_path != NULL)
-		options_complain("bench", "--json has nothing to write where --from reads");
+		options_complain("bench", "--json and --from exclude each other");
 	else
 		return check_names(settings);
 	return false;
@@ -131,7 +132,7 @@ static bool check_options(const struct settings *settings)
 
 static void conclude(struct settings *settings)
 {
-	/* For the test that a slowdown is found. */
+	/* For the test that a slowdown is detected. */
 	const char *spin = getenv("SLUICE_BENCH_SPIN");
 	int sender, receiver;
 
@@ -159,7 +160,7 @@ static void conclude(struct settings *settings)
 	sluice_options_init(&settings->options, sizeof(settings->options));
 	settings->options.backend = (uint32_t)settings->backend;
 	settings->options.wait_budget_ns = (int64_t)settings->wait_budget_us * 1000;
-	settings->options.sigpipe_ignored = 1; /* the processes that send see to it */
+	settings->options.sigpipe_ignored = 1; /* the processes that send apply it */
 }
 
 int settings_parse(struct settings *settings, int argc, char **argv)

@@ -12,7 +12,7 @@
 #include "harness/scenarios.h"
 
 struct settings {
-	/* As they are given. */
+	/* The options as given. */
 	const char *json_path;
 	const char *html_path;
 	const char *compare_path;
@@ -34,21 +34,21 @@ struct settings {
 	char **names; /* of scenarios */
 	int name_count;
 
-	/* What follows from them. */
+	/* The values derived from them. */
 	enum effort effort;
 	struct method method;
 	struct place place;
-	struct sluice_options options; /* of engines of ours */
+	struct sluice_options options; /* of sluice's engines */
 };
 
-/* Answers an exit code, or -1 to go on. */
+/* An exit code, or -1 to continue. */
 int settings_parse(struct settings *settings, int argc, char **argv);
 
-/* Whether the scenario is to be run, whether the peer is. Ours always is. */
+/* Whether the scenario is to be run, and whether the peer is. sluice always is. */
 bool settings_want_scenario(const struct settings *settings, const struct scenario *scenario);
 bool settings_want_peer(const struct settings *settings, const struct peer *peer);
 
-/* Whether the peer was asked for by its own name. */
+/* Whether the peer was requested by its own name. */
 bool settings_name_peer(const struct settings *settings, const struct peer *peer);
 
 #endif

@@ -93,7 +93,7 @@ static size_t sequence(const unsigned char *at)
 	return 0;
 }
 
-void name_show(const char *name, char *ret_shown, size_t room)
+void name_show(const char *name, char *ret_shown, size_t size)
 {
 	const unsigned char *at = (const unsigned char *)name;
 	size_t length = 0;
@@ -101,7 +101,7 @@ void name_show(const char *name, char *ret_shown, size_t room)
 	while (*at != '\0') {
 		size_t bytes = sequence(at);
 
-		if (length + (bytes > 0 ? bytes : 4) >= room)
+		if (length + (bytes > 0 ? bytes : 4) >= size)
 			break;
 		if (bytes > 0) {
 			memcpy(ret_shown + length, at, bytes);

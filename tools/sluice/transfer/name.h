@@ -25,6 +25,6 @@ const char *name_of_path(const char *path);
  * For display on a terminal: bytes that are neither printable ASCII nor UTF-8 become \x1b and the
  * like. Truncated to the size, which is at least 8.
  */
-void name_show(const char *name, char *ret_shown, size_t room);
+void name_show(const char *name, char *ret_shown, size_t size);
 
 #endif

@@ -181,8 +181,9 @@ struct sluice_options {
 	 * most), while the peer has not acknowledged everything that was sent: if it were closed
 	 * sooner, the kernel would answer data from the peer with RST and drop the rest. It ends
 	 * early when everything is acknowledged or the peer ends the stream. 0: not at all; <0: no
-	 * time limit; 5 s. In sluice_engine_destroy: 0. If the kernel encrypts (TLS), it also limits
-	 * how long a close waits for bytes that the kernel took and TCP has not; 0 is then 5 s.
+	 * time limit; 5 s. In sluice_engine_destroy: 0. If the kernel encrypts (TLS), it also
+	 * limits how long a close waits for bytes that the kernel took and TCP has not; 0 is then 5
+	 * s.
 	 */
 	int64_t close_linger_ns;
 	/*
@@ -192,12 +193,11 @@ struct sluice_options {
 	 */
 	uint64_t receive_bytes_max;
 	/*
-	 * Not 0: after a turn that had completions, the next one waits for several more of them, or for
-	 * this long, instead of for the first: fewer turns and system calls for some latency. How many
-	 * depends on what recent turns brought; waits that bring one at most become rare. Deadlines
-	 * and timers are on time; wakes and calls of other threads are delayed by no more than this,
-	 * and signals not at all.
-	 * epoll always waits for the whole time. At most 1 s; 0.
+	 * Not 0: after a turn that had completions, the next one waits for several more of them, or
+	 * for this long, instead of for the first: fewer turns and system calls for some latency.
+	 * How many depends on what recent turns brought; waits that bring one at most become rare.
+	 * Deadlines and timers are on time; wakes and calls of other threads are delayed by no more
+	 * than this, and signals not at all. epoll always waits for the whole time. At most 1 s; 0.
 	 */
 	int64_t wait_budget_ns;
 };

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One HTTP connection. It lives as follows:
+ * One HTTP connection and its life:
  *
- * 1. accepted: the engine begins to receive, with TLS after its handshake (opening.h);
- * 2. requests are taken from what arrives, in order, and each is answered by a reply; a request
- *    whose file has to be looked for elsewhere stays in the input, and with it all behind it;
- * 3. closing: nothing more is read, what was started is sent to its end;
- * 4. lingering, only where the client may still be sending: our side is shut, and what arrives is
- *    thrown away, because closing at once would reset the connection and lose our last answer;
- * 5. ended: the socket is gone, its last handlers are to come;
+ * 1. accepted: the engine starts to receive, with TLS after the handshake (opening.h);
+ * 2. requests are parsed in order, and each is answered by a reply; a request whose file has to be
+ *    looked up in another thread stays in the input, with everything behind it;
+ * 3. closing: nothing more is read, pending replies are sent completely;
+ * 4. lingering, only if the client may still be sending: our side is shut down, and input is
+ *    discarded, because closing at once would reset the connection and lose the last reply;
+ * 5. ended: the socket is closed, its last handlers are outstanding;
  * 6. freed, when they have run.
  *
  * An idle connection owns nothing but this structure.

@@ -87,10 +87,7 @@ void store_tell(struct incoming *incoming, unsigned int *told)
 
 /* ---- the part ---- */
 
-/*
- * The same file gets the same name, so that the next transfer finds it; every file system accepts
- * it.
- */
+/* The same name for the same file, so that it is found again; every file system accepts it. */
 static void name_part(struct incoming *incoming)
 {
 	XXH64_hash_t hash = XXH3_64bits(incoming->name, strlen(incoming->name));

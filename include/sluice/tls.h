@@ -4,10 +4,9 @@
  *
  * sluice_tls_handshake_async runs the handshake on a connected stream. After it has succeeded,
  * every call works on the socket as before, with the application's bytes: all sends, files
- * included, receives, Begin and End, disconnect. The library encrypts, on the engine's thread. With
- * SLUICE_TLS_WAY_KERNEL the kernel takes over the session (kTLS): it encrypts what is sent, and
- * files are sent by sendfile(2). Both ways keep the same promises. They differ from a plain socket
- * as follows:
+ * included, receives, Begin and End, disconnect. If the kernel can take over the session (kTLS), it
+ * encrypts what is sent, and files are sent by sendfile(2); otherwise the library encrypts, on the
+ * engine's thread. Both ways keep the same promises. They differ from a plain socket as follows:
  *
  *   - OutOfBand and DontRoute, and a receive with OutOfBand, are refused with -EOPNOTSUPP
  *   - the end of the stream is Success with 0 bytes only if the peer sent it in TLS; a connection
@@ -42,7 +41,7 @@ enum {
 
 /* The encrypting side. */
 enum {
-	SLUICE_TLS_WAY_AUTO,   /* the library; a later version may choose the kernel if it can */
+	SLUICE_TLS_WAY_AUTO,   /* the kernel if it can, which is tried; else the library */
 	SLUICE_TLS_WAY_KERNEL, /* the kernel encrypts what is sent, or the handshake fails */
 	SLUICE_TLS_WAY_LIBRARY
 };
@@ -183,7 +182,7 @@ size_t sluice_tls_session(const struct sluice_tls *tls, void *buffer, size_t cap
 
 struct sluice_tls_probe {
 	size_t size;          /* set by you: sizeof this */
-	uint32_t kernel;      /* not 0: the kernel can take over sessions (kTLS) */
+	uint32_t kernel;      /* not 0: the kernel takes over sessions (kTLS), as was tried */
 	int32_t kernel_error; /* errno if it cannot; ENOSYS: this OpenSSL does not support it */
 	const char *openssl;  /* version of OpenSSL at run time */
 };

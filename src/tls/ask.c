@@ -139,7 +139,7 @@ static int try_kernel(int listener, int client)
 	    connect(client, (struct sockaddr *)&address, length) < 0 ||
 	    setsockopt(client, IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls") < 0)
 		return -errno;
-	return 0;
+	return tls_pushed_try(client);
 }
 
 int tls_probe_kernel(void)

@@ -231,8 +231,7 @@ static int configure_context(struct sluice_tls_context *context,
 	SSL_CTX_set_options(made, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 					  SSL_OP_CIPHER_SERVER_PREFERENCE |
 					  SSL_OP_PRIORITIZE_CHACHA);
-	/* AUTO is the library: a close on a full socket with kTLS can lose the end of a TLS record. */
-	if (options->way == SLUICE_TLS_WAY_KERNEL)
+	if (!context->read_ahead)
 		SSL_CTX_set_options(made, SSL_OP_ENABLE_KTLS);
 	SSL_CTX_set_mode(made, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				       SSL_MODE_ENABLE_PARTIAL_WRITE);
@@ -356,7 +355,8 @@ int sluice_tls_context_create(struct sluice_tls_context **ret_context,
 	context->references = 1;
 	context->server = own.role == SLUICE_TLS_SERVER;
 	context->way = own.way;
-	context->read_ahead = own.way != SLUICE_TLS_WAY_KERNEL;
+	context->read_ahead = own.way == SLUICE_TLS_WAY_LIBRARY ||
+			      (own.way == SLUICE_TLS_WAY_AUTO && tls_probe_kernel() != 0);
 	pthread_mutex_init(&context->lock, NULL);
 	error = copy_protocols(context, &own);
 	if (!error)

@@ -92,6 +92,9 @@ void tls_pushed_begin(struct tls_pushed *pushed, int fd);
 /* Whether TCP's queue lacks some of the records with these application bytes. */
 bool tls_pushed_lacks(const struct tls_pushed *pushed, int fd, uint64_t application_bytes);
 
+/* Encrypts a byte, and checks that its way into TCP's queue can be followed. 0 or -errno. */
+int tls_pushed_try(int fd);
+
 /* ---- sessions ---- */
 
 struct sluice_tls {

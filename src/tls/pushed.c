@@ -137,3 +137,20 @@ bool tls_pushed_lacks(const struct tls_pushed *pushed, int fd, uint64_t applicat
 		    (number - pushed->first_record) * pushed->overhead;
 	return written - pushed->first_byte < encrypted;
 }
+
+int tls_pushed_try(int fd)
+{
+	struct tls12_crypto_info_aes_gcm_128 state = {
+		.info = {.version = TLS_1_2_VERSION, .cipher_type = TLS_CIPHER_AES_GCM_128},
+	};
+	struct tls_pushed pushed = {0};
+
+	if (setsockopt(fd, SOL_TLS, TLS_TX, &state, sizeof state) < 0)
+		return -errno;
+	tls_pushed_begin(&pushed, fd);
+	if (send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return -errno;
+	if (!pushed.known || tls_pushed_lacks(&pushed, fd, 1) || !tls_pushed_lacks(&pushed, fd, 2))
+		return -EOPNOTSUPP;
+	return 0;
+}

@@ -726,13 +726,16 @@ Test(t13, t13_each_way_can_be_forced_and_is_told)
 	struct fixture fixture;
 	struct files files;
 	struct sluice_tls_probe probe = {.size = sizeof probe};
-	uint32_t chosen = getenv("SLUICE_TEST_TLS_WAY") ? SLUICE_TLS_WAY_KERNEL
-							: SLUICE_TLS_WAY_LIBRARY;
+	const char *forced = getenv("SLUICE_TEST_TLS_WAY");
+	uint32_t chosen;
 
 	fixture_begin(&fixture);
 	files_make(&files);
 	cr_assert_eq(sluice_tls_probe(&probe), 0);
 	cr_assert_not_null(strstr(probe.openssl, "OpenSSL"));
+	chosen = probe.kernel ? SLUICE_TLS_WAY_KERNEL : SLUICE_TLS_WAY_LIBRARY;
+	if (forced)
+		chosen = strcmp(forced, "kernel") ? SLUICE_TLS_WAY_LIBRARY : SLUICE_TLS_WAY_KERNEL;
 	for (uint32_t way = SLUICE_TLS_WAY_AUTO; way <= SLUICE_TLS_WAY_LIBRARY; way++) {
 		struct sluice_tls_certificate certificate;
 		struct sluice_tls_context_options options = server_options(&files, &certificate);

@@ -90,8 +90,8 @@ struct sluice_tls_context *context_with(const struct sluice_tls_context_options 
 	char text[200] = "";
 	int error;
 
-	if (own.way == SLUICE_TLS_WAY_AUTO && way && !strcmp(way, "kernel"))
-		own.way = SLUICE_TLS_WAY_KERNEL;
+	if (own.way == SLUICE_TLS_WAY_AUTO && way)
+		own.way = !strcmp(way, "kernel") ? SLUICE_TLS_WAY_KERNEL : SLUICE_TLS_WAY_LIBRARY;
 	own.error_text = text;
 	own.error_capacity = sizeof text;
 	error = sluice_tls_context_create(&context, &own);

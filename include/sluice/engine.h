@@ -102,10 +102,10 @@ enum {
 	SLUICE_FILE_WAY_READ,     /* always read into memory and send */
 	SLUICE_FILE_WAY_SPLICE,   /* through a pipe of 1 MiB, as much as the socket accepts */
 	/*
-	 * The same by entries of the ring, which kernel workers execute (options.worker_threads): less
-	 * work for the engine's thread, more for the machine. For an engine whose thread is the
-	 * bottleneck while other processors are idle. AUTO never uses it. Without the ring's splice
-	 * (epoll, SLUICE_CAPABILITY_RING_SPLICE disabled): as SLUICE_FILE_WAY_SPLICE.
+	 * The same by entries of the ring, which kernel workers execute (options.worker_threads):
+	 * less work for the engine's thread, more for the machine. For an engine whose thread is
+	 * the bottleneck while other processors are idle. AUTO never uses it. Without the ring's
+	 * splice (epoll, SLUICE_CAPABILITY_RING_SPLICE disabled): as SLUICE_FILE_WAY_SPLICE.
 	 */
 	SLUICE_FILE_WAY_SPLICE_RING
 };
@@ -128,7 +128,7 @@ struct sluice_options {
 	uint64_t queue_limit_bytes; /* hard limit of a new socket's queue, 0: none; 0 */
 	uint32_t transmit_way;      /* SLUICE_TRANSMIT_WAY_* */
 	uint32_t file_way;          /* SLUICE_FILE_WAY_* */
-	/* Largest file that is read and sent with its header; 2 KiB. Of one that is not last: 4 times. */
+	/* Largest file that is read and sent with its header; 2 KiB. One that is not last: 4 times. */
 	uint64_t file_read_bytes;
 	uint64_t file_slice_bytes;   /* most bytes of one file per turn; 1 MiB */
 	uint64_t fetch_window_bytes; /* prefetched at a time of an uncached file; 512 KiB */

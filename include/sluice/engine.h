@@ -128,7 +128,7 @@ struct sluice_options {
 	uint64_t queue_limit_bytes; /* hard limit of a new socket's queue, 0: none; 0 */
 	uint32_t transmit_way;      /* SLUICE_TRANSMIT_WAY_* */
 	uint32_t file_way;          /* SLUICE_FILE_WAY_* */
-	/* Largest file that is read and sent with its header; 2 KiB. One that is not last: 4 times. */
+	/* Largest file that is read and sent with its header; 2 KiB. If it is not last: 4 times. */
 	uint64_t file_read_bytes;
 	uint64_t file_slice_bytes;   /* most bytes of one file per turn; 1 MiB */
 	uint64_t fetch_window_bytes; /* prefetched at a time of an uncached file; 512 KiB */

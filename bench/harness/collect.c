@@ -56,7 +56,7 @@ static void collect_machine(struct conditions *conditions)
 
 static void collect_capabilities(struct conditions *conditions, uint32_t capabilities)
 {
-	char names[256] = "";
+	char names[640] = "";
 
 	for (uint32_t bit = 1; bit != 0; bit <<= 1) {
 		const char *name = sluice_capability_name(bit);

@@ -16,7 +16,7 @@ struct sluice_options;
 /* A condition: its name in JSON, and its value. */
 struct condition {
 	char name[32];
-	char value[288];
+	char value[640]; /* all capabilities by their names */
 };
 
 #define CONDITIONS_MAX 32

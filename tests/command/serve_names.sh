@@ -82,9 +82,9 @@ refused() { # PATTERN OPTION...
 	output=$("$SLUICE_COMMAND" serve "$@" "$root" 2>&1)
 	equal 2 $? && matches "$pattern" "$output"
 }
-check 'an index is a name' refused 'names of files' --index=a/b
-check 'and not empty' refused 'names of files' --index=a,,b
-check 'nor are there too many' refused 'names of files' --index=a,b,c,d,e,f,g,h,i
+check 'an index is a name' refused 'file names' --index=a/b
+check 'and not empty' refused 'file names' --index=a,,b
+check 'nor are there too many' refused 'file names' --index=a,b,c,d,e,f,g,h,i
 check 'a type has two parts' refused 'EXT=TYPE' --mime=foo=bar
 check 'no header is forged by a type' refused 'EXT=TYPE' $'--mime=foo=text/x\r\nX-Forged: y'
 check 'an extension has no dot' refused 'EXT=TYPE' --mime=.foo=text/plain

@@ -4,12 +4,15 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct sluice_engine_statistics statistics_of(struct fixture *fixture)
@@ -28,6 +31,27 @@ uint64_t turns_in(struct fixture *fixture, int64_t duration_ns)
 	for (int64_t left; (left = end - now_ns()) > 0;)
 		run_for(fixture, left);
 	return statistics_of(fixture).turns - before;
+}
+
+#define NOT_TRACED 1 /* its exit status */
+
+pid_t traced_child(void (*child_main)(void))
+{
+	int status;
+	pid_t child = fork();
+
+	cr_assert(child >= 0);
+	if (child == 0) {
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+			_exit(NOT_TRACED);
+		child_main();
+	}
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_TRACED)
+		cr_skip("ptrace(2) is not allowed here");
+	cr_assert(WIFSTOPPED(status), "the child exited with %d", WEXITSTATUS(status));
+	cr_assert_eq(WSTOPSIG(status), SIGUSR1);
+	return child;
 }
 
 char state_of(pid_t thread)

@@ -13,6 +13,12 @@ uint64_t turns_in(struct fixture *fixture, int64_t duration_ns);
 /* How often the thread has blocked (voluntary context switches). */
 long waits(void);
 
+/*
+ * A child that this process traces, stopped by its first SIGUSR1, which child_main raises; child_main
+ * does not return. Skips the test if ptrace(2) is not allowed.
+ */
+pid_t traced_child(void (*child_main)(void));
+
 /* The state of a process or thread as /proc shows it: 'R', 'S', 'T'; '?': it is not there. */
 char state_of(pid_t thread);
 

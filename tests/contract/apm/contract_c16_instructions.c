@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "support.h"
+#include "measure.h"
 
 #define USES 100
 
@@ -28,8 +28,6 @@ static void child_main(void)
 	struct sluice_socket *socket;
 	int fds[2];
 
-	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
-		_exit(1);
 	if (sluice_engine_create(&engine, NULL) != 0 ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0 ||
 	    sluice_socket_attach(engine, fds[0], &socket) != 0 || sluice_engine_run(engine, 0) < 0)
@@ -74,18 +72,10 @@ Test(c16, c16_the_hundredth_use_takes_fewer_instructions_than_the_first)
 	struct fixture fixture;
 	pid_t child;
 	uint64_t first, last;
-	int status, code;
+	int code;
 
 	fixture_begin(&fixture); /* or there is no ring here */
-	child = fork();
-	cr_assert(child >= 0);
-	if (child == 0)
-		child_main();
-	cr_assert_eq(waitpid(child, &status, 0), child);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
-		cr_skip("ptrace(2) is not allowed here");
-	cr_assert(WIFSTOPPED(status), "the child exited with %d", WEXITSTATUS(status));
-	cr_assert_eq(WSTOPSIG(status), SIGUSR1);
+	child = traced_child(child_main);
 	first = instructions_of_use(child);
 	cr_assert_eq(next_stop(child, PTRACE_CONT, &code), SIGUSR1, "it exited with %d", code);
 	last = instructions_of_use(child);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "files.h"
+#include "measure.h"
 
 #define ROUNDS 20
 #define FILE_LENGTH 8192
@@ -129,8 +130,6 @@ static void child_main(void)
 	static char drained[64 * KIB];
 	struct scene scene;
 
-	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
-		_exit(1);
 	child_begin(&scene);
 	for (int row = 0; row < ROWS; row++) {
 		for (int round = 0; round < ROUNDS; round++) {
@@ -195,20 +194,13 @@ static void count_fewest(pid_t child, int fewest[ROWS])
 Test(d13, d13_a_send_makes_the_system_calls_of_one_by_hand)
 {
 	struct fixture fixture;
-	int fewest[ROWS], status;
+	int fewest[ROWS];
 	pid_t child;
 
 	if (!files_unforced())
 		cr_skip("the way of files is forced");
 	fixture_begin(&fixture); /* or there is no ring here */
-	child = fork();
-	cr_assert(child >= 0);
-	if (child == 0)
-		child_main();
-	cr_assert_eq(waitpid(child, &status, 0), child);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
-		cr_skip("ptrace(2) is not allowed here");
-	cr_assert(WIFSTOPPED(status) && WSTOPSIG(status) == SIGUSR1);
+	child = traced_child(child_main);
 	cr_assert_eq(ptrace(PTRACE_SETOPTIONS, child, NULL,
 			    PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL),
 		     0);

@@ -26,7 +26,8 @@ struct sluice__files {
 	uint64_t slices_ns;        /* time before the first of them */
 	uint64_t slice_handlers;   /* statistics.handlers at the last slice of an uncached file */
 	uint32_t slices_in_flight; /* on the ring */
-	struct sluice__fifo slices_waiting; /* sockets, by prefetch_link */
+	struct sluice__fifo slices_waiting;  /* sockets, by prefetch_link */
+	struct sluice__fifo windows_waiting; /* for a prefetch; the same */
 };
 
 /* packets.c: opens the elements of a send_packets */
@@ -110,6 +111,8 @@ void sluice__prefetch_begin(struct sluice_socket *socket, const struct sluice__p
 			    uint64_t offset, uint64_t count);
 void sluice__prefetch_settle(struct sluice_engine *engine,
 			     const struct sluice__completion *completion);
+/* Makes a socket ready that waits although a window is free. False: there is none. */
+bool sluice__prefetch_resume(struct sluice_engine *engine);
 void sluice__prefetch_forget(struct sluice_socket *socket);
 
 #endif

@@ -41,7 +41,6 @@ struct probe {
 struct sluice__page_cache {
 	struct window *windows;
 	struct sluice__pool free;
-	struct sluice__fifo waiting; /* sockets, by prefetch_link */
 	struct probe probes[PROBES];
 };
 
@@ -53,7 +52,7 @@ int sluice__page_cache_open(struct sluice_engine *engine)
 	if (!page_cache)
 		return -ENOMEM;
 	engine->page_cache = page_cache;
-	sluice__fifo_init(&page_cache->waiting);
+	sluice__fifo_init(&engine->files->windows_waiting);
 	page_cache->windows = sluice__allocate(engine, count * sizeof *page_cache->windows);
 	if (!page_cache->windows)
 		return -ENOMEM;
@@ -217,7 +216,7 @@ void sluice__prefetch_begin(struct sluice_socket *socket, const struct sluice__p
 	sluice__assert(count > 0);
 	socket->state |= SLUICE__ST_BLOCKED | SLUICE__ST_PREFETCHING;
 	if (!window) {
-		sluice__fifo_push(&page_cache->waiting, &socket->prefetch_link);
+		sluice__fifo_push(&engine->files->windows_waiting, &socket->prefetch_link);
 		return;
 	}
 	window->request = (struct sluice__request){
@@ -247,13 +246,23 @@ static void unblock_socket(struct sluice_socket *socket)
 	sluice__ready(socket);
 }
 
-static void resume_waiting(struct sluice__page_cache *page_cache)
+/*
+ * The socket begins its prefetch in its turn. If it is closed before, no completion resumes the next
+ * one: transmit does.
+ */
+bool sluice__prefetch_resume(struct sluice_engine *engine)
 {
-	struct sluice__link *link = sluice__fifo_pop(&page_cache->waiting);
+	struct sluice_socket *socket;
 
-	/* It probes again, and prefetches if needed. */
-	if (link)
-		unblock_socket(sluice__element(link, struct sluice_socket, prefetch_link));
+	sluice__assert_owner(engine);
+	if (sluice__pool_is_empty(&engine->page_cache->free))
+		return false;
+	socket = sluice__element(sluice__fifo_pop(&engine->files->windows_waiting),
+				 struct sluice_socket, prefetch_link);
+	if (!socket)
+		return false;
+	unblock_socket(socket);
+	return true;
 }
 
 void sluice__prefetch_settle(struct sluice_engine *engine,
@@ -276,7 +285,7 @@ void sluice__prefetch_settle(struct sluice_engine *engine,
 	}
 	window->socket = NULL;
 	sluice__pool_put(&page_cache->free, &window->link);
-	resume_waiting(page_cache);
+	sluice__prefetch_resume(engine);
 }
 
 void sluice__prefetch_forget(struct sluice_socket *socket)
@@ -291,5 +300,5 @@ void sluice__prefetch_forget(struct sluice_socket *socket)
 		if (page_cache->windows[i].socket == socket)
 			page_cache->windows[i].socket = NULL;
 	}
-	sluice__fifo_remove(&page_cache->waiting, &socket->prefetch_link);
+	sluice__fifo_remove(&socket->engine->files->windows_waiting, &socket->prefetch_link);
 }

@@ -416,6 +416,9 @@ void sluice__transmit(struct sluice_engine *engine)
 	while (unlikely(!sluice__fifo_is_empty(&engine->files->slices_waiting)) &&
 	       sluice__slices_resume(engine))
 		transmit_ready(engine);
+	while (unlikely(!sluice__fifo_is_empty(&engine->files->windows_waiting)) &&
+	       sluice__prefetch_resume(engine))
+		transmit_ready(engine);
 	if (engine->files->slices)
 		sluice__file_slices_sent(engine);
 	if (engine->files->sigpipe_masked)

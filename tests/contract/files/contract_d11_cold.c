@@ -191,6 +191,76 @@ Test(d11, d11_a_file_that_is_evicted_after_it_was_sent_blocks_for_one_slice_at_m
 	scene_end(&scene);
 }
 
+/* ---- more sockets than prefetches ---- */
+
+#define WAITING 5
+
+/* One prefetch in flight, for a file that no probe finds in the page cache; each socket sends it. */
+struct crowd {
+	struct fixture fixture;
+	struct pair pair[WAITING];
+	struct operation operation[WAITING];
+	struct sluice_packet packet;
+	struct file file;
+};
+
+static void crowd_begin(struct crowd *crowd)
+{
+	struct sluice_options options = files_options();
+
+	if (!files_unforced())
+		cr_skip("the test takes the probe away itself");
+	setenv("SLUICE_DISABLE", "cache-look", 1);
+	options.fetch_windows = 1;
+	file_new(&crowd->file, 1000, 0);
+	files_begin(&crowd->fixture, &options);
+	crowd->packet = file_packet(crowd->file.fd, 0, 0);
+	for (int i = 0; i < WAITING; i++) {
+		tcp_pair(&crowd->fixture, &crowd->pair[i], 0);
+		operation_init(&crowd->operation[i], &crowd->fixture);
+		cr_assert_eq(start_packets(crowd->pair[i].socket, &crowd->operation[i],
+					   &crowd->packet, 1),
+			     1);
+	}
+}
+
+static void crowd_end(struct crowd *crowd)
+{
+	for (int i = 0; i < WAITING; i++)
+		pair_close(&crowd->pair[i]);
+	fixture_end(&crowd->fixture);
+	file_end(&crowd->file);
+}
+
+Test(d11, d11_sockets_that_wait_for_the_prefetch_of_one_file_are_all_served)
+{
+	struct crowd crowd;
+
+	crowd_begin(&crowd);
+	for (int i = 0; i < WAITING; i++) {
+		run_until(&crowd.fixture, is_over(&crowd.operation[i]));
+		assert_ended(&crowd.operation[i], SLUICE_ERROR_SUCCESS, 1000);
+	}
+	crowd_end(&crowd);
+}
+
+/* The second one has been resumed, and is closed before it sends. */
+Test(d11, d11_a_socket_that_is_closed_delays_none_that_waits_for_a_prefetch)
+{
+	struct crowd crowd;
+
+	crowd_begin(&crowd);
+	while (!statistics_of(&crowd.fixture).file_windows_fetched)
+		run_for(&crowd.fixture, 0);
+	cr_assert_eq(sluice_socket_close(crowd.pair[1].socket), 0);
+	for (int i = 2; i < WAITING; i++) {
+		run_until(&crowd.fixture, is_over(&crowd.operation[i]));
+		assert_ended(&crowd.operation[i], SLUICE_ERROR_SUCCESS, 1000);
+	}
+	assert_ended(&crowd.operation[0], SLUICE_ERROR_SUCCESS, 1000);
+	crowd_end(&crowd);
+}
+
 /* ---- overlayfs ---- */
 
 struct overlay {

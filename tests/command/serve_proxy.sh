@@ -6,18 +6,25 @@
 echo hello >"$root/hello"
 head -c 1000000 /dev/zero >"$root/large"
 cat >"$work/raw.py" <<'END'
-"""Sends bytes, perhaps in pieces, and prints the first line of the answer."""
-import socket, sys, time
-port, pieces = int(sys.argv[1]), [eval("b'" + a + "'") for a in sys.argv[2:]]
-client = socket.create_connection(("127.0.0.1", port))
+"""Sends bytes, perhaps in pieces, and prints the first line of the answer. It stays HOLD seconds."""
+import os, socket, sys, time
+address, pieces = sys.argv[1], [eval("b'" + a + "'") for a in sys.argv[2:]]
+if address.startswith("/"):
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(address)
+else:
+    client = socket.create_connection(("127.0.0.1", int(address)), source_address=(
+        os.environ.get("FROM", "127.0.0.1"), 0))
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 client.settimeout(120)
-client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 try:
     for piece in pieces:
         client.sendall(piece)
         time.sleep(0.05)
-    print(client.recv(65536).split(b"\r\n")[0].decode() or "closed")
-except ConnectionResetError:
+    print(client.recv(65536).split(b"\r\n")[0].decode() or "closed", flush=True)
+    if "HOLD" in os.environ:
+        time.sleep(int(os.environ["HOLD"]))
+except (ConnectionResetError, BrokenPipeError):
     print("closed")
 END
 raw() {
@@ -46,6 +53,31 @@ check 'X-Forwarded-For is not believed' equal 200 "$(curl -sS --haproxy-protocol
 	-w '%{http_code}' -H 'X-Forwarded-For: 203.0.113.1' "$url/hello?5")"
 check 'of nobody' logged 127.0.0.1 '/hello?5'
 check 'ends' stop_server
+
+# With --trust-proxy, a header of another address is not believed.
+named() { # CLIENT PATH
+	printf 'PROXY TCP4 %s 127.0.0.1 1 2\\r\\n%s' "$1" "$(ask "$2")"
+}
+start_server --proxy-protocol --trust-proxy=127.0.0.2 --bind=127.0.0.1 --bind="unix:$work/socket" \
+	--metrics=127.0.0.1:0 --access-log="$work/log"
+metrics=$(sed -n 's/^Metrics at \(http:.*\)\/$/\1/p' "$work/start")
+check 'a trusted proxy names its client' equal 'HTTP/1.1 200 OK' "$(FROM=127.0.0.2 raw "$(named 192.0.2.9 '/hello?t1')")"
+check 'who is logged' logged 192.0.2.9 '/hello?t1'
+check 'another address is closed' equal closed "$(raw "$(named 192.0.2.9 '/hello?t2')")"
+check 'also with version 2' equal closed "$(raw "$v2$(ask '/hello?t2')")"
+check 'also without a header' equal closed "$(raw "$(ask '/hello?t2')")"
+check 'which is reported once' until_it "$patience" equal "sluice: connection from 127.0.0.1: closed: only \
+addresses of --trust-proxy may send a PROXY header" "$(cat "$work/errors")"
+refused() { # LEAST
+	[ "$(curl -sS "$metrics/metrics" | awk '$1 == "sluice_connections_refused_total" { print $2 }')" -ge "$1" ]
+}
+check 'and counted' refused 3
+check 'a UNIX socket is believed' equal 'HTTP/1.1 200 OK' \
+	"$(python3 "$work/raw.py" "$work/socket" "$(named 192.0.2.10 '/hello?t3')")"
+check 'its client is logged' logged 192.0.2.10 '/hello?t3'
+check 'the metrics need no header' equal ok "$(curl -sS "$metrics/healthz")"
+check 'ends' stop_server
+check 'no request of another was answered' equal '' "$(grep t2 "$work/log")"
 
 start_server --trust-proxy=127.0.0.0/8 --trust-proxy=10.0.0.0/8 --access-log="$work/log"
 get '/hello?x1' -H 'X-Forwarded-For: 203.0.113.1' >/dev/null
@@ -82,6 +114,22 @@ check 'each by itself' equal '503 200' \
 	"$(status /hello -H 'X-Forwarded-For: 203.0.113.5') $(status /hello -H 'X-Forwarded-For: 203.0.113.6')"
 check 'the proxy itself is not' equal 200 "$(status /hello -H 'X-Forwarded-For: 203.0.113.7')"
 exec 7>&-
+check 'ends' stop_server
+
+start_server --proxy-protocol --max-connections-per-address=1
+HOLD=60 python3 "$work/raw.py" "$port" "$(named 192.0.2.11 /hello)" >"$work/held" &
+holder=$!
+answered() {
+	grep -q 200 "$work/held"
+}
+check 'a client that the PROXY header names is counted' until_it "$patience" answered
+check 'its second connection is refused' equal 'HTTP/1.1 503 Service Unavailable' "$(raw "$(named 192.0.2.11 /hello)")"
+check 'another client is not' equal 'HTTP/1.1 200 OK' "$(raw "$(named 192.0.2.12 /hello)")"
+kill "$holder"
+again() {
+	[ "$(raw "$(named 192.0.2.11 /hello)")" = 'HTTP/1.1 200 OK' ]
+}
+check 'it is served again afterwards' until_it "$patience" again
 check 'ends' stop_server
 
 start_server --limit-rate=200K

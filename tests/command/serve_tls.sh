@@ -122,6 +122,21 @@ check 'in single bytes' piecewise
 check 'its client is logged' until_it "$patience" grep -q '^192.0.2.9 .*piece' "$work/log2"
 check 'without it the connection is closed' eval '! get /hello 2>/dev/null'
 check 'ends' stop_server
+start_tls --proxy-protocol --trust-proxy=127.0.0.2
+check 'a trusted proxy may send its header' equal hello "$(get /hello --haproxy-protocol --interface 127.0.0.2)"
+check 'another address is closed' eval '! get /hello --haproxy-protocol 2>/dev/null'
+check 'which is reported' until_it "$patience" grep -q 'connection from 127.0.0.1: closed: only' "$work/errors"
+check 'ends' stop_server
+start_tls --proxy-protocol --max-connections-per-address=1
+exec 5<>"/dev/tcp/127.0.0.1/$port"
+printf 'PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n' >&5
+check 'a client that the header names is counted' until_it "$patience" eval '! get /hello --haproxy-protocol >/dev/null 2>&1'
+exec 5>&-
+proxied() {
+	equal hello "$(get /hello --haproxy-protocol)"
+}
+check 'until its connection ends' until_it "$patience" proxied
+check 'ends' stop_server
 
 # Limits.
 start_tls --max-connections=2

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "serve/client.h"
 
+#include <inttypes.h>
 #include <sluice/socket.h>
 
+#include "messages.h"
 #include "serve/worker.h"
+
+#define REPORT_EVERY_S 60 /* limits the messages about failures of clients */
 
 void client_ask(struct connection *connection)
 {
@@ -13,8 +17,10 @@ void client_ask(struct connection *connection)
 
 	if ((server->addresses.most > 0 || server->trusted_count > 0) &&
 	    getpeername(sluice_socket_fd(connection->socket), (struct sockaddr *)&address,
-			&length) == 0)
+			&length) == 0) {
 		connection->client = proxy_address_of((struct sockaddr *)&address);
+		connection->local = address.ss_family == AF_UNIX;
+	}
 }
 
 bool client_is_trusted(const struct connection *connection)
@@ -27,6 +33,38 @@ bool client_is_trusted(const struct connection *connection)
 			return true;
 	}
 	return false;
+}
+
+bool client_may_send_preamble(const struct connection *connection)
+{
+	return connection->worker->server->trusted_count == 0 || connection->local ||
+	       client_is_trusted(connection);
+}
+
+void client_report(const struct connection *connection, struct client_reports *reports,
+		   const char *what, const char *reason)
+{
+	uint64_t now = connection->worker->tick, others = reports->unreported;
+	struct proxy_address client = connection->client;
+	struct sockaddr_storage address;
+	socklen_t length = sizeof(address);
+	char text[INET6_ADDRSTRLEN];
+
+	if (reports->last != 0 && now - reports->last < REPORT_EVERY_S) {
+		reports->unreported++;
+		return;
+	}
+	*reports = (struct client_reports){.last = now};
+	if (!client.known && getpeername(sluice_socket_fd(connection->socket),
+					 (struct sockaddr *)&address, &length) == 0)
+		client = proxy_address_of((struct sockaddr *)&address);
+	proxy_write(&client, text);
+	if (others > 0)
+		messages_complain("%s %s: %s (and %" PRIu64 " more failures since the last such "
+				  "message)",
+				  what, text, reason, others);
+	else
+		messages_complain("%s %s: %s", what, text, reason);
 }
 
 struct proxy_address connection_client(const struct connection *connection,
@@ -54,6 +92,7 @@ bool client_count(struct connection *connection, struct proxy_address client)
 	client_leave(connection);
 	connection->counted = client;
 	connection->counted.known = addresses_enter(addresses, &client.address);
+	connection->worker->metrics.counts.refused += !connection->counted.known;
 	return connection->counted.known;
 }
 

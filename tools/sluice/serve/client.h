@@ -5,11 +5,26 @@
 
 #include "serve/connection.h"
 
+struct client_reports;
+
 /* Determines the peer, if it is needed. */
 void client_ask(struct connection *connection);
 
 /* Whether the peer is a proxy trusted to name its clients. */
 bool client_is_trusted(const struct connection *connection);
+
+/*
+ * Whether a PROXY header of the peer is believed: of anybody without --trust-proxy, else of a trusted
+ * proxy or of a UNIX socket.
+ */
+bool client_may_send_preamble(const struct connection *connection);
+
+/*
+ * Reports a failure, at most once a minute; the next message has the number of those between.
+ * what precedes the client's address: "handshake with".
+ */
+void client_report(const struct connection *connection, struct client_reports *reports,
+		   const char *what, const char *reason);
 
 /* Counts the connection for this client; false: the client has too many. */
 bool client_count(struct connection *connection, struct proxy_address client);

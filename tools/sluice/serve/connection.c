@@ -432,10 +432,20 @@ static void refuse(struct connection *connection)
 	settle(connection);
 }
 
+/* The address that a stranger names would be believed, and its request cannot be parsed. */
+static void turn_away(struct connection *connection)
+{
+	connection->worker->metrics.counts.refused++;
+	client_report(connection, &connection->worker->strangers, "connection from",
+		      "closed: only addresses of --trust-proxy may send a PROXY header");
+	connection_end(connection);
+}
+
 void connection_begin(struct worker *worker, struct sluice_socket *socket, uint8_t kind,
 		      bool too_many)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
+	bool stranger;
 
 	if (connection == NULL) {
 		sluice_socket_destroy(socket);
@@ -452,15 +462,18 @@ void connection_begin(struct worker *worker, struct sluice_socket *socket, uint8
 	limit_rate(connection);
 	if (!too_many && !connection->preamble && !client_is_trusted(connection))
 		too_many = !client_count(connection, connection->client);
-	connection->refused = too_many;
-	if (too_many)
+	stranger = !too_many && connection->preamble && !client_may_send_preamble(connection);
+	connection->refused = too_many || stranger;
+	if (connection->refused)
 		worker->refused_count++;
 	else
 		worker->connection_count++;
 	if (kind == LISTEN_METRICS && !too_many)
 		worker->metrics_count++;
 	enter_phase(connection, CONNECTION_HEAD);
-	if (too_many)
+	if (stranger)
+		turn_away(connection);
+	else if (too_many)
 		refuse(connection);
 	else if (kind == LISTEN_TLS)
 		opening_begin(connection);

@@ -52,6 +52,7 @@ struct connection {
 	uint8_t phase;
 	uint8_t stage;   /* of the pending search: see search.c */
 	uint8_t kind;    /* of the listener: an enum listen_kind */
+	bool local;      /* the peer is a UNIX socket; like client, only if it was determined */
 	bool preamble;   /* the PROXY header is still expected */
 	bool plain;      /* HTTP without TLS on a port that requires it */
 	bool receiving;  /* the engine's last call is outstanding */

@@ -176,7 +176,8 @@ void metrics_write(struct buffer *buffer, const struct metrics_counts *counts, s
 	write_one(buffer, "connections_total", "counter", "Connections accepted.",
 		  counts->connections);
 	write_one(buffer, "connections_refused_total", "counter",
-		  "Connections refused because of a limit.", counts->refused);
+		  "Connections refused because of a limit, or from untrusted proxies.",
+		  counts->refused);
 	write_one(buffer, "tls_handshakes_total", "counter", "Successful TLS handshakes.",
 		  counts->handshakes);
 	write_one(buffer, "tls_handshakes_resumed_total", "counter",

@@ -2,18 +2,15 @@
 #include "serve/opening.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <sluice/sluice.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "messages.h"
 #include "serve/certificates.h"
 #include "serve/client.h"
 #include "serve/worker.h"
 
-#define LOOK_BYTES 256    /* read by MSG_PEEK */
-#define REPORT_EVERY_S 60 /* limits the log of failed handshakes */
+#define LOOK_BYTES 256 /* read by MSG_PEEK */
 
 struct opening {
 	struct sluice_args args; /* first: handlers cast it to the opening */
@@ -36,38 +33,12 @@ static void finish(struct opening *opening, bool success)
 
 /* ---- failures ---- */
 
-static void report(struct worker *worker, const char *client, const char *reason)
-{
-	uint64_t others = worker->handshakes_unreported;
-
-	if (worker->handshake_reported != 0 &&
-	    worker->tick - worker->handshake_reported < REPORT_EVERY_S) {
-		worker->handshakes_unreported++;
-		return;
-	}
-	worker->handshake_reported = worker->tick;
-	worker->handshakes_unreported = 0;
-	if (others > 0)
-		messages_complain("handshake with %s: %s (and %" PRIu64 " more failures since "
-				  "the last such message)",
-				  client, reason, others);
-	else
-		messages_complain("handshake with %s: %s", client, reason);
-}
-
 static void fail(struct connection *connection, const char *reason)
 {
-	struct proxy_address client = connection->client;
-	struct sockaddr_storage address;
-	socklen_t length = sizeof(address);
-	char text[INET6_ADDRSTRLEN];
+	struct worker *worker = connection->worker;
 
-	if (!client.known && getpeername(sluice_socket_fd(connection->socket),
-					 (struct sockaddr *)&address, &length) == 0)
-		client = proxy_address_of((struct sockaddr *)&address);
-	proxy_write(&client, text);
-	connection->worker->metrics.counts.handshakes_failed++;
-	report(connection->worker, text, reason);
+	worker->metrics.counts.handshakes_failed++;
+	client_report(connection, &worker->handshakes_failed, "handshake with", reason);
 }
 
 void opening_expired(struct opening *opening)

@@ -76,7 +76,7 @@ static const struct option_spec specs[] = {
 	 1024, 1ull << 40, OPTION_SIZE, 0},
 	{"proxy-protocol", NULL, "require a PROXY header on each connection",
 	 MEMBER(proxy_protocol), 0, 0, OPTION_FLAG, 0},
-	{"trust-proxy", "ADDRESS[/BITS]", "trust its Forwarded, X-Forwarded-For; repeatable",
+	{"trust-proxy", "ADDRESS[/BITS]", "believe this proxy: see sluice-serve(1); repeatable",
 	 MEMBER(trusted), 0, 0, OPTION_LIST, 0},
 	{"max-head", "BYTES", "maximum size of request headers [16K]", MEMBER(max_head), 256,
 	 1 << 20, OPTION_SIZE, 0},

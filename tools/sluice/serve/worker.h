@@ -50,6 +50,12 @@ struct server {
 	const char *failed; /* the file without which a worker could not start, or NULL */
 };
 
+/* Messages about failures of one kind. */
+struct client_reports {
+	uint64_t last;       /* tick of the last one */
+	uint64_t unreported; /* failures since then */
+};
+
 struct worker_listener {
 	struct worker *worker;
 	struct sluice_socket *socket;
@@ -84,12 +90,12 @@ struct worker {
 	struct buffer extra;            /* header lines of answers without a file */
 	struct buffer target;           /* of the redirect being sent */
 
-	int draining;                   /* number of requests to stop */
-	size_t accepting;               /* listeners whose last call is outstanding */
-	bool ticking;                   /* the timer is running */
-	uint64_t complained;            /* tick of the last message about descriptors */
-	uint64_t handshake_reported;    /* tick of the last message about a failed handshake */
-	uint64_t handshakes_unreported; /* failures since then */
+	int draining;        /* number of requests to stop */
+	size_t accepting;    /* listeners whose last call is outstanding */
+	bool ticking;        /* the timer is running */
+	uint64_t complained; /* tick of the last message about descriptors */
+	struct client_reports handshakes_failed;
+	struct client_reports strangers; /* that sent a PROXY header */
 
 	/* Shared by the worker and the thread that started it. */
 	pthread_t thread;

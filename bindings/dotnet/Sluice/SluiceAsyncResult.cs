@@ -8,24 +8,26 @@ namespace Sluice;
 
 /// <summary>
 /// What a Begin returns. An End takes its own, once: another socket's, another operation's and a second
-/// End are refused. The callback runs on the thread pool, never inside Begin.
+/// End are refused. The callback runs on the thread pool, never inside Begin. It is the one object that a Begin
+/// allocates: the caller may keep it after End, so it cannot be used again.
 /// </summary>
 public sealed class SluiceAsyncResult : IAsyncResult, IRecordOwner
 {
     private readonly AsyncCallback? _callback;
     private readonly ExecutionContext? _context;
-    private readonly bool _isReceiveFrom;
-    private Record? _record;
+    private readonly CancellationTokenSource? _cancellation; /* of an operation without a record */
+    private Record? _record;                                  /* changes under the lock of this once it has started */
     private ManualResetEvent? _event;
     private volatile bool _isOver;
     private int _isEnded;
 
-    internal SluiceAsyncResult(Socket socket, SocketAsyncOperation operation, AsyncCallback? callback, object? state)
+    internal SluiceAsyncResult(Socket socket, SocketAsyncOperation operation, AsyncCallback? callback, object? state,
+        CancellationTokenSource? cancellation = null)
     {
         Socket = socket;
         Operation = operation;
         AsyncState = state;
-        _isReceiveFrom = operation == SocketAsyncOperation.ReceiveFrom;
+        _cancellation = cancellation;
         if (callback == null)
             return;
         _callback = callback;
@@ -109,11 +111,32 @@ public sealed class SluiceAsyncResult : IAsyncResult, IRecordOwner
         return null;
     }
 
-    /// <summary>Nothing was started.</summary>
+    /// <summary>Nothing was started, or it has ended. A cancel that runs just now still finds the record ours.</summary>
     internal void Drop()
     {
-        _record!.Return();
-        _record = null;
+        lock (this)
+        {
+            _record!.Return();
+            _record = null;
+        }
+    }
+
+    /// <summary>
+    /// Cancels the operation. It ends with OperationAborted and the bytes that the kernel has taken, its callback
+    /// runs, and it must be ended as any other. Any thread.
+    /// </summary>
+    /// <returns>True: it will end, perhaps with success. False: it has ended, or the socket is closed.</returns>
+    public bool Cancel()
+    {
+        if (_cancellation != null)
+        {
+            bool isEarly = !_isOver;
+
+            _cancellation.Cancel();
+            return isEarly;
+        }
+        lock (this)
+            return _record != null && Socket.Cancel(_record);
     }
 
     // ---- the end ----
@@ -131,7 +154,7 @@ public sealed class SluiceAsyncResult : IAsyncResult, IRecordOwner
             Accepted = Socket.Accepted(record.Args->AcceptSocket);
             record.Args->AcceptSocket = 0;
         }
-        if (_isReceiveFrom && SocketError is SocketError.Success or SocketError.MessageSize)
+        if (Operation == SocketAsyncOperation.ReceiveFrom && SocketError is SocketError.Success or SocketError.MessageSize)
             RemoteEndPoint = Address.Read(record.From, RemoteEndPoint);
         Socket.Finished(Operation, SocketError, RemoteEndPoint);
         Drop();

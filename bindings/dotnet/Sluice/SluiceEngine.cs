@@ -237,6 +237,13 @@ public sealed class SluiceEngine : IDisposable
 
     internal void ReleaseBuffer(nint buffer)
     {
+        /* The engine ends on this thread alone. */
+        if (IsCurrentThread)
+        {
+            if (!_stopped)
+                Native.BufferRelease(_native, buffer);
+            return;
+        }
         lock (_lock)
         {
             if (!_stopped)

@@ -222,23 +222,27 @@ public sealed unsafe partial class Socket
     public IAsyncResult BeginConnect(string host, int port, AsyncCallback? requestCallback, object? state)
     {
         ArgumentNullException.ThrowIfNull(host);
-        return BeginByName(ConnectAsync(host, port), requestCallback, state);
+        return BeginByName(token => ConnectAsync(host, port, token), requestCallback, state);
     }
 
     public IAsyncResult BeginConnect(IPAddress[] addresses, int port, AsyncCallback? requestCallback, object? state) =>
-        BeginByName(ConnectAsync(addresses, port), requestCallback, state);
+        BeginByName(token => ConnectAsync(addresses, port, token), requestCallback, state);
 
-    private SluiceAsyncResult BeginByName(Task connected, AsyncCallback? callback, object? state)
+    private SluiceAsyncResult BeginByName(Func<CancellationToken, ValueTask> connect, AsyncCallback? callback,
+        object? state)
     {
-        var result = new SluiceAsyncResult(this, SocketAsyncOperation.Connect, callback, state);
+        var cancellation = new CancellationTokenSource();
+        var result = new SluiceAsyncResult(this, SocketAsyncOperation.Connect, callback, state, cancellation);
 
-        connected.ContinueWith(static (task, state) =>
+        connect(cancellation.Token).AsTask().ContinueWith(static (task, state) =>
         {
             var failure = task.Exception?.InnerException as SocketException;
             SocketError error = task.IsCompletedSuccessfully ? SocketError.Success
+                : task.IsCanceled ? SocketError.OperationAborted
                 : failure?.SocketErrorCode ?? SocketError.SocketError;
 
-            ((SluiceAsyncResult)state!).EndedElsewhere(error, failure?.ErrorCode ?? 0);
+            ((SluiceAsyncResult)state!).EndedElsewhere(error,
+                task.IsCanceled ? Errno.ECANCELED : failure?.ErrorCode ?? 0);
         }, result, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
         return result;
     }

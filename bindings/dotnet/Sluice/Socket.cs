@@ -253,15 +253,20 @@ public sealed partial class Socket : IDisposable
             Engine.Completions.AddForeign(owner);
     }
 
-    internal void Cancel(Record record)
+    /// <summary>Whether the operation will end because of it, or by itself soon.</summary>
+    internal bool Cancel(Record record)
     {
         if (!_handle.Enter())
-            return;
+            return false;
+
+        int answer;
+
         unsafe
         {
-            Native.Cancel(_handle.Native, record.Args);
+            answer = Native.Cancel(_handle.Native, record.Args);
         }
         _handle.Exit();
+        return answer >= 0;
     }
 
     /// <summary>Gives up everything in progress on the socket, with OperationAborted.</summary>

@@ -250,4 +250,82 @@ public static class BeginSendTests
         Check.Equal(1_000_000, pair.Read(1_000_000).Length);
         Check.Equal(1_000_000, pair.Ours.EndSend(result!));
     }
+
+    // ---- cancel ----
+
+    public static void BeginSend_is_cancelled_by_its_result_and_End_tells_the_bytes_that_went()
+    {
+        using var pair = new Pair(small: true);
+        byte[] bytes = Bytes.Pattern(8 << 20);
+        var result = (SluiceAsyncResult)pair.Ours.BeginSend(bytes, 0, bytes.Length, SocketFlags.None, null, null);
+        var queued = (SluiceAsyncResult)pair.Ours.BeginSend(bytes, 0, 100, SocketFlags.None, null, null);
+
+        Check.That(queued.Cancel());
+        Check.Equal(0, pair.Ours.EndSend(queued, out SocketError error));
+        Check.Equal(SocketError.OperationAborted, error);
+        Check.That(result.Cancel());
+
+        int went = pair.Ours.EndSend(result, out error);
+
+        Check.Equal(SocketError.OperationAborted, error);
+        Check.That(went < bytes.Length);
+        Check.That(!result.Cancel());
+        pair.Ours.Dispose();
+        Check.Equal((long)went, pair.Drain());
+    }
+
+    public static void BeginReceive_is_cancelled_by_its_result_and_its_callback_runs()
+    {
+        using var pair = new Pair();
+        using var called = new ManualResetEventSlim();
+        byte[] room = new byte[10];
+        var result = (SluiceAsyncResult)pair.Ours.BeginReceive(room, 0, 10, SocketFlags.None, _ => called.Set(), null);
+
+        Check.That(result.Cancel());
+        Check.That(called.Wait(30_000));
+        Check.Socket(SocketError.OperationAborted, () => pair.Ours.EndReceive(result));
+        Check.That(!result.Cancel());
+
+        /* The socket goes on. */
+        IAsyncResult next = pair.Ours.BeginReceive(room, 0, 10, SocketFlags.None, null, null);
+
+        pair.Peer.Send("hello"u8);
+        Check.Equal(5, pair.Ours.EndReceive(next));
+    }
+
+    public static void BeginAccept_is_cancelled_by_its_result()
+    {
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+
+        var result = (SluiceAsyncResult)listener.BeginAccept(null, null);
+
+        Check.That(result.Cancel());
+        Check.Socket(SocketError.OperationAborted, () => listener.EndAccept(result));
+    }
+
+    public static void BeginSend_cancelled_as_it_ends_stops_no_other_operation()
+    {
+        using var pair = new Pair(small: true);
+        Task<long> draining = Task.Run(pair.Drain);
+        byte[] bytes = Bytes.Pattern(40_000);
+        long total = 0;
+
+        for (int i = 0; i < 500; i++)
+        {
+            var first = (SluiceAsyncResult)pair.Ours.BeginSend(bytes, 0, bytes.Length, SocketFlags.None, null, null);
+            Task cancelling = Task.Run(() => first.Cancel());
+
+            total += pair.Ours.EndSend(first, out _);
+
+            IAsyncResult second = pair.Ours.BeginSend(bytes, 0, bytes.Length, SocketFlags.None, null, null);
+
+            total += pair.Ours.EndSend(second);
+            cancelling.Wait();
+        }
+        pair.Ours.Dispose();
+        Check.Equal(total, draining.Result);
+    }
 }

@@ -554,6 +554,96 @@ public static class EngineTests
         drain.Wait();
     }
 
+    /* Of all threads: bytes allocated by COUNT operations after as many to warm up. */
+    private static long Allocated(int count, Func<ValueTask<int>> operation) =>
+        Allocating(count, operation).GetAwaiter().GetResult();
+
+    private static async Task<long> Allocating(int count, Func<ValueTask<int>> operation)
+    {
+        for (int i = 0; i < count; i++)
+            await operation();
+
+        long before = GC.GetTotalAllocatedBytes(precise: true);
+
+        for (int i = 0; i < count; i++)
+            await operation();
+        return GC.GetTotalAllocatedBytes(precise: true) - before;
+    }
+
+    /* Less than two bytes an operation: what the runtime allocates now and then, and no object of an operation. */
+    private static void AllocatesNothing(int count, long bytes, string what)
+    {
+        if (bytes > 2 * count)
+            throw new InvalidOperationException($"{what}: {bytes} bytes for {count} operations");
+    }
+
+    public static void Awaited_sends_allocate_nothing_on_any_thread()
+    {
+        const int Count = 20_000;
+
+        foreach (SluiceCompletion completion in Enum.GetValues<SluiceCompletion>())
+        {
+            using var engine = new SluiceEngine(new SluiceEngineOptions { Completion = completion });
+            using var pair = new Pair(engine: engine);
+            using var source = new CancellationTokenSource();
+            CancellationToken token = source.Token;
+            byte[] buffer = new byte[64];
+            var drain = new Thread(() => pair.Drain());
+
+            drain.Start();
+            AllocatesNothing(Count, Allocated(Count, () => pair.Ours.SendAsync(buffer.AsMemory())),
+                $"{completion}");
+            AllocatesNothing(Count,
+                Allocated(Count, () => pair.Ours.SendAsync(buffer.AsMemory(), TimeSpan.FromSeconds(60), token)),
+                $"{completion}, with a timeout and a token");
+            AllocatesNothing(Count,
+                Allocated(Count, () => pair.Ours.SendAsync(buffer.AsMemory(), SluiceFlags.Batched, token)),
+                $"{completion}, pending");
+            pair.Ours.Dispose();
+            drain.Join();
+        }
+    }
+
+    public static void SendMany_allocates_nothing_on_any_thread()
+    {
+        const int Count = 5_000;
+
+        using var engine = new SluiceEngine();
+        Pair[] pairs = Enumerable.Range(0, 8).Select(_ => new Pair(engine: engine)).ToArray();
+        Socket[] sockets = pairs.Select(pair => pair.Ours).ToArray();
+        Thread[] drains = pairs.Select(pair => new Thread(() => pair.Drain())).ToArray();
+        byte[] buffer = new byte[64];
+
+        foreach (Thread drain in drains)
+            drain.Start();
+        AllocatesNothing(Count, Allocated(Count, () => Socket.SendManyAsync(sockets, buffer)), "SendMany");
+        foreach (Socket socket in sockets)
+            socket.Dispose();
+        foreach (Thread drain in drains)
+            drain.Join();
+    }
+
+    public static void A_Begin_allocates_its_result_alone()
+    {
+        const int Count = 5_000, ResultBytes = 120;
+
+        using var pair = new Pair();
+        byte[] buffer = new byte[64];
+        var drain = new Thread(() => pair.Drain());
+        long before = 0;
+
+        drain.Start();
+        for (int i = -Count; i < Count; i++)
+        {
+            if (i == 0)
+                before = GC.GetTotalAllocatedBytes(precise: true);
+            pair.Ours.EndSend(pair.Ours.BeginSend(buffer, 0, 64, SocketFlags.None, null, null));
+        }
+        AllocatesNothing(Count, GC.GetTotalAllocatedBytes(precise: true) - before - Count * ResultBytes, "Begin");
+        pair.Ours.Dispose();
+        drain.Join();
+    }
+
     public static void Sockets_that_are_dropped_are_closed_by_the_collector()
     {
         using var pair = new Pair();

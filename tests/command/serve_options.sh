@@ -45,6 +45,43 @@ for line in '3: prot: no such option; did you mean --port\?' '4: --port=x: not a
 	'8: config: allowed on the command line only'; do
 	check "line $line" says 2 "$work/bad:$line" --check --config="$work/bad"
 done
+
+# Values that are judged when all options are known: each error is reported, with its line.
+cat >"$work/values" <<-END
+	bind=127.0.0.1:80x
+	bind=127.0.0.1
+	mime=a
+	mime=b
+	index=a//b
+	header=no colon
+	cache-control=bad
+	trust-proxy=10.0.0.0/40
+	log-format=xml
+	charset=a b
+	metrics=127.0.0.1
+	redirect-http=80
+	directory=$work/nothing
+END
+sed -i '7s/.*/cache-control=bad\x01/; 11s/$/:x/' "$work/values"
+"$SLUICE_COMMAND" serve --check --config="$work/values" >"$work/told" 2>&1
+check 'wrong values are wrong' equal 2 $?
+for line in 1:--bind= 3:--mime=a: 4:--mime=b: 5:--index=a//b: 8:--trust-proxy= 9:--log-format=xml: \
+	10:--charset= 11:--metrics= '12:--redirect-http needs' "13:$work/nothing: No such file"; do
+	check "line $line" grep -qF "$work/values:${line/:/: }" "$work/told"
+done
+check 'a right one is not reported' eval '! grep -q "values:2:" "$work/told"'
+sed -i '$d' "$work/values"
+for line in 6:--header= 7:--cache-control=; do
+	check "line $line" says 2 "$work/values:${line/:/: }" --check --config="$work/values" "$root"
+done
+check 'also at the start' says 2 "$work/values:3: --mime=a" --config="$work/values" "$root"
+check 'a value of the command line has no line' says 2 'sluice serve: --mime=c:' --check --mime=c --config="$work/values" "$root"
+printf 'hsts=5\n' >"$work/hsts"
+check 'a number has a line, too' says 2 "$work/hsts:1: --hsts needs" --check --config="$work/hsts" "$root"
+check 'unless the command line has it' says 2 '^sluice serve: --hsts needs' --check --hsts=6 --config="$work/hsts" "$root"
+printf 'port=0\nuser=nobody-of-this-name\n' >"$work/user"
+check 'a user' says 2 "$work/user:2: --user=" --config="$work/user" "$root"
+
 check 'a configuration that is not there' says 2 'No such file' --config="$work/nothing"
 check 'a directory is none' says 2 'directory' --config="$work"
 check 'a directory that is not there' says 1 'No such file' --check "$work/nothing"

@@ -173,7 +173,9 @@ check 'a key with a pass phrase' says 1 'locked.key: the key is encrypted' $(pai
 check 'a certificate without a key' says 2 'each --tls-cert needs its --tls-key' --tls-cert="$certs/a.pem"
 check 'the second that is wrong is named' says 1 'none.pem: No such file' $(pair a.pem a.key) $(pair none.pem a.key)
 printf 'tls-cert=%s\ntls-key=%s\n' "$certs/a.pem" "$certs/b.key" >"$work/config"
-check 'in a configuration, too' says 1 'b.key: the key does not belong' --config="$work/config"
+check 'in a configuration, too' says 1 "$work/config:2: $certs/b.key: the key does not belong" --config="$work/config"
+printf 'tls-cert=%s\n' "$certs/a.pem" >"$work/alone"
+check 'a certificate there without a key' says 2 "$work/alone:1: each --tls-cert needs" --config="$work/alone"
 check 'the command line wins' says 0 'valid' --config="$work/config" --tls-key="$certs/a.key"
 if command -v faketime >/dev/null; then
 	later() {

@@ -76,3 +76,12 @@ void messages_complain(const char *format, ...)
 	print(errors, stderr, "sluice: ", format, arguments);
 	va_end(arguments);
 }
+
+void messages_complain_at(const char *place, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	print(errors, stderr, place[0] != '\0' ? place : "sluice: ", format, arguments);
+	va_end(arguments);
+}

@@ -16,4 +16,8 @@ void messages_stop(void);
 void messages_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void messages_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same after the place of the error, "FILE:LINE: "; if that is empty, after "sluice: ". */
+void messages_complain_at(const char *place, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 #endif

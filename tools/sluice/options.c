@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <sluice/engine.h>
 #include <sluice/version.h>
 #include <stdarg.h>
@@ -15,38 +16,96 @@
 #define LINE_MAX_BYTES 8192 /* of a configuration file */
 
 /* The line of the configuration file that is being read; file is NULL for the command line. */
-static struct place {
+struct place {
 	const char *file;
 	unsigned int line;
-} place;
+};
 
-/* Reports an error in an option and its location. */
+static struct place place;
+
+/* Where each option was set, the last one first; they live as long as the process. */
+static struct origin {
+	struct origin *next;
+	const void *option;
+	struct place place;
+} * origins;
+
+__attribute__((format(printf, 3, 0))) static void report(const char *command,
+							 const struct place *at, const char *format,
+							 va_list arguments)
+{
+	if (at->file != NULL)
+		fprintf(stderr, "%s:%u: ", at->file, at->line);
+	else
+		fprintf(stderr, "sluice %s: ", command);
+	vfprintf(stderr, format, arguments);
+	fprintf(stderr, "\n");
+	if (at->file == NULL)
+		fprintf(stderr, "Try 'sluice %s --help'.\n", command);
+}
+
+/* Reports an error in the option that is being read, and its location. */
 __attribute__((format(printf, 2, 3))) static void complain(const struct option_table *table,
 							   const char *format, ...)
 {
 	va_list arguments;
 
-	if (place.file != NULL)
-		fprintf(stderr, "%s:%u: ", place.file, place.line);
-	else
-		fprintf(stderr, "sluice %s: ", table->command);
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	report(table->command, &place, format, arguments);
 	va_end(arguments);
-	fprintf(stderr, "\n");
-	if (place.file == NULL)
-		fprintf(stderr, "Try 'sluice %s --help'.\n", table->command);
 }
 
 void options_complain(const char *command, const char *format, ...)
 {
+	static const struct place nowhere;
 	va_list arguments;
 
-	fprintf(stderr, "sluice %s: ", command);
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	report(command, &nowhere, format, arguments);
 	va_end(arguments);
-	fprintf(stderr, "\nTry 'sluice %s --help'.\n", command);
+}
+
+/* Origins */
+
+/* Without memory the line is not known later. */
+static void keep_origin(const void *option)
+{
+	struct origin *origin = malloc(sizeof(*origin));
+
+	if (origin == NULL)
+		return;
+	*origin = (struct origin){origins, option, place};
+	origins = origin;
+}
+
+static struct place place_of(const void *option)
+{
+	for (const struct origin *origin = origins; origin != NULL; origin = origin->next) {
+		if (origin->option == option)
+			return origin->place;
+	}
+	return (struct place){NULL, 0};
+}
+
+const char *options_place(const void *option)
+{
+	static _Thread_local char text[PATH_MAX + 16];
+	struct place at = place_of(option);
+
+	text[0] = '\0';
+	if (at.file != NULL)
+		snprintf(text, sizeof(text), "%s:%u: ", at.file, at.line);
+	return text;
+}
+
+void options_complain_of(const char *command, const void *option, const char *format, ...)
+{
+	struct place at = place_of(option);
+	va_list arguments;
+
+	va_start(arguments, format);
+	report(command, &at, format, arguments);
+	va_end(arguments);
 }
 
 bool options_read_size(const char *text, bool units, uint64_t *ret_number)
@@ -140,6 +199,9 @@ static bool set_option(const struct option_table *table, const struct option_spe
 	const bool yes = true;
 	uint64_t backend;
 
+	keep_origin(member);
+	if (value != NULL)
+		keep_origin(value);
 	switch (spec->kind) {
 	case OPTION_NUMBER:
 	case OPTION_SIZE:

@@ -55,6 +55,17 @@ enum options_outcome {
 enum options_outcome options_parse(const struct option_table *table, int argc, char **argv,
 				   void *target, int *ret_index);
 
+/*
+ * The line of the configuration file that set an option, as "FILE:LINE: "; "" if it is not from a
+ * file. The option is given by its value, if that is a text, or by its member in the target structure.
+ * The result is valid until the next call of this thread.
+ */
+const char *options_place(const void *option);
+
+/* Reports an error in such an option, and its line or else the help. */
+void options_complain_of(const char *command, const void *option, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /* Reports an error in the command line and refers to the help. */
 void options_complain(const char *command, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -17,6 +17,21 @@ bool certificates_available(void)
 	return true;
 }
 
+/* The place of the file that an error text begins with. */
+static const char *place_of(const struct serve_options *options, const char *text)
+{
+	const struct option_list *lists[] = {&options->tls_certs, &options->tls_keys};
+
+	for (size_t i = 0; i < 2 * options->tls_certs.count; i++) {
+		const char *file = lists[i % 2]->values[i / 2];
+		size_t length = strlen(file);
+
+		if (strncmp(text, file, length) == 0 && text[length] == ':')
+			return options_place(file);
+	}
+	return "";
+}
+
 static int create(struct sluice_tls_context **ret_context, const struct serve_options *options,
 		  const struct sluice_tls_certificate *pairs,
 		  const struct sluice_tls_context *predecessor)
@@ -36,7 +51,8 @@ static int create(struct sluice_tls_context **ret_context, const struct serve_op
 	int error = sluice_tls_context_create(ret_context, &context);
 
 	if (error != 0)
-		messages_complain("%s", text[0] != '\0' ? text : strerror(-error));
+		messages_complain_at(place_of(options, text), "%s",
+				     text[0] != '\0' ? text : strerror(-error));
 	return error;
 }
 
@@ -46,16 +62,17 @@ static void warn(const struct serve_options *options, const struct sluice_tls_co
 	time_t now = time(NULL);
 
 	for (size_t i = 0; i < options->tls_certs.count; i++) {
+		const char *file = options->tls_certs.values[i];
 		int64_t from = 0, until = 0;
 
 		if (sluice_tls_context_validity(context, i, &from, &until) != 0)
 			continue;
 		if (until < now)
-			messages_complain("%s: warning: the certificate has expired",
-					  options->tls_certs.values[i]);
+			messages_complain_at(options_place(file),
+					     "%s: warning: the certificate has expired", file);
 		else if (from > now)
-			messages_complain("%s: warning: the certificate is not valid yet",
-					  options->tls_certs.values[i]);
+			messages_complain_at(options_place(file),
+					     "%s: warning: the certificate is not valid yet", file);
 	}
 }
 

@@ -110,7 +110,7 @@ static int add_metrics(struct service *service)
 		wrong = listen_set_add(&service->listeners, metrics, 0, LISTEN_METRICS);
 	if (wrong == NULL)
 		return EXIT_OK;
-	options_complain("serve", "--metrics=%s: %s", metrics, wrong);
+	options_complain_of("serve", metrics, "--metrics=%s: %s", metrics, wrong);
 	return EXIT_USAGE;
 }
 
@@ -120,7 +120,7 @@ static int add_redirects(struct service *service)
 	const char *wrong = NULL;
 	uint64_t port;
 
-	if (redirect == NULL)
+	if (redirect == NULL || service->options.tls_certs.count == 0)
 		return EXIT_OK;
 	if (!options_read_size(redirect, false, &port) || port > UINT16_MAX)
 		wrong = "not a port";
@@ -129,7 +129,7 @@ static int add_redirects(struct service *service)
 					    LISTEN_REDIRECT);
 	if (wrong == NULL)
 		return EXIT_OK;
-	options_complain("serve", "--redirect-http=%s: %s", redirect, wrong);
+	options_complain_of("serve", redirect, "--redirect-http=%s: %s", redirect, wrong);
 	return EXIT_USAGE;
 }
 
@@ -141,7 +141,7 @@ static int add_listeners(struct service *service)
 	enum listen_kind kind = options->tls_certs.count > 0 ? LISTEN_TLS : LISTEN_FILES;
 	const char *hint = "";
 	int inherited = options->check ? 0 : listen_set_inherit(&service->listeners, kind, &hint);
-	int code;
+	int code = EXIT_OK;
 
 	if (inherited < 0)
 		return setup_fail("LISTEN_FDS", inherited, hint);
@@ -150,13 +150,14 @@ static int add_listeners(struct service *service)
 		const char *wrong =
 			listen_set_add(&service->listeners, bind, (uint16_t)options->port, kind);
 
-		if (wrong != NULL) {
-			options_complain("serve", "--bind=%s: %s", bind, wrong);
-			return EXIT_USAGE;
-		}
+		if (wrong == NULL)
+			continue;
+		options_complain_of("serve", bind, "--bind=%s: %s", bind, wrong);
+		code = EXIT_USAGE;
 	}
-	code = add_redirects(service);
-	return code == EXIT_OK ? add_metrics(service) : code;
+	if (code == EXIT_OK)
+		code = add_redirects(service);
+	return setup_first(code, add_metrics(service));
 }
 
 static int open_listeners(struct service *service)
@@ -193,7 +194,8 @@ static int become_user(const struct serve_options *options)
 	errno = 0;
 	user = getpwnam(options->user);
 	if (user == NULL) {
-		options_complain("serve", "--user=%s: no such user", options->user);
+		options_complain_of("serve", options->user, "--user=%s: no such user",
+				    options->user);
 		return EXIT_USAGE;
 	}
 	if (user->pw_uid == getuid() && user->pw_gid == getgid())
@@ -220,7 +222,7 @@ static int read_certificates(struct service *service)
 {
 	const struct serve_options *options = &service->options;
 
-	if (options->tls_certs.count == 0)
+	if (options->tls_certs.count == 0 || options->tls_certs.count != options->tls_keys.count)
 		return EXIT_OK;
 	service->tls = certificates_read(options, NULL, options->check ? 1 : options->workers + 1);
 	if (service->tls == NULL)
@@ -542,22 +544,18 @@ static void block_signals(sigset_t *ret_signals)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* Finds all errors that can be found before anything is started. */
+/* Reports all errors that can be found before anything is started. */
 static int prepare(struct service *service)
 {
-	int code = setup_server(&service->server);
+	int code = setup_server(&service->server), opened;
 
-	if (code == EXIT_OK)
-		code = add_listeners(service);
-	if (code == EXIT_OK)
-		code = open_directory(service);
-	if (code == EXIT_OK) {
+	code = setup_first(code, add_listeners(service));
+	opened = open_directory(service);
+	if (opened == EXIT_OK) {
 		service->server.rules = site_read(&service->options, &service->server.docroot);
-		code = service->server.rules != NULL ? EXIT_OK : EXIT_FAILED;
+		opened = service->server.rules != NULL ? EXIT_OK : EXIT_FAILED;
 	}
-	if (code == EXIT_OK)
-		code = read_certificates(service);
-	return code;
+	return setup_first(setup_first(code, opened), read_certificates(service));
 }
 
 int serve_main(int argc, char **argv)

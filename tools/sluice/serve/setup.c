@@ -15,8 +15,8 @@
 
 int setup_fail(const char *what, int error, const char *advice)
 {
-	messages_complain("%s: %s%s%s", what, strerror(-error), advice[0] != '\0' ? "; " : "",
-			  advice);
+	messages_complain_at(options_place(what), "%s: %s%s%s", what, strerror(-error),
+			     advice[0] != '\0' ? "; " : "", advice);
 	return EXIT_FAILED;
 }
 
@@ -143,23 +143,40 @@ static const struct serve_options defaults = {
 static int check_tls(const struct serve_options *options)
 {
 	size_t certs = options->tls_certs.count, keys = options->tls_keys.count;
+	const void *alone = certs > keys   ? options->tls_certs.values[keys]
+			    : keys > certs ? options->tls_keys.values[certs]
+					   : NULL;
 
-	if (certs != keys) {
-		options_complain("serve",
-				 "each --tls-cert needs its --tls-key: %zu and %zu were given",
-				 certs, keys);
+	if (alone != NULL) {
+		options_complain_of("serve", alone,
+				    "each --tls-cert needs its --tls-key: %zu and %zu were given",
+				    certs, keys);
 		return EXIT_USAGE;
 	}
-	if (certs == 0 && (options->redirect_http != NULL || options->hsts_s != HSTS_UNSET)) {
-		options_complain("serve", "--%s needs --tls-cert",
-				 options->redirect_http != NULL ? "redirect-http" : "hsts");
+	if (certs == 0 && options->redirect_http != NULL) {
+		options_complain_of("serve", options->redirect_http,
+				    "--redirect-http needs --tls-cert");
+		return EXIT_USAGE;
+	}
+	if (certs == 0 && options->hsts_s != HSTS_UNSET) {
+		options_complain_of("serve", &options->hsts_s, "--hsts needs --tls-cert");
 		return EXIT_USAGE;
 	}
 	if (certs > 0 && !certificates_available()) {
-		options_complain("serve", "--tls-cert: this sluice was built without TLS");
+		options_complain_of("serve", options->tls_certs.values[0],
+				    "--tls-cert: this sluice was built without TLS");
 		return EXIT_USAGE;
 	}
 	return EXIT_OK;
+}
+
+static int check_log(const struct serve_options *options)
+{
+	if (options->log_json || strcmp(options->log_format, "combined") == 0)
+		return EXIT_OK;
+	options_complain_of("serve", options->log_format, "--log-format=%s: not combined or json",
+			    options->log_format);
+	return EXIT_USAGE;
 }
 
 int setup_read_arguments(struct serve_options *options, int argc, char **argv)
@@ -180,33 +197,31 @@ int setup_read_arguments(struct serve_options *options, int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	options->log_json = strcmp(options->log_format, "json") == 0;
-	if (!options->log_json && strcmp(options->log_format, "combined") != 0) {
-		options_complain("serve", "--log-format=%s: not combined or json",
-				 options->log_format);
-		return EXIT_USAGE;
-	}
 	if (index < argc)
 		options->directory = argv[index];
-	return check_tls(options);
+	return EXIT_OK;
 }
 
 /* The table of media types: options override the system's table. */
 static int load_types(struct server *server)
 {
 	const struct serve_options *options = server->options;
+	bool valid = mime_is_valid_charset(options->charset);
 
+	if (!valid)
+		options_complain_of("serve", options->charset, "--charset=%s: not a name",
+				    options->charset);
 	for (size_t i = 0; i < options->mimes.count; i++) {
-		if (!mime_is_valid(options->mimes.values[i])) {
-			options_complain("serve",
-					 "--mime=%s: not EXT=TYPE, for example foo=text/plain",
-					 options->mimes.values[i]);
-			return EXIT_USAGE;
-		}
+		const char *mime = options->mimes.values[i];
+
+		if (mime_is_valid(mime))
+			continue;
+		options_complain_of("serve", mime,
+				    "--mime=%s: not EXT=TYPE, for example foo=text/plain", mime);
+		valid = false;
 	}
-	if (!mime_is_valid_charset(options->charset)) {
-		options_complain("serve", "--charset=%s: not a name", options->charset);
+	if (!valid)
 		return EXIT_USAGE;
-	}
 	server->mime = mime_load("/etc/mime.types", options->mimes.values, options->mimes.count,
 				 options->charset);
 	if (server->mime == NULL)
@@ -226,8 +241,9 @@ static int read_indexes(struct server *server)
 	while ((name = strsep(&rest, ",")) != NULL) {
 		if (name[0] == '\0' || strchr(name, '/') != NULL || strcmp(name, ".") == 0 ||
 		    strcmp(name, "..") == 0 || load->index_count == LOAD_INDEXES_MAX) {
-			options_complain("serve", "--index=%s: not a list of 1 to %d file names",
-					 server->options->index, LOAD_INDEXES_MAX);
+			options_complain_of("serve", server->options->index,
+					    "--index=%s: not a list of 1 to %d file names",
+					    server->options->index, LOAD_INDEXES_MAX);
 			return EXIT_USAGE;
 		}
 		load->indexes[load->index_count++] = name;
@@ -252,28 +268,36 @@ static int set_load_options(struct server *server)
 static int read_proxies(struct server *server)
 {
 	const struct option_list *list = &server->options->trusted;
+	int code = EXIT_OK;
 
 	server->trusted = calloc(list->count + 1, sizeof(*server->trusted));
 	if (server->trusted == NULL ||
 	    addresses_init(&server->addresses, server->options->max_per_address) != 0)
 		return setup_fail("the limits", -ENOMEM, "");
 	for (size_t i = 0; i < list->count; i++) {
-		if (!proxy_read_net(list->values[i], &server->trusted[i])) {
-			options_complain("serve", "--trust-proxy=%s: not ADDRESS or ADDRESS/BITS",
-					 list->values[i]);
-			return EXIT_USAGE;
+		if (proxy_read_net(list->values[i], &server->trusted[server->trusted_count])) {
+			server->trusted_count++;
+			continue;
 		}
-		server->trusted_count++;
+		options_complain_of("serve", list->values[i],
+				    "--trust-proxy=%s: not ADDRESS or ADDRESS/BITS",
+				    list->values[i]);
+		code = EXIT_USAGE;
 	}
-	return EXIT_OK;
+	return code;
+}
+
+int setup_first(int code, int next)
+{
+	return code != EXIT_OK ? code : next;
 }
 
 int setup_server(struct server *server)
 {
-	int code = read_proxies(server);
+	int code = check_log(server->options);
 
-	if (code == EXIT_OK)
-		code = set_load_options(server);
-
-	return code == EXIT_OK ? load_types(server) : code;
+	code = setup_first(code, check_tls(server->options));
+	code = setup_first(code, read_proxies(server));
+	code = setup_first(code, set_load_options(server));
+	return setup_first(code, load_types(server));
 }

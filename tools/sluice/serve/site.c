@@ -82,7 +82,9 @@ static bool read_rules(struct rules *rules, const struct root *root, const char 
 	return right;
 }
 
-static bool add_option(struct rules *rules, const char *option, const char *name, const char *value)
+/* origin: the option, as in options_place. */
+static bool add_option(struct rules *rules, const void *origin, const char *option,
+		       const char *name, const char *value)
 {
 	char *header = NULL;
 	const char *what = "out of memory";
@@ -91,7 +93,7 @@ static bool add_option(struct rules *rules, const char *option, const char *name
 		what = rules_add_option(rules, header);
 	if (what == NULL)
 		return true;
-	messages_complain("--%s=%s: %s", option, value, what);
+	messages_complain_at(options_place(origin), "--%s=%s: %s", option, value, what);
 	return false;
 }
 
@@ -102,7 +104,7 @@ static bool add_hsts(struct rules *rules, const struct serve_options *options)
 	if (options->hsts_s == HSTS_UNSET)
 		return true;
 	snprintf(value, sizeof(value), "max-age=%" PRIu64, options->hsts_s);
-	return add_option(rules, "hsts", "Strict-Transport-Security", value);
+	return add_option(rules, &options->hsts_s, "hsts", "Strict-Transport-Security", value);
 }
 
 static bool add_options(struct rules *rules, const struct serve_options *options)
@@ -110,13 +112,16 @@ static bool add_options(struct rules *rules, const struct serve_options *options
 	bool right = add_hsts(rules, options);
 
 	for (size_t i = 0; i < options->headers.count; i++)
-		right &= add_option(rules, "header", "", options->headers.values[i]);
+		right &= add_option(rules, options->headers.values[i], "header", "",
+				    options->headers.values[i]);
 	if (options->cache_control != NULL)
-		right &=
-			add_option(rules, "cache-control", "Cache-Control", options->cache_control);
+		right &= add_option(rules, options->cache_control, "cache-control", "Cache-Control",
+				    options->cache_control);
 	if (options->cors) {
-		right &= add_option(rules, "cors", "Access-Control-Allow-Origin", "*");
-		right &= add_option(rules, "cors", "Access-Control-Expose-Headers", "*");
+		right &= add_option(rules, &options->cors, "cors", "Access-Control-Allow-Origin",
+				    "*");
+		right &= add_option(rules, &options->cors, "cors", "Access-Control-Expose-Headers",
+				    "*");
 	}
 	return right;
 }

@@ -20,6 +20,15 @@ rm "$root/large"
 check 'a deleted file is closed, without a request' until_it 30 closed deleted
 check 'ends' stop_server
 
+reloaded() { # TIMES
+	[ "$(grep -c '^Reloaded' "$work/start")" -ge "$1" ]
+}
+each_gives() { # TEXT: /f, over several connections
+	for _ in $(seq 6); do
+		gives "$1" /f || return 1
+	done
+}
+
 saved=$root
 root=$work/switched
 mkdir "$work/one" "$work/two"
@@ -52,6 +61,27 @@ for SLUICE_COMMAND in "$real" "$work/without_openat2"; do
 	check "ends with two workers ($how)" stop_server
 	rm -rf "$root"
 	root=$work/switched
+
+	# Long before its path is checked again.
+	ln -sfn one "$work/switched"
+	start_server --revalidate=600 --workers=2
+	check "a link is served ($how)" gives one /f
+	ln -sfn two "$work/switched"
+	check "is not followed while its path is not checked ($how)" gives one /f
+	kill -HUP "$server"
+	check "SIGHUP reopens the root behind a switched link ($how)" until_it "$patience" reloaded 1
+	check "in each worker ($how)" until_it "$patience" each_gives two
+	rm "$work/switched"
+	cp -r "$work/one" "$work/switched"
+	kill -HUP "$server"
+	check "SIGHUP reopens the root that was made anew ($how)" until_it "$patience" reloaded 2
+	check "in each worker, too ($how)" until_it "$patience" each_gives one
+	mv "$work/switched" "$work/moved"
+	kill -HUP "$server"
+	check "without a root, SIGHUP is reported ($how)" until_it "$patience" grep -q "$work/switched: No such" "$work/errors"
+	check "and the last one is served ($how)" gives one /f
+	check "ends after SIGHUP ($how)" stop_server
+	rm -r "$work/moved"
 done
 SLUICE_COMMAND=$real
 # A relative path means the same as long as the daemon runs.

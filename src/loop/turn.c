@@ -33,6 +33,8 @@ void sluice__reap(struct sluice_engine *engine)
 	}
 	if (unlikely(engine->buffers_kept))
 		sluice__receiver_resume_all(engine);
+	if (unlikely(sluice__receiver_can_resume(engine)))
+		sluice__receiver_resume_waiting(engine);
 }
 
 static void take_inbox(struct sluice_engine *engine)
@@ -54,12 +56,18 @@ static bool inbox_is_pending(const struct sluice_engine *engine)
 	       __atomic_load_n(&engine->stopping, __ATOMIC_SEQ_CST);
 }
 
+static bool has_work(const struct sluice_engine *engine)
+{
+	return !sluice__fifo_is_empty(&engine->ready) || sluice__deliverable(engine) ||
+	       sluice__receiver_can_resume(engine);
+}
+
 /* How long the turn may wait, in ns: 0 while there is work, -1 without limit. */
 static int64_t wait_time(const struct sluice_engine *engine, uint64_t until_ns)
 {
 	uint64_t next;
 
-	if (!sluice__fifo_is_empty(&engine->ready) || sluice__deliverable(engine))
+	if (has_work(engine))
 		return 0;
 	next = sluice__deadline_next(engine);
 	if (next > until_ns)
@@ -203,8 +211,7 @@ void sluice__listen_again(struct sluice_engine *engine)
 	sluice__assert(engine->embedded);
 	sluice__push_out(engine);
 	__atomic_store_n(&engine->asleep, 1, __ATOMIC_SEQ_CST);
-	ready = !sluice__fifo_is_empty(&engine->ready) || sluice__deliverable(engine) ||
-		inbox_is_pending(engine);
+	ready = has_work(engine) || inbox_is_pending(engine);
 	engine->backend->listen(engine, sluice__deadline_next(engine), ready);
 }
 

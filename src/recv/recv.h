@@ -43,8 +43,15 @@ void sluice__receiver_readable(struct sluice_socket *socket, int32_t result); /*
 void sluice__receiver_deliver(struct sluice_socket *socket);
 void sluice__receiver_end(struct sluice_socket *socket, int32_t error, int32_t native);
 void sluice__receiver_resume_all(struct sluice_engine *engine);
+void sluice__receiver_resume_waiting(struct sluice_engine *engine);
 void sluice__receiver_free(struct sluice_socket *socket);
 void sluice__receiver_returned(struct sluice__receiver *receiver);
+
+/* A receiver waits for a buffer although there is one. */
+static inline bool sluice__receiver_can_resume(const struct sluice_engine *engine)
+{
+	return !sluice__fifo_is_empty(&engine->paused) && engine->buffers_out < engine->buffer_most;
+}
 
 /* Take back buffers that other threads, or the engine's thread, released. */
 void sluice__buffers_take_returned(struct sluice_engine *engine);

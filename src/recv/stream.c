@@ -391,6 +391,19 @@ void sluice__receiver_resume_all(struct sluice_engine *engine)
 		resume_paused(engine);
 }
 
+/*
+ * A receiver that was resumed may leave the buffer: its socket has nothing to receive, or is closed.
+ * Then no buffer that comes back resumes the next one.
+ */
+void sluice__receiver_resume_waiting(struct sluice_engine *engine)
+{
+	uint32_t left = engine->buffer_most - engine->buffers_out;
+
+	sluice__assert_owner(engine);
+	while (left-- > 0 && !sluice__fifo_is_empty(&engine->paused))
+		resume_paused(engine);
+}
+
 static void remove_paused(struct sluice_engine *engine, struct sluice__receiver *receiver)
 {
 	bool listed = sluice__fifo_remove(&engine->paused, &receiver->paused_link);

@@ -595,6 +595,34 @@ Test(s02, s02_when_all_buffers_are_out_the_next_that_comes_back_serves_who_waits
 	crowd_end(&crowd, 20000);
 }
 
+/* The pool is empty when they start. The first two have nothing to receive, the third is closed. */
+Test(s02, s02_a_buffer_that_comes_back_passes_sockets_that_do_not_take_it)
+{
+	struct sluice_options options = few_buffers(16, 1000, 8);
+	struct consumer late[4];
+	struct pair pairs[4];
+	struct crowd crowd;
+
+	crowd_begin(&crowd, &options, 16);
+	crowd_fill(&crowd, 1, 1000);
+	run_until(&crowd.fixture, held_by_all(&crowd) == 16);
+	for (int i = 0; i < 4; i++) {
+		tcp_pair(&crowd.fixture, &pairs[i], 0);
+		consumer_init(&late[i], &crowd.fixture, pairs[i].socket);
+		if (i > 1)
+			write_pattern(pairs[i].peer, 100, 0);
+		cr_assert_eq(start_consuming(&late[i]), 0);
+	}
+	run_idle(&crowd.fixture);
+	cr_assert_eq(late[3].bytes, 0);
+	release_held(&crowd.consumers[0], 0);
+	cr_assert_eq(sluice_socket_close(pairs[2].socket), 0);
+	run_until(&crowd.fixture, late[3].bytes == 100);
+	for (int i = 0; i < 4; i++)
+		pair_close(&pairs[i]);
+	crowd_end(&crowd, 1000);
+}
+
 /* More slow consumers than the pool has whole shares. */
 Test(s02, s02_many_slow_consumers_leave_buffers_for_another)
 {

@@ -109,6 +109,12 @@ printf 'a few bytes\n' >"$work/small"
 check 'send: the line arrives' arrives 'Hello from sluice' "$send"
 check 'send: says who does not answer' fails 1 'Connection refused' "$send" 127.0.0.1 1
 check 'send: says what it wants to know' fails 1 'send HOST PORT' "$send"
+# Built if there is a compiler of C++.
+if [ -x "$SLUICE_EXAMPLES/send_await" ]; then
+	check 'send_await: the line arrives' arrives 'Hello from sluice' "$SLUICE_EXAMPLES/send_await"
+	check 'send_await: says who does not answer' fails 1 'refused the connection' \
+		"$SLUICE_EXAMPLES/send_await" 127.0.0.1 1
+fi
 check 'begin_send: the line arrives' arrives 'Hello from begin_send' "$begin_send"
 check 'begin_send: says who does not answer' fails 1 'Connection refused' "$begin_send" 127.0.0.1 1
 check 'begin_send: says what it wants to know' fails 1 'begin_send HOST PORT' "$begin_send"

@@ -108,7 +108,23 @@ static void statistics_say_what_limits_a_connection()
 	::close(listener);
 }
 
+static void a_run_says_how_many_handlers_ran()
+{
+	engine engine;
+	int count = 1;
+
+	check(!engine.create());
+	check(!engine.run(0s, count) && count == 0);
+	sluice::spawn([](sluice::engine &here) -> task<void> {
+		check(co_await here.sleep(1ms));
+	}(engine));
+	while (count == 0)
+		check(!engine.run(-1ns, count));
+	check(count == 1);
+}
+
 static const test tests[] = {
+	TEST(a_run_says_how_many_handlers_ran),
 	TEST(a_fan_out_resumes_once_when_the_last_send_has_ended),
 	TEST(a_fan_out_counts_what_failed_and_says_what_was_refused),
 	TEST(sockets_have_options_and_statistics),

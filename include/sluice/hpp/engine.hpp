@@ -118,11 +118,17 @@ class engine
 		return handle_;
 	}
 
-	// Returns the handlers called and coroutines resumed; takes the timeout_ns of
-	// sluice_engine_run.
+	// As sluice_engine_run: calls handlers and resumes coroutines until at least one ran, or the
+	// time is over (negative: no limit). ret_count: how many ran, 0 on an error.
 	std::error_code run(nanoseconds timeout = nanoseconds(-1)) noexcept
 	{
 		return refusal(sluice_engine_run(handle_, timeout.count()));
+	}
+	std::error_code run(nanoseconds timeout, int &ret_count) noexcept
+	{
+		const int answer = sluice_engine_run(handle_, timeout.count());
+		ret_count = answer > 0 ? answer : 0;
+		return refusal(answer);
 	}
 	std::error_code start() noexcept
 	{
@@ -162,7 +168,8 @@ class engine
 		return error;
 	}
 
-	// Runs until the task has completed. For the owning thread, outside of handlers.
+	// Runs until the task has completed, and puts what it returns into ret_value. For the owning
+	// thread, outside of handlers.
 	template <class T> std::error_code run(task<T> work, std::optional<T> &ret_value)
 	{
 		bool over = false;

@@ -253,7 +253,7 @@ static int64_t fill_buffer(struct sluice_socket *socket)
 	int64_t result;
 
 	if (!buffer)
-		return -ENOBUFS;
+		return engine->buffers_out < engine->buffer_most ? -ENOMEM : -ENOBUFS;
 	segment = (struct iovec){buffer->data, engine->options.receive_buffer_bytes};
 	result = sluice__filter_receive(socket, &segment, 1, 0);
 	if (result > 0) {
@@ -400,7 +400,7 @@ void sluice__receiver_resume_waiting(struct sluice_engine *engine)
 	uint32_t left = engine->buffer_most - engine->buffers_out;
 
 	sluice__assert_owner(engine);
-	while (left-- > 0 && !sluice__fifo_is_empty(&engine->paused))
+	while (left-- > 0 && sluice__receiver_can_resume(engine))
 		resume_paused(engine);
 }
 

@@ -177,6 +177,35 @@ check 'in a configuration, too' says 1 "$work/config:2: $certs/b.key: the key do
 printf 'tls-cert=%s\n' "$certs/a.pem" >"$work/alone"
 check 'a certificate there without a key' says 2 "$work/alone:1: each --tls-cert needs" --config="$work/alone"
 check 'the command line wins' says 0 'valid' --config="$work/config" --tls-key="$certs/a.key"
+
+# What encrypts.
+ways() { # WANTED: connections by the kernel, and by the library
+	equal "$1" "$(curl -sS "$metrics/metrics" | sed -n 's/^sluice_tls_connections_total{way=.*} //p' | paste -sd' ')"
+}
+start_tls --tls-way=library --metrics=127.0.0.1:0
+metrics=$(sed -n 's/^Metrics at \(http:.*\)\/$/\1/p' "$work/start")
+check 'the library can be forced' equal 'hello hello' "$(get /hello) $(get /hello --tls-max 1.2)"
+check 'it is counted' until_it "$patience" ways '0 2'
+check 'ends' stop_server
+printf 'tls-way=kernel\n' >"$work/way"
+if "$SLUICE_COMMAND" probe | grep -q 'kernel-tls *used'; then
+	start_tls --config="$work/way" --metrics=127.0.0.1:0
+	metrics=$(sed -n 's/^Metrics at \(http:.*\)\/$/\1/p' "$work/start")
+	check 'the kernel can be forced' equal 'hello hello' "$(get /hello) $(get /hello --tls-max 1.2)"
+	check 'it is counted, too' until_it "$patience" ways '2 0'
+	check 'ends' stop_server
+else
+	refused() { # OPTION...
+		local output
+		output=$("$SLUICE_COMMAND" serve --port=0 $(pair a.pem a.key) "$@" "$root" 2>&1)
+		equal 1 $? && matches 'tls-way=kernel: the kernel cannot encrypt TLS' "$output"
+	}
+	check 'a kernel that cannot is not forced' refused --tls-way=kernel
+	check 'the line is named' says 1 "$work/way:1: --tls-way=kernel: the kernel cannot" --config="$work/way" $(pair a.pem a.key)
+fi
+check 'there is no other' says 2 'tls-way=none: not auto, kernel or library' --tls-way=none $(pair a.pem a.key)
+check 'nor one without TLS' says 2 'tls-way needs --tls-cert' --tls-way=library
+
 if command -v faketime >/dev/null; then
 	later() {
 		local output

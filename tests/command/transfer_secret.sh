@@ -163,6 +163,24 @@ made() {
 }
 check 'a new secret can be used at once' made
 
+# ---- what encrypts ----
+
+rm -f "$root"/*
+start_receiver --secret="$secret" --tls-way=library
+check 'the library can be forced on both sides' sent 0 --secret="$secret" --tls-way=library "$files/more" "127.0.0.1:$port"
+check 'the file is the same' same more
+if "$SLUICE_COMMAND" probe | grep -q 'kernel-tls *used'; then
+	check 'or the kernel' sent 0 --secret="$secret" --tls-way=kernel "$files/ten" "127.0.0.1:$port"
+	check 'the file is the same, too' same ten
+else
+	check 'a kernel that cannot is not forced' sent 1 --secret="$secret" --tls-way=kernel "$files/ten" "127.0.0.1:$port"
+	check 'for this reason' says '^sluice send: --tls-way=kernel: the kernel cannot encrypt' "$work/sent-errors"
+	check 'nor by a receiver' receives 1 --secret="$secret" --tls-way=kernel 0
+fi
+stop_server
+check 'a way needs a secret' sent 2 --tls-way=library "$files/more" 127.0.0.1:1
+check 'at the receiver, too' receives 2 --tls-way=library 0
+
 # ---- somebody in between ----
 
 relay() { # ARGUMENT...: sets $relay and $between

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <sluice/engine.h>
+#include <sluice/tls.h>
 #include <sluice/version.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -134,23 +135,37 @@ bool options_read_size(const char *text, bool units, uint64_t *ret_number)
 	return *end == '\0';
 }
 
-static bool read_backend(const char *text, uint64_t *ret_backend)
-{
-	static const struct {
-		const char *name;
-		uint64_t backend;
-	} backends[] = {
-		{"auto", SLUICE_BACKEND_AUTO},
-		{"uring", SLUICE_BACKEND_URING},
-		{"epoll", SLUICE_BACKEND_EPOLL},
-	};
+/* Values with names. */
+#define CHOICES 3
 
-	for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
-		if (strcmp(text, backends[i].name) == 0) {
-			*ret_backend = backends[i].backend;
+struct choice {
+	const char *name;
+	uint64_t value;
+};
+
+static const struct choice backends[CHOICES] = {
+	{"auto", SLUICE_BACKEND_AUTO},
+	{"uring", SLUICE_BACKEND_URING},
+	{"epoll", SLUICE_BACKEND_EPOLL},
+};
+
+static const struct choice ways[CHOICES] = {
+	{"auto", SLUICE_TLS_WAY_AUTO},
+	{"kernel", SLUICE_TLS_WAY_KERNEL},
+	{"library", SLUICE_TLS_WAY_LIBRARY},
+};
+
+static bool set_choice(const struct option_table *table, const struct option_spec *spec,
+		       const struct choice choices[CHOICES], const char *value, void *member)
+{
+	for (size_t i = 0; i < CHOICES; i++) {
+		if (strcmp(value, choices[i].name) == 0) {
+			memcpy(member, &choices[i].value, sizeof(choices[i].value));
 			return true;
 		}
 	}
+	complain(table, "--%s=%s: not %s, %s or %s", spec->name, value, choices[0].name,
+		 choices[1].name, choices[2].name);
 	return false;
 }
 
@@ -197,7 +212,6 @@ static bool set_option(const struct option_table *table, const struct option_spe
 {
 	char *member = (char *)target + spec->offset;
 	const bool yes = true;
-	uint64_t backend;
 
 	keep_origin(member);
 	if (value != NULL)
@@ -220,12 +234,9 @@ static bool set_option(const struct option_table *table, const struct option_spe
 	case OPTION_LIST:
 		return add_to_list(table, (struct option_list *)(void *)member, value);
 	case OPTION_BACKEND:
-		if (!read_backend(value, &backend)) {
-			complain(table, "--%s=%s: not auto, uring or epoll", spec->name, value);
-			return false;
-		}
-		memcpy(member, &backend, sizeof(backend));
-		return true;
+		return set_choice(table, spec, backends, value, member);
+	case OPTION_TLS_WAY:
+		return set_choice(table, spec, ways, value, member);
 	}
 	return false;
 }

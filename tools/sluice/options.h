@@ -13,6 +13,7 @@ enum option_kind {
 	OPTION_SIZE,    /* uint64_t; K, M and G multiply by 1,024 and so on */
 	OPTION_STRING,  /* const char * */
 	OPTION_BACKEND, /* uint64_t: SLUICE_BACKEND_* */
+	OPTION_TLS_WAY, /* uint64_t: SLUICE_TLS_WAY_* */
 	OPTION_LOG,     /* const char *, and before it a bool that is set; the value is optional */
 	OPTION_LIST,    /* struct option_list: may be given several times */
 	OPTION_CONFIG,  /* const char *: a file of options; those of the command line override it */

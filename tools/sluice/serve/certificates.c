@@ -40,6 +40,7 @@ static int create(struct sluice_tls_context **ret_context, const struct serve_op
 	struct sluice_tls_context_options context = {
 		.size = sizeof(context),
 		.role = SLUICE_TLS_SERVER,
+		.way = (uint32_t)options->tls_way,
 		.certificates = pairs,
 		.certificate_count = options->tls_certs.count,
 		.protocols = protocols,
@@ -123,9 +124,13 @@ const char *certificates_error(const struct sluice_tls *tls)
 	return text[0] != '\0' ? text : "the connection ended";
 }
 
-bool certificates_resumed(const struct sluice_tls *tls)
+struct certificates_session certificates_session(const struct sluice_tls *tls)
 {
 	struct sluice_tls_statistics statistics = {.size = sizeof(statistics)};
 
-	return sluice_tls_statistics(tls, &statistics) == 0 && statistics.resumed != 0;
+	sluice_tls_statistics(tls, &statistics);
+	return (struct certificates_session){
+		.resumed = statistics.resumed != 0,
+		.kernel = statistics.sends_way == SLUICE_TLS_WAY_KERNEL,
+	};
 }

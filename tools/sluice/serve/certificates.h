@@ -35,7 +35,12 @@ int certificates_handshake(struct sluice_tls_context *context, struct sluice_soc
 /* Why the handshake failed; not NULL. */
 const char *certificates_error(const struct sluice_tls *tls);
 
-/* Whether the handshake resumed an older session. */
-bool certificates_resumed(const struct sluice_tls *tls);
+struct certificates_session {
+	bool resumed; /* an older one */
+	bool kernel;  /* encrypts what is sent, not the library */
+};
+
+/* A session after its handshake. */
+struct certificates_session certificates_session(const struct sluice_tls *tls);
 
 #endif

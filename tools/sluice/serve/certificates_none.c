@@ -31,7 +31,7 @@ const char *certificates_error(const struct sluice_tls *tls)
 	return "";
 }
 
-bool certificates_resumed(const struct sluice_tls *tls)
+struct certificates_session certificates_session(const struct sluice_tls *tls)
 {
-	return false;
+	return (struct certificates_session){false, false};
 }

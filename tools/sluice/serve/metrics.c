@@ -66,6 +66,7 @@ void metrics_add(struct metrics *metrics, struct metrics_counts *sum)
 	sum->open += counts->open;
 	sum->refused += counts->refused;
 	sum->handshakes += counts->handshakes;
+	sum->tls_by_kernel += counts->tls_by_kernel;
 	sum->handshakes_resumed += counts->handshakes_resumed;
 	sum->handshakes_failed += counts->handshakes_failed;
 	sum->cache_entries += counts->cache_entries;
@@ -106,6 +107,16 @@ static void write_requests(struct buffer *buffer, const struct metrics_counts *c
 					  "sluice_requests_total{status=\"%zu\"} %" PRIu64 "\n", i,
 					  counts->by_status[i]);
 	}
+}
+
+static void write_ways(struct buffer *buffer, const struct metrics_counts *counts)
+{
+	write_head(buffer, "tls_connections_total", "counter",
+		   "TLS connections by what encrypts: the kernel or the library.");
+	buffer_add_format(buffer,
+			  "sluice_tls_connections_total{way=\"kernel\"} %" PRIu64
+			  "\nsluice_tls_connections_total{way=\"library\"} %" PRIu64 "\n",
+			  counts->tls_by_kernel, counts->handshakes - counts->tls_by_kernel);
 }
 
 static void write_latencies(struct buffer *buffer, const struct metrics_counts *counts)
@@ -184,6 +195,7 @@ void metrics_write(struct buffer *buffer, const struct metrics_counts *counts, s
 		  "Successful TLS handshakes that resumed a session.", counts->handshakes_resumed);
 	write_one(buffer, "tls_handshakes_failed_total", "counter", "Failed TLS handshakes.",
 		  counts->handshakes_failed);
+	write_ways(buffer, counts);
 	write_one(buffer, "connections", "gauge", "Open connections.", counts->open);
 	write_one(buffer, "cache_entries", "gauge", "Cached files.", counts->cache_entries);
 	write_one(buffer, "cache_looks_total", "counter",

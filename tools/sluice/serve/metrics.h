@@ -20,7 +20,8 @@ struct metrics_counts {
 	uint64_t connections;                  /* accepted */
 	uint64_t open;                         /* now */
 	uint64_t refused;
-	uint64_t handshakes; /* successful TLS handshakes */
+	uint64_t handshakes;    /* successful TLS handshakes */
+	uint64_t tls_by_kernel; /* handshakes after which the kernel encrypts */
 	uint64_t handshakes_resumed;
 	uint64_t handshakes_failed;
 	uint64_t cache_entries;

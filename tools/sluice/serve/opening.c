@@ -58,8 +58,11 @@ static void on_handshake(struct sluice_socket *socket, struct sluice_args *args)
 
 	/* The session is freed with the socket. */
 	if (!connection->ended && success) {
+		struct certificates_session session = certificates_session(opening->tls);
+
 		counts->handshakes++;
-		counts->handshakes_resumed += certificates_resumed(opening->tls);
+		counts->handshakes_resumed += session.resumed;
+		counts->tls_by_kernel += session.kernel;
 	} else if (!connection->ended) {
 		fail(connection, certificates_error(opening->tls));
 	}

@@ -20,6 +20,7 @@ struct serve_options {
 	const char *redirect_http; /* the HTTP port; NULL: none */
 	uint64_t https_port;       /* in redirects; 0: the listening port */
 	uint64_t hsts_s;           /* HSTS_UNSET: not sent */
+	uint64_t tls_way;          /* SLUICE_TLS_WAY_* */
 	uint64_t backend;          /* SLUICE_BACKEND_* */
 	uint64_t workers;
 	uint64_t max_connections; /* 0: limited by descriptors */

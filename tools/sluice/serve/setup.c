@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sluice/engine.h>
+#include <sluice/tls.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "messages.h"
 #include "options.h"
 #include "serve/certificates.h"
+#include "tlsprobe.h"
 
 #define DAY_S 86400
 
@@ -32,6 +34,8 @@ static const struct option_spec specs[] = {
 	 MEMBER(tls_certs), 0, 0, OPTION_LIST, 0},
 	{"tls-key", "FILE", "the private key of each certificate", MEMBER(tls_keys), 0, 0,
 	 OPTION_LIST, 0},
+	{"tls-way", "NAME", "what encrypts: auto, kernel or library [auto]", MEMBER(tls_way), 0, 0,
+	 OPTION_TLS_WAY, 0},
 	{"redirect-http", "PORT", "redirect HTTP on this port to HTTPS", MEMBER(redirect_http), 0,
 	 0, OPTION_STRING, 0},
 	{"https-port", "PORT", "HTTPS port in redirects [the listening port]", MEMBER(https_port),
@@ -162,12 +166,27 @@ static int check_tls(const struct serve_options *options)
 		options_complain_of("serve", &options->hsts_s, "--hsts needs --tls-cert");
 		return EXIT_USAGE;
 	}
+	if (certs == 0 && options->tls_way != SLUICE_TLS_WAY_AUTO) {
+		options_complain_of("serve", &options->tls_way, "--tls-way needs --tls-cert");
+		return EXIT_USAGE;
+	}
 	if (certs > 0 && !certificates_available()) {
 		options_complain_of("serve", options->tls_certs.values[0],
 				    "--tls-cert: this sluice was built without TLS");
 		return EXIT_USAGE;
 	}
 	return EXIT_OK;
+}
+
+/* Found before the start: else each handshake would fail. */
+static int check_way(const struct serve_options *options)
+{
+	char text[160];
+
+	if (options->tls_certs.count == 0 || tlsprobe_has_way(options->tls_way, text, sizeof(text)))
+		return EXIT_OK;
+	messages_complain_at(options_place(&options->tls_way), "--tls-way=kernel: %s", text);
+	return EXIT_FAILED;
 }
 
 static int check_log(const struct serve_options *options)
@@ -297,6 +316,8 @@ int setup_server(struct server *server)
 	int code = check_log(server->options);
 
 	code = setup_first(code, check_tls(server->options));
+	if (code == EXIT_OK)
+		code = check_way(server->options);
 	code = setup_first(code, read_proxies(server));
 	code = setup_first(code, set_load_options(server));
 	return setup_first(code, load_types(server));

@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <signal.h>
 #include <sluice/sluice.h>
+#include <sluice/tls.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -54,6 +55,8 @@ static const struct option_spec specs[] = {
 	 0, OPTION_STRING, 0},
 	{"new-secret", "FILE", "create a secret file; without a PORT, then exit",
 	 MEMBER(new_secret), 0, 0, OPTION_STRING, 0},
+	{"tls-way", "NAME", "what encrypts: auto, kernel or library [auto]", MEMBER(tls_way), 0, 0,
+	 OPTION_TLS_WAY, 0},
 	{"insecure", NULL, "accept other machines without a secret", MEMBER(insecure), 0, 0,
 	 OPTION_FLAG, 0},
 	{"quiet", NULL, "no progress bar", MEMBER(quiet), 0, 0, OPTION_FLAG, 'q'},
@@ -355,6 +358,11 @@ static int read_arguments(struct receive_options *options, int argc, char **argv
 		options_complain("receive", "--new-secret and --secret exclude each other");
 		return EXIT_USAGE;
 	}
+	if (options->tls_way != SLUICE_TLS_WAY_AUTO && options->secret == NULL &&
+	    options->new_secret == NULL) {
+		options_complain("receive", "--tls-way needs --secret");
+		return EXIT_USAGE;
+	}
 	if (options->insecure && (options->secret != NULL || options->new_secret != NULL)) {
 		options_complain("receive", "--insecure and a secret exclude each other");
 		return EXIT_USAGE;
@@ -412,7 +420,8 @@ static int open_secret(struct receiver *receiver)
 	int code = options->new_secret != NULL ? make_secret(options) : EXIT_OK;
 
 	if (code == EXIT_OK && options->secret != NULL)
-		code = secure_create("receive", options->secret, true, &receiver->secure);
+		code = secure_create("receive", options->secret, true, options->tls_way,
+				     &receiver->secure);
 	return code;
 }
 

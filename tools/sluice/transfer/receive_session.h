@@ -21,6 +21,7 @@ struct receive_options {
 	const char *new_secret; /* to be made */
 	uint64_t port;          /* 65536: not given */
 	uint64_t backend;
+	uint64_t tls_way; /* SLUICE_TLS_WAY_* */
 	uint64_t timeout_s;
 	uint64_t max_size;    /* of a file; 0: no limit */
 	uint64_t max_pause_s; /* 0: a default */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "tlsprobe.h"
 #include "transfer/channel.h"
 #include "transfer/secret.h"
 #include "transfer/transfer.h"
@@ -26,7 +27,8 @@ int secure_check(const char *command)
 	return EXIT_OK;
 }
 
-int secure_create(const char *command, const char *path, bool receiver, struct secure **ret_secure)
+int secure_create(const char *command, const char *path, bool receiver, uint64_t way,
+		  struct secure **ret_secure)
 {
 	struct secure *secure = calloc(1, sizeof(*secure));
 	struct secret secret = {.length = 0};
@@ -34,6 +36,7 @@ int secure_create(const char *command, const char *path, bool receiver, struct s
 	struct sluice_tls_context_options options = {
 		.size = sizeof(options),
 		.role = receiver ? SLUICE_TLS_SERVER : SLUICE_TLS_CLIENT,
+		.way = (uint32_t)way,
 		.version_min = SLUICE_TLS_VERSION_1_3,
 		.secret = secret.bytes,
 		.error_text = text,
@@ -42,6 +45,11 @@ int secure_create(const char *command, const char *path, bool receiver, struct s
 	int code = secret_read(command, path, &secret);
 	int error;
 
+	if (code == EXIT_OK && !tlsprobe_has_way(way, text, sizeof(text))) {
+		fprintf(stderr, "sluice %s: --tls-way=kernel: %s\n", command, text);
+		secret_forget(&secret);
+		code = EXIT_FAILED;
+	}
 	if (code != EXIT_OK || secure == NULL) {
 		free(secure);
 		return code != EXIT_OK ? code : EXIT_FAILED;

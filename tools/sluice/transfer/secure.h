@@ -21,8 +21,11 @@ struct secure;
 /* EXIT_OK; EXIT_USAGE after reporting that this build has no TLS. */
 int secure_check(const char *command);
 
-/* Reads the file. EXIT_OK, or the exit code after the error was reported. */
-int secure_create(const char *command, const char *path, bool receiver, struct secure **ret_secure);
+/*
+ * Reads the file; way is a SLUICE_TLS_WAY_*. EXIT_OK, or the exit code after the error was reported.
+ */
+int secure_create(const char *command, const char *path, bool receiver, uint64_t way,
+		  struct secure **ret_secure);
 
 /* NULL is allowed; no socket that used it may exist. */
 void secure_destroy(struct secure *secure);

@@ -14,7 +14,8 @@ int secure_check(const char *command)
 	return EXIT_USAGE;
 }
 
-int secure_create(const char *command, const char *path, bool receiver, struct secure **ret_secure)
+int secure_create(const char *command, const char *path, bool receiver, uint64_t way,
+		  struct secure **ret_secure)
 {
 	return secure_check(command);
 }

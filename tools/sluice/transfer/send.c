@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sluice/sluice.h>
+#include <sluice/tls.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,6 +32,8 @@ static const struct option_spec specs[] = {
 	 0},
 	{"secret", "FILE", "encrypt; the receiver needs the same secret", MEMBER(secret), 0, 0,
 	 OPTION_STRING, 0},
+	{"tls-way", "NAME", "what encrypts: auto, kernel or library [auto]", MEMBER(tls_way), 0, 0,
+	 OPTION_TLS_WAY, 0},
 	{"quiet", NULL, "no progress bar", MEMBER(quiet), 0, 0, OPTION_FLAG, 'q'},
 	{"trace", "FILE", "append a trace of all calls; JSON if named *.json", MEMBER(trace), 0, 0,
 	 OPTION_STRING, 0},
@@ -103,6 +106,10 @@ static int read_arguments(struct send_options *options, int argc, char **argv, i
 		options_complain("send", "--name=%s: not a valid file name", options->name);
 		return EXIT_USAGE;
 	}
+	if (options->tls_way != SLUICE_TLS_WAY_AUTO && options->secret == NULL) {
+		options_complain("send", "--tls-way needs --secret");
+		return EXIT_USAGE;
+	}
 	return EXIT_OK;
 }
 
@@ -157,7 +164,7 @@ int send_main(int argc, char **argv)
 		return code < 0 ? EXIT_OK : code;
 	code = check_files(argv + index, (size_t)(argc - 1 - index));
 	if (code == EXIT_OK && options.secret != NULL)
-		code = secure_create("send", options.secret, false, &secure);
+		code = secure_create("send", options.secret, false, options.tls_way, &secure);
 	if (code == EXIT_OK)
 		code = create_engine(&options, &engine);
 	if (code != EXIT_OK) {

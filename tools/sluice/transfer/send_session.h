@@ -15,6 +15,7 @@ struct send_options {
 	const char *trace;
 	const char *secret; /* the secret file; NULL: none */
 	uint64_t backend;
+	uint64_t tls_way; /* SLUICE_TLS_WAY_* */
 	uint64_t timeout_s;
 	bool restart; /* what the receiver has is sent again */
 	bool quiet;

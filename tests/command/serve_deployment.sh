@@ -24,8 +24,17 @@ if command -v systemd-analyze >/dev/null; then
 		equal '' "$(grep sluice-serve <<<"$output")"
 	}
 	check 'the unit is right' verified
+	confined_unit() { # rated from 0 to 100, the best is 0
+		systemd-analyze security --offline=true --threshold=20 "$work/units/sluice-serve.service"
+	}
+	if systemd-analyze --help | grep -q -e --offline; then
+		check 'the unit gives the daemon few rights' confined_unit
+	else
+		skip 'the unit gives the daemon few rights' 'systemd-analyze security --offline'
+	fi
 else
 	skip 'the unit is right' systemd-analyze
+	skip 'the unit gives the daemon few rights' systemd-analyze
 fi
 sed "s|/srv/www|$root|; s|/var/log/sluice/access.log|$work/log|" "$packaging/serve.conf" >"$work/serve.conf"
 check 'the configuration beside it is right' "$SLUICE_COMMAND" serve --check --config="$work/serve.conf"
@@ -69,10 +78,12 @@ used() { # BACKEND: what the daemon calls that the profile lacks
 }
 real=$SLUICE_COMMAND
 tls=()
+with_tls=()
 if openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=localhost \
 	-addext subjectAltName=IP:127.0.0.1 -keyout "$work/tls.key" -out "$work/tls.pem" 2>/dev/null &&
 	"$real" serve --check --tls-cert="$work/tls.pem" --tls-key="$work/tls.key" "$root" >/dev/null 2>&1; then
 	tls=(--tls-cert="$work/tls.pem" --tls-key="$work/tls.key")
+	with_tls=("${tls[@]}")
 	export CURL_CA_BUNDLE=$work/tls.pem
 fi
 # A sanitizer makes system calls of its own.
@@ -86,6 +97,48 @@ elif command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
 	check 'the profile has what io_uring needs' equal '' "$(used uring)"
 else
 	skip 'the profile has what the daemon needs' strace
+fi
+
+# The same profile, in force.
+under_profile() { # BACKEND OPTION...: requests, a reload, and the end
+	backend=$1
+	shift
+	printf '#!/bin/sh\nexec %q %q %q "$@"\n' "$here/confined.py" "$packaging/seccomp.json" "$real" >"$work/confined"
+	chmod +x "$work/confined"
+	SLUICE_COMMAND=$work/confined
+	start_server "$@" --access-log="$work/log" --workers=2 --metrics=127.0.0.1:0 || return 1
+	SLUICE_COMMAND=$real
+	equal 2 "$(awk '/^Seccomp:/ { print $2 }' "/proc/$server/status")" && equal hello "$(get /hello)" &&
+		get /large | cmp - "$root/large" && equal 206 "$(status /large -r 0-9,100-200)" &&
+		equal '200 404' "$(status /) $(status /nothing)" || return 1
+	kill -HUP "$server"
+	until_it "$patience" grep -q '^Reloaded' "$work/start" && gives hello /hello && stop_server
+}
+"$here/confined.py" "$packaging/seccomp.json" mknod "$work/fifo" p 2>"$work/confined-errors"
+code=$?
+if [ "$code" = 77 ] || grep -q -e __asan_init -e __tsan_init "$real"; then
+	lacks='a build without sanitizers'
+	[ "$code" != 77 ] || lacks=$(sed 's/^confined: //' "$work/confined-errors")
+	skip 'the daemon serves under the profile' "$lacks"
+else
+	check 'what the profile lacks is refused' eval \
+		'[ "$code" != 0 ] && [ ! -e "$work/fifo" ] && grep -q "not permitted" "$work/confined-errors"'
+	check 'the daemon serves under the profile, with epoll' under_profile epoll
+	if "$here/confined.py" "$packaging/seccomp.json" "$real" probe | grep -q '^backend: uring'; then
+		check 'the daemon serves under the profile, with io_uring' under_profile uring
+	else
+		skip 'the daemon serves under the profile, with io_uring' io_uring
+	fi
+	if [ ${#with_tls[@]} -gt 0 ]; then
+		check 'and over TLS, with epoll' under_profile epoll "${with_tls[@]}"
+		if "$real" probe | grep -q '^backend: uring'; then
+			check 'and over TLS, with io_uring' under_profile uring "${with_tls[@]}"
+		else
+			skip 'and over TLS, with io_uring' io_uring
+		fi
+	else
+		skip 'and over TLS' 'openssl, and a build with TLS'
+	fi
 fi
 backend=${SLUICE_BACKEND:-auto}
 

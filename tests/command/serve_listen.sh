@@ -105,6 +105,16 @@ try:
     assert "\nMONOTONIC_USEC=" in message, message
     hears("READY=1")
     fetch()
+    # A reload that cannot start is over, too.
+    open(path + ".no-threads", "w").close()
+    os.kill(pid, signal.SIGHUP)
+    hears("RELOADING=1")
+    hears("READY=1")
+    os.unlink(path + ".no-threads")
+    os.kill(pid, signal.SIGHUP)
+    hears("RELOADING=1")
+    hears("READY=1")
+    fetch()
     os.kill(pid, signal.SIGTERM)
     hears("STOPPING=1")
     assert os.waitpid(pid, 0)[1] == 0
@@ -113,8 +123,15 @@ finally:
     if pid:
         os.kill(pid, signal.SIGKILL)
 END
-check 'sockets and messages of a manager' python3 "$work/manager.py" "$work/notify" \
-	"$SLUICE_COMMAND" serve --backend="$backend" --workers=2 "$root"
+real=$SLUICE_COMMAND
+preloaded "$work/managed" "SERVE_NO_THREADS=$work/notify.no-threads"
+managed() {
+	python3 "$work/manager.py" "$work/notify" \
+		"$work/managed" serve --backend="$backend" --workers=2 "$root" 2>"$work/managed-errors"
+}
+check 'sockets and messages of a manager' managed
+check 'a reload that cannot start is reported' equal 1 \
+	"$(grep -c '^sluice: reload failed: Resource temporarily' "$work/managed-errors")"
 rm -f "$work/notify"
 
 passed_port() { # NUMBER: of a socket that was passed

@@ -49,6 +49,7 @@ check 'an asterisk takes any' equal brotli "$(given '*' /all.txt)"
 check '*;q=0 refuses the rest' equal 'brotli' "$(given 'br;q=1, *;q=0' /all.txt)"
 check 'and the plain file' equal 406 "$(status /none.js -H 'Accept-Encoding: br;q=1, *;q=0')"
 check 'identity;q=0 refuses the plain file' equal 406 "$(status /none.js -H 'Accept-Encoding: identity;q=0')"
+check 'which depends on the request' equal Accept-Encoding "$(header vary /none.js -H 'Accept-Encoding: identity;q=0')"
 check 'identity;q=0 gets an encoding' equal zipped "$(given 'identity;q=0, gzip' /some.css)"
 check 'the identity is preferred when it is asked for' equal plain "$(given 'identity, gzip;q=0.5' /all.txt)"
 check 'the type is that of the file' equal 'text/css' \

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Preloaded into `sluice serve`: a file system that hangs, and a kernel without openat2.
+ * Preloaded into `sluice serve`: a file system that hangs, a kernel without openat2, no more threads.
  *
  * SERVE_HANG=TEXT         opening a path or a name with this text in it hangs, as long as
  * SERVE_HANG_WHILE=FILE   this file exists
  * SERVE_NO_OPENAT2=1      openat2 answers ENOSYS
  * SERVE_BUSY_BINDS=N      the first N binds answer EADDRINUSE
+ * SERVE_NO_THREADS=FILE   no thread can be created as long as this file exists
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,8 @@
 
 typedef long syscall_fn(long number, ...);
 typedef int openat_fn(int fd, const char *path, int flags, ...);
+typedef int pthread_create_fn(pthread_t *thread, const pthread_attr_t *attributes,
+			      void *(*run)(void *), void *argument);
 
 static int hangs(const char *path)
 {
@@ -81,6 +85,17 @@ int bind(int fd, const struct sockaddr *address, socklen_t length)
 		return -1;
 	}
 	return (int)syscall(SYS_bind, fd, address, length);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+		   void *argument)
+{
+	pthread_create_fn *next = (pthread_create_fn *)dlsym(RTLD_NEXT, "pthread_create");
+	const char *file = getenv("SERVE_NO_THREADS");
+
+	if (file != NULL && access(file, F_OK) == 0)
+		return EAGAIN;
+	return next(thread, attributes, run, argument);
 }
 
 int openat(int fd, const char *path, int flags, ...)

@@ -350,6 +350,14 @@ static void answer_redirect(struct answer *answer, struct span url)
 	send_short(answer);
 }
 
+static void answer_without_file(struct answer *answer)
+{
+	/* Another request would get the plain file or a variant. */
+	if (answer->head.status == 406)
+		answer->head.vary = span_of("Accept-Encoding");
+	send_short(answer);
+}
+
 static void answer_found(struct connection *connection, const struct request *request,
 			 const struct target *target, struct found found)
 {
@@ -368,7 +376,7 @@ static void answer_found(struct connection *connection, const struct request *re
 	else if (found.status == 301)
 		answer_directory(&answer, target);
 	else
-		send_short(&answer);
+		answer_without_file(&answer);
 }
 
 /* A text page generated for this answer. */

@@ -105,8 +105,10 @@ void reload_begin(struct reload *reload)
 		pthread_detach(thread);
 		return;
 	}
-	messages_complain("reload: %s", strerror(error));
-	atomic_store(&reload->state, RELOAD_IDLE);
+	/* It ends as one that failed while reading. */
+	messages_complain("reload failed: %s", strerror(error));
+	atomic_store(&reload->state, RELOAD_DONE);
+	pthread_kill(reload->starter, SIGUSR1);
 }
 
 bool reload_is_done(const struct reload *reload)

@@ -516,7 +516,7 @@ static uint64_t loop_until_held(struct loop *loop, int client, int count)
 	uint64_t length = 0;
 
 	while (consumer.held_count < count) {
-		length += write_what_fits(client, 1000000, length);
+		length += write_what_fits(client, 50000, length);
 		loop_turn(loop, 10);
 		cr_assert_lt(now_ns(), deadline, "%d buffers are held", consumer.held_count);
 	}

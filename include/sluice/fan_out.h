@@ -54,6 +54,7 @@ struct sluice_fan_out {
  * of the array, and completes once, when the last one has ended. They need not be of one engine. A
  * socket that refuses its send stops no other: the refusal becomes the error and native_error of
  * its target, as sluice_args_complete does it, and can be read as soon as this call has returned.
+ * A target whose record is in progress otherwise counts as failed, and its record is left alone.
  * On the engine's thread the sends leave together, as in a batch. Any thread.
  *
  * 1: pending, the handler will run; 0: all have ended, the handler does not run; -EINVAL for NULL,

@@ -10,10 +10,15 @@
 #include "engine/socket.h"
 #include "engine/state.h"
 
+static void count_failed(struct sluice_fan_out *fan_out)
+{
+	__atomic_fetch_add(&fan_out->failed, 1, __ATOMIC_RELAXED);
+}
+
 static void count_result(struct sluice_fan_out *fan_out, const struct sluice_args *args)
 {
 	if (args->error != SLUICE_ERROR_SUCCESS)
-		__atomic_fetch_add(&fan_out->failed, 1, __ATOMIC_RELAXED);
+		count_failed(fan_out);
 }
 
 /* True: that was the last one. From then on the record is the caller's. */
@@ -68,12 +73,15 @@ static void start_target(struct sluice_fan_out *fan_out, struct sluice_fan_out_t
 
 	if (answer > 0)
 		return;
-	/* One that is in progress otherwise is not ours to change. */
-	if (answer < 0 && answer != -EBUSY) {
-		target->args.completed = NULL;
-		sluice_args_complete(target->socket, &target->args, answer);
+	if (answer == -EBUSY) {
+		count_failed(fan_out); /* another operation's: neither read nor changed */
+	} else {
+		if (answer < 0) {
+			target->args.completed = NULL;
+			sluice_args_complete(target->socket, &target->args, answer);
+		}
+		count_result(fan_out, &target->args);
 	}
-	count_result(fan_out, &target->args);
 	count_down(fan_out); /* not the last: the call itself is counted */
 }
 

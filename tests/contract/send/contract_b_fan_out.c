@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "measure.h"
@@ -114,6 +115,40 @@ SCENE_TEST(b19, b19_it_can_be_started_again_in_its_handler_and_allocates_nothing
 	for (size_t i = 0; i < TARGETS; i++)
 		for (int round = 0; round < 5; round++)
 			read_pattern(scene->pairs[i].peer, LENGTH, 0);
+}
+
+static void on_received_alone(struct sluice_socket *socket, struct sluice_args *args)
+{
+	(void)socket;
+	(void)args;
+}
+
+static void count_end(struct sluice_fan_out *fan_out)
+{
+	struct scene *scene = fan_out->user_token;
+
+	scene->ended++;
+}
+
+/* It goes on, and its result is not read. */
+SCENE_TEST(b19, b19_a_target_whose_record_is_in_progress_fails, 0)
+{
+	struct sluice_args *busy = &scene->targets[3].args;
+	char byte;
+
+	cr_assert_eq(sluice_args_set_receive_buffer(busy, &byte, 1, 0, 1), 0);
+	busy->completed = on_received_alone;
+	cr_assert_eq(sluice_receive_async(scene->pairs[3].socket, busy), 1);
+	scene->fan_out.completed = count_end;
+	cr_assert_eq(start_all(scene), 1);
+	run_to_end(scene, 1);
+	cr_assert_eq(scene->fan_out.failed, 1);
+	cr_assert_eq(sluice_args_in_progress(busy), 1);
+	assert_nothing_to_read(scene->pairs[3].peer);
+	cr_assert_eq(send(scene->pairs[3].peer, "x", 1, MSG_NOSIGNAL), 1);
+	run_until(&scene->fixture, !sluice_args_in_progress(busy));
+	assert_target(scene, 3, SLUICE_ERROR_SUCCESS, 1);
+	cr_assert_eq(byte, 'x');
 }
 
 /* No socket, a closed one, one that was never connected, a record that is disposed. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gives bytes to a server's side of TLS before its handshake ends. The first byte says from whom: a
- * stranger, whose bytes are those of the input, or a client of OpenSSL's with TLS 1.2 or 1.3, of
- * whose bytes the input changes some. The second says in which pieces they arrive. The handshake has
- * to end exactly once, soon, and never in favour of a stranger. See http.c for how it is run.
+ * Gives bytes to either side of TLS before its handshake ends. The first byte says to which side and
+ * from whom: a stranger, whose bytes are those of the input, or a client or server of OpenSSL's with
+ * TLS 1.2 or 1.3, of whose bytes the input changes some. The second says in which pieces they arrive.
+ * The handshake has to end exactly once, soon, and never in favour of a stranger; a client that
+ * succeeds has the certificate of its server. See http.c for how it is run.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,9 +27,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define CHANGE_BYTES 3 /* where, and what */
 
 enum sender {
-	STRANGER,
+	STRANGER, /* to a server */
 	CLIENT_1_2,
 	CLIENT_1_3,
+	STRANGER_AS_SERVER,
+	SERVER_1_2,
+	SERVER_1_3,
 	SENDERS,
 };
 
@@ -45,8 +49,10 @@ struct handshake {
 };
 
 static struct sluice_engine *engine;
-static struct sluice_tls_context *server;
-static SSL_CTX *clients[SENDERS];
+static struct sluice_tls_context *server, *client;
+static SSL_CTX *senders[SENDERS]; /* NULL: a stranger */
+static uint8_t certificate_bytes[1024];
+static size_t certificate_length;
 
 static void must(bool condition)
 {
@@ -54,30 +60,59 @@ static void must(bool condition)
 		abort();
 }
 
+static bool is_server(enum sender sender)
+{
+	return sender >= STRANGER_AS_SERVER;
+}
+
 /* ---- once ---- */
 
-static void make_files(const char *certificate_path, const char *key_path)
+/* Of localhost, signed by itself. */
+static X509 *make_certificate(EVP_PKEY *key)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *certificate = X509_new();
-	FILE *file = fopen(certificate_path, "w");
-	FILE *key_file = fopen(key_path, "w");
+	X509_EXTENSION *names =
+		X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:localhost");
+	uint8_t *bytes = certificate_bytes;
+	X509_NAME *name;
 
-	must(key && certificate && file && key_file);
+	must(certificate && names);
+	name = X509_get_subject_name(certificate);
+	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const uint8_t *)"localhost", -1, -1,
+				   0);
+	X509_set_issuer_name(certificate, name);
 	X509_set_version(certificate, 2);
 	X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
 	X509_gmtime_adj(X509_getm_notAfter(certificate), 86400);
 	X509_set_pubkey(certificate, key);
+	X509_add_ext(certificate, names, -1);
+	X509_EXTENSION_free(names);
 	must(X509_sign(certificate, key, EVP_sha256()) > 0);
+	must((size_t)i2d_X509(certificate, NULL) <= sizeof(certificate_bytes));
+	certificate_length = (size_t)i2d_X509(certificate, &bytes);
+	return certificate;
+}
+
+static void make_files(const char *certificate_path, const char *key_path)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *certificate = make_certificate(key);
+	FILE *file = fopen(certificate_path, "w");
+	FILE *key_file = fopen(key_path, "w");
+
+	must(key && file && key_file);
 	PEM_write_X509(file, certificate);
 	PEM_write_PrivateKey(key_file, key, NULL, NULL, 0, NULL, NULL);
 	fclose(file);
 	fclose(key_file);
+	for (int sender = SERVER_1_2; sender < SENDERS; sender++)
+		must(SSL_CTX_use_certificate(senders[sender], certificate) == 1 &&
+		     SSL_CTX_use_PrivateKey(senders[sender], key) == 1);
 	X509_free(certificate);
 	EVP_PKEY_free(key);
 }
 
-static void make_server(void)
+static void make_contexts(void)
 {
 	static const char *const protocols[] = {"http/1.1"};
 	char directory[] = "/tmp/sluice-fuzz-XXXXXX", certificate[64], key[64];
@@ -97,6 +132,13 @@ static void make_server(void)
 	snprintf(key, sizeof(key), "%s/key", directory);
 	make_files(certificate, key);
 	must(sluice_tls_context_create(&server, &options) == 0);
+	options = (struct sluice_tls_context_options){
+		.size = sizeof(options),
+		.role = SLUICE_TLS_CLIENT,
+		.way = SLUICE_TLS_WAY_LIBRARY,
+		.authorities_file = certificate,
+	};
+	must(sluice_tls_context_create(&client, &options) == 0);
 	unlink(certificate);
 	unlink(key);
 	rmdir(directory);
@@ -109,16 +151,21 @@ static void prepare(void)
 	sluice_options_init(&options, sizeof(options));
 	options.backend = SLUICE_BACKEND_EPOLL;
 	must(sluice_engine_create(&engine, &options) == 0);
-	make_server();
-	for (int sender = CLIENT_1_2; sender < SENDERS; sender++) {
-		clients[sender] = SSL_CTX_new(TLS_client_method());
-		must(clients[sender] != NULL);
-		SSL_CTX_set_max_proto_version(
-			clients[sender], sender == CLIENT_1_2 ? TLS1_2_VERSION : TLS1_3_VERSION);
+	for (int sender = 0; sender < SENDERS; sender++) {
+		bool old = sender == CLIENT_1_2 || sender == SERVER_1_2;
+
+		if (sender == STRANGER || sender == STRANGER_AS_SERVER)
+			continue;
+		senders[sender] = SSL_CTX_new(is_server((enum sender)sender) ? TLS_server_method()
+									     : TLS_client_method());
+		must(senders[sender] != NULL);
+		SSL_CTX_set_max_proto_version(senders[sender],
+					      old ? TLS1_2_VERSION : TLS1_3_VERSION);
 	}
+	make_contexts();
 }
 
-/* ---- the server's side ---- */
+/* ---- the side that is tested ---- */
 
 static void on_handshake(struct sluice_socket *socket, struct sluice_args *args)
 {
@@ -165,8 +212,8 @@ static void change(const struct input *input, uint8_t *flight, size_t length, si
 	}
 }
 
-/* One step of an honest client, whose bytes are changed. False: it has nothing more to say. */
-static bool client_step(SSL *ssl, int fd, const struct input *input, size_t *sent)
+/* One step of an honest sender, whose bytes are changed. False: it has nothing more to say. */
+static bool step(SSL *ssl, int fd, const struct input *input, size_t *sent)
 {
 	uint8_t flight[16384], answer[16384];
 	int result = SSL_do_handshake(ssl), length;
@@ -187,42 +234,61 @@ static bool client_step(SSL *ssl, int fd, const struct input *input, size_t *sen
 	return spoke && result != 1;
 }
 
-static void send_as_client(SSL_CTX *context, int fd, const struct input *input)
+static void send_honestly(enum sender sender, int fd, const struct input *input)
 {
-	SSL *ssl = SSL_new(context);
+	SSL *ssl = SSL_new(senders[sender]);
 	size_t sent = 0;
 
 	must(ssl != NULL);
-	SSL_set_connect_state(ssl);
+	if (is_server(sender))
+		SSL_set_accept_state(ssl);
+	else
+		SSL_set_connect_state(ssl);
 	SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-	while (client_step(ssl, fd, input, &sent))
+	while (step(ssl, fd, input, &sent))
 		;
 	SSL_free(ssl);
 }
 
 /* ---- one input ---- */
 
+static void check_certificate(const struct sluice_tls *tls)
+{
+	uint8_t bytes[sizeof(certificate_bytes)];
+
+	must(sluice_tls_peer_certificate(tls, bytes, sizeof(bytes)) == certificate_length);
+	must(memcmp(bytes, certificate_bytes, certificate_length) == 0);
+}
+
 static void meet(enum sender sender, const struct input *input)
 {
+	struct sluice_tls_options options = {.size = sizeof(options), .server_name = "localhost"};
 	struct handshake handshake = {.ends = 0};
+	bool stranger = senders[sender] == NULL;
 	struct sluice_socket *socket;
+	struct sluice_tls *tls;
 	int fds[2];
 
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
 	must(sluice_socket_attach(engine, fds[0], &socket) == 0);
 	sluice_args_init(&handshake.args);
 	handshake.args.completed = on_handshake;
-	must(sluice_tls_handshake_async(server, socket, NULL, &handshake.args, NULL) == 1);
-	if (sender == STRANGER)
+	must(sluice_tls_handshake_async(is_server(sender) ? client : server, socket,
+					is_server(sender) ? &options : NULL, &handshake.args,
+					&tls) == 1);
+	run();
+	if (stranger)
 		deliver(fds[1], input->data, input->size, input->piece);
 	else
-		send_as_client(clients[sender], fds[1], input);
+		send_honestly(sender, fds[1], input);
 	run();
 	shutdown(fds[1], SHUT_WR);
 	run();
 	must(handshake.ends == 1);
-	must(sender != STRANGER || !handshake.success);
-	must(sender == STRANGER || input->size >= CHANGE_BYTES || handshake.success);
+	must(!stranger || !handshake.success);
+	must(stranger || input->size >= CHANGE_BYTES || handshake.success);
+	if (handshake.success && is_server(sender))
+		check_certificate(tls);
 	sluice_socket_destroy(socket);
 	run();
 	close(fds[1]);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Memory of idle connections: `sluice serve` next to nginx, lighttpd and Kestrel.
 
-    bench/idle.py [--build build/release] [--connections 10000] [--json FILE] [SERVER...]
+    bench/idle.py [--tls] [--build build/release] [--connections 10000] [--json FILE] [SERVER...]
 
 Each server is started twice on one core, set up for as many connections as come: the first time 64,
 which ask until all of the server's code has run, the second time as many as --connections says. The
@@ -10,7 +10,7 @@ others ask once and are answered, some at a time, and then do nothing. What priv
 server's processes have the second time beyond the first (Private_Clean and Private_Dirty of
 /proc/PID/smaps_rollup), divided by the connections, is the result; the median of several such pairs.
 What is allocated at the start for connections to come is in it, too; what the kernel has for a
-connection is not.
+connection is not. With --tls they are connections of TLS 1.3, with a certificate of P-256.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import re
 import resource
 import shutil
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -53,7 +54,7 @@ http {{
     client_body_temp_path {scratch}/body; proxy_temp_path {scratch}/proxy;
     fastcgi_temp_path {scratch}/fastcgi; uwsgi_temp_path {scratch}/uwsgi;
     scgi_temp_path {scratch}/scgi;
-    server {{ listen 127.0.0.1:{port} backlog=4096; root {files}; }}
+    server {{ listen 127.0.0.1:{port} {listens} backlog=4096; root {files}; {tls} }}
 }}
 """
 
@@ -67,6 +68,7 @@ server.max-fds = {descriptors}
 server.max-connections = {connections}
 server.network-backend = "sendfile"
 mimetype.assign = (".bin" => "application/octet-stream")
+{tls}
 """
 
 
@@ -80,6 +82,7 @@ def arguments():
                         help=f"{', '.join(COMMANDS)} (default: all)")
     parser.add_argument("--build", default=ROOT / "build/release", type=pathlib.Path,
                         help="a release build (default: build/release, as tools/run makes it)")
+    parser.add_argument("--tls", action="store_true", help="connections of TLS")
     parser.add_argument("--connections", type=int, default=10000)
     parser.add_argument("--file-bytes", type=int, default=1024, help="of what is asked for")
     parser.add_argument("--runs", type=int, default=5,
@@ -108,24 +111,31 @@ def sluice(backend):
         program = options.build / "tools/sluice"
         if not program.exists():
             sys.exit(f"there is no {program}; --build says where it is")
+        tls = [f"--tls-cert={its['certificate']}", f"--tls-key={its['key']}"] if options.tls else []
         return [program, "serve", "--bind=127.0.0.1", "--workers=1", f"--port={its['port']}",
-                f"--backend={backend}", "--idle-timeout=300", its["files"]]
+                f"--backend={backend}", "--idle-timeout=300", *tls, its["files"]]
     return command
 
 
-def nginx(_options, its):
+def nginx(options, its):
     configuration = its["scratch"] / "nginx.conf"
-    configuration.write_text(NGINX_CONFIGURATION.format(**its))
+    tls = f"ssl_certificate {its['certificate']}; ssl_certificate_key {its['key']};"
+    configuration.write_text(NGINX_CONFIGURATION.format(
+        **its, listens="ssl" if options.tls else "", tls=tls if options.tls else ""))
     return [find("nginx"), "-p", its["scratch"], "-c", configuration, "-e", "stderr"]
 
 
-def lighttpd(_options, its):
+def lighttpd(options, its):
     configuration = its["scratch"] / "lighttpd.conf"
-    configuration.write_text(LIGHTTPD_CONFIGURATION.format(**its))
+    tls = 'server.modules += ("mod_openssl")\nssl.engine = "enable"\n' \
+        f'ssl.pemfile = "{its["certificate"]}"\nssl.privkey = "{its["key"]}"\n'
+    configuration.write_text(LIGHTTPD_CONFIGURATION.format(**its, tls=tls if options.tls else ""))
     return [find("lighttpd"), "-D", "-f", configuration]
 
 
 def kestrel(options, its):
+    if options.tls:
+        raise Missing("its program has no TLS")
     programs = os.environ.get("SLUICE_BENCH_DOTNET", options.build / "tools/dotnet")
     program = pathlib.Path(programs) / "kestrel/Kestrel.dll"
     dotnet = find("dotnet")
@@ -170,6 +180,11 @@ def connect(port):
     # A close resets: thousands of sockets in TIME_WAIT would use the ports up.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     return connection
+
+
+def connect_with_tls(its):
+    connection = connect(its["port"])
+    return its["client"].wrap_socket(connection) if its["client"] else connection
 
 
 def wait_until_listening(server, its):
@@ -238,7 +253,7 @@ def settled_memory(pid):
 def open_and_ask(its, count):
     connections = []
     for begin in range(0, count, AT_ONCE):
-        some = [connect(its["port"]) for _ in range(min(AT_ONCE, count - begin))]
+        some = [connect_with_tls(its) for _ in range(min(AT_ONCE, count - begin))]
         connections += some
         ask_all(some, its["file_bytes"])
     return connections
@@ -267,6 +282,17 @@ def memory_with(options, its, name, connections):
             connection.close()
 
 
+def prepare_tls(its):
+    """A certificate, and clients that do not verify it."""
+    its["certificate"], its["key"] = its["scratch"] / "certificate.pem", its["scratch"] / "key.pem"
+    subprocess.run([find("openssl"), "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", its["key"],
+                    "-out", its["certificate"]], check=True, capture_output=True)
+    its["client"] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    its["client"].check_hostname = False
+    its["client"].verify_mode = ssl.CERT_NONE
+
+
 def measure(options, its, name):
     samples = []
     for _ in range(options.runs):
@@ -283,13 +309,13 @@ def measure(options, its, name):
 def conditions(options):
     return {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "kernel": platform.release(), "cpus": os.cpu_count(), "cpu": options.cpu,
-            "connections": options.connections, "file_bytes": options.file_bytes,
+            "connections": options.connections, "tls": options.tls, "file_bytes": options.file_bytes,
             "runs": options.runs}
 
 
 def print_conditions(it):
     print(f"{it['date']}, kernel {it['kernel']}; servers on CPU {it['cpu']} of {it['cpus']}")
-    print(f"{it['connections']} idle connections, on each one answer of {it['file_bytes']} bytes; "
+    print(f"{it['connections']} idle connections{' of TLS' if it['tls'] else ''}, on each one answer of {it['file_bytes']} bytes; "
           f"{it['runs']} pairs of starts\n")
     print(f"{'':14} {'bytes a connection [interval]':>32} {'in all, without and with':>24}  ours / its")
 
@@ -317,9 +343,11 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         scratch = pathlib.Path(directory)
         its = {"scratch": scratch, "files": scratch / "files",
-               "file_bytes": options.file_bytes}
+               "file_bytes": options.file_bytes, "certificate": "", "key": "", "client": None}
         its["files"].mkdir()
         (its["files"] / "file.bin").write_bytes(os.urandom(options.file_bytes))
+        if options.tls:
+            prepare_tls(its)
         print_conditions(conditions(options))
         for name in options.servers or COMMANDS:
             try:
@@ -330,7 +358,7 @@ def main():
             print_result(results[-1], results[0] if results[0]["name"] == "sluice" else None)
     for it in missing:
         print(f"{it['name']:14} not measured: {it['reason']}")
-    if results and results[0]["name"] == "sluice":
+    if results and results[0]["name"] == "sluice" and not options.tls:
         print_verdict(results[0], options.connections)
     if options.json:
         options.json.write_text(json.dumps(

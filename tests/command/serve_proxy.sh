@@ -116,8 +116,8 @@ check 'the proxy itself is not' equal 200 "$(status /hello -H 'X-Forwarded-For: 
 exec 7>&-
 check 'ends' stop_server
 
-start_server --proxy-protocol --max-connections-per-address=1
-HOLD=60 python3 "$work/raw.py" "$port" "$(named 192.0.2.11 /hello)" >"$work/held" &
+start_server --proxy-protocol --max-connections-per-address=1 --idle-timeout=600
+HOLD=600 python3 "$work/raw.py" "$port" "$(named 192.0.2.11 /hello)" >"$work/held" 2>&1 &
 holder=$!
 answered() {
 	grep -q 200 "$work/held"

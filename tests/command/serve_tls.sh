@@ -127,7 +127,7 @@ check 'a trusted proxy may send its header' equal hello "$(get /hello --haproxy-
 check 'another address is closed' eval '! get /hello --haproxy-protocol 2>/dev/null'
 check 'which is reported' until_it "$patience" grep -q 'connection from 127.0.0.1: closed: only' "$work/errors"
 check 'ends' stop_server
-start_tls --proxy-protocol --max-connections-per-address=1
+start_tls --proxy-protocol --max-connections-per-address=1 --header-timeout=600
 exec 5<>"/dev/tcp/127.0.0.1/$port"
 printf 'PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n' >&5
 check 'a client that the header names is counted' until_it "$patience" eval '! get /hello --haproxy-protocol >/dev/null 2>&1'

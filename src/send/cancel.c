@@ -32,6 +32,14 @@ static struct sluice__chain *cancel_sink(struct sluice_socket *socket,
 	return &socket->engine->done;
 }
 
+/* Nothing else resumes a socket that waited for the file of the record which has left. */
+static void resume_behind(struct sluice_socket *socket)
+{
+	if (socket->queue.list.head &&
+	    !(socket->state & (SLUICE__ST_BLOCKED | SLUICE__ST_IN_FLIGHT)))
+		sluice__ready(socket);
+}
+
 /* Returns true if the stream has to end with the record. */
 static bool cancel_send(struct sluice_socket *socket, struct sluice_args *args)
 {
@@ -54,6 +62,7 @@ static bool cancel_send(struct sluice_socket *socket, struct sluice_args *args)
 	half_sent = args->run.sent > 0;
 	sluice__finish_cancelled(done, args);
 	sluice__settle_shorter(socket);
+	resume_behind(socket);
 	return half_sent && (socket->state & SLUICE__ST_END_ON_GIVE_UP);
 }
 

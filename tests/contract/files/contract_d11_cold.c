@@ -261,6 +261,25 @@ Test(d11, d11_a_socket_that_is_closed_delays_none_that_waits_for_a_prefetch)
 	crowd_end(&crowd);
 }
 
+Test(d11, d11_what_is_behind_a_cold_file_leaves_when_that_is_cancelled)
+{
+	struct operation behind;
+	struct crowd crowd;
+
+	crowd_begin(&crowd);
+	operation_init(&behind, &crowd.fixture);
+	cr_assert_eq(sluice_args_set_buffer(&behind.args, "bytes", 5, 0, 5), 0);
+	cr_assert_eq(start(sluice_send_async, crowd.pair[1].socket, &behind), 1);
+	run_for(&crowd.fixture, 0);
+	cr_assert_eq(sluice_cancel(crowd.pair[1].socket, &crowd.operation[1].args), 0);
+	run_until(&crowd.fixture, is_over(&behind));
+	assert_ended(&crowd.operation[1], SLUICE_ERROR_OPERATION_ABORTED, 0);
+	assert_ended(&behind, SLUICE_ERROR_SUCCESS, 5);
+	for (int i = 0; i < WAITING; i++)
+		run_until(&crowd.fixture, is_over(&crowd.operation[i]));
+	crowd_end(&crowd);
+}
+
 /* ---- overlayfs ---- */
 
 struct overlay {

@@ -92,10 +92,15 @@ NGINX_TLS = """
 """
 
 
+def absolute(path):
+    """The servers have other working directories."""
+    return pathlib.Path(path).absolute()
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sizes", nargs="*", metavar="SIZE", help="1K, 64K, 1M; with --tls also handshake, resumed (default: all)")
-    parser.add_argument("--build", default=ROOT / "build/release", type=pathlib.Path,
+    parser.add_argument("--build", default=ROOT / "build/release", type=absolute,
                         help="a release build (default: build/release, as tools/run makes it)")
     parser.add_argument("--backend", default="auto", help="auto, uring or epoll")
     parser.add_argument("--tls", action="store_true", help="HTTPS")

@@ -76,11 +76,16 @@ class Missing(Exception):
     """Why a server cannot be measured, for people."""
 
 
+def absolute(path):
+    """The servers have other working directories."""
+    return pathlib.Path(path).absolute()
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("servers", nargs="*", metavar="SERVER",
                         help=f"{', '.join(COMMANDS)} (default: all)")
-    parser.add_argument("--build", default=ROOT / "build/release", type=pathlib.Path,
+    parser.add_argument("--build", default=ROOT / "build/release", type=absolute,
                         help="a release build (default: build/release, as tools/run makes it)")
     parser.add_argument("--tls", action="store_true", help="connections of TLS")
     parser.add_argument("--connections", type=int, default=10000)

@@ -102,6 +102,22 @@ static inline void sluice__chain_move(struct sluice__chain *chain, struct sluice
 	sluice__chain_init(from);
 }
 
+/*
+ * Removes the record if it was added at `end`, which was the chain's end before. Nothing may have been
+ * added behind it.
+ */
+static inline bool sluice__chain_take_back(struct sluice__chain *chain, struct sluice_args **end,
+					   const struct sluice_args *args)
+{
+	if (*end != args)
+		return false;
+	sluice__assert(chain->end == &args->run.next);
+	*end = NULL;
+	chain->end = end;
+	chain->added--;
+	return true;
+}
+
 /* Removes and returns all records, linked; *ret_end is their end. The caller counts `taken`. */
 static inline struct sluice_args *sluice__chain_take_all(struct sluice__chain *chain,
 							 struct sluice_args ***ret_end)

@@ -83,7 +83,6 @@ struct sluice_engine {
 	uint64_t queue_from; /* atomic: smallest single send that may be queued for the backend */
 	struct sluice_socket *prefilling; /* the ready socket listed in `prefilled` */
 	struct sluice__chain done;        /* finished records, handlers not called yet */
-	struct sluice__chain *sink; /* target for finished records: done, or a start's own chain */
 
 	const struct sluice__backend *backend;
 	struct sluice__trace *trace; /* NULL: off */

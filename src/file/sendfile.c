@@ -201,7 +201,7 @@ static void file_failed(struct sluice_socket *socket, int32_t error, int32_t nat
 	bool broken = args->run.sent > 0;
 
 	sluice__uncork(socket);
-	sluice__sendq_finish_head(&socket->queue, sluice__sink(socket), error, native,
+	sluice__sendq_finish_head(&socket->queue, sluice__done(socket), error, native,
 				  args->run.sent);
 	if (broken)
 		sluice__settle_shut(socket);
@@ -212,7 +212,7 @@ static void finish_file_record(struct sluice_socket *socket, struct sluice_args 
 {
 	uint32_t op_flags = args->run.op_flags;
 
-	sluice__sendq_finish_head(&socket->queue, sluice__sink(socket), SLUICE_ERROR_SUCCESS, 0,
+	sluice__sendq_finish_head(&socket->queue, sluice__done(socket), SLUICE_ERROR_SUCCESS, 0,
 				  args->run.sent);
 	sluice__uncork_behind(socket, op_flags);
 	socket->records_sent++;

@@ -28,7 +28,6 @@ static void init_engine(struct sluice_engine *engine)
 	sluice__fifo_init(&engine->posts_taken);
 	sluice__fifo_init(&engine->paused);
 	sluice__chain_init(&engine->done);
-	engine->sink = &engine->done;
 	engine->now_ns = sluice__now();
 	sluice__wheel_init(&engine->deadlines, engine->now_ns);
 	sluice__wheel_init(&engine->timers, engine->now_ns);

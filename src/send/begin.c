@@ -154,38 +154,41 @@ static int try_datagram(struct sluice_socket *socket, struct sluice_args *args)
 	return finish_sent_whole(socket, args);
 }
 
-/*
- * Between the next two functions the record is sent through the queue as in a turn, but completions
- * are collected in *mine instead of being queued for their handlers.
- */
-static void begin_queued_try(struct sluice_socket *socket, struct sluice_args *args,
-			     struct sluice__chain *mine)
+/* A record that is tried through its queue. If it ends there, it is taken back: no handler runs. */
+struct queued_try {
+	struct sluice__chain *done; /* the list that the record would end in */
+	struct sluice_args **end;   /* of the list, before the record is added */
+};
+
+static struct queued_try begin_queued_try(struct sluice_socket *socket, struct sluice_args *args)
 {
-	sluice__chain_init(mine);
-	socket->engine->sink = mine;
+	struct sluice__chain *done = sluice__done(socket);
+	struct queued_try queued = {done, done->end};
+
 	sluice__send_push(socket, args);
+	return queued;
 }
 
 static int end_queued_try(struct sluice_engine *engine, struct sluice_args *args,
-			  const struct sluice__chain *mine)
+			  const struct queued_try *queued)
 {
 	engine->files->slices = 0; /* with EAGER in a handler */
 	if (engine->files->sigpipe_masked)
 		sluice__sigpipe_unmask(engine);
-	engine->sink = &engine->done;
-	return mine->first ? sluice__finished(engine, args) : 1;
+	if (!sluice__chain_take_back(queued->done, queued->end, args))
+		return 1;
+	return sluice__finished(engine, args);
 }
 
 /* Tries any other record, through the queue. */
 static int try_queued(struct sluice_socket *socket, struct sluice_args *args)
 {
-	struct sluice__chain mine;
+	struct queued_try queued = begin_queued_try(socket, args);
 
-	begin_queued_try(socket, args, &mine);
 	sluice__transmit_now(socket);
 	if (socket->engine->hands_over)
 		socket->engine->backend->submit(socket->engine);
-	return end_queued_try(socket->engine, args, &mine);
+	return end_queued_try(socket->engine, args, &queued);
 }
 
 /* Zero copy is considered for this size, or a submission thread sends. */
@@ -197,13 +200,13 @@ static bool prefers_queue(struct sluice_socket *socket, uint64_t bytes)
 int sluice__send_begin_tried_file(struct sluice_socket *socket, struct sluice_args *args,
 				  uint64_t count, int64_t taken)
 {
-	struct sluice__chain mine;
+	struct queued_try queued;
 
 	sluice__assert_owner(socket->engine);
 	sluice__assert(!socket->queue.list.head);
-	begin_queued_try(socket, args, &mine);
+	queued = begin_queued_try(socket, args);
 	sluice__file_tried(socket, count, taken);
-	return end_queued_try(socket->engine, args, &mine);
+	return end_queued_try(socket->engine, args, &queued);
 }
 
 static bool is_single_datagram(const struct sluice_engine *engine, uint32_t shared,

@@ -24,11 +24,11 @@ static bool is_in_flight(const struct sluice_socket *socket, const struct sluice
 }
 
 /* The list for the cancelled record: it waits if the kernel still sends from its buffer. */
-static struct sluice__chain *cancel_sink(struct sluice_socket *socket,
+static struct sluice__chain *cancel_done(struct sluice_socket *socket,
 					 const struct sluice_args *args)
 {
 	if (args == socket->queue.list.head && sluice__zc_send_has(socket, args))
-		return sluice__zc_send_sink(socket);
+		return sluice__zc_send_done(socket);
 	return &socket->engine->done;
 }
 
@@ -56,7 +56,7 @@ static bool cancel_send(struct sluice_socket *socket, struct sluice_args *args)
 		sluice__file_abandon(socket);
 	if (sluice__sends_filtered(socket))
 		sealed = sluice__filter_forget(socket, args);
-	done = cancel_sink(socket, args);
+	done = cancel_done(socket, args);
 	sluice__sendq_remove(&socket->queue, args);
 	args->run.sent += sealed;
 	half_sent = args->run.sent > 0;

@@ -139,7 +139,7 @@ static struct iovec *arena_space(struct sluice_engine *engine, uint32_t *ret_spa
 
 static void finish_head(struct sluice_socket *socket, int error_number, uint64_t bytes)
 {
-	sluice__sendq_finish_head(&socket->queue, socket->engine->sink,
+	sluice__sendq_finish_head(&socket->queue, &socket->engine->done,
 				  error_number ? sluice_socket_error_from_errno(error_number)
 					       : SLUICE_ERROR_SUCCESS,
 				  error_number, bytes);
@@ -167,7 +167,7 @@ static void finish_message(struct sluice_socket *socket, const struct sluice__me
 		last = last->run.next;
 	sluice__list_cut(&queue->list, last);
 	sluice__sendq_count(queue, queue->bytes - message->bytes);
-	sluice__chain_splice(socket->engine->sink, first, last, message->records);
+	sluice__chain_splice(&socket->engine->done, first, last, message->records);
 }
 
 /* A short count, which no kernel returns: records without sent bytes stay queued. */
@@ -450,7 +450,7 @@ static void disconnect_or_connect(struct sluice_socket *socket, struct sluice_ar
 
 void sluice__datagram_transmit(struct sluice_socket *socket, bool by_ring)
 {
-	uint64_t before = socket->engine->sink->added;
+	uint64_t before = socket->engine->done.added;
 	uint64_t done = 0;
 
 	sluice__assert_owner(socket->engine);
@@ -463,7 +463,7 @@ void sluice__datagram_transmit(struct sluice_socket *socket, bool by_ring)
 			disconnect_or_connect(socket, head);
 		else if (!transmit_records(socket, (uint32_t)(RECORDS - done), by_ring))
 			break;
-		done = socket->engine->sink->added - before;
+		done = socket->engine->done.added - before;
 	}
 	if (done && (socket->state & (SLUICE__ST_ABOVE_HIGH | SLUICE__ST_GRACEFUL)))
 		sluice__settle_shorter(socket);

@@ -86,7 +86,7 @@ bool sluice__zc_send_start(struct sluice_socket *socket, const struct sluice__ga
 void sluice__zc_send_settle(struct sluice_socket *socket,
 			    const struct sluice__completion *completion);
 /* List for records that complete behind a zero-copy send: they wait for it. Only with ZC_SENDS. */
-struct sluice__chain *sluice__zc_send_sink(const struct sluice_socket *socket);
+struct sluice__chain *sluice__zc_send_done(const struct sluice_socket *socket);
 /* Whether the kernel still uses the buffer of this partly sent record. */
 bool sluice__zc_send_has(const struct sluice_socket *socket, const struct sluice_args *args);
 /* The request of the transmission in flight. */
@@ -96,11 +96,11 @@ void sluice__zc_send_abandon(struct sluice_socket *socket); /* notifications tha
 void sluice__zc_sends_free(struct sluice_engine *engine);
 
 /* List for completed records of this socket, in order. */
-static inline struct sluice__chain *sluice__sink(const struct sluice_socket *socket)
+static inline struct sluice__chain *sluice__done(const struct sluice_socket *socket)
 {
 	if (unlikely(socket->state & SLUICE__ST_ZC_SENDS))
-		return sluice__zc_send_sink(socket);
-	return socket->engine->sink;
+		return sluice__zc_send_done(socket);
+	return &socket->engine->done;
 }
 
 /* Counts a transmission: its bytes, and the records that it completed. */

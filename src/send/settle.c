@@ -65,7 +65,7 @@ static __attribute__((noinline)) void settle_unusual(struct sluice_socket *socke
 
 void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken)
 {
-	struct sluice__chain *done = sluice__sink(socket);
+	struct sluice__chain *done = sluice__done(socket);
 
 	sluice__assert_owner(socket->engine);
 	sluice__assert(taken <= socket->flight.bytes);
@@ -112,7 +112,7 @@ void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t n
 			  int32_t rest_error, int32_t rest_native)
 {
 	struct sluice_args *head = socket->queue.list.head;
-	struct sluice__chain *first = sluice__sink(socket), *rest = first;
+	struct sluice__chain *first = sluice__done(socket), *rest = first;
 
 	sluice__assert_owner(socket->engine);
 	if (!head)
@@ -122,7 +122,7 @@ void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t n
 		sluice__filter_forget_all(socket);
 	/* After a shutdown only a record whose buffer the kernel still uses waits for the peer. */
 	if (sluice__socket_flags(socket) & SLUICE__SHARED_SHUT_SEND) {
-		rest = socket->engine->sink;
+		rest = &socket->engine->done;
 		if (!sluice__zc_send_has(socket, head))
 			first = rest;
 	}

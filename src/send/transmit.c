@@ -176,7 +176,7 @@ static void transmit_single(struct sluice_socket *socket)
 	engine->statistics.inline_sends++;
 	sluice__count_sent(socket, 1, args->run.total);
 	sluice__sendq_clear(&socket->queue);
-	sluice__chain_splice(engine->sink, args, args, 1);
+	sluice__chain_splice(&engine->done, args, args, 1);
 }
 
 /* A disconnect has reached the head of the queue. */
@@ -185,7 +185,7 @@ static void transmit_disconnect(struct sluice_socket *socket)
 	struct sluice_args *args = socket->queue.list.head;
 	int error = sluice__socket_disconnect(socket, args->run.op_flags & SLUICE__OP_REUSE);
 
-	sluice__sendq_finish_head(&socket->queue, sluice__sink(socket),
+	sluice__sendq_finish_head(&socket->queue, sluice__done(socket),
 				  sluice_socket_error_from_errno(error), -error, 0);
 	sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE);
 }
@@ -193,7 +193,7 @@ static void transmit_disconnect(struct sluice_socket *socket)
 /* The range exceeds the file: this record fails, and the next one is sent. */
 static void transmit_beyond(struct sluice_socket *socket)
 {
-	sluice__sendq_finish_head(&socket->queue, sluice__sink(socket),
+	sluice__sendq_finish_head(&socket->queue, sluice__done(socket),
 				  SLUICE_ERROR_INVALID_ARGUMENT, EINVAL, 0);
 	sluice__settle_shorter(socket);
 }

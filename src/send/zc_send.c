@@ -87,13 +87,10 @@ void sluice__zc_send_add(struct sluice_socket *socket, struct sluice__zc_send *z
 	socket->state |= SLUICE__ST_ZC_SENDS | SLUICE__ST_IN_FLIGHT;
 }
 
-struct sluice__chain *sluice__zc_send_sink(const struct sluice_socket *socket)
+struct sluice__chain *sluice__zc_send_done(const struct sluice_socket *socket)
 {
-	struct sluice_engine *engine = socket->engine;
-
 	sluice__assert(socket->state & SLUICE__ST_ZC_SENDS);
-	/* A record that completes inside its own start was copied: it waits for no notification. */
-	return engine->sink == &engine->done ? &socket->zc_sends->done : engine->sink;
+	return &socket->zc_sends->done;
 }
 
 struct sluice__request *sluice__zc_send_request(struct sluice_socket *socket)

@@ -3,40 +3,20 @@
  * Datagrams over a backend that answers as it is told: which of them share an attempt, and what
  * comes of each answer for each of them.
  */
-#include "scripted.h"
+#include "scripted_pair.h"
 
 #include <errno.h>
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define PATTERN 4096
-
-static struct fixture fixture;
-static unsigned char pattern[PATTERN];
-
-static void end(struct pair *pair)
-{
-	scripted.cancel_answer = -ECANCELED;
-	pair_close(pair);
-	run_for(&fixture, 0);
-	scripted_end(&fixture);
-}
-
-static void run(void)
-{
-	run_for(&fixture, 0);
-}
-
 /* A UDP socket, connected or not, over the scripted backend; by the ring where that is said. */
-static void begin_datagrams(bool sends, bool by_ring, bool connected, struct pair *pair)
+static void begin_datagrams(struct pair *pair, bool sends, bool by_ring, bool connected)
 {
 	struct sluice_options options;
 	struct sockaddr nobody = {.sa_family = AF_UNSPEC};
 
-	pattern_fill(pattern, sizeof pattern, 0);
 	sluice_options_init(&options, sizeof options);
 	if (by_ring)
 		options.transmit_way = SLUICE_TRANSMIT_WAY_RING;
-	scripted_begin_with(&fixture, sends, &options);
+	begin_over(sends, &options);
 	udp_pair(&fixture, pair);
 	if (!connected) {
 		cr_assert_eq(connect(pair->socket->fd, &nobody, sizeof nobody), 0);
@@ -78,19 +58,16 @@ static void assert_all_sent(const struct operation *operations, const size_t *le
 	}
 }
 
-Test(datagrams, of_one_size_are_one_attempt)
+SCRIPTED_TEST(datagrams, of_one_size_are_one_attempt, begin_datagrams, true, false, true)
 {
 	static struct operation operations[8];
-	struct pair pair;
 
-	begin_datagrams(true, false, true, &pair);
-	batch_datagrams(pair.socket, operations, tens, 8);
+	batch_datagrams(pair->socket, operations, tens, 8);
 	cr_assert_eq(scripted.attempt_count, 1);
 	cr_assert_eq(scripted.attempts[0].segments, 8);
 	run();
 	assert_all_sent(operations, tens, 8);
-	scripted_assert_stream(pair.socket, 80);
-	end(&pair);
+	scripted_assert_stream(pair->socket, 80);
 }
 
 Test(datagrams, a_group_that_is_refused_is_tried_one_by_one_and_not_again)
@@ -102,7 +79,7 @@ Test(datagrams, a_group_that_is_refused_is_tried_one_by_one_and_not_again)
 	for (size_t i = 0; i < COUNT(errors); i++) {
 		bool learned = errors[i] != ENOMEM && errors[i] != ENOBUFS && errors[i] != EPERM;
 
-		begin_datagrams(true, false, true, &pair);
+		begin_datagrams(&pair, true, false, true);
 		scripted_attempt_answers(-errors[i]);
 		batch_datagrams(pair.socket, operations, tens, 8);
 		cr_assert_eq(scripted.attempt_count, 9);
@@ -112,23 +89,22 @@ Test(datagrams, a_group_that_is_refused_is_tried_one_by_one_and_not_again)
 		batch_datagrams(pair.socket, operations, tens, 8);
 		cr_assert_eq(scripted.attempt_count, learned ? 17 : 10);
 		run();
-		end(&pair);
+		end_over(&pair);
 	}
 }
 
-Test(datagrams, one_by_one_only_the_bad_one_fails_and_a_full_socket_is_waited_for)
+SCRIPTED_TEST(datagrams, one_by_one_only_the_bad_one_fails_and_a_full_socket_is_waited_for,
+	      begin_datagrams, true, false, true)
 {
 	static struct operation operations[8];
-	struct pair pair;
 
-	begin_datagrams(true, false, true, &pair);
 	scripted_attempt_answers(-EMSGSIZE);
 	for (int i = 0; i < 3; i++)
 		scripted_attempt_answers(SCRIPTED_ALL);
 	scripted_attempt_answers(-EMSGSIZE);
 	scripted_attempt_answers(SCRIPTED_ALL);
 	scripted_attempt_answers(-EAGAIN);
-	batch_datagrams(pair.socket, operations, tens, 8);
+	batch_datagrams(pair->socket, operations, tens, 8);
 	run();
 	cr_assert_eq(fixture.pending, 3);
 	scripted_answer(scripted_only(SLUICE__REQUEST_WRITABLE), 0);
@@ -138,24 +114,21 @@ Test(datagrams, one_by_one_only_the_bad_one_fails_and_a_full_socket_is_waited_fo
 		assert_ended(&operations[i],
 			     i == 3 ? SLUICE_ERROR_MESSAGE_SIZE : SLUICE_ERROR_SUCCESS,
 			     i == 3 ? 0 : 10);
-	end(&pair);
 }
 
-Test(datagrams, a_refusal_belongs_to_the_first_of_a_group)
+SCRIPTED_TEST(datagrams, a_refusal_belongs_to_the_first_of_a_group, begin_datagrams, true, false,
+	      true)
 {
 	static struct operation operations[8];
-	struct pair pair;
 
-	begin_datagrams(true, false, true, &pair);
 	scripted_attempt_answers(-ECONNREFUSED);
-	batch_datagrams(pair.socket, operations, tens, 8);
+	batch_datagrams(pair->socket, operations, tens, 8);
 	cr_assert_eq(scripted.attempt_count, 2);
 	cr_assert_eq(scripted.attempts[1].segments, 7);
 	run();
 	assert_ended(&operations[0], SLUICE_ERROR_CONNECTION_REFUSED, 0);
 	for (int i = 1; i < 8; i++)
 		assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, 10);
-	end(&pair);
 }
 
 Test(datagrams, with_a_peer_each_has_an_attempt_without_one_they_share_a_call)
@@ -164,24 +137,23 @@ Test(datagrams, with_a_peer_each_has_an_attempt_without_one_they_share_a_call)
 	struct pair pair;
 
 	for (int connected = 0; connected < 2; connected++) {
-		begin_datagrams(false, false, connected, &pair);
+		begin_datagrams(&pair, false, false, connected);
 		batch_datagrams(pair.socket, operations, rising, 8);
 		cr_assert_eq(scripted.attempt_count, 8);
 		cr_assert_eq(scripted.bursts, connected ? 0 : 1);
 		run();
 		assert_all_sent(operations, rising, 8);
 		scripted_assert_stream(pair.socket, 36);
-		end(&pair);
+		end_over(&pair);
 	}
 }
 
 /* The error behind a count is not told: the next call begins with the message that met it. */
-Test(datagrams, a_short_count_goes_on_with_the_message_that_failed)
+SCRIPTED_TEST(datagrams, a_short_count_goes_on_with_the_message_that_failed, begin_datagrams, false,
+	      false, false)
 {
 	static struct operation operations[8];
-	struct pair pair;
 
-	begin_datagrams(false, false, false, &pair);
 	for (int i = 0; i < 3; i++)
 		scripted_attempt_answers(SCRIPTED_ALL);
 	scripted_attempt_answers(-EACCES);
@@ -189,7 +161,7 @@ Test(datagrams, a_short_count_goes_on_with_the_message_that_failed)
 	scripted_attempt_answers(SCRIPTED_ALL);
 	scripted_attempt_answers(-EAGAIN);
 	scripted_attempt_answers(-EAGAIN);
-	batch_datagrams(pair.socket, operations, rising, 8);
+	batch_datagrams(pair->socket, operations, rising, 8);
 	cr_assert_eq(scripted.bursts, 4);
 	run();
 	cr_assert_eq(fixture.pending, 3);
@@ -200,38 +172,32 @@ Test(datagrams, a_short_count_goes_on_with_the_message_that_failed)
 		assert_ended(&operations[i],
 			     i == 3 ? SLUICE_ERROR_ACCESS_DENIED : SLUICE_ERROR_SUCCESS,
 			     i == 3 ? 0 : i + 1);
-	end(&pair);
 }
 
 /* No kernel does, and no record is to be lost for it. */
-Test(datagrams, a_group_taken_in_part_loses_nobody)
+SCRIPTED_TEST(datagrams, a_group_taken_in_part_loses_nobody, begin_datagrams, true, false, true)
 {
 	static struct operation operations[8];
-	struct pair pair;
 
-	begin_datagrams(true, false, true, &pair);
 	scripted_attempt_answers(25);
-	batch_datagrams(pair.socket, operations, tens, 8);
+	batch_datagrams(pair->socket, operations, tens, 8);
 	run();
 	cr_assert(are_over(operations, 8));
 	for (int i = 0; i < 8; i++)
 		assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, i == 2 ? 5 : 10);
-	end(&pair);
 }
 
-Test(datagrams, an_attempt_that_is_always_interrupted_ends_the_turn)
+SCRIPTED_TEST(datagrams, an_attempt_that_is_always_interrupted_ends_the_turn, begin_datagrams, true,
+	      false, true)
 {
 	static struct operation operations[8];
-	struct pair pair;
 
-	begin_datagrams(true, false, true, &pair);
 	scripted.attempt_answer = -EINTR;
-	batch_datagrams(pair.socket, operations, rising, 8);
+	batch_datagrams(pair->socket, operations, rising, 8);
 	cr_assert(scripted.attempt_count <= 256);
 	scripted.attempt_answer = SCRIPTED_ALL;
 	run();
 	assert_all_sent(operations, rising, 8);
-	end(&pair);
 }
 
 /* ---- datagrams by the ring ---- */
@@ -244,29 +210,25 @@ static uint32_t fly_datagrams(struct sluice_socket *socket, struct operation *op
 	return scripted_only(SLUICE__REQUEST_MESSAGES);
 }
 
-Test(datagrams, by_the_ring_are_one_request)
+SCRIPTED_TEST(datagrams, by_the_ring_are_one_request, begin_datagrams, true, true, true)
 {
 	static struct operation operations[8];
-	struct pair pair;
 	uint32_t index;
 
-	begin_datagrams(true, true, true, &pair);
-	index = fly_datagrams(pair.socket, operations, rising);
+	index = fly_datagrams(pair->socket, operations, rising);
 	cr_assert_eq(scripted.requests[index].messages->count, 8);
 	scripted_answer_messages(index, 8, 0);
 	run();
 	assert_all_sent(operations, rising, 8);
-	scripted_assert_stream(pair.socket, 36);
-	end(&pair);
+	scripted_assert_stream(pair->socket, 36);
 }
 
-Test(datagrams, by_the_ring_the_failed_one_ends_alone_and_the_others_follow)
+SCRIPTED_TEST(datagrams, by_the_ring_the_failed_one_ends_alone_and_the_others_follow,
+	      begin_datagrams, true, true, true)
 {
 	static struct operation operations[8];
-	struct pair pair;
 
-	begin_datagrams(true, true, true, &pair);
-	scripted_answer_messages(fly_datagrams(pair.socket, operations, rising), 2, ECONNREFUSED);
+	scripted_answer_messages(fly_datagrams(pair->socket, operations, rising), 2, ECONNREFUSED);
 	run();
 	assert_ended(&operations[1], SLUICE_ERROR_SUCCESS, 2);
 	assert_ended(&operations[2], SLUICE_ERROR_CONNECTION_REFUSED, 0);
@@ -278,16 +240,14 @@ Test(datagrams, by_the_ring_the_failed_one_ends_alone_and_the_others_follow)
 	scripted_answer_messages(scripted_only(SLUICE__REQUEST_MESSAGES), 4, 0);
 	run();
 	cr_assert(are_over(operations, 8));
-	end(&pair);
 }
 
-Test(datagrams, by_the_ring_a_full_socket_is_waited_for)
+SCRIPTED_TEST(datagrams, by_the_ring_a_full_socket_is_waited_for, begin_datagrams, true, true,
+	      false)
 {
 	static struct operation operations[8];
-	struct pair pair;
 
-	begin_datagrams(true, true, false, &pair);
-	scripted_answer_messages(fly_datagrams(pair.socket, operations, rising), 3, EAGAIN);
+	scripted_answer_messages(fly_datagrams(pair->socket, operations, rising), 3, EAGAIN);
 	run();
 	cr_assert_eq(fixture.pending, 5);
 	scripted_answer(scripted_only(SLUICE__REQUEST_WRITABLE), 0);
@@ -296,48 +256,42 @@ Test(datagrams, by_the_ring_a_full_socket_is_waited_for)
 	scripted_answer_messages(scripted_only(SLUICE__REQUEST_MESSAGES), 5, 0);
 	run();
 	assert_all_sent(operations, rising, 8);
-	end(&pair);
 }
 
-Test(datagrams, by_the_ring_a_refused_group_is_tried_one_by_one)
+SCRIPTED_TEST(datagrams, by_the_ring_a_refused_group_is_tried_one_by_one, begin_datagrams, true,
+	      true, true)
 {
 	static struct operation operations[8];
-	struct pair pair;
 
-	begin_datagrams(true, true, true, &pair);
-	scripted_answer_messages(fly_datagrams(pair.socket, operations, tens), 0, EINVAL);
+	scripted_answer_messages(fly_datagrams(pair->socket, operations, tens), 0, EINVAL);
 	run();
 	cr_assert_eq(scripted.attempt_count, 8);
 	assert_all_sent(operations, tens, 8);
-	end(&pair);
 }
 
 /* Fewer than were given and no error: the chain was cut short. */
-Test(datagrams, by_the_ring_what_was_not_taken_is_given_again)
+SCRIPTED_TEST(datagrams, by_the_ring_what_was_not_taken_is_given_again, begin_datagrams, true, true,
+	      true)
 {
 	static struct operation operations[8];
-	struct pair pair;
 
-	begin_datagrams(true, true, true, &pair);
-	scripted_answer_messages(fly_datagrams(pair.socket, operations, rising), 5, 0);
+	scripted_answer_messages(fly_datagrams(pair->socket, operations, rising), 5, 0);
 	run();
 	run();
 	scripted_answer_messages(scripted_only(SLUICE__REQUEST_MESSAGES), 3, 0);
 	run();
 	assert_all_sent(operations, rising, 8);
-	end(&pair);
 }
 
-Test(datagrams, by_the_ring_one_that_is_cancelled_in_flight_ends_with_what_became_of_it)
+SCRIPTED_TEST(datagrams, by_the_ring_one_that_is_cancelled_in_flight_ends_with_what_became_of_it,
+	      begin_datagrams, true, true, true)
 {
 	static struct operation operations[8];
-	struct pair pair;
 	uint32_t index;
 
-	begin_datagrams(true, true, true, &pair);
-	index = fly_datagrams(pair.socket, operations, rising);
-	cr_assert_eq(sluice_cancel(pair.socket, &operations[1].args), 0);
-	cr_assert_eq(sluice_cancel(pair.socket, &operations[6].args), 0);
+	index = fly_datagrams(pair->socket, operations, rising);
+	cr_assert_eq(sluice_cancel(pair->socket, &operations[1].args), 0);
+	cr_assert_eq(sluice_cancel(pair->socket, &operations[6].args), 0);
 	scripted_answer_messages(index, 4, EAGAIN);
 	run();
 	assert_ended(&operations[1], SLUICE_ERROR_SUCCESS, 2);
@@ -348,18 +302,16 @@ Test(datagrams, by_the_ring_one_that_is_cancelled_in_flight_ends_with_what_becam
 	scripted_answer_messages(scripted_only(SLUICE__REQUEST_MESSAGES), 3, 0);
 	run();
 	cr_assert(are_over(operations, 8));
-	end(&pair);
 }
 
-Test(datagrams, by_the_ring_a_close_waits_for_the_answer)
+SCRIPTED_TEST(datagrams, by_the_ring_a_close_waits_for_the_answer, begin_datagrams, true, true,
+	      true)
 {
 	static struct operation operations[8];
-	struct pair pair;
 	uint32_t index;
 
-	begin_datagrams(true, true, true, &pair);
-	index = fly_datagrams(pair.socket, operations, rising);
-	cr_assert_eq(sluice_socket_close(pair.socket), 0);
+	index = fly_datagrams(pair->socket, operations, rising);
+	cr_assert_eq(sluice_socket_close(pair->socket), 0);
 	run();
 	cr_assert_eq(fixture.pending, 8);
 	scripted_answer_messages(index, 2, ECANCELED);
@@ -368,19 +320,16 @@ Test(datagrams, by_the_ring_a_close_waits_for_the_answer)
 		assert_ended(&operations[i],
 			     i < 2 ? SLUICE_ERROR_SUCCESS : SLUICE_ERROR_OPERATION_ABORTED,
 			     i < 2 ? i + 1 : 0);
-	end(&pair);
 }
 
-Test(datagrams, where_the_ring_takes_nothing_they_leave_at_once)
+SCRIPTED_TEST(datagrams, where_the_ring_takes_nothing_they_leave_at_once, begin_datagrams, true,
+	      true, true)
 {
 	static struct operation operations[8];
-	struct pair pair;
 
-	begin_datagrams(true, true, true, &pair);
 	scripted_start_answers(-EAGAIN);
-	batch_datagrams(pair.socket, operations, rising, 8);
+	batch_datagrams(pair->socket, operations, rising, 8);
 	run();
 	cr_assert_eq(scripted.attempt_count, 8);
 	assert_all_sent(operations, rising, 8);
-	end(&pair);
 }

@@ -37,7 +37,7 @@ Test(t08, t08_receive_start_without_memory_for_a_buffer_ends_with_an_error)
 {
 	struct sluice_options options;
 	struct fixture fixture;
-	struct tls_pair tls;
+	struct tls tls;
 	struct consumer consumer;
 	char bytes[1000];
 

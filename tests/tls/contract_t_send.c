@@ -11,43 +11,31 @@
 
 /* ---- t02: order and wholeness ---- */
 
-Test(t02, t02_a_plain_send_arrives_and_ends_inside_the_call)
+TLS_TEST(t02, t02_a_plain_send_arrives_and_ends_inside_the_call, tls_pair_begin, 0)
 {
-	struct fixture fixture;
-	struct tls_pair tls;
 	struct operation operation;
 	void *bytes = pattern_new(1000, 0);
 
-	fixture_begin(&fixture);
-	tls_pair_begin(&fixture, &tls, 0);
-	operation_init(&operation, &fixture);
-	cr_assert_eq(start_send(tls.pair.socket, &operation, bytes, 1000), 0);
+	operation_init(&operation, fixture);
+	cr_assert_eq(start_send(tls->pair.socket, &operation, bytes, 1000), 0);
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 1000);
-	peer_read_pattern(&fixture, &tls.peer, 1000, 0);
+	peer_read_pattern(fixture, &tls->peer, 1000, 0);
 	free(bytes);
-	tls_pair_end(&tls);
-	fixture_end(&fixture);
 }
 
-Test(t02, t02_sixteen_megabytes_at_a_slow_reader_arrive_whole)
+TLS_TEST(t02, t02_sixteen_megabytes_at_a_slow_reader_arrive_whole, tls_pair_begin, SMALL)
 {
 	const size_t length = 16 * 1048576 + 7;
-	struct fixture fixture;
-	struct tls_pair tls;
 	struct operation operation;
 	void *bytes = pattern_new(length, 0);
 
-	fixture_begin(&fixture);
-	tls_pair_begin(&fixture, &tls, SMALL);
-	operation_init(&operation, &fixture);
-	cr_assert_eq(start_send(tls.pair.socket, &operation, bytes, length), 1);
-	peer_read_pattern(&fixture, &tls.peer, length, 0);
-	run_until(&fixture, is_over(&operation));
+	operation_init(&operation, fixture);
+	cr_assert_eq(start_send(tls->pair.socket, &operation, bytes, length), 1);
+	peer_read_pattern(fixture, &tls->peer, length, 0);
+	run_until(fixture, is_over(&operation));
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, length);
-	cr_assert_eq(sluice_socket_queued_bytes(tls.pair.socket), 0);
+	cr_assert_eq(sluice_socket_queued_bytes(tls->pair.socket), 0);
 	free(bytes);
-	tls_pair_end(&tls);
-	fixture_end(&fixture);
 }
 
 static int packets_file(size_t length, uint64_t position)
@@ -64,7 +52,7 @@ static int packets_file(size_t length, uint64_t position)
 }
 
 /* Buffers, lists, packets with files and zero bytes, in the order of their starts. */
-Test(t02, t02_every_way_of_sending_keeps_the_order)
+TLS_TEST(t02, t02_every_way_of_sending_keeps_the_order, tls_pair_begin, SMALL)
 {
 	enum {
 		ROUNDS = 12,
@@ -72,8 +60,6 @@ Test(t02, t02_every_way_of_sending_keeps_the_order)
 	};
 	const size_t small = 700, large = 150000, file = 300001;
 	const uint64_t round_bytes = small + 2 * small + large + file + small;
-	struct fixture fixture;
-	struct tls_pair tls;
 	struct operation *operations;
 	struct sluice_packet packets[ROUNDS][2];
 	struct iovec lists[ROUNDS][3];
@@ -81,22 +67,20 @@ Test(t02, t02_every_way_of_sending_keeps_the_order)
 	int files[ROUNDS];
 	uint64_t at = 0;
 
-	fixture_begin(&fixture);
-	tls_pair_begin(&fixture, &tls, SMALL);
-	operations = operations_new(&fixture, ROUNDS * EACH);
+	operations = operations_new(fixture, ROUNDS * EACH);
 	for (int i = 0; i < ROUNDS; i++) {
 		struct operation *mine = &operations[i * EACH];
 
-		start_send(tls.pair.socket, &mine[0], bytes + at, small);
+		start_send(tls->pair.socket, &mine[0], bytes + at, small);
 		at += small;
 		lists[i][0] = segment(bytes + at, small);
 		lists[i][1] = segment(bytes, 0);
 		lists[i][2] = segment(bytes + at + small, small);
 		cr_assert_eq(sluice_args_set_buffer_list(&mine[1].args, lists[i], 3), 0);
-		start(sluice_send_async, tls.pair.socket, &mine[1]);
+		start(sluice_send_async, tls->pair.socket, &mine[1]);
 		at += 2 * small;
-		start_send(tls.pair.socket, &mine[2], bytes, 0);
-		start_send(tls.pair.socket, &mine[3], bytes + at, large);
+		start_send(tls->pair.socket, &mine[2], bytes, 0);
+		start_send(tls->pair.socket, &mine[3], bytes + at, large);
 		at += large;
 		files[i] = packets_file(file, at);
 		packets[i][0] = (struct sluice_packet){.kind = SLUICE_PACKET_FILE, .fd = files[i]};
@@ -104,42 +88,36 @@ Test(t02, t02_every_way_of_sending_keeps_the_order)
 						       .base = bytes + at + file,
 						       .count = (int64_t)small};
 		cr_assert_eq(sluice_args_set_packets(&mine[4].args, packets[i], 2), 0);
-		start(sluice_send_packets_async, tls.pair.socket, &mine[4]);
+		start(sluice_send_packets_async, tls->pair.socket, &mine[4]);
 		at += file + small;
 	}
-	peer_read_pattern(&fixture, &tls.peer, at, 0);
-	run_until(&fixture, are_over(operations, ROUNDS * EACH));
+	peer_read_pattern(fixture, &tls->peer, at, 0);
+	run_until(fixture, are_over(operations, ROUNDS * EACH));
 	for (int i = 0; i < ROUNDS * EACH; i++)
 		cr_assert_eq(operations[i].args.error, SLUICE_ERROR_SUCCESS, "operation %d", i);
 	for (int i = 0; i < ROUNDS; i++)
 		close(files[i]);
 	free(operations);
 	free(bytes);
-	tls_pair_end(&tls);
-	fixture_end(&fixture);
 }
 
-Test(t02, t02_many_small_records_of_a_batch_share_a_record)
+TLS_TEST(t02, t02_many_small_records_of_a_batch_share_a_record, tls_pair_begin, 0)
 {
 	enum {
 		COUNT = 500
 	};
-	struct fixture fixture;
-	struct tls_pair tls;
 	struct sluice_tls_statistics statistics = {.size = sizeof statistics};
 	struct operation *operations;
 	char *bytes = pattern_new(COUNT * 10, 0);
 
-	fixture_begin(&fixture);
-	tls_pair_begin(&fixture, &tls, 0);
-	operations = operations_new(&fixture, COUNT);
-	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	operations = operations_new(fixture, COUNT);
+	cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
 	for (int i = 0; i < COUNT; i++)
-		cr_assert_eq(start_send(tls.pair.socket, &operations[i], bytes + 10 * i, 10), 1);
-	sluice_batch_end(fixture.engine);
-	peer_read_pattern(&fixture, &tls.peer, COUNT * 10, 0);
-	run_until(&fixture, are_over(operations, COUNT));
-	cr_assert_eq(sluice_tls_statistics(tls.tls, &statistics), 0);
+		cr_assert_eq(start_send(tls->pair.socket, &operations[i], bytes + 10 * i, 10), 1);
+	sluice_batch_end(fixture->engine);
+	peer_read_pattern(fixture, &tls->peer, COUNT * 10, 0);
+	run_until(fixture, are_over(operations, COUNT));
+	cr_assert_eq(sluice_tls_statistics(tls->tls, &statistics), 0);
 	cr_assert_eq(statistics.established, 1);
 	if (statistics.sends_way == SLUICE_TLS_WAY_LIBRARY) {
 		cr_assert_eq(statistics.records_sealed, 1);
@@ -147,72 +125,58 @@ Test(t02, t02_many_small_records_of_a_batch_share_a_record)
 	}
 	free(operations);
 	free(bytes);
-	tls_pair_end(&tls);
-	fixture_end(&fixture);
 }
 
 /* The kernel may hold it back for what follows, but a hint must not do so forever. */
-Test(t02, t02_bytes_that_are_held_back_come_although_nothing_follows)
+TLS_TEST(t02, t02_bytes_that_are_held_back_come_although_nothing_follows, tls_pair_prepare, 0)
 {
-	struct fixture fixture;
-	struct tls_pair tls;
 	struct operation early, operation;
 	char bytes[3];
 
-	fixture_begin(&fixture);
-	tls_pair_prepare(&fixture, &tls, 0);
-	operation_init(&early, &fixture);
-	operation_init(&operation, &fixture);
-	tls_pair_shake(&fixture, &tls, &early, SLUICE_FLAG_MORE);
-	peer_read_pattern(&fixture, &tls.peer, 3, 0);
+	operation_init(&early, fixture);
+	operation_init(&operation, fixture);
+	tls_pair_shake(fixture, tls, &early, SLUICE_FLAG_MORE);
+	peer_read_pattern(fixture, &tls->peer, 3, 0);
 	operation.args.flags = SLUICE_FLAG_MORE;
 	pattern_fill(bytes, sizeof bytes, 3);
-	start_send(tls.pair.socket, &operation, bytes, sizeof bytes);
-	peer_read_pattern(&fixture, &tls.peer, 3, 3);
-	run_until(&fixture, is_over(&early) && is_over(&operation));
+	start_send(tls->pair.socket, &operation, bytes, sizeof bytes);
+	peer_read_pattern(fixture, &tls->peer, 3, 3);
+	run_until(fixture, is_over(&early) && is_over(&operation));
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 3);
-	tls_pair_end(&tls);
-	fixture_end(&fixture);
 }
 
 /* What was encrypted of it goes out, although the record is over: it has to be in its result. */
-Test(t02, t02_partial_sends_end_with_the_bytes_that_are_sent)
+TLS_TEST(t02, t02_partial_sends_end_with_the_bytes_that_are_sent, tls_pair_begin, SMALL)
 {
 	enum {
 		COUNT = 10
 	};
 	const size_t length = 1000000;
-	struct fixture fixture;
-	struct tls_pair tls;
 	struct operation *operations;
 	char *bytes = pattern_new(COUNT * length, 0), got[4096];
 	uint64_t sent = 0, come = 0;
 	bool orderly;
 
-	fixture_begin(&fixture);
-	tls_pair_begin(&fixture, &tls, SMALL);
-	operations = operations_new(&fixture, COUNT);
+	operations = operations_new(fixture, COUNT);
 	for (int i = 0; i < COUNT; i++) {
 		operations[i].args.flags = SLUICE_FLAG_PARTIAL;
-		start_send(tls.pair.socket, &operations[i], bytes + sent, length);
+		start_send(tls->pair.socket, &operations[i], bytes + sent, length);
 		while (!is_over(&operations[i])) {
-			int length_read = peer_read(&tls.peer, got, sizeof got);
+			int length_read = peer_read(&tls->peer, got, sizeof got);
 
 			if (length_read > 0)
 				come += (uint64_t)length_read;
-			run_for(&fixture, 0);
+			run_for(fixture, 0);
 		}
 		cr_assert_eq(operations[i].args.error, SLUICE_ERROR_SUCCESS);
 		cr_assert_gt(operations[i].args.bytes_transferred, 0);
 		sent += operations[i].args.bytes_transferred;
 	}
 	cr_assert_geq(sent, come);
-	cr_assert_eq(sluice_socket_close_gracefully(tls.pair.socket, -1), 0);
-	cr_assert_eq(peer_read_to_end(&fixture, &tls.peer, come, &orderly), sent - come);
+	cr_assert_eq(sluice_socket_close_gracefully(tls->pair.socket, -1), 0);
+	cr_assert_eq(peer_read_to_end(fixture, &tls->peer, come, &orderly), sent - come);
 	free(operations);
 	free(bytes);
-	tls_pair_end(&tls);
-	fixture_end(&fixture);
 }
 
 /* Encrypting copies: zero copy is refused or useless, and makes no difference. */
@@ -224,7 +188,7 @@ Test(t02, t02_what_should_go_by_zero_copy_arrives_whole)
 	const size_t each = 500000;
 	struct fixture fixture;
 	struct sluice_options options;
-	struct tls_pair tls;
+	struct tls tls;
 	struct operation *operations;
 	char *bytes = pattern_new(COUNT * each, 0);
 
@@ -247,27 +211,23 @@ Test(t02, t02_what_should_go_by_zero_copy_arrives_whole)
 
 /* ---- t03: one error, exactly one completion each ---- */
 
-Test(t03, t03_the_first_unfinished_record_tells_the_error)
+TLS_TEST(t03, t03_the_first_unfinished_record_tells_the_error, tls_pair_begin, SMALL)
 {
 	enum {
 		COUNT = 20
 	};
 	const size_t each = 200000;
-	struct fixture fixture;
-	struct tls_pair tls;
 	struct operation *operations;
 	char *bytes = pattern_new(each, 0);
 	int first = 0;
 
-	fixture_begin(&fixture);
-	tls_pair_begin(&fixture, &tls, SMALL);
-	operations = operations_new(&fixture, COUNT);
+	operations = operations_new(fixture, COUNT);
 	for (int i = 0; i < COUNT; i++)
-		start_send(tls.pair.socket, &operations[i], bytes, each);
-	peer_read_pattern(&fixture, &tls.peer, 100000, 0);
-	close_with_reset(tls.peer.fd);
-	tls.peer.fd = -1;
-	run_until(&fixture, are_over(operations, COUNT));
+		start_send(tls->pair.socket, &operations[i], bytes, each);
+	peer_read_pattern(fixture, &tls->peer, 100000, 0);
+	close_with_reset(tls->peer.fd);
+	tls->peer.fd = -1;
+	run_until(fixture, are_over(operations, COUNT));
 	while (first < COUNT && operations[first].args.error == SLUICE_ERROR_SUCCESS)
 		first++;
 	cr_assert_lt(first, COUNT);
@@ -277,94 +237,76 @@ Test(t03, t03_the_first_unfinished_record_tells_the_error)
 		assert_ended(&operations[i], SLUICE_ERROR_SHUTDOWN, 0);
 	free(operations);
 	free(bytes);
-	tls_pair_end(&tls);
-	fixture_end(&fixture);
 }
 
-Test(t03, t03_close_ends_what_is_pending)
+TLS_TEST(t03, t03_close_ends_what_is_pending, tls_pair_begin, SMALL)
 {
-	struct fixture fixture;
-	struct tls_pair tls;
 	struct operation *operations;
 	char *bytes = pattern_new(1000000, 0);
 
-	fixture_begin(&fixture);
-	tls_pair_begin(&fixture, &tls, SMALL);
-	operations = operations_new(&fixture, 3);
+	operations = operations_new(fixture, 3);
 	for (int i = 0; i < 3; i++)
-		cr_assert_eq(start_send(tls.pair.socket, &operations[i], bytes, 1000000), 1);
-	cr_assert_eq(sluice_socket_close(tls.pair.socket), 0);
-	run_until(&fixture, are_over(operations, 3));
+		cr_assert_eq(start_send(tls->pair.socket, &operations[i], bytes, 1000000), 1);
+	cr_assert_eq(sluice_socket_close(tls->pair.socket), 0);
+	run_until(fixture, are_over(operations, 3));
 	for (int i = 0; i < 3; i++)
 		cr_assert_eq(operations[i].args.error, SLUICE_ERROR_OPERATION_ABORTED);
 	free(operations);
 	free(bytes);
-	tls_pair_end(&tls);
-	fixture_end(&fixture);
 }
 
 /* ---- t04: cancelled ---- */
 
 /* A record in the middle of encrypted ones is cancelled: what follows is complete. */
-Test(t04, t04_a_cancelled_record_leaves_the_others_whole)
+TLS_TEST(t04, t04_a_cancelled_record_leaves_the_others_whole, tls_pair_begin, SMALL)
 {
 	const size_t part = 20000;
-	struct fixture fixture;
-	struct tls_pair tls;
 	struct operation head, victim, tail;
 	char *bytes = pattern_new(1000000, 0);
 	uint64_t sent;
 
-	fixture_begin(&fixture);
-	tls_pair_begin(&fixture, &tls, SMALL);
-	operation_init(&head, &fixture);
-	operation_init(&victim, &fixture);
-	operation_init(&tail, &fixture);
-	cr_assert_eq(start_send(tls.pair.socket, &head, bytes, 1000000), 1);
-	cr_assert_eq(start_send(tls.pair.socket, &victim, bytes, part), 1);
-	cr_assert_eq(start_send(tls.pair.socket, &tail, bytes, 5000), 1);
-	cr_assert_eq(sluice_cancel(tls.pair.socket, &victim.args), 0);
-	run_until(&fixture, is_over(&victim));
+	operation_init(&head, fixture);
+	operation_init(&victim, fixture);
+	operation_init(&tail, fixture);
+	cr_assert_eq(start_send(tls->pair.socket, &head, bytes, 1000000), 1);
+	cr_assert_eq(start_send(tls->pair.socket, &victim, bytes, part), 1);
+	cr_assert_eq(start_send(tls->pair.socket, &tail, bytes, 5000), 1);
+	cr_assert_eq(sluice_cancel(tls->pair.socket, &victim.args), 0);
+	run_until(fixture, is_over(&victim));
 	assert_ended(&victim, SLUICE_ERROR_OPERATION_ABORTED, 0);
-	cr_assert_eq(sluice_cancel(tls.pair.socket, &head.args), 0);
-	run_until(&fixture, is_over(&head));
+	cr_assert_eq(sluice_cancel(tls->pair.socket, &head.args), 0);
+	run_until(fixture, is_over(&head));
 	cr_assert_eq(head.args.error, SLUICE_ERROR_OPERATION_ABORTED);
 	sent = head.args.bytes_transferred;
 	cr_assert(sent > 0 && sent < 1000000, "%llu", (unsigned long long)sent);
-	peer_read_pattern(&fixture, &tls.peer, sent, 0);
-	peer_read_pattern(&fixture, &tls.peer, 5000, 0);
-	run_until(&fixture, is_over(&tail));
+	peer_read_pattern(fixture, &tls->peer, sent, 0);
+	peer_read_pattern(fixture, &tls->peer, 5000, 0);
+	run_until(fixture, is_over(&tail));
 	assert_ended(&tail, SLUICE_ERROR_SUCCESS, 5000);
 	free(bytes);
-	tls_pair_end(&tls);
-	fixture_end(&fixture);
 }
 
-Test(t04, t04_small_records_of_a_batch_are_given_up_one_by_one)
+TLS_TEST(t04, t04_small_records_of_a_batch_are_given_up_one_by_one, tls_pair_begin, SMALL)
 {
 	enum {
 		COUNT = 400
 	};
 	const size_t each = 1000;
-	struct fixture fixture;
-	struct tls_pair tls;
 	struct operation *operations;
 	char *bytes = pattern_new(COUNT * each, 0);
 	uint64_t position = 0;
 
-	fixture_begin(&fixture);
-	tls_pair_begin(&fixture, &tls, SMALL);
-	operations = operations_new(&fixture, COUNT);
-	cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+	operations = operations_new(fixture, COUNT);
+	cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
 	for (int i = 0; i < COUNT; i++)
-		start_send(tls.pair.socket, &operations[i], bytes + each * (size_t)i, each);
-	sluice_batch_end(fixture.engine);
+		start_send(tls->pair.socket, &operations[i], bytes + each * (size_t)i, each);
+	sluice_batch_end(fixture->engine);
 	for (int i = 0; i < COUNT; i += 3) {
 		if (!is_over(&operations[i]))
-			cr_assert_eq(sluice_cancel(tls.pair.socket, &operations[i].args), 0);
+			cr_assert_eq(sluice_cancel(tls->pair.socket, &operations[i].args), 0);
 	}
 	/* What went is what the records say; the reader skips what did not. */
-	run_idle(&fixture);
+	run_idle(fixture);
 	for (int i = 0; i < COUNT; i++) {
 		uint64_t sent = each;
 
@@ -372,42 +314,34 @@ Test(t04, t04_small_records_of_a_batch_are_given_up_one_by_one)
 			cr_assert(is_over(&operations[i]));
 			sent = operations[i].args.bytes_transferred;
 		}
-		peer_read_pattern(&fixture, &tls.peer, sent, position);
+		peer_read_pattern(fixture, &tls->peer, sent, position);
 		position += each;
 	}
-	run_until(&fixture, are_over(operations, COUNT));
+	run_until(fixture, are_over(operations, COUNT));
 	for (int i = 0; i < COUNT; i++) {
 		if (i % 3)
 			assert_ended(&operations[i], SLUICE_ERROR_SUCCESS, each);
 	}
 	free(operations);
 	free(bytes);
-	tls_pair_end(&tls);
-	fixture_end(&fixture);
 }
 
-Test(t04, t04_a_deadline_ends_a_send_at_a_peer_that_does_not_read)
+TLS_TEST(t04, t04_a_deadline_ends_a_send_at_a_peer_that_does_not_read, tls_pair_begin, SMALL)
 {
-	struct fixture fixture;
-	struct tls_pair tls;
 	struct operation operation;
 	char *bytes = pattern_new(4000000, 0);
 	int64_t begun;
 
-	fixture_begin(&fixture);
-	tls_pair_begin(&fixture, &tls, SMALL);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 	operation.args.timeout_ns = 50 * MILLISECOND;
 	begun = now_ns();
-	cr_assert_eq(start_send(tls.pair.socket, &operation, bytes, 4000000), 1);
-	run_until(&fixture, is_over(&operation));
+	cr_assert_eq(start_send(tls->pair.socket, &operation, bytes, 4000000), 1);
+	run_until(fixture, is_over(&operation));
 	cr_assert_geq(now_ns() - begun, 50 * MILLISECOND);
 	cr_assert_eq(operation.args.error, SLUICE_ERROR_TIMED_OUT);
 	cr_assert_lt(operation.args.bytes_transferred, 4000000);
-	peer_read_pattern(&fixture, &tls.peer, operation.args.bytes_transferred, 0);
+	peer_read_pattern(fixture, &tls->peer, operation.args.bytes_transferred, 0);
 	free(bytes);
-	tls_pair_end(&tls);
-	fixture_end(&fixture);
 }
 
 /* ---- t05: marks and limits ---- */
@@ -421,7 +355,7 @@ static void count(struct sluice_socket *socket, void *token)
 Test(t05, t05_the_marks_count_the_application_s_bytes)
 {
 	struct fixture fixture;
-	struct tls_pair tls;
+	struct tls tls;
 	struct operation first, second;
 	char *bytes = pattern_new(1000000, 0);
 	int drained = 0, congested = 0;
@@ -451,7 +385,7 @@ Test(t05, t05_the_marks_count_the_application_s_bytes)
 static void send_file(size_t length, size_t before, size_t after)
 {
 	struct fixture fixture;
-	struct tls_pair tls;
+	struct tls tls;
 	struct operation operation;
 	char *bytes = pattern_new(before + length + after, 0);
 	struct sluice_packet packets[3] = {
@@ -492,179 +426,138 @@ Test(t06, t06_a_file_of_a_batch_s_size_alone)
 	send_file(131072, 0, 0);
 }
 
-Test(t06, t06_a_file_that_shrinks_ends_with_no_data_and_the_bytes_that_went)
+TLS_TEST(t06, t06_a_file_that_shrinks_ends_with_no_data_and_the_bytes_that_went, tls_pair_begin,
+	 SMALL)
 {
 	const size_t length = 4 * 1048576;
-	struct fixture fixture;
-	struct tls_pair tls;
 	struct operation operation;
 	struct sluice_packet packet = {.kind = SLUICE_PACKET_FILE};
 	bool orderly;
 	uint64_t came;
 
-	fixture_begin(&fixture);
 	packet.fd = packets_file(length, 0);
-	tls_pair_begin(&fixture, &tls, SMALL);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 	cr_assert_eq(sluice_args_set_packets(&operation.args, &packet, 1), 0);
-	cr_assert_eq(start(sluice_send_packets_async, tls.pair.socket, &operation), 1);
+	cr_assert_eq(start(sluice_send_packets_async, tls->pair.socket, &operation), 1);
 	cr_assert_eq(ftruncate(packet.fd, 1048576), 0);
-	came = peer_read_to_end(&fixture, &tls.peer, 0, &orderly);
-	run_until(&fixture, is_over(&operation));
+	came = peer_read_to_end(fixture, &tls->peer, 0, &orderly);
+	run_until(fixture, is_over(&operation));
 	assert_ended(&operation, SLUICE_ERROR_NO_DATA, came);
 	close(packet.fd);
-	tls_pair_end(&tls);
-	fixture_end(&fixture);
 }
 
 /* ---- t07: the end ---- */
 
-Test(t07, t07_a_disconnect_behind_everything_ends_the_stream_in_order)
+TLS_TEST(t07, t07_a_disconnect_behind_everything_ends_the_stream_in_order, tls_pair_begin, SMALL)
 {
 	const size_t length = 3000000;
-	struct fixture fixture;
-	struct tls_pair tls;
 	struct operation operation, last;
 	char *bytes = pattern_new(length, 0);
 	bool orderly = false;
 
-	fixture_begin(&fixture);
-	tls_pair_begin(&fixture, &tls, SMALL);
-	operation_init(&operation, &fixture);
-	operation_init(&last, &fixture);
-	cr_assert_eq(start_send(tls.pair.socket, &operation, bytes, length), 1);
-	cr_assert_eq(start(sluice_disconnect_async, tls.pair.socket, &last), 1);
-	cr_assert_eq(peer_read_to_end(&fixture, &tls.peer, 0, &orderly), length);
+	operation_init(&operation, fixture);
+	operation_init(&last, fixture);
+	cr_assert_eq(start_send(tls->pair.socket, &operation, bytes, length), 1);
+	cr_assert_eq(start(sluice_disconnect_async, tls->pair.socket, &last), 1);
+	cr_assert_eq(peer_read_to_end(fixture, &tls->peer, 0, &orderly), length);
 	cr_assert(orderly, "no close_notify came");
-	run_until(&fixture, is_over(&last));
+	run_until(fixture, is_over(&last));
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, length);
 	assert_ended(&last, SLUICE_ERROR_SUCCESS, 0);
 	free(bytes);
-	tls_pair_end(&tls);
-	fixture_end(&fixture);
 }
 
 /* Nothing is queued, and the kernel's buffer has no space for the close_notify. */
-Test(t07, t07_a_disconnect_behind_a_full_socket_ends_the_stream_in_order)
+TLS_TEST(t07, t07_a_disconnect_behind_a_full_socket_ends_the_stream_in_order, tls_pair_begin, SMALL)
 {
 	const size_t length = 4000000;
-	struct fixture fixture;
-	struct tls_pair tls;
 	struct operation operation, last;
 	char *bytes = pattern_new(length, 0);
 	uint64_t sent = 0;
 	bool orderly = false;
 
-	fixture_begin(&fixture);
-	tls_pair_begin(&fixture, &tls, SMALL);
-	operation_init(&operation, &fixture);
-	operation_init(&last, &fixture);
+	operation_init(&operation, fixture);
+	operation_init(&last, fixture);
 	/* Until the socket takes nothing at all. */
 	for (int i = 0; i < 100; i++) {
 		operation.args.flags = SLUICE_FLAG_PARTIAL;
-		if (start_send(tls.pair.socket, &operation, bytes + sent, length - sent) == 1)
-			run_idle(&fixture);
+		if (start_send(tls->pair.socket, &operation, bytes + sent, length - sent) == 1)
+			run_idle(fixture);
 		if (!is_over(&operation))
 			break;
 		sent += operation.args.bytes_transferred;
-		operation_init(&operation, &fixture);
+		operation_init(&operation, fixture);
 	}
 	cr_assert(!is_over(&operation));
-	cr_assert_eq(sluice_cancel(tls.pair.socket, &operation.args), 0);
-	run_until(&fixture, is_over(&operation));
+	cr_assert_eq(sluice_cancel(tls->pair.socket, &operation.args), 0);
+	run_until(fixture, is_over(&operation));
 	sent += operation.args.bytes_transferred;
-	cr_assert_eq(start(sluice_disconnect_async, tls.pair.socket, &last), 1);
-	cr_assert_eq(peer_read_to_end(&fixture, &tls.peer, 0, &orderly), sent);
+	cr_assert_eq(start(sluice_disconnect_async, tls->pair.socket, &last), 1);
+	cr_assert_eq(peer_read_to_end(fixture, &tls->peer, 0, &orderly), sent);
 	cr_assert(orderly, "no close_notify came");
-	run_until(&fixture, is_over(&last));
+	run_until(fixture, is_over(&last));
 	assert_ended(&last, SLUICE_ERROR_SUCCESS, 0);
 	free(bytes);
-	tls_pair_end(&tls);
-	fixture_end(&fixture);
 }
 
-Test(t07, t07_a_file_with_disconnect_ends_the_stream_in_order)
+TLS_TEST(t07, t07_a_file_with_disconnect_ends_the_stream_in_order, tls_pair_begin, SMALL)
 {
 	const size_t length = 3000000;
-	struct fixture fixture;
-	struct tls_pair tls;
 	struct operation operation;
 	struct sluice_packet packet = {.kind = SLUICE_PACKET_FILE};
 	bool orderly = false;
 
-	fixture_begin(&fixture);
 	packet.fd = packets_file(length, 0);
-	tls_pair_begin(&fixture, &tls, SMALL);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 	operation.args.transmit_flags = SLUICE_TRANSMIT_DISCONNECT;
 	cr_assert_eq(sluice_args_set_packets(&operation.args, &packet, 1), 0);
-	cr_assert_eq(start(sluice_send_packets_async, tls.pair.socket, &operation), 1);
-	cr_assert_eq(peer_read_to_end(&fixture, &tls.peer, 0, &orderly), length);
+	cr_assert_eq(start(sluice_send_packets_async, tls->pair.socket, &operation), 1);
+	cr_assert_eq(peer_read_to_end(fixture, &tls->peer, 0, &orderly), length);
 	cr_assert(orderly, "no close_notify came");
-	run_until(&fixture, is_over(&operation));
+	run_until(fixture, is_over(&operation));
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, length);
 	close(packet.fd);
-	tls_pair_end(&tls);
-	fixture_end(&fixture);
 }
 
-Test(t07, t07_a_graceful_close_ends_the_stream_in_order)
+TLS_TEST(t07, t07_a_graceful_close_ends_the_stream_in_order, tls_pair_begin, SMALL)
 {
 	const size_t length = 3000000;
-	struct fixture fixture;
-	struct tls_pair tls;
 	struct operation operation;
 	char *bytes = pattern_new(length, 0);
 	bool orderly = false;
 
-	fixture_begin(&fixture);
-	tls_pair_begin(&fixture, &tls, SMALL);
-	operation_init(&operation, &fixture);
-	cr_assert_eq(start_send(tls.pair.socket, &operation, bytes, length), 1);
-	cr_assert_eq(sluice_socket_close_gracefully(tls.pair.socket, -1), 0);
-	cr_assert_eq(peer_read_to_end(&fixture, &tls.peer, 0, &orderly), length);
+	operation_init(&operation, fixture);
+	cr_assert_eq(start_send(tls->pair.socket, &operation, bytes, length), 1);
+	cr_assert_eq(sluice_socket_close_gracefully(tls->pair.socket, -1), 0);
+	cr_assert_eq(peer_read_to_end(fixture, &tls->peer, 0, &orderly), length);
 	cr_assert(orderly, "no close_notify came");
-	run_until(&fixture, is_over(&operation));
+	run_until(fixture, is_over(&operation));
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, length);
 	free(bytes);
-	tls_pair_end(&tls);
-	fixture_end(&fixture);
 }
 
-Test(t07, t07_a_close_with_an_empty_queue_ends_the_stream_in_order)
+TLS_TEST(t07, t07_a_close_with_an_empty_queue_ends_the_stream_in_order, tls_pair_begin, 0)
 {
-	struct fixture fixture;
-	struct tls_pair tls;
 	bool orderly = false;
 
-	fixture_begin(&fixture);
-	tls_pair_begin(&fixture, &tls, 0);
-	cr_assert_eq(sluice_socket_close(tls.pair.socket), 0);
-	cr_assert_eq(peer_read_to_end(&fixture, &tls.peer, 0, &orderly), 0);
+	cr_assert_eq(sluice_socket_close(tls->pair.socket), 0);
+	cr_assert_eq(peer_read_to_end(fixture, &tls->peer, 0, &orderly), 0);
 	cr_assert(orderly, "no close_notify came");
-	tls_pair_end(&tls);
-	fixture_end(&fixture);
 }
 
 /* ---- t09: refusals ---- */
 
-Test(t09, t09_what_tls_does_not_carry_is_refused)
+TLS_TEST(t09, t09_what_tls_does_not_carry_is_refused, tls_pair_begin, 0)
 {
-	struct fixture fixture;
-	struct tls_pair tls;
 	struct operation operation;
 	char byte;
 
-	fixture_begin(&fixture);
-	tls_pair_begin(&fixture, &tls, 0);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 	operation.args.flags = SLUICE_FLAG_OUT_OF_BAND;
-	cr_assert_eq(start_send(tls.pair.socket, &operation, "x", 1), -EOPNOTSUPP);
+	cr_assert_eq(start_send(tls->pair.socket, &operation, "x", 1), -EOPNOTSUPP);
 	operation.args.flags = SLUICE_FLAG_DONT_ROUTE;
-	cr_assert_eq(start_send(tls.pair.socket, &operation, "x", 1), -EOPNOTSUPP);
-	operation_init(&operation, &fixture);
+	cr_assert_eq(start_send(tls->pair.socket, &operation, "x", 1), -EOPNOTSUPP);
+	operation_init(&operation, fixture);
 	operation.args.flags = SLUICE_FLAG_OUT_OF_BAND;
-	cr_assert_eq(start_receive(tls.pair.socket, &operation, &byte, 1), -EOPNOTSUPP);
-	tls_pair_end(&tls);
-	fixture_end(&fixture);
+	cr_assert_eq(start_receive(tls->pair.socket, &operation, &byte, 1), -EOPNOTSUPP);
 }

@@ -127,16 +127,6 @@ struct sluice_tls_context *server_context(const struct files *files)
 	return context_with(&options);
 }
 
-struct sluice_tls_context *client_context(const struct files *files)
-{
-	struct sluice_tls_context_options options = {
-		.size = sizeof options,
-		.authorities_file = files->certificate,
-	};
-
-	return context_with(&options);
-}
-
 /* ---- the peer ---- */
 
 void peer_init(struct peer *peer, int fd)
@@ -266,7 +256,7 @@ int handshake(struct sluice_tls_context *context, struct sluice_socket *socket,
 	return start(begin_handshake, socket, operation);
 }
 
-void tls_pair_prepare(struct fixture *fixture, struct tls_pair *tls, int bytes)
+void tls_pair_prepare(struct fixture *fixture, struct tls *tls, int bytes)
 {
 	files_make(&tls->files);
 	tls->context = server_context(&tls->files);
@@ -274,12 +264,12 @@ void tls_pair_prepare(struct fixture *fixture, struct tls_pair *tls, int bytes)
 	peer_init(&tls->peer, tls->pair.peer);
 }
 
-int tls_pair_start(struct tls_pair *tls, struct operation *operation)
+int tls_pair_start(struct tls *tls, struct operation *operation)
 {
 	return handshake(tls->context, tls->pair.socket, NULL, operation, &tls->tls);
 }
 
-void tls_pair_shake(struct fixture *fixture, struct tls_pair *tls, struct operation *behind,
+void tls_pair_shake(struct fixture *fixture, struct tls *tls, struct operation *behind,
 		    uint32_t flags)
 {
 	static char bytes[3];
@@ -300,13 +290,13 @@ void tls_pair_shake(struct fixture *fixture, struct tls_pair *tls, struct operat
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 0);
 }
 
-void tls_pair_begin(struct fixture *fixture, struct tls_pair *tls, int bytes)
+void tls_pair_begin(struct fixture *fixture, struct tls *tls, int bytes)
 {
 	tls_pair_prepare(fixture, tls, bytes);
 	tls_pair_shake(fixture, tls, NULL, 0);
 }
 
-void tls_pair_end(struct tls_pair *tls)
+void tls_pair_end(struct tls *tls)
 {
 	sluice_socket_destroy(tls->pair.socket);
 	peer_free(&tls->peer);
@@ -314,23 +304,78 @@ void tls_pair_end(struct tls_pair *tls)
 	files_remove(&tls->files);
 }
 
-void both_run(struct fixture *fixture, struct tls_both *both, struct sluice_tls_context *server,
-	      struct sluice_tls_context *client, const struct sluice_tls_options *options)
+/* ---- two sockets of the engine's ---- */
+
+void both_begin(struct fixture *fixture, struct both *both)
 {
-	attached_pair(fixture, &both->server, &both->client);
-	operation_init(&both->server_handshake, fixture);
-	operation_init(&both->client_handshake, fixture);
-	cr_assert_eq(handshake(client, both->client, options, &both->client_handshake,
-			       &both->client_tls),
-		     1);
-	cr_assert_eq(handshake(server, both->server, NULL, &both->server_handshake,
-			       &both->server_tls),
-		     1);
-	run_until(fixture, is_over(&both->server_handshake) && is_over(&both->client_handshake));
+	memset(both, 0, sizeof *both);
+	both->fixture = fixture;
+	files_make(&both->files);
+	both->server_options = server_options(&both->files, &both->certificate);
+	both->client_options.size = sizeof both->client_options;
+	both->client_options.authorities_file = both->files.certificate;
 }
 
-void both_close(struct tls_both *both)
+static void both_close(struct both *both)
 {
 	sluice_socket_destroy(both->server);
 	sluice_socket_destroy(both->client);
+	both->server = both->client = NULL;
+}
+
+void both_end(struct both *both)
+{
+	both_close(both);
+	sluice_tls_context_destroy(both->server_context);
+	sluice_tls_context_destroy(both->client_context);
+	files_remove(&both->files);
+}
+
+void both_reload(struct both *both)
+{
+	struct sluice_tls_context *old = both->server_context;
+
+	both->server_context = context_with(&both->server_options);
+	sluice_tls_context_destroy(old);
+}
+
+void both_reconnect(struct both *both, const struct sluice_tls_options *options)
+{
+	both_close(both);
+	attached_pair(both->fixture, &both->server, &both->client);
+	operation_init(&both->server_handshake, both->fixture);
+	operation_init(&both->client_handshake, both->fixture);
+	cr_assert_eq(handshake(both->client_context, both->client, options, &both->client_handshake,
+			       &both->client_tls),
+		     1);
+	cr_assert_eq(handshake(both->server_context, both->server, NULL, &both->server_handshake,
+			       &both->server_tls),
+		     1);
+	run_until(both->fixture,
+		  is_over(&both->server_handshake) && is_over(&both->client_handshake));
+}
+
+void both_connect(struct both *both, const struct sluice_tls_options *options)
+{
+	both_close(both);
+	both_reload(both);
+	sluice_tls_context_destroy(both->client_context);
+	both->client_context = context_with(&both->client_options);
+	both_reconnect(both, options);
+}
+
+size_t both_session(struct both *both, void *session, size_t capacity)
+{
+	struct operation send, receive;
+	size_t length;
+	char got[8];
+
+	operation_init(&send, both->fixture);
+	operation_init(&receive, both->fixture);
+	start_send(both->server, &send, "ticket", 6);
+	run_receive(both->client, &receive, got, 6);
+	length = sluice_tls_session(both->client_tls, session, capacity);
+	cr_assert_leq(length, capacity);
+	run_until(both->fixture, is_over(&send));
+	return length;
 }

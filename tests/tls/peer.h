@@ -31,8 +31,6 @@ uint32_t version_of_environment(void);
 
 /* A server's context with the first certificate. */
 struct sluice_tls_context *server_context(const struct files *files);
-/* A client's that trusts it. */
-struct sluice_tls_context *client_context(const struct files *files);
 struct sluice_tls_context *context_with(const struct sluice_tls_context_options *options);
 
 /* What the options of a server with the first certificate are, to be changed. */
@@ -61,7 +59,7 @@ uint64_t peer_read_to_end(struct fixture *fixture, struct peer *peer, uint64_t p
 void peer_write(struct fixture *fixture, struct peer *peer, const void *bytes, int length);
 
 /* A socket of the engine's with TLS, as a server, and the peer. */
-struct tls_pair {
+struct tls {
 	struct pair pair;
 	struct peer peer;
 	struct sluice_tls *tls;
@@ -70,17 +68,31 @@ struct tls_pair {
 };
 
 /* Connected, the handshake over. Buffers of `bytes`, 0: the default. */
-void tls_pair_begin(struct fixture *fixture, struct tls_pair *tls, int bytes);
+void tls_pair_begin(struct fixture *fixture, struct tls *tls, int bytes);
 /* The handshake with three bytes of the pattern sent behind it, with these flags. */
-void tls_pair_shake(struct fixture *fixture, struct tls_pair *tls, struct operation *behind,
+void tls_pair_shake(struct fixture *fixture, struct tls *tls, struct operation *behind,
 		    uint32_t flags);
-void tls_pair_end(struct tls_pair *tls);
+void tls_pair_end(struct tls *tls);
 /* The parts: a pair whose handshake has not begun; starting it. */
-void tls_pair_prepare(struct fixture *fixture, struct tls_pair *tls, int bytes);
-int tls_pair_start(struct tls_pair *tls, struct operation *handshake);
+void tls_pair_prepare(struct fixture *fixture, struct tls *tls, int bytes);
+int tls_pair_start(struct tls *tls, struct operation *handshake);
 
-/* Two sockets of the engine's, TLS between them, the handshake over. */
-struct tls_both {
+/*
+ * Has a `tls`, made by tls_pair_begin or tls_pair_prepare with this last argument; as ENGINE_TEST in
+ * all else.
+ */
+#define TLS_TEST(row, name, make, bytes) \
+	SUBJECT_TEST(row, name, tls, make(fixture, &tls, bytes), tls_pair_end(&tls))
+
+/* Two sockets of the engine's, TLS between them, and what their contexts are made of. */
+struct both {
+	struct fixture *fixture;
+	struct files files;
+	struct sluice_tls_certificate certificate;
+	struct sluice_tls_context_options server_options; /* server_options() */
+	struct sluice_tls_context_options client_options; /* trusts the first certificate */
+	struct sluice_tls_context *server_context;
+	struct sluice_tls_context *client_context;
 	struct sluice_socket *server;
 	struct sluice_socket *client;
 	struct sluice_tls *server_tls;
@@ -89,10 +101,28 @@ struct tls_both {
 	struct operation client_handshake;
 };
 
-/* Runs the handshake; the outcome is in the operations. Destroys the sockets. */
-void both_run(struct fixture *fixture, struct tls_both *both, struct sluice_tls_context *server,
-	      struct sluice_tls_context *client, const struct sluice_tls_options *options);
-void both_close(struct tls_both *both);
+/* The files and the options; there are neither contexts nor sockets. */
+void both_begin(struct fixture *fixture, struct both *both);
+void both_end(struct both *both);
+
+/*
+ * Makes the contexts and the sockets anew, and runs the handshake, with these options at the client;
+ * the outcome is in the operations.
+ */
+void both_connect(struct both *both, const struct sluice_tls_options *options);
+
+/* The same with the contexts that there are. */
+void both_reconnect(struct both *both, const struct sluice_tls_options *options);
+
+/* Copies the client's session, which comes with received data, and returns its length; 0 for none. */
+size_t both_session(struct both *both, void *session, size_t capacity);
+
+/* Makes the server's context anew. */
+void both_reload(struct both *both);
+
+/* Has a `both`; as ENGINE_TEST in all else. */
+#define BOTH_TEST(row, name) \
+	SUBJECT_TEST(row, name, both, both_begin(fixture, &both), both_end(&both))
 
 /* The engine's socket and the peer's: attached without TLS. */
 int handshake(struct sluice_tls_context *context, struct sluice_socket *socket,

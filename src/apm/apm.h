@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "apm/callbacks.h"
+#include "base/queue.h"
 #include "core/record.h"
 
 /* Ended results that are not reused yet, so that they can still be queried. */

@@ -6,7 +6,9 @@
  * released.
  */
 #include "apm/apm.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
+#include "engine/sockets.h"
 #include "engine/state.h"
 #include "trace/trace.h"
 

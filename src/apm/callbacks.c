@@ -6,6 +6,9 @@
 #include <stdlib.h>
 
 #include "apm/apm.h"
+#include "base/assert.h"
+#include "base/queue.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 

@@ -6,8 +6,11 @@
 #include <sluice/operations.h>
 
 #include "apm/apm.h"
+#include "apm/callbacks.h"
 #include "base/futex.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
+#include "engine/sockets.h"
 #include "engine/state.h"
 
 /* The outcome of an operation. */

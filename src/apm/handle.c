@@ -6,6 +6,8 @@
  * even after its socket was destroyed.
  */
 #include "apm/apm.h"
+#include "base/assert.h"
+#include "base/queue.h"
 
 #include <errno.h>
 #include <pthread.h>

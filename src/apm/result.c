@@ -8,7 +8,14 @@
 #include <stdlib.h>
 
 #include "apm/apm.h"
+#include "apm/callbacks.h"
+#include "base/assert.h"
 #include "base/futex.h"
+#include "base/queue.h"
+#include "engine/apm_calls.h"
+#include "engine/fork.h"
+#include "engine/inbox.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 
 #include "backend/backend.h"
-#include "engine/state.h"
+#include "engine/owner.h"
 
 #define ROUNDS 5
 #define CALLS 8

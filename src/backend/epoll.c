@@ -19,7 +19,12 @@
 
 #include "backend/backend.h"
 #include "backend/prefetch_thread.h"
+#include "base/assert.h"
 #include "base/libc.h"
+#include "base/queue.h"
+#include "core/record.h"
+#include "engine/buffers.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "backend/backend.h"
+#include "base/queue.h"
+#include "engine/owner.h"
 #include "engine/state.h"
 
 #define STEP (128u << 10) /* bytes; one byte of each step is read */

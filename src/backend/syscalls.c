@@ -13,6 +13,7 @@
 
 #include "backend/backend.h"
 #include "backend/splice.h"
+#include "core/record.h"
 #include "engine/socket.h"
 
 int64_t sluice__syscall_send(struct sluice_engine *engine, struct sluice_socket *socket,

@@ -17,6 +17,10 @@
 
 #include "backend/backend.h"
 #include "backend/prefetch_thread.h"
+#include "base/assert.h"
+#include "core/record.h"
+#include "engine/buffers.h"
+#include "engine/owner.h"
 #include "engine/state.h"
 
 #define TRIAL_NS 10000000

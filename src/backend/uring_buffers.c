@@ -6,6 +6,10 @@
 
 #include "backend/backend.h"
 #include "backend/uring.h"
+#include "base/assert.h"
+#include "engine/buffers.h"
+#include "engine/owner.h"
+#include "engine/request.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 

@@ -6,7 +6,10 @@
  */
 #include <stdlib.h>
 
+#include "backend/backend.h"
 #include "backend/uring.h"
+#include "core/plan.h"
+#include "engine/owner.h"
 #include "engine/state.h"
 
 #define ROUNDS 5

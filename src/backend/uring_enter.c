@@ -10,6 +10,9 @@
 
 #include "backend/backend.h"
 #include "backend/uring.h"
+#include "base/assert.h"
+#include "base/queue.h"
+#include "engine/owner.h"
 #include "engine/state.h"
 
 #define SECOND INT64_C(1000000000)

@@ -3,11 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sluice/engine.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "backend/uring.h"
-#include "engine/state.h"
+#include "core/record.h"
 
 #define TRIES 2 /* every kernel signals the first completion */
 

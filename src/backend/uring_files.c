@@ -16,6 +16,9 @@
 
 #include "backend/backend.h"
 #include "backend/uring.h"
+#include "base/assert.h"
+#include "base/queue.h"
+#include "engine/owner.h"
 #include "engine/state.h"
 
 #define PIPE_BYTES (1 << 20)

@@ -12,7 +12,9 @@
 
 #include "backend/backend.h"
 #include "backend/uring.h"
+#include "backend/uring_compat.h"
 #include "base/capability.h"
+#include "core/record.h"
 #include "engine/state.h"
 
 #define OPERATIONS 64 /* of a probe; enough to include SENDMSG_ZC */

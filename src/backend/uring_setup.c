@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "backend/uring.h"
+#include "backend/uring_compat.h"
+#include "engine/owner.h"
 #include "engine/state.h"
 
 /* Multishot and zero-copy requests complete more than once. */

@@ -10,6 +10,10 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "backend/backend.h"
+#include "base/assert.h"
+#include "base/queue.h"
+#include "engine/owner.h"
 #include "engine/state.h"
 
 /* Allocates the array and maps the memory. 0, or -ENOMEM without effect. */

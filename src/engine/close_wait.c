@@ -5,7 +5,12 @@
  * turn, where it works or sleeps in the kernel. Not in a handler, which may itself wait for the
  * caller, and not outside of run. The end of the turn releases all waiters.
  */
+#include "engine/close_wait.h"
+
+#include "base/assert.h"
 #include "base/futex.h"
+#include "engine/inbox.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 

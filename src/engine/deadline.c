@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Arms the deadlines of records and the timers of sockets; loop/expire.c dispatches them. */
+#include "engine/deadline.h"
+
 #include "base/assert.h"
+#include "base/wheel.h"
+#include "core/record.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 

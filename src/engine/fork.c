@@ -6,9 +6,13 @@
  * engines are marked dead, and every call on them returns -EBADF. The thread pointer of an exited
  * owner may be reused by a new thread, so the exit clears it.
  */
+#include "engine/fork.h"
+
 #include <errno.h>
 #include <pthread.h>
 
+#include "engine/apm_calls.h"
+#include "engine/owner.h"
 #include "engine/state.h"
 
 static pthread_mutex_t engines_lock = PTHREAD_MUTEX_INITIALIZER;

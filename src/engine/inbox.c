@@ -3,6 +3,11 @@
  * Lock-free lists from any thread to the engine's thread: records to start, and sockets with
  * intents. No message refers to a record that may have completed.
  */
+#include "engine/inbox.h"
+
+#include "base/queue.h"
+#include "core/record.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Options: defaults, the caller's values, and environment variables. */
+#include "engine/options.h"
+
 #include <errno.h>
 #include <sluice/trace.h>
 #include <stddef.h>

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The thread that owns the engine and how it is woken; the clock; memory. */
+#include "engine/owner.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
+#include "backend/backend.h"
+#include "core/record.h"
+#include "engine/fork.h"
 #include "engine/state.h"
 
 uint64_t sluice__now(void)

@@ -3,10 +3,16 @@
  * Pools for send_packets: side structures of records, and blocks for the contents of small files.
  * After a socket's first send_packets, nothing is allocated.
  */
+#include "engine/packets_pool.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/assert.h"
+#include "base/queue.h"
 #include "core/packets.h"
+#include "engine/deadline.h"
+#include "engine/owner.h"
 #include "engine/state.h"
 
 #define BLOCKS 512u /* of one engine: 4 MiB */

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Posts: functions to run on the engine's thread. */
+#include "engine/post.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
+#include "base/queue.h"
+#include "engine/owner.h"
+#include "engine/ready.h"
 #include "engine/state.h"
 
 struct sluice__post {

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The engine's lists of sockets: ready to send, and with events to deliver. */
+#include "engine/ready.h"
+
+#include "backend/backend.h"
+#include "base/assert.h"
+#include "base/queue.h"
+#include "engine/owner.h"
+#include "engine/request.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 

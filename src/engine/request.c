@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Starts and cancels requests of a socket, and counts the armed ones: close waits for them. */
+#include "engine/request.h"
+
+#include "backend/backend.h"
+#include "base/assert.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 

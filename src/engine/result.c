@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The result of a record: stored on completion, published by the starting call or by deliver.c. */
+#include "engine/result.h"
+
 #include <errno.h>
 
+#include "base/assert.h"
+#include "base/wheel.h"
+#include "core/record.h"
+#include "core/record_list.h"
+#include "engine/owner.h"
+#include "engine/packets_pool.h"
 #include "engine/state.h"
 
 void sluice__finish(struct sluice_engine *engine, struct sluice_args *args, int32_t error,

@@ -10,9 +10,9 @@
 #include "backend/backend.h"
 #include "base/queue.h"
 #include "base/wheel.h"
+#include "core/record_list.h"
 #include "core/sendq.h"
 #include "core/zerocopy_policy.h"
-#include "engine/state.h"
 
 struct sluice__accepter;
 struct sluice__apm;
@@ -235,13 +235,6 @@ static inline uint32_t sluice__socket_flags(const struct sluice_socket *socket)
 	return __atomic_load_n(&socket->shared_flags, __ATOMIC_RELAXED);
 }
 
-/* Closed by the application, or its engine is ending: calls are refused with -EBADF. */
-static inline bool sluice__socket_is_closed(const struct sluice_socket *socket)
-{
-	return sluice__dead(socket->engine) ||
-	       (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED);
-}
-
 static inline void sluice__socket_flags_set(struct sluice_socket *socket, uint32_t bits)
 {
 	__atomic_fetch_or(&socket->shared_flags, bits, __ATOMIC_RELEASE);
@@ -271,27 +264,6 @@ static inline bool sluice__receives_pending(const struct sluice_socket *socket)
 	       __atomic_load_n(&socket->receives_listed, __ATOMIC_ACQUIRE);
 }
 
-/* sockets.c: creates a socket; takes ownership of fd only on success. */
-int sluice__socket_make(struct sluice_engine *engine, int fd, struct sluice_socket **ret_socket);
-/* The same for an accepted connection. */
-int sluice__socket_make_accepted(const struct sluice_socket *listener, int fd,
-				 struct sluice_socket **ret_socket);
-
-/* Discards unread data and returns its size. Records the end of the stream, or a reset. */
-uint64_t sluice__socket_drain(struct sluice_socket *socket);
-bool sluice__socket_is_stream(const struct sluice_socket *socket);
-bool sluice__socket_is_tcp(const struct sluice_socket *socket);
-uint16_t sluice__socket_gso(int fd); /* gso_bytes for a UDP socket */
-/* Whether the socket is connected; updates UNCONNECTED. */
-bool sluice__has_peer(struct sluice_socket *socket);
-/* Returns the socket's memory to the pool. */
-void sluice__socket_give(struct sluice_socket *socket);
-/* Sends RST to the peer, even if a duplicate of the descriptor exists. */
-void sluice__socket_reset(struct sluice_socket *socket);
-
-/* Whether the socket listens; listen(2) may have been called after attach. */
-bool sluice__listens(struct sluice_socket *socket);
-void sluice__slabs_free(struct sluice_engine *engine);
 static inline enum sluice__phase sluice__socket_phase(const struct sluice_socket *socket)
 {
 	return (enum sluice__phase)(socket->state >> SLUICE__PHASE_SHIFT);

@@ -3,6 +3,8 @@
  * Creation and memory of sockets, and the system calls on a descriptor that several operations
  * need. socket/close.c closes them.
  */
+#include "engine/sockets.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,7 +14,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/assert.h"
+#include "base/queue.h"
 #include "core/gso.h"
+#include "core/record_list.h"
+#include "core/sendq.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "trace/trace.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "engine/stats.h"
+
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -6,8 +8,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "backend/backend.h"
 #include "base/capability.h"
 #include "core/zerocopy_policy.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 

@@ -7,6 +7,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include "core/packets.h"
+#include "core/record.h"
 #include "engine/socket.h"
 #include "file/file.h"
 

@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 
 #include "backend/backend.h"
+#include "base/queue.h"
 #include "core/packets.h"
 #include "core/refusal.h"
-#include "engine/socket.h"
 
 /* File state of an engine. */
 struct sluice__files {

@@ -5,6 +5,10 @@
  */
 #include "core/packets.h"
 #include "core/plan.h"
+#include "core/record.h"
+#include "core/refusal.h"
+#include "engine/owner.h"
+#include "engine/packets_pool.h"
 #include "engine/state.h"
 #include "file/file.h"
 

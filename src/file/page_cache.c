@@ -14,7 +14,13 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "backend/backend.h"
+#include "base/assert.h"
 #include "base/libc.h"
+#include "base/queue.h"
+#include "core/packets.h"
+#include "engine/owner.h"
+#include "engine/ready.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "file/file.h"

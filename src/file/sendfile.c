@@ -9,7 +9,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "backend/backend.h"
+#include "base/assert.h"
+#include "core/packets.h"
 #include "core/plan.h"
+#include "core/record.h"
+#include "core/refusal.h"
+#include "core/sendq.h"
+#include "engine/owner.h"
+#include "engine/ready.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "file/file.h"

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "engine/owner.h"
 #include "engine/state.h"
 #include "file/file.h"
 

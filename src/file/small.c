@@ -8,7 +8,9 @@
 #include <sys/uio.h>
 
 #include "base/libc.h"
+#include "core/packets.h"
 #include "core/plan.h"
+#include "engine/packets_pool.h"
 #include "engine/state.h"
 #include "file/file.h"
 

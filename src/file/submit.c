@@ -9,6 +9,14 @@
  */
 #include <errno.h>
 
+#include "backend/backend.h"
+#include "base/assert.h"
+#include "base/queue.h"
+#include "core/packets.h"
+#include "core/sendq.h"
+#include "engine/owner.h"
+#include "engine/ready.h"
+#include "engine/request.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "file/file.h"

@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "backend/backend.h"
+#include "core/packets.h"
+#include "core/record.h"
+#include "core/sendq.h"
+#include "engine/owner.h"
+#include "engine/ready.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 

@@ -5,6 +5,7 @@
 
 #include "apm/callbacks.h"
 #include "backend/splice.h"
+#include "core/sendq.h"
 #include "engine/state.h"
 #include "file/file.h"
 #include "send/send.h"

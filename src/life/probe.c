@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sluice/probe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,10 @@
 
 #include <sluice/operations.h>
 
+#include "backend/backend.h"
 #include "base/capability.h"
+#include "engine/owner.h"
+#include "engine/socket.h"
 #include "engine/state.h"
 #include "life/engine.h"
 

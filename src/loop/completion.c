@@ -3,6 +3,11 @@
  * Dispatches the backend's completions: finds the socket and the operation of each by the kind of its
  * request.
  */
+#include "backend/backend.h"
+#include "base/assert.h"
+#include "core/record.h"
+#include "engine/owner.h"
+#include "engine/ready.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "file/file.h"

@@ -7,6 +7,15 @@
 #include <sluice/timer.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
+#include "base/queue.h"
+#include "base/wheel.h"
+#include "core/record.h"
+#include "core/record_list.h"
+#include "engine/owner.h"
+#include "engine/post.h"
+#include "engine/ready.h"
+#include "engine/result.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "loop/loop.h"

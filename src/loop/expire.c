@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Dispatches expired deadlines, as completion.c dispatches completions. */
+#include "base/wheel.h"
+#include "core/record.h"
+#include "engine/deadline.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "filter/filter.h"

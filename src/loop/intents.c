@@ -4,6 +4,8 @@
  * thread sets them as bits of the socket and pushes the socket, once, to the engine's list. A call on
  * the engine's thread executes the list at once; otherwise the next turn does.
  */
+#include "base/queue.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "loop/loop.h"

@@ -4,6 +4,7 @@
 #define SLUICE_SRC_LOOP_LOOP_H
 
 #include "backend/backend.h"
+#include "core/record.h"
 #include "engine/state.h"
 
 /* mailbox.c: starts the records that other threads pushed. */

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Starts the records that other threads have pushed to the mailbox. */
+#include "base/queue.h"
+#include "core/record.h"
+#include "core/sendq.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "loop/loop.h"

@@ -6,11 +6,12 @@
  * to the engine, which finds and cancels the records. The engine's own thread needs no watch: its
  * exit ends the engine.
  */
-#include "loop/loop.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
+#include "engine/fork.h"
+#include "engine/post.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "loop/loop.h"

@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <sluice/timer.h>
 
+#include "base/wheel.h"
+#include "engine/owner.h"
 #include "engine/state.h"
 #include "loop/loop.h"
 

@@ -6,8 +6,18 @@
  */
 #include <errno.h>
 
+#include "backend/backend.h"
+#include "base/assert.h"
+#include "base/queue.h"
+#include "core/plan.h"
+#include "core/record.h"
+#include "engine/close_wait.h"
+#include "engine/deadline.h"
+#include "engine/owner.h"
+#include "engine/post.h"
 #include "engine/socket.h"
 #include "engine/state.h"
+#include "engine/stats.h"
 #include "loop/loop.h"
 #include "recv/recv.h"
 #include "send/send.h"

@@ -5,7 +5,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "backend/backend.h"
+#include "base/assert.h"
+#include "base/queue.h"
+#include "base/wheel.h"
+#include "engine/deadline.h"
+#include "engine/owner.h"
+#include "engine/ready.h"
+#include "engine/request.h"
 #include "engine/socket.h"
+#include "engine/sockets.h"
 #include "engine/state.h"
 #include "recv/recv.h"
 

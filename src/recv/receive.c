@@ -7,7 +7,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "backend/backend.h"
+#include "base/queue.h"
+#include "core/record.h"
+#include "core/record_list.h"
+#include "engine/deadline.h"
+#include "engine/owner.h"
+#include "engine/request.h"
+#include "engine/result.h"
 #include "engine/socket.h"
+#include "engine/sockets.h"
 #include "engine/state.h"
 #include "filter/filter.h"
 #include "recv/recv.h"

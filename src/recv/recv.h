@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/queue.h"
+#include "engine/state.h"
+
 struct sluice__completion;
 struct sluice__receiver;
 

@@ -8,7 +8,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "backend/backend.h"
+#include "base/assert.h"
+#include "base/queue.h"
 #include "engine/buffers.h"
+#include "engine/owner.h"
+#include "engine/ready.h"
+#include "engine/request.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "filter/filter.h"

@@ -6,6 +6,15 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "backend/backend.h"
+#include "base/assert.h"
+#include "core/record.h"
+#include "core/record_list.h"
+#include "core/sendq.h"
+#include "engine/deadline.h"
+#include "engine/owner.h"
+#include "engine/ready.h"
+#include "engine/result.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "file/file.h"

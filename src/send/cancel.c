@@ -4,6 +4,12 @@
  * flight the request is cancelled first; its completion reports how much was taken, then the record
  * leaves.
  */
+#include "core/record.h"
+#include "core/sendq.h"
+#include "engine/owner.h"
+#include "engine/ready.h"
+#include "engine/request.h"
+#include "engine/result.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "file/file.h"

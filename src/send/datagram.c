@@ -11,9 +11,21 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "backend/backend.h"
+#include "base/assert.h"
+#include "base/queue.h"
 #include "core/gso.h"
+#include "core/record.h"
+#include "core/record_list.h"
+#include "core/sendq.h"
+#include "engine/deadline.h"
+#include "engine/owner.h"
+#include "engine/ready.h"
+#include "engine/request.h"
 #include "engine/socket.h"
+#include "engine/sockets.h"
 #include "engine/state.h"
+#include "engine/stats.h"
 #include "send/send.h"
 
 /* Most records of one socket per turn. */

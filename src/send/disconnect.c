@@ -8,8 +8,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "backend/backend.h"
+#include "core/record.h"
 #include "core/zerocopy_policy.h"
+#include "engine/owner.h"
+#include "engine/request.h"
 #include "engine/socket.h"
+#include "engine/sockets.h"
 #include "engine/state.h"
 #include "file/file.h"
 #include "filter/filter.h"

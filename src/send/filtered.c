@@ -3,6 +3,13 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "backend/backend.h"
+#include "base/assert.h"
+#include "core/packets.h"
+#include "core/record.h"
+#include "core/sendq.h"
+#include "engine/deadline.h"
+#include "engine/ready.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "file/file.h"

@@ -13,8 +13,14 @@
  */
 #include <errno.h>
 
+#include "backend/backend.h"
 #include "base/futex.h"
+#include "base/queue.h"
+#include "core/record.h"
+#include "engine/inbox.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
+#include "engine/sockets.h"
 #include "engine/state.h"
 #include "send/send.h"
 

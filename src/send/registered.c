@@ -5,7 +5,9 @@
  */
 #include <errno.h>
 
+#include "backend/backend.h"
 #include "core/zerocopy_policy.h"
+#include "engine/owner.h"
 #include "engine/state.h"
 #include "send/send.h"
 

@@ -5,6 +5,7 @@
 
 #include "backend/backend.h"
 #include "base/queue.h"
+#include "core/record.h"
 #include "core/sendq.h"
 #include "engine/socket.h"
 #include "engine/state.h"

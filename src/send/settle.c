@@ -6,8 +6,17 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "base/assert.h"
+#include "core/record.h"
+#include "core/record_list.h"
+#include "core/sendq.h"
+#include "engine/inbox.h"
+#include "engine/owner.h"
+#include "engine/ready.h"
+#include "engine/request.h"
 #include "engine/socket.h"
 #include "engine/state.h"
+#include "engine/stats.h"
 #include "file/file.h"
 #include "filter/filter.h"
 #include "send/send.h"

@@ -2,8 +2,17 @@
 /* Sends what is queued on every ready socket, inline or by the ring. */
 #include <errno.h>
 
+#include "backend/backend.h"
+#include "base/assert.h"
+#include "base/queue.h"
 #include "core/plan.h"
+#include "core/record.h"
+#include "core/record_list.h"
+#include "core/sendq.h"
 #include "core/zerocopy_policy.h"
+#include "engine/owner.h"
+#include "engine/ready.h"
+#include "engine/request.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "file/file.h"

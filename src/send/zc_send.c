@@ -16,6 +16,15 @@
 
 #include <stdlib.h>
 
+#include "backend/backend.h"
+#include "base/assert.h"
+#include "base/queue.h"
+#include "core/record_list.h"
+#include "engine/owner.h"
+#include "engine/socket.h"
+#include "engine/state.h"
+#include "send/send.h"
+
 /*
  * Limit of pending notifications per ring entry, over all sockets; the ring buffers 8 completions
  * per entry.

@@ -3,9 +3,10 @@
 #ifndef SLUICE_SRC_SEND_ZC_SEND_H
 #define SLUICE_SRC_SEND_ZC_SEND_H
 
-#include "send/send.h"
-
 #include "backend/backend.h"
+#include "base/queue.h"
+#include "core/record_list.h"
+#include "send/send.h"
 
 struct sluice__zc_send {
 	struct sluice__request request; /* first member: a completion is converted to its zc_send */

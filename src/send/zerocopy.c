@@ -5,7 +5,14 @@
  */
 #include <errno.h>
 
+#include "backend/backend.h"
+#include "base/assert.h"
+#include "core/record.h"
+#include "core/record_list.h"
+#include "core/sendq.h"
 #include "core/zerocopy_policy.h"
+#include "engine/owner.h"
+#include "engine/request.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "send/send.h"

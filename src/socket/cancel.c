@@ -2,6 +2,9 @@
 /* Cancels records: by sluice_cancel, by their deadline, or because their starting thread exited. */
 #include <errno.h>
 
+#include "base/assert.h"
+#include "core/record.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
 #include "recv/recv.h"
 #include "send/send.h"

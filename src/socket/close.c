@@ -27,9 +27,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "backend/backend.h"
 #include "base/assert.h"
+#include "base/wheel.h"
+#include "core/record.h"
 #include "core/zerocopy_policy.h"
+#include "engine/close_wait.h"
+#include "engine/deadline.h"
+#include "engine/owner.h"
+#include "engine/ready.h"
+#include "engine/request.h"
 #include "engine/socket.h"
+#include "engine/sockets.h"
 #include "engine/state.h"
 #include "file/file.h"
 #include "filter/filter.h"

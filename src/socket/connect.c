@@ -3,8 +3,16 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "backend/backend.h"
+#include "base/assert.h"
+#include "core/record.h"
+#include "engine/deadline.h"
+#include "engine/owner.h"
+#include "engine/ready.h"
+#include "engine/request.h"
+#include "engine/result.h"
 #include "engine/socket.h"
-#include "engine/state.h"
+#include "engine/sockets.h"
 #include "filter/filter.h"
 #include "recv/recv.h"
 #include "send/send.h"

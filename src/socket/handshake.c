@@ -2,8 +2,12 @@
 /* A filter's handshake: a connect without connect(2). */
 #include <errno.h>
 
+#include "backend/backend.h"
+#include "base/assert.h"
+#include "core/record.h"
+#include "engine/deadline.h"
+#include "engine/request.h"
 #include "engine/socket.h"
-#include "engine/state.h"
 #include "filter/filter.h"
 #include "socket/socket.h"
 

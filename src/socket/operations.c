@@ -2,6 +2,10 @@
 /* The operation table: how each operation begins, on the engine's thread, and is cancelled. */
 #include <errno.h>
 
+#include "base/assert.h"
+#include "core/record.h"
+#include "engine/owner.h"
+#include "engine/result.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "recv/recv.h"

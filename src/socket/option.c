@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 
 #include "engine/socket.h"
-#include "engine/state.h"
+#include "engine/sockets.h"
 
 static int set_end_on_give_up(struct sluice_socket *socket, int64_t value)
 {

@@ -9,13 +9,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/assert.h"
+#include "base/queue.h"
+#include "engine/apm_calls.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
+#include "engine/sockets.h"
 #include "engine/state.h"
 #include "filter/filter.h"
 #include "recv/recv.h"
 #include "send/send.h"
 #include "socket/socket.h"
-#include "trace/trace.h"
 
 /* ---- freeing ---- */
 

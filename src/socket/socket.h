@@ -3,9 +3,12 @@
 #ifndef SLUICE_SRC_SOCKET_SOCKET_H
 #define SLUICE_SRC_SOCKET_SOCKET_H
 
-#include "engine/socket.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 struct sluice_args;
+struct sluice_engine;
+struct sluice_socket;
 
 /* operations.c: dispatches on the record's operation. begin returns 0: completed; 1: pending. */
 int sluice__operation_begin(struct sluice_socket *socket, struct sluice_args *args,

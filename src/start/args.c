@@ -6,6 +6,7 @@
 #include <sluice/error.h>
 #include <sluice/operations.h>
 
+#include "base/wheel.h"
 #include "core/record.h"
 #include "file/file.h"
 

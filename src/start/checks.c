@@ -3,13 +3,15 @@
  * Checks shared by all starting calls. A refused call leaves the record and the socket unchanged;
  * start/start.c accepts the record.
  */
-#include "start/start.h"
 
 #include <errno.h>
 
+#include "core/record.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
-#include "engine/state.h"
+#include "engine/sockets.h"
 #include "send/send.h"
+#include "start/start.h"
 
 /* ---- refusals, in the order that operations.h promises ---- */
 

@@ -7,6 +7,7 @@
 #include <sluice/fan_out.h>
 #include <sluice/operations.h>
 
+#include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 

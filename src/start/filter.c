@@ -4,8 +4,10 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "core/record.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
-#include "engine/state.h"
+#include "engine/sockets.h"
 #include "filter/filter.h"
 #include "loop/loop.h"
 #include "send/send.h"

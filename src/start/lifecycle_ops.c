@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <sluice/operations.h>
 
+#include "core/record.h"
 #include "engine/socket.h"
+#include "engine/sockets.h"
 #include "start/start.h"
 #include "trace/trace.h"
 

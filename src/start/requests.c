@@ -8,9 +8,14 @@
 #include <sluice/operations.h>
 #include <sys/socket.h>
 
-#include "core/zerocopy_policy.h"
+#include "base/queue.h"
+#include "core/record.h"
 #include "engine/buffers.h"
+#include "engine/close_wait.h"
+#include "engine/inbox.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
+#include "engine/sockets.h"
 #include "engine/state.h"
 #include "loop/loop.h"
 #include "recv/recv.h"

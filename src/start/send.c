@@ -6,7 +6,15 @@
 #include <errno.h>
 #include <sluice/operations.h>
 
+#include "core/packets.h"
+#include "core/record.h"
+#include "core/sendq.h"
+#include "engine/inbox.h"
+#include "engine/owner.h"
+#include "engine/packets_pool.h"
+#include "engine/ready.h"
 #include "engine/socket.h"
+#include "engine/sockets.h"
 #include "engine/state.h"
 #include "file/file.h"
 #include "filter/filter.h"

@@ -7,7 +7,10 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "core/packets.h"
 #include "core/plan.h"
+#include "core/record.h"
+#include "engine/packets_pool.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "file/file.h"

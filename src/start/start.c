@@ -5,6 +5,9 @@
  */
 #include <errno.h>
 
+#include "core/record.h"
+#include "engine/inbox.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "loop/loop.h"

@@ -3,6 +3,7 @@
  * Wraps the backend and records submissions and completions in the trace. Functions that are not
  * wrapped are the backend's own.
  */
+#include "backend/backend.h"
 #include "engine/socket.h"
 #include "trace/trace.h"
 

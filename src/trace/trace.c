@@ -13,8 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/backend.h"
 #include "base/futex.h"
 #include "core/packets.h"
+#include "core/record.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "trace/trace.h"

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Pools for send_packets: side structures of records, and blocks for small files. */
+#ifndef SLUICE_SRC_ENGINE_PACKETS_POOL_H
+#define SLUICE_SRC_ENGINE_PACKETS_POOL_H
+
+struct sluice__packets;
+struct sluice_engine;
+
+void sluice__packets_close(struct sluice_engine *engine, struct sluice__packets *packets);
+void sluice__packets_free_pool(struct sluice_engine *engine);
+struct sluice__packets *sluice__packets_take(struct sluice_engine *engine); /* or NULL */
+void sluice__packets_give(struct sluice_engine *engine, struct sluice__packets *packets);
+void sluice__packets_reset(struct sluice__packets *packets);
+
+#define SLUICE__BOUNCE_BYTES (8u << 10)
+char *sluice__bounce_take(struct sluice_engine *engine); /* or NULL */
+void sluice__bounce_put(struct sluice_engine *engine, char *bounce);
+void sluice__bounces_free(struct sluice_engine *engine);
+
+#endif

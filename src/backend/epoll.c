@@ -389,7 +389,7 @@ static int epoll_enter(struct sluice_engine *engine, int64_t wait_ns)
 	attempt_todo(engine);
 	if (poller->done_count || !sluice__fifo_is_empty(&poller->todo))
 		wait_ns = 0;
-	if (unlikely(engine->wait_count > 1 && wait_ns > 0)) {
+	if (unlikely(engine->waits.asked > 1 && wait_ns > 0)) {
 		interrupted = sleep_for(wait_ns);
 		wait_ns = 0;
 	}

@@ -136,7 +136,7 @@ uint32_t sluice__uring_operations_missing(struct sluice__uring *uring);
 bool sluice__uring_form_unsupported(struct sluice_engine *engine,
 				    const struct sluice__request *request);
 
-/* uring_costs.c: measures engine->costs, for the choice between inline sends and the ring */
+/* uring_costs.c: measures engine->ways.costs, for the choice between inline sends and the ring */
 void sluice__uring_measure(struct sluice_engine *engine);
 
 /* uring_zerocopy.c */

@@ -48,14 +48,14 @@ int sluice__uring_buffers_open(struct sluice_engine *engine)
 	if (!(engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_RECEIVE))
 		return 0;
 	if (!uring->in_ring)
-		uring->in_ring = sluice__allocate(engine, engine->buffer_most);
+		uring->in_ring = sluice__allocate(engine, engine->receive_pool.most);
 	if (!uring->in_ring)
 		return -ENOMEM;
 	/* Newer kernels charge the buffer ring to RLIMIT_MEMLOCK: a smaller one may succeed. */
-	for (uint32_t most = engine->buffer_most; error && most >= least; most /= 2) {
+	for (uint32_t most = engine->receive_pool.most; error && most >= least; most /= 2) {
 		error = register_buffer_ring(uring, most);
 		if (error == 0)
-			engine->buffer_most = most;
+			engine->receive_pool.most = most;
 		else if (error == -ENOMEM && most == least)
 			return error;
 	}
@@ -69,7 +69,7 @@ void sluice__uring_buffer_return(struct sluice_engine *engine, uint16_t id)
 {
 	struct sluice__uring *uring = engine->uring;
 
-	sluice__assert(id < engine->buffer_count);
+	sluice__assert(id < engine->receive_pool.count);
 	/* Without the buffer ring, receives take buffers from the engine's pool. */
 	if (!uring->buffer_ring || !(engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_RECEIVE)) {
 		sluice__buffers_keep(engine, id);
@@ -112,7 +112,7 @@ void sluice__uring_buffers_retired(struct sluice_engine *engine)
 	}
 	sluice__uring_buffers_close(uring);
 	uring->buffer_ring = NULL;
-	engine->buffers_kept = true;
+	engine->receive_pool.kept = true;
 }
 
 void sluice__uring_buffers_close(struct sluice__uring *uring)

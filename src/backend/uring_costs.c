@@ -80,7 +80,7 @@ static void read_test_flips(struct sluice_engine *engine)
 	const char *turns = secure_getenv("SLUICE_TEST_FLIP_WAY");
 
 	if (turns && !engine->options.ignore_environment)
-		engine->way_flips = (uint32_t)strtoul(turns, NULL, 10);
+		engine->ways.flips = (uint32_t)strtoul(turns, NULL, 10);
 }
 
 void sluice__uring_measure(struct sluice_engine *engine)
@@ -92,9 +92,9 @@ void sluice__uring_measure(struct sluice_engine *engine)
 		return;
 	read_test_flips(engine);
 	if (!packed && engine->options.ring_entries > ENTRIES) {
-		measure_costs(engine, &engine->costs);
-		packed = costs_pack(&engine->costs);
+		measure_costs(engine, &engine->ways.costs);
+		packed = costs_pack(&engine->ways.costs);
 		__atomic_store_n(&known, packed, __ATOMIC_RELAXED);
 	}
-	costs_unpack(packed, &engine->costs);
+	costs_unpack(packed, &engine->ways.costs);
 }

@@ -160,7 +160,7 @@ int sluice__uring_wait(struct sluice_engine *engine, int64_t wait_ns)
 	struct __kernel_timespec time = {.tv_sec = wait_ns / SECOND, .tv_nsec = wait_ns % SECOND};
 	bool own = engine->capabilities & SLUICE_CAPABILITY_EXT_ARG;
 	unsigned int flags = IORING_ENTER_GETEVENTS | uring->wait_flags;
-	unsigned int given, wanted = own && engine->wait_count > 1 ? engine->wait_count : 1;
+	unsigned int given, wanted = own && engine->waits.asked > 1 ? engine->waits.asked : 1;
 	int result;
 
 	if (wait_ns > 0 && !own && !add_timeout_entry(engine, &time))

@@ -15,6 +15,7 @@
 
 #include "backend/backend.h"
 #include "backend/uring.h"
+#include "engine/arena.h"
 #include "engine/state.h"
 
 _Static_assert(SLUICE__SQPOLL_SEGMENTS >= SLUICE__SEGMENTS_MAX, "one send always fits");

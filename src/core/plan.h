@@ -19,6 +19,14 @@ struct sluice__costs {
 	uint32_t entry; /* an empty entry: prepared, submitted and reaped */
 };
 
+/* State of the choice between one send(2) per socket and the ring. */
+struct sluice__ways {
+	struct sluice__costs costs;
+	uint64_t submitted_before; /* statistics.submitted at the last submission */
+	uint32_t flips;            /* for tests: turns until the choice is reversed; 0: by costs */
+	uint32_t decisions;
+};
+
 struct sluice__plan_turn {
 	bool ring;        /* the backend executes sends */
 	bool entering;    /* the turn enters the kernel anyway: entries are waiting */
@@ -50,6 +58,7 @@ struct sluice__plan_wait {
 	uint32_t count;   /* number for the next wait; 0: not known yet */
 	uint32_t vain;    /* consecutive waits for several that brought at most one */
 	uint32_t rest;    /* turns with completions until the next wait for several */
+	uint32_t asked; /* completions that enter waits for; more than 1: no longer than it says */
 };
 
 /* Returns the number of completions to wait for; 1: wait as without a budget. */

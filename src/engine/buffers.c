@@ -19,17 +19,18 @@
 /* Allocates the array and maps the memory. 0, or -ENOMEM without effect. */
 static int buffers_allocate(struct sluice_engine *engine, uint32_t most)
 {
-	engine->buffers = sluice__allocate(engine, most * sizeof *engine->buffers);
-	if (!engine->buffers)
+	engine->receive_pool.buffers =
+		sluice__allocate(engine, most * sizeof *engine->receive_pool.buffers);
+	if (!engine->receive_pool.buffers)
 		return -ENOMEM;
-	engine->buffer_most = most;
-	engine->buffer_memory = mmap(NULL, (size_t)most * engine->options.receive_buffer_bytes,
-				     PROT_READ | PROT_WRITE,
-				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	engine->receive_pool.most = most;
+	engine->receive_pool.memory =
+		mmap(NULL, (size_t)most * engine->options.receive_buffer_bytes,
+		     PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	__atomic_fetch_add(&engine->statistics.allocations, 1, __ATOMIC_RELAXED);
-	if (engine->buffer_memory != MAP_FAILED)
+	if (engine->receive_pool.memory != MAP_FAILED)
 		return 0;
-	engine->buffer_memory = NULL;
+	engine->receive_pool.memory = NULL;
 	sluice__buffers_close(engine);
 	return -ENOMEM;
 }
@@ -47,14 +48,15 @@ static uint32_t buffers_max(const struct sluice_options *options)
 
 static void buffers_add(struct sluice_engine *engine, uint32_t count)
 {
-	uint32_t first = engine->buffer_count;
+	uint32_t first = engine->receive_pool.count;
 
 	for (uint32_t i = first; i < count; i++) {
-		engine->buffers[i].id = (uint16_t)i;
-		engine->buffers[i].data =
-			engine->buffer_memory + (size_t)i * engine->options.receive_buffer_bytes;
+		engine->receive_pool.buffers[i].id = (uint16_t)i;
+		engine->receive_pool.buffers[i].data =
+			engine->receive_pool.memory +
+			(size_t)i * engine->options.receive_buffer_bytes;
 	}
-	engine->buffer_count = count;
+	engine->receive_pool.count = count;
 	for (uint32_t i = count; i-- > first;)
 		engine->backend->buffer_return(engine, (uint16_t)i);
 }
@@ -66,7 +68,7 @@ int sluice__buffers_open(struct sluice_engine *engine)
 	int error;
 
 	sluice__assert_owner(engine);
-	if (engine->buffers)
+	if (engine->receive_pool.buffers)
 		return 0;
 	error = buffers_allocate(engine, most);
 	if (error && most > count)
@@ -85,20 +87,20 @@ int sluice__buffers_open(struct sluice_engine *engine)
 bool sluice__buffers_grow(struct sluice_engine *engine)
 {
 	sluice__assert_owner(engine);
-	sluice__assert(engine->buffers_out <= engine->buffer_count);
-	if (engine->buffer_count >= engine->buffer_most)
+	sluice__assert(engine->receive_pool.out <= engine->receive_pool.count);
+	if (engine->receive_pool.count >= engine->receive_pool.most)
 		return false;
-	buffers_add(engine, engine->buffer_count * 2);
+	buffers_add(engine, engine->receive_pool.count * 2);
 	return true;
 }
 
 uint32_t sluice__buffers_share(const struct sluice_engine *engine)
 {
 	uint64_t whole = engine->options.receive_buffers_per_socket;
-	uint64_t half = engine->buffer_most / 2;
-	uint64_t left = engine->buffer_most - engine->buffers_out;
+	uint64_t half = engine->receive_pool.most / 2;
+	uint64_t left = engine->receive_pool.most - engine->receive_pool.out;
 
-	sluice__assert(engine->buffers_out <= engine->buffer_most);
+	sluice__assert(engine->receive_pool.out <= engine->receive_pool.most);
 	if (left >= half || !half)
 		return (uint32_t)whole;
 	return left * whole > half ? (uint32_t)(left * whole / half) : 1;
@@ -106,7 +108,8 @@ uint32_t sluice__buffers_share(const struct sluice_engine *engine)
 
 static struct sluice_buffer *own_buffers_pop(struct sluice_engine *engine)
 {
-	return sluice__element(sluice__pool_get(&engine->buffers_own), struct sluice_buffer, link);
+	return sluice__element(sluice__pool_get(&engine->receive_pool.own), struct sluice_buffer,
+			       link);
 }
 
 static void own_buffers_free(struct sluice_engine *engine)
@@ -119,31 +122,31 @@ static void own_buffers_free(struct sluice_engine *engine)
 
 void sluice__buffers_close(struct sluice_engine *engine)
 {
-	if (engine->buffer_memory)
-		munmap(engine->buffer_memory,
-		       (size_t)engine->buffer_most * engine->options.receive_buffer_bytes);
+	if (engine->receive_pool.memory)
+		munmap(engine->receive_pool.memory,
+		       (size_t)engine->receive_pool.most * engine->options.receive_buffer_bytes);
 	own_buffers_free(engine);
-	free(engine->buffers);
-	engine->buffer_memory = NULL;
-	engine->buffers = NULL;
-	engine->buffer_count = 0;
+	free(engine->receive_pool.buffers);
+	engine->receive_pool.memory = NULL;
+	engine->receive_pool.buffers = NULL;
+	engine->receive_pool.count = 0;
 }
 
 struct sluice_buffer *sluice__buffer(struct sluice_engine *engine, uint16_t id)
 {
-	sluice__assert(id < engine->buffer_count);
-	return &engine->buffers[id];
+	sluice__assert(id < engine->receive_pool.count);
+	return &engine->receive_pool.buffers[id];
 }
 
 char *sluice__buffer_data(struct sluice_engine *engine, uint16_t id)
 {
-	return engine->buffers[id].data;
+	return engine->receive_pool.buffers[id].data;
 }
 
 int sluice__buffers_borrow(struct sluice_engine *engine)
 {
 	const struct sluice_buffer *buffer = sluice__element(
-		sluice__pool_get(&engine->buffers_free), struct sluice_buffer, link);
+		sluice__pool_get(&engine->receive_pool.free), struct sluice_buffer, link);
 
 	sluice__assert_owner(engine);
 	return buffer ? buffer->id : -ENOBUFS;
@@ -152,15 +155,15 @@ int sluice__buffers_borrow(struct sluice_engine *engine)
 void sluice__buffers_keep(struct sluice_engine *engine, uint16_t id)
 {
 	sluice__assert_owner(engine);
-	sluice__assert(id < engine->buffer_count);
-	sluice__pool_put(&engine->buffers_free, &engine->buffers[id].link);
+	sluice__assert(id < engine->receive_pool.count);
+	sluice__pool_put(&engine->receive_pool.free, &engine->receive_pool.buffers[id].link);
 }
 
 struct sluice_buffer *sluice__buffer_own(struct sluice_engine *engine)
 {
 	struct sluice_buffer *buffer;
 
-	if (engine->buffers_out >= engine->buffer_most)
+	if (engine->receive_pool.out >= engine->receive_pool.most)
 		return NULL;
 	buffer = own_buffers_pop(engine);
 	if (buffer)
@@ -175,9 +178,9 @@ struct sluice_buffer *sluice__buffer_own(struct sluice_engine *engine)
 
 void sluice__buffer_drop(struct sluice_engine *engine, struct sluice_buffer *buffer)
 {
-	engine->buffers_out--;
+	engine->receive_pool.out--;
 	if (buffer->own)
-		sluice__pool_put(&engine->buffers_own, &buffer->link);
+		sluice__pool_put(&engine->receive_pool.own, &buffer->link);
 	else
 		engine->backend->buffer_return(engine, buffer->id);
 }

@@ -22,6 +22,19 @@ struct sluice_buffer {
 	bool own; /* not from the pool, see sluice__buffer_own */
 };
 
+struct sluice__receive_pool {
+	struct sluice_buffer *buffers;
+	char *memory;
+	uint32_t count; /* free or in use */
+	uint32_t most;  /* maximum, for which memory is mapped */
+	bool kept;      /* the backend has returned buffers: paused receivers can resume */
+	uint32_t out;   /* filled: lent, or waiting for delivery */
+	struct sluice__pool free;      /* without a provided-buffer ring */
+	struct sluice__pool own;       /* free buffers for the output of filters */
+	struct sluice__stack returned; /* released by other threads */
+	struct sluice__fifo paused;    /* receivers that wait for a buffer */
+};
+
 int sluice__buffers_open(struct sluice_engine *engine);
 void sluice__buffers_close(struct sluice_engine *engine);
 struct sluice_buffer *sluice__buffer(struct sluice_engine *engine, uint16_t id);

@@ -38,7 +38,8 @@ static void before_fork(void)
 {
 	pthread_mutex_lock(&engines_lock);
 	forking = NULL;
-	for (struct sluice_engine *engine = engines; engine && !forking; engine = engine->next)
+	for (struct sluice_engine *engine = engines; engine && !forking;
+	     engine = engine->in_process.next)
 		forking = engine->apm_calls;
 	if (forking)
 		forking->before_fork();
@@ -53,11 +54,12 @@ static void after_fork(void)
 
 static void after_fork_in_child(void)
 {
-	for (struct sluice_engine *engine = engines; engine; engine = engine->next) {
+	for (struct sluice_engine *engine = engines; engine; engine = engine->in_process.next) {
 		__atomic_fetch_or(&engine->dead, SLUICE__DEAD_FORKED, __ATOMIC_RELAXED);
 		engine->owner = 0;
 		engine->creator = 0;
 		pthread_mutex_init(&engine->lock, NULL);
+		pthread_mutex_init(&engine->close_waits.lock, NULL);
 		if (engine->apm_calls)
 			engine->apm_calls->in_child(engine);
 	}
@@ -68,13 +70,13 @@ static void owner_exited(void *token)
 {
 	(void)token;
 	pthread_mutex_lock(&engines_lock);
-	for (struct sluice_engine *engine = engines; engine; engine = engine->next) {
+	for (struct sluice_engine *engine = engines; engine; engine = engine->in_process.next) {
 		if (engine->owner != sluice__self())
 			continue;
 		__atomic_fetch_or(&engine->dead, SLUICE__DEAD_LOST, __ATOMIC_RELAXED);
 		__atomic_store_n(&engine->owner, 0, __ATOMIC_RELEASE);
 		engine->creator = 0;
-		__atomic_store_n(&engine->in_turn, 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&engine->close_waits.in_turn, 0, __ATOMIC_RELAXED);
 		if (engine->apm_calls)
 			engine->apm_calls->owner_exited(engine);
 	}
@@ -94,10 +96,10 @@ int sluice__process_register(struct sluice_engine *engine)
 	if (once_error)
 		return -once_error;
 	pthread_mutex_lock(&engines_lock);
-	engine->next = engines;
-	if (engine->next)
-		engine->next->link = &engine->next;
-	engine->link = &engines;
+	engine->in_process.next = engines;
+	if (engine->in_process.next)
+		engine->in_process.next->in_process.link = &engine->in_process.next;
+	engine->in_process.link = &engines;
 	engines = engine;
 	pthread_mutex_unlock(&engines_lock);
 	return 0;
@@ -105,12 +107,12 @@ int sluice__process_register(struct sluice_engine *engine)
 
 void sluice__process_forget(struct sluice_engine *engine)
 {
-	if (!engine->link)
+	if (!engine->in_process.link)
 		return;
 	pthread_mutex_lock(&engines_lock);
-	*engine->link = engine->next;
-	if (engine->next)
-		engine->next->link = engine->link;
+	*engine->in_process.link = engine->in_process.next;
+	if (engine->in_process.next)
+		engine->in_process.next->in_process.link = engine->in_process.link;
 	pthread_mutex_unlock(&engines_lock);
 }
 

@@ -5,6 +5,12 @@
 
 struct sluice_engine;
 
+/* An engine's place in the list of all engines of the process. */
+struct sluice__process_entry {
+	struct sluice_engine *next;
+	struct sluice_engine **link;
+};
+
 int sluice__process_register(struct sluice_engine *engine);
 void sluice__process_forget(struct sluice_engine *engine);
 /* Guards state that outlives engines and threads; not held in a forked child. */

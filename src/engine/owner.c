@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The thread that owns the engine and how it is woken; the clock; memory. */
+/* The thread that owns the engine; the clock; memory. */
 #include "engine/owner.h"
 
 #include <errno.h>
@@ -75,22 +75,6 @@ int sluice__check_owner(struct sluice_engine *engine)
 	if (owner < 0)
 		return owner;
 	return owner ? 0 : -EPERM;
-}
-
-void sluice__engine_wake_if_asleep(struct sluice_engine *engine)
-{
-	/* A forked child shares the eventfd with its parent and would wake it. */
-	if (sluice__dead(engine) & SLUICE__DEAD_FORKED)
-		return;
-	/*
-	 * The push before this call and the owner's check of the lists after setting `asleep` must
-	 * not miss each other: all four accesses are sequentially consistent.
-	 */
-	if (__atomic_load_n(&engine->asleep, __ATOMIC_SEQ_CST) &&
-	    __atomic_exchange_n(&engine->asleep, 0, __ATOMIC_ACQ_REL)) {
-		__atomic_fetch_add(&engine->wakes, 1, __ATOMIC_RELAXED);
-		engine->backend->wake(engine);
-	}
 }
 
 long sluice__sleeps(void)

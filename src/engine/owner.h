@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The thread that owns the engine, and how it is woken; the clock; memory. */
+/* The thread that owns the engine; the clock; memory. */
 #ifndef SLUICE_SRC_ENGINE_OWNER_H
 #define SLUICE_SRC_ENGINE_OWNER_H
 
@@ -57,7 +57,5 @@ long sluice__sleeps(void);
 void sluice__ring_closed(void);
 /* True, once: an EINTR may come from a ring that this thread has closed. */
 bool sluice__ring_closed_interrupts(void);
-/* Wakes the owner if it sleeps. */
-void sluice__engine_wake_if_asleep(struct sluice_engine *engine);
 
 #endif

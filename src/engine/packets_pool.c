@@ -22,10 +22,10 @@ char *sluice__bounce_take(struct sluice_engine *engine)
 	char *block;
 
 	pthread_mutex_lock(&engine->lock);
-	block = (char *)sluice__pool_get(&engine->bounces_free);
-	if (!block && engine->bounces < BLOCKS) {
+	block = (char *)sluice__pool_get(&engine->packets_pool.bounces_free);
+	if (!block && engine->packets_pool.bounces < BLOCKS) {
 		block = sluice__allocate(engine, SLUICE__BOUNCE_BYTES);
-		engine->bounces += block != NULL;
+		engine->packets_pool.bounces += block != NULL;
 	}
 	pthread_mutex_unlock(&engine->lock);
 	return block;
@@ -34,7 +34,7 @@ char *sluice__bounce_take(struct sluice_engine *engine)
 void sluice__bounce_put(struct sluice_engine *engine, char *bounce)
 {
 	pthread_mutex_lock(&engine->lock);
-	sluice__pool_put(&engine->bounces_free, (struct sluice__link *)(void *)bounce);
+	sluice__pool_put(&engine->packets_pool.bounces_free, (struct sluice__link *)(void *)bounce);
 	pthread_mutex_unlock(&engine->lock);
 }
 
@@ -42,7 +42,7 @@ void sluice__bounces_free(struct sluice_engine *engine)
 {
 	struct sluice__link *block;
 
-	while ((block = sluice__pool_get(&engine->bounces_free)))
+	while ((block = sluice__pool_get(&engine->packets_pool.bounces_free)))
 		free(block);
 }
 
@@ -53,12 +53,12 @@ static struct sluice__packets *packets_pool_take(struct sluice_engine *engine)
 {
 	struct sluice__link *link;
 
-	if (sluice__is_owner(engine) && engine->packets_own_count) {
-		engine->packets_own_count--;
-		link = sluice__pool_get(&engine->packets_own);
+	if (sluice__is_owner(engine) && engine->packets_pool.own_count) {
+		engine->packets_pool.own_count--;
+		link = sluice__pool_get(&engine->packets_pool.own);
 	} else {
 		pthread_mutex_lock(&engine->lock);
-		link = sluice__pool_get(&engine->packets_pool);
+		link = sluice__pool_get(&engine->packets_pool.pool);
 		pthread_mutex_unlock(&engine->lock);
 	}
 	return sluice__element(link, struct sluice__packets, link);
@@ -82,13 +82,13 @@ struct sluice__packets *sluice__packets_take(struct sluice_engine *engine)
 void sluice__packets_give(struct sluice_engine *engine, struct sluice__packets *packets)
 {
 	sluice__assert(!packets->bounce);
-	if (sluice__is_owner(engine) && engine->packets_own_count < OWNER_POOL_MAX) {
-		engine->packets_own_count++;
-		sluice__pool_put(&engine->packets_own, &packets->link);
+	if (sluice__is_owner(engine) && engine->packets_pool.own_count < OWNER_POOL_MAX) {
+		engine->packets_pool.own_count++;
+		sluice__pool_put(&engine->packets_pool.own, &packets->link);
 		return;
 	}
 	pthread_mutex_lock(&engine->lock);
-	sluice__pool_put(&engine->packets_pool, &packets->link);
+	sluice__pool_put(&engine->packets_pool.pool, &packets->link);
 	pthread_mutex_unlock(&engine->lock);
 }
 
@@ -137,7 +137,7 @@ static void packets_pool_free(struct sluice__pool *pool)
 
 void sluice__packets_free_pool(struct sluice_engine *engine)
 {
-	packets_pool_free(&engine->packets_own);
-	packets_pool_free(&engine->packets_pool);
+	packets_pool_free(&engine->packets_pool.own);
+	packets_pool_free(&engine->packets_pool.pool);
 	sluice__bounces_free(engine);
 }

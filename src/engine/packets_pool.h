@@ -3,8 +3,20 @@
 #ifndef SLUICE_SRC_ENGINE_PACKETS_POOL_H
 #define SLUICE_SRC_ENGINE_PACKETS_POOL_H
 
+#include <stdint.h>
+
+#include "base/queue.h"
+
 struct sluice__packets;
 struct sluice_engine;
+
+struct sluice__packets_pool {
+	struct sluice__pool own; /* of the engine's thread, without a lock */
+	uint32_t own_count;
+	struct sluice__pool pool;         /* under the engine's lock */
+	struct sluice__pool bounces_free; /* the same */
+	uint32_t bounces;                 /* allocated so far */
+};
 
 void sluice__packets_close(struct sluice_engine *engine, struct sluice__packets *packets);
 void sluice__packets_free_pool(struct sluice_engine *engine);

@@ -7,8 +7,9 @@
 
 #include "base/assert.h"
 #include "base/queue.h"
+#include "engine/budget.h"
+#include "engine/inbox.h"
 #include "engine/owner.h"
-#include "engine/ready.h"
 #include "engine/state.h"
 
 struct sluice__post {
@@ -31,7 +32,7 @@ struct sluice__post *sluice__post_make(void (*function)(struct sluice_engine *en
 
 void sluice__post_push(struct sluice_engine *engine, struct sluice__post *post)
 {
-	sluice__stack_push(&engine->posts, &post->link);
+	sluice__stack_push(&engine->posts.pushed, &post->link);
 	sluice__engine_wake_if_asleep(engine);
 }
 
@@ -54,12 +55,12 @@ int sluice_post(struct sluice_engine *engine,
 void sluice__posts_take(struct sluice_engine *engine)
 {
 	sluice__assert_owner(engine);
-	sluice__fifo_append(&engine->posts_taken, sluice__stack_take_all(&engine->posts));
+	sluice__fifo_append(&engine->posts.taken, sluice__stack_take_all(&engine->posts.pushed));
 }
 
 static struct sluice__post *post_pop(struct sluice_engine *engine)
 {
-	return sluice__element(sluice__fifo_pop(&engine->posts_taken), struct sluice__post, link);
+	return sluice__element(sluice__fifo_pop(&engine->posts.taken), struct sluice__post, link);
 }
 
 void sluice__posts_deliver(struct sluice_engine *engine)
@@ -68,7 +69,8 @@ void sluice__posts_deliver(struct sluice_engine *engine)
 
 	sluice__assert_owner(engine);
 	sluice__assert(engine->delivering);
-	while (sluice__within_budget(engine) && (post = post_pop(engine))) {
+	while (sluice__within_budget(&engine->budget, &engine->statistics) &&
+	       (post = post_pop(engine))) {
 		engine->statistics.posts++;
 		post->function(engine, post->token);
 		free(post);

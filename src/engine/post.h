@@ -3,8 +3,15 @@
 #ifndef SLUICE_SRC_ENGINE_POST_H
 #define SLUICE_SRC_ENGINE_POST_H
 
+#include "base/queue.h"
+
 struct sluice__post;
 struct sluice_engine;
+
+struct sluice__posts {
+	struct sluice__stack pushed; /* by any thread */
+	struct sluice__fifo taken;
+};
 
 struct sluice__post *sluice__post_make(void (*function)(struct sluice_engine *engine, void *token),
 				       void *token); /* NULL: out of memory */

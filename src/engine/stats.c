@@ -71,10 +71,10 @@ int sluice_engine_statistics(struct sluice_engine *engine,
 	sum.records_eager += lent_sends;
 	sum.inline_sends += lent_sends;
 	sum.records_completed += sum.records_eager;
-	sum.wakes = __atomic_load_n(&engine->wakes, __ATOMIC_RELAXED);
-	sum.call_ns = engine->costs.call;
-	sum.enter_ns = engine->costs.enter;
-	sum.entry_ns = engine->costs.entry;
+	sum.wakes = __atomic_load_n(&engine->wakeup.count, __ATOMIC_RELAXED);
+	sum.call_ns = engine->ways.costs.call;
+	sum.enter_ns = engine->ways.costs.enter;
+	sum.entry_ns = engine->ways.costs.entry;
 	return statistics_copy(statistics, statistics->size, &sum, sizeof sum);
 }
 

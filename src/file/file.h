@@ -12,8 +12,11 @@
 #include "core/packets.h"
 #include "core/refusal.h"
 
+struct sluice__page_cache;
+
 /* File state of an engine. */
 struct sluice__files {
+	struct sluice__page_cache *page_cache;
 	sigset_t sigpipe_before; /* signal mask of the thread before masking */
 	bool sigpipe_masked;
 	bool sigpipe_pending; /* one was pending before masking */

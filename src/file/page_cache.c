@@ -57,7 +57,7 @@ int sluice__page_cache_open(struct sluice_engine *engine)
 
 	if (!page_cache)
 		return -ENOMEM;
-	engine->page_cache = page_cache;
+	engine->files->page_cache = page_cache;
 	sluice__fifo_init(&engine->files->windows_waiting);
 	page_cache->windows = sluice__allocate(engine, count * sizeof *page_cache->windows);
 	if (!page_cache->windows)
@@ -69,11 +69,11 @@ int sluice__page_cache_open(struct sluice_engine *engine)
 
 void sluice__page_cache_close(struct sluice_engine *engine)
 {
-	if (!engine->page_cache)
+	if (!engine->files->page_cache)
 		return;
-	free(engine->page_cache->windows);
-	free(engine->page_cache);
-	engine->page_cache = NULL;
+	free(engine->files->page_cache->windows);
+	free(engine->files->page_cache);
+	engine->files->page_cache = NULL;
 }
 
 /* ---- probing ---- */
@@ -109,7 +109,7 @@ static struct probe *probe_entry(struct sluice_engine *engine, uint64_t identity
 	uint64_t key = mix_hash(identity + (offset >> PROBE_SHIFT));
 
 	*ret_key = key;
-	return &engine->page_cache->probes[key % PROBES];
+	return &engine->files->page_cache->probes[key % PROBES];
 }
 
 /* End of the part of at..to that the entry of `at` covers. */
@@ -213,7 +213,7 @@ void sluice__prefetch_begin(struct sluice_socket *socket, const struct sluice__p
 			    uint64_t offset, uint64_t count)
 {
 	struct sluice_engine *engine = socket->engine;
-	struct sluice__page_cache *page_cache = engine->page_cache;
+	struct sluice__page_cache *page_cache = engine->files->page_cache;
 	struct window *window =
 		sluice__element(sluice__pool_get(&page_cache->free), struct window, link);
 
@@ -261,7 +261,7 @@ bool sluice__prefetch_resume(struct sluice_engine *engine)
 	struct sluice_socket *socket;
 
 	sluice__assert_owner(engine);
-	if (sluice__pool_is_empty(&engine->page_cache->free))
+	if (sluice__pool_is_empty(&engine->files->page_cache->free))
 		return false;
 	socket = sluice__element(sluice__fifo_pop(&engine->files->windows_waiting),
 				 struct sluice_socket, prefetch_link);
@@ -274,7 +274,7 @@ bool sluice__prefetch_resume(struct sluice_engine *engine)
 void sluice__prefetch_settle(struct sluice_engine *engine,
 			     const struct sluice__completion *completion)
 {
-	struct sluice__page_cache *page_cache = engine->page_cache;
+	struct sluice__page_cache *page_cache = engine->files->page_cache;
 	struct window *window = (struct window *)completion->request;
 	struct sluice_socket *socket = window->socket;
 
@@ -296,7 +296,7 @@ void sluice__prefetch_settle(struct sluice_engine *engine,
 
 void sluice__prefetch_forget(struct sluice_socket *socket)
 {
-	struct sluice__page_cache *page_cache = socket->engine->page_cache;
+	struct sluice__page_cache *page_cache = socket->engine->files->page_cache;
 
 	sluice__assert_owner(socket->engine);
 	if (!(socket->state & SLUICE__ST_PREFETCHING))

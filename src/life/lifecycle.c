@@ -37,13 +37,14 @@ static void init_engine(struct sluice_engine *engine)
 	sluice__fifo_init(&engine->events);
 	sluice__fifo_init(&engine->lending);
 	sluice__fifo_init(&engine->dead_sockets);
-	sluice__fifo_init(&engine->posts_taken);
-	sluice__fifo_init(&engine->paused);
+	sluice__fifo_init(&engine->posts.taken);
+	sluice__fifo_init(&engine->receive_pool.paused);
 	sluice__chain_init(&engine->done);
 	engine->now_ns = sluice__now();
 	sluice__wheel_init(&engine->deadlines, engine->now_ns);
 	sluice__wheel_init(&engine->timers, engine->now_ns);
 	pthread_mutex_init(&engine->lock, NULL);
+	pthread_mutex_init(&engine->close_waits.lock, NULL);
 	sluice__callbacks_init(engine->callbacks);
 }
 
@@ -77,6 +78,7 @@ static void free_engine(struct sluice_engine *engine)
 	sluice__posts_drop(engine);
 	sluice__trace_close(engine);
 	sluice__callbacks_destroy(engine->callbacks);
+	pthread_mutex_destroy(&engine->close_waits.lock);
 	pthread_mutex_destroy(&engine->lock);
 	free((char *)engine - offsetof(struct sluice__whole_engine, engine));
 }
@@ -90,7 +92,7 @@ static struct sluice_engine *allocate_engine(void)
 		return NULL;
 	_Static_assert(offsetof(struct sluice__whole_engine, prefilled) == 0, "first");
 	memset((char *)whole + sizeof whole->prefilled, 0, sizeof *whole - sizeof whole->prefilled);
-	whole->engine.prefilled = &whole->prefilled;
+	whole->engine.arena.prefilled = &whole->prefilled;
 	whole->engine.files = &whole->files;
 	whole->engine.pipe = &whole->pipe;
 	whole->engine.zerocopy = &whole->zerocopy;
@@ -171,7 +173,7 @@ static void *run_turns(void *token)
 	while (!__atomic_load_n(&engine->stopping, __ATOMIC_ACQUIRE) &&
 	       (error >= 0 || error == -EINTR))
 		error = sluice_engine_run(engine, -1);
-	sluice__turns_end(engine);
+	sluice__turns_end(&engine->close_waits);
 	sluice__engine_end(engine);
 	return NULL;
 }
@@ -189,13 +191,13 @@ int sluice_engine_start(struct sluice_engine *engine)
 		return -EBUSY;
 	set_creator(engine, 0);
 	engine->started = true;
-	sluice__turns_begin(engine);
+	sluice__turns_begin(&engine->close_waits);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(&engine->thread, NULL, run_turns, engine);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error) {
-		sluice__turns_end(engine);
+		sluice__turns_end(&engine->close_waits);
 		engine->started = false;
 		set_creator(engine, sluice__self());
 	}

@@ -20,6 +20,7 @@
 
 #include "backend/backend.h"
 #include "base/capability.h"
+#include "engine/arena.h"
 #include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/state.h"
@@ -227,10 +228,10 @@ static int try_backend(const struct sluice_options *options, const struct sluice
 			memcpy(probe->backend_reason, engine->reason, sizeof probe->backend_reason);
 			if (engine->uring)
 				probe->ring_entries = engine->options.ring_entries;
-			probe->enter_ns = engine->costs.enter;
-			probe->entry_ns = engine->costs.entry;
-			probe->call_ns = engine->costs.call ? engine->costs.call
-							    : sluice__measure_call();
+			probe->enter_ns = engine->ways.costs.enter;
+			probe->entry_ns = engine->ways.costs.entry;
+			probe->call_ns = engine->ways.costs.call ? engine->ways.costs.call
+								 : sluice__measure_call();
 		}
 	}
 	sluice_engine_destroy(engine);

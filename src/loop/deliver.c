@@ -12,9 +12,9 @@
 #include "base/wheel.h"
 #include "core/record.h"
 #include "core/record_list.h"
+#include "engine/budget.h"
 #include "engine/owner.h"
 #include "engine/post.h"
-#include "engine/ready.h"
 #include "engine/result.h"
 #include "engine/socket.h"
 #include "engine/state.h"
@@ -34,8 +34,8 @@ static uint64_t budget_min_share(uint64_t budget)
 bool sluice__deliverable_records(const struct sluice_engine *engine)
 {
 	return engine->done.first || !sluice__fifo_is_empty(&engine->events) ||
-	       !sluice__fifo_is_empty(&engine->posts_taken) ||
-	       !sluice__stack_is_empty(&engine->posts, __ATOMIC_RELAXED);
+	       !sluice__fifo_is_empty(&engine->posts.taken) ||
+	       !sluice__stack_is_empty(&engine->posts.pushed, __ATOMIC_RELAXED);
 }
 
 bool sluice__deliverable(const struct sluice_engine *engine)
@@ -161,7 +161,7 @@ static void deliver_events(struct sluice_engine *engine)
 	const struct sluice__link *last = sluice__fifo_last(&engine->events);
 	struct sluice__link *link = NULL;
 
-	while (link != last && sluice__within_budget(engine)) {
+	while (link != last && sluice__within_budget(&engine->budget, &engine->statistics)) {
 		struct sluice_socket *socket;
 		uint32_t events;
 
@@ -198,30 +198,31 @@ static int deliver_timers(struct sluice_engine *engine, int budget)
 static uint64_t budget_left_by_records(struct sluice_engine *engine, uint64_t budget, uint64_t used)
 {
 	if (used < budget) {
-		engine->budget_waits = 0;
+		engine->budget.waits = 0;
 		return budget - used;
 	}
-	if (++engine->budget_waits < BUDGET_WAITS)
+	if (++engine->budget.waits < BUDGET_WAITS)
 		return 0;
-	engine->budget_waits = 0;
+	engine->budget.waits = 0;
 	return budget_min_share(budget);
 }
 
 static void deliver_rest(struct sluice_engine *engine, uint64_t left, uint64_t budget)
 {
-	uint64_t before = sluice__budget_used(engine);
+	uint64_t before = sluice__budget_used(&engine->statistics);
 
 	if (left == 0)
 		return;
-	engine->budget_end = before + left * SLUICE__STARTS_A_HANDLER;
+	engine->budget.end = before + left * SLUICE__STARTS_A_HANDLER;
 	if (!sluice__fifo_is_empty(&engine->events))
 		deliver_events(engine);
-	if (sluice__fifo_is_empty(&engine->posts_taken))
+	if (sluice__fifo_is_empty(&engine->posts.taken))
 		return;
 	/* Posts get a minimum share, however many events were delivered. */
-	before = sluice__budget_used(engine) + budget_min_share(budget) * SLUICE__STARTS_A_HANDLER;
-	if (engine->budget_end < before)
-		engine->budget_end = before;
+	before = sluice__budget_used(&engine->statistics) +
+		 budget_min_share(budget) * SLUICE__STARTS_A_HANDLER;
+	if (engine->budget.end < before)
+		engine->budget.end = before;
 	sluice__posts_deliver(engine);
 }
 
@@ -241,7 +242,7 @@ int sluice__deliver(struct sluice_engine *engine)
 	engine->statistics.handlers += (uint64_t)records;
 	if (sluice__wheel_next(&engine->timers) <= engine->now_ns)
 		engine->statistics.handlers += (uint64_t)deliver_timers(engine, budget);
-	if (!sluice__fifo_is_empty(&engine->events) || !sluice__fifo_is_empty(&engine->posts_taken))
+	if (!sluice__fifo_is_empty(&engine->events) || !sluice__fifo_is_empty(&engine->posts.taken))
 		deliver_rest(engine,
 			     budget_left_by_records(engine, (uint64_t)budget, (uint64_t)records),
 			     (uint64_t)budget);

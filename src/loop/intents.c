@@ -45,7 +45,7 @@ static void socket_execute_intents(struct sluice_socket *socket, uint32_t intent
 
 void sluice__intents_take(struct sluice_engine *engine)
 {
-	struct sluice__link *link = sluice__stack_take_all(&engine->intents);
+	struct sluice__link *link = sluice__stack_take_all(&engine->inbox.intents);
 
 	sluice__assert_owner(engine);
 	/* Records started before a close are in the mailbox already: start them first. */

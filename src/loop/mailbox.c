@@ -56,10 +56,10 @@ static void mailbox_begin_all(struct sluice__link *link)
 void sluice__mailbox_take(struct sluice_engine *engine)
 {
 	sluice__assert_owner(engine);
-	mailbox_begin_all(sluice__stack_take_all(&engine->mailbox));
+	mailbox_begin_all(sluice__stack_take_all(&engine->inbox.mailbox));
 }
 
 void sluice__mailbox_close(struct sluice_engine *engine)
 {
-	mailbox_begin_all(sluice__stack_close(&engine->mailbox));
+	mailbox_begin_all(sluice__stack_close(&engine->inbox.mailbox));
 }

@@ -13,6 +13,7 @@
 #include "core/record.h"
 #include "engine/close_wait.h"
 #include "engine/deadline.h"
+#include "engine/inbox.h"
 #include "engine/owner.h"
 #include "engine/post.h"
 #include "engine/socket.h"
@@ -41,7 +42,7 @@ void sluice__reap(struct sluice_engine *engine)
 		engine->statistics.completions += all;
 		engine->statistics.turn_completions[sluice__bucket(all)]++;
 	}
-	if (unlikely(engine->buffers_kept))
+	if (unlikely(engine->receive_pool.kept))
 		sluice__receiver_resume_all(engine);
 	if (unlikely(sluice__receiver_can_resume(engine)))
 		sluice__receiver_resume_waiting(engine);
@@ -55,14 +56,14 @@ static void take_inbox(struct sluice_engine *engine)
 	sluice__posts_take(engine);
 }
 
-/* Checked after setting engine->asleep: see sluice__engine_wake_if_asleep. */
+/* Checked after setting engine->wakeup.asleep: see sluice__engine_wake_if_asleep. */
 static bool inbox_is_pending(const struct sluice_engine *engine)
 {
-	return !sluice__stack_is_empty(&engine->mailbox, __ATOMIC_SEQ_CST) ||
-	       !sluice__stack_is_empty(&engine->intents, __ATOMIC_SEQ_CST) ||
-	       !sluice__stack_is_empty(&engine->posts, __ATOMIC_SEQ_CST) ||
-	       !sluice__stack_is_empty(&engine->buffers_returned, __ATOMIC_SEQ_CST) ||
-	       __atomic_load_n(&engine->woken, __ATOMIC_SEQ_CST) ||
+	return !sluice__stack_is_empty(&engine->inbox.mailbox, __ATOMIC_SEQ_CST) ||
+	       !sluice__stack_is_empty(&engine->inbox.intents, __ATOMIC_SEQ_CST) ||
+	       !sluice__stack_is_empty(&engine->posts.pushed, __ATOMIC_SEQ_CST) ||
+	       !sluice__stack_is_empty(&engine->receive_pool.returned, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&engine->wakeup.woken, __ATOMIC_SEQ_CST) ||
 	       __atomic_load_n(&engine->stopping, __ATOMIC_SEQ_CST);
 }
 
@@ -102,8 +103,8 @@ static __attribute__((noinline)) int64_t wait_for_several(struct sluice_engine *
 	wait = wait_time(engine, until_ns);
 	if (wait == 0)
 		return 0;
-	engine->wait_count = sluice__plan_wait(&engine->waits, engine->armed_requests);
-	if (engine->wait_count < 2)
+	engine->waits.asked = sluice__plan_wait(&engine->waits, engine->armed_requests);
+	if (engine->waits.asked < 2)
 		return wait;
 	engine->statistics.waits_several++;
 	return wait < 0 || wait > budget ? budget : wait;
@@ -114,23 +115,23 @@ static int turn_enter(struct sluice_engine *engine, uint64_t until_ns)
 	int64_t wait;
 	int error;
 
-	engine->wait_count = 1;
+	engine->waits.asked = 1;
 	if (unlikely(engine->options.wait_budget_ns))
 		wait = wait_for_several(engine, until_ns);
 	else
 		wait = wait_time(engine, until_ns);
 
 	if (wait != 0) {
-		__atomic_store_n(&engine->asleep, 1, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&engine->wakeup.asleep, 1, __ATOMIC_SEQ_CST);
 		if (inbox_is_pending(engine)) {
 			wait = 0;
-			engine->wait_count = 1;
+			engine->waits.asked = 1;
 		}
 	}
 	error = engine->backend->enter(engine, wait);
-	engine->submitted_before = engine->statistics.submitted;
-	__atomic_store_n(&engine->asleep, 0, __ATOMIC_RELAXED);
-	engine->arena_used = 0;
+	engine->ways.submitted_before = engine->statistics.submitted;
+	__atomic_store_n(&engine->wakeup.asleep, 0, __ATOMIC_RELAXED);
+	engine->arena.used = 0;
 	return error;
 }
 
@@ -169,9 +170,9 @@ static void learn_from_wait(struct sluice_engine *engine, uint64_t completions_b
 {
 	uint32_t brought = (uint32_t)(engine->statistics.completions - completions_before);
 
-	if (engine->wait_count > 1 && brought >= engine->wait_count)
+	if (engine->waits.asked > 1 && brought >= engine->waits.asked)
 		engine->statistics.waits_filled++;
-	sluice__plan_waited(&engine->waits, engine->wait_count, brought);
+	sluice__plan_waited(&engine->waits, engine->waits.asked, brought);
 }
 
 int sluice__turn(struct sluice_engine *engine, uint64_t until_ns)
@@ -207,8 +208,8 @@ void sluice__push_out(struct sluice_engine *engine)
 	take_inbox(engine);
 	sluice__transmit(engine);
 	engine->backend->submit(engine);
-	engine->submitted_before = engine->statistics.submitted;
-	engine->arena_used = 0;
+	engine->ways.submitted_before = engine->statistics.submitted;
+	engine->arena.used = 0;
 	engine->busy--;
 }
 
@@ -220,7 +221,7 @@ void sluice__listen_again(struct sluice_engine *engine)
 	sluice__assert_owner(engine);
 	sluice__assert(engine->embedded);
 	sluice__push_out(engine);
-	__atomic_store_n(&engine->asleep, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&engine->wakeup.asleep, 1, __ATOMIC_SEQ_CST);
 	ready = has_work(engine) || inbox_is_pending(engine);
 	engine->backend->listen(engine, sluice__deadline_next(engine), ready);
 }
@@ -265,20 +266,20 @@ int sluice_engine_run(struct sluice_engine *engine, int64_t timeout_ns)
 	if (engine->embedded)
 		engine->backend->quiet(engine);
 	do {
-		sluice__turns_begin(engine);
+		sluice__turns_begin(&engine->close_waits);
 		error = turn_without_ring_interrupt(engine, until_ns);
 		if (engine->done.first || sluice__deliverable(engine))
-			sluice__turns_end(engine);
+			sluice__turns_end(&engine->close_waits);
 		handlers = sluice__deliver(engine);
-		woken = __atomic_load_n(&engine->woken, __ATOMIC_RELAXED) &&
-			__atomic_exchange_n(&engine->woken, 0, __ATOMIC_ACQ_REL);
+		woken = __atomic_load_n(&engine->wakeup.woken, __ATOMIC_RELAXED) &&
+			__atomic_exchange_n(&engine->wakeup.woken, 0, __ATOMIC_ACQ_REL);
 	} while (!handlers && !woken && !error && engine->now_ns < until_ns &&
 		 !__atomic_load_n(&engine->stopping, __ATOMIC_RELAXED));
 	/* The thread of engine_start calls this function again immediately. */
 	if (engine->started)
-		sluice__turns_begin(engine);
+		sluice__turns_begin(&engine->close_waits);
 	else
-		sluice__turns_end(engine);
+		sluice__turns_end(&engine->close_waits);
 	if (engine->embedded)
 		sluice__listen_again(engine);
 	if (handlers || woken)
@@ -331,7 +332,7 @@ void sluice_engine_wake(struct sluice_engine *engine)
 
 	if (!engine)
 		return;
-	__atomic_store_n(&engine->woken, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&engine->wakeup.woken, 1, __ATOMIC_SEQ_CST);
 	sluice__engine_wake_if_asleep(engine);
 	errno = saved;
 }

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/queue.h"
 #include "base/wheel.h"
+#include "engine/budget.h"
 #include "engine/deadline.h"
 #include "engine/owner.h"
 #include "engine/ready.h"
@@ -252,7 +253,7 @@ void sluice__accepter_deliver(struct sluice_socket *listener)
 
 	sluice__assert_owner(engine);
 	sluice__assert(engine->delivering);
-	while (listener->accepter && sluice__within_budget(engine)) {
+	while (listener->accepter && sluice__within_budget(&engine->budget, &engine->statistics)) {
 		struct sluice__accepter *accepter = listener->accepter;
 
 		if (!sluice__fifo_is_empty(&accepter->accepted))

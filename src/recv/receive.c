@@ -11,6 +11,7 @@
 #include "base/queue.h"
 #include "core/record.h"
 #include "core/record_list.h"
+#include "engine/arena.h"
 #include "engine/deadline.h"
 #include "engine/owner.h"
 #include "engine/request.h"

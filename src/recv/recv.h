@@ -53,7 +53,8 @@ void sluice__receiver_returned(struct sluice__receiver *receiver);
 /* A receiver waits for a buffer although there is one. */
 static inline bool sluice__receiver_can_resume(const struct sluice_engine *engine)
 {
-	return !sluice__fifo_is_empty(&engine->paused) && engine->buffers_out < engine->buffer_most;
+	return !sluice__fifo_is_empty(&engine->receive_pool.paused) &&
+	       engine->receive_pool.out < engine->receive_pool.most;
 }
 
 /* Take back buffers that other threads, or the engine's thread, released. */

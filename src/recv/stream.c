@@ -11,6 +11,7 @@
 #include "backend/backend.h"
 #include "base/assert.h"
 #include "base/queue.h"
+#include "engine/budget.h"
 #include "engine/buffers.h"
 #include "engine/owner.h"
 #include "engine/ready.h"
@@ -34,7 +35,7 @@ struct sluice__receiver {
 	int32_t native;
 	bool ended; /* the terminal call is due, after the received buffers */
 	bool stopping;
-	bool paused;  /* in engine->paused: the pool had no buffer */
+	bool paused;  /* in engine->receive_pool.paused: the pool had no buffer */
 	bool filling; /* receiving from the filter */
 };
 
@@ -205,7 +206,7 @@ static void add_received(struct sluice_socket *socket, struct sluice_buffer *buf
 	struct sluice__receiver *receiver = socket->receiver;
 
 	/* Before the pool is empty, so that the next receive finds a buffer. */
-	if (++socket->engine->buffers_out * 2 > socket->engine->buffer_count)
+	if (++socket->engine->receive_pool.out * 2 > socket->engine->receive_pool.count)
 		sluice__buffers_grow(socket->engine);
 	buffer->length = length;
 	sluice__fifo_push(&receiver->received, &buffer->link);
@@ -221,7 +222,7 @@ static void wait_for_buffer(struct sluice__receiver *receiver)
 
 	engine->statistics.receive_pauses++;
 	receiver->paused = true;
-	sluice__fifo_push(&engine->paused, &receiver->paused_link);
+	sluice__fifo_push(&engine->receive_pool.paused, &receiver->paused_link);
 }
 
 static void receive_ended(struct sluice_socket *socket, int32_t result)
@@ -259,14 +260,14 @@ static int64_t fill_buffer(struct sluice_socket *socket)
 	int64_t result;
 
 	if (!buffer)
-		return engine->buffers_out < engine->buffer_most ? -ENOMEM : -ENOBUFS;
+		return engine->receive_pool.out < engine->receive_pool.most ? -ENOMEM : -ENOBUFS;
 	segment = (struct iovec){buffer->data, engine->options.receive_buffer_bytes};
 	result = sluice__filter_receive(socket, &segment, 1, 0);
 	if (result > 0) {
 		add_received(socket, buffer, (uint32_t)result);
 		return result;
 	}
-	engine->buffers_out++;
+	engine->receive_pool.out++;
 	sluice__buffer_drop(engine, buffer);
 	return result;
 }
@@ -344,8 +345,8 @@ void sluice__receiver_returned(struct sluice__receiver *receiver)
 
 static struct sluice__receiver *pop_paused(struct sluice_engine *engine)
 {
-	return sluice__element(sluice__fifo_pop(&engine->paused), struct sluice__receiver,
-			       paused_link);
+	return sluice__element(sluice__fifo_pop(&engine->receive_pool.paused),
+			       struct sluice__receiver, paused_link);
 }
 
 static void resume_paused(struct sluice_engine *engine)
@@ -366,7 +367,7 @@ void sluice__buffer_put(struct sluice_engine *engine, struct sluice_buffer *buff
 	struct sluice__receiver *receiver = buffer->receiver;
 
 	sluice__assert_owner(engine);
-	sluice__assert(engine->buffers_out > 0);
+	sluice__assert(engine->receive_pool.out > 0);
 	buffer->receiver = NULL;
 	sluice__buffer_drop(engine, buffer);
 	/* Before the socket that released it, which would take it again. */
@@ -379,7 +380,7 @@ void sluice__buffer_put(struct sluice_engine *engine, struct sluice_buffer *buff
 
 void sluice__buffers_take_returned(struct sluice_engine *engine)
 {
-	struct sluice__link *link = sluice__stack_take_all(&engine->buffers_returned);
+	struct sluice__link *link = sluice__stack_take_all(&engine->receive_pool.returned);
 
 	while (link) {
 		struct sluice_buffer *buffer = sluice__element(link, struct sluice_buffer, link);
@@ -392,8 +393,8 @@ void sluice__buffers_take_returned(struct sluice_engine *engine)
 void sluice__receiver_resume_all(struct sluice_engine *engine)
 {
 	sluice__assert_owner(engine);
-	engine->buffers_kept = false;
-	while (!sluice__fifo_is_empty(&engine->paused))
+	engine->receive_pool.kept = false;
+	while (!sluice__fifo_is_empty(&engine->receive_pool.paused))
 		resume_paused(engine);
 }
 
@@ -403,7 +404,7 @@ void sluice__receiver_resume_all(struct sluice_engine *engine)
  */
 void sluice__receiver_resume_waiting(struct sluice_engine *engine)
 {
-	uint32_t left = engine->buffer_most - engine->buffers_out;
+	uint32_t left = engine->receive_pool.most - engine->receive_pool.out;
 
 	sluice__assert_owner(engine);
 	while (left-- > 0 && sluice__receiver_can_resume(engine))
@@ -412,7 +413,7 @@ void sluice__receiver_resume_waiting(struct sluice_engine *engine)
 
 static void remove_paused(struct sluice_engine *engine, struct sluice__receiver *receiver)
 {
-	bool listed = sluice__fifo_remove(&engine->paused, &receiver->paused_link);
+	bool listed = sluice__fifo_remove(&engine->receive_pool.paused, &receiver->paused_link);
 
 	sluice__assert(listed == receiver->paused);
 	receiver->paused = false;
@@ -501,7 +502,7 @@ void sluice__receiver_deliver(struct sluice_socket *socket)
 
 	sluice__assert_owner(engine);
 	sluice__assert(engine->delivering);
-	while (socket->receiver && sluice__within_budget(engine)) {
+	while (socket->receiver && sluice__within_budget(&engine->budget, &engine->statistics)) {
 		struct sluice__receiver *receiver = socket->receiver;
 
 		/* An ending stream ignores the limit: what was received must not delay its end. */

@@ -18,6 +18,7 @@
 #include "core/record.h"
 #include "core/record_list.h"
 #include "core/sendq.h"
+#include "engine/arena.h"
 #include "engine/deadline.h"
 #include "engine/owner.h"
 #include "engine/ready.h"
@@ -139,12 +140,12 @@ static struct sluice__gso_batch *batch_of(struct sluice__messages *messages)
 /* Space for at least one message's segments, until the next submission. */
 static struct iovec *arena_space(struct sluice_engine *engine, uint32_t *ret_space)
 {
-	if (SLUICE__ARENA - engine->arena_used < SLUICE__SEGMENTS_MAX) {
+	if (SLUICE__ARENA - engine->arena.used < SLUICE__SEGMENTS_MAX) {
 		engine->backend->submit(engine);
-		engine->arena_used = 0;
+		engine->arena.used = 0;
 	}
-	*ret_space = SLUICE__ARENA - engine->arena_used;
-	return engine->arena + engine->arena_used;
+	*ret_space = SLUICE__ARENA - engine->arena.used;
+	return engine->arena.segments + engine->arena.used;
 }
 
 /* ---- results ---- */
@@ -373,7 +374,7 @@ static bool submit_batch(struct sluice_socket *socket, struct sluice__gso_batch 
 	if (sluice__request_start(socket, out) < 0)
 		return false;
 	socket->flight.last = batch->last;
-	socket->engine->arena_used += batch->used;
+	socket->engine->arena.used += batch->used;
 	socket->engine->statistics.ring_bursts++;
 	socket->engine->gso_batches_submitted++;
 	socket->state |= SLUICE__ST_IN_FLIGHT;

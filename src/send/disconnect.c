@@ -57,7 +57,7 @@ static int replace_descriptor(struct sluice_socket *socket)
 	sluice__filter_free(socket);
 	sluice__socket_flags_clear(socket, SLUICE__SHARED_FILTERED | SLUICE__SHARED_FILTERED_SENDS);
 	/* The next connection may lead to another machine. */
-	sluice__zerocopy_end(&socket->zerocopy, &engine->zerocopy_prior);
+	sluice__zerocopy_end(&socket->zerocopy, &engine->zerocopy->prior);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "base/queue.h"
 #include "core/record.h"
 #include "core/sendq.h"
+#include "core/zerocopy_policy.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 
@@ -15,6 +16,7 @@ struct sluice__zc_send_slab;
 
 /* Zero-copy state of an engine. */
 struct sluice__zerocopy_pool {
+	struct sluice__zerocopy_prior prior;
 	struct sluice__pool zc_sends_free;
 	struct sluice__zc_send_slab *zc_send_slabs;
 	struct iovec regions[SLUICE__REGIONS]; /* registered memory; a base of NULL: unused */

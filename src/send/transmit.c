@@ -10,6 +10,7 @@
 #include "core/record_list.h"
 #include "core/sendq.h"
 #include "core/zerocopy_policy.h"
+#include "engine/arena.h"
 #include "engine/owner.h"
 #include "engine/ready.h"
 #include "engine/request.h"
@@ -33,11 +34,11 @@ static void record_flight(struct sluice_socket *socket, const struct sluice__gat
 /* The next free segments of the arena, valid until the next submission. */
 static struct iovec *arena(struct sluice_engine *engine)
 {
-	if (unlikely(SLUICE__ARENA - engine->arena_used < SLUICE__SEGMENTS_MAX / 4)) {
+	if (unlikely(SLUICE__ARENA - engine->arena.used < SLUICE__SEGMENTS_MAX / 4)) {
 		engine->backend->submit(engine);
-		engine->arena_used = 0;
+		engine->arena.used = 0;
 	}
-	return engine->arena + engine->arena_used;
+	return engine->arena.segments + engine->arena.used;
 }
 
 static void gather(struct sluice_socket *socket, struct sluice__gather *gather)
@@ -45,7 +46,7 @@ static void gather(struct sluice_socket *socket, struct sluice__gather *gather)
 	struct sluice_engine *engine = socket->engine;
 
 	gather->segments = arena(engine);
-	gather->room = SLUICE__ARENA - engine->arena_used;
+	gather->room = SLUICE__ARENA - engine->arena.used;
 	if (gather->room > SLUICE__SEGMENTS_MAX)
 		gather->room = SLUICE__SEGMENTS_MAX;
 	gather->budget = engine->options.gather_bytes;
@@ -72,7 +73,7 @@ static void submit_memory(struct sluice_socket *socket, const struct sluice__gat
 		sluice__ready(socket);
 		return;
 	}
-	engine->arena_used += gathered->count;
+	engine->arena.used += gathered->count;
 	engine->statistics.ring_sends++;
 	socket->state |= SLUICE__ST_IN_FLIGHT;
 }
@@ -243,7 +244,7 @@ static bool transmit_prefilled(struct sluice_socket *socket)
 static bool gather_copying(struct sluice_socket *socket, struct sluice__gather *gathered)
 {
 	struct sluice_engine *engine = socket->engine;
-	struct sluice__prefilled *prefilled = engine->prefilled;
+	struct sluice__prefilled *prefilled = engine->arena.prefilled;
 
 	if (engine->prefilling && engine->prefilling->queue.prefilled)
 		return false; /* the memory is in use */
@@ -376,7 +377,7 @@ void sluice__transmit_now(struct sluice_socket *socket)
 /* For tests: alternates between the ways every few turns, whatever they cost. */
 static bool flipped(struct sluice_engine *engine)
 {
-	return engine->way_decisions++ / engine->way_flips % 2;
+	return engine->ways.decisions++ / engine->ways.flips % 2;
 }
 
 /* Whether memory is sent by the ring in this turn. */
@@ -384,12 +385,13 @@ static bool choose_way(struct sluice_engine *engine)
 {
 	const struct sluice__plan_turn facts = {
 		.ring = engine->backend->sends,
-		.entering = engine->statistics.submitted != engine->submitted_before,
+		.entering = engine->statistics.submitted != engine->ways.submitted_before,
 		.way = engine->options.transmit_way,
 		.sockets = engine->ready_count,
-		.costs = engine->costs,
+		.costs = engine->ways.costs,
 	};
-	bool by_ring = unlikely(engine->way_flips) ? flipped(engine) : sluice__plan_by_ring(&facts);
+	bool by_ring = unlikely(engine->ways.flips) ? flipped(engine)
+						    : sluice__plan_by_ring(&facts);
 
 	if (by_ring)
 		engine->statistics.turns_by_ring++;

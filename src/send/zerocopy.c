@@ -42,7 +42,7 @@ static void begin_trials(struct sluice_socket *socket)
 	struct sluice_engine *engine = socket->engine;
 
 	if (socket->zerocopy.phase == SLUICE__ZEROCOPY_FRESH)
-		sluice__zerocopy_begin(&socket->zerocopy, &engine->zerocopy_prior,
+		sluice__zerocopy_begin(&socket->zerocopy, &engine->zerocopy->prior,
 				       engine->backend->is_local(socket));
 }
 
@@ -150,7 +150,7 @@ bool sluice__zc_send_start(struct sluice_socket *socket, const struct sluice__ga
 		sluice__zc_send_put(engine, zc_send);
 		return false;
 	}
-	engine->arena_used += gathered->count;
+	engine->arena.used += gathered->count;
 	engine->statistics.zerocopy_pending++;
 	sluice__zerocopy_sent(&socket->zerocopy);
 	sluice__zc_send_add(socket, zc_send);
@@ -246,7 +246,7 @@ static void learn_outcome(struct sluice_socket *socket, struct sluice__zc_send *
 	if (freed == SLUICE__FREED_COPIED)
 		engine->statistics.zerocopy_copied++;
 	if (zerocopy_mode(engine) == SLUICE_ZEROCOPY_AUTO &&
-	    sluice__zerocopy_learned(&socket->zerocopy, &engine->zerocopy_prior, of_use))
+	    sluice__zerocopy_learned(&socket->zerocopy, &engine->zerocopy->prior, of_use))
 		engine->statistics.zerocopy_rests++;
 }
 

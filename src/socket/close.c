@@ -149,7 +149,7 @@ static void close_descriptor(struct sluice_socket *socket)
 	__atomic_store_n(&socket->fd, -1, __ATOMIC_RELAXED);
 	close_quietly(socket, fd);
 	sluice__descriptor_freed(socket->engine);
-	sluice__close_release(socket->engine, socket);
+	sluice__close_release(&socket->engine->close_waits, socket);
 	if (__atomic_load_n(&socket->closed, __ATOMIC_ACQUIRE))
 		sluice__event(socket, SLUICE__EVENT_CLOSED);
 }
@@ -299,7 +299,7 @@ static bool shut(struct sluice_socket *socket)
 static void finish_close(struct sluice_socket *socket)
 {
 	sluice__assert(socket->armed == 0 && !(socket->state & SLUICE__ST_ZC_SENDS));
-	sluice__zerocopy_end(&socket->zerocopy, &socket->engine->zerocopy_prior);
+	sluice__zerocopy_end(&socket->zerocopy, &socket->engine->zerocopy->prior);
 	change_phase(socket,
 		     1u << SLUICE__PHASE_WAIT_ZEROCOPY | 1u << SLUICE__PHASE_RESETTING |
 			     1u << SLUICE__PHASE_LINGERING,
@@ -356,7 +356,7 @@ void sluice__socket_advance_close(struct sluice_socket *socket)
 		;
 	if (sluice__socket_phase(socket) > SLUICE__PHASE_CLOSING &&
 	    sluice__socket_phase(socket) < SLUICE__PHASE_CLOSED)
-		sluice__close_release(socket->engine, socket);
+		sluice__close_release(&socket->engine->close_waits, socket);
 }
 
 void sluice__socket_close_timer(struct sluice_socket *socket)
@@ -459,7 +459,7 @@ void sluice__socket_detached(struct sluice_socket *socket)
 	sluice__socket_flags_set(socket, SLUICE__SHARED_CLOSED);
 	change_phase(socket, 1u << SLUICE__PHASE_OPEN, SLUICE__PHASE_CLOSED);
 	sluice__timer_disarm(socket);
-	sluice__zerocopy_end(&socket->zerocopy, &socket->engine->zerocopy_prior);
+	sluice__zerocopy_end(&socket->zerocopy, &socket->engine->zerocopy->prior);
 	socket->engine->backend->forget(socket->engine, socket);
 	socket->fd = -1;
 	socket->state |= SLUICE__ST_HANDLE_GONE;

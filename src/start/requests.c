@@ -60,7 +60,7 @@ static void request_close(struct sluice_socket *socket, uint32_t wants)
 	struct sluice_engine *engine = socket->engine;
 
 	if (!frees_port(socket) || sluice__may_act(engine) ||
-	    !__atomic_load_n(&engine->in_turn, __ATOMIC_RELAXED))
+	    !__atomic_load_n(&engine->close_waits.in_turn, __ATOMIC_RELAXED))
 		request_intents(socket, wants);
 	else
 		sluice__close_wait(socket, wants);
@@ -143,7 +143,7 @@ int sluice_socket_detach(struct sluice_socket *socket)
 	owner = sluice__engine_enter(engine);
 	if (owner <= 0)
 		return owner ? owner : -EPERM;
-	if (sluice__inbox_has_starts(engine)) {
+	if (sluice__inbox_has_starts(&engine->inbox)) {
 		sluice__mailbox_take(engine);
 		sluice__intents_take(engine);
 		sluice__listen_if_idle(engine);
@@ -272,6 +272,6 @@ void sluice_buffer_release(struct sluice_engine *engine, struct sluice_buffer *b
 		sluice__listen_if_idle(engine);
 		return;
 	}
-	sluice__stack_push(&engine->buffers_returned, &buffer->link);
+	sluice__stack_push(&engine->receive_pool.returned, &buffer->link);
 	sluice__engine_wake_if_asleep(engine);
 }

@@ -131,7 +131,8 @@ static bool is_plain_datagram(const struct sluice_socket *socket, const struct s
 	if (!socket || !args || record_is_unusual(args) || !args->run.base ||
 	    (sluice__socket_flags(socket) & SLUICE__SHARED_SLOW_STREAM) != SLUICE__SHARED_DATAGRAM)
 		return false;
-	return sluice__is_owner(socket->engine) && !sluice__inbox_has_starts(socket->engine) &&
+	return sluice__is_owner(socket->engine) &&
+	       !sluice__inbox_has_starts(&socket->engine->inbox) &&
 	       is_below_limit(socket, args->run.total);
 }
 
@@ -143,8 +144,8 @@ static bool is_plain_list(const struct sluice_socket *socket, const struct sluic
 	    __atomic_load_n(&args->run.owner, __ATOMIC_RELAXED) ||
 	    (sluice__socket_flags(socket) & SLUICE__SHARED_SLOW_STREAM))
 		return false;
-	return sluice__is_owner(socket->engine) && !sluice__inbox_has_starts(socket->engine) &&
-	       !socket->engine->busy;
+	return sluice__is_owner(socket->engine) &&
+	       !sluice__inbox_has_starts(&socket->engine->inbox) && !socket->engine->busy;
 }
 
 static __attribute__((noinline)) int begin_and_listen(struct sluice_socket *socket,
@@ -214,7 +215,7 @@ static int pending_and_ready(struct sluice_socket *socket)
 	sluice__ready(socket);
 	if (!engine->prefilling && !socket->queue.list.head->run.next) {
 		engine->prefilling = socket;
-		sluice__sendq_begin_prefilled(&socket->queue, engine->prefilled);
+		sluice__sendq_begin_prefilled(&socket->queue, engine->arena.prefilled);
 	}
 	return 1;
 }
@@ -238,7 +239,7 @@ int sluice_send_async(struct sluice_socket *socket, struct sluice_args *args)
 	engine = socket->engine;
 	bytes = __atomic_load_n(&socket->queue.bytes, __ATOMIC_RELAXED) + args->run.total;
 	if (unlikely(start_is_unusual(socket, args) || !args->run.base ||
-		     !sluice__is_owner(engine) || sluice__inbox_has_starts(engine) ||
+		     !sluice__is_owner(engine) || sluice__inbox_has_starts(&engine->inbox) ||
 		     bytes > socket->check_above))
 		return send_slow(socket, args);
 	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND);
@@ -327,8 +328,8 @@ static bool is_single_file(const struct sluice_socket *socket, const struct slui
 
 	return !start_is_unusual(socket, args) && args->rare.packet_count == 1 &&
 	       args->rare.packets->kind == SLUICE_PACKET_FILE && !args->transmit_flags &&
-	       sluice__is_owner(engine) && !sluice__inbox_has_starts(engine) && !engine->busy &&
-	       !socket->queue.list.head &&
+	       sluice__is_owner(engine) && !sluice__inbox_has_starts(&engine->inbox) &&
+	       !engine->busy && !socket->queue.list.head &&
 	       !(socket->state & (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED | SLUICE__PHASE_MASK));
 }
 

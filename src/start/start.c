@@ -147,7 +147,7 @@ int sluice__start(struct sluice_socket *socket, struct sluice_args *args, uint32
 	sluice__record_accept(args, socket, operation);
 	if (operation == SLUICE_OPERATION_CONNECT)
 		sluice__connect_announce(socket);
-	if (sluice__inbox_has_starts(engine)) {
+	if (sluice__inbox_has_starts(&engine->inbox)) {
 		sluice__mailbox_take(engine);
 		sluice__intents_take(engine);
 		took = true;

@@ -99,6 +99,16 @@ static inline struct sluice_args *sluice__sendq_head(const struct sluice__sendq 
 	return queue->list.head;
 }
 
+static inline bool sluice__sendq_is_empty(const struct sluice__sendq *queue)
+{
+	return !queue->list.head;
+}
+
+static inline bool sluice__sendq_is_prefilled(const struct sluice__sendq *queue)
+{
+	return queue->prefilled;
+}
+
 /* Other threads read the counter: a relaxed store costs no more than a plain one. */
 static inline void sluice__sendq_count(struct sluice__sendq *queue, uint64_t bytes)
 {
@@ -202,21 +212,27 @@ void sluice__sendq_gather(const struct sluice__sendq *queue, struct sluice__gath
 uint32_t sluice__sendq_settle(struct sluice__sendq *queue, const struct sluice__flight *flight,
 			      uint64_t taken, struct sluice__chain *done);
 
-/*
- * The same, where nothing about it is unusual: false when it is, and nothing was changed.
- */
-static inline bool sluice__sendq_settle_plain(struct sluice__sendq *queue,
-					      const struct sluice__flight *flight, uint64_t taken,
+/* Moves head..last to done: records without op_flags, which were sent whole. */
+static inline void sluice__sendq_finish_plain(struct sluice__sendq *queue, struct sluice_args *last,
+					      uint64_t records, uint64_t bytes,
 					      struct sluice__chain *done)
 {
 	struct sluice_args *first = queue->list.head;
 
-	if (unlikely(!flight->plain || taken != flight->bytes || first->run.sent))
+	sluice__list_cut(&queue->list, last);
+	sluice__sendq_count(queue, queue->bytes - bytes);
+	sluice__chain_splice(done, first, last, records);
+}
+
+/* sluice__sendq_settle of a plain flight taken whole. False: it is not, and nothing was changed. */
+static inline bool sluice__sendq_settle_plain(struct sluice__sendq *queue,
+					      const struct sluice__flight *flight, uint64_t taken,
+					      struct sluice__chain *done)
+{
+	if (unlikely(!flight->plain || taken != flight->bytes || queue->list.head->run.sent))
 		return false;
 	sluice__sendq_drop_prefilled(queue);
-	sluice__list_cut(&queue->list, flight->last);
-	sluice__sendq_count(queue, queue->bytes - taken);
-	sluice__chain_splice(done, first, flight->last, flight->records);
+	sluice__sendq_finish_plain(queue, flight->last, flight->records, taken, done);
 	return true;
 }
 

@@ -245,7 +245,7 @@ void sluice__socket_give(struct sluice_socket *socket)
 
 	/* An engine without an owner is freed with its pending operations. */
 	sluice__assert(socket->armed == 0 || engine_has_no_owner(engine));
-	sluice__assert(!socket->queue.list.head || engine_has_no_owner(engine));
+	sluice__assert(sluice__sendq_is_empty(&socket->queue) || engine_has_no_owner(engine));
 	socket_list_remove(engine, socket);
 	socket_memory_give(engine, socket);
 }

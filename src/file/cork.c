@@ -9,6 +9,7 @@
 
 #include "core/packets.h"
 #include "core/record.h"
+#include "core/sendq.h"
 #include "engine/socket.h"
 #include "file/file.h"
 
@@ -47,7 +48,7 @@ void sluice__uncork(struct sluice_socket *socket)
 
 void sluice__uncork_behind(struct sluice_socket *socket, uint32_t op_flags)
 {
-	const struct sluice_args *head = socket->queue.list.head;
+	const struct sluice_args *head = sluice__sendq_head(&socket->queue);
 
 	if (head && head == socket->corked_for)
 		return;

@@ -19,6 +19,7 @@
 #include "base/libc.h"
 #include "base/queue.h"
 #include "core/packets.h"
+#include "core/sendq.h"
 #include "engine/owner.h"
 #include "engine/ready.h"
 #include "engine/socket.h"
@@ -284,7 +285,7 @@ void sluice__prefetch_settle(struct sluice_engine *engine,
 	remember_range(engine, window->identity, window->request.offset,
 		       window->request.offset + window->request.length);
 	if (socket) {
-		struct sluice__packets *packets = socket->queue.list.head->rare.side;
+		struct sluice__packets *packets = sluice__sendq_head(&socket->queue)->rare.side;
 
 		packets->cached_to = window->request.offset + window->request.length;
 		unblock_socket(socket);

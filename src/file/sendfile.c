@@ -61,7 +61,7 @@ static int64_t send_by_reading(struct sluice_socket *socket, uint64_t count)
 	struct iovec segment;
 	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
 	bool more = false;
-	int64_t got = read_slice(engine, socket->queue.list.head, count, &more);
+	int64_t got = read_slice(engine, sluice__sendq_head(&socket->queue), count, &more);
 
 	if (got <= 0)
 		return got;
@@ -127,7 +127,7 @@ static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *
 		return send_by_reading(socket, count);
 	packets->way = (uint8_t)way;
 	/* A read is sent with MSG_MORE instead. */
-	sluice__cork(socket, socket->queue.list.head);
+	sluice__cork(socket, sluice__sendq_head(&socket->queue));
 	return sluice__file_send(socket, sluice__packets_part(packets)->fd, offset, count,
 				 way != SLUICE__PLAN_SENDFILE);
 }
@@ -138,7 +138,7 @@ static int64_t send_slice(struct sluice_socket *socket, struct sluice__packets *
  */
 static int64_t retry_by_reading(struct sluice_socket *socket, uint64_t count, int64_t refusal)
 {
-	struct sluice__packets *packets = socket->queue.list.head->rare.side;
+	struct sluice__packets *packets = sluice__sendq_head(&socket->queue)->rare.side;
 	struct sluice__part *part = sluice__packets_part(packets);
 	int64_t taken;
 
@@ -205,7 +205,7 @@ static void stream_failed(struct sluice_socket *socket, int error_number)
  */
 static void file_failed(struct sluice_socket *socket, int32_t error, int32_t native)
 {
-	struct sluice_args *args = socket->queue.list.head;
+	struct sluice_args *args = sluice__sendq_head(&socket->queue);
 	bool broken = args->run.sent > 0;
 
 	sluice__uncork(socket);
@@ -249,7 +249,7 @@ static void count_file(struct sluice_engine *engine, const struct sluice__packet
 /* Advances the head by taken of asked bytes. True: continue with the queue. */
 static bool advance_file(struct sluice_socket *socket, uint64_t asked, uint64_t taken)
 {
-	struct sluice_args *args = socket->queue.list.head;
+	struct sluice_args *args = sluice__sendq_head(&socket->queue);
 	struct sluice__packets *packets = args->rare.side;
 	bool whole_part = taken == packets->parts[packets->index].count - packets->at;
 
@@ -305,7 +305,7 @@ static bool are_handlers_running(struct sluice_engine *engine)
 /* Sends a slice through the socket's filter. Other sockets take their turn after it, as usual. */
 static bool seal_file_slice(struct sluice_socket *socket, uint64_t count)
 {
-	const struct sluice_args *args = socket->queue.list.head;
+	const struct sluice_args *args = sluice__sendq_head(&socket->queue);
 	struct iovec segment;
 	int64_t got;
 	bool more = false;
@@ -331,17 +331,17 @@ void sluice__file_sealed(struct sluice_socket *socket, uint64_t bytes)
 
 static bool submit_slice(struct sluice_socket *socket, uint64_t offset, uint64_t count)
 {
-	struct sluice__packets *packets = socket->queue.list.head->rare.side;
+	struct sluice__packets *packets = sluice__sendq_head(&socket->queue)->rare.side;
 
 	packets->way = SLUICE__PLAN_SPLICE_RING;
-	sluice__cork(socket, socket->queue.list.head);
+	sluice__cork(socket, sluice__sendq_head(&socket->queue));
 	return sluice__file_submit(socket, sluice__packets_part(packets), offset, count);
 }
 
 bool sluice__file_transmit(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
-	struct sluice__packets *packets = socket->queue.list.head->rare.side;
+	struct sluice__packets *packets = sluice__sendq_head(&socket->queue)->rare.side;
 	struct sluice__part *part = sluice__packets_part(packets);
 	uint64_t offset = part->offset + packets->at;
 	uint64_t count = part->count - packets->at;
@@ -398,7 +398,7 @@ bool sluice__file_tried(struct sluice_socket *socket, uint64_t count, int64_t ta
 
 void sluice__file_settle(struct sluice_socket *socket, int32_t result)
 {
-	struct sluice__packets *packets = socket->queue.list.head->rare.side;
+	struct sluice__packets *packets = sluice__sendq_head(&socket->queue)->rare.side;
 	uint64_t read = socket->out.length;
 
 	sluice__assert_owner(socket->engine);

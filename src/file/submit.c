@@ -86,7 +86,8 @@ static bool start_slice(struct sluice_socket *socket, const struct sluice__part 
 	}
 	if (error)
 		return false;
-	socket->flight = (struct sluice__flight){socket->queue.list.head, count, 1, false};
+	socket->flight =
+		(struct sluice__flight){sluice__sendq_head(&socket->queue), count, 1, false};
 	socket->state |= SLUICE__ST_IN_FLIGHT;
 	engine->files->slices_in_flight++;
 	engine->statistics.ring_files++;

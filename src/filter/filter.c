@@ -122,7 +122,7 @@ bool sluice__filter_owes_shut(const struct sluice_socket *socket)
 uint64_t sluice__filter_forget(struct sluice_socket *socket, const struct sluice_args *args)
 {
 	struct sluice__filter *filter = sluice__filter_of(socket);
-	const struct sluice_args *at = socket->queue.list.head;
+	const struct sluice_args *at = sluice__sendq_head(&socket->queue);
 	uint64_t before = 0, mine;
 
 	if (!filter->owed)

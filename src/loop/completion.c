@@ -6,6 +6,7 @@
 #include "backend/backend.h"
 #include "base/assert.h"
 #include "core/record.h"
+#include "core/sendq.h"
 #include "engine/owner.h"
 #include "engine/ready.h"
 #include "engine/socket.h"
@@ -19,7 +20,7 @@
 
 static void socket_ready_again(struct sluice_socket *socket)
 {
-	if (socket->queue.list.head &&
+	if (!sluice__sendq_is_empty(&socket->queue) &&
 	    !(socket->state &
 	      (SLUICE__ST_READY | SLUICE__ST_BLOCKED | SLUICE__ST_IN_FLIGHT | SLUICE__PHASE_MASK)))
 		sluice__ready(socket);
@@ -29,7 +30,7 @@ static void filtered_socket_writable(struct sluice_socket *socket)
 {
 	if (socket->connecting)
 		sluice__filter_step(socket);
-	else if (!socket->queue.list.head)
+	else if (sluice__sendq_is_empty(&socket->queue))
 		sluice__filter_flush_idle(socket);
 }
 

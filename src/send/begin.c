@@ -93,7 +93,7 @@ void sluice__send_begin_tried(struct sluice_socket *socket, struct sluice_args *
 	struct sluice_engine *engine = socket->engine;
 
 	sluice__assert_owner(engine);
-	sluice__assert(!socket->queue.list.head);
+	sluice__assert(sluice__sendq_is_empty(&socket->queue));
 	engine->statistics.records_started++;
 	engine->statistics.inline_sends++;
 	tried_plain(socket, args, taken, false);
@@ -213,7 +213,7 @@ int sluice__send_begin_tried_file(struct sluice_socket *socket, struct sluice_ar
 	struct queued_try queued;
 
 	sluice__assert_owner(socket->engine);
-	sluice__assert(!socket->queue.list.head);
+	sluice__assert(sluice__sendq_is_empty(&socket->queue));
 	queued = begin_queued_try(socket, args);
 	sluice__file_tried(socket, count, taken);
 	return end_queued_try(socket->engine, args, &queued);
@@ -248,7 +248,7 @@ static __attribute__((noinline)) int try_unusual(struct sluice_socket *socket,
 
 static bool may_try_now(const struct sluice_socket *socket)
 {
-	return !socket->queue.list.head &&
+	return sluice__sendq_is_empty(&socket->queue) &&
 	       !(socket->state & (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED)) &&
 	       !(sluice__socket_flags(socket) & SLUICE__SHARED_CONNECTING);
 }
@@ -265,7 +265,7 @@ static __attribute__((noinline)) int begin_unusual(struct sluice_socket *socket,
 	sluice__reclaim(socket);
 	if (!(sluice__socket_flags(socket) &
 	      (SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED)) ||
-	    socket->queue.list.head)
+	    !sluice__sendq_is_empty(&socket->queue))
 		return GO_ON;
 	return sluice__end_at_once(socket->engine, args, may_finish,
 				   again ? SLUICE_ERROR_SUCCESS : SLUICE_ERROR_SHUTDOWN,

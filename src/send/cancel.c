@@ -20,7 +20,8 @@ static bool is_in_flight(const struct sluice_socket *socket, const struct sluice
 {
 	if (!(socket->state & SLUICE__ST_IN_FLIGHT))
 		return false;
-	for (const struct sluice_args *at = socket->queue.list.head; at; at = at->run.next) {
+	for (const struct sluice_args *at = sluice__sendq_head(&socket->queue); at;
+	     at = at->run.next) {
 		if (at == args)
 			return true;
 		if (at == socket->flight.last)
@@ -33,7 +34,7 @@ static bool is_in_flight(const struct sluice_socket *socket, const struct sluice
 static struct sluice__chain *cancel_done(struct sluice_socket *socket,
 					 const struct sluice_args *args)
 {
-	if (args == socket->queue.list.head && sluice__zc_send_has(socket, args))
+	if (args == sluice__sendq_head(&socket->queue) && sluice__zc_send_has(socket, args))
 		return sluice__zc_send_done(socket);
 	return &socket->engine->done;
 }
@@ -41,7 +42,7 @@ static struct sluice__chain *cancel_done(struct sluice_socket *socket,
 /* Nothing else resumes a socket that waited for the file of the record which has left. */
 static void resume_behind(struct sluice_socket *socket)
 {
-	if (socket->queue.list.head &&
+	if (!sluice__sendq_is_empty(&socket->queue) &&
 	    !(socket->state & (SLUICE__ST_BLOCKED | SLUICE__ST_IN_FLIGHT)))
 		sluice__ready(socket);
 }
@@ -58,7 +59,7 @@ static bool cancel_send(struct sluice_socket *socket, struct sluice_args *args)
 		sluice__request_cancel(socket, sluice__zc_send_request(socket));
 		return false;
 	}
-	if (args == socket->queue.list.head)
+	if (args == sluice__sendq_head(&socket->queue))
 		sluice__file_abandon(socket);
 	if (sluice__sends_filtered(socket))
 		sealed = sluice__filter_forget(socket, args);
@@ -74,7 +75,7 @@ static bool cancel_send(struct sluice_socket *socket, struct sluice_args *args)
 
 void sluice__send_cancel_marked(struct sluice_socket *socket)
 {
-	struct sluice_args *args = socket->queue.list.head;
+	struct sluice_args *args = sluice__sendq_head(&socket->queue);
 	bool ends = false;
 
 	sluice__assert_owner(socket->engine);

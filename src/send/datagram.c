@@ -16,7 +16,6 @@
 #include "base/queue.h"
 #include "core/gso.h"
 #include "core/record.h"
-#include "core/record_list.h"
 #include "core/sendq.h"
 #include "engine/arena.h"
 #include "engine/deadline.h"
@@ -167,20 +166,17 @@ static void fail_head(struct sluice_socket *socket, int error_number)
 /* Completes all records of a message; as one list if all are plain. */
 static void finish_message(struct sluice_socket *socket, const struct sluice__message *message)
 {
-	struct sluice__sendq *queue = &socket->queue;
-	struct sluice_args *first = queue->list.head;
-	struct sluice_args *last = first;
+	struct sluice_args *last = sluice__sendq_head(&socket->queue);
 
 	if (!message->plain) {
 		for (uint32_t i = 0; i < message->records; i++)
-			finish_head(socket, 0, queue->list.head->run.total);
+			finish_head(socket, 0, sluice__sendq_head(&socket->queue)->run.total);
 		return;
 	}
 	for (uint32_t i = 1; i < message->records; i++)
 		last = last->run.next;
-	sluice__list_cut(&queue->list, last);
-	sluice__sendq_count(queue, queue->bytes - message->bytes);
-	sluice__chain_splice(&socket->engine->done, first, last, message->records);
+	sluice__sendq_finish_plain(&socket->queue, last, message->records, message->bytes,
+				   &socket->engine->done);
 }
 
 /* A short count, which no kernel returns: records without sent bytes stay queued. */
@@ -190,7 +186,7 @@ static void finish_short_message(struct sluice_socket *socket,
 	uint32_t records = message->records;
 
 	do {
-		uint64_t total = socket->queue.list.head->run.total;
+		uint64_t total = sluice__sendq_head(&socket->queue)->run.total;
 		uint64_t bytes = taken < total ? taken : total;
 
 		taken -= bytes;
@@ -214,7 +210,7 @@ static void message_sent(struct sluice_socket *socket, const struct sluice__mess
 static bool has_no_event(const struct sluice_socket *socket)
 {
 	return socket->family == AF_UNIX &&
-	       (socket->queue.list.head->run.op_flags & SLUICE__OP_HAS_ADDRESS);
+	       (sluice__sendq_head(&socket->queue)->run.op_flags & SLUICE__OP_HAS_ADDRESS);
 }
 
 static void retry_later(struct sluice_socket *socket)
@@ -235,7 +231,7 @@ void sluice__datagram_retry(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
 	socket->state &= ~(uint32_t)SLUICE__ST_BLOCKED;
-	if (socket->queue.list.head)
+	if (!sluice__sendq_is_empty(&socket->queue))
 		sluice__ready(socket);
 }
 
@@ -245,7 +241,7 @@ void sluice__datagram_retry(struct sluice_socket *socket)
 static bool send_single(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
-	struct sluice_args *args = socket->queue.list.head;
+	struct sluice_args *args = sluice__sendq_head(&socket->queue);
 	struct msghdr header;
 	uint32_t space;
 	int64_t taken = -EMSGSIZE;
@@ -418,7 +414,7 @@ static bool transmit_records(struct sluice_socket *socket, uint32_t records, boo
 	struct sluice__gso_batch *batch;
 
 	by_ring = may_submit(engine, by_ring);
-	if (!socket->queue.list.head->run.next && !by_ring)
+	if (!sluice__sendq_head(&socket->queue)->run.next && !by_ring)
 		return send_single(socket);
 	batch = batch_take(engine);
 	if (!batch)
@@ -430,7 +426,7 @@ static bool transmit_records(struct sluice_socket *socket, uint32_t records, boo
 	batch->gso_records = engine->capabilities & SLUICE_CAPABILITY_UDP_GSO_128
 				     ? SLUICE__GSO_RECORDS_MAX
 				     : SLUICE__GSO_RECORDS;
-	sluice__gso_plan(socket->queue.list.head, batch);
+	sluice__gso_plan(sluice__sendq_head(&socket->queue), batch);
 	return transmit_batch(socket, batch, by_ring);
 }
 
@@ -469,8 +465,10 @@ void sluice__datagram_transmit(struct sluice_socket *socket, bool by_ring)
 	sluice__assert_owner(socket->engine);
 	sluice__assert(!(socket->state & (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED)));
 	/* Bounded by rounds as well: an interrupted round completes nothing. */
-	for (int round = 0; round < RECORDS && done < RECORDS && socket->queue.list.head; round++) {
-		struct sluice_args *head = socket->queue.list.head;
+	for (int round = 0;
+	     round < RECORDS && done < RECORDS && !sluice__sendq_is_empty(&socket->queue);
+	     round++) {
+		struct sluice_args *head = sluice__sendq_head(&socket->queue);
 
 		if (head->run.op_flags & SLUICE__OP_DISCONNECT)
 			disconnect_or_connect(socket, head);
@@ -480,7 +478,7 @@ void sluice__datagram_transmit(struct sluice_socket *socket, bool by_ring)
 	}
 	if (done && (socket->state & (SLUICE__ST_ABOVE_HIGH | SLUICE__ST_GRACEFUL)))
 		sluice__settle_shorter(socket);
-	if (socket->queue.list.head &&
+	if (!sluice__sendq_is_empty(&socket->queue) &&
 	    !(socket->state & (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED)))
 		sluice__ready(socket);
 }

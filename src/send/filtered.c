@@ -19,7 +19,7 @@
 /* The kernel took the output of so many bytes at the head of the queue. */
 static void settle_sealed(struct sluice_socket *socket, uint64_t bytes)
 {
-	struct sluice_args *last = socket->queue.list.head;
+	struct sluice_args *last = sluice__sendq_head(&socket->queue);
 	uint32_t records = 1;
 	uint64_t covered;
 
@@ -138,7 +138,7 @@ static bool ends_stream(const struct sluice_socket *socket, const struct sluice_
 /* A record that a part completes: the rest of it is sealed as well, and goes out. */
 static bool has_partial(const struct sluice_socket *socket, const struct sluice__gather *gathered)
 {
-	const struct sluice_args *args = socket->queue.list.head;
+	const struct sluice_args *args = sluice__sendq_head(&socket->queue);
 
 	if (gathered->plain)
 		return false;

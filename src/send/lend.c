@@ -17,6 +17,7 @@
 #include "base/futex.h"
 #include "base/queue.h"
 #include "core/record.h"
+#include "core/sendq.h"
 #include "engine/inbox.h"
 #include "engine/owner.h"
 #include "engine/socket.h"
@@ -60,8 +61,9 @@ static bool is_quiet(const struct sluice_socket *socket)
 
 	return !(sluice__socket_flags(socket) &
 		 (SLUICE__SHARED_SLOW_STREAM | SLUICE__SHARED_FILTERED)) &&
-	       !(socket->state & busy) && !socket->queue.list.head && !socket->out.armed &&
-	       !socket->connecting && !socket->engine->hands_over && !sluice__dead(socket->engine);
+	       !(socket->state & busy) && sluice__sendq_is_empty(&socket->queue) &&
+	       !socket->out.armed && !socket->connecting && !socket->engine->hands_over &&
+	       !sluice__dead(socket->engine);
 }
 
 static void lend(struct sluice_socket *socket)

@@ -39,7 +39,7 @@ void sluice__settle_shorter(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
 	post_drained(socket);
-	if ((socket->state & SLUICE__ST_GRACEFUL) && !socket->queue.list.head)
+	if ((socket->state & SLUICE__ST_GRACEFUL) && sluice__sendq_is_empty(&socket->queue))
 		sluice__intents_post(socket, SLUICE__WANT_CLOSE);
 }
 
@@ -120,7 +120,7 @@ int sluice__settle_errno(struct sluice_socket *socket, int error_number)
 void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t native,
 			  int32_t rest_error, int32_t rest_native)
 {
-	struct sluice_args *head = socket->queue.list.head;
+	struct sluice_args *head = sluice__sendq_head(&socket->queue);
 	struct sluice__chain *first = sluice__done(socket), *rest = first;
 
 	sluice__assert_owner(socket->engine);
@@ -155,7 +155,7 @@ void sluice__settle_shut(struct sluice_socket *socket)
 	if (sluice__socket_is_closing(socket))
 		return;
 	sluice__reclaim(socket);
-	if (sluice__is_filtered(socket) && !socket->queue.list.head)
+	if (sluice__is_filtered(socket) && sluice__sendq_is_empty(&socket->queue))
 		sluice__filter_goodbye(socket);
 	sluice__socket_flags_set(socket, SLUICE__SHARED_SHUT_SEND);
 	sluice__send_fin(socket);
@@ -192,6 +192,6 @@ void sluice__settle_result(struct sluice_socket *socket, int32_t result)
 	}
 	/* Without FIN, which has to wait, the rest would be sent. */
 	if (unlikely(sluice__socket_flags(socket) & SLUICE__SHARED_SHUT_SEND) &&
-	    socket->queue.list.head && sluice__filter_owes_shut(socket))
+	    !sluice__sendq_is_empty(&socket->queue) && sluice__filter_owes_shut(socket))
 		sluice__settle_failed(socket, EPIPE);
 }

@@ -149,7 +149,7 @@ static bool is_large(struct sluice_socket *socket, uint64_t bytes)
 /* One plain record is the usual queue of a server's socket; it needs no gathering. */
 static bool is_single(struct sluice_socket *socket)
 {
-	const struct sluice_args *args = socket->queue.list.head;
+	const struct sluice_args *args = sluice__sendq_head(&socket->queue);
 
 	return !args->run.next && !args->run.op_flags && !args->run.sent &&
 	       !(socket->state & (SLUICE__ST_ABOVE_HIGH | SLUICE__ST_GRACEFUL | SLUICE__ST_CORKED |
@@ -160,7 +160,7 @@ static bool is_single(struct sluice_socket *socket)
 
 static void submit_single(struct sluice_socket *socket)
 {
-	struct sluice_args *args = socket->queue.list.head;
+	struct sluice_args *args = sluice__sendq_head(&socket->queue);
 	struct sluice__gather gathered = {.segments = arena(socket->engine), .count = 1};
 
 	gathered.segments->iov_base = (void *)(uintptr_t)args->run.base;
@@ -172,7 +172,7 @@ static void submit_single(struct sluice_socket *socket)
 static void transmit_single(struct sluice_socket *socket)
 {
 	struct sluice_engine *engine = socket->engine;
-	struct sluice_args *args = socket->queue.list.head;
+	struct sluice_args *args = sluice__sendq_head(&socket->queue);
 	struct iovec segment = {(void *)(uintptr_t)args->run.base, args->run.total};
 	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
 	int64_t taken = engine->backend->try_send(engine, socket, &message, 0);
@@ -192,7 +192,7 @@ static void transmit_single(struct sluice_socket *socket)
 /* A disconnect has reached the head of the queue. */
 static void transmit_disconnect(struct sluice_socket *socket)
 {
-	struct sluice_args *args = socket->queue.list.head;
+	struct sluice_args *args = sluice__sendq_head(&socket->queue);
 	int error = sluice__socket_disconnect(socket, args->run.op_flags & SLUICE__OP_REUSE);
 
 	sluice__sendq_finish_head(&socket->queue, sluice__done(socket),
@@ -210,7 +210,7 @@ static void transmit_beyond(struct sluice_socket *socket)
 
 static bool can_transmit(const struct sluice_socket *socket)
 {
-	return socket->queue.list.head &&
+	return !sluice__sendq_is_empty(&socket->queue) &&
 	       !(socket->state &
 		 (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED | SLUICE__PHASE_MASK)) &&
 	       !(sluice__socket_flags(socket) & SLUICE__SHARED_CONNECTING);
@@ -246,7 +246,7 @@ static bool gather_copying(struct sluice_socket *socket, struct sluice__gather *
 	struct sluice_engine *engine = socket->engine;
 	struct sluice__prefilled *prefilled = engine->arena.prefilled;
 
-	if (engine->prefilling && engine->prefilling->queue.prefilled)
+	if (engine->prefilling && sluice__sendq_is_prefilled(&engine->prefilling->queue))
 		return false; /* the memory is in use */
 	gathered->segments = prefilled->segments;
 	gathered->room = SLUICE__PREFILLED;
@@ -263,7 +263,7 @@ static bool transmit_gathered(struct sluice_socket *socket, bool by_ring)
 	bool is_inline = plan(socket, by_ring, false) == SLUICE__PLAN_INLINE;
 	struct sluice__gather gathered;
 
-	if (socket->queue.prefilled && is_inline && transmit_prefilled(socket))
+	if (sluice__sendq_is_prefilled(&socket->queue) && is_inline && transmit_prefilled(socket))
 		return true;
 	sluice__sendq_drop_prefilled(&socket->queue);
 	is_inline = is_inline && gather_copying(socket, &gathered);
@@ -332,7 +332,7 @@ static bool transmit_filtered_round(struct sluice_socket *socket)
 static void transmit_filtered(struct sluice_socket *socket)
 {
 	/* The record whose output is left may have been cancelled. */
-	if (!socket->queue.list.head)
+	if (sluice__sendq_is_empty(&socket->queue))
 		sluice__filter_flush_idle(socket);
 	for (int round = 0; round < ROUNDS; round++) {
 		if (!can_transmit(socket) || !transmit_filtered_round(socket))

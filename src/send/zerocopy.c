@@ -75,7 +75,7 @@ bool sluice__zc_send_considers(struct sluice_socket *socket, uint64_t bytes)
  */
 static bool is_sent_whole(const struct sluice_socket *socket, const struct sluice__gather *gathered)
 {
-	const struct sluice_args *args = socket->queue.list.head;
+	const struct sluice_args *args = sluice__sendq_head(&socket->queue);
 	uint64_t bytes = 0;
 
 	for (;; args = args->run.next) {
@@ -222,7 +222,7 @@ static void apply_result(struct sluice_socket *socket, struct sluice__zc_send *z
 		count_zerocopy(socket->engine, zc_send);
 	}
 	sluice__settle_result(socket, result);
-	head = socket->queue.list.head;
+	head = sluice__sendq_head(&socket->queue);
 	if (zc_send->taking && head && head->run.sent)
 		zc_send->partial = head;
 	zc_send->taking = false;
@@ -231,7 +231,8 @@ static void apply_result(struct sluice_socket *socket, struct sluice__zc_send *z
 /* The queue is empty and completed records wait: the caller continues only with their handlers. */
 static bool is_starved(const struct sluice_socket *socket, const struct sluice__zc_send *zc_send)
 {
-	return !socket->queue.list.head && zc_send == socket->zc_sends && zc_send->done.first;
+	return sluice__sendq_is_empty(&socket->queue) && zc_send == socket->zc_sends &&
+	       zc_send->done.first;
 }
 
 static void learn_outcome(struct sluice_socket *socket, struct sluice__zc_send *zc_send,

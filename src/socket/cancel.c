@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "core/record.h"
+#include "core/sendq.h"
 #include "engine/owner.h"
 #include "engine/socket.h"
 #include "recv/recv.h"
@@ -30,7 +31,8 @@ void sluice__cancel_all(struct sluice_socket *socket)
 	sluice__assert_owner(socket->engine);
 	if (socket->connecting)
 		mark_cancelled(socket->connecting);
-	for (struct sluice_args *args = socket->queue.list.head; args; args = args->run.next)
+	for (struct sluice_args *args = sluice__sendq_head(&socket->queue); args;
+	     args = args->run.next)
 		mark_cancelled(args);
 	for (struct sluice_args *args = socket->receives.head; args; args = args->run.next)
 		mark_cancelled(args);
@@ -64,7 +66,7 @@ void sluice__cancel_of_thread(struct sluice_socket *socket, uint32_t thread)
 
 	sluice__assert_owner(socket->engine);
 	sluice__reclaim(socket);
-	found = mark_of_thread(socket->queue.list.head, thread);
+	found = mark_of_thread(sluice__sendq_head(&socket->queue), thread);
 	found |= mark_of_thread(socket->receives.head, thread);
 	if (socket->connecting && is_of_thread(socket->connecting, thread)) {
 		mark_cancelled(socket->connecting);

@@ -31,6 +31,7 @@
 #include "base/assert.h"
 #include "base/wheel.h"
 #include "core/record.h"
+#include "core/sendq.h"
 #include "core/zerocopy_policy.h"
 #include "engine/close_wait.h"
 #include "engine/deadline.h"
@@ -231,7 +232,7 @@ static void begin_close(struct sluice_socket *socket)
 	sluice__socket_flags_set(socket, SLUICE__SHARED_CLOSED);
 	change_phase(socket, 1u << SLUICE__PHASE_OPEN, SLUICE__PHASE_CLOSING);
 	sluice__timer_disarm(socket);
-	if (socket->queue.list.head)
+	if (!sluice__sendq_is_empty(&socket->queue))
 		sluice__file_abandon(socket);
 	sluice__request_cancel(socket, sluice__zc_send_request(socket));
 	sluice__request_cancel(socket, &socket->out);
@@ -269,13 +270,14 @@ static void wait_for_buffers(struct sluice_socket *socket)
 /* Only zero-copy notifications are outstanding: ends pending operations. */
 static void begin_ending(struct sluice_socket *socket)
 {
-	bool lost = socket->queue.list.head != NULL;
+	bool lost = !sluice__sendq_is_empty(&socket->queue);
 
 	change_phase(socket, 1u << SLUICE__PHASE_CLOSING, SLUICE__PHASE_ENDING);
 	socket->state &= ~(uint32_t)(SLUICE__ST_BLOCKED | SLUICE__ST_IN_FLIGHT);
 	sluice__timer_disarm(socket);
 	abort_pending(socket);
-	sluice__assert(!socket->queue.list.head && !socket->receives.head && !socket->connecting);
+	sluice__assert(sluice__sendq_is_empty(&socket->queue) && !socket->receives.head &&
+		       !socket->connecting);
 	if (lost)
 		socket->state |= SLUICE__ST_LOST;
 	if (sluice__is_filtered(socket))
@@ -431,7 +433,7 @@ void sluice__socket_end_gracefully(struct sluice_socket *socket)
 	if (sluice__socket_is_closing(socket) || (socket->state & SLUICE__ST_GRACEFUL))
 		return;
 	sluice__reclaim(socket);
-	if (!socket->queue.list.head) {
+	if (sluice__sendq_is_empty(&socket->queue)) {
 		sluice__socket_end(socket);
 		return;
 	}

@@ -6,6 +6,7 @@
 #include "backend/backend.h"
 #include "base/assert.h"
 #include "core/record.h"
+#include "core/sendq.h"
 #include "engine/deadline.h"
 #include "engine/owner.h"
 #include "engine/ready.h"
@@ -49,7 +50,7 @@ static void release_waiting(struct sluice_socket *socket, bool connected)
 	if (connected)
 		sluice__socket_flags_clear(socket, SLUICE__SHARED_UNCONNECTED);
 	sluice__connect_withdraw(socket);
-	if (socket->queue.list.head &&
+	if (!sluice__sendq_is_empty(&socket->queue) &&
 	    !(socket->state & (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED)))
 		sluice__ready(socket);
 	sluice__receive_arm(socket);
@@ -83,7 +84,8 @@ static int connect_completed_now(struct sluice_socket *socket, struct sluice_arg
 /* Datagrams started before a connect still go to the old remote, so the connect is queued. */
 static bool must_queue_connect(const struct sluice_socket *socket)
 {
-	return (sluice__socket_flags(socket) & SLUICE__SHARED_DATAGRAM) && socket->queue.list.head;
+	return (sluice__socket_flags(socket) & SLUICE__SHARED_DATAGRAM) &&
+	       !sluice__sendq_is_empty(&socket->queue);
 }
 
 static int queue_connect(struct sluice_socket *socket, struct sluice_args *args)

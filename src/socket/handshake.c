@@ -5,6 +5,7 @@
 #include "backend/backend.h"
 #include "base/assert.h"
 #include "core/record.h"
+#include "core/sendq.h"
 #include "engine/deadline.h"
 #include "engine/request.h"
 #include "engine/socket.h"
@@ -19,7 +20,8 @@ static void handshake_failed(struct sluice_socket *socket, int error)
 /* What was started behind the handshake, before it was known that the kernel encrypts. */
 static void hold_nothing_back(struct sluice_socket *socket)
 {
-	for (struct sluice_args *args = socket->queue.list.head; args; args = args->run.next)
+	for (struct sluice_args *args = sluice__sendq_head(&socket->queue); args;
+	     args = args->run.next)
 		args->run.op_flags &= ~(uint32_t)SLUICE__OP_MORE;
 }
 

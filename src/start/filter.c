@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/record.h"
+#include "core/sendq.h"
 #include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/sockets.h"
@@ -48,7 +49,8 @@ static int install_filter(struct sluice_socket *socket, const struct sluice_filt
 	if (!marks)
 		return -ENOMEM;
 	sluice__reclaim(socket);
-	if (socket->queue.list.head || sluice__receives_pending(socket) || socket->receiver)
+	if (!sluice__sendq_is_empty(&socket->queue) || sluice__receives_pending(socket) ||
+	    socket->receiver)
 		return -EBUSY;
 	filter = sluice__allocate(socket->engine, sizeof *filter);
 	if (!filter)

@@ -10,6 +10,7 @@
 
 #include "base/queue.h"
 #include "core/record.h"
+#include "core/sendq.h"
 #include "engine/buffers.h"
 #include "engine/close_wait.h"
 #include "engine/inbox.h"
@@ -124,9 +125,9 @@ int sluice_socket_shutdown(struct sluice_socket *socket, int how)
 
 static bool is_idle(const struct sluice_socket *socket)
 {
-	return !socket->queue.list.head && !socket->receives.head && !socket->connecting &&
-	       !socket->receiver && !socket->accepter && socket->armed == 0 &&
-	       !__atomic_load_n(&socket->intents, __ATOMIC_RELAXED) &&
+	return sluice__sendq_is_empty(&socket->queue) && !socket->receives.head &&
+	       !socket->connecting && !socket->receiver && !socket->accepter &&
+	       socket->armed == 0 && !__atomic_load_n(&socket->intents, __ATOMIC_RELAXED) &&
 	       sluice__socket_apm_is_quiet(socket);
 }
 

@@ -213,7 +213,7 @@ static int pending_and_ready(struct sluice_socket *socket)
 	struct sluice_engine *engine = socket->engine;
 
 	sluice__ready(socket);
-	if (!engine->prefilling && !socket->queue.list.head->run.next) {
+	if (!engine->prefilling && !sluice__sendq_head(&socket->queue)->run.next) {
 		engine->prefilling = socket;
 		sluice__sendq_begin_prefilled(&socket->queue, engine->arena.prefilled);
 	}
@@ -329,7 +329,7 @@ static bool is_single_file(const struct sluice_socket *socket, const struct slui
 	return !start_is_unusual(socket, args) && args->rare.packet_count == 1 &&
 	       args->rare.packets->kind == SLUICE_PACKET_FILE && !args->transmit_flags &&
 	       sluice__is_owner(engine) && !sluice__inbox_has_starts(&engine->inbox) &&
-	       !engine->busy && !socket->queue.list.head &&
+	       !engine->busy && sluice__sendq_is_empty(&socket->queue) &&
 	       !(socket->state & (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED | SLUICE__PHASE_MASK));
 }
 

@@ -149,3 +149,54 @@ void assert_no_buffer_lent(struct fixture *fixture)
 	run_idle(fixture);
 	cr_assert_eq(statistics_of(fixture).buffers_lent, 0);
 }
+
+/* ---- a consumer and its peer ---- */
+
+void flow_begin_with(struct flow *flow, const struct sluice_options *options)
+{
+	fixture_begin_with(&flow->fixture, options);
+	tcp_pair(&flow->fixture, &flow->pair, 0);
+	consumer_init(&flow->consumer, &flow->fixture, flow->pair.socket);
+}
+
+void flow_begin(struct flow *flow)
+{
+	flow_begin_with(flow, NULL);
+}
+
+struct sluice_options few_buffers(uint32_t count, uint32_t bytes, uint32_t per_socket)
+{
+	struct sluice_options options;
+
+	cr_assert_eq(sluice_options_init(&options, sizeof options), 0);
+	options.receive_buffers = count;
+	options.receive_buffer_bytes = bytes;
+	options.receive_buffers_per_socket = per_socket;
+	options.receive_bytes_max = 1; /* the pool does not grow */
+	return options;
+}
+
+void flow_begin_few(struct flow *flow, uint32_t count, uint32_t bytes, uint32_t per_socket)
+{
+	struct sluice_options options = few_buffers(count, bytes, per_socket);
+
+	flow_begin_with(flow, &options);
+}
+
+void flow_start(struct flow *flow)
+{
+	flow_begin(flow);
+	cr_assert_eq(start_consuming(&flow->consumer), 0);
+}
+
+void flow_end(struct flow *flow)
+{
+	int terminals = flow->consumer.terminals;
+
+	flow->consumer.holds = false;
+	release_all(&flow->consumer);
+	assert_no_buffer_lent(&flow->fixture);
+	cr_assert_eq(flow->consumer.terminals, terminals, "something came after the end");
+	pair_close(&flow->pair);
+	fixture_end(&flow->fixture);
+}

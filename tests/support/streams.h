@@ -58,4 +58,30 @@ void assert_terminal(const struct consumer *consumer, int32_t error);
 /* Asserts that the engine has all of its buffers. */
 void assert_no_buffer_lent(struct fixture *fixture);
 
+/* A consumer and the peer of its TCP socket. */
+struct flow {
+	struct fixture fixture;
+	struct pair pair;
+	struct consumer consumer;
+};
+
+/* Nothing has been started. */
+void flow_begin(struct flow *flow);
+void flow_begin_with(struct flow *flow, const struct sluice_options *options);
+
+/* With so many buffers of so many bytes, of which one socket may have so many; there will be no more. */
+void flow_begin_few(struct flow *flow, uint32_t count, uint32_t bytes, uint32_t per_socket);
+
+/* The consumer has been started. */
+void flow_start(struct flow *flow);
+
+/* Gives back what is held, and asserts that nothing comes of it. */
+void flow_end(struct flow *flow);
+
+struct sluice_options few_buffers(uint32_t count, uint32_t bytes, uint32_t per_socket);
+
+/* The body has a `flow` that `begin`, one of these, makes with the arguments behind it. */
+#define FLOW_TEST(row, name, begin, ...) \
+	OWNER_TEST(row, name, flow, begin(&flow, ##__VA_ARGS__), flow_end(&flow))
+
 #endif

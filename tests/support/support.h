@@ -126,20 +126,27 @@ void fixture_end(struct fixture *fixture);
 	SUBJECT_TEST(row, name, blocked, make(fixture, &blocked), blocked_end(&blocked))
 
 /*
+ * Defines a test as Test does, with a `struct subject *subject` that `begin` makes and `end` ends, the
+ * engine included.
+ */
+#define OWNER_TEST(row, name, subject, begin, end)        \
+	static void name##_body(struct subject *subject); \
+	Test(row, name)                                   \
+	{                                                 \
+		struct subject subject;                   \
+                                                          \
+		begin;                                    \
+		name##_body(&subject);                    \
+		end;                                      \
+	}                                                 \
+	static void name##_body(struct subject *subject)
+
+/*
  * The body has a `scene`, whose type and whose scene_begin and scene_end are those of the file or of
  * files.h; the arguments behind the name are scene_begin's.
  */
-#define SCENE_TEST(row, name, ...)                    \
-	static void name##_body(struct scene *scene); \
-	Test(row, name)                               \
-	{                                             \
-		struct scene scene;                   \
-                                                      \
-		scene_begin(&scene, __VA_ARGS__);     \
-		name##_body(&scene);                  \
-		scene_end(&scene);                    \
-	}                                             \
-	static void name##_body(struct scene *scene)
+#define SCENE_TEST(row, name, ...) \
+	OWNER_TEST(row, name, scene, scene_begin(&scene, ##__VA_ARGS__), scene_end(&scene))
 
 /* One turn that waits so long at most; fails the test when run answers an error. */
 void run_for(struct fixture *fixture, int64_t timeout_ns);

@@ -8,41 +8,6 @@
 #include "measure.h"
 #include "streams.h"
 
-/* One consumer and its peer. */
-struct flow {
-	struct fixture fixture;
-	struct pair pair;
-	struct consumer consumer;
-};
-
-static void flow_begin(struct flow *flow, const struct sluice_options *options)
-{
-	fixture_begin_with(&flow->fixture, options);
-	tcp_pair(&flow->fixture, &flow->pair, 0);
-	consumer_init(&flow->consumer, &flow->fixture, flow->pair.socket);
-}
-
-static void flow_end(struct flow *flow)
-{
-	flow->consumer.holds = false;
-	release_all(&flow->consumer);
-	assert_no_buffer_lent(&flow->fixture);
-	pair_close(&flow->pair);
-	fixture_end(&flow->fixture);
-}
-
-static struct sluice_options few_buffers(uint32_t count, uint32_t bytes, uint32_t per_socket)
-{
-	struct sluice_options options;
-
-	cr_assert_eq(sluice_options_init(&options, sizeof options), 0);
-	options.receive_buffers = count;
-	options.receive_buffer_bytes = bytes;
-	options.receive_buffers_per_socket = per_socket;
-	options.receive_bytes_max = 1; /* the pool does not grow */
-	return options;
-}
-
 /* A peer that sends the pattern in a thread, in pieces of odd sizes, and then closes. */
 struct writer {
 	pthread_t thread;
@@ -103,22 +68,14 @@ static void assert_flows(struct flow *flow, size_t length, size_t piece)
 	cr_assert_eq(statistics_of(&flow->fixture).bytes_received, length);
 }
 
-Test(s01, s01_every_byte_is_delivered_in_order)
+FLOW_TEST(s01, s01_every_byte_is_delivered_in_order, flow_begin)
 {
-	struct flow flow;
-
-	flow_begin(&flow, NULL);
-	assert_flows(&flow, (size_t)32 << 20, 100003);
-	flow_end(&flow);
+	assert_flows(flow, (size_t)32 << 20, 100003);
 }
 
-Test(s01, s01_small_pieces_are_delivered_in_order)
+FLOW_TEST(s01, s01_small_pieces_are_delivered_in_order, flow_begin)
 {
-	struct flow flow;
-
-	flow_begin(&flow, NULL);
-	assert_flows(&flow, 30000, 5);
-	flow_end(&flow);
+	assert_flows(flow, 30000, 5);
 }
 
 Test(s01, s01_every_byte_of_a_unix_stream_is_delivered_in_order)
@@ -132,32 +89,24 @@ Test(s01, s01_every_byte_of_a_unix_stream_is_delivered_in_order)
 	flow_end(&flow);
 }
 
-Test(s01, s01_few_and_small_buffers_are_enough)
+FLOW_TEST(s01, s01_few_and_small_buffers_are_enough, flow_begin_few, 2, 100, 1)
 {
-	struct sluice_options options = few_buffers(2, 100, 1);
-	struct flow flow;
-
-	flow_begin(&flow, &options);
-	assert_flows(&flow, 200000, 1009);
-	flow_end(&flow);
+	assert_flows(flow, 200000, 1009);
 }
 
-Test(s01, s01_what_came_before_the_start_is_delivered)
+FLOW_TEST(s01, s01_what_came_before_the_start_is_delivered, flow_begin)
 {
-	struct flow flow;
 	size_t length;
 
-	flow_begin(&flow, NULL);
-	length = write_what_fits(flow.pair.peer, 50000, 0);
-	run_idle(&flow.fixture);
-	cr_assert_eq(start_consuming(&flow.consumer), 0);
-	run_until(&flow.fixture, flow.consumer.bytes == length);
-	cr_assert_eq(flow.consumer.terminals, 0);
-	close(flow.pair.peer);
-	flow.pair.peer = -1;
-	run_until(&flow.fixture, flow.consumer.terminals > 0);
-	assert_terminal(&flow.consumer, SLUICE_ERROR_SUCCESS);
-	flow_end(&flow);
+	length = write_what_fits(flow->pair.peer, 50000, 0);
+	run_idle(&flow->fixture);
+	cr_assert_eq(start_consuming(&flow->consumer), 0);
+	run_until(&flow->fixture, flow->consumer.bytes == length);
+	cr_assert_eq(flow->consumer.terminals, 0);
+	close(flow->pair.peer);
+	flow->pair.peer = -1;
+	run_until(&flow->fixture, flow->consumer.terminals > 0);
+	assert_terminal(&flow->consumer, SLUICE_ERROR_SUCCESS);
 }
 
 Test(s01, s01_fifty_streams_at_once)
@@ -248,23 +197,19 @@ Test(s01, s01_more_are_started_before_the_first_turn_than_the_ring_has_entries)
 	free(consumers);
 }
 
-Test(s01, s01_buffers_are_released_in_any_order)
+FLOW_TEST(s01, s01_buffers_are_released_in_any_order, flow_start)
 {
-	struct flow flow;
 	size_t written = 0;
 
-	flow_begin(&flow, NULL);
-	flow.consumer.holds = true;
-	cr_assert_eq(start_consuming(&flow.consumer), 0);
+	flow->consumer.holds = true;
 	for (int round = 0; round < 50; round++) {
 		for (int i = 0; i < 4; i++, written += 1000) {
-			write_pattern(flow.pair.peer, 1000, written);
-			run_until(&flow.fixture, flow.consumer.bytes == written + 1000);
+			write_pattern(flow->pair.peer, 1000, written);
+			run_until(&flow->fixture, flow->consumer.bytes == written + 1000);
 		}
-		for (int i = 0; flow.consumer.held_count > 0; i++)
-			release_held(&flow.consumer, (i * 5 + round) % flow.consumer.held_count);
+		for (int i = 0; flow->consumer.held_count > 0; i++)
+			release_held(&flow->consumer, (i * 5 + round) % flow->consumer.held_count);
 	}
-	flow_end(&flow);
 }
 
 static void *release_in_thread(void *token)
@@ -279,33 +224,29 @@ static void *release_in_thread(void *token)
 }
 
 /* The consumer waits for its buffers: it is woken by the release. */
-Test(s01, s01_buffers_are_released_from_another_thread)
+FLOW_TEST(s01, s01_buffers_are_released_from_another_thread, flow_begin_few, 16, 1000, 4)
 {
-	struct sluice_options options = few_buffers(16, 1000, 4);
-	struct flow flow;
 	struct writer writer;
 	pthread_t thread;
 
-	flow_begin(&flow, &options);
-	flow.consumer.holds = true;
-	cr_assert_eq(start_consuming(&flow.consumer), 0);
-	writer_start(&writer, flow.pair.peer, 200000, 5003);
-	while (flow.consumer.terminals == 0) {
-		int count = flow.consumer.held_count;
+	flow->consumer.holds = true;
+	cr_assert_eq(start_consuming(&flow->consumer), 0);
+	writer_start(&writer, flow->pair.peer, 200000, 5003);
+	while (flow->consumer.terminals == 0) {
+		int count = flow->consumer.held_count;
 
 		if (count == 0) {
-			run_turn(&flow.fixture, now_ns() + GUARD_NS, "bytes");
+			run_turn(&flow->fixture, now_ns() + GUARD_NS, "bytes");
 			continue;
 		}
 		cr_assert_leq(count, 4);
-		cr_assert_eq(pthread_create(&thread, NULL, release_in_thread, &flow.consumer), 0);
+		cr_assert_eq(pthread_create(&thread, NULL, release_in_thread, &flow->consumer), 0);
 		cr_assert_eq(pthread_join(thread, NULL), 0);
-		run_turn(&flow.fixture, now_ns() + GUARD_NS, "bytes");
+		run_turn(&flow->fixture, now_ns() + GUARD_NS, "bytes");
 	}
 	writer_join(&writer);
-	assert_terminal(&flow.consumer, SLUICE_ERROR_SUCCESS);
-	cr_assert_eq(flow.consumer.bytes, 200000);
-	flow_end(&flow);
+	assert_terminal(&flow->consumer, SLUICE_ERROR_SUCCESS);
+	cr_assert_eq(flow->consumer.bytes, 200000);
 }
 
 struct releaser {
@@ -323,30 +264,27 @@ static void *release_later(void *token)
 }
 
 /* run sleeps without end, as a server's loop does; only the release can wake it. */
-Test(s01, s01_a_release_from_another_thread_wakes_an_engine_that_sleeps)
+FLOW_TEST(s01, s01_a_release_from_another_thread_wakes_an_engine_that_sleeps, flow_begin_few, 16,
+	  1000, 4)
 {
-	struct sluice_options options = few_buffers(16, 1000, 4);
-	struct flow flow;
 	struct consumer given; /* what the other thread releases, while more is received here */
 	struct releaser releaser = {.consumer = &given, .delay_us = 50000};
 
-	flow_begin(&flow, &options);
-	flow.consumer.holds = true;
-	cr_assert_eq(start_consuming(&flow.consumer), 0);
-	write_pattern(flow.pair.peer, 15000, 0);
-	run_until(&flow.fixture, flow.consumer.held_count == 4);
-	run_idle(&flow.fixture);
-	cr_assert_eq(flow.consumer.held_count, 4);
-	given = flow.consumer;
-	flow.consumer.held_count = 0;
+	flow->consumer.holds = true;
+	cr_assert_eq(start_consuming(&flow->consumer), 0);
+	write_pattern(flow->pair.peer, 15000, 0);
+	run_until(&flow->fixture, flow->consumer.held_count == 4);
+	run_idle(&flow->fixture);
+	cr_assert_eq(flow->consumer.held_count, 4);
+	given = flow->consumer;
+	flow->consumer.held_count = 0;
 	cr_assert_eq(pthread_create(&releaser.thread, NULL, release_later, &releaser), 0);
-	run_until(&flow.fixture, flow.consumer.events > 4);
+	run_until(&flow->fixture, flow->consumer.events > 4);
 	cr_assert_eq(pthread_join(releaser.thread, NULL), 0);
-	while (flow.consumer.bytes < 15000) {
-		release_all(&flow.consumer);
-		run_turn(&flow.fixture, now_ns() + GUARD_NS, "the rest");
+	while (flow->consumer.bytes < 15000) {
+		release_all(&flow->consumer);
+		run_turn(&flow->fixture, now_ns() + GUARD_NS, "the rest");
 	}
-	flow_end(&flow);
 }
 
 Test(s01, s01_a_buffer_outlives_its_socket)
@@ -354,7 +292,7 @@ Test(s01, s01_a_buffer_outlives_its_socket)
 	struct flow flow;
 	uint64_t bytes;
 
-	flow_begin(&flow, NULL);
+	flow_begin(&flow);
 	flow.consumer.holds = true;
 	cr_assert_eq(start_consuming(&flow.consumer), 0);
 	write_pattern(flow.pair.peer, 5000, 0);
@@ -371,105 +309,91 @@ Test(s01, s01_a_buffer_outlives_its_socket)
 	fixture_end(&flow.fixture);
 }
 
-Test(s01, s01_receive_start_refuses_what_it_cannot_do)
+FLOW_TEST(s01, s01_receive_start_refuses_what_it_cannot_do, flow_begin)
 {
-	struct flow flow;
 	struct sluice_receive_options bad = {0};
 	struct operation pending;
 	struct pair udp;
 	char byte;
 
-	flow_begin(&flow, NULL);
-	cr_assert_eq(sluice_receive_start(flow.pair.socket, NULL), -EINVAL);
-	cr_assert_eq(sluice_receive_start(flow.pair.socket, &bad), -EINVAL);
+	cr_assert_eq(sluice_receive_start(flow->pair.socket, NULL), -EINVAL);
+	cr_assert_eq(sluice_receive_start(flow->pair.socket, &bad), -EINVAL);
 	bad.size = sizeof bad;
-	cr_assert_eq(sluice_receive_start(flow.pair.socket, &bad), -EINVAL);
-	cr_assert_eq(stop_consuming(&flow.consumer), -ENOENT);
+	cr_assert_eq(sluice_receive_start(flow->pair.socket, &bad), -EINVAL);
+	cr_assert_eq(stop_consuming(&flow->consumer), -ENOENT);
 
-	operation_init(&pending, &flow.fixture);
-	cr_assert_eq(start_receive(flow.pair.socket, &pending, &byte, 1), 1);
-	cr_assert_eq(start_consuming(&flow.consumer), -EBUSY);
-	cr_assert_eq(sluice_cancel(flow.pair.socket, &pending.args), 0);
-	run_until(&flow.fixture, is_over(&pending));
-	cr_assert_eq(start_consuming(&flow.consumer), 0);
-	cr_assert_eq(start_consuming(&flow.consumer), -EBUSY);
-	sluice_socket_close(flow.pair.socket);
-	cr_assert_eq(start_consuming(&flow.consumer), -EBADF);
-	cr_assert_eq(stop_consuming(&flow.consumer), -EBADF);
-	run_until(&flow.fixture, flow.consumer.terminals > 0);
-	assert_terminal(&flow.consumer, SLUICE_ERROR_OPERATION_ABORTED);
-	pair_close(&flow.pair);
+	operation_init(&pending, &flow->fixture);
+	cr_assert_eq(start_receive(flow->pair.socket, &pending, &byte, 1), 1);
+	cr_assert_eq(start_consuming(&flow->consumer), -EBUSY);
+	cr_assert_eq(sluice_cancel(flow->pair.socket, &pending.args), 0);
+	run_until(&flow->fixture, is_over(&pending));
+	cr_assert_eq(start_consuming(&flow->consumer), 0);
+	cr_assert_eq(start_consuming(&flow->consumer), -EBUSY);
+	sluice_socket_close(flow->pair.socket);
+	cr_assert_eq(start_consuming(&flow->consumer), -EBADF);
+	cr_assert_eq(stop_consuming(&flow->consumer), -EBADF);
+	run_until(&flow->fixture, flow->consumer.terminals > 0);
+	assert_terminal(&flow->consumer, SLUICE_ERROR_OPERATION_ABORTED);
+	pair_close(&flow->pair);
 
-	flow.consumer.socket = attach(&flow.fixture, new_tcp(0));
-	cr_assert_eq(start_consuming(&flow.consumer), -ENOTCONN);
-	sluice_socket_destroy(flow.consumer.socket);
-	udp_pair(&flow.fixture, &udp);
-	flow.consumer.socket = udp.socket;
-	cr_assert_eq(start_consuming(&flow.consumer), -EOPNOTSUPP);
+	flow->consumer.socket = attach(&flow->fixture, new_tcp(0));
+	cr_assert_eq(start_consuming(&flow->consumer), -ENOTCONN);
+	sluice_socket_destroy(flow->consumer.socket);
+	udp_pair(&flow->fixture, &udp);
+	flow->consumer.socket = udp.socket;
+	cr_assert_eq(start_consuming(&flow->consumer), -EOPNOTSUPP);
 	pair_close(&udp);
-	flow_end(&flow);
 }
 
 /* ---- s02 ---- */
 
-Test(s02, s02_no_more_buffers_are_lent_than_one_socket_may_have)
+FLOW_TEST(s02, s02_no_more_buffers_are_lent_than_one_socket_may_have, flow_start)
 {
-	struct flow flow;
-
-	flow_begin(&flow, NULL);
-	flow.consumer.holds = true;
-	cr_assert_eq(start_consuming(&flow.consumer), 0);
+	flow->consumer.holds = true;
 	/* Small pieces, each alone, so that buffers run out before the bytes do. */
 	for (size_t i = 0; i < 30; i++) {
-		write_pattern(flow.pair.peer, 10, i * 10);
-		run_idle(&flow.fixture);
+		write_pattern(flow->pair.peer, 10, i * 10);
+		run_idle(&flow->fixture);
 	}
-	cr_assert_leq(flow.consumer.held_most, 8, "%d buffers were lent", flow.consumer.held_most);
-	cr_assert_eq(statistics_of(&flow.fixture).buffers_lent, (uint64_t)flow.consumer.held_count);
-	cr_assert_lt(flow.consumer.bytes, 300);
-	cr_assert_geq(statistics_of(&flow.fixture).receive_pauses, 1);
+	cr_assert_leq(flow->consumer.held_most, 8, "%d buffers were lent",
+		      flow->consumer.held_most);
+	cr_assert_eq(statistics_of(&flow->fixture).buffers_lent,
+		     (uint64_t)flow->consumer.held_count);
+	cr_assert_lt(flow->consumer.bytes, 300);
+	cr_assert_geq(statistics_of(&flow->fixture).receive_pauses, 1);
 
 	/* A returned buffer resumes receiving. */
-	release_held(&flow.consumer, 3);
-	run_until(&flow.fixture, flow.consumer.bytes == 300);
-	cr_assert_leq(flow.consumer.held_most, 8);
-	flow_end(&flow);
+	release_held(&flow->consumer, 3);
+	run_until(&flow->fixture, flow->consumer.bytes == 300);
+	cr_assert_leq(flow->consumer.held_most, 8);
 }
 
-Test(s02, s02_a_slow_consumer_stops_nobody_else)
+FLOW_TEST(s02, s02_a_slow_consumer_stops_nobody_else, flow_start)
 {
-	struct flow slow;
 	uint64_t length;
 
-	flow_begin(&slow, NULL);
-	slow.consumer.holds = true;
-	cr_assert_eq(start_consuming(&slow.consumer), 0);
-	length = run_until_held(&slow.consumer, slow.pair.peer, 8);
+	flow->consumer.holds = true;
+	length = run_until_held(&flow->consumer, flow->pair.peer, 8);
 
-	assert_flows_beside(&slow.fixture);
-	cr_assert_eq(slow.consumer.held_count, 8);
+	assert_flows_beside(&flow->fixture);
+	cr_assert_eq(flow->consumer.held_count, 8);
 
-	while (slow.consumer.bytes < length) {
-		release_all(&slow.consumer);
-		run_turn(&slow.fixture, now_ns() + GUARD_NS, "the rest");
+	while (flow->consumer.bytes < length) {
+		release_all(&flow->consumer);
+		run_turn(&flow->fixture, now_ns() + GUARD_NS, "the rest");
 	}
-	flow_end(&slow);
 }
 
-Test(s02, s02_waiting_for_a_buffer_is_no_spinning)
+FLOW_TEST(s02, s02_waiting_for_a_buffer_is_no_spinning, flow_start)
 {
-	struct flow flow;
 	uint64_t turns;
 
-	flow_begin(&flow, NULL);
-	flow.consumer.holds = true;
-	cr_assert_eq(start_consuming(&flow.consumer), 0);
-	run_until_held(&flow.consumer, flow.pair.peer, 8);
-	run_idle(&flow.fixture);
-	turns = turns_in(&flow.fixture, 300 * MILLISECOND);
+	flow->consumer.holds = true;
+	run_until_held(&flow->consumer, flow->pair.peer, 8);
+	run_idle(&flow->fixture);
+	turns = turns_in(&flow->fixture, 300 * MILLISECOND);
 	cr_assert_leq(turns, 10, "%llu turns in 300 ms in which nothing could be done",
 		      (unsigned long long)turns);
-	flow_end(&flow);
 }
 
 /* The kernel's window closes, and the peer waits. */
@@ -656,25 +580,20 @@ Test(s02, s02_slow_consumers_beyond_the_first_buffers_leave_the_pool_open)
 }
 
 /* Bytes and the end of the stream wait while the consumer holds what it may have. */
-Test(s02, s02_the_end_of_a_stream_waits_behind_its_bytes)
+FLOW_TEST(s02, s02_the_end_of_a_stream_waits_behind_its_bytes, flow_begin_few, 16, 1000, 2)
 {
-	struct sluice_options options = few_buffers(16, 1000, 2);
-	struct flow flow;
-
-	flow_begin(&flow, &options);
-	flow.consumer.holds = true;
-	cr_assert_eq(start_consuming(&flow.consumer), 0);
-	write_pattern(flow.pair.peer, 10000, 0);
-	close(flow.pair.peer);
-	flow.pair.peer = -1;
-	run_until(&flow.fixture, flow.consumer.held_count == 2);
-	run_idle(&flow.fixture);
-	cr_assert_eq(flow.consumer.terminals, 0);
-	while (flow.consumer.terminals == 0) {
-		release_all(&flow.consumer);
-		run_turn(&flow.fixture, now_ns() + GUARD_NS, "the rest");
+	flow->consumer.holds = true;
+	cr_assert_eq(start_consuming(&flow->consumer), 0);
+	write_pattern(flow->pair.peer, 10000, 0);
+	close(flow->pair.peer);
+	flow->pair.peer = -1;
+	run_until(&flow->fixture, flow->consumer.held_count == 2);
+	run_idle(&flow->fixture);
+	cr_assert_eq(flow->consumer.terminals, 0);
+	while (flow->consumer.terminals == 0) {
+		release_all(&flow->consumer);
+		run_turn(&flow->fixture, now_ns() + GUARD_NS, "the rest");
 	}
-	assert_terminal(&flow.consumer, SLUICE_ERROR_SUCCESS);
-	cr_assert_eq(flow.consumer.bytes, 10000);
-	flow_end(&flow);
+	assert_terminal(&flow->consumer, SLUICE_ERROR_SUCCESS);
+	cr_assert_eq(flow->consumer.bytes, 10000);
 }

@@ -9,32 +9,6 @@
 #include "measure.h"
 #include "streams.h"
 
-/* One consumer that has been started, and its peer. */
-struct flow {
-	struct fixture fixture;
-	struct pair pair;
-	struct consumer consumer;
-};
-
-static void flow_begin(struct flow *flow)
-{
-	fixture_begin(&flow->fixture);
-	tcp_pair(&flow->fixture, &flow->pair, 0);
-	consumer_init(&flow->consumer, &flow->fixture, flow->pair.socket);
-	cr_assert_eq(start_consuming(&flow->consumer), 0);
-}
-
-static void flow_end(struct flow *flow)
-{
-	int terminals = flow->consumer.terminals;
-
-	release_all(&flow->consumer);
-	assert_no_buffer_lent(&flow->fixture);
-	cr_assert_eq(flow->consumer.terminals, terminals, "something came after the end");
-	pair_close(&flow->pair);
-	fixture_end(&flow->fixture);
-}
-
 static void run_to_terminal(struct flow *flow, int32_t error)
 {
 	run_until(&flow->fixture, flow->consumer.terminals > 0);
@@ -97,45 +71,39 @@ Test(s03, s03_receive_stop_loses_no_byte)
 	fixture_end(&flow.fixture);
 }
 
-Test(s03, s03_receive_goes_on_where_it_was_stopped)
+FLOW_TEST(s03, s03_receive_goes_on_where_it_was_stopped, flow_start)
 {
-	struct flow flow;
 	uint64_t length = 0;
 
-	flow_begin(&flow);
 	for (int round = 0; round < 20; round++) {
-		length += write_what_fits(flow.pair.peer, 30000, length);
-		cr_assert(sluice_engine_run(flow.fixture.engine, 0) >= 0);
-		cr_assert_eq(stop_consuming(&flow.consumer), 0);
-		run_to_terminal(&flow, SLUICE_ERROR_OPERATION_ABORTED);
-		cr_assert_eq(stop_consuming(&flow.consumer), -ENOENT);
-		cr_assert_eq(start_consuming(&flow.consumer), 0);
+		length += write_what_fits(flow->pair.peer, 30000, length);
+		cr_assert(sluice_engine_run(flow->fixture.engine, 0) >= 0);
+		cr_assert_eq(stop_consuming(&flow->consumer), 0);
+		run_to_terminal(flow, SLUICE_ERROR_OPERATION_ABORTED);
+		cr_assert_eq(stop_consuming(&flow->consumer), -ENOENT);
+		cr_assert_eq(start_consuming(&flow->consumer), 0);
 	}
-	run_until(&flow.fixture, flow.consumer.bytes == length);
-	cr_assert_eq(stop_consuming(&flow.consumer), 0);
-	run_to_terminal(&flow, SLUICE_ERROR_OPERATION_ABORTED);
-	flow_end(&flow);
+	run_until(&flow->fixture, flow->consumer.bytes == length);
+	cr_assert_eq(stop_consuming(&flow->consumer), 0);
+	run_to_terminal(flow, SLUICE_ERROR_OPERATION_ABORTED);
 }
 
-Test(s03, s03_single_receives_go_on_where_receive_was_stopped)
+FLOW_TEST(s03, s03_single_receives_go_on_where_receive_was_stopped, flow_start)
 {
-	struct flow flow;
 	struct operation operation;
 	char bytes[1000];
 
-	flow_begin(&flow);
-	write_pattern(flow.pair.peer, 1000, 0);
-	run_until(&flow.fixture, flow.consumer.bytes == 1000);
-	cr_assert_eq(stop_consuming(&flow.consumer), 0);
-	run_to_terminal(&flow, SLUICE_ERROR_OPERATION_ABORTED);
-	write_pattern(flow.pair.peer, 1000, 1000);
-	operation_init(&operation, &flow.fixture);
-	cr_assert(start_receive(flow.pair.socket, &operation, bytes, sizeof bytes) >= 0);
-	run_until(&flow.fixture, is_over(&operation));
+	write_pattern(flow->pair.peer, 1000, 0);
+	run_until(&flow->fixture, flow->consumer.bytes == 1000);
+	cr_assert_eq(stop_consuming(&flow->consumer), 0);
+	run_to_terminal(flow, SLUICE_ERROR_OPERATION_ABORTED);
+	write_pattern(flow->pair.peer, 1000, 1000);
+	operation_init(&operation, &flow->fixture);
+	cr_assert(start_receive(flow->pair.socket, &operation, bytes, sizeof bytes) >= 0);
+	run_until(&flow->fixture, is_over(&operation));
 	cr_assert_eq(operation.args.error, SLUICE_ERROR_SUCCESS);
 	cr_assert_gt(operation.args.bytes_transferred, 0);
 	cr_assert(pattern_matches(bytes, operation.args.bytes_transferred, 1000));
-	flow_end(&flow);
 }
 
 static void stop_in_event(struct consumer *consumer, const struct sluice_received *received)
@@ -146,17 +114,14 @@ static void stop_in_event(struct consumer *consumer, const struct sluice_receive
 	cr_assert_eq(stop_consuming(consumer), 0);
 }
 
-Test(s03, s03_receive_stop_in_an_event_loses_no_byte)
+FLOW_TEST(s03, s03_receive_stop_in_an_event_loses_no_byte, flow_start)
 {
-	struct flow flow;
 	size_t length;
 
-	flow_begin(&flow);
-	flow.consumer.then = stop_in_event;
-	length = write_what_fits(flow.pair.peer, 200000, 0);
-	run_to_terminal(&flow, SLUICE_ERROR_OPERATION_ABORTED);
-	assert_the_rest_is_there(&flow, length);
-	flow_end(&flow);
+	flow->consumer.then = stop_in_event;
+	length = write_what_fits(flow->pair.peer, 200000, 0);
+	run_to_terminal(flow, SLUICE_ERROR_OPERATION_ABORTED);
+	assert_the_rest_is_there(flow, length);
 }
 
 static void start_in_terminal_call(struct consumer *consumer,
@@ -168,114 +133,89 @@ static void start_in_terminal_call(struct consumer *consumer,
 	cr_assert_eq(start_consuming(consumer), 0);
 }
 
-Test(s03, s03_receive_start_again_in_the_terminal_call)
+FLOW_TEST(s03, s03_receive_start_again_in_the_terminal_call, flow_start)
 {
-	struct flow flow;
 	size_t length;
 
-	flow_begin(&flow);
-	flow.consumer.then = start_in_terminal_call;
-	length = write_what_fits(flow.pair.peer, 50000, 0);
-	cr_assert_eq(stop_consuming(&flow.consumer), 0);
-	run_until(&flow.fixture, !flow.consumer.then);
-	run_until(&flow.fixture, flow.consumer.bytes == length);
-	cr_assert_eq(flow.consumer.terminals, 0);
-	cr_assert_eq(stop_consuming(&flow.consumer), 0);
-	run_to_terminal(&flow, SLUICE_ERROR_OPERATION_ABORTED);
-	flow_end(&flow);
+	flow->consumer.then = start_in_terminal_call;
+	length = write_what_fits(flow->pair.peer, 50000, 0);
+	cr_assert_eq(stop_consuming(&flow->consumer), 0);
+	run_until(&flow->fixture, !flow->consumer.then);
+	run_until(&flow->fixture, flow->consumer.bytes == length);
+	cr_assert_eq(flow->consumer.terminals, 0);
+	cr_assert_eq(stop_consuming(&flow->consumer), 0);
+	run_to_terminal(flow, SLUICE_ERROR_OPERATION_ABORTED);
 }
 
 /* The terminal call needs no buffer, so it does not wait for one. */
-Test(s03, s03_receive_stop_ends_a_stream_whose_buffers_are_all_held)
+FLOW_TEST(s03, s03_receive_stop_ends_a_stream_whose_buffers_are_all_held, flow_start)
 {
-	struct flow flow;
 	uint64_t delivered, length;
 
-	flow_begin(&flow);
-	flow.consumer.holds = true;
-	length = run_until_held(&flow.consumer, flow.pair.peer, 8);
-	run_idle(&flow.fixture);
-	cr_assert_eq(stop_consuming(&flow.consumer), 0);
-	run_to_terminal(&flow, SLUICE_ERROR_OPERATION_ABORTED);
-	delivered = flow.consumer.bytes;
-	release_all(&flow.consumer);
-	run_idle(&flow.fixture);
-	cr_assert_eq(flow.consumer.bytes, delivered);
-	assert_the_rest_is_there(&flow, length);
-	flow_end(&flow);
+	flow->consumer.holds = true;
+	length = run_until_held(&flow->consumer, flow->pair.peer, 8);
+	run_idle(&flow->fixture);
+	cr_assert_eq(stop_consuming(&flow->consumer), 0);
+	run_to_terminal(flow, SLUICE_ERROR_OPERATION_ABORTED);
+	delivered = flow->consumer.bytes;
+	release_all(&flow->consumer);
+	run_idle(&flow->fixture);
+	cr_assert_eq(flow->consumer.bytes, delivered);
+	assert_the_rest_is_there(flow, length);
 }
 
 /* ---- how else a stream ends ---- */
 
-Test(s03, s03_the_end_of_the_stream_is_success_with_no_bytes)
+FLOW_TEST(s03, s03_the_end_of_the_stream_is_success_with_no_bytes, flow_start)
 {
-	struct flow flow;
-
-	flow_begin(&flow);
-	write_pattern(flow.pair.peer, 12345, 0);
-	close(flow.pair.peer);
-	flow.pair.peer = -1;
-	run_to_terminal(&flow, SLUICE_ERROR_SUCCESS);
-	cr_assert_eq(flow.consumer.native_error, 0);
-	cr_assert_eq(flow.consumer.bytes, 12345);
-	cr_assert_eq(stop_consuming(&flow.consumer), -ENOENT);
-	flow_end(&flow);
+	write_pattern(flow->pair.peer, 12345, 0);
+	close(flow->pair.peer);
+	flow->pair.peer = -1;
+	run_to_terminal(flow, SLUICE_ERROR_SUCCESS);
+	cr_assert_eq(flow->consumer.native_error, 0);
+	cr_assert_eq(flow->consumer.bytes, 12345);
+	cr_assert_eq(stop_consuming(&flow->consumer), -ENOENT);
 }
 
 /* The other direction still works. */
-Test(s03, s03_after_the_end_of_the_stream_sends_still_leave)
+FLOW_TEST(s03, s03_after_the_end_of_the_stream_sends_still_leave, flow_start)
 {
-	struct flow flow;
 	struct operation operation;
 	char bytes[5];
 
-	flow_begin(&flow);
-	cr_assert_eq(shutdown(flow.pair.peer, SHUT_WR), 0);
-	run_to_terminal(&flow, SLUICE_ERROR_SUCCESS);
-	operation_init(&operation, &flow.fixture);
-	cr_assert(start_send(flow.pair.socket, &operation, "reply", 5) >= 0);
-	run_until(&flow.fixture, is_over(&operation));
+	cr_assert_eq(shutdown(flow->pair.peer, SHUT_WR), 0);
+	run_to_terminal(flow, SLUICE_ERROR_SUCCESS);
+	operation_init(&operation, &flow->fixture);
+	cr_assert(start_send(flow->pair.socket, &operation, "reply", 5) >= 0);
+	run_until(&flow->fixture, is_over(&operation));
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 5);
-	read_exactly(flow.pair.peer, bytes, 5);
-	flow_end(&flow);
+	read_exactly(flow->pair.peer, bytes, 5);
 }
 
-Test(s03, s03_a_reset_is_connection_reset)
+FLOW_TEST(s03, s03_a_reset_is_connection_reset, flow_start)
 {
-	struct flow flow;
-
-	flow_begin(&flow);
-	write_pattern(flow.pair.peer, 1000, 0);
-	run_until(&flow.fixture, flow.consumer.bytes == 1000);
-	close_with_reset(flow.pair.peer);
-	flow.pair.peer = -1;
-	run_to_terminal(&flow, SLUICE_ERROR_CONNECTION_RESET);
-	cr_assert_eq(flow.consumer.native_error, ECONNRESET);
-	flow_end(&flow);
+	write_pattern(flow->pair.peer, 1000, 0);
+	run_until(&flow->fixture, flow->consumer.bytes == 1000);
+	close_with_reset(flow->pair.peer);
+	flow->pair.peer = -1;
+	run_to_terminal(flow, SLUICE_ERROR_CONNECTION_RESET);
+	cr_assert_eq(flow->consumer.native_error, ECONNRESET);
 }
 
-Test(s03, s03_our_own_shutdown_of_the_receiving_side_is_the_end)
+FLOW_TEST(s03, s03_our_own_shutdown_of_the_receiving_side_is_the_end, flow_start)
 {
-	struct flow flow;
-
-	flow_begin(&flow);
-	cr_assert_eq(sluice_socket_shutdown(flow.pair.socket, SHUT_RD), 0);
-	run_to_terminal(&flow, SLUICE_ERROR_SUCCESS);
-	flow_end(&flow);
+	cr_assert_eq(sluice_socket_shutdown(flow->pair.socket, SHUT_RD), 0);
+	run_to_terminal(flow, SLUICE_ERROR_SUCCESS);
 }
 
-Test(s03, s03_close_is_operation_aborted)
+FLOW_TEST(s03, s03_close_is_operation_aborted, flow_start)
 {
-	struct flow flow;
-
-	flow_begin(&flow);
-	write_pattern(flow.pair.peer, 1000, 0);
-	run_until(&flow.fixture, flow.consumer.bytes == 1000);
-	flow.fixture.inside_call++;
-	cr_assert_eq(sluice_socket_close(flow.pair.socket), 0);
-	flow.fixture.inside_call--;
-	run_to_terminal(&flow, SLUICE_ERROR_OPERATION_ABORTED);
-	flow_end(&flow);
+	write_pattern(flow->pair.peer, 1000, 0);
+	run_until(&flow->fixture, flow->consumer.bytes == 1000);
+	flow->fixture.inside_call++;
+	cr_assert_eq(sluice_socket_close(flow->pair.socket), 0);
+	flow->fixture.inside_call--;
+	run_to_terminal(flow, SLUICE_ERROR_OPERATION_ABORTED);
 }
 
 static void destroy_in_event(struct consumer *consumer, const struct sluice_received *received)
@@ -286,23 +226,19 @@ static void destroy_in_event(struct consumer *consumer, const struct sluice_rece
 	}
 }
 
-Test(s03, s03_destroying_the_socket_in_an_event_ends_with_one_terminal_call)
+FLOW_TEST(s03, s03_destroying_the_socket_in_an_event_ends_with_one_terminal_call, flow_start)
 {
-	struct flow flow;
-
-	flow_begin(&flow);
-	flow.consumer.then = destroy_in_event;
-	write_what_fits(flow.pair.peer, 100000, 0);
-	run_to_terminal(&flow, SLUICE_ERROR_OPERATION_ABORTED);
-	flow.pair.socket = NULL;
-	flow_end(&flow);
+	flow->consumer.then = destroy_in_event;
+	write_what_fits(flow->pair.peer, 100000, 0);
+	run_to_terminal(flow, SLUICE_ERROR_OPERATION_ABORTED);
+	flow->pair.socket = NULL;
 }
 
 Test(s03, s03_destroying_the_engine_makes_the_terminal_call)
 {
 	struct flow flow;
 
-	flow_begin(&flow);
+	flow_start(&flow);
 	write_pattern(flow.pair.peer, 1000, 0);
 	run_until(&flow.fixture, flow.consumer.bytes == 1000);
 	cr_assert_eq(sluice_engine_destroy(flow.fixture.engine), 0);
@@ -312,15 +248,11 @@ Test(s03, s03_destroying_the_engine_makes_the_terminal_call)
 	fixture_end(&flow.fixture);
 }
 
-Test(s03, s03_cancel_all_ends_with_one_terminal_call)
+FLOW_TEST(s03, s03_cancel_all_ends_with_one_terminal_call, flow_start)
 {
-	struct flow flow;
-
-	flow_begin(&flow);
-	run_idle(&flow.fixture);
-	cr_assert_eq(sluice_socket_cancel_all(flow.pair.socket), 0);
-	run_to_terminal(&flow, SLUICE_ERROR_OPERATION_ABORTED);
-	flow_end(&flow);
+	run_idle(&flow->fixture);
+	cr_assert_eq(sluice_socket_cancel_all(flow->pair.socket), 0);
+	run_to_terminal(flow, SLUICE_ERROR_OPERATION_ABORTED);
 }
 
 /* Whichever is met first: one terminal call, and nothing lost before it. */

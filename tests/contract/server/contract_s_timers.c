@@ -98,7 +98,7 @@ static void *wake_soon(void *engine)
 }
 
 /* In milliseconds they do not fit in 31 or 32 bits, and as a time from now on not in 63. */
-Test(s05, s05_a_timer_that_is_days_away_is_waited_for_asleep)
+ENGINE_TEST(s05, s05_a_timer_that_is_days_away_is_waited_for_asleep)
 {
 	static const int64_t timeouts[] = {
 		(INT64_C(1) << 31) * MILLISECOND + 1,
@@ -106,44 +106,38 @@ Test(s05, s05_a_timer_that_is_days_away_is_waited_for_asleep)
 		(INT64_C(1) << 33) * MILLISECOND + MILLISECOND,
 		INT64_MAX,
 	};
-	struct fixture fixture;
 	struct clock clock;
 
-	fixture_begin(&fixture);
 	for (size_t i = 0; i < sizeof timeouts / sizeof *timeouts; i++) {
-		uint64_t enters = statistics_of(&fixture).enters;
+		uint64_t enters = statistics_of(fixture).enters;
 		pthread_t thread;
 
 		clock_init(&clock);
-		cr_assert_eq(sluice_timer_start(fixture.engine, &clock.timer, timeouts[i]), 0);
-		cr_assert_eq(pthread_create(&thread, NULL, wake_soon, fixture.engine), 0);
-		cr_assert_eq(sluice_engine_run(fixture.engine, -1), 0);
+		cr_assert_eq(sluice_timer_start(fixture->engine, &clock.timer, timeouts[i]), 0);
+		cr_assert_eq(pthread_create(&thread, NULL, wake_soon, fixture->engine), 0);
+		cr_assert_eq(sluice_engine_run(fixture->engine, -1), 0);
 		pthread_join(thread, NULL);
 		cr_assert_eq(clock.ran, 0, "a timer of %lld ns ran", (long long)timeouts[i]);
-		cr_assert_leq(statistics_of(&fixture).enters - enters, 3,
+		cr_assert_leq(statistics_of(fixture).enters - enters, 3,
 			      "the wait for a timer of %lld ns spins", (long long)timeouts[i]);
-		cr_assert_eq(sluice_timer_stop(fixture.engine, &clock.timer), 0);
+		cr_assert_eq(sluice_timer_stop(fixture->engine, &clock.timer), 0);
 	}
-	fixture_end(&fixture);
 }
 
-Test(s05, s05_a_stopped_timer_does_not_run)
+ENGINE_TEST(s05, s05_a_stopped_timer_does_not_run)
 {
-	struct fixture fixture;
 	struct clock clock;
 
-	fixture_begin(&fixture);
 	clock_init(&clock);
-	cr_assert_eq(sluice_timer_stop(fixture.engine, &clock.timer), 0);
-	cr_assert_eq(clock_start(fixture.engine, &clock, MILLISECOND), 0);
+	cr_assert_eq(sluice_timer_stop(fixture->engine, &clock.timer), 0);
+	cr_assert_eq(clock_start(fixture->engine, &clock, MILLISECOND), 0);
 	usleep(5000);
-	cr_assert_eq(sluice_timer_stop(fixture.engine, &clock.timer), 0);
-	run_idle(&fixture);
+	cr_assert_eq(sluice_timer_stop(fixture->engine, &clock.timer), 0);
+	run_idle(fixture);
 	cr_assert_eq(clock.ran, 0);
-	cr_assert_eq(clock_start(fixture.engine, &clock, MILLISECOND), 0);
-	run_until(&fixture, clock.ran > 0);
-	cr_assert_eq(sluice_timer_stop(fixture.engine, &clock.timer), 0);
-	fixture_end(&fixture);
+	cr_assert_eq(clock_start(fixture->engine, &clock, MILLISECOND), 0);
+	run_until(fixture, clock.ran > 0);
+	cr_assert_eq(sluice_timer_stop(fixture->engine, &clock.timer), 0);
 }
 
 static void stop_other(struct sluice_engine *engine, struct clock *clock)
@@ -154,28 +148,25 @@ static void stop_other(struct sluice_engine *engine, struct clock *clock)
 }
 
 /* Both are due in the same turn: from the return of stop on, the other does not run. */
-Test(s05, s05_a_timer_stops_one_that_is_due_in_the_same_turn)
+ENGINE_TEST(s05, s05_a_timer_stops_one_that_is_due_in_the_same_turn)
 {
-	struct fixture fixture;
 	struct clock one, other;
 
-	fixture_begin(&fixture);
 	for (int round = 0; round < 10; round++) {
 		clock_init(&one);
 		clock_init(&other);
 		one.then = other.then = stop_other;
 		one.token = &other;
 		other.token = &one;
-		cr_assert_eq(clock_start(fixture.engine, round % 2 ? &one : &other, MILLISECOND),
+		cr_assert_eq(clock_start(fixture->engine, round % 2 ? &one : &other, MILLISECOND),
 			     0);
-		cr_assert_eq(clock_start(fixture.engine, round % 2 ? &other : &one, MILLISECOND),
+		cr_assert_eq(clock_start(fixture->engine, round % 2 ? &other : &one, MILLISECOND),
 			     0);
 		usleep(5000);
-		run_until(&fixture, one.ran + other.ran > 0);
-		run_idle(&fixture);
+		run_until(fixture, one.ran + other.ran > 0);
+		run_idle(fixture);
 		cr_assert_eq(one.ran + other.ran, 1, "a stopped timer ran");
 	}
-	fixture_end(&fixture);
 }
 
 static void stop_in_completion(struct operation *operation)
@@ -185,27 +176,21 @@ static void stop_in_completion(struct operation *operation)
 	cr_assert_eq(sluice_timer_stop(operation->fixture->engine, &clock->timer), 0);
 }
 
-Test(s05, s05_a_timer_is_stopped_from_a_records_handler)
+PAIR_TEST(s05, s05_a_timer_is_stopped_from_a_records_handler, tcp_pair, 0)
 {
-	struct fixture fixture;
 	struct operation operation;
-	struct pair pair;
 	struct clock clock;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 	clock_init(&clock);
 	operation.then = stop_in_completion;
 	operation.token = &clock;
 	operation.args.flags = SLUICE_FLAG_BATCHED;
-	cr_assert_eq(clock_start(fixture.engine, &clock, 50 * MILLISECOND), 0);
-	cr_assert_eq(start_send(pair.socket, &operation, "x", 1), 1);
-	run_until(&fixture, is_over(&operation));
-	turns_in(&fixture, 100 * MILLISECOND);
+	cr_assert_eq(clock_start(fixture->engine, &clock, 50 * MILLISECOND), 0);
+	cr_assert_eq(start_send(pair->socket, &operation, "x", 1), 1);
+	run_until(fixture, is_over(&operation));
+	turns_in(fixture, 100 * MILLISECOND);
 	cr_assert_eq(clock.ran, 0);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
 static void start_again(struct sluice_engine *engine, struct clock *clock)
@@ -232,29 +217,23 @@ static void start_at_once(struct sluice_engine *engine, struct clock *clock)
 }
 
 /* A turn ends: the others get theirs. */
-Test(s05, s05_a_timer_that_starts_itself_with_no_time_does_not_hold_the_turn)
+PAIR_TEST(s05, s05_a_timer_that_starts_itself_with_no_time_does_not_hold_the_turn, tcp_pair, 0)
 {
-	struct fixture fixture;
 	struct operation operation;
-	struct pair pair;
 	struct clock clock;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&operation, &fixture);
+	operation_init(&operation, fixture);
 	clock_init(&clock);
 	clock.then = start_at_once;
-	cr_assert_eq(clock_start(fixture.engine, &clock, 0), 0);
+	cr_assert_eq(clock_start(fixture->engine, &clock, 0), 0);
 	for (int i = 0; i < 10; i++)
-		cr_assert(sluice_engine_run(fixture.engine, -1) >= 0);
+		cr_assert(sluice_engine_run(fixture->engine, -1) >= 0);
 	cr_assert_geq(clock.ran, 1);
 	operation.args.flags = SLUICE_FLAG_BATCHED;
-	cr_assert_eq(start_send(pair.socket, &operation, "x", 1), 1);
-	run_until(&fixture, is_over(&operation));
+	cr_assert_eq(start_send(pair->socket, &operation, "x", 1), 1);
+	run_until(fixture, is_over(&operation));
 	clock.then = NULL;
-	cr_assert_eq(sluice_timer_stop(fixture.engine, &clock.timer), 0);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	cr_assert_eq(sluice_timer_stop(fixture->engine, &clock.timer), 0);
 }
 
 static void free_itself(struct sluice_engine *engine, struct clock *clock)
@@ -265,22 +244,19 @@ static void free_itself(struct sluice_engine *engine, struct clock *clock)
 	free(clock);
 }
 
-Test(s05, s05_a_timer_is_freed_in_its_function)
+ENGINE_TEST(s05, s05_a_timer_is_freed_in_its_function)
 {
-	struct fixture fixture;
 	int ran = 0;
 
-	fixture_begin(&fixture);
 	for (int i = 0; i < 100; i++) {
 		struct clock *clock = malloc(sizeof *clock);
 
 		clock_init(clock);
 		clock->then = free_itself;
 		clock->token = &ran;
-		cr_assert_eq(clock_start(fixture.engine, clock, (i % 10) * MILLISECOND), 0);
+		cr_assert_eq(clock_start(fixture->engine, clock, (i % 10) * MILLISECOND), 0);
 	}
-	run_until(&fixture, ran == 100);
-	fixture_end(&fixture);
+	run_until(fixture, ran == 100);
 }
 
 ENGINE_TEST(s05, s05_starting_an_armed_timer_moves_it)

@@ -33,9 +33,9 @@ struct modules *modules_create(size_t records)
 					   RECORD_BYTES) != 0)
 			errx(1, "sluice_args_set_buffer");
 	}
-	self->gather.room = 1024;
+	self->gather.capacity = 1024;
 	self->gather.budget = UINT64_C(1) << 20;
-	self->gather.segments = runner_allocate(self->gather.room, sizeof(struct iovec));
+	self->gather.segments = runner_allocate(self->gather.capacity, sizeof(struct iovec));
 	sluice__sendq_init(&self->queue);
 	sluice__chain_init(&self->done);
 	return self;

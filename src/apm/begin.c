@@ -120,7 +120,7 @@ static bool is_refused(const struct sluice_args *args)
 }
 
 /* Starts the record. error: result of setting its arguments. */
-static int begin_close(struct begin *begin, int error, start_fn *start)
+static int begin_finish(struct begin *begin, int error, start_fn *start)
 {
 	struct sluice__result *result = begin->result;
 	int answer;
@@ -165,7 +165,7 @@ int sluice_begin_send(struct sluice_socket *socket, const void *buffer, size_t l
 		return refuse_early(&begin, wrong);
 	begin.result->args.flags = flags;
 	wrong = sluice_args_set_buffer(&begin.result->args, buffer, length, offset, size);
-	return begin_close(&begin, wrong, sluice_send_async);
+	return begin_finish(&begin, wrong, sluice_send_async);
 }
 
 int sluice_begin_send_list(struct sluice_socket *socket, const struct iovec *segments,
@@ -180,7 +180,7 @@ int sluice_begin_send_list(struct sluice_socket *socket, const struct iovec *seg
 		return refuse_early(&begin, wrong);
 	begin.result->args.flags = flags;
 	wrong = sluice_args_set_buffer_list(&begin.result->args, segments, segment_count);
-	return begin_close(&begin, wrong, sluice_send_async);
+	return begin_finish(&begin, wrong, sluice_send_async);
 }
 
 int sluice_begin_send_to(struct sluice_socket *socket, const void *buffer, size_t length,
@@ -198,7 +198,7 @@ int sluice_begin_send_to(struct sluice_socket *socket, const void *buffer, size_
 	wrong = sluice_args_set_buffer(&begin.result->args, buffer, length, offset, size);
 	if (!wrong)
 		wrong = set_address(begin.result, remote, remote_length);
-	return begin_close(&begin, wrong, sluice_send_to_async);
+	return begin_finish(&begin, wrong, sluice_send_to_async);
 }
 
 /* The memory before, the file and the memory after; NULL ones become empty elements. */
@@ -238,7 +238,7 @@ int sluice_begin_send_file(struct sluice_socket *socket, const char *path, const
 		return refuse_early(&begin, wrong);
 	begin.result->args.transmit_flags = flags;
 	wrong = set_file(begin.result, path, &head, &tail);
-	return begin_close(&begin, wrong, sluice_send_packets_async);
+	return begin_finish(&begin, wrong, sluice_send_packets_async);
 }
 
 int sluice_begin_receive(struct sluice_socket *socket, void *buffer, size_t length, int64_t offset,
@@ -253,7 +253,7 @@ int sluice_begin_receive(struct sluice_socket *socket, void *buffer, size_t leng
 		return refuse_early(&begin, wrong);
 	begin.result->args.flags = flags;
 	wrong = sluice_args_set_receive_buffer(&begin.result->args, buffer, length, offset, size);
-	return begin_close(&begin, wrong, sluice_receive_async);
+	return begin_finish(&begin, wrong, sluice_receive_async);
 }
 
 int sluice_begin_receive_list(struct sluice_socket *socket, const struct iovec *segments,
@@ -268,7 +268,7 @@ int sluice_begin_receive_list(struct sluice_socket *socket, const struct iovec *
 		return refuse_early(&begin, wrong);
 	begin.result->args.flags = flags;
 	wrong = sluice_args_set_buffer_list(&begin.result->args, segments, segment_count);
-	return begin_close(&begin, wrong, sluice_receive_async);
+	return begin_finish(&begin, wrong, sluice_receive_async);
 }
 
 int sluice_begin_receive_from(struct sluice_socket *socket, void *buffer, size_t length,
@@ -288,7 +288,7 @@ int sluice_begin_receive_from(struct sluice_socket *socket, void *buffer, size_t
 	args->from_address = (struct sockaddr *)&begin.result->with.address;
 	args->from_capacity = sizeof begin.result->with.address;
 	wrong = sluice_args_set_receive_buffer(args, buffer, length, offset, size);
-	return begin_close(&begin, wrong, sluice_receive_from_async);
+	return begin_finish(&begin, wrong, sluice_receive_from_async);
 }
 
 int sluice_begin_accept(struct sluice_socket *socket, sluice_async_callback *callback, void *state,
@@ -299,7 +299,7 @@ int sluice_begin_accept(struct sluice_socket *socket, sluice_async_callback *cal
 
 	if (wrong)
 		return refuse_early(&begin, wrong);
-	return begin_close(&begin, 0, sluice_accept_async);
+	return begin_finish(&begin, 0, sluice_accept_async);
 }
 
 int sluice_begin_connect(struct sluice_socket *socket, const struct sockaddr *remote,
@@ -312,7 +312,7 @@ int sluice_begin_connect(struct sluice_socket *socket, const struct sockaddr *re
 	if (wrong)
 		return refuse_early(&begin, wrong);
 	wrong = set_address(begin.result, remote, remote_length);
-	return begin_close(&begin, wrong, sluice_connect_async);
+	return begin_finish(&begin, wrong, sluice_connect_async);
 }
 
 int sluice_begin_disconnect(struct sluice_socket *socket, int reuse,
@@ -326,5 +326,5 @@ int sluice_begin_disconnect(struct sluice_socket *socket, int reuse,
 	if (wrong)
 		return refuse_early(&begin, wrong);
 	begin.result->args.disconnect_reuse_socket = reuse != 0;
-	return begin_close(&begin, 0, sluice_disconnect_async);
+	return begin_finish(&begin, 0, sluice_disconnect_async);
 }

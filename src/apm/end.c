@@ -73,7 +73,7 @@ static int sleep_until_done(struct sluice__result *result, uint64_t deadline_ns)
 	}
 }
 
-static uint64_t deadline_after(int64_t timeout_ns)
+static uint64_t wait_deadline(int64_t timeout_ns)
 {
 	uint64_t now = sluice__now();
 
@@ -104,7 +104,7 @@ static int wait_for_result(const struct sluice_async_result *handle, struct slui
 	sluice__callbacks_unlock(engine->callbacks);
 	if (error)
 		return error == -EALREADY ? 0 : error;
-	error = sleep_until_done(result, deadline_after(timeout_ns));
+	error = sleep_until_done(result, wait_deadline(timeout_ns));
 	sluice__callbacks_lock(engine->callbacks);
 	leave_result(result);
 	sluice__callbacks_unlock(engine->callbacks);

@@ -56,7 +56,7 @@ static int make_results(struct sluice_socket *socket)
 
 /* ---- the end of a socket, and the exit of the owner ---- */
 
-static bool is_quiet(const struct sluice_socket *socket)
+static bool is_apm_quiet(const struct sluice_socket *socket)
 {
 	const struct sluice__apm *apm = socket->apm;
 	uint32_t users;
@@ -109,7 +109,7 @@ static void mark_lost(struct sluice_socket *socket)
 	}
 }
 
-static void owner_exited(struct sluice_engine *engine)
+static void mark_results_lost(struct sluice_engine *engine)
 {
 	pthread_mutex_lock(&engine->lock);
 	for (struct sluice_socket *socket = engine->sockets; socket; socket = socket->next)
@@ -123,11 +123,11 @@ static void in_child(struct sluice_engine *engine)
 }
 
 static const struct sluice__apm_calls apm_calls = {
-	.owner_exited = owner_exited,
+	.owner_exited = mark_results_lost,
 	.before_fork = sluice__handles_lock,
 	.after_fork = sluice__handles_unlock,
 	.in_child = in_child,
-	.is_quiet = is_quiet,
+	.is_quiet = is_apm_quiet,
 	.free_socket = free_apm,
 };
 

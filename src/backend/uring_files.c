@@ -36,7 +36,7 @@ struct sluice__slice {
 	int32_t drained; /* into the socket, or -errno */
 };
 
-static void discard_pipe(struct sluice__slice *slice)
+static void close_slice_pipe(struct sluice__slice *slice)
 {
 	if (!slice->bytes)
 		return;
@@ -46,7 +46,7 @@ static void discard_pipe(struct sluice__slice *slice)
 }
 
 /* As large as this user may have it; a smaller one than PIPE_BYTES_MIN gains nothing. */
-static bool open_pipe(struct sluice__slice *slice)
+static bool open_slice_pipe(struct sluice__slice *slice)
 {
 	if (slice->bytes)
 		return true;
@@ -82,7 +82,7 @@ void sluice__uring_files_close(struct sluice__uring *uring)
 	if (!uring->slices)
 		return;
 	for (uint32_t i = 0; i < SLUICE__SLICES; i++)
-		discard_pipe(&uring->slices[i]);
+		close_slice_pipe(&uring->slices[i]);
 	free(uring->slices);
 }
 
@@ -114,7 +114,7 @@ int sluice__uring_start_file(struct sluice_engine *engine, struct sluice__reques
 	slice = sluice__element(sluice__pool_get(&uring->slices_free), struct sluice__slice, link);
 	if (!slice)
 		return -EBUSY;
-	if (!open_pipe(slice) || !take_entries(engine, entries)) {
+	if (!open_slice_pipe(slice) || !take_entries(engine, entries)) {
 		sluice__pool_put(&uring->slices_free, &slice->link);
 		return -ENOBUFS;
 	}
@@ -161,7 +161,7 @@ bool sluice__uring_file_part(struct sluice_engine *engine, const struct io_uring
 	if (--request->pending)
 		return false;
 	if (slice->filled > 0 && slice->drained != slice->filled)
-		discard_pipe(slice);
+		close_slice_pipe(slice);
 	completion->result = result_of(slice);
 	completion->more = false;
 	request->length = slice->filled > 0 ? (uint64_t)slice->filled : 0;

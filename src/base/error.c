@@ -151,7 +151,7 @@ int32_t sluice_socket_error_from_errno(int error_number)
 }
 
 /* Never NULL. A linear search will do: this is an error path. */
-static const struct description *describe(int32_t socket_error)
+static const struct description *find_description(int32_t socket_error)
 {
 	for (size_t i = 0; i < COUNT(descriptions); i++) {
 		if (descriptions[i].socket_error == socket_error)
@@ -162,10 +162,10 @@ static const struct description *describe(int32_t socket_error)
 
 const char *sluice_socket_error_name(int32_t socket_error)
 {
-	return describe(socket_error)->name;
+	return find_description(socket_error)->name;
 }
 
 const char *sluice_socket_error_text(int32_t socket_error)
 {
-	return describe(socket_error)->text;
+	return find_description(socket_error)->text;
 }

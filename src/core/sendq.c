@@ -36,7 +36,7 @@ void sluice__sendq_remove(struct sluice__sendq *queue, struct sluice_args *args)
 
 static bool gather_full(const struct sluice__gather *gather)
 {
-	return gather->count == gather->room || gather->bytes >= gather->budget;
+	return gather->count == gather->capacity || gather->bytes >= gather->budget;
 }
 
 /* Adds one segment, cut to the budget. Returns false if it was cut. */
@@ -45,7 +45,7 @@ static bool gather_memory(struct sluice__gather *gather, const char *base, uint6
 	uint64_t left = gather->budget - gather->bytes;
 	uint64_t part = length < left ? length : left;
 
-	sluice__assert(gather->count <= gather->room);
+	sluice__assert(gather->count <= gather->capacity);
 	if (length == 0)
 		return true;
 	if (gather_full(gather))
@@ -203,7 +203,7 @@ static void gather_reset(struct sluice__gather *gather)
 static struct sluice_args *gather_plain(struct sluice__gather *gather, struct sluice_args *args)
 {
 	struct iovec *segment = gather->segments;
-	struct iovec *end = segment + gather->room;
+	struct iovec *end = segment + gather->capacity;
 	struct sluice_args *last = NULL;
 	int64_t left = (int64_t)gather->budget;
 
@@ -253,7 +253,7 @@ static inline void copy_small(char *to, const char *from, uint64_t length)
  * The same with copies of small records, and with segments that are adjacent in memory merged. Returns
  * NULL if there is no space for a copy: the remaining records are left to the next transmission.
  */
-static struct sluice_args *gather_copying(struct sluice__gather *gather, struct sluice_args *args)
+static struct sluice_args *gather_copied(struct sluice__gather *gather, struct sluice_args *args)
 {
 	uint64_t left = gather->budget;
 	char *copy = gather->copies;
@@ -275,7 +275,7 @@ static struct sluice_args *gather_copying(struct sluice__gather *gather, struct 
 			copy += length;
 		}
 		if (base != behind) {
-			if (gather->count == gather->room)
+			if (gather->count == gather->capacity)
 				break;
 			gather->segments[gather->count++] = (struct iovec){(void *)base, 0};
 		}
@@ -294,7 +294,7 @@ void sluice__sendq_gather(const struct sluice__sendq *queue, struct sluice__gath
 {
 	struct sluice_args *args = queue->list.head;
 
-	sluice__assert(gather->room > 0 && gather->budget > 0);
+	sluice__assert(gather->capacity > 0 && gather->budget > 0);
 	gather_reset(gather);
 	if (!args)
 		return;
@@ -302,7 +302,7 @@ void sluice__sendq_gather(const struct sluice__sendq *queue, struct sluice__gath
 	if (gather->what != SLUICE__GATHERED_MEMORY)
 		return;
 	if (!args->run.sent)
-		args = gather->copies ? gather_copying(gather, args) : gather_plain(gather, args);
+		args = gather->copies ? gather_copied(gather, args) : gather_plain(gather, args);
 	while (args && !gather_full(gather) && gather_unusual(gather, args))
 		args = args->run.next;
 }

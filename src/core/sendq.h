@@ -65,9 +65,9 @@ enum {
 struct sluice__gather {
 	/* in */
 	struct iovec *segments;
-	uint32_t room;   /* capacity of segments */
-	uint64_t budget; /* bytes */
-	char *copies;    /* memory for copies of small records; NULL: do not copy */
+	uint32_t capacity; /* of segments */
+	uint64_t budget;   /* bytes */
+	char *copies;      /* memory for copies of small records; NULL: do not copy */
 	char *copies_end;
 	/* out */
 	uint32_t what;

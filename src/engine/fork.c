@@ -66,7 +66,7 @@ static void after_fork_in_child(void)
 	after_fork();
 }
 
-static void owner_exited(void *token)
+static void mark_engines_lost(void *token)
 {
 	(void)token;
 	pthread_mutex_lock(&engines_lock);
@@ -85,7 +85,7 @@ static void owner_exited(void *token)
 
 static void install_hooks(void)
 {
-	once_error = pthread_key_create(&owner_key, owner_exited);
+	once_error = pthread_key_create(&owner_key, mark_engines_lost);
 	if (!once_error)
 		once_error = pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }

@@ -50,7 +50,7 @@ int sluice__file_status(int fd, struct stat *status)
 }
 
 /* Fills in a file part by fstat. Only regular files have a size to send. */
-static int stat_part(int fd, struct sluice__part *part, const struct sluice_packet *packet)
+static int stat_packet(int fd, struct sluice__part *part, const struct sluice_packet *packet)
 {
 	struct stat status;
 	uint64_t size, offset = (uint64_t)packet->offset, count = (uint64_t)packet->count;
@@ -82,7 +82,7 @@ void sluice__part_trust_identity(struct sluice__part *part, const struct sluice_
 	};
 }
 
-static int open_path(const struct sluice_packet *packet, struct sluice__part *part)
+static int open_packet_path(const struct sluice_packet *packet, struct sluice__part *part)
 {
 	int fd, error;
 
@@ -92,7 +92,7 @@ static int open_path(const struct sluice_packet *packet, struct sluice__part *pa
 	fd = open(packet->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
-	error = stat_part(fd, part, packet);
+	error = stat_packet(fd, part, packet);
 	if (error) {
 		close(fd);
 		return error;
@@ -115,13 +115,13 @@ static int add_part(struct sluice__packets *packets, const struct sluice_packet 
 		packets->memory += part->count;
 		break;
 	case SLUICE_PACKET_PATH:
-		error = open_path(packet, part);
+		error = open_packet_path(packet, part);
 		break;
 	case SLUICE_PACKET_FILE:
 		if (packet->identity)
 			sluice__part_trust_identity(part, packet);
 		else
-			error = stat_part(packet->fd, part, packet);
+			error = stat_packet(packet->fd, part, packet);
 		break;
 	default:
 		return 0;
@@ -166,17 +166,18 @@ int sluice__packet_try(const struct sluice_packet *packet)
 	int error = 0;
 
 	if (packet->kind == SLUICE_PACKET_PATH) {
-		error = open_path(packet, &part);
+		error = open_packet_path(packet, &part);
 		if (!error)
 			close(part.fd);
 	} else if (packet->kind == SLUICE_PACKET_FILE && !packet->identity) {
-		error = stat_part(packet->fd, &part, packet);
+		error = stat_packet(packet->fd, &part, packet);
 	}
 	return error;
 }
 
-static int choose_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
-		      const struct sluice__part *part, bool ring)
+static int choose_file_way(const struct sluice_engine *engine,
+			   const struct sluice__packets *packets, const struct sluice__part *part,
+			   bool ring)
 {
 	struct sluice__plan_file facts = {
 		.way = engine->options.file_way,
@@ -198,7 +199,7 @@ static int choose_way(const struct sluice_engine *engine, const struct sluice__p
 int sluice__file_way(const struct sluice_engine *engine, const struct sluice__packets *packets,
 		     const struct sluice__part *part)
 {
-	return choose_way(engine, packets, part, false);
+	return choose_file_way(engine, packets, part, false);
 }
 
 /* The device number, by fstat if the part has an identity of the caller's. 0: unknown. */
@@ -217,9 +218,9 @@ int sluice__file_way_now(struct sluice_engine *engine, const struct sluice__pack
 	if (unlikely(engine->files->refusals.count) &&
 	    sluice__refusal_knows(&engine->files->refusals, device_of(part)))
 		return SLUICE__PLAN_READ;
-	return choose_way(engine, packets, part,
-			  (engine->capabilities & SLUICE_CAPABILITY_RING_SPLICE) &&
-				  !packets->by_calls);
+	return choose_file_way(engine, packets, part,
+			       (engine->capabilities & SLUICE_CAPABILITY_RING_SPLICE) &&
+				       !packets->by_calls);
 }
 
 void sluice__file_refused(struct sluice_engine *engine, struct sluice__part *part)

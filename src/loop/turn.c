@@ -240,7 +240,7 @@ static int run_check(struct sluice_engine *engine)
 	return engine->delivering ? -EDEADLK : 0;
 }
 
-static uint64_t deadline_after(int64_t timeout_ns)
+static uint64_t run_deadline(int64_t timeout_ns)
 {
 	if (timeout_ns < 0)
 		return UINT64_MAX;
@@ -257,7 +257,7 @@ static int turn_without_ring_interrupt(struct sluice_engine *engine, uint64_t un
 int sluice_engine_run(struct sluice_engine *engine, int64_t timeout_ns)
 {
 	int error = run_check(engine);
-	uint64_t until_ns = deadline_after(timeout_ns);
+	uint64_t until_ns = run_deadline(timeout_ns);
 	int handlers;
 	bool woken;
 

@@ -54,7 +54,8 @@ int sluice__accepter_install(struct sluice_socket *listener,
 	return -EBUSY;
 }
 
-static void report_error(struct sluice_socket *socket, int32_t error, int32_t native, bool terminal)
+static void report_accept_error(struct sluice_socket *socket, int32_t error, int32_t native,
+				bool terminal)
 {
 	struct sluice__accepter *accepter = socket->accepter;
 
@@ -82,7 +83,7 @@ void sluice__accepter_end(struct sluice_socket *socket, int32_t error, int32_t n
 	if (!socket->accepter)
 		return;
 	remove_retry(socket->engine, socket->accepter);
-	report_error(socket, error, native, true);
+	report_accept_error(socket, error, native, true);
 }
 
 static void arm_accept(struct sluice_socket *socket)
@@ -94,7 +95,7 @@ static void arm_accept(struct sluice_socket *socket)
 	socket->in.kind = SLUICE__REQUEST_ACCEPT_MULTI;
 	error = sluice__request_start(socket, &socket->in);
 	if (error)
-		report_error(socket, sluice_socket_error_from_errno(error), -error, true);
+		report_accept_error(socket, sluice_socket_error_from_errno(error), -error, true);
 }
 
 void sluice__accepter_begin(struct sluice_socket *socket)
@@ -115,7 +116,7 @@ void sluice__accepter_stop(struct sluice_socket *socket)
 	if (socket->in.armed)
 		sluice__request_cancel(socket, &socket->in);
 	else
-		report_error(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, true);
+		report_accept_error(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, true);
 }
 
 static void queue_accepted(struct sluice_socket *listener, int fd)
@@ -126,7 +127,7 @@ static void queue_accepted(struct sluice_socket *listener, int fd)
 
 	if (error) {
 		close(fd);
-		report_error(listener, sluice_socket_error_from_errno(error), -error, false);
+		report_accept_error(listener, sluice_socket_error_from_errno(error), -error, false);
 		return;
 	}
 	accepter->exhausted = false;
@@ -154,8 +155,8 @@ static void wait_for_descriptor(struct sluice_socket *socket, int error_number)
 
 	if (!accepter->exhausted) {
 		accepter->exhausted = true;
-		report_error(socket, sluice_socket_error_from_errno(error_number), error_number,
-			     false);
+		report_accept_error(socket, sluice_socket_error_from_errno(error_number),
+				    error_number, false);
 	}
 	if (!sluice__wheel_is_armed(&socket->timer)) {
 		accepter->retry.next = socket->engine->accept_retries;
@@ -167,14 +168,14 @@ static void wait_for_descriptor(struct sluice_socket *socket, int error_number)
 static void accept_failed(struct sluice_socket *socket, int error_number)
 {
 	if (socket->accepter->stopping)
-		report_error(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, true);
+		report_accept_error(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, true);
 	else if (is_exhaustion(error_number))
 		wait_for_descriptor(socket, error_number);
 	else if (is_transient(error_number))
 		arm_accept(socket);
 	else if (error_number != ECANCELED)
-		report_error(socket, sluice_socket_error_from_errno(error_number), error_number,
-			     true);
+		report_accept_error(socket, sluice_socket_error_from_errno(error_number),
+				    error_number, true);
 }
 
 void sluice__accepter_settle(struct sluice_socket *socket,
@@ -193,7 +194,7 @@ void sluice__accepter_settle(struct sluice_socket *socket,
 	if (completion->result < 0)
 		accept_failed(socket, -completion->result);
 	else if (socket->accepter->stopping)
-		report_error(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, true);
+		report_accept_error(socket, SLUICE_ERROR_OPERATION_ABORTED, ECANCELED, true);
 	else
 		arm_accept(socket);
 }
@@ -221,7 +222,7 @@ void sluice__accepter_retry(struct sluice_socket *socket)
 
 /* ---- handlers ---- */
 
-static void deliver_one(struct sluice_socket *listener, struct sluice__accepter *accepter)
+static void deliver_connection(struct sluice_socket *listener, struct sluice__accepter *accepter)
 {
 	struct sluice_socket *socket = sluice__element(sluice__fifo_pop(&accepter->accepted),
 						       struct sluice_socket, accepted_link);
@@ -257,7 +258,7 @@ void sluice__accepter_deliver(struct sluice_socket *listener)
 		struct sluice__accepter *accepter = listener->accepter;
 
 		if (!sluice__fifo_is_empty(&accepter->accepted))
-			deliver_one(listener, accepter);
+			deliver_connection(listener, accepter);
 		else if (accepter->error_due)
 			deliver_error(listener, accepter);
 		else

@@ -258,7 +258,7 @@ static void finish_recv_msg(struct sluice_socket *socket, struct sluice_args *ar
 	socket->in.message = NULL;
 }
 
-static int fill_request(struct sluice_socket *socket, const struct sluice_args *args)
+static int fill_receive_request(struct sluice_socket *socket, const struct sluice_args *args)
 {
 	struct sluice__request *in = &socket->in;
 
@@ -305,7 +305,7 @@ void sluice__receive_arm(struct sluice_socket *socket)
 			return;
 		if (sluice__is_filtered(socket) && complete_from_filter(socket))
 			continue;
-		error = fill_request(socket, socket->receives.head);
+		error = fill_receive_request(socket, socket->receives.head);
 		if (error == 0)
 			error = sluice__request_start(socket, &socket->in);
 		if (error == 0)

@@ -119,7 +119,7 @@ void sluice__receiver_end(struct sluice_socket *socket, int32_t error, int32_t n
 
 static void fill_from_filter(struct sluice_socket *socket);
 
-static void fill_request(struct sluice_socket *socket, uint32_t buffers)
+static void fill_stream_request(struct sluice_socket *socket, uint32_t buffers)
 {
 	socket->in.length = (uint64_t)buffers * socket->engine->options.receive_buffer_bytes;
 	socket->in.kind = SLUICE__REQUEST_RECEIVE_MULTI;
@@ -152,7 +152,7 @@ static void arm_receive(struct sluice_socket *socket)
 	}
 	error = sluice__buffers_open(socket->engine);
 	if (!error) {
-		fill_request(socket, buffers);
+		fill_stream_request(socket, buffers);
 		error = sluice__request_start(socket, &socket->in);
 	}
 	if (error)
@@ -443,7 +443,7 @@ void sluice__receiver_free(struct sluice_socket *socket)
 
 /* ---- handlers ---- */
 
-static void deliver_one(struct sluice_socket *socket, struct sluice__receiver *receiver)
+static void deliver_buffer(struct sluice_socket *socket, struct sluice__receiver *receiver)
 {
 	struct sluice_buffer *buffer = pop_received(receiver);
 	struct sluice_received received = {
@@ -507,7 +507,7 @@ void sluice__receiver_deliver(struct sluice_socket *socket)
 
 		/* An ending stream ignores the limit: what was received must not delay its end. */
 		if (has_received(receiver) && (!is_full(receiver) || is_ending(receiver)))
-			deliver_one(socket, receiver);
+			deliver_buffer(socket, receiver);
 		else if (!has_received(receiver) && receiver->ended)
 			deliver_end(socket, receiver);
 		else

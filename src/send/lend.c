@@ -52,7 +52,7 @@ void sluice__lend_later(struct sluice_socket *socket)
 		socket->brought++;
 }
 
-static bool is_quiet(const struct sluice_socket *socket)
+static bool is_lendable(const struct sluice_socket *socket)
 {
 	const uint32_t busy = SLUICE__ST_READY | SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED |
 			      SLUICE__ST_ABOVE_HIGH | SLUICE__ST_HANDLE_GONE | SLUICE__ST_GRACEFUL |
@@ -66,7 +66,7 @@ static bool is_quiet(const struct sluice_socket *socket)
 	       !sluice__dead(socket->engine);
 }
 
-static void lend(struct sluice_socket *socket)
+static void lend_socket(struct sluice_socket *socket)
 {
 	uint32_t nothing = 0;
 
@@ -89,14 +89,14 @@ static void lend_if_single(struct sluice_socket *socket)
 		socket->singles = 0;
 		return;
 	}
-	if (!is_quiet(socket))
+	if (!is_lendable(socket))
 		return;
 	if (!socket->singles)
 		socket->lease_log = LEASE_FIRST_LOG;
 	if (socket->singles < SINGLES)
 		socket->singles++;
 	if (socket->singles == SINGLES)
-		lend(socket);
+		lend_socket(socket);
 }
 
 void sluice__lend_all(struct sluice_engine *engine)

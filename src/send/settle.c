@@ -21,7 +21,7 @@
 #include "filter/filter.h"
 #include "send/send.h"
 
-static int32_t error_of(int error_number)
+static int32_t settle_error(int error_number)
 {
 	return sluice_socket_error_from_errno(error_number);
 }
@@ -146,7 +146,7 @@ void sluice__settle_failed(struct sluice_socket *socket, int error_number)
 
 	sluice__assert_owner(socket->engine);
 	sluice__assert(error_number > 0);
-	sluice__settle_abort(socket, error_of(native), native, SLUICE_ERROR_SHUTDOWN, EPIPE);
+	sluice__settle_abort(socket, settle_error(native), native, SLUICE_ERROR_SHUTDOWN, EPIPE);
 }
 
 void sluice__settle_shut(struct sluice_socket *socket)

@@ -32,7 +32,7 @@ static void record_flight(struct sluice_socket *socket, const struct sluice__gat
 }
 
 /* The next free segments of the arena, valid until the next submission. */
-static struct iovec *arena(struct sluice_engine *engine)
+static struct iovec *arena_segments(struct sluice_engine *engine)
 {
 	if (unlikely(SLUICE__ARENA - engine->arena.used < SLUICE__SEGMENTS_MAX / 4)) {
 		engine->backend->submit(engine);
@@ -41,14 +41,14 @@ static struct iovec *arena(struct sluice_engine *engine)
 	return engine->arena.segments + engine->arena.used;
 }
 
-static void gather(struct sluice_socket *socket, struct sluice__gather *gather)
+static void gather_records(struct sluice_socket *socket, struct sluice__gather *gather)
 {
 	struct sluice_engine *engine = socket->engine;
 
-	gather->segments = arena(engine);
-	gather->room = SLUICE__ARENA - engine->arena.used;
-	if (gather->room > SLUICE__SEGMENTS_MAX)
-		gather->room = SLUICE__SEGMENTS_MAX;
+	gather->segments = arena_segments(engine);
+	gather->capacity = SLUICE__ARENA - engine->arena.used;
+	if (gather->capacity > SLUICE__SEGMENTS_MAX)
+		gather->capacity = SLUICE__SEGMENTS_MAX;
 	gather->budget = engine->options.gather_bytes;
 	gather->copies = NULL;
 	sluice__sendq_gather(&socket->queue, gather);
@@ -79,7 +79,7 @@ static void submit_memory(struct sluice_socket *socket, const struct sluice__gat
 }
 
 /* Applies the result of an inline attempt to the records in flight. */
-static void tried(struct sluice_socket *socket, int64_t taken)
+static void apply_inline_result(struct sluice_socket *socket, int64_t taken)
 {
 	socket->engine->statistics.inline_sends++;
 	if (taken == -EAGAIN) {
@@ -98,10 +98,11 @@ static void send_memory(struct sluice_socket *socket, const struct sluice__gathe
 	struct sluice_engine *engine = socket->engine;
 	struct msghdr message = {.msg_iov = gathered->segments, .msg_iovlen = gathered->count};
 
-	tried(socket, engine->backend->try_send(engine, socket, &message, gathered->flags));
+	apply_inline_result(socket,
+			    engine->backend->try_send(engine, socket, &message, gathered->flags));
 }
 
-static int plan(const struct sluice_socket *socket, bool by_ring, bool zerocopy)
+static int plan_transmission(const struct sluice_socket *socket, bool by_ring, bool zerocopy)
 {
 	const struct sluice__plan_memory facts = {
 		.by_ring = by_ring,
@@ -122,12 +123,12 @@ static bool zerocopy_fits(struct sluice_socket *socket, const struct sluice__gat
 static bool transmit_memory(struct sluice_socket *socket, const struct sluice__gather *gathered,
 			    bool by_ring)
 {
-	int way = plan(socket, by_ring, zerocopy_fits(socket, gathered));
+	int way = plan_transmission(socket, by_ring, zerocopy_fits(socket, gathered));
 
 	if (way == SLUICE__PLAN_ZEROCOPY) {
 		if (sluice__zc_send_start(socket, gathered))
 			return false;
-		way = plan(socket, by_ring, false);
+		way = plan_transmission(socket, by_ring, false);
 	}
 	if (way == SLUICE__PLAN_INLINE) {
 		send_memory(socket, gathered);
@@ -161,7 +162,7 @@ static bool is_single(struct sluice_socket *socket)
 static void submit_single(struct sluice_socket *socket)
 {
 	struct sluice_args *args = sluice__sendq_head(&socket->queue);
-	struct sluice__gather gathered = {.segments = arena(socket->engine), .count = 1};
+	struct sluice__gather gathered = {.segments = arena_segments(socket->engine), .count = 1};
 
 	gathered.segments->iov_base = (void *)(uintptr_t)args->run.base;
 	gathered.segments->iov_len = args->run.total;
@@ -180,7 +181,7 @@ static void transmit_single(struct sluice_socket *socket)
 	sluice__assert(!(socket->state & (SLUICE__ST_IN_FLIGHT | SLUICE__ST_BLOCKED)));
 	if (unlikely(taken != (int64_t)args->run.total)) {
 		socket->flight = (struct sluice__flight){args, args->run.total, 1, true};
-		tried(socket, taken);
+		apply_inline_result(socket, taken);
 		return;
 	}
 	engine->statistics.inline_sends++;
@@ -241,7 +242,7 @@ static bool transmit_prefilled(struct sluice_socket *socket)
 }
 
 /* Gathers for an inline send. Returns false if it has to be gathered without copies. */
-static bool gather_copying(struct sluice_socket *socket, struct sluice__gather *gathered)
+static bool gather_records_copying(struct sluice_socket *socket, struct sluice__gather *gathered)
 {
 	struct sluice_engine *engine = socket->engine;
 	struct sluice__prefilled *prefilled = engine->arena.prefilled;
@@ -249,7 +250,7 @@ static bool gather_copying(struct sluice_socket *socket, struct sluice__gather *
 	if (engine->prefilling && sluice__sendq_is_prefilled(&engine->prefilling->queue))
 		return false; /* the memory is in use */
 	gathered->segments = prefilled->segments;
-	gathered->room = SLUICE__PREFILLED;
+	gathered->capacity = SLUICE__PREFILLED;
 	gathered->budget = engine->options.gather_bytes;
 	gathered->copies = prefilled->copies;
 	gathered->copies_end = prefilled->copies + sizeof prefilled->copies;
@@ -260,15 +261,15 @@ static bool gather_copying(struct sluice_socket *socket, struct sluice__gather *
 
 static bool transmit_gathered(struct sluice_socket *socket, bool by_ring)
 {
-	bool is_inline = plan(socket, by_ring, false) == SLUICE__PLAN_INLINE;
+	bool is_inline = plan_transmission(socket, by_ring, false) == SLUICE__PLAN_INLINE;
 	struct sluice__gather gathered;
 
 	if (sluice__sendq_is_prefilled(&socket->queue) && is_inline && transmit_prefilled(socket))
 		return true;
 	sluice__sendq_drop_prefilled(&socket->queue);
-	is_inline = is_inline && gather_copying(socket, &gathered);
+	is_inline = is_inline && gather_records_copying(socket, &gathered);
 	if (!is_inline)
-		gather(socket, &gathered);
+		gather_records(socket, &gathered);
 	switch (gathered.what) {
 	case SLUICE__GATHERED_MEMORY:
 		if (!is_inline)
@@ -295,7 +296,7 @@ static bool transmit_round(struct sluice_socket *socket, bool by_ring)
 {
 	if (!is_single(socket))
 		return transmit_gathered(socket, by_ring);
-	if (plan(socket, by_ring, false) != SLUICE__PLAN_INLINE) {
+	if (plan_transmission(socket, by_ring, false) != SLUICE__PLAN_INLINE) {
 		submit_single(socket);
 		return false;
 	}
@@ -310,7 +311,7 @@ static bool transmit_filtered_round(struct sluice_socket *socket)
 
 	if (!sluice__filter_flush(socket) || !can_transmit(socket))
 		return false;
-	gather(socket, &gathered);
+	gather_records(socket, &gathered);
 	switch (gathered.what) {
 	case SLUICE__GATHERED_MEMORY:
 		return sluice__filter_send(socket, &gathered);
@@ -375,13 +376,13 @@ void sluice__transmit_now(struct sluice_socket *socket)
 }
 
 /* For tests: alternates between the ways every few turns, whatever they cost. */
-static bool flipped(struct sluice_engine *engine)
+static bool is_way_flipped(struct sluice_engine *engine)
 {
 	return engine->ways.decisions++ / engine->ways.flips % 2;
 }
 
 /* Whether memory is sent by the ring in this turn. */
-static bool choose_way(struct sluice_engine *engine)
+static bool choose_transmit_way(struct sluice_engine *engine)
 {
 	const struct sluice__plan_turn facts = {
 		.ring = engine->backend->sends,
@@ -390,7 +391,7 @@ static bool choose_way(struct sluice_engine *engine)
 		.sockets = engine->ready_count,
 		.costs = engine->ways.costs,
 	};
-	bool by_ring = unlikely(engine->ways.flips) ? flipped(engine)
+	bool by_ring = unlikely(engine->ways.flips) ? is_way_flipped(engine)
 						    : sluice__plan_by_ring(&facts);
 
 	if (by_ring)
@@ -403,7 +404,7 @@ static bool choose_way(struct sluice_engine *engine)
 static void transmit_ready(struct sluice_engine *engine)
 {
 	struct sluice__link *ready = sluice__fifo_take_all(&engine->ready);
-	bool by_ring = choose_way(engine);
+	bool by_ring = choose_transmit_way(engine);
 
 	engine->ready_count = 0;
 	while (ready) {

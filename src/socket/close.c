@@ -56,7 +56,7 @@ static void change_phase(struct sluice_socket *socket, uint32_t from, enum sluic
 }
 
 /* Explicitly, because close(2) sends no FIN while a duplicate of the descriptor exists. */
-static bool send_fin(struct sluice_socket *socket)
+static bool send_closing_fin(struct sluice_socket *socket)
 {
 	bool is_shut = sluice__socket_flags(socket) &
 		       (SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED);
@@ -86,7 +86,7 @@ static bool shut_connection(struct sluice_socket *socket)
 			sluice__socket_reset(socket);
 		return true;
 	}
-	if (!send_fin(socket))
+	if (!send_closing_fin(socket))
 		return false;
 	/* A UNIX peer sends nothing after that, and a close with unread data would be a reset. */
 	if (socket->family == AF_UNIX)
@@ -285,7 +285,7 @@ static void begin_ending(struct sluice_socket *socket)
 }
 
 /* Sends FIN or RST. Returns false if FIN has to wait. */
-static bool shut(struct sluice_socket *socket)
+static bool advance_ending(struct sluice_socket *socket)
 {
 	if (!shut_connection(socket)) {
 		sluice__timer_arm(socket, SLUICE__NODE_CLOSE, sluice__filter_retry_ns(socket));
@@ -330,7 +330,7 @@ static bool advance_phase(struct sluice_socket *socket)
 		begin_ending(socket);
 		return true;
 	case SLUICE__PHASE_ENDING:
-		return shut(socket);
+		return advance_ending(socket);
 	case SLUICE__PHASE_WAIT_ZEROCOPY:
 	case SLUICE__PHASE_RESETTING:
 		if (socket->armed || (may_linger(socket) && begin_linger(socket)))

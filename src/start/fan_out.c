@@ -39,7 +39,7 @@ static void on_sent(struct sluice_socket *socket, struct sluice_args *args)
 		completed(fan_out);
 }
 
-static int check(const struct sluice_fan_out *fan_out)
+static int check_fan_out(const struct sluice_fan_out *fan_out)
 {
 	if (!fan_out)
 		return -EINVAL;
@@ -104,7 +104,7 @@ static struct sluice_engine *engine_to_batch(const struct sluice_fan_out *fan_ou
 int sluice_fan_out_async(struct sluice_fan_out *fan_out)
 {
 	struct sluice_engine *engine;
-	int error = check(fan_out);
+	int error = check_fan_out(fan_out);
 
 	if (error)
 		return error;

@@ -36,7 +36,7 @@ static uint32_t send_flags(const struct sluice_socket *socket)
 	       SLUICE_FLAG_MORE;
 }
 
-static uint64_t list_bytes(const struct sluice_args *args)
+static uint64_t send_list_bytes(const struct sluice_args *args)
 {
 	const struct iovec *segments = args->run.base;
 	uint64_t total = 0;
@@ -48,7 +48,7 @@ static uint64_t list_bytes(const struct sluice_args *args)
 
 static uint64_t memory_bytes(const struct sluice_args *args)
 {
-	return args->run.op_flags & SLUICE__OP_LIST ? list_bytes(args) : args->run.total;
+	return args->run.op_flags & SLUICE__OP_LIST ? send_list_bytes(args) : args->run.total;
 }
 
 /* Translates the record's flags. EAGER and BATCHED concern the start alone and are left out. */
@@ -182,7 +182,7 @@ static int send_plain_datagram(struct sluice_socket *socket, struct sluice_args 
 /* Returns SLUICE__USE_QUEUE if a limit of the queue has to be checked. */
 static int send_plain_list(struct sluice_socket *socket, struct sluice_args *args)
 {
-	uint64_t bytes = list_bytes(args);
+	uint64_t bytes = send_list_bytes(args);
 
 	if (unlikely(!is_below_limit(socket, bytes)))
 		return SLUICE__USE_QUEUE;

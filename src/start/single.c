@@ -19,7 +19,7 @@
 #include "start/start.h"
 
 /* Fills in the part by fstat. Returns 0, -errno, or SLUICE__USE_QUEUE past the end of the file. */
-static int stat_part(const struct sluice_packet *packet, struct sluice__part *part)
+static int stat_single_file(const struct sluice_packet *packet, struct sluice__part *part)
 {
 	uint64_t size, offset = (uint64_t)packet->offset, count = (uint64_t)packet->count;
 	struct stat status;
@@ -45,7 +45,7 @@ static int stat_part(const struct sluice_packet *packet, struct sluice__part *pa
 static int fill_in_part(const struct sluice_packet *packet, struct sluice__part *part)
 {
 	if (!packet->identity)
-		return stat_part(packet, part);
+		return stat_single_file(packet, part);
 	sluice__part_trust_identity(part, packet);
 	return 0;
 }

@@ -55,8 +55,8 @@ static int copy_options(struct sluice_tls_context_options *own,
 	return 0;
 }
 
-static int report_error(const struct sluice_tls_context_options *options, int error,
-			const char *what)
+static int report_context_error(const struct sluice_tls_context_options *options, int error,
+				const char *what)
 {
 	if (error == -EBADMSG)
 		tls_error_text(options->error_text, options->error_capacity, what);
@@ -134,11 +134,11 @@ static int load_certificate(const struct sluice_tls_context_options *options, SS
 	bool asked = false;
 
 	if (error)
-		return report_error(options, error,
-				    certificate->certificate_file ?: "no certificate");
+		return report_context_error(options, error,
+					    certificate->certificate_file ?: "no certificate");
 	error = check_file(certificate->key_file);
 	if (error)
-		return report_error(options, error, certificate->key_file ?: "no key");
+		return report_context_error(options, error, certificate->key_file ?: "no key");
 	if (SSL_CTX_use_certificate_chain_file(made, certificate->certificate_file) != 1)
 		return report_bad_file(options, certificate->certificate_file,
 				       "no certificate in PEM format in it", false);
@@ -164,9 +164,9 @@ static int load_authorities(const struct sluice_tls_context_options *options, SS
 	}
 	error = check_file(path);
 	if (error)
-		return report_error(options, error, path);
+		return report_context_error(options, error, path);
 	if (SSL_CTX_load_verify_file(made, path) != 1)
-		return report_error(options, -EBADMSG, path);
+		return report_context_error(options, -EBADMSG, path);
 	if (options->role == SLUICE_TLS_SERVER)
 		SSL_CTX_set_client_CA_list(made, SSL_load_client_CA_file(path));
 	return 0;
@@ -194,9 +194,9 @@ static int set_ciphers(const struct sluice_tls_context_options *options, SSL_CTX
 	if (!suites && options->secret)
 		suites = secret_suites;
 	if (SSL_CTX_set_cipher_list(made, options->ciphers ?: default_ciphers) != 1)
-		return report_error(options, -EBADMSG, "ciphers");
+		return report_context_error(options, -EBADMSG, "ciphers");
 	if (suites && SSL_CTX_set_ciphersuites(made, suites) != 1)
-		return report_error(options, -EBADMSG, "cipher_suites");
+		return report_context_error(options, -EBADMSG, "cipher_suites");
 	return 0;
 }
 

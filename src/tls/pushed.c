@@ -88,7 +88,7 @@ static uint32_t overhead_of(const struct tls_crypto_info *info)
 }
 
 /* The number of the next record, which is the last member of each of these structs. */
-static bool next_record(int fd, uint64_t *ret_number, uint32_t *ret_overhead)
+static bool next_record_number(int fd, uint64_t *ret_number, uint32_t *ret_overhead)
 {
 	union {
 		struct tls_crypto_info info;
@@ -117,7 +117,7 @@ void tls_pushed_begin(struct tls_pushed *pushed, int fd)
 		return;
 	pushed->begun = true;
 	pushed->known = stream_bytes(fd, &pushed->first_byte) == 0 &&
-			next_record(fd, &pushed->first_record, &pushed->overhead);
+			next_record_number(fd, &pushed->first_record, &pushed->overhead);
 }
 
 bool tls_pushed_lacks(const struct tls_pushed *pushed, int fd, uint64_t application_bytes)
@@ -129,7 +129,7 @@ bool tls_pushed_lacks(const struct tls_pushed *pushed, int fd, uint64_t applicat
 	if (!is_connected(fd))
 		return false;
 	/* Then the rest has gone into the queue when the queue has become empty. */
-	if (!pushed->known || !next_record(fd, &number, &overhead))
+	if (!pushed->known || !next_record_number(fd, &number, &overhead))
 		return ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0;
 	if (stream_bytes(fd, &written) < 0)
 		return true;

@@ -97,7 +97,8 @@ static size_t rest_of_segment(struct cursor *cursor, const char **ret_bytes)
 }
 
 /* The bytes of the next record: in place if they are contiguous, else gathered. 0: no more. */
-static size_t next_record(struct cursor *cursor, unsigned char *staging, const void **ret_bytes)
+static size_t next_record_bytes(struct cursor *cursor, unsigned char *staging,
+				const void **ret_bytes)
 {
 	const char *bytes = NULL;
 	size_t length = rest_of_segment(cursor, &bytes), used = 0;
@@ -125,7 +126,7 @@ static int seal_batch(struct sluice_tls *tls, struct cursor *cursor, uint64_t *r
 	size_t length;
 
 	while (*ret_sealed < TLS_BATCH &&
-	       (length = next_record(cursor, tls->output->staging, &bytes))) {
+	       (length = next_record_bytes(cursor, tls->output->staging, &bytes))) {
 		int error = write_record(tls, bytes, length);
 
 		if (error)

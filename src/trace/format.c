@@ -58,7 +58,7 @@ static const char *name_of(const char *const *names, size_t count, uint8_t index
 	return spare;
 }
 
-static const char *error_of(const struct sluice__trace_event *event)
+static const char *event_error_name(const struct sluice__trace_event *event)
 {
 	if (event->error)
 		return sluice_socket_error_name(event->error);
@@ -80,7 +80,7 @@ static int format_text(char *line, uint32_t engine, const char *kind, const char
 		length += snprintf(line + length, SLUICE__TRACE_LINE - (size_t)length,
 				   " %s%s errno %" PRId32,
 				   event->flags & SLUICE__TRACE_REFUSED ? "refused " : "",
-				   error_of(event), event->native);
+				   event_error_name(event), event->native);
 	line[length] = '\n';
 	return length + 1;
 }
@@ -95,7 +95,7 @@ static int format_json(char *line, uint32_t engine, const char *kind, const char
 			"\",\"bytes\":%" PRIu64 ",\"error\":\"%s\",\"errno\":%" PRId32
 			",\"refused\":%s}\n",
 			event->time, engine, kind, operation, event->fd, event->socket,
-			event->record, event->bytes, error_of(event), event->native,
+			event->record, event->bytes, event_error_name(event), event->native,
 			event->flags & SLUICE__TRACE_REFUSED ? "true" : "false");
 }
 

@@ -105,7 +105,7 @@ static uint64_t packets_bytes(const struct sluice__packets *packets)
 	return bytes;
 }
 
-static uint64_t list_bytes(const struct sluice_args *args)
+static uint64_t traced_list_bytes(const struct sluice_args *args)
 {
 	const struct iovec *segments = args->run.base;
 	uint64_t bytes = 0;
@@ -123,7 +123,7 @@ static uint64_t requested_bytes(const struct sluice_args *args, uint32_t operati
 	if (operation == SLUICE_OPERATION_CONNECT || operation == SLUICE_OPERATION_ACCEPT ||
 	    operation == SLUICE_OPERATION_DISCONNECT)
 		return 0;
-	return args->run.op_flags & SLUICE__OP_LIST ? list_bytes(args) : args->run.total;
+	return args->run.op_flags & SLUICE__OP_LIST ? traced_list_bytes(args) : args->run.total;
 }
 
 void sluice__trace_call(struct sluice_socket *socket, const struct sluice_args *args,
@@ -339,7 +339,7 @@ static int open_ring(struct sluice_engine *engine, struct sluice__trace_ring *ri
 }
 
 /* O_APPEND with whole lines: engines and processes may share the file. */
-static int open_path(struct sluice__trace *trace, const char *path)
+static int open_trace_path(struct sluice__trace *trace, const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
 	int error;
@@ -365,7 +365,7 @@ static int open_trace(struct sluice_engine *engine, struct sluice__trace *trace)
 	if (!error)
 		error = open_ring(engine, &trace->rings[OTHERS_RING], events);
 	if (!error && options->trace_path)
-		error = open_path(trace, options->trace_path);
+		error = open_trace_path(trace, options->trace_path);
 	return error;
 }
 

@@ -133,10 +133,10 @@ static uint64_t check_gathered_bytes(void)
 static void check_gathered_enough(uint64_t end)
 {
 	const struct record *last = record_of(gather.last);
-	bool full = gather.count == gather.room || gather.bytes == gather.budget;
+	bool full = gather.count == gather.capacity || gather.bytes == gather.budget;
 	bool urgent = has(last, SLUICE__OP_OUT_OF_BAND) && last->at + 1 < last->to;
 
-	model_assert(gather.count <= gather.room && gather.bytes <= gather.budget);
+	model_assert(gather.count <= gather.capacity && gather.bytes <= gather.budget);
 	if (urgent)
 		model_assert(end < last->to);
 	if (end < last->to)

@@ -190,7 +190,7 @@ struct record *record_of(const struct sluice_args *args)
 struct sluice__flight gather_now(uint32_t segments, uint64_t budget)
 {
 	gather.segments = NULL;
-	gather.room = segments;
+	gather.capacity = segments;
 	gather.budget = budget;
 	was_prefilled = segments == ROOM && sluice__sendq_take_prefilled(&queue, &gather);
 	if (!was_prefilled) {
@@ -200,7 +200,7 @@ struct sluice__flight gather_now(uint32_t segments, uint64_t budget)
 		sluice__sendq_gather(&queue, &gather);
 		cr_assert(gather.segments == room, "what was given in was changed");
 	}
-	cr_assert(gather.room == segments && gather.budget == budget,
+	cr_assert(gather.capacity == segments && gather.budget == budget,
 		  "what was given in was changed");
 	return (struct sluice__flight){gather.last, gather.bytes, gather.records, gather.plain};
 }

@@ -38,6 +38,27 @@ struct call *calls_new(struct fixture *fixture, struct sluice_socket *socket, si
 /* The callback of them all. */
 void call_back(struct sluice_async_result *result);
 
+/*
+ * As PAIR_TEST of tcp_pair with this last argument, and the body has a `call` on the pair's socket. Like
+ * the pair it lasts until the engine has ended.
+ */
+#define CALL_TEST(row, name, bytes)                                                             \
+	static void name##_body(struct fixture *fixture, struct pair *pair, struct call *call); \
+	Test(row, name)                                                                         \
+	{                                                                                       \
+		struct fixture fixture;                                                         \
+		struct pair pair;                                                               \
+		struct call call;                                                               \
+                                                                                                \
+		fixture_begin(&fixture);                                                        \
+		tcp_pair(&fixture, &pair, bytes);                                               \
+		call_init(&call, &fixture, pair.socket);                                        \
+		name##_body(&fixture, &pair, &call);                                            \
+		pair_close(&pair);                                                              \
+		fixture_end(&fixture);                                                          \
+	}                                                                                       \
+	static void name##_body(struct fixture *fixture, struct pair *pair, struct call *call)
+
 /* Ends of the call's result, for within: the answer, and the error where it has one. */
 int64_t ends_send(struct call *call);
 int64_t ends_send_to(struct call *call);

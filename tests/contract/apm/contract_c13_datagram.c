@@ -62,16 +62,14 @@ static void send_text(struct call *call, const char *text)
 	cr_assert_eq(sluice_end_send(call->socket, call->result, NULL), (int64_t)strlen(text));
 }
 
-Test(c13, c13_the_default_remote_and_any_other)
+ENGINE_TEST(c13, c13_the_default_remote_and_any_other)
 {
-	struct fixture fixture;
 	struct call call;
 	int one, other;
 
-	fixture_begin(&fixture);
 	one = receiver(AF_INET);
 	other = receiver(AF_INET);
-	call_init(&call, &fixture, attach(&fixture, socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
+	call_init(&call, fixture, attach(fixture, socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
 	/* To anybody, unconnected. */
 	cr_assert_eq(begin_send_to(&call, "first", one), 0);
 	cr_assert_eq(sluice_end_send_to(call.socket, call.result), 5);
@@ -95,24 +93,21 @@ Test(c13, c13_the_default_remote_and_any_other)
 	sluice_socket_destroy(call.socket);
 	close(one);
 	close(other);
-	fixture_end(&fixture);
 }
 
 /* Each with its sender's address; one that is larger than the buffer is reported as such. */
-Test(c13, c13_begin_receive_from_tells_who_sent)
+ENGINE_TEST(c13, c13_begin_receive_from_tells_who_sent)
 {
 	struct sockaddr_in to, from;
 	socklen_t length = sizeof from;
-	struct fixture fixture;
 	struct call call;
 	int sender, fd;
 	char got[8];
 
-	fixture_begin(&fixture);
 	sender = receiver(AF_INET);
 	fd = receiver(AF_INET);
 	to = loopback(port_of(fd));
-	call_init(&call, &fixture, attach(&fixture, fd));
+	call_init(&call, fixture, attach(fixture, fd));
 #define BEGIN_RECEIVE_FROM(size)                                                              \
 	sluice_begin_receive_from(call.socket, got, sizeof got, 0, size, 0, call_back, &call, \
 				  &call.result)
@@ -120,7 +115,7 @@ Test(c13, c13_begin_receive_from_tells_who_sent)
 	cr_assert_null(call.result);
 	cr_assert_eq(BEGIN_RECEIVE_FROM(8), 0);
 	cr_assert_eq(sendto(sender, "who", 3, 0, (struct sockaddr *)&to, sizeof to), 3);
-	run_until(&fixture, was_called(&call));
+	run_until(fixture, was_called(&call));
 	cr_assert_eq(sluice_end_receive(call.socket, call.result, NULL), -EINVAL);
 	cr_assert_eq(sluice_end_receive_from(call.socket, call.result, (struct sockaddr *)&from,
 					     &length),
@@ -132,30 +127,27 @@ Test(c13, c13_begin_receive_from_tells_who_sent)
 	/* Without asking for the address, and of a datagram that does not fit. */
 	cr_assert_eq(BEGIN_RECEIVE_FROM(4), 0);
 	cr_assert_eq(sendto(sender, "too much", 8, 0, (struct sockaddr *)&to, sizeof to), 8);
-	run_until(&fixture, sluice_async_result_is_completed(call.result));
+	run_until(fixture, sluice_async_result_is_completed(call.result));
 	cr_assert_eq(sluice_async_result_bytes(call.result), 4);
 	cr_assert_eq(sluice_end_receive_from(call.socket, call.result, NULL, NULL), -EMSGSIZE);
-	run_until(&fixture, atomic_load(&call.called) == 2);
+	run_until(fixture, atomic_load(&call.called) == 2);
 	sluice_socket_destroy(call.socket);
 	close(sender);
-	fixture_end(&fixture);
 }
 
 /* Once pending, and once with the datagram there before Begin. */
-Test(c13, c13_a_datagram_that_does_not_fit_is_message_size_in_end)
+ENGINE_TEST(c13, c13_a_datagram_that_does_not_fit_is_message_size_in_end)
 {
 	enum sluice_socket_error error;
-	struct fixture fixture;
 	struct sockaddr_in to;
 	struct call call;
 	int sender, fd;
 	char got[8];
 
-	fixture_begin(&fixture);
 	sender = receiver(AF_INET);
 	fd = receiver(AF_INET);
 	to = loopback(port_of(fd));
-	call_init(&call, &fixture, attach(&fixture, fd));
+	call_init(&call, fixture, attach(fixture, fd));
 	for (int way = 0; way < 4; way++) {
 		bool pending = way & 1, from = way & 2;
 
@@ -169,12 +161,12 @@ Test(c13, c13_a_datagram_that_does_not_fit_is_message_size_in_end)
 							 &error, NULL, NULL, &call.result),
 			     0);
 		if (pending) {
-			run_idle(&fixture);
+			run_idle(fixture);
 			cr_assert_eq(sendto(sender, "too much", 8, 0, (struct sockaddr *)&to,
 					    sizeof to),
 				     8);
 		}
-		run_until(&fixture, sluice_async_result_is_completed(call.result));
+		run_until(fixture, sluice_async_result_is_completed(call.result));
 		cr_assert_eq(sluice_async_result_bytes(call.result), 4);
 		cr_assert_arr_eq(got, "too ", 4);
 		if (from) {
@@ -187,18 +179,15 @@ Test(c13, c13_a_datagram_that_does_not_fit_is_message_size_in_end)
 	}
 	sluice_socket_destroy(call.socket);
 	close(sender);
-	fixture_end(&fixture);
 }
 
-Test(c13, c13_another_family_is_told)
+ENGINE_TEST(c13, c13_another_family_is_told)
 {
 	struct sockaddr_in6 six = {
 		.sin6_family = AF_INET6, .sin6_port = htons(9), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-	struct fixture fixture;
 	struct call call;
 
-	fixture_begin(&fixture);
-	call_init(&call, &fixture, attach(&fixture, socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
+	call_init(&call, fixture, attach(fixture, socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
 	cr_assert_eq(sluice_begin_send_to(call.socket, "x", 1, 0, 1, 0, (struct sockaddr *)&six,
 					  sizeof six, NULL, NULL, &call.result),
 		     -EAFNOSUPPORT);
@@ -206,19 +195,16 @@ Test(c13, c13_another_family_is_told)
 	cr_assert_eq(sluice_socket_error_from_errno(-EAFNOSUPPORT),
 		     SLUICE_ERROR_ADDRESS_FAMILY_NOT_SUPPORTED);
 	sluice_socket_destroy(call.socket);
-	fixture_end(&fixture);
 }
 
-Test(c13, c13_send_to_checks_its_arguments)
+ENGINE_TEST(c13, c13_send_to_checks_its_arguments)
 {
 	struct sockaddr_in four = loopback(9);
 	struct sockaddr *to = (struct sockaddr *)&four;
-	struct fixture fixture;
 	struct call call;
 	struct sluice_async_result **ret = &call.result;
 
-	fixture_begin(&fixture);
-	call_init(&call, &fixture, attach(&fixture, socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
+	call_init(&call, fixture, attach(fixture, socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
 #define BEGIN(buffer, offset, size, flags, remote, length)                                      \
 	sluice_begin_send_to(call.socket, buffer, 4, offset, size, flags, remote, length, NULL, \
 			     NULL, ret)
@@ -233,32 +219,23 @@ Test(c13, c13_send_to_checks_its_arguments)
 	cr_assert_eq(sluice_socket_close(call.socket), 0);
 	cr_assert_eq(BEGIN("data", 0, 4, 0, to, sizeof four), -EBADF);
 	sluice_socket_destroy(call.socket);
-	fixture_end(&fixture);
 }
 
 /* On a connected stream the address is ignored; its End is its own. */
-Test(c13, c13_on_a_connected_stream_the_address_is_ignored)
+CALL_TEST(c13, c13_on_a_connected_stream_the_address_is_ignored, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
-	struct call call;
 	int nobody;
 	char got[4];
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
 	nobody = receiver(AF_INET);
-	call_init(&call, &fixture, pair.socket);
-	cr_assert_eq(begin_send_to(&call, "here", nobody), 0);
-	cr_assert_eq(sluice_end_send(pair.socket, call.result, NULL), -EINVAL);
-	cr_assert_eq(sluice_end_send_to(pair.socket, call.result), 4);
-	cr_assert_eq(sluice_end_send_to(pair.socket, call.result), -EALREADY);
-	read_exactly(pair.peer, got, 4);
+	cr_assert_eq(begin_send_to(call, "here", nobody), 0);
+	cr_assert_eq(sluice_end_send(pair->socket, call->result, NULL), -EINVAL);
+	cr_assert_eq(sluice_end_send_to(pair->socket, call->result), 4);
+	cr_assert_eq(sluice_end_send_to(pair->socket, call->result), -EALREADY);
+	read_exactly(pair->peer, got, 4);
 	cr_assert_arr_eq(got, "here", 4);
 	assert_nothing_to_read(nobody);
 	close(nobody);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
 /*
@@ -327,18 +304,16 @@ static int64_t end_of_begun(struct call *call)
 }
 
 /* A full socket: End blocks until the datagram has left. */
-Test(c13, c13_end_blocks_until_the_datagram_is_sent)
+ENGINE_TEST(c13, c13_end_blocks_until_the_datagram_is_sent)
 {
-	struct fixture fixture;
 	struct pair pair;
 	struct call call;
 	struct aside aside;
 	char byte;
 	int sent = 0;
 
-	fixture_begin(&fixture);
-	unix_pair(&fixture, &pair, SOCK_DGRAM);
-	call_init(&call, &fixture, pair.socket);
+	unix_pair(fixture, &pair, SOCK_DGRAM);
+	call_init(&call, fixture, pair.socket);
 	for (;; sent++) {
 		cr_assert_eq(sluice_begin_send(pair.socket, "x", 1, 0, 1, 0, NULL, NULL, NULL,
 					       &call.result),
@@ -354,21 +329,18 @@ Test(c13, c13_end_blocks_until_the_datagram_is_sent)
 	cr_assert_eq(aside_join(&aside), 1);
 	cr_assert_eq(recv(pair.peer, &byte, 1, 0), 1);
 	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
-Test(c13, c13_a_dead_port_is_told_to_the_send_that_learns_of_it)
+ENGINE_TEST(c13, c13_a_dead_port_is_told_to_the_send_that_learns_of_it)
 {
-	struct fixture fixture;
 	struct pair pair;
 	struct call call;
 	enum sluice_socket_error error;
 
-	fixture_begin(&fixture);
-	udp_pair(&fixture, &pair);
+	udp_pair(fixture, &pair);
 	close(pair.peer);
 	pair.peer = -1;
-	call_init(&call, &fixture, pair.socket);
+	call_init(&call, fixture, pair.socket);
 	for (int i = 0; i < 3; i++) {
 		cr_assert_eq(sluice_begin_send(pair.socket, "x", 1, 0, 1, 0, &error, NULL, NULL,
 					       &call.result),
@@ -381,5 +353,4 @@ Test(c13, c13_a_dead_port_is_told_to_the_send_that_learns_of_it)
 		cr_assert_null(call.result);
 	}
 	pair_close(&pair);
-	fixture_end(&fixture);
 }

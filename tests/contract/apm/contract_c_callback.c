@@ -30,114 +30,87 @@ static void wait_for(sem_t *semaphore)
 
 /* ---- where and when ---- */
 
-Test(c05, c05_a_callback_runs_in_a_thread_of_its_own)
+PAIR_TEST(c05, c05_a_callback_runs_in_a_thread_of_its_own, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct blocked blocked;
 	struct call at_once, later;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	blocked_begin(&fixture, &blocked);
-	call_init(&at_once, &fixture, pair.socket);
-	call_init(&later, &fixture, blocked.pair.socket);
+	blocked_begin(fixture, &blocked);
+	call_init(&at_once, fixture, pair->socket);
+	call_init(&later, fixture, blocked.pair.socket);
 	cr_assert_eq(begin_send(&at_once, "x", 1), 0);
 	cr_assert_eq(begin_send(&later, "x", 1), 0);
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
-	run_until(&fixture, was_called(&at_once) && was_called(&later) && is_over(&blocked.head));
+	run_reading(fixture, blocked.pair.peer, HEAD_BYTES, 0);
+	run_until(fixture, was_called(&at_once) && was_called(&later) && is_over(&blocked.head));
 	cr_assert(!pthread_equal(at_once.thread, pthread_self()));
 	cr_assert(!pthread_equal(later.thread, pthread_self()));
 	cr_assert_eq(at_once.seen, at_once.result);
 	cr_assert_eq(later.seen, later.result);
 	cr_assert_eq(atomic_load(&at_once.called) + atomic_load(&later.called), 2);
 	blocked_end(&blocked);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
 /* What completed inside Begin needs no turn of the engine. */
-Test(c05, c05_completed_at_once_it_is_called_without_a_turn)
+CALL_TEST(c05, c05_completed_at_once_it_is_called_without_a_turn, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
-	struct call call;
 	uint64_t turns;
 	int64_t deadline = now_ns() + GUARD_NS;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	call_init(&call, &fixture, pair.socket);
-	turns = statistics_of(&fixture).turns;
-	call.within = ends_send;
-	cr_assert_eq(begin_send(&call, "x", 1), 0);
-	while (!was_called(&call) && now_ns() < deadline)
+	turns = statistics_of(fixture).turns;
+	call->within = ends_send;
+	cr_assert_eq(begin_send(call, "x", 1), 0);
+	while (!was_called(call) && now_ns() < deadline)
 		usleep(1000);
-	cr_assert(was_called(&call));
-	cr_assert_eq(call.answer, 1);
-	cr_assert_eq(statistics_of(&fixture).turns, turns);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	cr_assert(was_called(call));
+	cr_assert_eq(call->answer, 1);
+	cr_assert_eq(statistics_of(fixture).turns, turns);
 }
 
-Test(c05, c05_no_thread_before_the_first_callback)
+CALL_TEST(c05, c05_no_thread_before_the_first_callback, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
-	struct call call;
 	int threads;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	call_init(&call, &fixture, pair.socket);
 	threads = count_threads();
-	cr_assert_eq(
-		sluice_begin_send(pair.socket, "x", 1, 0, 1, 0, NULL, NULL, NULL, &call.result), 0);
-	cr_assert_eq(sluice_end_send(pair.socket, call.result, NULL), 1);
+	cr_assert_eq(sluice_begin_send(pair->socket, "x", 1, 0, 1, 0, NULL, NULL, NULL,
+				       &call->result),
+		     0);
+	cr_assert_eq(sluice_end_send(pair->socket, call->result, NULL), 1);
 	cr_assert_eq(count_threads(), threads);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
 /* .NET runs up to eight of one socket side by side. */
-Test(c05, c05_callbacks_of_a_socket_begin_in_order)
+PAIR_TEST(c05, c05_callbacks_of_a_socket_begin_in_order, tcp_pair, SMALL)
 {
 	enum {
 		COUNT = 2000
 	};
-	struct fixture fixture;
-	struct pair pair;
 	struct reader reader;
 	struct call *calls;
 	char *memory = pattern_new(COUNT, 0);
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, SMALL);
-	reader_start(&reader, pair.peer, 0);
-	calls = calls_new(&fixture, pair.socket, COUNT);
+	reader_start(&reader, pair->peer, 0);
+	calls = calls_new(fixture, pair->socket, COUNT);
 	for (size_t i = 0; i < COUNT; i++) {
 		calls[i].within = ends_send;
 		/* Some at once, some in batches that end behind them. */
 		if (i % 100 == 30)
-			cr_assert_eq(sluice_batch_begin(fixture.engine), 0);
+			cr_assert_eq(sluice_batch_begin(fixture->engine), 0);
 		cr_assert_eq(begin_send(&calls[i], memory + i, 1), 0);
 		if (i % 100 == 60)
-			cr_assert_eq(sluice_batch_end(fixture.engine), 0);
+			cr_assert_eq(sluice_batch_end(fixture->engine), 0);
 		if (i % 100 == 80)
-			run_for(&fixture, 0);
+			run_for(fixture, 0);
 	}
-	run_until(&fixture, were_called(calls, COUNT));
+	run_until(fixture, were_called(calls, COUNT));
 	for (size_t i = 0; i < COUNT; i++) {
 		cr_assert_eq(calls[i].answer, 1);
 		cr_assert(i == 0 || calls[i].turn > calls[i - 1].turn,
 			  "callback %zu began before the one of the send before it", i);
 	}
-	sluice_socket_destroy(pair.socket);
-	pair.socket = NULL;
+	sluice_socket_destroy(pair->socket);
+	pair->socket = NULL;
 	reader_join(&reader);
 	cr_assert_eq(reader.bytes, COUNT);
-	pair_close(&pair);
-	fixture_end(&fixture);
 	free(calls);
 	free(memory);
 }
@@ -161,37 +134,34 @@ static int64_t waits_at_gate(struct call *call)
  * The bytes of the nine others are sent, and the callbacks of other sockets run; those of its own
  * socket wait.
  */
-Test(c05, c05_a_callback_that_blocks_holds_up_its_own_socket_alone)
+ENGINE_TEST(c05, c05_a_callback_that_blocks_holds_up_its_own_socket_alone)
 {
-	struct fixture fixture;
 	struct pair pair, other;
 	struct gate gate;
 	struct call *calls, elsewhere;
 	char got[10];
 
-	fixture_begin(&fixture);
 	sem_init(&gate.open, 0, 0);
-	tcp_pair(&fixture, &pair, 0);
-	tcp_pair(&fixture, &other, 0);
-	calls = calls_new(&fixture, pair.socket, 10);
-	call_init(&elsewhere, &fixture, other.socket);
+	tcp_pair(fixture, &pair, 0);
+	tcp_pair(fixture, &other, 0);
+	calls = calls_new(fixture, pair.socket, 10);
+	call_init(&elsewhere, fixture, other.socket);
 	calls[0].within = waits_at_gate;
 	calls[0].token = &gate;
 	for (int i = 0; i < 10; i++)
 		cr_assert_eq(begin_send(&calls[i], "x", 1), 0);
 	read_exactly(pair.peer, got, 10);
 	cr_assert_eq(begin_send(&elsewhere, "y", 1), 0);
-	run_until(&fixture, was_called(&elsewhere) && atomic_load(&calls[0].entered) == 1);
+	run_until(fixture, was_called(&elsewhere) && atomic_load(&calls[0].entered) == 1);
 	for (int i = 0; i < 10; i++)
 		cr_assert(!was_called(&calls[i]), "callback %d ran beside the first", i);
 	sem_post(&gate.open);
-	run_until(&fixture, were_called(calls, 10));
+	run_until(fixture, were_called(calls, 10));
 	cr_assert_eq(calls[0].answer, 1);
 	for (int i = 1; i < 10; i++)
 		cr_assert_gt(calls[i].turn, calls[i - 1].turn);
 	pair_close(&pair);
 	pair_close(&other);
-	fixture_end(&fixture);
 	sem_destroy(&gate.open);
 	free(calls);
 }
@@ -277,22 +247,20 @@ static int64_t ends_others(struct call *call)
 	return sluice_end_send(call->socket, third, NULL);
 }
 
-Test(c05, c05_a_callback_may_end_others_and_begin_again)
+ENGINE_TEST(c05, c05_a_callback_may_end_others_and_begin_again)
 {
 	enum {
 		SOCKETS = 8
 	};
-	struct fixture fixture;
 	struct pair pairs[SOCKETS];
 	struct reader readers[SOCKETS];
 	struct call *first, *second;
 	char *memory = pattern_new(HEAD_BYTES, 0);
 
-	fixture_begin(&fixture);
-	first = calls_new(&fixture, NULL, SOCKETS);
-	second = calls_new(&fixture, NULL, SOCKETS);
+	first = calls_new(fixture, NULL, SOCKETS);
+	second = calls_new(fixture, NULL, SOCKETS);
 	for (int i = 0; i < SOCKETS; i++) {
-		tcp_pair(&fixture, &pairs[i], SMALL);
+		tcp_pair(fixture, &pairs[i], SMALL);
 		first[i].socket = second[i].socket = pairs[i].socket;
 		first[i].within = ends_others;
 		first[i].token = &second[i];
@@ -302,20 +270,19 @@ Test(c05, c05_a_callback_may_end_others_and_begin_again)
 	}
 	for (int i = 0; i < SOCKETS; i++)
 		reader_start(&readers[i], pairs[i].peer, 0);
-	run_until(&fixture, were_called(first, SOCKETS) && were_called(second, SOCKETS));
+	run_until(fixture, were_called(first, SOCKETS) && were_called(second, SOCKETS));
 	for (int i = 0; i < SOCKETS; i++) {
 		cr_assert_eq(first[i].answer, (int64_t)HEAD_BYTES);
 		sluice_socket_destroy(pairs[i].socket);
 		pairs[i].socket = NULL;
 	}
-	run_idle(&fixture);
+	run_idle(fixture);
 	for (int i = 0; i < SOCKETS; i++) {
 		/* The pattern begins anew with each of the three. */
 		cr_assert_eq(pthread_join(readers[i].thread, NULL), 0);
 		cr_assert_eq(readers[i].bytes, 3 * HEAD_BYTES);
 		pair_close(&pairs[i]);
 	}
-	fixture_end(&fixture);
 	free(first);
 	free(second);
 	free(memory);
@@ -477,21 +444,12 @@ static int64_t tries_to_end_the_engine(struct call *call)
 	return sluice_engine_destroy(engine);
 }
 
-Test(c05, c05_stop_and_destroy_in_a_callback_are_a_deadlock)
+CALL_TEST(c05, c05_stop_and_destroy_in_a_callback_are_a_deadlock, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
-	struct call call;
-
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	call_init(&call, &fixture, pair.socket);
-	call.within = tries_to_end_the_engine;
-	cr_assert_eq(begin_send(&call, "x", 1), 0);
-	run_until(&fixture, was_called(&call));
-	cr_assert_eq(call.answer, -EDEADLK);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	call->within = tries_to_end_the_engine;
+	cr_assert_eq(begin_send(call, "x", 1), 0);
+	run_until(fixture, was_called(call));
+	cr_assert_eq(call->answer, -EDEADLK);
 }
 
 static int64_t begins_while_the_engine_ends(struct call *call)

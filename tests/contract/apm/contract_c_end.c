@@ -21,71 +21,53 @@ static int64_t end_of_begun(struct call *call)
 	return sluice_end_send(call->socket, call->result, &call->error);
 }
 
-Test(c06, c06_end_blocks_until_all_is_sent)
+CALL_TEST(c06, c06_end_blocks_until_all_is_sent, SMALL)
 {
-	struct fixture fixture;
-	struct pair pair;
-	struct call call;
 	struct aside aside;
 	void *memory = pattern_new(HEAD_BYTES, 0);
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, SMALL);
-	call_init(&call, &fixture, pair.socket);
-	cr_assert_eq(begin_send(&call, memory, HEAD_BYTES), 0);
-	aside_start(&aside, &call, end_of_begun);
+	cr_assert_eq(begin_send(call, memory, HEAD_BYTES), 0);
+	aside_start(&aside, call, end_of_begun);
 	aside_await_sleep(&aside);
-	run_idle(&fixture);
+	run_idle(fixture);
 	cr_assert(!atomic_load(&aside.over));
-	run_reading(&fixture, pair.peer, HEAD_BYTES, 0);
+	run_reading(fixture, pair->peer, HEAD_BYTES, 0);
 	cr_assert_eq(aside_join(&aside), (int64_t)HEAD_BYTES);
-	cr_assert_eq(call.error, SLUICE_ERROR_SUCCESS);
-	run_until(&fixture, was_called(&call));
-	pair_close(&pair);
-	fixture_end(&fixture);
+	cr_assert_eq(call->error, SLUICE_ERROR_SUCCESS);
+	run_until(fixture, was_called(call));
 	free(memory);
 }
 
-Test(c06, c06_a_hundred_outstanding_are_ended_in_reverse)
+PAIR_TEST(c06, c06_a_hundred_outstanding_are_ended_in_reverse, tcp_pair, SMALL)
 {
 	enum {
 		LENGTH = 65536
 	};
-	struct fixture fixture;
-	struct pair pair;
 	struct reader reader;
 	char *memory = pattern_new((size_t)MANY * LENGTH, 0);
 	struct call *calls;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, SMALL);
-	calls = calls_new(&fixture, pair.socket, MANY);
+	calls = calls_new(fixture, pair->socket, MANY);
 	for (size_t i = 0; i < MANY; i++)
 		cr_assert_eq(begin_send(&calls[i], memory + i * LENGTH, LENGTH), 0);
-	reader_start(&reader, pair.peer, 0);
-	run_until(&fixture, were_called(calls, MANY));
+	reader_start(&reader, pair->peer, 0);
+	run_until(fixture, were_called(calls, MANY));
 	for (size_t i = MANY; i-- > 0;)
 		cr_assert_eq(end_of_begun(&calls[i]), LENGTH);
-	sluice_socket_destroy(pair.socket);
-	pair.socket = NULL;
+	sluice_socket_destroy(pair->socket);
+	pair->socket = NULL;
 	reader_join(&reader);
 	cr_assert_eq(reader.bytes, (uint64_t)MANY * LENGTH);
-	pair_close(&pair);
-	fixture_end(&fixture);
 	free(calls);
 	free(memory);
 }
 
 /* .NET would deadlock. */
-Test(c06, c06_on_the_engines_thread_before_it_is_done_is_a_deadlock)
+BLOCKED_TEST(c06, c06_on_the_engines_thread_before_it_is_done_is_a_deadlock, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct call call;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	call_init(&call, &fixture, blocked.pair.socket);
+	call_init(&call, fixture, blocked->pair.socket);
 	cr_assert_eq(begin_send(&call, "x", 1), 0);
 	call.error = SLUICE_ERROR_IO_PENDING;
 	cr_assert_eq(end_of_begun(&call), -EDEADLK);
@@ -93,98 +75,71 @@ Test(c06, c06_on_the_engines_thread_before_it_is_done_is_a_deadlock)
 	cr_assert_eq(sluice_async_result_wait(call.result, -1), -EDEADLK);
 	cr_assert_eq(sluice_async_result_wait(call.result, 1), -EDEADLK);
 	cr_assert_eq(sluice_async_result_wait(call.result, 0), -ETIMEDOUT);
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
-	run_until(&fixture, was_called(&call) && is_over(&blocked.head));
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES, 0);
+	run_until(fixture, was_called(&call) && is_over(&blocked->head));
 	cr_assert_eq(end_of_begun(&call), 1);
-	blocked_end(&blocked);
-	fixture_end(&fixture);
 }
 
 /* ---- c07 ---- */
 
-Test(c07, c07_second_end_is_refused)
+CALL_TEST(c07, c07_second_end_is_refused, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
-	struct call call;
-
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	call_init(&call, &fixture, pair.socket);
-	cr_assert_eq(begin_send(&call, "once", 4), 0);
-	cr_assert_eq(end_of_begun(&call), 4);
+	cr_assert_eq(begin_send(call, "once", 4), 0);
+	cr_assert_eq(end_of_begun(call), 4);
 	for (int i = 0; i < 3; i++) {
-		cr_assert_eq(end_of_begun(&call), -EALREADY);
-		cr_assert_eq(call.error, SLUICE_ERROR_ALREADY_IN_PROGRESS);
+		cr_assert_eq(end_of_begun(call), -EALREADY);
+		cr_assert_eq(call->error, SLUICE_ERROR_ALREADY_IN_PROGRESS);
 	}
-	run_until(&fixture, was_called(&call));
-	cr_assert_eq(end_of_begun(&call), -EALREADY);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	run_until(fixture, was_called(call));
+	cr_assert_eq(end_of_begun(call), -EALREADY);
 }
 
 /* While the first one waits, too. */
-Test(c07, c07_second_end_is_refused_while_the_first_waits)
+BLOCKED_TEST(c07, c07_second_end_is_refused_while_the_first_waits, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct call call;
 	struct aside first, second;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	call_init(&call, &fixture, blocked.pair.socket);
+	call_init(&call, fixture, blocked->pair.socket);
 	cr_assert_eq(begin_send(&call, "x", 1), 0);
 	aside_start(&first, &call, end_of_begun);
 	aside_await_sleep(&first);
 	aside_start(&second, &call, end_of_begun);
 	cr_assert_eq(aside_join(&second), -EALREADY);
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES, 0);
 	cr_assert_eq(aside_join(&first), 1);
-	run_until(&fixture, was_called(&call) && is_over(&blocked.head));
-	blocked_end(&blocked);
-	fixture_end(&fixture);
+	run_until(fixture, was_called(&call) && is_over(&blocked->head));
 }
 
-Test(c07, c07_an_ended_result_is_recognised_for_good)
+CALL_TEST(c07, c07_an_ended_result_is_recognised_for_good, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
-	struct call call;
 	struct sluice_async_result *ended[MANY];
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	call_init(&call, &fixture, pair.socket);
 	for (int i = 0; i < MANY; i++) {
-		cr_assert_eq(sluice_begin_send(pair.socket, "x", 1, 0, 1, 0, NULL, NULL, NULL,
-					       &call.result),
+		cr_assert_eq(sluice_begin_send(pair->socket, "x", 1, 0, 1, 0, NULL, NULL, NULL,
+					       &call->result),
 			     0);
 		for (int j = 0; j < i; j++) {
-			cr_assert_neq(call.result, ended[j]);
-			cr_assert_eq(sluice_end_send(pair.socket, ended[j], NULL), -EALREADY);
+			cr_assert_neq(call->result, ended[j]);
+			cr_assert_eq(sluice_end_send(pair->socket, ended[j], NULL), -EALREADY);
 			cr_assert_eq(sluice_async_result_is_completed(ended[j]), 1);
 			cr_assert_eq(sluice_async_result_wait(ended[j], -1), 0);
 		}
-		cr_assert_eq(end_of_begun(&call), 1);
-		ended[i] = call.result;
+		cr_assert_eq(end_of_begun(call), 1);
+		ended[i] = call->result;
 	}
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
 /* Its memory may serve another socket, and its number be looked up all the same. */
-Test(c07, c07_a_result_of_a_socket_that_is_gone_is_never_another_ones)
+ENGINE_TEST(c07, c07_a_result_of_a_socket_that_is_gone_is_never_another_ones)
 {
-	struct fixture fixture;
 	struct pair pair;
 	struct call call;
 	struct sluice_async_result *gone[2] = {NULL, NULL};
 
-	fixture_begin(&fixture);
 	for (int round = 0; round < 10; round++) {
-		tcp_pair(&fixture, &pair, 0);
-		call_init(&call, &fixture, pair.socket);
+		tcp_pair(fixture, &pair, 0);
+		call_init(&call, fixture, pair.socket);
 		cr_assert_eq(sluice_begin_send(pair.socket, "x", 1, 0, 1, 0, NULL, NULL, NULL,
 					       &call.result),
 			     0);
@@ -198,32 +153,23 @@ Test(c07, c07_a_result_of_a_socket_that_is_gone_is_never_another_ones)
 		if (round % 2)
 			cr_assert_eq(end_of_begun(&call), 1);
 		pair_close(&pair);
-		run_idle(&fixture);
+		run_idle(fixture);
 	}
-	fixture_end(&fixture);
 }
 
-Test(c07, c07_what_no_begin_handed_out_is_refused)
+CALL_TEST(c07, c07_what_no_begin_handed_out_is_refused, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
-	struct call call;
-
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	call_init(&call, &fixture, pair.socket);
-	cr_assert_eq(
-		sluice_begin_send(pair.socket, "x", 1, 0, 1, 0, NULL, NULL, NULL, &call.result), 0);
+	cr_assert_eq(sluice_begin_send(pair->socket, "x", 1, 0, 1, 0, NULL, NULL, NULL,
+				       &call->result),
+		     0);
 	for (unsigned int bit = 0; bit < 64; bit++) {
 		struct sluice_async_result *wrong =
-			(struct sluice_async_result *)((uintptr_t)call.result ^ (uintptr_t)1
-											<< bit);
+			(struct sluice_async_result *)((uintptr_t)call->result ^ (uintptr_t)1
+											 << bit);
 
-		cr_assert_eq(sluice_end_send(pair.socket, wrong, NULL), -EINVAL, "bit %u", bit);
+		cr_assert_eq(sluice_end_send(pair->socket, wrong, NULL), -EINVAL, "bit %u", bit);
 	}
-	cr_assert_eq(end_of_begun(&call), 1);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	cr_assert_eq(end_of_begun(call), 1);
 }
 
 static int64_t waits_and_looks(struct call *call)
@@ -237,55 +183,46 @@ static int64_t waits_and_looks(struct call *call)
 }
 
 /* Ended or not: while its callback runs, the result is not reused. */
-Test(c07, c07_a_result_rests_only_after_its_callback)
+CALL_TEST(c07, c07_a_result_rests_only_after_its_callback, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
-	struct call call, other;
+	struct call other;
 	sem_t gate;
 
-	fixture_begin(&fixture);
 	sem_init(&gate, 0, 0);
-	tcp_pair(&fixture, &pair, 0);
-	call_init(&call, &fixture, pair.socket);
-	call_init(&other, &fixture, pair.socket);
-	call.within = waits_and_looks;
-	call.token = &gate;
-	cr_assert_eq(begin_send(&call, "x", 1), 0);
-	cr_assert_eq(end_of_begun(&call), 1);
+	call_init(&other, fixture, pair->socket);
+	call->within = waits_and_looks;
+	call->token = &gate;
+	cr_assert_eq(begin_send(call, "x", 1), 0);
+	cr_assert_eq(end_of_begun(call), 1);
 	for (int i = 0; i < 3 * MANY; i++) {
-		cr_assert_eq(sluice_begin_send(pair.socket, "x", 1, 0, 1, 0, NULL, NULL, NULL,
+		cr_assert_eq(sluice_begin_send(pair->socket, "x", 1, 0, 1, 0, NULL, NULL, NULL,
 					       &other.result),
 			     0);
-		cr_assert_neq(other.result, call.result);
+		cr_assert_neq(other.result, call->result);
 		cr_assert_eq(end_of_begun(&other), 1);
-		cr_assert_eq(end_of_begun(&call), -EALREADY);
+		cr_assert_eq(end_of_begun(call), -EALREADY);
 	}
 	sem_post(&gate);
-	run_until(&fixture, was_called(&call));
-	cr_assert_eq(call.answer, 1);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	run_until(fixture, was_called(call));
+	cr_assert_eq(call->answer, 1);
 	sem_destroy(&gate);
 }
 
 /* ---- c08 ---- */
 
-Test(c08, c08_what_is_not_this_sockets_send_is_refused_and_stays_usable)
+ENGINE_TEST(c08, c08_what_is_not_this_sockets_send_is_refused_and_stays_usable)
 {
-	struct fixture fixture;
 	struct pair pair, other;
 	struct call call, receiving;
 	char byte;
 	static long long strange[64];
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	tcp_pair(&fixture, &other, 0);
-	call_init(&call, &fixture, pair.socket);
-	call_init(&receiving, &fixture, pair.socket);
+	tcp_pair(fixture, &pair, 0);
+	tcp_pair(fixture, &other, 0);
+	call_init(&call, fixture, pair.socket);
+	call_init(&receiving, fixture, pair.socket);
 	cr_assert_eq(begin_send(&call, "mine", 4), 0);
-	run_until(&fixture, was_called(&call));
+	run_until(fixture, was_called(&call));
 	cr_assert_eq(sluice_begin_receive(pair.socket, &byte, 1, 0, 1, 0, NULL, NULL, NULL,
 					  &receiving.result),
 		     0);
@@ -307,47 +244,40 @@ Test(c08, c08_what_is_not_this_sockets_send_is_refused_and_stays_usable)
 		     -EINVAL);
 	cr_assert_eq(end_of_begun(&call), 4);
 	write_pattern(pair.peer, 1, 7);
-	run_until(&fixture, sluice_async_result_is_completed(receiving.result));
+	run_until(fixture, sluice_async_result_is_completed(receiving.result));
 	cr_assert_eq(sluice_end_receive(pair.socket, receiving.result, NULL), 1);
 	cr_assert_eq((unsigned char)byte, pattern_at(7));
 	pair_close(&pair);
 	pair_close(&other);
-	fixture_end(&fixture);
 }
 
 /* ---- c09 ---- */
 
-Test(c09, c09_end_after_close_is_refused)
+PAIR_TEST(c09, c09_end_after_close_is_refused, tcp_pair, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct blocked blocked;
 	struct call done, pending;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	blocked_begin(&fixture, &blocked);
-	call_init(&done, &fixture, pair.socket);
-	call_init(&pending, &fixture, blocked.pair.socket);
+	blocked_begin(fixture, &blocked);
+	call_init(&done, fixture, pair->socket);
+	call_init(&pending, fixture, blocked.pair.socket);
 	pending.within = ends_send;
 	cr_assert_eq(begin_send(&done, "done", 4), 0);
-	run_until(&fixture, was_called(&done));
+	run_until(fixture, was_called(&done));
 	cr_assert_eq(begin_send(&pending, "pending", 7), 0);
-	cr_assert_eq(sluice_socket_close(pair.socket), 0);
+	cr_assert_eq(sluice_socket_close(pair->socket), 0);
 	cr_assert_eq(sluice_socket_close(blocked.pair.socket), 0);
 	done.error = SLUICE_ERROR_SUCCESS;
 	cr_assert_eq(end_of_begun(&done), -EBADF);
 	cr_assert_eq(done.error, SLUICE_ERROR_OPERATION_ABORTED);
 	cr_assert_eq(end_of_begun(&pending), -EBADF);
-	cr_assert_eq(sluice_end_send(pair.socket, NULL, NULL), -EINVAL);
+	cr_assert_eq(sluice_end_send(pair->socket, NULL, NULL), -EINVAL);
 	/* Its callback runs all the same. */
-	run_until(&fixture, was_called(&pending) && is_over(&blocked.head));
+	run_until(fixture, was_called(&pending) && is_over(&blocked.head));
 	cr_assert_eq(pending.answer, -EBADF);
 	cr_assert_eq(pending.seen, pending.result);
 	cr_assert_eq(sluice_async_result_is_completed(pending.result), 1);
 	blocked_end(&blocked);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
 Test(c09, c09_an_end_that_waits_when_close_comes_is_refused)
@@ -416,67 +346,50 @@ static int64_t sleeps_long(struct call *call)
 	return sluice_end_send(call->socket, call->seen, &call->error);
 }
 
-Test(c09, c09_a_destroyed_sockets_memory_waits_for_its_callback)
+ENGINE_TEST(c09, c09_a_destroyed_sockets_memory_waits_for_its_callback)
 {
-	struct fixture fixture;
 	struct pair pair;
 	struct call call;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	call_init(&call, &fixture, pair.socket);
+	tcp_pair(fixture, &pair, 0);
+	call_init(&call, fixture, pair.socket);
 	call.within = sleeps_long;
 	cr_assert_eq(begin_send(&call, "x", 1), 0);
 	pair_close(&pair);
-	run_until(&fixture, was_called(&call));
+	run_until(fixture, was_called(&call));
 	cr_assert_eq(call.answer, -EBADF);
-	fixture_end(&fixture);
 }
 
 /* ---- c10 ---- */
 
-Test(c10, c10_end_tells_the_failure_and_loses_no_count)
+CALL_TEST(c10, c10_end_tells_the_failure_and_loses_no_count, SMALL)
 {
-	struct fixture fixture;
-	struct pair pair;
-	struct call call;
 	void *memory = pattern_new(HEAD_BYTES, 0);
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, SMALL);
-	call_init(&call, &fixture, pair.socket);
-	cr_assert_eq(begin_send(&call, memory, HEAD_BYTES), 0);
-	cr_assert_eq(sluice_async_result_bytes(call.result), -EAGAIN);
-	run_reading(&fixture, pair.peer, 50000, 0);
-	close_with_reset(pair.peer);
-	pair.peer = -1;
-	run_until(&fixture, was_called(&call));
-	cr_assert_geq(sluice_async_result_bytes(call.result), 50000);
-	cr_assert_lt(sluice_async_result_bytes(call.result), (int64_t)HEAD_BYTES);
-	cr_assert_eq(end_of_begun(&call), -ECONNRESET);
-	cr_assert_eq(call.error, SLUICE_ERROR_CONNECTION_RESET);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	cr_assert_eq(begin_send(call, memory, HEAD_BYTES), 0);
+	cr_assert_eq(sluice_async_result_bytes(call->result), -EAGAIN);
+	run_reading(fixture, pair->peer, 50000, 0);
+	close_with_reset(pair->peer);
+	pair->peer = -1;
+	run_until(fixture, was_called(call));
+	cr_assert_geq(sluice_async_result_bytes(call->result), 50000);
+	cr_assert_lt(sluice_async_result_bytes(call->result), (int64_t)HEAD_BYTES);
+	cr_assert_eq(end_of_begun(call), -ECONNRESET);
+	cr_assert_eq(call->error, SLUICE_ERROR_CONNECTION_RESET);
 	free(memory);
 }
 
-Test(c10, c10_cancel_all_ends_them_with_operation_aborted)
+BLOCKED_TEST(c10, c10_cancel_all_ends_them_with_operation_aborted, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct call call;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	call_init(&call, &fixture, blocked.pair.socket);
+	call_init(&call, fixture, blocked->pair.socket);
 	call.within = ends_send;
 	cr_assert_eq(begin_send(&call, "x", 1), 0);
-	cr_assert_eq(sluice_socket_cancel_all(blocked.pair.socket), 0);
-	run_until(&fixture, was_called(&call) && is_over(&blocked.head));
+	cr_assert_eq(sluice_socket_cancel_all(blocked->pair.socket), 0);
+	run_until(fixture, was_called(&call) && is_over(&blocked->head));
 	cr_assert_eq(call.answer, -ECANCELED);
 	cr_assert_eq(call.error, SLUICE_ERROR_OPERATION_ABORTED);
-	blocked_end(&blocked);
-	fixture_end(&fixture);
 }
 
 /* ---- c11, c12 ---- */
@@ -491,16 +404,12 @@ static int64_t waits_for_ages(struct call *call)
 	return sluice_async_result_wait(call->result, INT64_MAX);
 }
 
-Test(c11, c11_the_result_answers)
+BLOCKED_TEST(c11, c11_the_result_answers, blocked_begin)
 {
-	struct fixture fixture;
-	struct blocked blocked;
 	struct call call;
 	struct aside little, ages;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &blocked);
-	call_init(&call, &fixture, blocked.pair.socket);
+	call_init(&call, fixture, blocked->pair.socket);
 	cr_assert_eq(begin_send(&call, "x", 1), 0);
 	cr_assert_eq(sluice_async_result_state(call.result), &call);
 	cr_assert_eq(sluice_async_result_socket(call.result), call.socket);
@@ -510,9 +419,9 @@ Test(c11, c11_the_result_answers)
 	cr_assert_eq(aside_join(&little), -ETIMEDOUT);
 	aside_start(&ages, &call, waits_for_ages);
 	aside_await_sleep(&ages);
-	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
+	run_reading(fixture, blocked->pair.peer, HEAD_BYTES, 0);
 	cr_assert_eq(aside_join(&ages), 0);
-	run_until(&fixture, was_called(&call) && is_over(&blocked.head));
+	run_until(fixture, was_called(&call) && is_over(&blocked->head));
 	cr_assert_eq(sluice_async_result_wait(call.result, -1), 0);
 	cr_assert_eq(sluice_async_result_wait(call.result, 0), 0);
 	cr_assert_eq(sluice_async_result_is_completed(call.result), 1);
@@ -520,26 +429,15 @@ Test(c11, c11_the_result_answers)
 	cr_assert_eq(end_of_begun(&call), 1);
 	cr_assert_eq(sluice_async_result_state(call.result), &call);
 	cr_assert_eq(sluice_async_result_wait(call.result, -1), 0);
-	blocked_end(&blocked);
-	fixture_end(&fixture);
 }
 
-Test(c11, c11_what_completed_inside_begin_says_so)
+CALL_TEST(c11, c11_what_completed_inside_begin_says_so, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
-	struct call call;
-
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	call_init(&call, &fixture, pair.socket);
-	cr_assert_eq(begin_send(&call, "x", 1), 0);
-	cr_assert_eq(sluice_async_result_is_completed(call.result), 1);
-	cr_assert_eq(sluice_async_result_completed_synchronously(call.result), 1);
-	cr_assert_eq(sluice_async_result_wait(call.result, -1), 0);
-	cr_assert_eq(end_of_begun(&call), 1);
-	pair_close(&pair);
-	fixture_end(&fixture);
+	cr_assert_eq(begin_send(call, "x", 1), 0);
+	cr_assert_eq(sluice_async_result_is_completed(call->result), 1);
+	cr_assert_eq(sluice_async_result_completed_synchronously(call->result), 1);
+	cr_assert_eq(sluice_async_result_wait(call->result, -1), 0);
+	cr_assert_eq(end_of_begun(call), 1);
 }
 
 Test(c11, c11_null_is_answered)
@@ -602,27 +500,21 @@ static int64_t looks_and_ends(struct call *call)
 	return ends_send(call);
 }
 
-Test(c12, c12_end_in_its_callback_never_blocks)
+PAIR_TEST(c12, c12_end_in_its_callback_never_blocks, tcp_pair, SMALL)
 {
-	struct fixture fixture;
-	struct pair pair;
 	struct call *calls;
 	void *memory = pattern_new(100000, 0);
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, SMALL);
-	calls = calls_new(&fixture, pair.socket, 10);
+	calls = calls_new(fixture, pair->socket, 10);
 	for (int i = 0; i < 10; i++) {
 		calls[i].within = looks_and_ends;
 		cr_assert_eq(begin_send(&calls[i], memory, 100000), 0);
 	}
 	for (int i = 0; i < 10; i++)
-		run_reading(&fixture, pair.peer, 100000, 0);
-	run_until(&fixture, were_called(calls, 10));
+		run_reading(fixture, pair->peer, 100000, 0);
+	run_until(fixture, were_called(calls, 10));
 	for (int i = 0; i < 10; i++)
 		cr_assert_eq(calls[i].answer, 100000);
-	pair_close(&pair);
-	fixture_end(&fixture);
 	free(calls);
 	free(memory);
 }

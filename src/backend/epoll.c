@@ -25,6 +25,7 @@
 #include "core/record.h"
 #include "engine/buffers.h"
 #include "engine/owner.h"
+#include "engine/ready.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 
@@ -308,7 +309,7 @@ static void socket_writable(struct sluice_engine *engine, struct sluice_socket *
 	struct sluice__request *out = socket->waiting_out;
 
 	if (!out) {
-		socket->state &= ~(uint32_t)SLUICE__ST_FULL;
+		sluice__buffer_has_space(socket);
 	} else {
 		socket->waiting_out = NULL;
 		completions_add(engine, out, 0, 0, false);

@@ -28,7 +28,7 @@ void sluice__transmit_blocked(struct sluice_socket *socket)
 	sluice__assert(!(socket->state & SLUICE__ST_IN_FLIGHT));
 	socket->out.kind = SLUICE__REQUEST_WRITABLE;
 	if (sluice__request_start(socket, &socket->out) == 0)
-		socket->state |= SLUICE__ST_BLOCKED;
+		sluice__block(socket);
 	else
 		sluice__ready(socket); /* out of memory: retry in the next turn */
 }

@@ -78,7 +78,7 @@ enum {
 	SLUICE__LEASE_ONE = 1 << 4
 };
 
-/* state: private to the owner. */
+/* state: private to the owner. Each bit is written by one module, which tools/check-style checks. */
 enum {
 	SLUICE__ST_READY = 1 << 0,     /* in the ready list */
 	SLUICE__ST_IN_FLIGHT = 1 << 1, /* a transmission of the head of the queue is in flight */

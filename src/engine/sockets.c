@@ -303,9 +303,9 @@ uint64_t sluice__socket_drain(struct sluice_socket *socket)
 		}
 		got = recvmsg(socket->fd, &message, MSG_DONTWAIT);
 		if (got < 0 && errno != EAGAIN && errno != EINTR)
-			socket->state |= SLUICE__ST_RESET_SEEN;
+			sluice__socket_saw_reset(socket);
 		if (got == 0)
-			socket->state |= SLUICE__ST_END_SEEN;
+			sluice__socket_saw_end(socket);
 		if (got <= 0)
 			break;
 		bytes += (uint64_t)got;

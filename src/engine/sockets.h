@@ -16,6 +16,29 @@ static inline bool sluice__socket_is_closed(const struct sluice_socket *socket)
 	       (sluice__socket_flags(socket) & SLUICE__SHARED_CLOSED);
 }
 
+/* What was seen of the end of the stream; a send reports a reset once. */
+static inline void sluice__socket_saw_reset(struct sluice_socket *socket)
+{
+	socket->state |= SLUICE__ST_RESET_SEEN;
+}
+
+static inline void sluice__socket_saw_end(struct sluice_socket *socket)
+{
+	socket->state |= SLUICE__ST_END_SEEN;
+}
+
+static inline void sluice__socket_reported_reset(struct sluice_socket *socket)
+{
+	socket->state |= SLUICE__ST_RESET_SENT;
+}
+
+/* The socket has a new descriptor, which is not connected. */
+static inline void sluice__socket_renewed(struct sluice_socket *socket)
+{
+	socket->state &=
+		~(uint32_t)(SLUICE__ST_RESET_SEEN | SLUICE__ST_RESET_SENT | SLUICE__ST_END_SEEN);
+}
+
 /* Creates a socket; takes ownership of fd only on success. */
 int sluice__socket_make(struct sluice_engine *engine, int fd, struct sluice_socket **ret_socket);
 /* The same for an accepted connection. */

@@ -221,7 +221,8 @@ void sluice__prefetch_begin(struct sluice_socket *socket, const struct sluice__p
 	sluice__assert_owner(engine);
 	sluice__assert(!(socket->state & (SLUICE__ST_BLOCKED | SLUICE__ST_PREFETCHING)));
 	sluice__assert(count > 0);
-	socket->state |= SLUICE__ST_BLOCKED | SLUICE__ST_PREFETCHING;
+	sluice__block(socket);
+	socket->state |= SLUICE__ST_PREFETCHING;
 	if (!window) {
 		sluice__fifo_push(&engine->files->windows_waiting, &socket->prefetch_link);
 		return;
@@ -238,7 +239,8 @@ void sluice__prefetch_begin(struct sluice_socket *socket, const struct sluice__p
 		/* Neither ring nor worker available: block once rather than never send. */
 		sluice__pool_put(&page_cache->free, &window->link);
 		window->socket = NULL;
-		socket->state &= ~(uint32_t)(SLUICE__ST_BLOCKED | SLUICE__ST_PREFETCHING);
+		sluice__unblock(socket);
+		socket->state &= ~(uint32_t)SLUICE__ST_PREFETCHING;
 		remember_range(engine, part->identity, offset, offset + count);
 		sluice__ready(socket);
 		return;
@@ -249,7 +251,8 @@ void sluice__prefetch_begin(struct sluice_socket *socket, const struct sluice__p
 
 static void unblock_socket(struct sluice_socket *socket)
 {
-	socket->state &= ~(uint32_t)(SLUICE__ST_BLOCKED | SLUICE__ST_PREFETCHING);
+	sluice__unblock(socket);
+	socket->state &= ~(uint32_t)SLUICE__ST_PREFETCHING;
 	sluice__ready(socket);
 }
 
@@ -302,7 +305,8 @@ void sluice__prefetch_forget(struct sluice_socket *socket)
 	sluice__assert_owner(socket->engine);
 	if (!(socket->state & SLUICE__ST_PREFETCHING))
 		return;
-	socket->state &= ~(uint32_t)(SLUICE__ST_BLOCKED | SLUICE__ST_PREFETCHING);
+	sluice__unblock(socket);
+	socket->state &= ~(uint32_t)SLUICE__ST_PREFETCHING;
 	for (uint32_t i = 0; i < socket->engine->options.fetch_windows; i++) {
 		if (page_cache->windows[i].socket == socket)
 			page_cache->windows[i].socket = NULL;

@@ -19,6 +19,7 @@
 #include "engine/owner.h"
 #include "engine/ready.h"
 #include "engine/socket.h"
+#include "engine/sockets.h"
 #include "engine/state.h"
 #include "file/file.h"
 #include "filter/filter.h"
@@ -195,7 +196,7 @@ static void stream_failed(struct sluice_socket *socket, int error_number)
 {
 	if (error_number == EPIPE && !(socket->state & SLUICE__ST_END_SEEN) &&
 	    !(sluice__socket_flags(socket) & (SLUICE__SHARED_NOT_TCP | SLUICE__SHARED_SHUT_SEND)))
-		socket->state |= SLUICE__ST_RESET_SEEN;
+		sluice__socket_saw_reset(socket);
 	sluice__settle_failed(socket, error_number);
 }
 
@@ -402,9 +403,8 @@ void sluice__file_settle(struct sluice_socket *socket, int32_t result)
 	uint64_t read = socket->out.length;
 
 	sluice__assert_owner(socket->engine);
-	sluice__assert(socket->state & SLUICE__ST_IN_FLIGHT);
 	sluice__assert(result <= (int64_t)socket->flight.bytes);
-	socket->state &= ~(uint32_t)SLUICE__ST_IN_FLIGHT;
+	sluice__flight_ended(socket);
 	sluice__slices_settled(socket->engine);
 	if (result == -ECANCELED)
 		return; /* unless it is cancelled or closed, the next slice begins at the same byte */

@@ -35,7 +35,8 @@ uint64_t sluice__file_align(uint64_t offset, uint64_t bytes)
 
 static void wait_for_slice(struct sluice_socket *socket)
 {
-	socket->state |= SLUICE__ST_BLOCKED | SLUICE__ST_SLICE_WAIT;
+	sluice__block(socket);
+	socket->state |= SLUICE__ST_SLICE_WAIT;
 	sluice__fifo_push(&socket->engine->files->slices_waiting, &socket->prefetch_link);
 }
 
@@ -47,7 +48,8 @@ static bool resume_waiting(struct sluice_engine *engine)
 
 	if (!socket)
 		return false;
-	socket->state &= ~(uint32_t)(SLUICE__ST_BLOCKED | SLUICE__ST_SLICE_WAIT);
+	sluice__unblock(socket);
+	socket->state &= ~(uint32_t)SLUICE__ST_SLICE_WAIT;
 	sluice__ready(socket);
 	return true;
 }
@@ -64,7 +66,8 @@ void sluice__slices_forget(struct sluice_socket *socket)
 	sluice__assert_owner(socket->engine);
 	if (!(socket->state & SLUICE__ST_SLICE_WAIT))
 		return;
-	socket->state &= ~(uint32_t)(SLUICE__ST_BLOCKED | SLUICE__ST_SLICE_WAIT);
+	sluice__unblock(socket);
+	socket->state &= ~(uint32_t)SLUICE__ST_SLICE_WAIT;
 	sluice__fifo_remove(&socket->engine->files->slices_waiting, &socket->prefetch_link);
 }
 
@@ -88,7 +91,7 @@ static bool start_slice(struct sluice_socket *socket, const struct sluice__part 
 		return false;
 	socket->flight =
 		(struct sluice__flight){sluice__sendq_head(&socket->queue), count, 1, false};
-	socket->state |= SLUICE__ST_IN_FLIGHT;
+	sluice__flight_began(socket);
 	engine->files->slices_in_flight++;
 	engine->statistics.ring_files++;
 	return true;

@@ -46,7 +46,8 @@ static void settle_out(struct sluice_socket *socket, const struct sluice__comple
 	} else if (kind == SLUICE__REQUEST_FILE) {
 		sluice__file_settle(socket, completion->result);
 	} else {
-		socket->state &= ~(uint32_t)(SLUICE__ST_BLOCKED | SLUICE__ST_FULL);
+		sluice__unblock(socket);
+		sluice__buffer_has_space(socket);
 		if (unlikely(sluice__is_filtered(socket)))
 			filtered_socket_writable(socket);
 		else if (socket->connecting)

@@ -35,7 +35,7 @@ static void socket_execute_intents(struct sluice_socket *socket, uint32_t intent
 	if (intents & SLUICE__WANT_GRACEFUL)
 		sluice__socket_end_gracefully(socket);
 	if (intents & SLUICE__WANT_DESTROY)
-		socket->state |= SLUICE__ST_HANDLE_GONE;
+		sluice__socket_handle_gone(socket);
 	if (intents & (SLUICE__WANT_CLOSE | SLUICE__WANT_DESTROY))
 		sluice__socket_end(socket);
 	if ((socket->state & SLUICE__ST_HANDLE_GONE) &&

@@ -17,6 +17,7 @@
 #include "engine/ready.h"
 #include "engine/request.h"
 #include "engine/socket.h"
+#include "engine/sockets.h"
 #include "engine/state.h"
 #include "filter/filter.h"
 #include "recv/recv.h"
@@ -191,11 +192,11 @@ int64_t sluice__receive_result(struct sluice_socket *socket, int64_t result)
 		socket->bytes_received += (uint64_t)result;
 		socket->engine->statistics.bytes_received += (uint64_t)result;
 	} else if (result == -ECONNRESET) {
-		socket->state |= SLUICE__ST_RESET_SEEN;
+		sluice__socket_saw_reset(socket);
 	} else if (result == 0 && !(sluice__socket_flags(socket) & SLUICE__SHARED_DATAGRAM)) {
 		if (socket->state & SLUICE__ST_RESET_SEEN)
 			return -ECONNRESET;
-		socket->state |= SLUICE__ST_END_SEEN;
+		sluice__socket_saw_end(socket);
 	}
 	return result;
 }

@@ -13,6 +13,7 @@
 #include "core/sendq.h"
 #include "engine/arena.h"
 #include "engine/deadline.h"
+#include "engine/marks.h"
 #include "engine/owner.h"
 #include "engine/ready.h"
 #include "engine/result.h"
@@ -33,15 +34,13 @@ void sluice__offer_queue(struct sluice_socket *socket)
 		sluice__sigpipe_unmask(socket->engine);
 }
 
-/* The queue rises above its high mark: congested only if the kernel does not take it now. */
+/* The queue is above its high mark: congested only if the kernel does not take it now. */
 static __attribute__((noinline)) void rise_above_high(struct sluice_socket *socket)
 {
-	if (socket->state & SLUICE__ST_ABOVE_HIGH)
+	if (!sluice__marks_rise(socket))
 		return;
-	socket->state |= SLUICE__ST_ABOVE_HIGH;
 	sluice__offer_queue(socket);
-	if ((socket->state & SLUICE__ST_ABOVE_HIGH) && socket->marks && socket->marks->congested)
-		sluice__event(socket, SLUICE__EVENT_CONGESTED);
+	sluice__marks_congested(socket);
 }
 
 void sluice__send_push(struct sluice_socket *socket, struct sluice_args *args)
@@ -112,7 +111,7 @@ static int try_plain(struct sluice_socket *socket, struct sluice_args *args)
 		return finish_sent_whole(socket, args);
 	}
 	if (taken >= 0 || taken == -EAGAIN)
-		socket->state |= SLUICE__ST_FULL;
+		sluice__buffer_full(socket);
 	return tried_plain(socket, args, taken, true);
 }
 
@@ -129,7 +128,7 @@ static int try_list(struct sluice_socket *socket, struct sluice_args *args)
 	if (likely(taken >= (int64_t)args->run.total))
 		return finish_sent_whole(socket, args);
 	if (taken >= 0 || taken == -EAGAIN)
-		socket->state |= SLUICE__ST_FULL;
+		sluice__buffer_full(socket);
 	if (taken > 0)
 		sluice__sendq_advance_list(args, (uint64_t)taken);
 	return tried_plain(socket, args, taken, true);

@@ -78,6 +78,7 @@ void sluice__send_cancel_marked(struct sluice_socket *socket)
 	struct sluice_args *args = sluice__sendq_head(&socket->queue);
 	bool ends = false;
 
+	socket->state &= ~(uint32_t)SLUICE__ST_CANCEL_PENDING;
 	sluice__assert_owner(socket->engine);
 	while (args) {
 		struct sluice_args *next = args->run.next;

@@ -215,7 +215,7 @@ static bool has_no_event(const struct sluice_socket *socket)
 
 static void retry_later(struct sluice_socket *socket)
 {
-	socket->state |= SLUICE__ST_BLOCKED;
+	sluice__block(socket);
 	sluice__timer_arm(socket, SLUICE__NODE_RETRY_SEND, RETRY_NS);
 }
 
@@ -230,7 +230,7 @@ static void block_socket(struct sluice_socket *socket)
 void sluice__datagram_retry(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
-	socket->state &= ~(uint32_t)SLUICE__ST_BLOCKED;
+	sluice__unblock(socket);
 	if (!sluice__sendq_is_empty(&socket->queue))
 		sluice__ready(socket);
 }
@@ -373,7 +373,7 @@ static bool submit_batch(struct sluice_socket *socket, struct sluice__gso_batch 
 	socket->engine->arena.used += batch->used;
 	socket->engine->statistics.ring_bursts++;
 	socket->engine->gso_batches_submitted++;
-	socket->state |= SLUICE__ST_IN_FLIGHT;
+	sluice__flight_began(socket);
 	return true;
 }
 
@@ -493,8 +493,7 @@ void sluice__datagram_settle(struct sluice_socket *socket, int32_t result)
 	uint32_t taken = result > 0 ? (uint32_t)result : 0;
 
 	sluice__assert_owner(socket->engine);
-	sluice__assert(socket->state & SLUICE__ST_IN_FLIGHT);
-	socket->state &= ~(uint32_t)SLUICE__ST_IN_FLIGHT;
+	sluice__flight_ended(socket);
 	socket->engine->gso_batches_submitted--;
 	for (uint32_t i = 0; i < taken; i++)
 		message_sent(socket, &batch->of[i], given->headers[i].msg_len);

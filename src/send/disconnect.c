@@ -12,6 +12,7 @@
 #include "core/record.h"
 #include "core/zerocopy_policy.h"
 #include "engine/owner.h"
+#include "engine/ready.h"
 #include "engine/request.h"
 #include "engine/socket.h"
 #include "engine/sockets.h"
@@ -78,8 +79,8 @@ int sluice__socket_disconnect(struct sluice_socket *socket, bool reuse)
 	error = replace_descriptor(socket);
 	if (error)
 		return error;
-	socket->state &= ~(uint32_t)(SLUICE__ST_RESET_SEEN | SLUICE__ST_RESET_SENT |
-				     SLUICE__ST_END_SEEN | SLUICE__ST_FULL);
+	sluice__socket_renewed(socket);
+	sluice__buffer_has_space(socket);
 	sluice__socket_flags_set(socket, SLUICE__SHARED_UNCONNECTED);
 	sluice__socket_flags_clear(socket, SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_SHUT_RECEIVE |
 						   SLUICE__SHARED_DISCONNECTED);

@@ -183,7 +183,7 @@ bool sluice__filter_end(struct sluice_socket *socket)
 		return false;
 	}
 	if (!sluice__filter_is_pushed(socket)) {
-		socket->state |= SLUICE__ST_BLOCKED;
+		sluice__block(socket);
 		sluice__timer_arm(socket, SLUICE__NODE_RETRY_SEND, sluice__filter_retry_ns(socket));
 		return false;
 	}

@@ -11,10 +11,12 @@
 #include "core/record_list.h"
 #include "core/sendq.h"
 #include "engine/inbox.h"
+#include "engine/marks.h"
 #include "engine/owner.h"
 #include "engine/ready.h"
 #include "engine/request.h"
 #include "engine/socket.h"
+#include "engine/sockets.h"
 #include "engine/state.h"
 #include "engine/stats.h"
 #include "file/file.h"
@@ -26,19 +28,10 @@ static int32_t settle_error(int error_number)
 	return sluice_socket_error_from_errno(error_number);
 }
 
-static void post_drained(struct sluice_socket *socket)
-{
-	if (!(socket->state & SLUICE__ST_ABOVE_HIGH) || socket->queue.bytes > socket->low_bytes)
-		return;
-	socket->state &= ~(uint32_t)SLUICE__ST_ABOVE_HIGH;
-	if (socket->marks && socket->marks->drained)
-		sluice__event(socket, SLUICE__EVENT_DRAINED);
-}
-
 void sluice__settle_shorter(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
-	post_drained(socket);
+	sluice__marks_fall(socket);
 	if ((socket->state & SLUICE__ST_GRACEFUL) && sluice__sendq_is_empty(&socket->queue))
 		sluice__intents_post(socket, SLUICE__WANT_CLOSE);
 }
@@ -106,14 +99,14 @@ int sluice__settle_errno(struct sluice_socket *socket, int error_number)
 {
 	sluice__assert(error_number > 0);
 	if (error_number == ECONNRESET || (error_number == EPIPE && receive_took_reset(socket)))
-		socket->state |= SLUICE__ST_RESET_SEEN;
+		sluice__socket_saw_reset(socket);
 	if (error_number != EPIPE && error_number != ECONNRESET)
 		return error_number;
 	if (sluice__socket_flags(socket) & (SLUICE__SHARED_SHUT_SEND | SLUICE__SHARED_DISCONNECTED))
 		return EPIPE;
 	if (!(socket->state & SLUICE__ST_RESET_SEEN) || (socket->state & SLUICE__ST_RESET_SENT))
 		return EPIPE;
-	socket->state |= SLUICE__ST_RESET_SENT;
+	sluice__socket_reported_reset(socket);
 	return ECONNRESET;
 }
 
@@ -173,15 +166,14 @@ void sluice__settle_shut(struct sluice_socket *socket)
 void sluice__settle_result(struct sluice_socket *socket, int32_t result)
 {
 	sluice__assert_owner(socket->engine);
-	sluice__assert(socket->state & SLUICE__ST_IN_FLIGHT);
 	sluice__assert(result < 0 || (uint64_t)result <= socket->flight.bytes);
-	socket->state &= ~(uint32_t)SLUICE__ST_IN_FLIGHT;
+	sluice__flight_ended(socket);
 	/* SQPOLL may complete a send with 0 although it has bytes (liburing issue 1435): retry. */
 	if (unlikely(result == 0 && socket->flight.bytes))
 		result = -EAGAIN;
 	if (result >= 0) {
 		if ((uint64_t)result == socket->flight.bytes)
-			socket->state &= ~(uint32_t)SLUICE__ST_FULL;
+			sluice__buffer_has_space(socket);
 		sluice__settle_sent(socket, (uint64_t)result);
 	} else if (result == -EAGAIN || result == -EINTR) {
 		/* A closing socket waits for nothing. */

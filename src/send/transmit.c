@@ -75,7 +75,7 @@ static void submit_memory(struct sluice_socket *socket, const struct sluice__gat
 	}
 	engine->arena.used += gathered->count;
 	engine->statistics.ring_sends++;
-	socket->state |= SLUICE__ST_IN_FLIGHT;
+	sluice__flight_began(socket);
 }
 
 /* Applies the result of an inline attempt to the records in flight. */
@@ -83,12 +83,12 @@ static void apply_inline_result(struct sluice_socket *socket, int64_t taken)
 {
 	socket->engine->statistics.inline_sends++;
 	if (taken == -EAGAIN) {
-		socket->state |= SLUICE__ST_FULL;
+		sluice__buffer_full(socket);
 	} else if (taken < 0) {
 		sluice__settle_failed(socket, (int)-taken);
 	} else {
 		if ((uint64_t)taken < socket->flight.bytes)
-			socket->state |= SLUICE__ST_FULL;
+			sluice__buffer_full(socket);
 		sluice__settle_sent(socket, (uint64_t)taken);
 	}
 }
@@ -412,7 +412,7 @@ static void transmit_ready(struct sluice_engine *engine)
 			sluice__element(ready, struct sluice_socket, ready_link);
 
 		ready = ready->next;
-		socket->state &= ~(uint32_t)SLUICE__ST_READY;
+		sluice__ready_taken(socket);
 		transmit_socket(socket, by_ring);
 	}
 	if (engine->prefilling)

@@ -21,6 +21,7 @@
 #include "base/queue.h"
 #include "core/record_list.h"
 #include "engine/owner.h"
+#include "engine/ready.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 #include "send/send.h"
@@ -85,7 +86,7 @@ void sluice__zc_send_add(struct sluice_socket *socket, struct sluice__zc_send *z
 {
 	sluice__assert_owner(socket->engine);
 	sluice__assert(zc_send->request.armed);
-	sluice__assert(!(socket->state & SLUICE__ST_IN_FLIGHT));
+	sluice__flight_began(socket);
 	if (socket->state & SLUICE__ST_ZC_SENDS) {
 		zc_send->next = socket->zc_sends->next;
 		socket->zc_sends->next = zc_send;
@@ -93,7 +94,7 @@ void sluice__zc_send_add(struct sluice_socket *socket, struct sluice__zc_send *z
 		zc_send->next = zc_send;
 	}
 	socket->zc_sends = zc_send;
-	socket->state |= SLUICE__ST_ZC_SENDS | SLUICE__ST_IN_FLIGHT;
+	socket->state |= SLUICE__ST_ZC_SENDS;
 }
 
 struct sluice__chain *sluice__zc_send_done(const struct sluice_socket *socket)

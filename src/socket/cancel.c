@@ -14,7 +14,6 @@
 void sluice__cancel_marked(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
-	socket->state &= ~(uint32_t)SLUICE__ST_CANCEL_PENDING;
 	if (socket->connecting && sluice__record_marked(socket->connecting))
 		sluice__connect_cancel_record(socket, socket->connecting);
 	sluice__send_cancel_marked(socket);

@@ -273,7 +273,7 @@ static void begin_ending(struct sluice_socket *socket)
 	bool lost = !sluice__sendq_is_empty(&socket->queue);
 
 	change_phase(socket, 1u << SLUICE__PHASE_CLOSING, SLUICE__PHASE_ENDING);
-	socket->state &= ~(uint32_t)(SLUICE__ST_BLOCKED | SLUICE__ST_IN_FLIGHT);
+	sluice__transmission_abandoned(socket);
 	sluice__timer_disarm(socket);
 	abort_pending(socket);
 	sluice__assert(sluice__sendq_is_empty(&socket->queue) && !socket->receives.head &&
@@ -455,6 +455,12 @@ void sluice__socket_bound_graceful(struct sluice_socket *socket)
 	sluice__timer_arm(socket, SLUICE__NODE_CLOSE, left > 0 ? left : 0);
 }
 
+void sluice__socket_handle_gone(struct sluice_socket *socket)
+{
+	sluice__assert_owner(socket->engine);
+	socket->state |= SLUICE__ST_HANDLE_GONE;
+}
+
 void sluice__socket_detached(struct sluice_socket *socket)
 {
 	sluice__assert_owner(socket->engine);
@@ -464,7 +470,7 @@ void sluice__socket_detached(struct sluice_socket *socket)
 	sluice__zerocopy_end(&socket->zerocopy, &socket->engine->zerocopy->prior);
 	socket->engine->backend->forget(socket->engine, socket);
 	socket->fd = -1;
-	socket->state |= SLUICE__ST_HANDLE_GONE;
+	sluice__socket_handle_gone(socket);
 	sluice__socket_defer_free(socket);
 }
 

@@ -36,6 +36,8 @@ void sluice__socket_end(struct sluice_socket *socket);
 /* Makes every transition that is possible; called when a closing socket's request completes. */
 void sluice__socket_advance_close(struct sluice_socket *socket);
 void sluice__socket_close_timer(struct sluice_socket *socket);
+/* The application has destroyed or detached the socket: its memory is freed once it is closed. */
+void sluice__socket_handle_gone(struct sluice_socket *socket);
 /* The caller owns the descriptor again. */
 void sluice__socket_detached(struct sluice_socket *socket);
 void sluice__socket_end_gracefully(struct sluice_socket *socket);

@@ -4,7 +4,6 @@
 
 #include "measure.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define PIECE ((size_t)32768) /* more than a default buffer has */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The handshake: an operation like others, and what it settles between the two sides. */
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

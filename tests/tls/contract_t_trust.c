@@ -3,7 +3,6 @@
  * t10, t12: what the options of a context say of the peer's certificate, of ciphers, and of sessions.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "tls/peer.h"
 

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <semaphore.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "apm.h"

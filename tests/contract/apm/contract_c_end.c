@@ -4,7 +4,6 @@
 #include <linux/seccomp.h>
 #include <semaphore.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>

@@ -104,27 +104,25 @@ static void call_everything(struct operation *operation)
 	operation->then = NULL;
 }
 
-Test(e07, e07_a_handler_may_call_everything_but_run_stop_and_destroy)
+ENGINE_TEST(e07, e07_a_handler_may_call_everything_but_run_stop_and_destroy)
 {
-	struct fixture fixture;
 	struct blocked others[2];
 	struct pair pair;
 	struct operation receive;
 	struct everything all = {.others = others};
 	char byte;
 
-	fixture_begin(&fixture);
-	blocked_begin(&fixture, &others[0]);
-	blocked_begin(&fixture, &others[1]);
-	tcp_pair(&fixture, &pair, 0);
-	operation_init(&receive, &fixture);
-	all.spare = operations_new(&fixture, 2);
+	blocked_begin(fixture, &others[0]);
+	blocked_begin(fixture, &others[1]);
+	tcp_pair(fixture, &pair, 0);
+	operation_init(&receive, fixture);
+	all.spare = operations_new(fixture, 2);
 	receive.then = call_everything;
 	receive.token = &all;
 
 	cr_assert_eq(start_receive(pair.socket, &receive, &byte, 1), 1);
 	write_pattern(pair.peer, 1, 0);
-	run_until(&fixture, fixture.pending == 0 && all.done == 1);
+	run_until(fixture, fixture->pending == 0 && all.done == 1);
 	cr_assert_eq(others[0].head.args.error, SLUICE_ERROR_OPERATION_ABORTED);
 	cr_assert_eq(others[1].head.args.error, SLUICE_ERROR_OPERATION_ABORTED);
 	read_pattern(pair.peer, 3, 0);
@@ -133,7 +131,6 @@ Test(e07, e07_a_handler_may_call_everything_but_run_stop_and_destroy)
 	blocked_end(&others[0]);
 	blocked_end(&others[1]);
 	free(all.spare);
-	fixture_end(&fixture);
 }
 
 /* ---- e07: what run returns ---- */
@@ -443,22 +440,19 @@ static void note_post(struct sluice_engine *engine, void *token)
 	posts->order[posts->count++] = (int)(intptr_t)token;
 }
 
-Test(e08, e08_posts_run_in_the_engine_s_thread_in_order)
+ENGINE_TEST(e08, e08_posts_run_in_the_engine_s_thread_in_order)
 {
-	struct fixture fixture;
 	struct posts all = {.count = 0};
 
 	posts = &all;
-	fixture_begin(&fixture);
 	cr_assert_eq(sluice_post(NULL, note_post, NULL), -EINVAL);
-	cr_assert_eq(sluice_post(fixture.engine, NULL, NULL), -EINVAL);
+	cr_assert_eq(sluice_post(fixture->engine, NULL, NULL), -EINVAL);
 	for (int i = 0; i < 100; i++)
-		cr_assert_eq(sluice_post(fixture.engine, note_post, (void *)(intptr_t)i), 0);
+		cr_assert_eq(sluice_post(fixture->engine, note_post, (void *)(intptr_t)i), 0);
 	cr_assert_eq(all.count, 0);
-	run_until(&fixture, all.count == 100);
+	run_until(fixture, all.count == 100);
 	for (int i = 0; i < 100; i++)
 		cr_assert_eq(all.order[i], i);
-	fixture_end(&fixture);
 }
 
 /* ---- e09 ---- */

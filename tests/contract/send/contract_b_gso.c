@@ -4,46 +4,16 @@
  * one sendmmsg(2), in one submission or each by itself, what arrives is what was sent, and every
  * record has its own outcome. Runs again without GSO, and with the ring forced.
  */
-#include "support.h"
+#include "contract_b_gso.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#define SENDS_MAX ((size_t)200)
-#define LARGEST 65536
-
-enum kind {
-	UDP_4,
-	UDP_6,
-	UDP_DUAL, /* IPv6 that sends to a mapped IPv4 address */
-	UNIX,
-	KINDS
-};
-
-/* A socket of the engine's and its receiver, which is its peer or is named with each send. */
-struct post {
-	enum kind kind;
-	bool connected;
-	struct sluice_socket *socket;
-	int peer;
-	struct sockaddr_storage to;
-	socklen_t to_length;
-};
-
-struct scene {
-	struct fixture fixture;
-	struct post post;
-	struct operation *operations;
-	unsigned char *bytes;
-};
-
-static int new_socket(int family, int type)
+int new_socket(int family, int type)
 {
 	int fd = socket(family, type | SOCK_CLOEXEC, 0);
 
@@ -51,7 +21,7 @@ static int new_socket(int family, int type)
 	return fd;
 }
 
-static void address_of_receiver(struct post *post)
+void address_of_receiver(struct post *post)
 {
 	static const int families[KINDS] = {AF_INET, AF_INET6, AF_INET, AF_UNIX};
 	struct sockaddr_storage any;
@@ -93,7 +63,7 @@ static void map_address(struct post *post)
 	post->to_length = sizeof *mapped;
 }
 
-static int new_sender(struct post *post)
+int new_sender(struct post *post)
 {
 	static const int families[KINDS] = {AF_INET, AF_INET6, AF_INET6, AF_UNIX};
 	int no = 0;
@@ -110,7 +80,7 @@ static int new_sender(struct post *post)
 	return fd;
 }
 
-static void scene_begin(struct scene *scene, enum kind kind, bool connected)
+void scene_begin(struct scene *scene, enum kind kind, bool connected)
 {
 	scene->post = (struct post){.kind = kind, .connected = connected};
 	fixture_begin(&scene->fixture);
@@ -119,7 +89,7 @@ static void scene_begin(struct scene *scene, enum kind kind, bool connected)
 	scene->bytes = pattern_new(LARGEST + 251, 0);
 }
 
-static void scene_end(struct scene *scene)
+void scene_end(struct scene *scene)
 {
 	sluice_socket_destroy(scene->post.socket);
 	if (scene->post.peer >= 0)
@@ -129,8 +99,7 @@ static void scene_end(struct scene *scene)
 	fixture_end(&scene->fixture);
 }
 
-/* Datagram number i begins with the pattern from i on. */
-static int send_number(struct scene *scene, size_t i, size_t length)
+int send_number(struct scene *scene, size_t i, size_t length)
 {
 	struct operation *operation = &scene->operations[i];
 	struct post *post = &scene->post;
@@ -145,7 +114,7 @@ static int send_number(struct scene *scene, size_t i, size_t length)
 	return start(sluice_send_to_async, post->socket, operation);
 }
 
-static void receive_number(struct scene *scene, size_t i, size_t length)
+void receive_number(struct scene *scene, size_t i, size_t length)
 {
 	static unsigned char buffer[LARGEST];
 	ssize_t count = recv(scene->post.peer, buffer, sizeof buffer, 0);
@@ -154,7 +123,7 @@ static void receive_number(struct scene *scene, size_t i, size_t length)
 	cr_assert(pattern_matches(buffer, length, i), "number %zu is another one", i);
 }
 
-static void batch(struct scene *scene, const size_t *lengths, size_t count)
+void batch(struct scene *scene, const size_t *lengths, size_t count)
 {
 	cr_assert_eq(sluice_batch_begin(scene->fixture.engine), 0);
 	for (size_t i = 0; i < count; i++)
@@ -162,7 +131,7 @@ static void batch(struct scene *scene, const size_t *lengths, size_t count)
 	cr_assert_eq(sluice_batch_end(scene->fixture.engine), 0);
 }
 
-static struct sluice_engine_statistics statistics_of(struct scene *scene)
+struct sluice_engine_statistics scene_statistics(struct scene *scene)
 {
 	struct sluice_engine_statistics statistics = {.size = sizeof statistics};
 
@@ -170,9 +139,9 @@ static struct sluice_engine_statistics statistics_of(struct scene *scene)
 	return statistics;
 }
 
-static bool has_gso(struct scene *scene)
+bool has_gso(struct scene *scene)
 {
-	return statistics_of(scene).capabilities & SLUICE_CAPABILITY_UDP_GSO;
+	return scene_statistics(scene).capabilities & SLUICE_CAPABILITY_UDP_GSO;
 }
 
 static bool ring_forced(void)
@@ -182,8 +151,7 @@ static bool ring_forced(void)
 	return way && strcmp(way, "ring") == 0;
 }
 
-/* The receiver reads while the engine runs, so that no buffer has to hold all of it. */
-static void run_receiving(struct scene *scene, const size_t *lengths, size_t count)
+void run_receiving(struct scene *scene, const size_t *lengths, size_t count)
 {
 	int64_t deadline = now_ns() + GUARD_NS;
 	size_t arrived = 0;
@@ -217,10 +185,6 @@ static void assert_arrive(enum kind kind, bool connected, const size_t *lengths,
 }
 
 /* ---- what arrives is what was sent ---- */
-
-#define FOR_EACH_KIND(kind, connected)                     \
-	for (enum kind kind = UDP_4; kind < KINDS; kind++) \
-		for (int connected = 0; connected < 2; connected++)
 
 Test(b08, b08_datagrams_of_one_size_arrive_as_they_were_sent)
 {
@@ -307,7 +271,7 @@ Test(b08, b08_lists_of_one_size_arrive_as_they_were_sent)
 
 /* ---- how they leave ---- */
 
-static void same_lengths(size_t *lengths, size_t count, size_t length)
+void same_lengths(size_t *lengths, size_t count, size_t length)
 {
 	for (size_t i = 0; i < count; i++)
 		lengths[i] = length;
@@ -319,10 +283,10 @@ SCENE_TEST(b08, b08_a_burst_of_one_size_is_one_send_for_64_kib, UDP_4, true)
 	size_t lengths[108];
 
 	same_lengths(lengths, 108, 1200);
-	before = statistics_of(scene);
+	before = scene_statistics(scene);
 	batch(scene, lengths, 108);
 	run_receiving(scene, lengths, 108);
-	after = statistics_of(scene);
+	after = scene_statistics(scene);
 	if (has_gso(scene)) {
 		cr_assert_eq(after.gso_sends - before.gso_sends, 2);
 		cr_assert_eq(after.inline_sends - before.inline_sends, ring_forced() ? 0 : 2);
@@ -341,10 +305,10 @@ SCENE_TEST(b08, b08_a_burst_of_small_ones_is_a_send_for_all_that_the_kernel_take
 	size_t lengths[128];
 
 	same_lengths(lengths, 128, 100);
-	before = statistics_of(scene);
+	before = scene_statistics(scene);
 	batch(scene, lengths, 128);
 	run_receiving(scene, lengths, 128);
-	after = statistics_of(scene);
+	after = scene_statistics(scene);
 	sends = after.capabilities & SLUICE_CAPABILITY_UDP_GSO_128 ? 1 : 2;
 	if (has_gso(scene)) {
 		cr_assert_eq(after.gso_sends - before.gso_sends, sends);
@@ -362,361 +326,11 @@ SCENE_TEST(b08, b08_a_burst_without_a_peer_is_one_call, UDP_4, false)
 
 	for (size_t i = 0; i < 60; i++)
 		lengths[i] = 10 + i;
-	before = statistics_of(scene);
+	before = scene_statistics(scene);
 	batch(scene, lengths, 60);
 	run_receiving(scene, lengths, 60);
-	after = statistics_of(scene);
+	after = scene_statistics(scene);
 	cr_assert_eq(after.inline_bursts - before.inline_bursts, ring_forced() ? 0 : 1);
 	cr_assert_eq(after.ring_bursts - before.ring_bursts, ring_forced() ? 1 : 0);
 	cr_assert_eq(after.inline_sends, before.inline_sends);
-}
-
-/* ---- what goes wrong belongs to one record ---- */
-
-Test(b08, b08_a_bad_address_in_a_group_is_one_records_fault)
-{
-	struct scene scene;
-	void *forbidden = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	cr_assert_neq(forbidden, MAP_FAILED);
-	FOR_EACH_KIND(kind, connected)
-	{
-		scene_begin(&scene, kind, connected);
-		cr_assert_eq(sluice_batch_begin(scene.fixture.engine), 0);
-		for (size_t i = 0; i < 10; i++) {
-			unsigned char *bytes = scene.bytes;
-
-			if (i == 4)
-				scene.bytes = (unsigned char *)forbidden - 4;
-			cr_assert_eq(send_number(&scene, i, 1000), 1);
-			scene.bytes = bytes;
-		}
-		cr_assert_eq(sluice_batch_end(scene.fixture.engine), 0);
-		run_until(&scene.fixture, scene.fixture.pending == 0);
-		for (size_t i = 0; i < 10; i++) {
-			if (i == 4) {
-				assert_ended(&scene.operations[i], SLUICE_ERROR_FAULT, 0);
-				continue;
-			}
-			assert_ended(&scene.operations[i], SLUICE_ERROR_SUCCESS, 1000);
-			receive_number(&scene, i, 1000);
-		}
-		assert_nothing_to_read(scene.post.peer);
-		scene_end(&scene);
-	}
-	munmap(forbidden, 4096);
-}
-
-Test(b08, b08_one_that_is_too_large_ends_alone_in_the_middle)
-{
-	struct scene scene;
-	size_t lengths[21];
-
-	for (enum kind kind = UDP_4; kind < UNIX; kind++) {
-		for (int connected = 0; connected < 2; connected++) {
-			scene_begin(&scene, kind, connected);
-			same_lengths(lengths, 21, 600);
-			lengths[10] = 65530;
-			batch(&scene, lengths, 21);
-			run_until(&scene.fixture, scene.fixture.pending == 0);
-			for (size_t i = 0; i < 21; i++) {
-				if (i == 10) {
-					assert_ended(&scene.operations[i],
-						     SLUICE_ERROR_MESSAGE_SIZE, 0);
-					continue;
-				}
-				assert_ended(&scene.operations[i], SLUICE_ERROR_SUCCESS, 600);
-				receive_number(&scene, i, 600);
-			}
-			assert_nothing_to_read(scene.post.peer);
-			scene_end(&scene);
-		}
-	}
-}
-
-/* Without checksums the kernel cuts nothing up: EINVAL for the group, nothing for each. */
-Test(b08, b08_where_the_kernel_will_not_cut_up_each_leaves_by_itself)
-{
-	struct scene scene;
-	struct sluice_engine_statistics statistics;
-	size_t lengths[100];
-	int on = 1;
-
-	scene_begin(&scene, UDP_4, true);
-	cr_assert_eq(setsockopt(sluice_socket_fd(scene.post.socket), SOL_SOCKET, SO_NO_CHECK, &on,
-				sizeof on),
-		     0);
-	same_lengths(lengths, 100, 700);
-	for (int round = 0; round < 3; round++) {
-		batch(&scene, lengths, 100);
-		run_receiving(&scene, lengths, 100);
-	}
-	statistics = statistics_of(&scene);
-	cr_assert_eq(statistics.gso_refused, has_gso(&scene) ? 1 : 0,
-		     "it was tried %llu times in vain", (unsigned long long)statistics.gso_refused);
-	cr_assert_eq(statistics.gso_sends, 0);
-	scene_end(&scene);
-}
-
-/* Who has the kernel cut up every record of his own accord is left alone. */
-Test(b08, b08_a_size_that_the_user_has_set_is_left_alone)
-{
-	struct scene scene;
-	int size = 500;
-	int fd;
-
-	scene.post = (struct post){.kind = UDP_4, .connected = true};
-	fixture_begin(&scene.fixture);
-	fd = new_sender(&scene.post);
-	if (setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof size) < 0)
-		cr_skip("this kernel does not cut datagrams up");
-	scene.post.socket = attach(&scene.fixture, fd);
-	scene.operations = operations_new(&scene.fixture, SENDS_MAX);
-	scene.bytes = pattern_new(LARGEST + 251, 0);
-	batch(&scene, (const size_t[]){1200, 1200}, 2);
-	run_until(&scene.fixture, scene.fixture.pending == 0);
-	for (size_t i = 0; i < 2; i++) {
-		assert_ended(&scene.operations[i], SLUICE_ERROR_SUCCESS, 1200);
-		receive_number(&scene, i, 500);
-		receive_number(&scene, i + 500, 500);
-		receive_number(&scene, i + 1000, 200);
-	}
-	scene_end(&scene);
-}
-
-#define LATER_BYTES 100
-
-/* Receives what is shorter and comes before the first that is not. */
-static void discard_shorter(int fd, ssize_t length)
-{
-	unsigned char byte;
-	ssize_t count;
-
-	do {
-		count = recv(fd, &byte, 1, MSG_PEEK | MSG_TRUNC);
-		cr_assert_geq(count, 0);
-		if (count < length)
-			cr_assert_eq(recv(fd, &byte, 1, MSG_TRUNC), count);
-	} while (count < length);
-}
-
-Test(b12, b12_in_a_burst_to_a_dead_port_a_refused_one_was_not_sent)
-{
-	struct scene scene;
-	struct sockaddr_storage address;
-	size_t lengths[40], refused = 0;
-	int again;
-
-	for (int sizes = 0; sizes < 2; sizes++) {
-		scene_begin(&scene, UDP_4, true);
-		for (size_t i = 0; i < 40; i++)
-			lengths[i] = sizes ? 10 + i : 10;
-		address = scene.post.to;
-		close(scene.post.peer);
-		scene.post.peer = -1;
-		batch(&scene, lengths, 40);
-		run_until(&scene.fixture, scene.fixture.pending == 0);
-		for (size_t i = 0; i < 40; i++) {
-			bool failed = scene.operations[i].args.error != SLUICE_ERROR_SUCCESS;
-
-			assert_ended(&scene.operations[i],
-				     failed ? SLUICE_ERROR_CONNECTION_REFUSED
-					    : SLUICE_ERROR_SUCCESS,
-				     failed ? 0 : lengths[i]);
-			refused += failed;
-		}
-		/* Of one size they may have been gone before anybody could refuse them. */
-		if (sizes)
-			cr_assert(refused > 0, "nobody was told that nobody listens");
-
-		/*
-		 * The port is bound again. A refusal may still arrive, and so may datagrams of the first
-		 * batch that the kernel had not delivered: they are shorter.
-		 */
-		again = new_socket(AF_INET, SOCK_DGRAM);
-		cr_assert_eq(bind(again, (struct sockaddr *)&address, scene.post.to_length), 0);
-		scene.post.peer = again;
-		for (size_t i = 0; i < 40; i++)
-			lengths[i] += LATER_BYTES;
-		batch(&scene, lengths, 40);
-		run_until(&scene.fixture, scene.fixture.pending == 0);
-		discard_shorter(again, LATER_BYTES);
-		for (size_t i = 0; i < 40; i++) {
-			if (i == 0 && scene.operations[0].args.error != SLUICE_ERROR_SUCCESS) {
-				assert_ended(&scene.operations[0], SLUICE_ERROR_CONNECTION_REFUSED,
-					     0);
-				continue;
-			}
-			assert_ended(&scene.operations[i], SLUICE_ERROR_SUCCESS, lengths[i]);
-			receive_number(&scene, i, lengths[i]);
-		}
-		assert_nothing_to_read(again);
-		scene_end(&scene);
-	}
-}
-
-/* ---- broadcast and multicast ---- */
-
-Test(c13, c13_broadcast_is_denied_to_each_without_the_option_and_arrives_with_it)
-{
-	struct scene scene;
-	struct sockaddr_in *to = (struct sockaddr_in *)&scene.post.to;
-	struct sockaddr_in any;
-	size_t lengths[8];
-	int on = 1;
-
-	scene_begin(&scene, UDP_4, false);
-	any = *to;
-	any.sin_addr.s_addr = htonl(INADDR_ANY);
-	any.sin_port = 0;
-	close(scene.post.peer);
-	scene.post.peer = new_socket(AF_INET, SOCK_DGRAM);
-	cr_assert_eq(bind(scene.post.peer, (struct sockaddr *)&any, sizeof any), 0);
-	to->sin_port = htons(port_of(scene.post.peer));
-	to->sin_addr.s_addr = htonl(0x7fffffff); /* 127.255.255.255 */
-	same_lengths(lengths, 8, 64);
-
-	batch(&scene, lengths, 8);
-	run_until(&scene.fixture, scene.fixture.pending == 0);
-	for (size_t i = 0; i < 8; i++)
-		assert_ended(&scene.operations[i], SLUICE_ERROR_ACCESS_DENIED, 0);
-	assert_nothing_to_read(scene.post.peer);
-
-	cr_assert_eq(setsockopt(sluice_socket_fd(scene.post.socket), SOL_SOCKET, SO_BROADCAST, &on,
-				sizeof on),
-		     0);
-	batch(&scene, lengths, 8);
-	run_receiving(&scene, lengths, 8);
-	scene_end(&scene);
-}
-
-Test(c13, c13_multicast_reaches_every_member)
-{
-	struct scene scene;
-	struct sockaddr_in *to = (struct sockaddr_in *)&scene.post.to;
-	struct in_addr loopback_interface = {htonl(INADDR_LOOPBACK)};
-	struct ip_mreq membership = {.imr_interface = loopback_interface};
-	struct sockaddr_in any = {.sin_family = AF_INET};
-	size_t lengths[10];
-	int on = 1, members[2];
-
-	inet_aton("239.193.7.11", &membership.imr_multiaddr);
-	scene_begin(&scene, UDP_4, false);
-	close(scene.post.peer);
-	for (int i = 0; i < 2; i++) {
-		members[i] = new_socket(AF_INET, SOCK_DGRAM);
-		cr_assert_eq(setsockopt(members[i], SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
-		cr_assert_eq(bind(members[i], (struct sockaddr *)&any, sizeof any), 0);
-		any.sin_port = htons(port_of(members[0]));
-		if (setsockopt(members[i], IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership,
-			       sizeof membership) < 0)
-			cr_skip("no multicast on loopback: %s", strerror(errno));
-	}
-	cr_assert_eq(setsockopt(sluice_socket_fd(scene.post.socket), IPPROTO_IP, IP_MULTICAST_IF,
-				&loopback_interface, sizeof loopback_interface),
-		     0);
-	to->sin_addr = membership.imr_multiaddr;
-	to->sin_port = any.sin_port;
-	same_lengths(lengths, 10, 333);
-	batch(&scene, lengths, 10);
-	for (int i = 0; i < 2; i++) {
-		scene.post.peer = members[i];
-		run_receiving(&scene, lengths, 10);
-	}
-	close(members[0]);
-	scene_end(&scene);
-}
-
-/* ---- remotes ---- */
-
-/* A connect takes its place: what was started before it has the old remote, what behind it the new. */
-Test(c13, c13_another_connect_changes_the_remote_of_what_is_started_behind_it)
-{
-	struct scene scene;
-	struct post second = {.kind = UDP_4};
-	struct operation connecting;
-	int first;
-
-	for (int connected = 0; connected < 2; connected++) {
-		scene_begin(&scene, UDP_4, connected);
-		address_of_receiver(&second);
-		operation_init(&connecting, &scene.fixture);
-		first = scene.post.peer;
-		cr_assert_eq(sluice_batch_begin(scene.fixture.engine), 0);
-		for (size_t i = 0; i < 20; i++) {
-			if (i == 10) {
-				cr_assert_eq(start_connect(scene.post.socket, &connecting,
-							   (struct sockaddr_in *)&second.to),
-					     1);
-				scene.post.connected = true;
-			}
-			cr_assert_eq(send_number(&scene, i, 50), 1);
-		}
-		cr_assert_eq(sluice_batch_end(scene.fixture.engine), 0);
-		run_until(&scene.fixture, scene.fixture.pending == 0);
-		assert_ended(&connecting, SLUICE_ERROR_SUCCESS, 0);
-		for (size_t i = 0; i < 20; i++) {
-			assert_ended(&scene.operations[i], SLUICE_ERROR_SUCCESS, 50);
-			scene.post.peer = i < 10 ? first : second.peer;
-			receive_number(&scene, i, 50);
-		}
-		assert_nothing_to_read(first);
-		close(first);
-		scene_end(&scene);
-	}
-}
-
-Test(c13, c13_a_connect_that_fails_in_its_turn_leaves_the_remote_as_it_was)
-{
-	struct scene scene;
-	struct sockaddr_in nowhere = loopback(9);
-	struct operation connecting;
-
-	scene_begin(&scene, UDP_4, true);
-	nowhere.sin_addr.s_addr = htonl(0x7fffffff); /* broadcast, without the option */
-	operation_init(&connecting, &scene.fixture);
-	cr_assert_eq(sluice_batch_begin(scene.fixture.engine), 0);
-	cr_assert_eq(send_number(&scene, 0, 50), 1);
-	cr_assert_eq(start_connect(scene.post.socket, &connecting, &nowhere), 1);
-	cr_assert_eq(send_number(&scene, 1, 50), 1);
-	cr_assert_eq(sluice_batch_end(scene.fixture.engine), 0);
-	run_until(&scene.fixture, scene.fixture.pending == 0);
-	assert_ended(&connecting, SLUICE_ERROR_ACCESS_DENIED, 0);
-	for (size_t i = 0; i < 2; i++) {
-		assert_ended(&scene.operations[i], SLUICE_ERROR_SUCCESS, 50);
-		receive_number(&scene, i, 50);
-	}
-	scene_end(&scene);
-}
-
-/* The sends of one batch are in the order of their starts whatever their destinations are. */
-Test(c13, c13_each_datagram_of_a_batch_reaches_its_own_remote)
-{
-	struct scene scene;
-	struct post posts[2];
-	size_t at = 0;
-
-	scene_begin(&scene, UDP_4, true);
-	posts[0] = scene.post;
-	posts[1] = (struct post){.kind = UDP_4};
-	address_of_receiver(&posts[1]);
-	cr_assert_eq(sluice_batch_begin(scene.fixture.engine), 0);
-	for (size_t i = 0; i < 60; i++) {
-		scene.post.connected = i % 3 != 0;
-		scene.post.to = posts[1].to;
-		cr_assert_eq(send_number(&scene, i, 50), 1);
-	}
-	cr_assert_eq(sluice_batch_end(scene.fixture.engine), 0);
-	run_until(&scene.fixture, scene.fixture.pending == 0);
-	for (int other = 0; other < 2; other++) {
-		scene.post.peer = posts[other].peer;
-		for (at = 0; at < 60; at++) {
-			assert_ended(&scene.operations[at], SLUICE_ERROR_SUCCESS, 50);
-			if ((at % 3 == 0) == (other == 1))
-				receive_number(&scene, at, 50);
-		}
-		assert_nothing_to_read(scene.post.peer);
-	}
-	close(posts[0].peer);
-	scene_end(&scene);
 }

@@ -5,7 +5,6 @@
  */
 #include "contract_s_loop.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include "files.h"

@@ -9,29 +9,26 @@
 
 #include "files.h"
 
-Test(d04, d04_memory_path_and_descriptor_leave_in_order)
+SCENE_TEST(d04, d04_memory_path_and_descriptor_leave_in_order, 100000, 0)
 {
 	static const size_t sizes[] = {2, 2047, 2048, 2049, 4096, 65536, 100000};
 	char *memory = pattern_new(100000, 0);
-	struct scene scene;
 
-	scene_begin(&scene, 100000, 0);
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		int64_t n = (int64_t)sizes[i] / 2;
 		int64_t rest = (int64_t)sizes[i] - n;
 		struct sluice_packet packets[] = {
-			memory_packet(memory, sizes[i]),         file_packet(scene.file.fd, 0, n),
-			path_packet(scene.file.path, n, rest),   memory_packet(memory, (size_t)n),
+			memory_packet(memory, sizes[i]),         file_packet(scene->file.fd, 0, n),
+			path_packet(scene->file.path, n, rest),  memory_packet(memory, (size_t)n),
 			memory_packet(memory + n, (size_t)rest),
 		};
 		char *arrived;
 
-		arrived = send_and_read(&scene, packets, 5, 3 * sizes[i]);
+		arrived = send_and_read(scene, packets, 5, 3 * sizes[i]);
 		for (size_t part = 0; part < 3; part++)
 			cr_assert(pattern_matches(arrived + part * sizes[i], sizes[i], 0));
 		free(arrived);
 	}
-	scene_end(&scene);
 	free(memory);
 }
 
@@ -70,16 +67,13 @@ SCENE_TEST(d04, d04_several_parts_of_one_file, 300000, 0)
 		       4, 300000, 0);
 }
 
-Test(d04, d04_the_offset_of_memory_is_heeded)
+SCENE_TEST(d04, d04_the_offset_of_memory_is_heeded, 0, 0)
 {
 	char *memory = pattern_new(1000, 0);
 	struct sluice_packet packet = memory_packet(memory, 900);
-	struct scene scene;
 
-	scene_begin(&scene, 0, 0);
 	packet.offset = 100;
-	assert_arrives(&scene, &packet, 1, 900, 100);
-	scene_end(&scene);
+	assert_arrives(scene, &packet, 1, 900, 100);
 	free(memory);
 }
 
@@ -230,20 +224,17 @@ Test(d04, d04_thousands_of_elements_in_one_record)
 }
 
 /* Empty elements, however many in a row, lose nothing (as b09 of segments). */
-Test(d04, d04_thousands_of_empty_elements_lose_nothing)
+SCENE_TEST(d04, d04_thousands_of_empty_elements_lose_nothing, 10, 0)
 {
 	enum {
 		EMPTY = 2500
 	};
 	struct sluice_packet *packets = calloc(EMPTY + 2, sizeof *packets);
 	char *memory = pattern_new(10, 0);
-	struct scene scene;
 
-	scene_begin(&scene, 10, 0);
 	packets[0] = memory_packet(memory, 3);
-	packets[EMPTY + 1] = file_packet(scene.file.fd, 3, 7);
-	assert_arrives(&scene, packets, EMPTY + 2, 10, 0);
-	scene_end(&scene);
+	packets[EMPTY + 1] = file_packet(scene->file.fd, 3, 7);
+	assert_arrives(scene, packets, EMPTY + 2, 10, 0);
 	free(memory);
 	free(packets);
 }
@@ -401,54 +392,48 @@ static void start_again(struct operation *operation)
 			  "inside a handler packets are queued");
 }
 
-Test(d04, d04_packets_started_again_in_their_handler_twenty_thousand_times)
+SCENE_TEST(d04, d04_packets_started_again_in_their_handler_twenty_thousand_times, 0, 0)
 {
 	size_t left = 20000;
 	struct sluice_packet packet = memory_packet("abc", 3);
-	struct scene scene;
 	struct reader reader;
 
-	scene_begin(&scene, 0, 0);
-	reader_start(&reader, scene.pair.peer, 0);
-	scene.operation.then = start_again;
-	scene.operation.token = &left;
-	scene.operation.args.flags = SLUICE_FLAG_BATCHED;
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, &packet, 1), 1);
-	run_until(&scene.fixture, is_over(&scene.operation));
-	assert_read_to_end(&scene, &reader, 20001 * 3);
-	scene_end(&scene);
+	reader_start(&reader, scene->pair.peer, 0);
+	scene->operation.then = start_again;
+	scene->operation.token = &left;
+	scene->operation.args.flags = SLUICE_FLAG_BATCHED;
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, &packet, 1), 1);
+	run_until(&scene->fixture, is_over(&scene->operation));
+	assert_read_to_end(scene, &reader, 20001 * 3);
 }
 
 /* Memory elements count like any other memory (b15). */
-Test(d04, d04_files_count_nothing_as_queued_bytes)
+SCENE_TEST(d04, d04_files_count_nothing_as_queued_bytes, 3 * MIB, SMALL)
 {
-	struct scene scene;
 	struct operation head, third;
 	char *memory = pattern_new(8 * MIB, 0);
 	struct reader reader;
 	size_t queued;
 	struct sluice_packet packets[2];
 
-	scene_begin(&scene, 3 * MIB, SMALL);
-	operation_init(&head, &scene.fixture);
-	operation_init(&third, &scene.fixture);
-	cr_assert_eq(start_send(scene.pair.socket, &head, memory, 8 * MIB), 1);
-	queued = sluice_socket_queued_bytes(scene.pair.socket);
-	cr_assert_eq(sluice_socket_set_water_marks(scene.pair.socket, 0, 0, queued + 1000), 0);
+	operation_init(&head, &scene->fixture);
+	operation_init(&third, &scene->fixture);
+	cr_assert_eq(start_send(scene->pair.socket, &head, memory, 8 * MIB), 1);
+	queued = sluice_socket_queued_bytes(scene->pair.socket);
+	cr_assert_eq(sluice_socket_set_water_marks(scene->pair.socket, 0, 0, queued + 1000), 0);
 	packets[0] = memory_packet(memory, 600);
-	packets[1] = file_packet(scene.file.fd, 0, 0);
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 2), 1);
-	cr_assert_eq(sluice_socket_queued_bytes(scene.pair.socket), queued + 600);
-	cr_assert_eq(start_packets(scene.pair.socket, &third, packets, 2), -ENOBUFS);
-	cr_assert_eq(start_packets(scene.pair.socket, &third, packets + 1, 1), 1);
+	packets[1] = file_packet(scene->file.fd, 0, 0);
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, packets, 2), 1);
+	cr_assert_eq(sluice_socket_queued_bytes(scene->pair.socket), queued + 600);
+	cr_assert_eq(start_packets(scene->pair.socket, &third, packets, 2), -ENOBUFS);
+	cr_assert_eq(start_packets(scene->pair.socket, &third, packets + 1, 1), 1);
 
-	reader_start(&reader, scene.pair.peer, 0);
-	run_until(&scene.fixture, is_over(&third));
+	reader_start(&reader, scene->pair.peer, 0);
+	run_until(&scene->fixture, is_over(&third));
 	assert_ended(&head, SLUICE_ERROR_SUCCESS, 8 * MIB);
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 3 * MIB + 600);
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 3 * MIB + 600);
 	assert_ended(&third, SLUICE_ERROR_SUCCESS, 3 * MIB);
-	cr_assert_eq(sluice_socket_queued_bytes(scene.pair.socket), 0);
-	assert_read_to_end(&scene, &reader, 14 * MIB + 600);
-	scene_end(&scene);
+	cr_assert_eq(sluice_socket_queued_bytes(scene->pair.socket), 0);
+	assert_read_to_end(scene, &reader, 14 * MIB + 600);
 	free(memory);
 }

@@ -260,23 +260,20 @@ Test(d06, d06_a_file_that_shrinks_before_its_first_byte_ends_alone)
 
 /* ---- growing, rewriting ---- */
 
-Test(d06, d06_a_file_that_grows_is_sent_as_long_as_it_was_at_the_start)
+SCENE_TEST(d06, d06_a_file_that_grows_is_sent_as_long_as_it_was_at_the_start, 4 * MIB, SMALL)
 {
-	struct scene scene;
 	struct sluice_packet packets[2];
 	struct reader reader;
 	char *more = pattern_new(MIB, 4 * MIB);
 
-	scene_begin(&scene, 4 * MIB, SMALL);
-	packets[0] = file_packet(scene.file.fd, 0, 0);
-	packets[1] = path_packet(scene.file.path, 0, 0);
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 2), 1);
-	cr_assert_eq(pwrite(scene.file.fd, more, MIB, 4 * MIB), (ssize_t)MIB);
-	reader_start(&reader, scene.pair.peer, 0);
-	run_until(&scene.fixture, is_over(&scene.operation));
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 8 * MIB);
-	assert_read_to_end(&scene, &reader, 8 * MIB);
-	scene_end(&scene);
+	packets[0] = file_packet(scene->file.fd, 0, 0);
+	packets[1] = path_packet(scene->file.path, 0, 0);
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, packets, 2), 1);
+	cr_assert_eq(pwrite(scene->file.fd, more, MIB, 4 * MIB), (ssize_t)MIB);
+	reader_start(&reader, scene->pair.peer, 0);
+	run_until(&scene->fixture, is_over(&scene->operation));
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 8 * MIB);
+	assert_read_to_end(scene, &reader, 8 * MIB);
 	free(more);
 }
 
@@ -302,24 +299,21 @@ Test(d06, d06_copy_sends_what_the_file_held_whatever_is_written_later)
 	free(other);
 }
 
-Test(d06, d06_copy_sends_large_files_whole)
+SCENE_TEST(d06, d06_copy_sends_large_files_whole, 6 * MIB, SMALL)
 {
-	struct scene scene;
 	struct sluice_packet packets[3];
 	struct reader reader;
 	char *tail = pattern_new(100, 6 * MIB);
 
-	scene_begin(&scene, 6 * MIB, SMALL);
-	packets[0] = file_packet(scene.file.fd, 0, 3 * MIB);
-	packets[1] = path_packet(scene.file.path, 3 * MIB, 0);
+	packets[0] = file_packet(scene->file.fd, 0, 3 * MIB);
+	packets[1] = path_packet(scene->file.path, 3 * MIB, 0);
 	packets[2] = memory_packet(tail, 100);
-	scene.operation.args.transmit_flags = SLUICE_TRANSMIT_COPY;
-	reader_start(&reader, scene.pair.peer, 0);
-	send_packets(scene.pair.socket, &scene.operation, packets, 3);
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 6 * MIB + 100);
-	assert_read_to_end(&scene, &reader, 6 * MIB + 100);
+	scene->operation.args.transmit_flags = SLUICE_TRANSMIT_COPY;
+	reader_start(&reader, scene->pair.peer, 0);
+	send_packets(scene->pair.socket, &scene->operation, packets, 3);
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 6 * MIB + 100);
+	assert_read_to_end(scene, &reader, 6 * MIB + 100);
 	cr_assert_eq(reader.mismatches, 0);
-	scene_end(&scene);
 	free(tail);
 }
 

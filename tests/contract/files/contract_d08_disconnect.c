@@ -61,26 +61,23 @@ SCENE_TEST(d08, d08_disconnect_ends_the_stream_after_the_last_byte, 5000, 0)
 	assert_ended_for_good(scene);
 }
 
-Test(d08, d08_disconnect_waits_for_a_slow_reader)
+SCENE_TEST(d08, d08_disconnect_waits_for_a_slow_reader, 8 * MIB, SMALL)
 {
-	struct scene scene;
 	struct sluice_packet packets[2];
 	struct reader reader;
 	char *tail = pattern_new(10, 8 * MIB);
 
-	scene_begin(&scene, 8 * MIB, SMALL);
-	packets[0] = file_packet(scene.file.fd, 0, 0);
+	packets[0] = file_packet(scene->file.fd, 0, 0);
 	packets[1] = memory_packet(tail, 10);
-	scene.operation.args.transmit_flags = SLUICE_TRANSMIT_DISCONNECT;
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, 2), 1);
-	reader_start(&reader, scene.pair.peer, 0);
-	run_until(&scene.fixture, is_over(&scene.operation));
-	assert_ended(&scene.operation, SLUICE_ERROR_SUCCESS, 8 * MIB + 10);
+	scene->operation.args.transmit_flags = SLUICE_TRANSMIT_DISCONNECT;
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, packets, 2), 1);
+	reader_start(&reader, scene->pair.peer, 0);
+	run_until(&scene->fixture, is_over(&scene->operation));
+	assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, 8 * MIB + 10);
 	reader_join(&reader);
 	cr_assert_eq(reader.error, 0);
 	cr_assert_eq(reader.bytes, 8 * MIB + 10);
-	assert_ended_for_good(&scene);
-	scene_end(&scene);
+	assert_ended_for_good(scene);
 	free(tail);
 }
 

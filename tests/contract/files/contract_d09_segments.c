@@ -262,30 +262,27 @@ SCENE_TEST(d09, d09_there_is_no_cork_where_nothing_follows_a_file, 8 * MIB, SMAL
 	assert_read_to_end(scene, &reader, 8 * MIB + 6);
 }
 
-Test(d09, d09_a_cork_that_the_user_set_stays)
+SCENE_TEST(d09, d09_a_cork_that_the_user_set_stays, 5000, 0)
 {
-	struct scene scene;
 	struct sluice_packet packets[3];
 	char *memory = pattern_new(100, 0);
 
-	scene_begin(&scene, 5000, 0);
 	packets[0] = memory_packet(memory, 100);
-	packets[1] = file_packet(scene.file.fd, 0, 0);
+	packets[1] = file_packet(scene->file.fd, 0, 0);
 	packets[2] = memory_packet(memory, 100);
-	set_cork(&scene.pair, 1);
+	set_cork(&scene->pair, 1);
 	for (size_t count = 1; count <= 3; count++) {
-		send_packets(scene.pair.socket, &scene.operation, packets, count);
-		cr_assert_eq(scene.operation.args.error, SLUICE_ERROR_SUCCESS);
-		cr_assert_eq(cork_of(&scene.pair), 1, "the user's cork was taken off");
+		send_packets(scene->pair.socket, &scene->operation, packets, count);
+		cr_assert_eq(scene->operation.args.error, SLUICE_ERROR_SUCCESS);
+		cr_assert_eq(cork_of(&scene->pair), 1, "the user's cork was taken off");
 	}
-	set_cork(&scene.pair, 0);
-	read_pattern(scene.pair.peer, 100, 0);
-	read_pattern(scene.pair.peer, 100, 0);
-	read_pattern(scene.pair.peer, 5000, 0);
-	read_pattern(scene.pair.peer, 100, 0);
-	read_pattern(scene.pair.peer, 5000, 0);
-	read_pattern(scene.pair.peer, 100, 0);
-	scene_end(&scene);
+	set_cork(&scene->pair, 0);
+	read_pattern(scene->pair.peer, 100, 0);
+	read_pattern(scene->pair.peer, 100, 0);
+	read_pattern(scene->pair.peer, 5000, 0);
+	read_pattern(scene->pair.peer, 100, 0);
+	read_pattern(scene->pair.peer, 5000, 0);
+	read_pattern(scene->pair.peer, 100, 0);
 	free(memory);
 }
 

@@ -91,37 +91,34 @@ SCENE_TEST(d10, d10_slow_readers_cost_no_turns, 8 * MIB, 0)
 /* Many gibibytes from a hot file: never done while the others are at it. */
 #define REPEATS 1000
 
-Test(d10, d10_a_fast_reader_of_a_large_file_starves_nobody)
+SCENE_TEST(d10, d10_a_fast_reader_of_a_large_file_starves_nobody, 32 * MIB, 0)
 {
 	struct sluice_packet *packets = calloc(REPEATS, sizeof *packets);
-	struct scene scene;
 	struct pair other;
 	struct operation small;
 	struct reader reader;
 
-	scene_begin(&scene, 32 * MIB, 0);
-	tcp_pair(&scene.fixture, &other, 0);
-	operation_init(&small, &scene.fixture);
+	tcp_pair(&scene->fixture, &other, 0);
+	operation_init(&small, &scene->fixture);
 	for (size_t i = 0; i < REPEATS; i++)
-		packets[i] = file_packet(scene.file.fd, 0, 0);
-	reader_start(&reader, scene.pair.peer, 0);
-	cr_assert_eq(start_packets(scene.pair.socket, &scene.operation, packets, REPEATS), 1);
+		packets[i] = file_packet(scene->file.fd, 0, 0);
+	reader_start(&reader, scene->pair.peer, 0);
+	cr_assert_eq(start_packets(scene->pair.socket, &scene->operation, packets, REPEATS), 1);
 	for (int i = 0; i < 100; i++) {
 		int turns = 0;
 
 		small.args.flags = SLUICE_FLAG_BATCHED;
 		cr_assert_eq(start_send(other.socket, &small, "small", 5), 1);
 		for (; !is_over(&small); turns++)
-			cr_assert(sluice_engine_run(scene.fixture.engine, MILLISECOND) >= 0);
+			cr_assert(sluice_engine_run(scene->fixture.engine, MILLISECOND) >= 0);
 		cr_assert_leq(turns, 5, "a small send took %d turns beside a large file", turns);
 		read_exactly(other.peer, (char[5]){0}, 5);
 	}
-	cr_assert(!is_over(&scene.operation), "the file was done too early to tell anything");
-	sluice_socket_close(scene.pair.socket);
-	run_until(&scene.fixture, is_over(&scene.operation));
+	cr_assert(!is_over(&scene->operation), "the file was done too early to tell anything");
+	sluice_socket_close(scene->pair.socket);
+	run_until(&scene->fixture, is_over(&scene->operation));
 	cr_assert_eq(pthread_join(reader.thread, NULL), 0);
 	pair_close(&other);
-	scene_end(&scene);
 	free(packets);
 }
 

@@ -131,29 +131,27 @@ Test(e01, e01_receive_from_tells_the_sender_of_what_has_come)
 	}
 }
 
-Test(a01, a01_a_pending_receive_from_writes_the_address_where_its_start_said)
+SCENE_TEST(a01, a01_a_pending_receive_from_writes_the_address_where_its_start_said, AF_INET)
 {
-	struct scene scene;
 	struct letter letters[2];
 	struct sockaddr_storage elsewhere;
 
-	scene_begin(&scene, AF_INET);
 	memset(&elsewhere, 0xee, sizeof elsewhere);
 	for (size_t i = 0; i < 2; i++) {
-		letter_init(&letters[i], &scene.fixture, 2000);
-		cr_assert_eq(start_from(&scene, &letters[i]), 1);
+		letter_init(&letters[i], &scene->fixture, 2000);
+		cr_assert_eq(start_from(scene, &letters[i]), 1);
 	}
 	for (size_t i = 0; i < 2; i++) {
 		letters[i].operation.args.from_address = (struct sockaddr *)&elsewhere;
 		letters[i].operation.args.from_capacity = 1;
-		post(&scene, 1000, 3);
+		post(scene, 1000, 3);
 	}
-	run_until(&scene.fixture, is_over(&letters[0].operation) && is_over(&letters[1].operation));
+	run_until(&scene->fixture,
+		  is_over(&letters[0].operation) && is_over(&letters[1].operation));
 	for (size_t i = 0; i < 2; i++)
-		assert_letter(&scene, &letters[i], SLUICE_ERROR_SUCCESS, 1000, 3);
+		assert_letter(scene, &letters[i], SLUICE_ERROR_SUCCESS, 1000, 3);
 	for (size_t i = 0; i < sizeof elsewhere; i++)
 		cr_assert_eq(((unsigned char *)&elsewhere)[i], 0xee);
-	scene_end(&scene);
 }
 
 Test(e01, e01_receive_from_waits_for_what_comes)
@@ -175,22 +173,19 @@ Test(e01, e01_receive_from_waits_for_what_comes)
 	}
 }
 
-Test(e01, e01_receives_from_are_served_in_order)
+SCENE_TEST(e01, e01_receives_from_are_served_in_order, AF_INET)
 {
-	struct scene scene;
 	struct letter letters[10];
 
-	scene_begin(&scene, AF_INET);
 	for (size_t i = 0; i < 10; i++) {
-		letter_init(&letters[i], &scene.fixture, 100);
-		cr_assert_eq(start_from(&scene, &letters[i]), 1);
+		letter_init(&letters[i], &scene->fixture, 100);
+		cr_assert_eq(start_from(scene, &letters[i]), 1);
 	}
 	for (size_t i = 0; i < 10; i++)
-		post(&scene, i, i);
-	run_until(&scene.fixture, scene.fixture.pending == 0);
+		post(scene, i, i);
+	run_until(&scene->fixture, scene->fixture.pending == 0);
 	for (size_t i = 0; i < 10; i++)
-		assert_letter(&scene, &letters[i], SLUICE_ERROR_SUCCESS, i, i);
-	scene_end(&scene);
+		assert_letter(scene, &letters[i], SLUICE_ERROR_SUCCESS, i, i);
 }
 
 /* .NET: MessageSize, and the bytes that fit; the rest is lost. */
@@ -249,17 +244,14 @@ Test(e01, e01_an_address_larger_than_its_room_is_cut_and_tells_its_length)
 	}
 }
 
-Test(e01, e01_receive_from_takes_empty_datagrams)
+SCENE_TEST(e01, e01_receive_from_takes_empty_datagrams, AF_INET)
 {
-	struct scene scene;
 	struct letter letter;
 
-	scene_begin(&scene, AF_INET);
-	post(&scene, 0, 0);
-	letter_init(&letter, &scene.fixture, 100);
-	cr_assert_eq(start_from(&scene, &letter), 0);
-	assert_letter(&scene, &letter, SLUICE_ERROR_SUCCESS, 0, 0);
-	scene_end(&scene);
+	post(scene, 0, 0);
+	letter_init(&letter, &scene->fixture, 100);
+	cr_assert_eq(start_from(scene, &letter), 0);
+	assert_letter(scene, &letter, SLUICE_ERROR_SUCCESS, 0, 0);
 }
 
 Test(e01, e01_receive_from_fills_a_list)
@@ -289,58 +281,49 @@ Test(e01, e01_receive_from_fills_a_list)
 	}
 }
 
-Test(e01, e01_receive_from_with_peek_leaves_the_datagram)
+SCENE_TEST(e01, e01_receive_from_with_peek_leaves_the_datagram, AF_INET)
 {
-	struct scene scene;
 	struct letter letter;
 
-	scene_begin(&scene, AF_INET);
-	post(&scene, 20, 4);
+	post(scene, 20, 4);
 	for (int round = 0; round < 3; round++) {
-		letter_init(&letter, &scene.fixture, 100);
+		letter_init(&letter, &scene->fixture, 100);
 		letter.operation.args.flags = round < 2 ? SLUICE_FLAG_PEEK : 0;
-		cr_assert_eq(start_from(&scene, &letter), 0);
-		assert_letter(&scene, &letter, SLUICE_ERROR_SUCCESS, 20, 4);
+		cr_assert_eq(start_from(scene, &letter), 0);
+		assert_letter(scene, &letter, SLUICE_ERROR_SUCCESS, 20, 4);
 	}
-	letter_init(&letter, &scene.fixture, 100);
-	cr_assert_eq(start_from(&scene, &letter), 1);
-	cr_assert_eq(sluice_cancel(scene.receiver, &letter.operation.args), 0);
-	run_until(&scene.fixture, is_over(&letter.operation));
-	scene_end(&scene);
+	letter_init(&letter, &scene->fixture, 100);
+	cr_assert_eq(start_from(scene, &letter), 1);
+	cr_assert_eq(sluice_cancel(scene->receiver, &letter.operation.args), 0);
+	run_until(&scene->fixture, is_over(&letter.operation));
 }
 
-Test(e01, e01_receive_from_without_room_waits_and_takes_nothing)
+SCENE_TEST(e01, e01_receive_from_without_room_waits_and_takes_nothing, AF_INET)
 {
-	struct scene scene;
 	struct letter letter;
 
-	scene_begin(&scene, AF_INET);
-	letter_init(&letter, &scene.fixture, 0);
-	cr_assert_eq(start_from(&scene, &letter), 1);
-	post(&scene, 20, 4);
-	run_until(&scene.fixture, is_over(&letter.operation));
+	letter_init(&letter, &scene->fixture, 0);
+	cr_assert_eq(start_from(scene, &letter), 1);
+	post(scene, 20, 4);
+	run_until(&scene->fixture, is_over(&letter.operation));
 	assert_ended(&letter.operation, SLUICE_ERROR_SUCCESS, 0);
 	cr_assert_eq(letter.operation.args.from_length, 0);
-	letter_init(&letter, &scene.fixture, 100);
-	cr_assert_eq(start_from(&scene, &letter), 0);
-	assert_letter(&scene, &letter, SLUICE_ERROR_SUCCESS, 20, 4);
-	scene_end(&scene);
+	letter_init(&letter, &scene->fixture, 100);
+	cr_assert_eq(start_from(scene, &letter), 0);
+	assert_letter(scene, &letter, SLUICE_ERROR_SUCCESS, 20, 4);
 }
 
-Test(e01, e01_who_has_no_name_is_told_as_none)
+SCENE_TEST(e01, e01_who_has_no_name_is_told_as_none, AF_UNIX)
 {
-	struct scene scene;
 	struct letter letter;
 
-	scene_begin(&scene, AF_UNIX);
-	close(scene.sender);
-	scene.sender = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	post(&scene, 20, 4);
-	letter_init(&letter, &scene.fixture, 100);
-	cr_assert_eq(start_from(&scene, &letter), 0);
+	close(scene->sender);
+	scene->sender = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	post(scene, 20, 4);
+	letter_init(&letter, &scene->fixture, 100);
+	cr_assert_eq(start_from(scene, &letter), 0);
 	assert_ended(&letter.operation, SLUICE_ERROR_SUCCESS, 20);
 	cr_assert_eq(letter.operation.args.from_length, 0);
-	scene_end(&scene);
 }
 
 PAIR_TEST(e01, e01_a_stream_tells_no_sender, tcp_pair, 0)
@@ -439,28 +422,25 @@ Test(e02, e02_a_receive_from_is_given_up_as_any_other)
 }
 
 /* A receive with the sender, one without, one that only looks: each as it was started. */
-Test(e01, e01_receives_of_all_kinds_take_turns)
+SCENE_TEST(e01, e01_receives_of_all_kinds_take_turns, AF_INET)
 {
-	struct scene scene;
 	struct letter letters[6];
 
-	scene_begin(&scene, AF_INET);
 	for (size_t i = 0; i < 6; i++) {
-		letter_init(&letters[i], &scene.fixture, 100);
+		letter_init(&letters[i], &scene->fixture, 100);
 		cr_assert_eq(start(i % 2 ? sluice_receive_async : sluice_receive_from_async,
-				   scene.receiver, &letters[i].operation),
+				   scene->receiver, &letters[i].operation),
 			     1);
 	}
 	for (size_t i = 0; i < 6; i++)
-		post(&scene, 10 + i, i);
-	run_until(&scene.fixture, scene.fixture.pending == 0);
+		post(scene, 10 + i, i);
+	run_until(&scene->fixture, scene->fixture.pending == 0);
 	for (size_t i = 0; i < 6; i++) {
 		assert_ended(&letters[i].operation, SLUICE_ERROR_SUCCESS, 10 + i);
 		assert_bytes(&letters[i], 10 + i, i);
 		if (i % 2 == 0)
-			assert_from(&scene, &letters[i]);
+			assert_from(scene, &letters[i]);
 		else
 			cr_assert_eq(((unsigned char *)&letters[i].from)[0], 0xee);
 	}
-	scene_end(&scene);
 }

@@ -246,27 +246,25 @@ SCENE_TEST(b08, b08_what_handlers_start_arrives_too, UDP_4, true)
 	}
 }
 
-Test(b08, b08_lists_of_one_size_arrive_as_they_were_sent)
+SCENE_TEST(b08, b08_lists_of_one_size_arrive_as_they_were_sent, UDP_4, true)
 {
-	struct scene scene;
 	struct iovec lists[40][4];
 	size_t lengths[40];
 
-	scene_begin(&scene, UDP_4, true);
-	cr_assert_eq(sluice_batch_begin(scene.fixture.engine), 0);
+	cr_assert_eq(sluice_batch_begin(scene->fixture.engine), 0);
 	for (size_t i = 0; i < 40; i++) {
-		lists[i][0] = segment(scene.bytes + i, 10 + i);
+		lists[i][0] = segment(scene->bytes + i, 10 + i);
 		lists[i][1] = segment(NULL, 0);
-		lists[i][2] = segment(scene.bytes + i + 10 + i, 90 - i);
-		lists[i][3] = segment(scene.bytes, 0);
+		lists[i][2] = segment(scene->bytes + i + 10 + i, 90 - i);
+		lists[i][3] = segment(scene->bytes, 0);
 		lengths[i] = 100;
-		cr_assert_eq(sluice_args_set_buffer_list(&scene.operations[i].args, lists[i], 4),
+		cr_assert_eq(sluice_args_set_buffer_list(&scene->operations[i].args, lists[i], 4),
 			     0);
-		cr_assert_eq(start(sluice_send_async, scene.post.socket, &scene.operations[i]), 1);
+		cr_assert_eq(start(sluice_send_async, scene->post.socket, &scene->operations[i]),
+			     1);
 	}
-	cr_assert_eq(sluice_batch_end(scene.fixture.engine), 0);
-	run_receiving(&scene, lengths, 40);
-	scene_end(&scene);
+	cr_assert_eq(sluice_batch_end(scene->fixture.engine), 0);
+	run_receiving(scene, lengths, 40);
 }
 
 /* ---- how they leave ---- */

@@ -73,27 +73,24 @@ Test(b08, b08_one_that_is_too_large_ends_alone_in_the_middle)
 }
 
 /* Without checksums the kernel cuts nothing up: EINVAL for the group, nothing for each. */
-Test(b08, b08_where_the_kernel_will_not_cut_up_each_leaves_by_itself)
+SCENE_TEST(b08, b08_where_the_kernel_will_not_cut_up_each_leaves_by_itself, UDP_4, true)
 {
-	struct scene scene;
 	struct sluice_engine_statistics statistics;
 	size_t lengths[100];
 	int on = 1;
 
-	scene_begin(&scene, UDP_4, true);
-	cr_assert_eq(setsockopt(sluice_socket_fd(scene.post.socket), SOL_SOCKET, SO_NO_CHECK, &on,
+	cr_assert_eq(setsockopt(sluice_socket_fd(scene->post.socket), SOL_SOCKET, SO_NO_CHECK, &on,
 				sizeof on),
 		     0);
 	same_lengths(lengths, 100, 700);
 	for (int round = 0; round < 3; round++) {
-		batch(&scene, lengths, 100);
-		run_receiving(&scene, lengths, 100);
+		batch(scene, lengths, 100);
+		run_receiving(scene, lengths, 100);
 	}
-	statistics = scene_statistics(&scene);
-	cr_assert_eq(statistics.gso_refused, has_gso(&scene) ? 1 : 0,
+	statistics = scene_statistics(scene);
+	cr_assert_eq(statistics.gso_refused, has_gso(scene) ? 1 : 0,
 		     "it was tried %llu times in vain", (unsigned long long)statistics.gso_refused);
 	cr_assert_eq(statistics.gso_sends, 0);
-	scene_end(&scene);
 }
 
 /* Who has the kernel cut up every record of his own accord is left alone. */
@@ -195,43 +192,40 @@ Test(b12, b12_in_a_burst_to_a_dead_port_a_refused_one_was_not_sent)
 
 /* ---- broadcast and multicast ---- */
 
-Test(c13, c13_broadcast_is_denied_to_each_without_the_option_and_arrives_with_it)
+SCENE_TEST(c13, c13_broadcast_is_denied_to_each_without_the_option_and_arrives_with_it, UDP_4,
+	   false)
 {
-	struct scene scene;
-	struct sockaddr_in *to = (struct sockaddr_in *)&scene.post.to;
+	struct sockaddr_in *to = (struct sockaddr_in *)&scene->post.to;
 	struct sockaddr_in any;
 	size_t lengths[8];
 	int on = 1;
 
-	scene_begin(&scene, UDP_4, false);
 	any = *to;
 	any.sin_addr.s_addr = htonl(INADDR_ANY);
 	any.sin_port = 0;
-	close(scene.post.peer);
-	scene.post.peer = new_socket(AF_INET, SOCK_DGRAM);
-	cr_assert_eq(bind(scene.post.peer, (struct sockaddr *)&any, sizeof any), 0);
-	to->sin_port = htons(port_of(scene.post.peer));
+	close(scene->post.peer);
+	scene->post.peer = new_socket(AF_INET, SOCK_DGRAM);
+	cr_assert_eq(bind(scene->post.peer, (struct sockaddr *)&any, sizeof any), 0);
+	to->sin_port = htons(port_of(scene->post.peer));
 	to->sin_addr.s_addr = htonl(0x7fffffff); /* 127.255.255.255 */
 	same_lengths(lengths, 8, 64);
 
-	batch(&scene, lengths, 8);
-	run_until(&scene.fixture, scene.fixture.pending == 0);
+	batch(scene, lengths, 8);
+	run_until(&scene->fixture, scene->fixture.pending == 0);
 	for (size_t i = 0; i < 8; i++)
-		assert_ended(&scene.operations[i], SLUICE_ERROR_ACCESS_DENIED, 0);
-	assert_nothing_to_read(scene.post.peer);
+		assert_ended(&scene->operations[i], SLUICE_ERROR_ACCESS_DENIED, 0);
+	assert_nothing_to_read(scene->post.peer);
 
-	cr_assert_eq(setsockopt(sluice_socket_fd(scene.post.socket), SOL_SOCKET, SO_BROADCAST, &on,
+	cr_assert_eq(setsockopt(sluice_socket_fd(scene->post.socket), SOL_SOCKET, SO_BROADCAST, &on,
 				sizeof on),
 		     0);
-	batch(&scene, lengths, 8);
-	run_receiving(&scene, lengths, 8);
-	scene_end(&scene);
+	batch(scene, lengths, 8);
+	run_receiving(scene, lengths, 8);
 }
 
-Test(c13, c13_multicast_reaches_every_member)
+SCENE_TEST(c13, c13_multicast_reaches_every_member, UDP_4, false)
 {
-	struct scene scene;
-	struct sockaddr_in *to = (struct sockaddr_in *)&scene.post.to;
+	struct sockaddr_in *to = (struct sockaddr_in *)&scene->post.to;
 	struct in_addr loopback_interface = {htonl(INADDR_LOOPBACK)};
 	struct ip_mreq membership = {.imr_interface = loopback_interface};
 	struct sockaddr_in any = {.sin_family = AF_INET};
@@ -239,8 +233,7 @@ Test(c13, c13_multicast_reaches_every_member)
 	int on = 1, members[2];
 
 	inet_aton("239.193.7.11", &membership.imr_multiaddr);
-	scene_begin(&scene, UDP_4, false);
-	close(scene.post.peer);
+	close(scene->post.peer);
 	for (int i = 0; i < 2; i++) {
 		members[i] = new_socket(AF_INET, SOCK_DGRAM);
 		cr_assert_eq(setsockopt(members[i], SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
@@ -250,19 +243,18 @@ Test(c13, c13_multicast_reaches_every_member)
 			       sizeof membership) < 0)
 			cr_skip("no multicast on loopback: %s", strerror(errno));
 	}
-	cr_assert_eq(setsockopt(sluice_socket_fd(scene.post.socket), IPPROTO_IP, IP_MULTICAST_IF,
+	cr_assert_eq(setsockopt(sluice_socket_fd(scene->post.socket), IPPROTO_IP, IP_MULTICAST_IF,
 				&loopback_interface, sizeof loopback_interface),
 		     0);
 	to->sin_addr = membership.imr_multiaddr;
 	to->sin_port = any.sin_port;
 	same_lengths(lengths, 10, 333);
-	batch(&scene, lengths, 10);
+	batch(scene, lengths, 10);
 	for (int i = 0; i < 2; i++) {
-		scene.post.peer = members[i];
-		run_receiving(&scene, lengths, 10);
+		scene->post.peer = members[i];
+		run_receiving(scene, lengths, 10);
 	}
 	close(members[0]);
-	scene_end(&scene);
 }
 
 /* ---- remotes ---- */
@@ -304,57 +296,51 @@ Test(c13, c13_another_connect_changes_the_remote_of_what_is_started_behind_it)
 	}
 }
 
-Test(c13, c13_a_connect_that_fails_in_its_turn_leaves_the_remote_as_it_was)
+SCENE_TEST(c13, c13_a_connect_that_fails_in_its_turn_leaves_the_remote_as_it_was, UDP_4, true)
 {
-	struct scene scene;
 	struct sockaddr_in nowhere = loopback(9);
 	struct operation connecting;
 
-	scene_begin(&scene, UDP_4, true);
 	nowhere.sin_addr.s_addr = htonl(0x7fffffff); /* broadcast, without the option */
-	operation_init(&connecting, &scene.fixture);
-	cr_assert_eq(sluice_batch_begin(scene.fixture.engine), 0);
-	cr_assert_eq(send_number(&scene, 0, 50), 1);
-	cr_assert_eq(start_connect(scene.post.socket, &connecting, &nowhere), 1);
-	cr_assert_eq(send_number(&scene, 1, 50), 1);
-	cr_assert_eq(sluice_batch_end(scene.fixture.engine), 0);
-	run_until(&scene.fixture, scene.fixture.pending == 0);
+	operation_init(&connecting, &scene->fixture);
+	cr_assert_eq(sluice_batch_begin(scene->fixture.engine), 0);
+	cr_assert_eq(send_number(scene, 0, 50), 1);
+	cr_assert_eq(start_connect(scene->post.socket, &connecting, &nowhere), 1);
+	cr_assert_eq(send_number(scene, 1, 50), 1);
+	cr_assert_eq(sluice_batch_end(scene->fixture.engine), 0);
+	run_until(&scene->fixture, scene->fixture.pending == 0);
 	assert_ended(&connecting, SLUICE_ERROR_ACCESS_DENIED, 0);
 	for (size_t i = 0; i < 2; i++) {
-		assert_ended(&scene.operations[i], SLUICE_ERROR_SUCCESS, 50);
-		receive_number(&scene, i, 50);
+		assert_ended(&scene->operations[i], SLUICE_ERROR_SUCCESS, 50);
+		receive_number(scene, i, 50);
 	}
-	scene_end(&scene);
 }
 
 /* The sends of one batch are in the order of their starts whatever their destinations are. */
-Test(c13, c13_each_datagram_of_a_batch_reaches_its_own_remote)
+SCENE_TEST(c13, c13_each_datagram_of_a_batch_reaches_its_own_remote, UDP_4, true)
 {
-	struct scene scene;
 	struct post posts[2];
 	size_t at = 0;
 
-	scene_begin(&scene, UDP_4, true);
-	posts[0] = scene.post;
+	posts[0] = scene->post;
 	posts[1] = (struct post){.kind = UDP_4};
 	address_of_receiver(&posts[1]);
-	cr_assert_eq(sluice_batch_begin(scene.fixture.engine), 0);
+	cr_assert_eq(sluice_batch_begin(scene->fixture.engine), 0);
 	for (size_t i = 0; i < 60; i++) {
-		scene.post.connected = i % 3 != 0;
-		scene.post.to = posts[1].to;
-		cr_assert_eq(send_number(&scene, i, 50), 1);
+		scene->post.connected = i % 3 != 0;
+		scene->post.to = posts[1].to;
+		cr_assert_eq(send_number(scene, i, 50), 1);
 	}
-	cr_assert_eq(sluice_batch_end(scene.fixture.engine), 0);
-	run_until(&scene.fixture, scene.fixture.pending == 0);
+	cr_assert_eq(sluice_batch_end(scene->fixture.engine), 0);
+	run_until(&scene->fixture, scene->fixture.pending == 0);
 	for (int other = 0; other < 2; other++) {
-		scene.post.peer = posts[other].peer;
+		scene->post.peer = posts[other].peer;
 		for (at = 0; at < 60; at++) {
-			assert_ended(&scene.operations[at], SLUICE_ERROR_SUCCESS, 50);
+			assert_ended(&scene->operations[at], SLUICE_ERROR_SUCCESS, 50);
 			if ((at % 3 == 0) == (other == 1))
-				receive_number(&scene, at, 50);
+				receive_number(scene, at, 50);
 		}
-		assert_nothing_to_read(scene.post.peer);
+		assert_nothing_to_read(scene->post.peer);
 	}
 	close(posts[0].peer);
-	scene_end(&scene);
 }

@@ -26,114 +26,100 @@ static int64_t ends_accept(struct call *call)
 	return sluice_end_accept(call->socket, call->seen, call->token);
 }
 
-Test(e01, e01_begin_connect_accept_send_receive_disconnect)
+ENGINE_TEST(e01, e01_begin_connect_accept_send_receive_disconnect)
 {
-	struct fixture fixture;
 	struct call connecting, accepting, sending, receiving, leaving;
 	struct sluice_socket *listener, *accepted = NULL;
 	int fd;
 	char got[16];
 
-	fixture_begin(&fixture);
 	fd = listen_tcp(0);
-	listener = attach(&fixture, fd);
-	call_init(&accepting, &fixture, listener);
+	listener = attach(fixture, fd);
+	call_init(&accepting, fixture, listener);
 	accepting.within = ends_accept;
 	accepting.token = &accepted;
 	cr_assert_eq(sluice_begin_accept(listener, call_back, &accepting, &accepting.result), 0);
-	call_init(&connecting, &fixture, attach(&fixture, new_tcp(0)));
+	call_init(&connecting, fixture, attach(fixture, new_tcp(0)));
 	connecting.within = ends_connect;
 	cr_assert_eq(begin_connect(&connecting, port_of(fd)), 0);
 	/* What is begun meanwhile waits for it. */
-	call_init(&sending, &fixture, connecting.socket);
+	call_init(&sending, fixture, connecting.socket);
 	sending.within = ends_send;
 	cr_assert_eq(begin_send(&sending, "hello", 5), 0);
-	run_until(&fixture,
+	run_until(fixture,
 		  was_called(&connecting) && was_called(&accepting) && was_called(&sending));
 	cr_assert_eq(connecting.answer, 0);
 	cr_assert_eq(accepting.answer, 0);
 	cr_assert_eq(sending.answer, 5);
 	cr_assert(accepted);
-	cr_assert_eq(sluice_socket_engine(accepted), fixture.engine);
+	cr_assert_eq(sluice_socket_engine(accepted), fixture->engine);
 	cr_assert_eq(begin_connect(&connecting, port_of(fd)), -EISCONN);
 
-	call_init(&receiving, &fixture, accepted);
+	call_init(&receiving, fixture, accepted);
 	receiving.within = ends_receive;
 	cr_assert_eq(begin_receive(&receiving, got, sizeof got), 0);
-	run_until(&fixture, was_called(&receiving));
+	run_until(fixture, was_called(&receiving));
 	cr_assert_eq(receiving.answer, 5);
 	cr_assert_arr_eq(got, "hello", 5);
-	call_init(&leaving, &fixture, connecting.socket);
+	call_init(&leaving, fixture, connecting.socket);
 	leaving.within = ends_disconnect;
 	cr_assert_eq(sluice_begin_disconnect(leaving.socket, 0, call_back, &leaving,
 					     &leaving.result),
 		     0);
-	run_until(&fixture, was_called(&leaving));
+	run_until(fixture, was_called(&leaving));
 	cr_assert_eq(leaving.answer, 0);
 	/* The end of the stream is success with 0 bytes. */
 	atomic_store(&receiving.called, 0);
 	cr_assert_eq(begin_receive(&receiving, got, sizeof got), 0);
-	run_until(&fixture, was_called(&receiving));
+	run_until(fixture, was_called(&receiving));
 	cr_assert_eq(receiving.answer, 0);
 	cr_assert_eq(receiving.error, SLUICE_ERROR_SUCCESS);
 	sluice_socket_destroy(accepted);
 	sluice_socket_destroy(connecting.socket);
 	sluice_socket_destroy(listener);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_begin_connect_refused_is_told_by_end_and_the_socket_connects_again)
+ENGINE_TEST(e01, e01_begin_connect_refused_is_told_by_end_and_the_socket_connects_again)
 {
-	struct fixture fixture;
 	struct call call, behind;
 	int listener, port;
 
-	fixture_begin(&fixture);
 	listener = listen_tcp(0);
 	port = port_of(listener);
 	close(listener);
-	call_init(&call, &fixture, attach(&fixture, new_tcp(0)));
-	call_init(&behind, &fixture, call.socket);
+	call_init(&call, fixture, attach(fixture, new_tcp(0)));
+	call_init(&behind, fixture, call.socket);
 	call.within = ends_connect;
 	behind.within = ends_send;
 	cr_assert_eq(begin_connect(&call, (uint16_t)port), 0);
 	cr_assert_eq(begin_send(&behind, "x", 1), 0);
-	run_until(&fixture, was_called(&call) && was_called(&behind));
+	run_until(fixture, was_called(&call) && was_called(&behind));
 	cr_assert_eq(call.answer, -ECONNREFUSED);
 	cr_assert_eq(behind.answer, -ENOTCONN);
 	cr_assert_eq(begin_send(&behind, "x", 1), -ENOTCONN);
 	listener = listen_tcp(0);
 	atomic_store(&call.called, 0);
 	cr_assert_eq(begin_connect(&call, port_of(listener)), 0);
-	run_until(&fixture, was_called(&call));
+	run_until(fixture, was_called(&call));
 	cr_assert_eq(call.answer, 0);
 	sluice_socket_destroy(call.socket);
 	close(listener);
-	fixture_end(&fixture);
 }
 
-Test(e01, e01_disconnect_with_reuse_and_connect_again)
+CALL_TEST(e01, e01_disconnect_with_reuse_and_connect_again, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
-	struct call call;
 	int listener;
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
 	listener = listen_tcp(0);
-	call_init(&call, &fixture, pair.socket);
-	cr_assert_eq(sluice_begin_disconnect(pair.socket, 1, NULL, NULL, &call.result), 0);
-	run_until(&fixture, sluice_async_result_is_completed(call.result));
-	cr_assert_eq(sluice_end_disconnect(pair.socket, call.result), 0);
-	assert_end_of_stream(pair.peer);
-	cr_assert_eq(begin_send(&call, "x", 1), -ENOTCONN);
-	cr_assert_eq(begin_connect(&call, port_of(listener)), 0);
-	run_until(&fixture, was_called(&call));
-	cr_assert_eq(sluice_end_connect(pair.socket, call.result), 0);
+	cr_assert_eq(sluice_begin_disconnect(pair->socket, 1, NULL, NULL, &call->result), 0);
+	run_until(fixture, sluice_async_result_is_completed(call->result));
+	cr_assert_eq(sluice_end_disconnect(pair->socket, call->result), 0);
+	assert_end_of_stream(pair->peer);
+	cr_assert_eq(begin_send(call, "x", 1), -ENOTCONN);
+	cr_assert_eq(begin_connect(call, port_of(listener)), 0);
+	run_until(fixture, was_called(call));
+	cr_assert_eq(sluice_end_connect(pair->socket, call->result), 0);
 	close(listener);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
 Test(e01, e01_what_these_begins_refuse)
@@ -223,35 +209,27 @@ static int64_t begins_and_ends_later(struct call *call)
 	return sluice_end_send(call->socket, call->result, &call->error);
 }
 
-Test(e08, e08_begin_and_end_from_another_thread)
+CALL_TEST(e08, e08_begin_and_end_from_another_thread, 0)
 {
-	struct fixture fixture;
-	struct pair pair;
-	struct call call;
 	struct aside aside;
 	struct sluice_socket *unconnected;
 	char got[14];
 
-	fixture_begin(&fixture);
-	tcp_pair(&fixture, &pair, 0);
-	unconnected = attach(&fixture, new_tcp(0));
-	call_init(&call, &fixture, pair.socket);
-	aside_start(&aside, &call, begins_and_ends_later);
+	unconnected = attach(fixture, new_tcp(0));
+	aside_start(&aside, call, begins_and_ends_later);
 	cr_assert_eq(aside_join(&aside), 14);
-	run_until(&fixture, was_called(&call));
-	read_exactly(pair.peer, got, 14);
+	run_until(fixture, was_called(call));
+	read_exactly(pair->peer, got, 14);
 	cr_assert_arr_eq(got, "from elsewhere", 14);
 	/* Refusals are answered there, at once. */
-	call.socket = unconnected;
-	aside_start(&aside, &call, begins_and_ends);
+	call->socket = unconnected;
+	aside_start(&aside, call, begins_and_ends);
 	cr_assert_eq(aside_join(&aside), -ENOTCONN);
-	cr_assert_eq(sluice_socket_close(pair.socket), 0);
-	call.socket = pair.socket;
-	aside_start(&aside, &call, begins_and_ends);
+	cr_assert_eq(sluice_socket_close(pair->socket), 0);
+	call->socket = pair->socket;
+	aside_start(&aside, call, begins_and_ends);
 	cr_assert_eq(aside_join(&aside), -EBADF);
 	sluice_socket_destroy(unconnected);
-	pair_close(&pair);
-	fixture_end(&fixture);
 }
 
 /* With an engine of its own thread, everybody is another. */

@@ -18,16 +18,23 @@ void sluice__finalize_result(struct sluice_engine *engine, struct sluice_args *a
 /* Adds a cancelled or overdue record that is in no queue to `done`. */
 void sluice__finish_cancelled(struct sluice__chain *done, struct sluice_args *args);
 
+/* Writes a success to the public members. */
+static inline void sluice__record_publish_success(struct sluice_args *args, uint64_t bytes)
+{
+	args->error = SLUICE_ERROR_SUCCESS;
+	args->bytes_transferred = bytes;
+	args->flags = 0;
+}
+
 /* Writes the result of a completed record to its public members. */
 static inline void sluice__record_publish(struct sluice_engine *engine, struct sluice_args *args)
 {
 	if (unlikely(args->run.op_flags)) {
 		sluice__finalize_result(engine, args);
+		args->flags = 0;
 	} else {
-		args->error = SLUICE_ERROR_SUCCESS;
-		args->bytes_transferred = args->run.total;
+		sluice__record_publish_success(args, args->run.total);
 	}
-	args->flags = 0;
 }
 
 /* Completes the operation inside the starting call: no handler runs, the record is released. 0. */

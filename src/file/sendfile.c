@@ -217,19 +217,6 @@ static void file_failed(struct sluice_socket *socket, int32_t error, int32_t nat
 	sluice__settle_shorter(socket);
 }
 
-static void finish_file_record(struct sluice_socket *socket, struct sluice_args *args)
-{
-	uint32_t op_flags = args->run.op_flags;
-
-	sluice__sendq_finish_head(&socket->queue, sluice__done(socket), SLUICE_ERROR_SUCCESS, 0,
-				  args->run.sent);
-	sluice__uncork_behind(socket, op_flags);
-	socket->records_sent++;
-	if (op_flags & SLUICE__OP_THEN_DISCONNECT)
-		sluice__settle_end_of_stream(socket, op_flags & SLUICE__OP_REUSE);
-	sluice__settle_shorter(socket);
-}
-
 /* The current part has been sent completely. */
 static void count_file(struct sluice_engine *engine, const struct sluice__packets *packets)
 {
@@ -259,7 +246,7 @@ static bool advance_file(struct sluice_socket *socket, uint64_t asked, uint64_t 
 	if (whole_part)
 		count_file(socket->engine, packets);
 	if (sluice__sendq_advance_file(args, taken)) {
-		finish_file_record(socket, args);
+		sluice__sent_head(socket);
 		return true;
 	}
 	if (whole_part)

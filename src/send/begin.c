@@ -57,16 +57,9 @@ void sluice__send_push(struct sluice_socket *socket, struct sluice_args *args)
 		rise_above_high(socket);
 }
 
-/* A record was sent whole inside its starting call. */
-static inline int finish_sent_whole(struct sluice_socket *socket, struct sluice_args *args)
-{
-	sluice__count_sent(socket, 1, args->run.total);
-	return sluice__finished(socket->engine, args);
-}
-
 /* A buffer or list of which the kernel took less than all, or what it refused. */
-static int tried_plain(struct sluice_socket *socket, struct sluice_args *args, int64_t taken,
-		       bool may_finish)
+static int tried_stream(struct sluice_socket *socket, struct sluice_args *args, int64_t taken,
+			bool may_finish)
 {
 	if (taken < 0 && taken != -EAGAIN) {
 		int error_number = sluice__settle_errno(socket, (int)-taken);
@@ -95,72 +88,82 @@ void sluice__send_begin_tried(struct sluice_socket *socket, struct sluice_args *
 	sluice__assert(sluice__sendq_is_empty(&socket->queue));
 	engine->statistics.records_started++;
 	engine->statistics.inline_sends++;
-	tried_plain(socket, args, taken, false);
+	tried_stream(socket, args, taken, false);
 }
 
-/* The fast path of a plain buffer on a stream with an empty queue. */
-static int try_plain(struct sluice_socket *socket, struct sluice_args *args)
+/* A datagram is taken whole or not at all. */
+static int tried_datagram(struct sluice_socket *socket, struct sluice_args *args, int64_t taken)
 {
-	struct sluice_engine *engine = socket->engine;
-	struct iovec segment = {(void *)(uintptr_t)args->run.base, args->run.total};
-	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
-	int64_t taken = engine->backend->try_send(engine, socket, &message, 0);
+	int error_number = taken < 0 ? (int)-taken : 0;
 
-	engine->statistics.inline_sends++;
-	if (likely(taken == (int64_t)args->run.total)) {
-		return finish_sent_whole(socket, args);
-	}
-	if (taken >= 0 || taken == -EAGAIN)
-		sluice__buffer_full(socket);
-	return tried_plain(socket, args, taken, true);
-}
-
-/* The fast path of a list on a stream with an empty queue: the caller's segments are sent as they are. */
-static int try_list(struct sluice_socket *socket, struct sluice_args *args)
-{
-	struct sluice_engine *engine = socket->engine;
-	struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)args->run.base,
-				 .msg_iovlen = args->run.count};
-	int64_t taken = engine->backend->try_send(engine, socket, &message, 0);
-
-	engine->statistics.inline_sends++;
-	/* More, if the sum of the lengths overflowed. */
-	if (likely(taken >= (int64_t)args->run.total))
-		return finish_sent_whole(socket, args);
-	if (taken >= 0 || taken == -EAGAIN)
-		sluice__buffer_full(socket);
-	if (taken > 0)
-		sluice__sendq_advance_list(args, (uint64_t)taken);
-	return tried_plain(socket, args, taken, true);
-}
-
-/* The fast path of a datagram in one buffer: it is taken whole or not at all. */
-static int try_datagram(struct sluice_socket *socket, struct sluice_args *args)
-{
-	struct sluice_engine *engine = socket->engine;
-	struct iovec segment = {(void *)(uintptr_t)args->run.base, args->run.total};
-	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
-	int64_t taken;
-
-	if (args->run.op_flags & SLUICE__OP_HAS_ADDRESS) {
-		message.msg_name = sluice__record_address(args);
-		message.msg_namelen = sluice__record_address_length(args);
-	}
-	taken = engine->backend->try_send(engine, socket, &message, 0);
-	engine->statistics.inline_sends++;
-	if (unlikely(taken == -EAGAIN || taken == -EINTR)) {
+	if (taken == -EAGAIN || taken == -EINTR) {
 		sluice__send_push(socket, args);
 		return 1;
 	}
-	if (unlikely(taken != (int64_t)args->run.total)) {
-		int error_number = taken < 0 ? (int)-taken : 0;
+	socket->transmissions++;
+	return sluice__end_at_once(socket->engine, args, true,
+				   sluice_socket_error_from_errno(error_number), error_number,
+				   taken < 0 ? 0 : (uint64_t)taken);
+}
 
-		socket->transmissions++;
-		return sluice__end_at_once(engine, args, true,
-					   sluice_socket_error_from_errno(error_number),
-					   error_number, taken < 0 ? 0 : (uint64_t)taken);
-	}
-	return finish_sent_whole(socket, args);
+static __attribute__((noinline)) int tried_direct(struct sluice_socket *socket,
+						  struct sluice_args *args, int64_t taken)
+{
+	if (sluice__socket_flags(socket) & SLUICE__SHARED_DATAGRAM)
+		return tried_datagram(socket, args, taken);
+	if (taken >= 0 || taken == -EAGAIN)
+		sluice__buffer_full(socket);
+	if (taken > 0 && (args->run.op_flags & SLUICE__OP_LIST))
+		sluice__sendq_advance_list(args, (uint64_t)taken);
+	return tried_stream(socket, args, taken, true);
+}
+
+/*
+ * Sends a record past its queue, which is empty, in one call. Through the queue a plain buffer costs
+ * 95 % more instructions, a datagram 167 %, and a list of header and body 188 %.
+ */
+static inline int try_direct(struct sluice_socket *socket, struct sluice_args *args,
+			     const struct msghdr *message)
+{
+	struct sluice_engine *engine = socket->engine;
+	int64_t taken = engine->backend->try_send(engine, socket, message, 0);
+
+	engine->statistics.inline_sends++;
+	/* More, if the sum of a list's lengths overflowed. */
+	if (likely(taken >= (int64_t)args->run.total))
+		return sluice__sent_in_start(socket, args);
+	return tried_direct(socket, args, taken);
+}
+
+/* A plain buffer on a stream, or in a datagram. */
+static int try_buffer(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct iovec segment = {(void *)(uintptr_t)args->run.base, args->run.total};
+	const struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
+
+	return try_direct(socket, args, &message);
+}
+
+static int try_addressed(struct sluice_socket *socket, struct sluice_args *args)
+{
+	struct iovec segment = {(void *)(uintptr_t)args->run.base, args->run.total};
+	const struct msghdr message = {
+		.msg_name = sluice__record_address(args),
+		.msg_namelen = sluice__record_address_length(args),
+		.msg_iov = &segment,
+		.msg_iovlen = 1,
+	};
+
+	return try_direct(socket, args, &message);
+}
+
+/* The caller's segments are sent as they are. */
+static int try_list(struct sluice_socket *socket, struct sluice_args *args)
+{
+	const struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)args->run.base,
+				       .msg_iovlen = args->run.count};
+
+	return try_direct(socket, args, &message);
 }
 
 /* A record that is tried through its queue. If it ends there, it is taken back: no handler runs. */
@@ -218,11 +221,16 @@ int sluice__send_begin_tried_file(struct sluice_socket *socket, struct sluice_ar
 	return end_queued_try(socket->engine, args, &queued);
 }
 
-static bool is_single_datagram(const struct sluice_engine *engine, uint32_t shared,
-			       const struct sluice_args *args)
+static bool is_plain_datagram(const struct sluice_engine *engine, uint32_t shared,
+			      const struct sluice_args *args)
 {
-	return (shared & SLUICE__SHARED_DATAGRAM) &&
-	       !(args->run.op_flags & ~(uint32_t)SLUICE__OP_HAS_ADDRESS) && !engine->hands_over;
+	return (shared & SLUICE__SHARED_DATAGRAM) && !args->run.op_flags && !engine->hands_over;
+}
+
+static bool is_addressed_datagram(const struct sluice_engine *engine,
+				  const struct sluice_args *args)
+{
+	return args->run.op_flags == SLUICE__OP_HAS_ADDRESS && !engine->hands_over;
 }
 
 /* One call takes such a list; the lengths of a longer one may add up to anything. */
@@ -240,6 +248,8 @@ static bool is_single_list(struct sluice_socket *socket, uint32_t shared,
 static __attribute__((noinline)) int try_unusual(struct sluice_socket *socket,
 						 struct sluice_args *args, uint32_t shared)
 {
+	if (is_addressed_datagram(socket->engine, args))
+		return try_addressed(socket, args);
 	if (is_single_list(socket, shared, args))
 		return try_list(socket, args);
 	return try_queued(socket, args);
@@ -290,11 +300,11 @@ int sluice__send_begin(struct sluice_socket *socket, struct sluice_args *args, b
 	}
 	if (args->run.op_flags | (socket->state & SLUICE__ST_CORKED) |
 	    (shared & (SLUICE__SHARED_DATAGRAM | SLUICE__SHARED_FILTERED_SENDS)))
-		return is_single_datagram(socket->engine, shared, args)
-			       ? try_datagram(socket, args)
+		return is_plain_datagram(socket->engine, shared, args)
+			       ? try_buffer(socket, args)
 			       : try_unusual(socket, args, shared);
 	if (unlikely(args->run.total >= socket->engine->queue_from) &&
 	    prefers_queue(socket, args->run.total))
 		return try_queued(socket, args);
-	return try_plain(socket, args);
+	return try_buffer(socket, args);
 }

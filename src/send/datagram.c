@@ -163,28 +163,14 @@ static void fail_head(struct sluice_socket *socket, int error_number)
 	finish_head(socket, error_number, 0);
 }
 
-/* Completes all records of a message; as one list if all are plain. */
-static void finish_message(struct sluice_socket *socket, const struct sluice__message *message)
-{
-	struct sluice_args *last = sluice__sendq_head(&socket->queue);
-
-	if (!message->plain) {
-		for (uint32_t i = 0; i < message->records; i++)
-			finish_head(socket, 0, sluice__sendq_head(&socket->queue)->run.total);
-		return;
-	}
-	for (uint32_t i = 1; i < message->records; i++)
-		last = last->run.next;
-	sluice__sendq_finish_plain(&socket->queue, last, message->records, message->bytes,
-				   &socket->engine->done);
-}
-
 /* A short count, which no kernel returns: records without sent bytes stay queued. */
 static void finish_short_message(struct sluice_socket *socket,
 				 const struct sluice__message *message, uint64_t taken)
 {
 	uint32_t records = message->records;
 
+	sluice__count_sent(socket, records, taken);
+	sluice__count_transmission(socket->engine, records);
 	do {
 		uint64_t total = sluice__sendq_head(&socket->queue)->run.total;
 		uint64_t bytes = taken < total ? taken : total;
@@ -197,14 +183,19 @@ static void finish_short_message(struct sluice_socket *socket,
 static void message_sent(struct sluice_socket *socket, const struct sluice__message *message,
 			 uint64_t taken)
 {
-	sluice__count_sent(socket, message->records, taken);
-	sluice__count_transmission(socket->engine, message->records);
+	struct sluice_args *last = sluice__sendq_head(&socket->queue);
+
 	if (message->segment_bytes)
 		socket->engine->statistics.gso_sends++;
-	if (likely(taken >= message->bytes))
-		finish_message(socket, message);
-	else
+	if (unlikely(taken < message->bytes)) {
 		finish_short_message(socket, message, taken);
+		return;
+	}
+	for (uint32_t i = 1; i < message->records; i++)
+		last = last->run.next;
+	socket->flight =
+		(struct sluice__flight){last, message->bytes, message->records, message->plain};
+	sluice__settle_sent(socket, message->bytes);
 }
 
 static bool has_no_event(const struct sluice_socket *socket)
@@ -255,8 +246,13 @@ static bool send_single(struct sluice_socket *socket)
 		return false;
 	}
 	if (likely(taken >= 0)) {
-		sluice__count_sent(socket, 1, (uint64_t)taken);
-		finish_head(socket, 0, (uint64_t)taken);
+		const struct sluice__message message = {
+			.records = 1,
+			.bytes = args->run.total,
+			.plain = !args->run.op_flags,
+		};
+
+		message_sent(socket, &message, (uint64_t)taken);
 	} else if (taken != -EINTR) {
 		fail_head(socket, (int)-taken);
 	}

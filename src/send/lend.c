@@ -185,31 +185,14 @@ bool sluice__borrow(struct sluice_socket *socket)
 	return false;
 }
 
-/* Other threads read these counters. */
-static void counter_add(uint64_t *counter, uint64_t amount)
-{
-	__atomic_store_n(counter, *counter + amount, __ATOMIC_RELAXED);
-}
-
-static void sent_whole(struct sluice_socket *socket, struct sluice_args *args)
-{
-	counter_add(&socket->transmissions, 1);
-	counter_add(&socket->records_sent, 1);
-	counter_add(&socket->bytes_sent, args->run.total);
-	__atomic_fetch_add(&socket->engine->lent_sends, 1, __ATOMIC_RELAXED);
-	give_back(socket, --socket->lease_left ? 0 : SLUICE__LEASE_LENT);
-	args->error = SLUICE_ERROR_SUCCESS;
-	args->bytes_transferred = args->run.total;
-	args->flags = 0;
-	sluice__record_release(args);
-}
-
 int sluice__send_borrowed(struct sluice_socket *socket, struct sluice_args *args, uint32_t op_flags)
 {
 	int64_t taken = sluice__syscall_send_plain(socket, args->run.base, args->run.total);
 
 	if (likely(taken == (int64_t)args->run.total)) {
-		sent_whole(socket, args);
+		sluice__sent_by_thread(socket, args);
+		give_back(socket, --socket->lease_left ? 0 : SLUICE__LEASE_LENT);
+		sluice__record_release(args);
 		return 0;
 	}
 	/* Return the socket to the engine's thread, with the remainder or the error. */

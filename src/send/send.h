@@ -10,6 +10,7 @@
 #include "core/zerocopy_policy.h"
 #include "engine/socket.h"
 #include "engine/state.h"
+#include "send/sent.h"
 
 struct sluice__zc_send;
 struct sluice__zc_send_slab;
@@ -106,15 +107,6 @@ static inline struct sluice__chain *sluice__done(const struct sluice_socket *soc
 	return &socket->engine->done;
 }
 
-/* Counts a transmission: its bytes, and the records that it completed. */
-static inline void sluice__count_sent(struct sluice_socket *socket, uint64_t records,
-				      uint64_t bytes)
-{
-	socket->transmissions++;
-	socket->records_sent += records;
-	socket->bytes_sent += bytes;
-}
-
 /* registered.c: index + 1 of the registered memory that contains all segments; 0: none. */
 uint32_t sluice__region_of(const struct sluice_engine *engine, const struct iovec *segments,
 			   uint32_t count);
@@ -124,7 +116,6 @@ void sluice__zerocopy_limits(struct sluice_engine *engine);
 /* settle.c */
 /* Applies the result of the transmission in flight. */
 void sluice__settle_result(struct sluice_socket *socket, int32_t result);
-void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken);
 void sluice__settle_failed(struct sluice_socket *socket, int error_number);
 /* Ends the socket's sends: the head with error, the others with rest_error. */
 void sluice__settle_abort(struct sluice_socket *socket, int32_t error, int32_t native,

@@ -46,23 +46,42 @@ void sluice__settle_end_of_stream(struct sluice_socket *socket, bool reuse)
 	sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE);
 }
 
+/*
+ * Continues behind finished records. last_flags are the op_flags of the last record of the
+ * transmission; `ended`: it is among the finished ones.
+ */
+static void settle_behind(struct sluice_socket *socket, uint64_t records, uint32_t last_flags,
+			  bool ended)
+{
+	socket->records_sent += records;
+	sluice__count_transmission(socket->engine, records);
+	if (unlikely((last_flags & SLUICE__OP_THEN_DISCONNECT) && ended))
+		sluice__settle_end_of_stream(socket, last_flags & SLUICE__OP_REUSE);
+	sluice__uncork_behind(socket, last_flags);
+	if (unlikely(socket->state & (SLUICE__ST_ABOVE_HIGH | SLUICE__ST_GRACEFUL)))
+		sluice__settle_shorter(socket);
+}
+
+void sluice__sent_head(struct sluice_socket *socket)
+{
+	const struct sluice_args *args = sluice__sendq_head(&socket->queue);
+	uint32_t op_flags = args->run.op_flags;
+
+	sluice__assert_owner(socket->engine);
+	sluice__sendq_finish_head(&socket->queue, sluice__done(socket), SLUICE_ERROR_SUCCESS, 0,
+				  args->run.sent);
+	settle_behind(socket, 1, op_flags, true);
+}
+
 static __attribute__((noinline)) void settle_unusual(struct sluice_socket *socket, uint64_t taken,
 						     struct sluice__chain *done)
 {
 	struct sluice__flight *flight = &socket->flight;
 	uint32_t last_flags = flight->plain ? 0 : flight->last->run.op_flags;
 	struct sluice_args *last = flight->last;
-	uint64_t records;
+	uint64_t records = sluice__sendq_settle(&socket->queue, flight, taken, done);
 
-	records = sluice__sendq_settle(&socket->queue, flight, taken, done);
-	socket->records_sent += records;
-	sluice__count_transmission(socket->engine, records);
-	if (unlikely((last_flags & SLUICE__OP_THEN_DISCONNECT) && done->end == &last->run.next))
-		sluice__settle_end_of_stream(socket, last_flags & SLUICE__OP_REUSE);
-	if (unlikely(socket->state & SLUICE__ST_CORKED))
-		sluice__uncork_behind(socket, last_flags);
-	if (unlikely(socket->state & (SLUICE__ST_ABOVE_HIGH | SLUICE__ST_GRACEFUL)))
-		sluice__settle_shorter(socket);
+	settle_behind(socket, records, last_flags, done->end == &last->run.next);
 }
 
 void sluice__settle_sent(struct sluice_socket *socket, uint64_t taken)

@@ -64,9 +64,8 @@ static void finish_single_file(struct sluice_socket *socket, struct sluice_args 
 	else
 		engine->statistics.files_sendfile++;
 	sluice__count_sent(socket, 1, count);
-	args->error = SLUICE_ERROR_SUCCESS;
+	sluice__record_publish_success(args, count);
 	args->native_error = 0;
-	args->bytes_transferred = count;
 	args->last_operation = SLUICE_OPERATION_SEND_PACKETS;
 }
 

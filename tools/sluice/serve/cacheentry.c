@@ -88,21 +88,21 @@ static struct block *make_block(const struct entry_context *context,
 
 /* Takes over a generated content; copies that of a small file. NULL: out of memory. */
 static struct block *prepare_block(const struct entry_context *context,
-				   const struct cache_entry *entry, struct loaded *loaded)
+				   const struct cache_entry *entry, struct lookup_result *result)
 {
 	struct span content = {"", 0};
 	struct block *block;
 
-	if (loaded->content != NULL && !loaded->generated)
-		content = (struct span){loaded->content, entry->facts.size};
+	if (result->content != NULL && !result->generated)
+		content = (struct span){result->content, entry->facts.size};
 	block = make_block(context, entry, content);
-	if (block == NULL || !loaded->generated)
+	if (block == NULL || !result->generated)
 		return block;
-	if (!block_set_body(block, loaded->content, entry->facts.size)) {
+	if (!block_set_body(block, result->content, entry->facts.size)) {
 		block_release(block);
 		return NULL;
 	}
-	loaded->content = NULL;
+	result->content = NULL;
 	return block;
 }
 
@@ -141,62 +141,62 @@ bool cache_entry_renew(const struct entry_context *context, struct cache_entry *
 	return true;
 }
 
-static void write_validators(struct cache_entry *entry, const struct loaded *loaded)
+static void write_validators(struct cache_entry *entry, const struct lookup_result *result)
 {
 	struct text etag = text_in(entry->etag, sizeof(entry->etag));
 
-	validator_write_etag(&etag, loaded);
+	validator_write_etag(&etag, result);
 	entry->etag_length = (uint8_t)etag.length;
-	entry->unsettled = validator_is_unsettled(loaded);
-	if (validator_is_dated(loaded)) {
-		httpdate_format(entry->last_modified, loaded->facts.modified_ns / 1000000000);
+	entry->unsettled = validator_is_unsettled(result);
+	if (validator_is_dated(result)) {
+		httpdate_format(entry->last_modified, result->facts.modified_ns / 1000000000);
 		entry->last_modified_length = HTTPDATE_LENGTH;
 	}
 }
 
 static struct media media_of(const struct entry_context *context, const struct cache_key *key,
-			     const struct loaded *loaded)
+			     const struct lookup_result *result)
 {
 	struct span path = key->path;
 
-	if (loaded->listing && view_listing(key->view).json)
+	if (result->listing && view_listing(key->view).json)
 		return (struct media){.type = span_of("application/json")};
-	if (loaded->listing)
+	if (result->listing)
 		return (struct media){span_of("text/html"), span_of("utf-8"), {NULL, 0}};
-	if (loaded->suffix != NULL)
-		path = span_of(loaded->suffix);
+	if (result->suffix != NULL)
+		path = span_of(result->suffix);
 	return mime_media(context->mime, path);
 }
 
 struct cache_entry *cache_entry_of(const struct entry_context *context, const struct cache_key *key,
-				   struct loaded *loaded)
+				   struct lookup_result *result)
 {
 	struct cache_entry *entry = cache_entry_create(key);
 
 	if (entry == NULL)
 		return NULL;
-	entry->facts = loaded->facts;
-	entry->generated = loaded->generated;
-	entry->is_listing = loaded->listing;
-	entry->content_hash = loaded->content_hash;
-	entry->media = media_of(context, key, loaded);
-	if (loaded->encoding != ENCODING_IDENTITY)
-		entry->media.encoding = span_of(encoding_name((enum encoding)loaded->encoding));
-	if (loaded->listing)
+	entry->facts = result->facts;
+	entry->generated = result->generated;
+	entry->is_listing = result->listing;
+	entry->content_hash = result->content_hash;
+	entry->media = media_of(context, key, result);
+	if (result->encoding != ENCODING_IDENTITY)
+		entry->media.encoding = span_of(encoding_name((enum encoding)result->encoding));
+	if (result->listing)
 		entry->vary = span_of("Accept");
 	else if (context->negotiates)
 		entry->vary = span_of("Accept-Encoding");
 	entry->status = (key->view & VIEW_ERROR_PAGE) != 0 ? 404 : 200;
 	/* Errors have no validators. */
 	if (entry->status == 200)
-		write_validators(entry, loaded);
+		write_validators(entry, result);
 	if (set_extra(context, entry))
-		entry->block = prepare_block(context, entry, loaded);
+		entry->block = prepare_block(context, entry, result);
 	if (entry->block == NULL) {
 		cache_entry_release(entry);
 		return NULL;
 	}
-	entry->fd = loaded->fd;
-	loaded->fd = -1;
+	entry->fd = result->fd;
+	result->fd = -1;
 	return entry;
 }

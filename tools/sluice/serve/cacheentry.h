@@ -5,8 +5,8 @@
 
 #include "list.h"
 #include "serve/block.h"
+#include "serve/file_lookup.h"
 #include "serve/httpdate.h"
-#include "serve/load.h"
 #include "serve/mime.h"
 #include "span.h"
 
@@ -22,7 +22,7 @@ struct cache_entry {
 	struct link by_check;     /* the one unchecked for longest first */
 	struct cache_entry *next; /* in its bucket */
 	struct link waiters;
-	struct block *block; /* the entry's own reference; NULL: not loaded yet */
+	struct block *block; /* the entry's own reference; NULL: not read yet */
 	struct file_facts facts;
 	struct media media;
 	uint64_t hash;
@@ -34,7 +34,7 @@ struct cache_entry {
 	int fd;          /* -1: the content is in the block */
 	bool used;
 	bool is_listing;
-	bool loading;
+	bool looking_up;
 	uint8_t generation; /* generation of the rules used for its head */
 	bool listed;
 	bool unsettled; /* its facts may not show its next change: read it again */
@@ -63,11 +63,11 @@ struct entry_context {
 struct cache_entry *cache_entry_create(const struct cache_key *key);
 
 /*
- * An entry for the result of a lookup; takes over descriptor and content of loaded. NULL: out of
+ * An entry for the result of a lookup; takes over descriptor and content of result. NULL: out of
  * memory.
  */
 struct cache_entry *cache_entry_of(const struct entry_context *context, const struct cache_key *key,
-				   struct loaded *loaded);
+				   struct lookup_result *result);
 
 /*
  * Prepares the head again after a change of the rules. False: out of memory, and the old one

@@ -68,19 +68,19 @@ static int read_content(int fd, uint64_t size, bool cached, char **ret_content)
 	return length < 0 ? (int)length : -ENODATA;
 }
 
-void content_set_generated(struct loaded *loaded, char *content, size_t length)
+void content_set_generated(struct lookup_result *result, char *content, size_t length)
 {
-	loaded->content = content;
-	loaded->generated = true;
-	loaded->facts.size = length;
-	loaded->content_hash = hash_bytes(0, (struct span){content, length});
+	result->content = content;
+	result->generated = true;
+	result->facts.size = length;
+	result->content_hash = hash_bytes(0, (struct span){content, length});
 }
 
 /*
  * Reads a file of unknown length. In large pieces from the start: many files of /proc give their
  * content only to the first read.
  */
-static int read_generated(int fd, struct loaded *loaded)
+static int read_generated(int fd, struct lookup_result *result)
 {
 	size_t capacity = 32 * 1024, length = 0;
 	char *content = NULL;
@@ -103,7 +103,7 @@ static int read_generated(int fd, struct loaded *loaded)
 		}
 		length += (size_t)got;
 	} while (length == capacity);
-	content_set_generated(loaded, content, length);
+	content_set_generated(result, content, length);
 	return 0;
 }
 
@@ -121,23 +121,24 @@ static bool is_suspicious(uint64_t size)
 	return size == 0 || size == (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-int content_take(int fd, const struct load_request *request, bool cached, struct loaded *loaded)
+int content_take(int fd, const struct file_lookup_request *request, bool cached,
+		 struct lookup_result *result)
 {
-	uint64_t size = loaded->facts.size;
+	uint64_t size = result->facts.size;
 	int error;
 
 	if (size > request->content_bytes && !is_suspicious(size))
 		return 0;
-	error = read_content(fd, size, cached, &loaded->content);
+	error = read_content(fd, size, cached, &result->content);
 	if (error == -ENODATA) {
 		/* A file that changes while it is read is sent from its descriptor. */
 		if (!keeps_claiming(fd, size))
 			return 0;
-		return cached ? -EAGAIN : read_generated(fd, loaded);
+		return cached ? -EAGAIN : read_generated(fd, result);
 	}
 	if (error == 0 && size > request->content_bytes) {
-		free(loaded->content);
-		loaded->content = NULL;
+		free(result->content);
+		result->content = NULL;
 	}
 	return error;
 }

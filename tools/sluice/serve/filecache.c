@@ -9,12 +9,12 @@
 #include "messages.h"
 #include "serve/cacheentry.h"
 #include "serve/escape.h"
-#include "serve/loader.h"
+#include "serve/lookup_threads.h"
 #include "serve/resolve.h"
 
 struct filecache {
 	struct filecache_options options;
-	struct loader *loader;
+	struct lookup_threads *threads;
 	struct cache_entry **buckets;
 	size_t bucket_mask;
 	size_t count;
@@ -34,7 +34,7 @@ struct filecache {
 };
 
 struct cache_job {
-	struct load_job job;
+	struct lookup_job job;
 	struct link link; /* in the cache's list */
 	struct filecache *cache;
 	struct cache_entry *entry;
@@ -44,8 +44,8 @@ struct cache_job {
 #define INTERVALS_KEPT 4              /* for revalidation, without a request */
 #define LARGE_BYTES_MAX (32ull << 20) /* of all kept generated contents */
 
-static void finish_look(struct load_job *load);
-static void drop_look(struct load_job *load);
+static void finish_look(struct lookup_job *lookup);
+static void drop_look(struct lookup_job *lookup);
 
 struct filecache *filecache_create(struct sluice_engine *engine,
 				   const struct filecache_options *options)
@@ -60,7 +60,7 @@ struct filecache *filecache_create(struct sluice_engine *engine,
 	cache->options = *options;
 	cache->bucket_mask = buckets - 1;
 	cache->context.mime = options->mime;
-	cache->context.negotiates = options->load.precompressed;
+	cache->context.negotiates = options->lookup.precompressed;
 	list_init(&cache->by_age);
 	list_init(&cache->by_check);
 	list_init(&cache->jobs);
@@ -68,8 +68,9 @@ struct filecache *filecache_create(struct sluice_engine *engine,
 	if (getrandom(&cache->seed, sizeof(cache->seed), GRND_NONBLOCK) < 0)
 		cache->seed = (uint64_t)(uintptr_t)cache;
 	cache->buckets = calloc(buckets, sizeof(struct cache_entry *));
-	cache->loader = loader_create(engine, options->lookup_threads, finish_look, drop_look);
-	if (cache->buckets == NULL || cache->loader == NULL) {
+	cache->threads =
+		lookup_threads_create(engine, options->lookup_threads, finish_look, drop_look);
+	if (cache->buckets == NULL || cache->threads == NULL) {
 		filecache_destroy(cache);
 		return NULL;
 	}
@@ -144,7 +145,7 @@ static void make_room(struct filecache *cache)
 
 		if (cache->count < cache->options.entries)
 			return;
-		if (!entry->used && !entry->loading) {
+		if (!entry->used && !entry->looking_up) {
 			unlist(cache, entry);
 			continue;
 		}
@@ -177,7 +178,7 @@ void filecache_empty(struct filecache *cache)
 		struct cache_entry *entry = LINK_OWNER(link, struct cache_entry, by_age);
 
 		link = link->next;
-		if (!entry->loading)
+		if (!entry->looking_up)
 			unlist(cache, entry);
 	}
 }
@@ -208,7 +209,7 @@ void filecache_expire(struct filecache *cache)
 		if (cache->tick - entry->checked < INTERVALS_KEPT * interval)
 			return;
 		link = link->next;
-		if (!entry->loading)
+		if (!entry->looking_up)
 			unlist(cache, entry);
 	}
 }
@@ -222,7 +223,7 @@ void filecache_destroy(struct filecache *cache)
 {
 	if (cache == NULL)
 		return;
-	loader_destroy(cache->loader);
+	lookup_threads_destroy(cache->threads);
 	filecache_empty(cache);
 	cache_entry_release(cache->kept);
 	free(cache->buckets);
@@ -250,13 +251,13 @@ static bool may_stay(const struct filecache *cache, const struct cache_entry *en
 }
 
 /* Whether the result is the version in the cache. */
-static bool is_unchanged(const struct loaded *loaded, const struct cache_entry *old)
+static bool is_unchanged(const struct lookup_result *result, const struct cache_entry *old)
 {
-	if (old == NULL || loaded->status != 200)
+	if (old == NULL || result->status != 200)
 		return false;
-	return loaded->unchanged ||
-	       (loaded->generated && old->generated && old->block != NULL &&
-		old->facts.size == loaded->facts.size && old->content_hash == loaded->content_hash);
+	return result->unchanged ||
+	       (result->generated && old->generated && old->block != NULL &&
+		old->facts.size == result->facts.size && old->content_hash == result->content_hash);
 }
 
 /* Reports an unreadable file, at most once a second; a missing one is no error. */
@@ -276,16 +277,16 @@ static void report_error(struct filecache *cache, struct span path, int error)
 
 /*
  * Updates the cache with the result of a lookup; old is the cached entry, or NULL. Takes over
- * loaded.
+ * result.
  */
 static struct found settle(struct filecache *cache, const struct cache_key *key,
-			   struct cache_entry *old, struct loaded *loaded)
+			   struct cache_entry *old, struct lookup_result *result)
 {
-	struct found found = {.status = loaded->status, .no_index = loaded->no_index};
+	struct found found = {.status = result->status, .no_index = result->no_index};
 	struct cache_entry *entry;
 
-	if (is_unchanged(loaded, old)) {
-		loaded_dispose(loaded);
+	if (is_unchanged(result, old)) {
+		lookup_result_dispose(result);
 		if (old->generation != cache->generation && cache_entry_renew(&cache->context, old))
 			old->generation = cache->generation;
 		old->checked = cache->tick;
@@ -294,10 +295,10 @@ static struct found settle(struct filecache *cache, const struct cache_key *key,
 			list_append(&cache->by_check, &old->by_check);
 		return keep(cache, cache_entry_hold(old));
 	}
-	if (loaded->error != 0)
-		report_error(cache, key->path, loaded->error);
-	if (loaded->status == 200) {
-		entry = cache_entry_of(&cache->context, key, loaded);
+	if (result->error != 0)
+		report_error(cache, key->path, result->error);
+	if (result->status == 200) {
+		entry = cache_entry_of(&cache->context, key, result);
 		if (entry == NULL)
 			found.status = 503;
 		else
@@ -308,7 +309,7 @@ static struct found settle(struct filecache *cache, const struct cache_key *key,
 			entry->checked = cache->tick;
 		}
 	}
-	loaded_dispose(loaded);
+	lookup_result_dispose(result);
 	if (old != NULL)
 		unlist(cache, old);
 	if (found.entry != NULL && may_stay(cache, found.entry))
@@ -316,12 +317,12 @@ static struct found settle(struct filecache *cache, const struct cache_key *key,
 	return found;
 }
 
-static struct load_request load_request_of(const struct filecache *cache, const char *path,
-					   uint32_t view, const struct cache_entry *old)
+static struct file_lookup_request lookup_request_of(const struct filecache *cache, const char *path,
+						    uint32_t view, const struct cache_entry *old)
 {
-	struct load_request request = {
+	struct file_lookup_request request = {
 		.docroot = cache->options.docroot,
-		.options = &cache->options.load,
+		.options = &cache->options.lookup,
 		.path = path,
 		.view = view,
 		.content_bytes = cache->options.content_bytes,
@@ -348,32 +349,32 @@ static void tell_waiters(struct cache_entry *entry, struct found found)
 	}
 }
 
-static void drop_look(struct load_job *load)
+static void drop_look(struct lookup_job *lookup)
 {
-	free(LINK_OWNER(load, struct cache_job, job));
+	free(LINK_OWNER(lookup, struct cache_job, job));
 }
 
 /* The result of the other thread, in the engine's thread. */
-static void finish_look(struct load_job *load)
+static void finish_look(struct lookup_job *lookup)
 {
-	struct cache_job *job = LINK_OWNER(load, struct cache_job, job);
+	struct cache_job *job = LINK_OWNER(lookup, struct cache_job, job);
 	struct filecache *cache = job->cache;
 	struct cache_entry *old = job->entry;
 	struct cache_key key;
 	struct found found;
 
 	if (cache->stopped) {
-		loaded_dispose(&load->loaded);
+		lookup_result_dispose(&lookup->result);
 		free(job);
 		return;
 	}
 	list_remove(&job->link);
 	key = (struct cache_key){{old->path, old->path_length}, old->hash, old->view};
 	/* Out of descriptors: those of the cache can be closed. The next request tries again. */
-	if (load->loaded.status == 503)
+	if (lookup->result.status == 503)
 		filecache_empty(cache);
-	old->loading = false;
-	found = settle(cache, &key, old, &load->loaded);
+	old->looking_up = false;
+	found = settle(cache, &key, old, &lookup->result);
 	if (found.entry != NULL)
 		cache_entry_hold(found.entry);
 	tell_waiters(old, found);
@@ -404,13 +405,13 @@ static bool look_elsewhere(struct filecache *cache, const struct cache_key *key,
 	job->entry = entry;
 	/* The job outlives the cache if its thread hangs. */
 	memcpy(job->path, key->path.at, key->path.length);
-	job->job.request = load_request_of(cache, job->path, key->view, entry);
-	entry->loading = true;
-	if (loader_start(cache->loader, &job->job) == 0) {
+	job->job.request = lookup_request_of(cache, job->path, key->view, entry);
+	entry->looking_up = true;
+	if (lookup_threads_start(cache->threads, &job->job) == 0) {
 		list_append(&cache->jobs, &job->link);
 		return true;
 	}
-	entry->loading = false;
+	entry->looking_up = false;
 	unlist(cache, entry);
 	cache_entry_release(entry);
 	free(job);
@@ -419,7 +420,7 @@ static bool look_elsewhere(struct filecache *cache, const struct cache_key *key,
 
 static bool is_fresh(const struct filecache *cache, const struct cache_entry *entry)
 {
-	return entry->block != NULL && !entry->loading &&
+	return entry->block != NULL && !entry->looking_up &&
 	       cache->tick - entry->checked < cache->options.revalidate_s;
 }
 
@@ -427,14 +428,15 @@ static bool is_fresh(const struct filecache *cache, const struct cache_entry *en
 static bool look(struct filecache *cache, const struct cache_key *key, struct cache_entry *entry,
 		 struct cache_waiter *waiter, struct found *ret_found)
 {
-	struct load_request request = load_request_of(cache, key->path.at, key->view, entry);
-	struct loaded loaded;
+	struct file_lookup_request request =
+		lookup_request_of(cache, key->path.at, key->view, entry);
+	struct lookup_result result;
 
-	if (entry == NULL || !entry->loading) {
+	if (entry == NULL || !entry->looking_up) {
 		cache->looks++;
-		if (load_file(&request, true, &loaded) == 0) {
-			if (loaded.status != 503) {
-				*ret_found = settle(cache, key, entry, &loaded);
+		if (file_lookup(&request, true, &result) == 0) {
+			if (result.status != 503) {
+				*ret_found = settle(cache, key, entry, &result);
 				return true;
 			}
 			/* Out of descriptors: those of the cache can be closed. */
@@ -471,7 +473,7 @@ static bool find_slowly(struct filecache *cache, struct span path, uint32_t view
 {
 	char plain[RESOLVE_PATH_MAX];
 	struct span resolved = {plain, 0};
-	int status = resolve_path(path, cache->options.load.dotfiles, plain, &resolved.length);
+	int status = resolve_path(path, cache->options.lookup.dotfiles, plain, &resolved.length);
 
 	if (status != 0) {
 		*ret_found = (struct found){.status = status};
@@ -508,7 +510,7 @@ void filecache_stop_waiting(struct cache_waiter *waiter)
 
 size_t filecache_pending(const struct filecache *cache)
 {
-	return loader_pending(cache->loader);
+	return lookup_threads_pending(cache->threads);
 }
 
 size_t filecache_stop_looking(struct filecache *cache)
@@ -518,8 +520,8 @@ size_t filecache_stop_looking(struct filecache *cache)
 		struct cache_job *job = LINK_OWNER(cache->jobs.next, struct cache_job, link);
 
 		list_remove(&job->link);
-		job->entry->loading = false;
+		job->entry->looking_up = false;
 		cache_entry_release(job->entry);
 	}
-	return loader_stop(cache->loader);
+	return lookup_threads_stop(cache->threads);
 }

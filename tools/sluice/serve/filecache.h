@@ -42,7 +42,7 @@ struct filecache_options {
 	uint64_t content_bytes; /* files up to this size are kept in memory */
 	uint64_t revalidate_s;  /* 0: at each request */
 	size_t lookup_threads;  /* limit, for lookups that have to wait */
-	struct load_options load;
+	struct file_lookup_options lookup;
 };
 
 /* NULL: out of memory. */

@@ -251,7 +251,7 @@ static int load_types(struct server *server)
 /* The names of index files, at most INDEXES_MAX. */
 static int read_indexes(struct server *server)
 {
-	struct load_options *load = &server->load;
+	struct file_lookup_options *lookup = &server->lookup;
 	char *names = strdup(server->options->index), *rest = names, *name;
 
 	if (names == NULL)
@@ -259,13 +259,13 @@ static int read_indexes(struct server *server)
 	server->index_names = names;
 	while ((name = strsep(&rest, ",")) != NULL) {
 		if (name[0] == '\0' || strchr(name, '/') != NULL || strcmp(name, ".") == 0 ||
-		    strcmp(name, "..") == 0 || load->index_count == LOAD_INDEXES_MAX) {
+		    strcmp(name, "..") == 0 || lookup->index_count == LOOKUP_INDEXES_MAX) {
 			options_complain_of("serve", server->options->index,
 					    "--index=%s: not a list of 1 to %d file names",
-					    server->options->index, LOAD_INDEXES_MAX);
+					    server->options->index, LOOKUP_INDEXES_MAX);
 			return EXIT_USAGE;
 		}
-		load->indexes[load->index_count++] = name;
+		lookup->indexes[lookup->index_count++] = name;
 	}
 	return EXIT_OK;
 }
@@ -275,7 +275,7 @@ static int set_load_options(struct server *server)
 {
 	const struct serve_options *options = server->options;
 
-	server->load = (struct load_options){
+	server->lookup = (struct file_lookup_options){
 		.dotfiles = options->dotfiles,
 		.listing = !options->no_listing,
 		.precompressed = !options->no_precompressed,

@@ -16,24 +16,24 @@
  * Whether the file changed so shortly before the lookup that another change may not change its time
  * stamp.
  */
-static bool may_keep_stamp(const struct loaded *loaded)
+static bool may_keep_stamp(const struct lookup_result *result)
 {
-	int64_t changed = loaded->facts.changed_ns;
+	int64_t changed = result->facts.changed_ns;
 	int64_t resolution = changed % NS_PER_S == 0 ? RESOLUTION_COARSE_NS : RESOLUTION_NS;
 
-	return changed >= loaded->looked_ns - resolution &&
-	       changed <= loaded->looked_ns + RESOLUTION_COARSE_NS;
+	return changed >= result->looked_ns - resolution &&
+	       changed <= result->looked_ns + RESOLUTION_COARSE_NS;
 }
 
 /* RFC 9110, 8.8.2.2: the file may change again within the same second. */
-static bool may_keep_date(const struct loaded *loaded)
+static bool may_keep_date(const struct lookup_result *result)
 {
-	return loaded->facts.modified_ns / NS_PER_S == loaded->looked_ns / NS_PER_S;
+	return result->facts.modified_ns / NS_PER_S == result->looked_ns / NS_PER_S;
 }
 
-bool validator_is_unsettled(const struct loaded *loaded)
+bool validator_is_unsettled(const struct lookup_result *result)
 {
-	return loaded->generated || may_keep_stamp(loaded) || may_keep_date(loaded);
+	return result->generated || may_keep_stamp(result) || may_keep_date(result);
 }
 
 /*
@@ -42,27 +42,27 @@ bool validator_is_unsettled(const struct loaded *loaded)
  * lookup. A hash, to conceal inode numbers. Without the device, whose number may change at a
  * restart of the machine.
  */
-void validator_write_etag(struct text *text, const struct loaded *loaded)
+void validator_write_etag(struct text *text, const struct lookup_result *result)
 {
-	const struct file_facts *facts = &loaded->facts;
+	const struct file_facts *facts = &result->facts;
 	const uint64_t hashed[] = {
 		(uint64_t)facts->modified_ns,
 		(uint64_t)facts->changed_ns,
 		facts->inode,
-		may_keep_stamp(loaded) ? (uint64_t)loaded->looked_ns : 0,
+		may_keep_stamp(result) ? (uint64_t)result->looked_ns : 0,
 	};
 	struct span bytes = {(const char *)hashed, sizeof(hashed)};
 
 	text_add_character(text, '"');
-	text_add_hex(text, loaded->generated ? loaded->content_hash : hash_bytes(0, bytes));
+	text_add_hex(text, result->generated ? result->content_hash : hash_bytes(0, bytes));
 	text_add_character(text, '-');
 	text_add_hex(text, facts->size);
 	text_add_character(text, '"');
 }
 
 /* RFC 9110, 8.8.2.1: a date must not be later than that of the response. */
-bool validator_is_dated(const struct loaded *loaded)
+bool validator_is_dated(const struct lookup_result *result)
 {
-	return !loaded->generated && loaded->facts.modified_ns / NS_PER_S >= FIRST_DATE_S &&
-	       loaded->facts.modified_ns / NS_PER_S < loaded->looked_ns / NS_PER_S;
+	return !result->generated && result->facts.modified_ns / NS_PER_S >= FIRST_DATE_S &&
+	       result->facts.modified_ns / NS_PER_S < result->looked_ns / NS_PER_S;
 }

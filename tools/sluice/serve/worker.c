@@ -323,7 +323,7 @@ static int create_cache(struct worker *worker)
 		.content_bytes = options->cache_file_bytes,
 		.revalidate_s = options->revalidate_s,
 		.lookup_threads = options->lookup_threads,
-		.load = worker->server->load,
+		.lookup = worker->server->lookup,
 	};
 
 	worker->cache = filecache_create(worker->engine, &cache_options);

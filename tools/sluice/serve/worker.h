@@ -35,8 +35,8 @@ struct server {
 	const struct serve_options *options;
 	struct docroot docroot; /* has its own lock */
 	struct mime *mime;
-	struct load_options load;
-	char *index_names;              /* into which load points */
+	struct file_lookup_options lookup;
+	char *index_names;              /* into which lookup points */
 	struct rules *rules;            /* the initial ones of new workers */
 	struct sluice_tls_context *tls; /* all others resume its sessions; NULL: no TLS */
 	uint16_t https_port;            /* in redirects */

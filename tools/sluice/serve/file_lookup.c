@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "serve/load.h"
+#include "serve/file_lookup.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,22 +60,23 @@ static int status_of(int error)
 	}
 }
 
-/* Takes over the descriptor of a regular file; returns like load_file. */
-static int take_file(int fd, const struct load_request *request, bool cached, struct loaded *loaded)
+/* Takes over the descriptor of a regular file; returns like file_lookup. */
+static int take_file(int fd, const struct file_lookup_request *request, bool cached,
+		     struct lookup_result *result)
 {
 	int error = 0;
 
-	loaded->status = 200;
-	loaded->unchanged = request->known && file_facts_equal(&loaded->facts, &request->facts);
-	if (!loaded->unchanged) {
-		error = content_take(fd, request, cached, loaded);
-		if (error == 0 && loaded->content == NULL) {
-			loaded->fd = fd;
+	result->status = 200;
+	result->unchanged = request->known && file_facts_equal(&result->facts, &request->facts);
+	if (!result->unchanged) {
+		error = content_take(fd, request, cached, result);
+		if (error == 0 && result->content == NULL) {
+			result->fd = fd;
 			return 0;
 		}
 		if (error != 0) {
-			loaded->status = status_of(error);
-			loaded->error = error;
+			result->status = status_of(error);
+			result->error = error;
 		}
 	}
 	close(fd);
@@ -132,7 +133,8 @@ static int open_encoded(const struct root *root, const char *path, enum encoding
  * -EAGAIN, and the descriptor is closed.
  */
 static int choose_encoding(const struct root *root, const char *path, int *fd,
-			   const struct load_request *request, bool cached, struct loaded *loaded)
+			   const struct file_lookup_request *request, bool cached,
+			   struct lookup_result *result)
 {
 	uint32_t wanted = view_encodings(request->view);
 	enum encoding encoding;
@@ -140,13 +142,13 @@ static int choose_encoding(const struct root *root, const char *path, int *fd,
 	if (!request->options->precompressed || is_encoded(path))
 		return 0;
 	while ((encoding = negotiate_next(&wanted)) != ENCODING_IDENTITY) {
-		int opened = open_encoded(root, path, encoding, cached, &loaded->facts);
+		int opened = open_encoded(root, path, encoding, cached, &result->facts);
 
 		if (opened == -ENOENT)
 			continue;
 		close(*fd);
 		*fd = opened;
-		loaded->encoding = (uint8_t)encoding;
+		result->encoding = (uint8_t)encoding;
 		return opened >= 0 ? 0 : opened;
 	}
 	return 0;
@@ -154,64 +156,66 @@ static int choose_encoding(const struct root *root, const char *path, int *fd,
 
 /* Loads a regular file that was opened at the path; takes over the descriptor. */
 static int look_at_file(const struct root *root, const char *path, int fd,
-			const struct load_request *request, bool cached, struct loaded *loaded)
+			const struct file_lookup_request *request, bool cached,
+			struct lookup_result *result)
 {
-	int error = choose_encoding(root, path, &fd, request, cached, loaded);
+	int error = choose_encoding(root, path, &fd, request, cached, result);
 
 	if (error != 0)
 		return error;
-	if (loaded->encoding == ENCODING_IDENTITY &&
+	if (result->encoding == ENCODING_IDENTITY &&
 	    (request->view & ENCODINGS_WITHOUT_IDENTITY) != 0) {
-		loaded->status = 406;
+		result->status = 406;
 		close(fd);
 		return 0;
 	}
-	return take_file(fd, request, cached, loaded);
+	return take_file(fd, request, cached, result);
 }
 
 /* Loads from an open descriptor of any type; takes it over. */
 static int look_at(const struct root *root, const char *path, int fd,
-		   const struct load_request *request, bool cached, struct loaded *loaded)
+		   const struct file_lookup_request *request, bool cached,
+		   struct lookup_result *result)
 {
 	struct stat stat;
 
-	loaded->looked_ns = now_ns();
+	result->looked_ns = now_ns();
 	if (fstat(fd, &stat) != 0) {
-		loaded->status = 500;
+		result->status = 500;
 	} else if (S_ISREG(stat.st_mode)) {
-		loaded->facts = facts_of(&stat);
-		return look_at_file(root, path, fd, request, cached, loaded);
+		result->facts = facts_of(&stat);
+		return look_at_file(root, path, fd, request, cached, result);
 	} else {
-		loaded->status = S_ISDIR(stat.st_mode) ? 301 : 403;
+		result->status = S_ISDIR(stat.st_mode) ? 301 : 403;
 	}
 	close(fd);
 	return 0;
 }
 
 /* Lists the directory; takes over the descriptor. */
-static void list_directory(const struct root *root, int fd, const struct load_request *request,
-			   struct loaded *loaded)
+static void list_directory(const struct root *root, int fd,
+			   const struct file_lookup_request *request, struct lookup_result *result)
 {
 	struct buffer buffer = {0};
 	int error = directory_list(root, fd, request->path, view_listing(request->view),
 				   request->options->dotfiles, &buffer);
 
 	if (error != 0) {
-		loaded->status = status_of(error);
+		result->status = status_of(error);
 		buffer_dispose(&buffer);
 		return;
 	}
-	loaded->status = 200;
-	loaded->listing = true;
-	content_set_generated(loaded, buffer.base, buffer.length);
+	result->status = 200;
+	result->listing = true;
+	content_set_generated(result, buffer.base, buffer.length);
 }
 
 /*
  * A directory without an index is listed, always in another thread, or forbidden; anything else
  * does not exist.
  */
-static int look_for_directory(const struct root *root, const struct load_request *request,
-			      bool cached, struct loaded *loaded)
+static int look_for_directory(const struct root *root, const struct file_lookup_request *request,
+			      bool cached, struct lookup_result *result)
 {
 	char path[RESOLVE_PATH_MAX];
 	size_t length = strlen(request->path) - 1;
@@ -224,86 +228,87 @@ static int look_for_directory(const struct root *root, const struct load_request
 		return -EAGAIN;
 	if (fd < 0)
 		return 0;
-	loaded->suffix = NULL;
+	result->suffix = NULL;
 	if (request->options->listing && cached) {
 		close(fd);
 		return -EAGAIN;
 	}
 	if (request->options->listing) {
-		list_directory(root, fd, request, loaded);
+		list_directory(root, fd, request, result);
 		return 0;
 	}
 	close(fd);
-	loaded->status = 403;
-	loaded->no_index = true;
+	result->status = 403;
+	result->no_index = true;
 	return 0;
 }
 
 /* Loads this path of the file system; -ENOENT if there is nothing. */
 static int look_at_path(const struct root *root, const char *path,
-			const struct load_request *request, bool cached, struct loaded *loaded)
+			const struct file_lookup_request *request, bool cached,
+			struct lookup_result *result)
 {
 	int fd = root_open_file(root, path, cached);
 
 	if (fd >= 0)
-		return look_at(root, path, fd, request, cached, loaded);
+		return look_at(root, path, fd, request, cached, result);
 	if (fd == -EAGAIN && cached)
 		return -EAGAIN;
-	loaded->status = status_of(fd);
-	loaded->error = fd;
+	result->status = status_of(fd);
+	result->error = fd;
 	return fd == -ENOENT ? -ENOENT : 0;
 }
 
 /* The same with a suffix after the path, which then determines the type. */
 static int look_at_longer(const struct root *root, const char *path, size_t length,
-			  const char *suffix, const struct load_request *request, bool cached,
-			  struct loaded *loaded)
+			  const char *suffix, const struct file_lookup_request *request,
+			  bool cached, struct lookup_result *result)
 {
 	char longer[RESOLVE_PATH_MAX];
 
-	loaded->suffix = suffix;
+	result->suffix = suffix;
 	if (length + strlen(suffix) >= sizeof(longer))
 		return 0;
 	snprintf(longer, sizeof(longer), "%.*s%s", (int)length, path, suffix);
-	return look_at_path(root, longer, request, cached, loaded);
+	return look_at_path(root, longer, request, cached, result);
 }
 
 /* A path that ends with a slash: the first index, or the directory. */
-static int load_index(const struct root *root, const struct load_request *request, bool cached,
-		      struct loaded *loaded)
+static int lookup_index(const struct root *root, const struct file_lookup_request *request,
+			bool cached, struct lookup_result *result)
 {
-	const struct load_options *options = request->options;
+	const struct file_lookup_options *options = request->options;
 	int error = -ENOENT;
 
 	for (size_t i = 0; i < options->index_count && error == -ENOENT; i++)
 		error = look_at_longer(root, request->path + 1, strlen(request->path + 1),
-				       options->indexes[i], request, cached, loaded);
+				       options->indexes[i], request, cached, result);
 	/* A directory that has the name of the index. */
-	if (error == 0 && loaded->status == 301)
-		loaded->status = 403;
+	if (error == 0 && result->status == 301)
+		result->status = 403;
 	if (error != -ENOENT)
 		return error;
-	return look_for_directory(root, request, cached, loaded);
+	return look_for_directory(root, request, cached, result);
 }
 
 /* A path without a trailing slash; if there is nothing, or a directory, perhaps an HTML file. */
-static int load_name(const struct root *root, const struct load_request *request, bool cached,
-		     struct loaded *loaded)
+static int lookup_name(const struct root *root, const struct file_lookup_request *request,
+		       bool cached, struct lookup_result *result)
 {
 	const char *path = request->path + 1;
-	struct loaded page = {.status = 404, .fd = -1};
-	int error = look_at_path(root, path, request, cached, loaded);
+	struct lookup_result page = {.status = 404, .fd = -1};
+	int error = look_at_path(root, path, request, cached, result);
 
-	if (!request->options->clean_urls || (error != -ENOENT && loaded->status != 301))
+	if (!request->options->clean_urls || (error != -ENOENT && result->status != 301))
 		return error == -ENOENT ? 0 : error;
 	error = look_at_longer(root, path, strlen(path), ".html", request, cached, &page);
 	if (error == 0 && page.status == 200)
-		*loaded = page;
+		*result = page;
 	return error == -ENOENT ? 0 : error;
 }
 
 /* The fallback if there is no error page. */
-static int make_error_page(struct loaded *loaded)
+static int make_error_page(struct lookup_result *result)
 {
 	char memory[160], *content;
 	struct text text = text_in(memory, sizeof(memory));
@@ -311,68 +316,69 @@ static int make_error_page(struct loaded *loaded)
 	response_write_explanation(&text, 404, NULL);
 	content = malloc(text.length);
 	if (content == NULL) {
-		loaded->status = 503;
+		result->status = 503;
 		return 0;
 	}
 	memcpy(content, memory, text.length);
-	*loaded = (struct loaded){.status = 200, .fd = -1, .suffix = ".txt"};
-	content_set_generated(loaded, content, text.length);
+	*result = (struct lookup_result){.status = 200, .fd = -1, .suffix = ".txt"};
+	content_set_generated(result, content, text.length);
 	return 0;
 }
 
 /* The error page of a directory: its own, or that of the nearest parent with one. */
-static int load_error_page(const struct root *root, const struct load_request *request, bool cached,
-			   struct loaded *loaded)
+static int lookup_error_page(const struct root *root, const struct file_lookup_request *request,
+			     bool cached, struct lookup_result *result)
 {
 	const char *path = request->path + 1;
 	size_t length = strlen(path);
 
 	for (;;) {
-		int error = look_at_longer(root, path, length, ERROR_PAGE, request, cached, loaded);
+		int error = look_at_longer(root, path, length, ERROR_PAGE, request, cached, result);
 
-		if (error == -EAGAIN || (error == 0 && loaded->status == 200))
+		if (error == -EAGAIN || (error == 0 && result->status == 200))
 			return error;
 		if (length == 0)
-			return make_error_page(loaded);
+			return make_error_page(result);
 		do
 			length--;
 		while (length > 0 && path[length - 1] != '/');
 	}
 }
 
-static int load_beneath(const struct root *root, const struct load_request *request, bool cached,
-			struct loaded *loaded)
+static int lookup_beneath(const struct root *root, const struct file_lookup_request *request,
+			  bool cached, struct lookup_result *result)
 {
 	if (site_is_hidden(request->path)) {
-		loaded->status = 404;
+		result->status = 404;
 		return 0;
 	}
 	if ((request->view & VIEW_ERROR_PAGE) != 0)
-		return load_error_page(root, request, cached, loaded);
+		return lookup_error_page(root, request, cached, result);
 	if (request->path[strlen(request->path) - 1] == '/')
-		return load_index(root, request, cached, loaded);
-	return load_name(root, request, cached, loaded);
+		return lookup_index(root, request, cached, result);
+	return lookup_name(root, request, cached, result);
 }
 
-int load_file(const struct load_request *request, bool cached, struct loaded *ret_loaded)
+int file_lookup(const struct file_lookup_request *request, bool cached,
+		struct lookup_result *ret_result)
 {
 	struct root *root;
 	int error;
 
-	*ret_loaded = (struct loaded){.status = 414, .fd = -1};
+	*ret_result = (struct lookup_result){.status = 414, .fd = -1};
 	root = docroot_get(request->docroot, cached);
 	if (root == NULL)
 		return -EAGAIN;
-	error = load_beneath(root, request, cached, ret_loaded);
+	error = lookup_beneath(root, request, cached, ret_result);
 	root_release(root);
 	return error;
 }
 
-void loaded_dispose(struct loaded *loaded)
+void lookup_result_dispose(struct lookup_result *result)
 {
-	if (loaded->fd >= 0)
-		close(loaded->fd);
-	free(loaded->content);
-	loaded->fd = -1;
-	loaded->content = NULL;
+	if (result->fd >= 0)
+		close(result->fd);
+	free(result->content);
+	result->fd = -1;
+	result->content = NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Looks up a path: a file with its facts and, if it is small, its content. */
-#ifndef SLUICE_COMMAND_SERVE_LOAD_H
-#define SLUICE_COMMAND_SERVE_LOAD_H
+#ifndef SLUICE_COMMAND_SERVE_FILE_LOOKUP_H
+#define SLUICE_COMMAND_SERVE_FILE_LOOKUP_H
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -19,11 +19,11 @@ struct file_facts {
 
 bool file_facts_equal(const struct file_facts *a, const struct file_facts *b);
 
-#define LOAD_INDEXES_MAX 8
+#define LOOKUP_INDEXES_MAX 8
 
 /* Settings common to all lookups of a server. */
-struct load_options {
-	const char *indexes[LOAD_INDEXES_MAX]; /* index files; the first that exists is used */
+struct file_lookup_options {
+	const char *indexes[LOOKUP_INDEXES_MAX]; /* index files; the first that exists is used */
 	size_t index_count;
 	bool dotfiles;
 	bool listing;       /* directories without an index are listed */
@@ -31,9 +31,9 @@ struct load_options {
 	bool precompressed; /* encoded variants are looked for, as the client prefers */
 };
 
-struct load_request {
+struct file_lookup_request {
 	struct docroot *docroot;
-	const struct load_options *options;
+	const struct file_lookup_options *options;
 	const char *path;        /* in plain form, with the leading slash */
 	uint32_t view;           /* which form of the file: see view.h */
 	uint64_t content_bytes;  /* files up to this size are read */
@@ -41,7 +41,7 @@ struct load_request {
 	struct file_facts facts; /* match, nothing is read */
 };
 
-struct loaded {
+struct lookup_result {
 	int status;              /* 200, 301 (a directory), 403, 404, 406, 414, 500, 503 */
 	bool unchanged;          /* matches the request's facts; neither fd nor content */
 	bool generated;          /* generated, or a file that does not report its length (/proc) */
@@ -61,9 +61,10 @@ struct loaded {
  * Performs the lookup. With cached, never blocks on a disk, and -EAGAIN means that it would have
  * to; else 0.
  */
-int load_file(const struct load_request *request, bool cached, struct loaded *ret_loaded);
+int file_lookup(const struct file_lookup_request *request, bool cached,
+		struct lookup_result *ret_result);
 
 /* Closes and frees what was not taken over. */
-void loaded_dispose(struct loaded *loaded);
+void lookup_result_dispose(struct lookup_result *result);
 
 #endif

@@ -49,7 +49,7 @@ CLIPPED = """
 
 # Pictures that say nothing to who cannot see them.
 WORDLESS = """
-[...document.querySelectorAll('svg')].filter(svg =>
+[...document.querySelectorAll('svg:not([aria-hidden])')].filter(svg =>
   svg.getAttribute('role') !== 'img' ||
   (svg.getAttribute('aria-labelledby') || '').split(' ').length !== 2 ||
   !svg.getAttribute('aria-labelledby').split(' ').every(
@@ -88,20 +88,60 @@ DEAD_LINKS = """
 """
 VERDICT_LINKS = "document.querySelectorAll('p.verdict a').length"
 
-# The first bar of each chart whose label is ours, and all others by their label.
-MIXED_COLORS = """
+# What is wrong with the looks of the peers. A look is a color and a pattern: the dash of a line, or
+# the hatch of a bar. Each peer has one in all charts, and no two peers have the same.
+WRONG_LOOKS = """
 (() => {
-  const colors = new Map(), mixed = [];
-  for (const svg of document.querySelectorAll('section[id] svg')) {
-    const labels = [...svg.querySelectorAll('text[text-anchor=end]')];
-    const bars = [...svg.querySelectorAll('rect')];
-    bars.forEach((bar, i) => {
-      const name = labels[i].textContent, color = bar.getAttribute('fill');
-      if (colors.has(name) && colors.get(name) !== color) mixed.push(name);
-      colors.set(name, color);
-    });
+  const looks = {rect: new Map(), polyline: new Map()}, wrong = [];
+  for (const e of document.querySelectorAll('svg [data-peer]')) {
+    const style = getComputedStyle(e), name = e.dataset.peer;
+    let look = {color: style.stroke, pattern: style.strokeDasharray};
+    if (e.tagName === 'rect') {
+      const id = /#([^"')]+)/.exec(e.getAttribute('fill')), hatch = id && document.getElementById(id[1]);
+      if (id && !hatch) wrong.push(name + ': no hatch ' + id[1]);
+      look = hatch ? {color: getComputedStyle(hatch.lastElementChild).fill,
+                      pattern: hatch.getAttribute('patternTransform') + hatch.getAttribute('width')}
+                   : {color: style.fill, pattern: 'none'};
+    }
+    const seen = looks[e.tagName], before = seen.get(name);
+    if (before && (before.color !== look.color || before.pattern !== look.pattern))
+      wrong.push(name + ' changes: ' + JSON.stringify([before, look]));
+    seen.set(name, look);
   }
-  return colors.size > 5 ? mixed : ['only ' + colors.size + ' peers'];
+  for (const [kind, seen] of Object.entries(looks)) {
+    const names = new Map();
+    for (const [name, look] of seen) {
+      const key = look.color + look.pattern;
+      if (names.has(key)) wrong.push(kind + ': ' + name + ' looks like ' + names.get(key));
+      names.set(key, name);
+      if (name !== 'sluice' && look.color === seen.get('sluice').color)
+        wrong.push(kind + ': ' + name + ' has our color');
+    }
+    if (seen.size <= 30) wrong.push(kind + ': only ' + seen.size + ' peers');
+  }
+  for (const [name, look] of looks.polyline)
+    if (looks.rect.get(name)?.color !== look.color) wrong.push(name + ': bar and line differ');
+  return wrong;
+})()
+"""
+
+# Pairs of colors that are hard to tell apart, by their distance in CIELAB.
+SIMILAR_COLORS = """
+(() => {
+  const lab = text => {
+    const [r, g, b] = text.match(/[0-9.]+/g).map(Number).map(
+      v => v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+    const [x, y, z] = [(0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505,
+                       0.2126 * r + 0.7152 * g + 0.0722 * b,
+                       (0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089]
+      .map(v => v > 0.008856 ? Math.cbrt(v) : 7.787 * v + 16 / 116);
+    return [116 * y - 16, 500 * (x - y), 200 * (y - z)];
+  };
+  const colors = [...new Set([...document.querySelectorAll('svg polyline')]
+    .map(e => getComputedStyle(e).stroke))];
+  return colors.flatMap((a, i) => colors.slice(i + 1)
+    .map(b => [Math.hypot(...lab(a).map((v, k) => v - lab(b)[k])), a, b])
+    .filter(pair => pair[0] < 20).map(pair => pair.join(' ')));
 })()
 """
 
@@ -232,6 +272,8 @@ def look(page, url, width, height, scheme):
     case(f"{view}: no text leaves its picture", page.value(CLIPPED))
     contrast = page.value(CONTRAST)
     case(f"{view}: all text can be read", "" if contrast >= 4.5 else f"contrast {contrast:.2f}")
+    case(f"{view}: each peer has one look, and no two the same", page.value(WRONG_LOOKS))
+    case(f"{view}: all colors can be told apart", page.value(SIMILAR_COLORS))
 
 
 def main():
@@ -252,7 +294,6 @@ def main():
         case("what a result names is text", page.value(STRANGE))
         case("the contents lead to every load", page.value(DEAD_LINKS))
         case("the verdict links to loads", "" if page.value(VERDICT_LINKS) > 0 else "no link")
-        case("a peer has the same color in every chart", page.value(MIXED_COLORS))
     finally:
         browser.end()
     print(f"1..{CASES}")

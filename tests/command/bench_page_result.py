@@ -5,6 +5,8 @@ import json
 
 PEERS = ["sluice", "sluice-epoll", "gather", "send", "libuv", "asio-epoll", "asio-uring",
          "ring-naive", "ring", "dotnet-send", "dotnet-list", "a-peer-with-a-very-long-name-"]
+# A complete run has more peers than there are colors that can be told apart.
+PEERS += [f"peer-{number}" for number in range(len(PEERS), 36)]
 
 
 # If the page did not escape it, a browser would fetch it.

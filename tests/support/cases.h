@@ -2,7 +2,8 @@
 /*
  * Test cases, written as for Criterion, of whose interface this is the part that the tests use. A case
  * runs in a child that the program forks and that executes no other program: starting a program costs
- * a sanitized process a third of a second, a fork two milliseconds.
+ * a sanitized process a third of a second, a fork two milliseconds. Under AddressSanitizer several cases
+ * share a child, because most of their time is the child's, unless they are `alone`.
  *
  * A program of cases runs one after the other and prints TAP. A case fails if an assertion does not
  * hold, if it exits by itself, is ended by a signal, or has not ended within its time; what the
@@ -10,7 +11,7 @@
  * if it fails.
  *
  * Options: --filter PATTERN (of SUITE/NAME, as of a shell), --list, --verbose (show also what cases
- * print that pass).
+ * print that pass), --alone (each case has its own child).
  */
 #ifndef CASES_H
 #define CASES_H
@@ -26,11 +27,20 @@ struct test_case {
 	void (*fini)(void); /* runs in the case's process behind the body, also if that failed */
 	int signal;         /* the one that has to end the case; 0: none may */
 	double timeout;     /* seconds; 0: the usual time */
+	bool alone;         /* shares its process with no other case, under sanitizers either */
 	struct test_case *next;
 };
 
 /* Called before main, in the order of the cases in their file. */
 void case_add(struct test_case *added);
+void cases_part(void);
+
+/* In a file of cases: each of them is .alone. */
+#define CASES_ALONE                                               \
+	__attribute__((constructor)) static void part_cases(void) \
+	{                                                         \
+		cases_part();                                     \
+	}
 
 /* Assertions hold in any thread, and in any process that a case forks. */
 __attribute__((format(printf, 4, 5))) void case_fail(const char *file, int line, const char *text,

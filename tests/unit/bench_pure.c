@@ -206,7 +206,7 @@ static void make_scenarios(struct result *result, size_t count, double first, do
 	}
 }
 
-Test(bench_pure, a_slowdown_that_each_scenario_hides_is_found_in_all_together)
+Test(bench_pure, a_slowdown_that_each_scenario_hides_is_found_in_all_together, .alone = true)
 {
 	static const struct {
 		size_t count;

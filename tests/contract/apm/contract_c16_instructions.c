@@ -10,6 +10,9 @@
 
 #include "measure.h"
 
+/* The first use in a process is compared with later ones. */
+CASES_ALONE
+
 #define USES 100
 
 static void use(struct sluice_socket *socket)

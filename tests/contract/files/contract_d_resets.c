@@ -321,14 +321,19 @@ static int mask_calls_of_ten_files_ignoring_it(void)
 	return before;
 }
 
-SCENE_TEST(b12, b12_sigpipe_is_masked_only_if_the_program_does_not_ignore_it, 100000, 0)
+/* Alone: the library remembers for a while what the process does with SIGPIPE. */
+Test(b12, b12_sigpipe_is_masked_only_if_the_program_does_not_ignore_it, .alone = true)
 {
+	struct scene scene;
+
 	cr_assert_eq(mask_calls_of_ten_files_ignoring_it(), 0);
 	/* Its disposition is the default again, and is asked for again. */
+	scene_begin(&scene, 100000, 0);
 	usleep(150000);
-	shut(scene);
-	provoke(scene, SLUICE_FLAG_EAGER);
-	provoke(scene, SLUICE_FLAG_BATCHED);
+	shut(&scene);
+	provoke(&scene, SLUICE_FLAG_EAGER);
+	provoke(&scene, SLUICE_FLAG_BATCHED);
+	scene_end(&scene);
 }
 
 Test(b12, b12_a_program_that_ignores_sigpipe_may_say_so)

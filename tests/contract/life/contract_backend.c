@@ -19,6 +19,9 @@
 #include "measure.h"
 #include "streams.h"
 
+/* They change the environment, the limits and the system calls of the process. */
+CASES_ALONE
+
 #define CAPABILITY_LAST SLUICE_CAPABILITY_RING_SPLICE
 
 static struct sluice_options options_of(uint32_t backend, uint32_t disable)

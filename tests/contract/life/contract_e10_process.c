@@ -13,6 +13,9 @@
 #include "measure.h"
 #include "streams.h"
 
+/* They change how the process takes signals, and fork it. */
+CASES_ALONE
+
 /* ---- fork ---- */
 
 static void nothing_accepted(struct sluice_socket *listener, const struct sluice_accepted *accepted,

@@ -10,6 +10,9 @@
 #include "measure.h"
 #include "support.h"
 
+/* They change how the process takes signals. */
+CASES_ALONE
+
 #define FAR (3600 * SECOND)
 #define LOOKS_ASLEEP 3 /* in a row */
 

@@ -16,6 +16,9 @@
 #include "measure.h"
 #include "streams.h"
 
+/* What counts the allocations of a process can be installed once. */
+CASES_ALONE
+
 static _Atomic uint64_t allocations;
 
 #ifdef __SANITIZE_ADDRESS__

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What ways cost is measured once in a process. */
+CASES_ALONE
+
 static const struct way {
 	const char *name;
 	uint32_t transmit_way;

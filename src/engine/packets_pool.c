@@ -92,6 +92,19 @@ void sluice__packets_give(struct sluice_engine *engine, struct sluice__packets *
 	pthread_mutex_unlock(&engine->lock);
 }
 
+bool sluice__packets_reserve(struct sluice_engine *engine)
+{
+	struct sluice__packets *packets;
+
+	sluice__assert_owner(engine);
+	if (likely(engine->packets_pool.own_count))
+		return true;
+	packets = sluice__packets_take(engine);
+	if (packets)
+		sluice__packets_give(engine, packets);
+	return packets != NULL;
+}
+
 void sluice__packets_reset(struct sluice__packets *packets)
 {
 	packets->count = 0;

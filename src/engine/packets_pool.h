@@ -3,6 +3,7 @@
 #ifndef SLUICE_SRC_ENGINE_PACKETS_POOL_H
 #define SLUICE_SRC_ENGINE_PACKETS_POOL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/queue.h"
@@ -21,6 +22,8 @@ struct sluice__packets_pool {
 void sluice__packets_close(struct sluice_engine *engine, struct sluice__packets *packets);
 void sluice__packets_free_pool(struct sluice_engine *engine);
 struct sluice__packets *sluice__packets_take(struct sluice_engine *engine); /* or NULL */
+/* Makes the next take of the engine's thread succeed. False: out of memory. */
+bool sluice__packets_reserve(struct sluice_engine *engine);
 void sluice__packets_give(struct sluice_engine *engine, struct sluice__packets *packets);
 void sluice__packets_reset(struct sluice__packets *packets);
 

@@ -69,12 +69,18 @@ static void finish_single_file(struct sluice_socket *socket, struct sluice_args 
 	args->last_operation = SLUICE_OPERATION_SEND_PACKETS;
 }
 
-static void attach_part(struct sluice_args *args, struct sluice__packets *packets,
-			const struct sluice__part *part)
+/* Attaches the side structure that was reserved. */
+static struct sluice__packets *attach_part(struct sluice_socket *socket, struct sluice_args *args,
+					   const struct sluice__part *part)
 {
+	struct sluice__packets *packets = sluice__packets_take(socket->engine);
+
+	sluice__assert(packets);
+	sluice__packets_reset(packets);
 	packets->parts[0] = *part;
 	packets->count = 1;
 	args->rare.side = packets;
+	return packets;
 }
 
 /*
@@ -82,22 +88,20 @@ static void attach_part(struct sluice_args *args, struct sluice__packets *packet
  * probe has started read-ahead.
  */
 static int start_uncached(struct sluice_socket *socket, struct sluice_args *args,
-			  struct sluice__packets *packets, const struct sluice__part *part)
+			  const struct sluice__part *part)
 {
-	attach_part(args, packets, part);
-	packets->uncached = true;
+	attach_part(socket, args, part)->uncached = true;
 	return sluice__start(socket, args, SLUICE_OPERATION_SEND_PACKETS, SLUICE__OP_PACKETS, 0);
 }
 
 /* After a short send or an error: continues with the record as the head of the queue. */
 static int continue_queued(struct sluice_socket *socket, struct sluice_args *args,
-			   struct sluice__packets *packets, const struct sluice__part *part,
-			   int64_t taken)
+			   const struct sluice__part *part, int64_t taken)
 {
 	struct sluice_engine *engine = socket->engine;
 	int answer;
 
-	attach_part(args, packets, part);
+	attach_part(socket, args, part);
 	args->run.op_flags |= SLUICE__OP_PACKETS;
 	engine->statistics.records_started++;
 	sluice__record_accept(args, socket, SLUICE_OPERATION_SEND_PACKETS);
@@ -107,11 +111,15 @@ static int continue_queued(struct sluice_socket *socket, struct sluice_args *arg
 	return answer;
 }
 
+/*
+ * A file that is sent whole needs no side structure. One is reserved all the same: after a short send
+ * there is no way back if memory runs out.
+ */
 int sluice__send_single_file(struct sluice_socket *socket, struct sluice_args *args)
 {
+	static const struct sluice__packets single = {.count = 1};
 	const struct sluice_packet *packet = args->rare.packets;
 	struct sluice_engine *engine = socket->engine;
-	struct sluice__packets *packets;
 	struct sluice__part part;
 	int64_t taken;
 	int answer, way;
@@ -121,22 +129,17 @@ int sluice__send_single_file(struct sluice_socket *socket, struct sluice_args *a
 		return answer;
 	if (!part.count || part.count > engine->options.file_slice_bytes)
 		return SLUICE__USE_QUEUE;
-	packets = sluice__packets_take(engine);
-	if (!packets)
+	if (!sluice__packets_reserve(engine))
 		return -ENOMEM;
-	sluice__packets_reset(packets);
-	way = sluice__file_way_now(engine, packets, &part);
-	if (unlikely(way == SLUICE__PLAN_READ || way == SLUICE__PLAN_SPLICE_RING)) {
-		sluice__packets_give(engine, packets);
+	way = sluice__file_way_now(engine, &single, &part);
+	if (unlikely(way == SLUICE__PLAN_READ || way == SLUICE__PLAN_SPLICE_RING))
 		return SLUICE__USE_QUEUE;
-	}
 	if (unlikely(!sluice__page_cache_holds(engine, &part, part.offset, part.count)))
-		return start_uncached(socket, args, packets, &part);
+		return start_uncached(socket, args, &part);
 	taken = sluice__file_send(socket, part.fd, part.offset, part.count,
 				  way == SLUICE__PLAN_SPLICE);
 	if (taken != (int64_t)part.count)
-		return continue_queued(socket, args, packets, &part, taken);
-	sluice__packets_give(engine, packets);
+		return continue_queued(socket, args, &part, taken);
 	finish_single_file(socket, args, part.count, way);
 	return 0;
 }

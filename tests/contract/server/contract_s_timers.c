@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "measure.h"
@@ -335,17 +336,25 @@ Test(s05, s05_timer_start_refuses_what_it_cannot_do)
 
 #define MANY 100000
 
-/* The least time that 2,000 turns take in which nothing happens. */
+static int64_t processor_ns(void)
+{
+	struct timespec now;
+
+	cr_assert_eq(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now), 0);
+	return now.tv_sec * SECOND + now.tv_nsec;
+}
+
+/* The least processor time that 2,000 turns take in which nothing happens. */
 static int64_t time_of_turns(struct fixture *fixture)
 {
 	int64_t best = INT64_MAX;
 
 	for (int attempt = 0; attempt < 5; attempt++) {
-		int64_t began = now_ns(), took;
+		int64_t began = processor_ns(), took;
 
 		for (int i = 0; i < 2000; i++)
 			cr_assert(sluice_engine_run(fixture->engine, 0) >= 0);
-		took = now_ns() - began;
+		took = processor_ns() - began;
 		best = took < best ? took : best;
 	}
 	return best;

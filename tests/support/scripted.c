@@ -30,8 +30,13 @@ static void keep(int fd, const void *base, size_t length)
 	cr_assert(fd >= 0 && fd < SCRIPTED_FDS);
 	if (length == 0)
 		return;
-	scripted.streams[fd].bytes = realloc(scripted.streams[fd].bytes, before + length);
-	cr_assert(scripted.streams[fd].bytes);
+	/* Twice as much: a sanitizer's realloc always copies. */
+	if (before + length > scripted.streams[fd].capacity) {
+		scripted.streams[fd].capacity = 2 * (before + length);
+		scripted.streams[fd].bytes =
+			realloc(scripted.streams[fd].bytes, scripted.streams[fd].capacity);
+		cr_assert(scripted.streams[fd].bytes);
+	}
 	memcpy(scripted.streams[fd].bytes + before, base, length);
 	scripted.streams[fd].length = before + length;
 }
@@ -355,6 +360,7 @@ static void scripted_forget(struct sluice_engine *engine, struct sluice_socket *
 	free(scripted.streams[socket->fd].bytes);
 	scripted.streams[socket->fd].bytes = NULL;
 	scripted.streams[socket->fd].length = 0;
+	scripted.streams[socket->fd].capacity = 0;
 }
 
 static int scripted_enter(struct sluice_engine *engine, int64_t wait_ns)

@@ -78,6 +78,7 @@ struct scripted {
 	struct {
 		char *bytes;
 		size_t length;
+		size_t capacity;
 	} streams[SCRIPTED_FDS];
 };
 

@@ -10,6 +10,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/patience.sh"
 cases=0
 work=$(mktemp -d) || exit 1
+place=$work # where the command runs
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
@@ -29,7 +30,8 @@ check() {
 bench() {
 	local code=$1 status=0
 	shift
-	timeout "$patience" "$SLUICE_COMMAND" bench --backend="$backend" "$@" >"$work/said" 2>&1 || status=$?
+	(cd "$place" && exec timeout "$patience" "$SLUICE_COMMAND" bench --backend="$backend" "$@") \
+		>"$work/said" 2>&1 || status=$?
 	[ "$status" -eq "$code" ] || {
 		echo "exit code $status"
 		cat "$work/said"
@@ -251,13 +253,14 @@ check 'with the reason' says "^ +kestrel .*; missing: $no_kestrel"
 check 'a server is measured' bench 0 http-64K --sessions=1 --rounds=5 --slice-ms=2 --peer=kestrel \
 	--json="$work/http.json"
 no_files() {
-	[ -z "$(find "$work" -name 'sluice-bench-*')" ]
+	[ -z "$(find "$1" -name 'sluice-bench*')" ]
 }
 interrupted() {
-	(cd "$work" && exec timeout --signal=INT 0.7 "$SLUICE_COMMAND" bench --backend="$backend" \
+	mkdir "$work/interrupted"
+	(cd "$work/interrupted" && exec timeout --signal=INT 0.7 "$SLUICE_COMMAND" bench --backend="$backend" \
 		http-1K --sessions=1000 --peer=sluice-epoll) >/dev/null 2>&1
-	await no_files && return
-	find "$work"
+	await no_files "$work/interrupted" && return
+	find "$work/interrupted"
 	return 1
 }
 interrupted_over() { # FILE
@@ -293,6 +296,18 @@ check 'and does not lose the JSON' json "$work/kept.json" 'd["scenarios"][0]["na
 check 'JSON that fails later is a failure' bench 1 "${short[@]}" --json=/dev/full \
 	--html="$work/kept.html"
 check 'and does not lose the page' grep -q '</html>' "$work/kept.html"
+mkdir "$work/here"
+place=$work/here
+check 'a run writes its report without being asked' bench 0 "${short[@]}"
+check 'as sluice-bench.html, and says so' says '^The report: sluice-bench.html$'
+check 'and it is a page' grep -q '</html>' "$place/sluice-bench.html"
+rm "$place/sluice-bench.html"
+check 'a result that is shown again' bench 0 --from="$work/a.json"
+check 'writes no report' test ! -e "$place/sluice-bench.html"
+mkdir "$place/sluice-bench.html"
+check 'a report that was not asked for, and cannot be written, is no failure' bench 0 "${short[@]}"
+check 'but is reported' says '^sluice: sluice-bench.html: Is a directory'
+place=$work
 echo old >"$work/old.json"
 check 'a run that is interrupted' interrupted_over "$work/old.json"
 check 'leaves the result that was there' grep -q old "$work/old.json"

@@ -206,10 +206,28 @@ static int prepare(const struct settings *settings, struct outputs *outputs, str
 {
 	bool opened = output_open(&outputs->json, settings->json_path);
 
-	if (!output_open(&outputs->html, settings->html_path) || !opened)
+	/* An interrupted run leaves no empty report that was not asked for. */
+	if (!output_open(&outputs->html, settings->html_by_default ? NULL : settings->html_path) ||
+	    !opened)
 		return EXIT_FAILED;
 	return settings->compare_path != NULL ? load_result(settings->compare_path, before)
 					      : EXIT_OK;
+}
+
+/* Only a report that was asked for makes the run fail. */
+static int write_report(const struct settings *settings, struct output *output,
+			const struct result *result)
+{
+	if (settings->html_by_default && !output_open(output, settings->html_path)) {
+		fprintf(stderr, "sluice: no report was written; choose a file with --html\n");
+		return EXIT_OK;
+	}
+	if (output->path == NULL)
+		return EXIT_OK;
+	if (!output_write(output, result, page_write))
+		return EXIT_FAILED;
+	printf("The report: %s\n", settings->html_path);
+	return EXIT_OK;
 }
 
 /* A failed output does not affect the other. */
@@ -221,12 +239,8 @@ static int conclude(const struct settings *settings, struct outputs *outputs,
 	table_print_end(result);
 	if (outputs->json.path != NULL && !output_write(&outputs->json, result, result_write))
 		code = EXIT_FAILED;
-	if (outputs->html.path != NULL) {
-		if (output_write(&outputs->html, result, page_write))
-			printf("The report: %s\n", settings->html_path);
-		else
-			code = EXIT_FAILED;
-	}
+	if (write_report(settings, &outputs->html, result) != EXIT_OK)
+		code = EXIT_FAILED;
 	if (settings->compare_path != NULL) {
 		putchar('\n');
 		if (!compare_print(before, result))

@@ -31,7 +31,7 @@ static const struct option_spec specs[] = {
 	FLAG("full", "all scenarios and peers, with more rounds", full, 'f'),
 	TEXT("peer", "NAME,...", "measure only these peers and sluice", peer_names, 'p'),
 	TEXT("json", "FILE", "write all samples and the conditions", json_path, 'j'),
-	TEXT("html", "FILE", "write a report with charts", html_path, 'H'),
+	TEXT("html", "FILE", "report with charts; default sluice-bench.html", html_path, 'H'),
 	TEXT("compare", "OLD.json", "report changes since; 1 if slower or missing", compare_path,
 	     'c'),
 	TEXT("from", "FILE.json", "show this result, do not measure", from_path, 'F'),
@@ -136,6 +136,9 @@ static void conclude(struct settings *settings)
 	const char *spin = getenv("SLUICE_BENCH_SPIN");
 	int sender, receiver;
 
+	settings->html_by_default = settings->html_path == NULL && settings->from_path == NULL;
+	if (settings->html_by_default)
+		settings->html_path = "sluice-bench.html";
 	settings->effort = settings->quick  ? EFFORT_QUICK
 			   : settings->full ? EFFORT_FULL
 					    : EFFORT_USUAL;

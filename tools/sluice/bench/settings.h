@@ -35,6 +35,7 @@ struct settings {
 	int name_count;
 
 	/* The values derived from them. */
+	bool html_by_default; /* html_path was not given */
 	enum effort effort;
 	struct method method;
 	struct place place;

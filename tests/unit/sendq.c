@@ -2,6 +2,9 @@
 /* The send queue: what is gathered of it, as tables. */
 #include "sendq_queue.h"
 
+/* They change how the one queue gathers. */
+CASES_ALONE
+
 Test(gather, plain_buffers_leave_together_in_order)
 {
 	static const struct gather_row rows[] = {

@@ -72,7 +72,8 @@ static bool probe_uses(uint32_t capability)
 }
 
 /* Pretended: the registration is used up by the first signal. */
-Test(s06, s06_a_descriptor_that_the_kernel_signals_once_is_registered_again_and_reported)
+Test(s06, s06_a_descriptor_that_the_kernel_signals_once_is_registered_again_and_reported,
+     .alone = true)
 {
 	const char *refused = getenv("SLUICE_TEST_REFUSE"); /* by a variant */
 	struct fixture fixture;
@@ -101,7 +102,7 @@ Test(s06, s06_a_descriptor_that_the_kernel_signals_once_is_registered_again_and_
 }
 
 /* Before 5.18, a registration would wait until no request is in flight, and the poll for wakes is. */
-Test(s06, s06_the_descriptor_needs_no_registration_after_the_start)
+Test(s06, s06_the_descriptor_needs_no_registration_after_the_start, .alone = true)
 {
 	struct fixture fixture;
 	bool repeats;

@@ -104,8 +104,10 @@ static int prefetch_thread_create(struct sluice_engine *engine,
 int sluice__prefetcher_start(struct sluice_engine *engine, struct sluice__prefetcher **prefetcher,
 			     struct sluice__request *request)
 {
-	int error = *prefetcher ? 0 : prefetch_thread_create(engine, prefetcher);
+	int error;
 
+	sluice__assert_owner(engine);
+	error = *prefetcher ? 0 : prefetch_thread_create(engine, prefetcher);
 	if (error)
 		return error;
 	pthread_mutex_lock(&(*prefetcher)->lock);

@@ -14,6 +14,7 @@
 #include "backend/backend.h"
 #include "backend/splice.h"
 #include "core/refusal.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/state.h"
 
@@ -50,6 +51,7 @@ int64_t sluice__splice_send(struct sluice_engine *engine, struct sluice_socket *
 	uint64_t sum = 0;
 	int error = 0;
 
+	sluice__assert_owner(engine);
 	if (pipe->unusable || sluice__syscall_space(socket) < count || !pipe_prepare(pipe))
 		return -ENOBUFS;
 	while (sum < count) {

@@ -14,6 +14,7 @@
 #include "backend/backend.h"
 #include "backend/splice.h"
 #include "core/record.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
 
 int64_t sluice__syscall_send(struct sluice_engine *engine, struct sluice_socket *socket,
@@ -22,7 +23,7 @@ int64_t sluice__syscall_send(struct sluice_engine *engine, struct sluice_socket 
 	int all = (int)flags | MSG_DONTWAIT | MSG_NOSIGNAL;
 	ssize_t taken;
 
-	(void)engine;
+	sluice__assert_owner(engine);
 	/* send(2) is cheaper for a single buffer. */
 	if (message->msg_iovlen == 1 && !message->msg_name)
 		taken = send(socket->fd, message->msg_iov->iov_base, message->msg_iov->iov_len,
@@ -50,18 +51,21 @@ int64_t sluice__syscall_send_plain(const struct sluice_socket *socket, const voi
 int sluice__syscall_send_messages(struct sluice_engine *engine, struct sluice_socket *socket,
 				  struct mmsghdr *messages, uint32_t count, uint32_t flags)
 {
-	int taken = sendmmsg(socket->fd, messages, count, (int)flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+	int taken;
 
-	(void)engine;
+	sluice__assert_owner(engine);
+	taken = sendmmsg(socket->fd, messages, count, (int)flags | MSG_DONTWAIT | MSG_NOSIGNAL);
 	return taken < 0 ? -errno : taken;
 }
 
 int64_t sluice__syscall_send_file(struct sluice_engine *engine, struct sluice_socket *socket,
 				  int file, uint64_t offset, uint64_t count, bool piped)
 {
-	int64_t taken = piped ? sluice__splice_send(engine, socket, file, offset, count) : -ENOBUFS;
 	off_t at = (off_t)offset;
+	int64_t taken;
 
+	sluice__assert_owner(engine);
+	taken = piped ? sluice__splice_send(engine, socket, file, offset, count) : -ENOBUFS;
 	if (taken != -ENOBUFS)
 		return taken;
 	taken = sendfile(socket->fd, file, &at, count);
@@ -71,9 +75,10 @@ int64_t sluice__syscall_send_file(struct sluice_engine *engine, struct sluice_so
 int64_t sluice__syscall_receive(struct sluice_engine *engine, struct sluice_socket *socket,
 				struct msghdr *message, uint32_t flags)
 {
-	ssize_t taken = recvmsg(socket->fd, message, (int)flags | MSG_DONTWAIT);
+	ssize_t taken;
 
-	(void)engine;
+	sluice__assert_owner(engine);
+	taken = recvmsg(socket->fd, message, (int)flags | MSG_DONTWAIT);
 	return taken < 0 ? -errno : taken;
 }
 

@@ -43,6 +43,7 @@ int sluice__uring_buffers_open(struct sluice_engine *engine)
 	uint32_t least = engine->options.receive_buffers;
 	int error = -EINVAL;
 
+	sluice__assert_owner(engine);
 	if (!(engine->capabilities & SLUICE_CAPABILITY_BUFFER_RING))
 		engine->capabilities &= ~(uint32_t)SLUICE_CAPABILITY_MULTISHOT_RECEIVE;
 	if (!(engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_RECEIVE))
@@ -69,6 +70,7 @@ void sluice__uring_buffer_return(struct sluice_engine *engine, uint16_t id)
 {
 	struct sluice__uring *uring = engine->uring;
 
+	sluice__assert_owner(engine);
 	sluice__assert(id < engine->receive_pool.count);
 	/* Without the buffer ring, receives take buffers from the engine's pool. */
 	if (!uring->buffer_ring || !(engine->capabilities & SLUICE_CAPABILITY_MULTISHOT_RECEIVE)) {
@@ -87,6 +89,7 @@ void sluice__uring_buffers_retire(struct sluice_engine *engine)
 {
 	struct sluice__uring *uring = engine->uring;
 
+	sluice__assert_owner(engine);
 	if (uring->retiring_buffers || !uring->buffer_ring)
 		return;
 	uring->retiring_buffers = true;
@@ -102,6 +105,7 @@ void sluice__uring_buffers_retired(struct sluice_engine *engine)
 {
 	struct sluice__uring *uring = engine->uring;
 
+	sluice__assert_owner(engine);
 	if (uring->selecting)
 		return;
 	uring->retiring_buffers = false;

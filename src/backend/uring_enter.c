@@ -65,6 +65,7 @@ int sluice__uring_submit(struct sluice_engine *engine)
 	unsigned int given;
 	int taken = 1;
 
+	sluice__assert_owner(engine);
 	while (taken > 0 && (given = sq_publish(&uring->ring)) > 0)
 		taken = ring_enter(engine, given, 0,
 				   sluice__uring_has_pending(uring) ? IORING_ENTER_GETEVENTS : 0,
@@ -75,8 +76,10 @@ int sluice__uring_submit(struct sluice_engine *engine)
 struct io_uring_sqe *sluice__uring_entry(struct sluice_engine *engine)
 {
 	struct sluice__uring *uring = engine->uring;
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+	struct io_uring_sqe *sqe;
 
+	sluice__assert_owner(engine);
+	sqe = io_uring_get_sqe(&uring->ring);
 	if (sqe)
 		return sqe;
 	if (uring->sqpoll)
@@ -163,6 +166,7 @@ int sluice__uring_wait(struct sluice_engine *engine, int64_t wait_ns)
 	unsigned int given, wanted = own && engine->waits.asked > 1 ? engine->waits.asked : 1;
 	int result;
 
+	sluice__assert_owner(engine);
 	if (wait_ns > 0 && !own && !add_timeout_entry(engine, &time))
 		wanted = 0;
 	given = sq_publish(&uring->ring);
@@ -190,6 +194,7 @@ int sluice__uring_enter(struct sluice_engine *engine, int64_t wait_ns)
 	struct sluice__uring *uring = engine->uring;
 	unsigned int given;
 
+	sluice__assert_owner(engine);
 	if (wait_ns != 0) {
 		if (!io_uring_sq_ready(&uring->ring) && io_uring_cq_ready(&uring->ring))
 			return 0;

@@ -109,6 +109,7 @@ int sluice__uring_start_file(struct sluice_engine *engine, struct sluice__reques
 	struct io_uring_sqe *entries[2];
 	struct sluice__slice *slice;
 
+	sluice__assert_owner(engine);
 	if (!open_slices(engine))
 		return -ENOMEM;
 	slice = sluice__element(sluice__pool_get(&uring->slices_free), struct sluice__slice, link);
@@ -153,6 +154,7 @@ bool sluice__uring_file_part(struct sluice_engine *engine, const struct io_uring
 	struct sluice__request *request = completion->request;
 	struct sluice__slice *slice = request->slice;
 
+	sluice__assert_owner(engine);
 	sluice__assert(request->pending > 0);
 	if (cqe->user_data & SLUICE__PART_SECOND)
 		slice->drained = cqe->res;

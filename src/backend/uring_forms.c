@@ -15,6 +15,7 @@
 #include "backend/uring_compat.h"
 #include "base/capability.h"
 #include "core/record.h"
+#include "engine/owner.h"
 #include "engine/state.h"
 
 #define OPERATIONS 64 /* of a probe; enough to include SENDMSG_ZC */
@@ -54,6 +55,7 @@ uint8_t sluice__uring_form(const struct sluice_engine *engine,
 {
 	uint32_t has = engine->capabilities;
 
+	sluice__assert_owner(engine);
 	if (request->kind == SLUICE__REQUEST_ACCEPT_MULTI)
 		return has & SLUICE_CAPABILITY_MULTISHOT_ACCEPT ? SLUICE__FORM_ACCEPT_MULTI
 								: SLUICE__FORM_PLAIN;
@@ -176,6 +178,7 @@ static bool is_listening(const struct sluice__request *request)
 bool sluice__uring_form_unsupported(struct sluice_engine *engine,
 				    const struct sluice__request *request)
 {
+	sluice__assert_owner(engine);
 	if (request->slot == SLUICE__FORM_PLAIN)
 		return false;
 	if (request->slot == SLUICE__FORM_ACCEPT_MULTI && !is_listening(request))

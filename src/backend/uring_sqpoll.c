@@ -16,6 +16,7 @@
 #include "backend/backend.h"
 #include "backend/uring.h"
 #include "engine/arena.h"
+#include "engine/owner.h"
 #include "engine/state.h"
 
 _Static_assert(SLUICE__SQPOLL_SEGMENTS >= SLUICE__SEGMENTS_MAX, "one send always fits");
@@ -59,6 +60,7 @@ static int sqpoll_submit(struct sluice_engine *engine)
 
 void sluice__uring_sqpoll_submit(struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
 	sqpoll_submit(engine);
 }
 
@@ -66,6 +68,7 @@ int sluice__uring_sqpoll_enter(struct sluice_engine *engine, int64_t wait_ns)
 {
 	struct io_uring *ring = &engine->uring->ring;
 
+	sluice__assert_owner(engine);
 	if (cq_is_overflowing(ring)) {
 		engine->statistics.enters++;
 		io_uring_submit_and_get_events(ring);
@@ -82,8 +85,10 @@ struct io_uring_sqe *sluice__uring_sqpoll_entry(struct sluice_engine *engine)
 {
 	struct io_uring *ring = &engine->uring->ring;
 	struct io_uring_sqe *sqe;
-	int error = sqpoll_submit(engine);
+	int error;
 
+	sluice__assert_owner(engine);
+	error = sqpoll_submit(engine);
 	while (!(sqe = io_uring_get_sqe(ring)) && !error) {
 		engine->statistics.enters++;
 		error = io_uring_sqring_wait(ring);
@@ -104,6 +109,7 @@ static void sqpoll_wait_taken(struct sluice_engine *engine, unsigned int positio
 
 void sluice__uring_sqpoll_drain(struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
 	sqpoll_wait_taken(engine, engine->uring->ring.sq.sqe_tail);
 }
 
@@ -136,6 +142,7 @@ void sluice__uring_sqpoll_copy_segments(struct sluice_engine *engine,
 {
 	struct iovec *kept;
 
+	sluice__assert_owner(engine);
 	if (request->kind != SLUICE__REQUEST_SEND && request->kind != SLUICE__REQUEST_SEND_ZEROCOPY)
 		return;
 	/*

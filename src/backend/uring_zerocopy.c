@@ -8,6 +8,7 @@
 
 #include "backend/backend.h"
 #include "backend/uring.h"
+#include "engine/owner.h"
 #include "engine/state.h"
 
 void sluice__uring_prepare_zerocopy(struct sluice__uring *uring, struct io_uring_sqe *sqe,
@@ -36,6 +37,7 @@ void sluice__uring_prepare_zerocopy(struct sluice__uring *uring, struct io_uring
 void sluice__uring_decode_zerocopy(struct sluice_engine *engine, const struct io_uring_cqe *cqe,
 				   struct sluice__completion *completion)
 {
+	sluice__assert_owner(engine);
 	completion->freed = SLUICE__FREED_NOT;
 	if (!(cqe->flags & IORING_CQE_F_NOTIF))
 		return;
@@ -63,6 +65,7 @@ int sluice__uring_memory_register(struct sluice_engine *engine, uint32_t slot, c
 	struct sluice__uring *uring = engine->uring;
 	int error;
 
+	sluice__assert_owner(engine);
 	if (!uring->memory_table) {
 		error = io_uring_register_buffers_sparse(&uring->ring, SLUICE__REGIONS);
 		if (error)
@@ -74,6 +77,7 @@ int sluice__uring_memory_register(struct sluice_engine *engine, uint32_t slot, c
 
 void sluice__uring_memory_unregister(struct sluice_engine *engine, uint32_t slot)
 {
+	sluice__assert_owner(engine);
 	/* Submitted entries that refer to the slot may not have been taken yet. */
 	if (engine->uring->sqpoll)
 		sluice__uring_sqpoll_drain(engine);

@@ -100,6 +100,7 @@ uint32_t sluice__buffers_share(const struct sluice_engine *engine)
 	uint64_t half = engine->receive_pool.most / 2;
 	uint64_t left = engine->receive_pool.most - engine->receive_pool.out;
 
+	sluice__assert_owner(engine);
 	sluice__assert(engine->receive_pool.out <= engine->receive_pool.most);
 	if (left >= half || !half)
 		return (uint32_t)whole;
@@ -134,12 +135,14 @@ void sluice__buffers_close(struct sluice_engine *engine)
 
 struct sluice_buffer *sluice__buffer(struct sluice_engine *engine, uint16_t id)
 {
+	sluice__assert_owner(engine);
 	sluice__assert(id < engine->receive_pool.count);
 	return &engine->receive_pool.buffers[id];
 }
 
 char *sluice__buffer_data(struct sluice_engine *engine, uint16_t id)
 {
+	sluice__assert_owner(engine);
 	return engine->receive_pool.buffers[id].data;
 }
 
@@ -163,6 +166,7 @@ struct sluice_buffer *sluice__buffer_own(struct sluice_engine *engine)
 {
 	struct sluice_buffer *buffer;
 
+	sluice__assert_owner(engine);
 	if (engine->receive_pool.out >= engine->receive_pool.most)
 		return NULL;
 	buffer = own_buffers_pop(engine);
@@ -178,6 +182,7 @@ struct sluice_buffer *sluice__buffer_own(struct sluice_engine *engine)
 
 void sluice__buffer_drop(struct sluice_engine *engine, struct sluice_buffer *buffer)
 {
+	sluice__assert_owner(engine);
 	engine->receive_pool.out--;
 	if (buffer->own)
 		sluice__pool_put(&engine->receive_pool.own, &buffer->link);

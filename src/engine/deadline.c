@@ -33,6 +33,7 @@ void sluice__timer_arm(struct sluice_socket *socket, unsigned int node, int64_t 
 
 void sluice__timer_disarm(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	sluice__wheel_disarm(&socket->engine->deadlines, &socket->timer);
 }
 

@@ -82,6 +82,7 @@ void sluice__posts_drop(struct sluice_engine *engine)
 {
 	struct sluice__post *post;
 
+	sluice__assert_owner(engine);
 	sluice__posts_take(engine);
 	while ((post = post_pop(engine)))
 		free(post);

@@ -25,6 +25,7 @@ void sluice__finalize_result(struct sluice_engine *engine, struct sluice_args *a
 {
 	uint32_t op_flags = args->run.op_flags;
 
+	sluice__assert_owner(engine);
 	if (op_flags & SLUICE__OP_DEADLINE)
 		sluice__wheel_disarm(&engine->deadlines, sluice__record_timer(args));
 	if (op_flags & SLUICE__OP_PACKETS)

@@ -271,6 +271,7 @@ void sluice__socket_reset(struct sluice_socket *socket)
 {
 	struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
 
+	sluice__assert_owner(socket->engine);
 	sluice__assert(socket->fd >= 0);
 	connect(socket->fd, &unspecified, sizeof unspecified);
 }

@@ -10,6 +10,7 @@
 #include "core/packets.h"
 #include "core/record.h"
 #include "core/sendq.h"
+#include "engine/owner.h"
 #include "engine/socket.h"
 #include "file/file.h"
 
@@ -24,6 +25,7 @@ void sluice__cork(struct sluice_socket *socket, const struct sluice_args *args)
 	int on = 0;
 	socklen_t length = sizeof on;
 
+	sluice__assert_owner(socket->engine);
 	if (packets->index + 1 >= packets->count && !(args->run.op_flags & SLUICE__OP_MORE))
 		return;
 	socket->corked_for = args;
@@ -39,6 +41,7 @@ void sluice__cork(struct sluice_socket *socket, const struct sluice_args *args)
 
 void sluice__uncork(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	socket->corked_for = NULL;
 	if (!(socket->state & SLUICE__ST_CORKED))
 		return;
@@ -50,6 +53,7 @@ void sluice__uncork_behind(struct sluice_socket *socket, uint32_t op_flags)
 {
 	const struct sluice_args *head = sluice__sendq_head(&socket->queue);
 
+	sluice__assert_owner(socket->engine);
 	if (head && head == socket->corked_for)
 		return;
 	if (!(op_flags & SLUICE__OP_MORE))
@@ -58,6 +62,7 @@ void sluice__uncork_behind(struct sluice_socket *socket, uint32_t op_flags)
 
 void sluice__file_abandon(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	sluice__uncork(socket);
 	sluice__prefetch_forget(socket);
 	sluice__slices_forget(socket);

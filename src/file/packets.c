@@ -215,6 +215,7 @@ static uint64_t device_of(struct sluice__part *part)
 int sluice__file_way_now(struct sluice_engine *engine, const struct sluice__packets *packets,
 			 struct sluice__part *part)
 {
+	sluice__assert_owner(engine);
 	if (unlikely(engine->files->refusals.count) &&
 	    sluice__refusal_knows(&engine->files->refusals, device_of(part)))
 		return SLUICE__PLAN_READ;
@@ -225,5 +226,6 @@ int sluice__file_way_now(struct sluice_engine *engine, const struct sluice__pack
 
 void sluice__file_refused(struct sluice_engine *engine, struct sluice__part *part)
 {
+	sluice__assert_owner(engine);
 	sluice__refusal_remember(&engine->files->refusals, device_of(part));
 }

@@ -314,6 +314,7 @@ static bool seal_file_slice(struct sluice_socket *socket, uint64_t count)
 
 void sluice__file_sealed(struct sluice_socket *socket, uint64_t bytes)
 {
+	sluice__assert_owner(socket->engine);
 	advance_file(socket, bytes, bytes);
 }
 

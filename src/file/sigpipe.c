@@ -84,12 +84,14 @@ bool sluice__sigpipe_close_begin(struct sluice_engine *engine)
 {
 	bool unmask = !engine->files->sigpipe_masked;
 
+	sluice__assert_owner(engine);
 	sluice__sigpipe_mask(engine);
 	return unmask;
 }
 
 void sluice__sigpipe_close_end(struct sluice_engine *engine, bool unmask)
 {
+	sluice__assert_owner(engine);
 	engine->files->sigpipe_raised |= engine->files->sigpipe_masked;
 	if (unmask)
 		sluice__sigpipe_unmask(engine);

@@ -29,6 +29,7 @@ void sluice__filter_offer(struct sluice_socket *socket)
 	struct sluice__filter *filter = sluice__filter_of(socket);
 	const void *base;
 
+	sluice__assert_owner(socket->engine);
 	if (!(socket->state & (SLUICE__ST_BLOCKED | SLUICE__PHASE_MASK)) &&
 	    filter->calls.output(filter->calls.token, &base))
 		sluice__ready(socket);
@@ -42,6 +43,7 @@ void sluice__filter_goodbye(struct sluice_socket *socket)
 	struct msghdr message = {.msg_iov = &segment, .msg_iovlen = 1};
 	const void *base;
 
+	sluice__assert_owner(engine);
 	if (!filter->opened || filter->ended)
 		return;
 	/* After a partly sent batch the peer could not decode anything else. */
@@ -65,6 +67,7 @@ bool sluice__filter_is_pushed(const struct sluice_socket *socket)
 	const struct sluice__filter *filter = sluice__filter_of(socket);
 	const struct sluice_filter *calls = &filter->calls;
 
+	sluice__assert_owner(socket->engine);
 	if (!filter->opened || !sluice__kernel_filters(socket))
 		return true;
 	/* The bytes of a transmission in flight are not counted yet. */
@@ -79,6 +82,7 @@ int64_t sluice__filter_retry_ns(struct sluice_socket *socket)
 {
 	struct sluice__filter *filter = sluice__filter_of(socket);
 
+	sluice__assert_owner(socket->engine);
 	if (!filter->retry_ns)
 		filter->retry_ns = RETRY_FIRST_NS;
 	else if (filter->retry_ns < RETRY_LAST_NS)
@@ -100,6 +104,7 @@ int sluice__filter_shut(struct sluice_socket *socket)
 	struct sluice__filter *filter = sluice__filter_of(socket);
 	struct sluice_filter *calls = &filter->calls;
 
+	sluice__assert_owner(socket->engine);
 	if (!filter->shut_owed) {
 		filter->shut_owed = true;
 		filter->retry_ns = 0;
@@ -114,6 +119,7 @@ int sluice__filter_shut(struct sluice_socket *socket)
 
 bool sluice__filter_owes_shut(const struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	return sluice__is_filtered(socket) && sluice__filter_of(socket)->shut_owed;
 }
 
@@ -125,6 +131,7 @@ uint64_t sluice__filter_forget(struct sluice_socket *socket, const struct sluice
 	const struct sluice_args *at = sluice__sendq_head(&socket->queue);
 	uint64_t before = 0, mine;
 
+	sluice__assert_owner(socket->engine);
 	if (!filter->owed)
 		return 0;
 	for (; at != args; at = at->run.next)
@@ -145,6 +152,7 @@ void sluice__filter_forget_all(struct sluice_socket *socket)
 {
 	struct sluice__filter *filter = sluice__filter_of(socket);
 
+	sluice__assert_owner(socket->engine);
 	filter->whole |= filter->owed > 0;
 	filter->owed = 0;
 }
@@ -157,6 +165,7 @@ int64_t sluice__filter_receive(struct sluice_socket *socket, const struct iovec 
 	struct sluice__filter *filter = sluice__filter_of(socket);
 	int64_t result;
 
+	sluice__assert_owner(socket->engine);
 	if (!filter->opened)
 		return -ENOTCONN;
 	result = filter->calls.receive(filter->calls.token, segments, count, flags);
@@ -171,6 +180,7 @@ bool sluice__filter_pending(const struct sluice_socket *socket)
 {
 	struct sluice__filter *filter = sluice__filter_of(socket);
 
+	sluice__assert_owner(socket->engine);
 	return filter->opened && filter->calls.pending(filter->calls.token);
 }
 

@@ -33,6 +33,7 @@ static uint64_t budget_min_share(uint64_t budget)
 
 bool sluice__deliverable_records(const struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
 	return engine->done.first || !sluice__fifo_is_empty(&engine->events) ||
 	       !sluice__fifo_is_empty(&engine->posts.taken) ||
 	       !sluice__stack_is_empty(&engine->posts.pushed, __ATOMIC_RELAXED);
@@ -40,6 +41,7 @@ bool sluice__deliverable_records(const struct sluice_engine *engine)
 
 bool sluice__deliverable(const struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
 	return sluice__deliverable_records(engine) ||
 	       sluice__wheel_next(&engine->timers) <= engine->now_ns;
 }

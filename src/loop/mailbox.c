@@ -61,5 +61,6 @@ void sluice__mailbox_take(struct sluice_engine *engine)
 
 void sluice__mailbox_close(struct sluice_engine *engine)
 {
+	sluice__assert_owner(engine);
 	mailbox_begin_all(sluice__stack_close(&engine->inbox.mailbox));
 }

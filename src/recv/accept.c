@@ -80,6 +80,7 @@ static void remove_retry(struct sluice_engine *engine, struct sluice__accepter *
 
 void sluice__accepter_end(struct sluice_socket *socket, int32_t error, int32_t native)
 {
+	sluice__assert_owner(socket->engine);
 	if (!socket->accepter)
 		return;
 	remove_retry(socket->engine, socket->accepter);

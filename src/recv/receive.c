@@ -350,6 +350,7 @@ void sluice__receive_cancel_marked(struct sluice_socket *socket)
 {
 	struct sluice_args *args = socket->receives.head;
 
+	sluice__assert_owner(socket->engine);
 	while (args) {
 		struct sluice_args *next = args->run.next;
 

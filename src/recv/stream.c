@@ -114,6 +114,7 @@ static void end_stream(struct sluice_socket *socket, int32_t error, int32_t nati
 
 void sluice__receiver_end(struct sluice_socket *socket, int32_t error, int32_t native)
 {
+	sluice__assert_owner(socket->engine);
 	if (socket->receiver)
 		end_stream(socket, error, native);
 }
@@ -188,6 +189,7 @@ void sluice__receiver_stop(struct sluice_socket *socket)
  */
 int64_t sluice__receive_result(struct sluice_socket *socket, int64_t result)
 {
+	sluice__assert_owner(socket->engine);
 	if (result > 0) {
 		socket->bytes_received += (uint64_t)result;
 		socket->engine->statistics.bytes_received += (uint64_t)result;
@@ -295,6 +297,7 @@ void sluice__receiver_readable(struct sluice_socket *socket, int32_t result)
 {
 	struct sluice__receiver *receiver = socket->receiver;
 
+	sluice__assert_owner(socket->engine);
 	if (receiver->ended || (socket->state & SLUICE__PHASE_MASK))
 		return;
 	if (result < 0 || receiver->stopping)
@@ -383,6 +386,7 @@ void sluice__buffers_take_returned(struct sluice_engine *engine)
 {
 	struct sluice__link *link = sluice__stack_take_all(&engine->receive_pool.returned);
 
+	sluice__assert_owner(engine);
 	while (link) {
 		struct sluice_buffer *buffer = sluice__element(link, struct sluice_buffer, link);
 

@@ -9,6 +9,7 @@
 #include "core/record.h"
 #include "core/sendq.h"
 #include "engine/deadline.h"
+#include "engine/owner.h"
 #include "engine/ready.h"
 #include "engine/socket.h"
 #include "engine/state.h"
@@ -62,6 +63,7 @@ bool sluice__filter_flush(struct sluice_socket *socket)
 	const void *base;
 	size_t length;
 
+	sluice__assert_owner(engine);
 	/* Until EAGAIN: epoll reports an edge only after a call that found the socket full. */
 	while ((length = filter->calls.output(filter->calls.token, &base))) {
 		int64_t taken;
@@ -91,6 +93,7 @@ void sluice__filter_flush_idle(struct sluice_socket *socket)
 	struct sluice__filter *filter = sluice__filter_of(socket);
 	const void *base;
 
+	sluice__assert_owner(socket->engine);
 	if (!(socket->state & (SLUICE__ST_BLOCKED | SLUICE__PHASE_MASK)) && !socket->out.armed &&
 	    filter->calls.output(filter->calls.token, &base))
 		sluice__filter_flush(socket);
@@ -149,6 +152,7 @@ static bool has_partial(const struct sluice_socket *socket, const struct sluice_
 
 bool sluice__filter_send(struct sluice_socket *socket, const struct sluice__gather *gathered)
 {
+	sluice__assert_owner(socket->engine);
 	if (!gathered->bytes) {
 		sluice__settle_sent(socket, 0);
 		return true;
@@ -162,6 +166,7 @@ bool sluice__filter_send(struct sluice_socket *socket, const struct sluice__gath
 bool sluice__filter_send_slice(struct sluice_socket *socket, const struct iovec *slice,
 			       uint32_t flags, bool last)
 {
+	sluice__assert_owner(socket->engine);
 	return seal_and_send(socket, slice, 1, flags, last);
 }
 
@@ -174,6 +179,7 @@ bool sluice__filter_end(struct sluice_socket *socket)
 {
 	struct sluice__filter *filter = sluice__filter_of(socket);
 
+	sluice__assert_owner(socket->engine);
 	if (!filter->ended || is_unended(filter))
 		filter->calls.end(filter->calls.token);
 	filter->ended = true;
@@ -196,6 +202,7 @@ int sluice__send_fin(struct sluice_socket *socket)
 {
 	int error;
 
+	sluice__assert_owner(socket->engine);
 	if (!sluice__is_filtered(socket))
 		return shutdown(socket->fd, SHUT_WR) < 0 ? -errno : 0;
 	error = sluice__filter_shut(socket);

@@ -26,6 +26,7 @@ static bool contains_segment(const struct iovec *region, const struct iovec *seg
 uint32_t sluice__region_of(const struct sluice_engine *engine, const struct iovec *segments,
 			   uint32_t count)
 {
+	sluice__assert_owner(engine);
 	for (uint32_t i = 0; i < engine->zerocopy->region_count; i++) {
 		uint32_t inside = 0;
 
@@ -56,6 +57,7 @@ void sluice__zerocopy_limits(struct sluice_engine *engine)
 	uint64_t from =
 		sluice__zerocopy_threshold(options->zerocopy_bytes, has_usable_region(engine));
 
+	sluice__assert_owner(engine);
 	if (options->transmit_way == SLUICE_TRANSMIT_WAY_ZEROCOPY)
 		from = 1;
 	else if (options->zerocopy == SLUICE_ZEROCOPY_OFF)

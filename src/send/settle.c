@@ -42,6 +42,7 @@ void sluice__settle_shorter(struct sluice_socket *socket)
  */
 void sluice__settle_end_of_stream(struct sluice_socket *socket, bool reuse)
 {
+	sluice__assert_owner(socket->engine);
 	sluice__socket_disconnect(socket, reuse);
 	sluice__settle_abort(socket, SLUICE_ERROR_SHUTDOWN, EPIPE, SLUICE_ERROR_SHUTDOWN, EPIPE);
 }
@@ -116,6 +117,7 @@ static bool receive_took_reset(const struct sluice_socket *socket)
  */
 int sluice__settle_errno(struct sluice_socket *socket, int error_number)
 {
+	sluice__assert_owner(socket->engine);
 	sluice__assert(error_number > 0);
 	if (error_number == ECONNRESET || (error_number == EPIPE && receive_took_reset(socket)))
 		sluice__socket_saw_reset(socket);

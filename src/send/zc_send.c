@@ -43,6 +43,7 @@ struct sluice__zc_send_slab {
 
 void sluice__zc_send_put(struct sluice_engine *engine, struct sluice__zc_send *zc_send)
 {
+	sluice__assert_owner(engine);
 	sluice__assert(!zc_send->request.armed);
 	sluice__pool_put(&engine->zerocopy->zc_sends_free, &zc_send->link);
 }
@@ -99,12 +100,14 @@ void sluice__zc_send_add(struct sluice_socket *socket, struct sluice__zc_send *z
 
 struct sluice__chain *sluice__zc_send_done(const struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	sluice__assert(socket->state & SLUICE__ST_ZC_SENDS);
 	return &socket->zc_sends->done;
 }
 
 struct sluice__request *sluice__zc_send_request(struct sluice_socket *socket)
 {
+	sluice__assert_owner(socket->engine);
 	if ((socket->state & SLUICE__ST_ZC_SENDS) && !socket->zc_sends->result_seen)
 		return &socket->zc_sends->request;
 	return &socket->out;
@@ -115,6 +118,7 @@ uint32_t sluice__zc_send_waiting(const struct sluice_socket *socket)
 	const struct sluice__zc_send *zc_send = socket->zc_sends;
 	uint32_t waiting = 0;
 
+	sluice__assert_owner(socket->engine);
 	if (!(socket->state & SLUICE__ST_ZC_SENDS))
 		return 0;
 	do {
@@ -128,6 +132,7 @@ bool sluice__zc_send_has(const struct sluice_socket *socket, const struct sluice
 {
 	const struct sluice__zc_send *zc_send = socket->zc_sends;
 
+	sluice__assert_owner(socket->engine);
 	if (!(socket->state & SLUICE__ST_ZC_SENDS) || !args->run.sent)
 		return false;
 	do {

@@ -60,6 +60,7 @@ static bool wants_zerocopy(struct sluice_socket *socket, bool behind)
 
 bool sluice__zc_send_considers(struct sluice_socket *socket, uint64_t bytes)
 {
+	sluice__assert_owner(socket->engine);
 	if (!is_zerocopy_possible(socket))
 		return false;
 	/* AUTO copies records sent in parts, and a direct call takes more than gather_bytes. */
@@ -107,6 +108,7 @@ bool sluice__zc_send_fits(struct sluice_socket *socket, const struct sluice__gat
 		.segments = gathered->count,
 	};
 
+	sluice__assert_owner(engine);
 	if (!is_zerocopy_possible(socket) || (gathered->flags & ~(uint32_t)MSG_MORE))
 		return false;
 	facts.registered = sluice__region_of(engine, gathered->segments, gathered->count) > 0;

@@ -77,6 +77,7 @@ void sluice__cancel_of_thread(struct sluice_socket *socket, uint32_t thread)
 
 void sluice__cancel_overdue(struct sluice_args *args)
 {
+	sluice__assert_owner(sluice__record_socket(args)->engine);
 	sluice__assert(args->run.op_flags & SLUICE__OP_DEADLINE);
 	if (args->run.op_flags & SLUICE__OP_LEFT_QUEUE)
 		return;

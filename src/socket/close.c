@@ -448,6 +448,7 @@ void sluice__socket_bound_graceful(struct sluice_socket *socket)
 {
 	int64_t left;
 
+	sluice__assert_owner(socket->engine);
 	if (!(socket->state & SLUICE__ST_GRACEFUL) || socket->graceful_ns < 0 ||
 	    sluice__socket_is_closing(socket) || sluice__wheel_is_armed(&socket->timer))
 		return;

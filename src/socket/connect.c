@@ -128,6 +128,7 @@ void sluice__connect_succeeded(struct sluice_socket *socket)
 {
 	struct sluice_args *args = socket->connecting;
 
+	sluice__assert_owner(socket->engine);
 	sluice__assert(args && (sluice__socket_flags(socket) & SLUICE__SHARED_CONNECTING));
 	socket->connecting = NULL;
 	sluice__finish(socket->engine, args, SLUICE_ERROR_SUCCESS, 0, 0);
@@ -153,6 +154,7 @@ void sluice__connect_refused(struct sluice_socket *socket, int32_t error, int32_
 {
 	struct sluice_args *args = socket->connecting;
 
+	sluice__assert_owner(socket->engine);
 	socket->connecting = NULL;
 	sluice__connect_withdraw(socket);
 	sluice__finish(socket->engine, args, error, native, 0);
@@ -179,6 +181,7 @@ void sluice__connect_cancel_record(struct sluice_socket *socket, struct sluice_a
 {
 	bool overdue = args->run.op_flags & SLUICE__OP_OVERDUE;
 
+	sluice__assert_owner(socket->engine);
 	if (args != socket->connecting)
 		sluice__send_cancel(socket, args);
 	else if (overdue)

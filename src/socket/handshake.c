@@ -7,6 +7,7 @@
 #include "core/record.h"
 #include "core/sendq.h"
 #include "engine/deadline.h"
+#include "engine/owner.h"
 #include "engine/request.h"
 #include "engine/socket.h"
 #include "filter/filter.h"
@@ -55,6 +56,7 @@ void sluice__filter_step(struct sluice_socket *socket)
 	uint32_t events = 0;
 	int error;
 
+	sluice__assert_owner(socket->engine);
 	if (socket->state & SLUICE__PHASE_MASK)
 		return;
 	sluice__assert(socket->connecting);
@@ -71,6 +73,7 @@ void sluice__filter_step(struct sluice_socket *socket)
 
 int sluice__filter_begin(struct sluice_socket *socket, struct sluice_args *args)
 {
+	sluice__assert_owner(socket->engine);
 	socket->connecting = args;
 	if (args->run.op_flags & SLUICE__OP_DEADLINE)
 		sluice__deadline_arm(socket, args);

@@ -10,6 +10,7 @@
 #include "core/packets.h"
 #include "core/plan.h"
 #include "core/record.h"
+#include "engine/owner.h"
 #include "engine/packets_pool.h"
 #include "engine/socket.h"
 #include "engine/state.h"
@@ -124,6 +125,7 @@ int sluice__send_single_file(struct sluice_socket *socket, struct sluice_args *a
 	int64_t taken;
 	int answer, way;
 
+	sluice__assert_owner(engine);
 	answer = fill_in_part(packet, &part);
 	if (answer)
 		return answer;

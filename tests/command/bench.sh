@@ -167,7 +167,7 @@ if [ -n "$may_trace" ] && command -v strace >/dev/null; then
 		# A leak check traces, too.
 		ASAN_OPTIONS=detect_leaks=0 timeout "$patience" strace -f -e trace=none -e signal=none -o /dev/null "$SLUICE_COMMAND" bench \
 			--backend="$backend" records-1 --sessions=1 --rounds=5 --slice-ms=1 \
-			--peer=send --json="$work/traced.json"
+			--peer=send --json="$work/traced.json" --html="$work/traced.html"
 	}
 	check 'where system calls cannot be counted the rest is measured' traced
 	check 'and they are left out' json "$work/traced.json" \

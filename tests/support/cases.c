@@ -8,6 +8,7 @@
  */
 #include "cases.h"
 #include "cases_marks.h"
+#include "leaks.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -25,7 +26,6 @@
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
-#include <link.h>
 #include <sanitizer/lsan_interface.h>
 #endif
 
@@ -99,46 +99,12 @@ static double now(void)
 /* ---- in the process of a batch ---- */
 
 #if defined(__SANITIZE_ADDRESS__)
-/*
- * The search for leaks looks at every variable of the process, and most of these are tables of the
- * sanitizer's own: eight megabytes, longer than most cases take. It looks at the others alone, those
- * of the objects that are loaded when the program begins.
- */
-const char *__lsan_default_options(void);
-const char *__lsan_default_options(void)
-{
-	return "use_globals=0";
-}
-
-static int look_at(struct dl_phdr_info *object, size_t size, void *token)
-{
-	const char *name = object->dlpi_name ? object->dlpi_name : "";
-
-	if (strstr(name, "/libasan.so") || strstr(name, "/libubsan.so"))
-		return 0;
-	for (size_t i = 0; i < object->dlpi_phnum; i++) {
-		const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
-
-		if (segment->p_type == PT_LOAD && (segment->p_flags & PF_W))
-			__lsan_register_root_region((void *)(object->dlpi_addr + segment->p_vaddr),
-						    segment->p_memsz);
-	}
-	return 0;
-}
-
-static void look_at_variables(void)
-{
-	dl_iterate_phdr(look_at, NULL);
-}
 static bool leaks(void)
 {
+	leaks_name_variables();
 	return __lsan_do_recoverable_leak_check() != 0;
 }
 #else
-static void look_at_variables(void)
-{
-}
-
 static bool leaks(void)
 {
 	return false;
@@ -552,7 +518,6 @@ int main(int argc, char **argv)
 		alone |= option == 'a';
 		verbose |= option == 'v';
 	}
-	look_at_variables();
 	if (list)
 		return list_cases(pattern);
 

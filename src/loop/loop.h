@@ -38,8 +38,19 @@ static inline void sluice__listen_if_idle(struct sluice_engine *engine)
 		sluice__listen_again(engine);
 }
 
-/* thread_exit.c: the id of the calling thread, whose exit cancels its records. 0 or -ENOMEM. */
-int sluice__thread_id_of_caller(struct sluice_engine *engine, uint32_t *ret_number);
+/* thread_exit.c: with cancel_on_thread_exit, the exit of a thread cancels the records it started. */
+int sluice__thread_watch_record(struct sluice_engine *engine, struct sluice_args *args);
 void sluice__thread_watches_forget(struct sluice_engine *engine);
+
+/*
+ * Called for each start in a thread that is not the engine's. Returns the op_flags of the record: 0
+ * unless its thread is watched; or -ENOMEM.
+ */
+static inline int sluice__thread_watch_start(struct sluice_engine *engine, struct sluice_args *args)
+{
+	if (likely(!engine->options.cancel_on_thread_exit))
+		return 0;
+	return sluice__thread_watch_record(engine, args);
+}
 
 #endif

@@ -116,7 +116,7 @@ static struct sluice__thread_watch *thread_watch_create(void)
 	return watch;
 }
 
-int sluice__thread_id_of_caller(struct sluice_engine *engine, uint32_t *ret_number)
+int sluice__thread_watch_record(struct sluice_engine *engine, struct sluice_args *args)
 {
 	struct sluice__thread_watch *first, *watch;
 
@@ -135,8 +135,8 @@ int sluice__thread_id_of_caller(struct sluice_engine *engine, uint32_t *ret_numb
 		thread_watch_link(watch, engine);
 		sluice__process_unlock();
 	}
-	*ret_number = watch->number;
-	return 0;
+	args->rare.thread = watch->number;
+	return SLUICE__OP_OF_THREAD;
 }
 
 void sluice__thread_watches_forget(struct sluice_engine *engine)

@@ -82,14 +82,11 @@ static int start_cross_thread(struct sluice_socket *socket, struct sluice_args *
 	int32_t error = args->error, native_error = args->native_error;
 	uint64_t bytes = args->bytes_transferred;
 	uint32_t last_operation = args->last_operation;
+	int watched = sluice__thread_watch_start(socket->engine, args);
 
-	if (unlikely(socket->engine->options.cancel_on_thread_exit)) {
-		int answer = sluice__thread_id_of_caller(socket->engine, &args->rare.thread);
-
-		if (answer < 0)
-			return answer;
-		op_flags |= SLUICE__OP_OF_THREAD;
-	}
+	if (watched < 0)
+		return watched;
+	op_flags |= (uint32_t)watched;
 	if (here && sluice__borrow(socket)) {
 		sluice__record_accept(args, socket, operation);
 		return sluice__send_borrowed(socket, args, op_flags);

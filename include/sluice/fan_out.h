@@ -33,7 +33,7 @@ struct sluice_fan_out_target {
 
 struct sluice_fan_out {
 	/* Set by you before the start. */
-	sluice_fan_out_fn *completed; /* NULL: sluice_fan_out_in_progress tells the end */
+	sluice_fan_out_fn *completed; /* NULL: poll sluice_fan_out_in_progress */
 	void *user_token;             /* yours; never touched */
 	const void *base;             /* the bytes that every socket is sent */
 	size_t length;

@@ -74,8 +74,8 @@ struct sluice_filter {
 	void (*destroy)(void *token);
 
 	/*
-	 * Not 0: where the kernel filters what is sent, it had no room for what end should tell the
-	 * peer. Before a disconnect end is then called again when the socket is writable. May be
+	 * If the kernel filters what is sent: not 0 if the send buffer had no space for the message
+	 * of end to the peer. A disconnect then calls end again when the socket is writable. May be
 	 * NULL.
 	 */
 	int (*unended)(void *token);

@@ -126,7 +126,7 @@ static bool may_run(struct lookup_threads *threads, const struct lookup_job *job
 static bool may_wait(struct lookup_threads *threads, const struct lookup_job *job)
 {
 	const char *path = job->request.path;
-	size_t beside = 0;
+	size_t competing = 0;
 
 	if (threads->waiting_count < WAITING_SHARE)
 		return true;
@@ -136,10 +136,10 @@ static bool may_wait(struct lookup_threads *threads, const struct lookup_job *jo
 	     link = link->next) {
 		const char *other = job_of(link)->request.path;
 
-		beside += shared_depth(path, other) > 0 ||
-			  (lies_in_root(path) && lies_in_root(other));
+		competing += shared_depth(path, other) > 0 ||
+			     (lies_in_root(path) && lies_in_root(other));
 	}
-	return beside < WAITING_SHARE;
+	return competing < WAITING_SHARE;
 }
 
 /* The threads */

@@ -27,8 +27,8 @@
 #include "serve/site.h"
 #include "serve/worker.h"
 
-#define DESCRIPTORS_BESIDE 16 /* apart from connections and cached files, and as many */
-#define DESCRIPTORS_WORKER 16 /* again for each worker */
+#define DESCRIPTORS_RESERVED 16 /* apart from connections and cached files, and as many */
+#define DESCRIPTORS_WORKER 16   /* again for each worker */
 #define NS_PER_S 1000000000
 
 /* How long the end may take beyond --drain, before the process exits despite hanging threads. */
@@ -74,16 +74,16 @@ static size_t raise_descriptors(void)
 static void share_descriptors(struct service *service)
 {
 	struct serve_options *options = &service->options;
-	size_t beside = DESCRIPTORS_BESIDE + DESCRIPTORS_WORKER * options->workers;
-	size_t all = raise_descriptors(), cached, room;
+	size_t reserved = DESCRIPTORS_RESERVED + DESCRIPTORS_WORKER * options->workers;
+	size_t all = raise_descriptors(), cached, available;
 
 	cached = options->cache_entries * options->workers;
 	if (cached > all / 4)
 		cached = all / 4;
 	options->cache_entries = cached / options->workers > 0 ? cached / options->workers : 1;
-	room = all > cached + beside ? all - cached - beside : 1;
-	if (options->max_connections == 0 || options->max_connections > room)
-		options->max_connections = room;
+	available = all > cached + reserved ? all - cached - reserved : 1;
+	if (options->max_connections == 0 || options->max_connections > available)
+		options->max_connections = available;
 	service->server.connections_max =
 		(options->max_connections + options->workers - 1) / options->workers;
 }

@@ -165,7 +165,7 @@ static size_t draw_bar(char *line, size_t width, uint64_t done, uint64_t total)
 }
 
 /* The text after the bar. */
-static int describe(char *text, size_t room, uint64_t done, uint64_t total, uint64_t rate)
+static int describe(char *text, size_t space, uint64_t done, uint64_t total, uint64_t rate)
 {
 	char size[PROGRESS_TEXT], speed[PROGRESS_TEXT], time[PROGRESS_TEXT];
 
@@ -173,8 +173,8 @@ static int describe(char *text, size_t room, uint64_t done, uint64_t total, uint
 	progress_size(rate, speed);
 	progress_time(progress_left(done, total, rate), time);
 	if (total == UINT64_MAX)
-		return snprintf(text, room, " %s %s/s", size, speed);
-	return snprintf(text, room, " %3u%% %s %s/s %s", per_cent(done, total), size, speed, time);
+		return snprintf(text, space, " %s %s/s", size, speed);
+	return snprintf(text, space, " %3u%% %s %s/s %s", per_cent(done, total), size, speed, time);
 }
 
 void progress_line(char ret_line[PROGRESS_LINE], size_t columns, const char *name, uint64_t done,
@@ -182,7 +182,7 @@ void progress_line(char ret_line[PROGRESS_LINE], size_t columns, const char *nam
 {
 	char text[4 * PROGRESS_TEXT];
 	size_t behind = (size_t)describe(text, sizeof(text), done, total, rate);
-	size_t length, named, room;
+	size_t length, named, space;
 
 	if (columns > PROGRESS_LINE / 4)
 		columns = PROGRESS_LINE / 4;
@@ -191,18 +191,18 @@ void progress_line(char ret_line[PROGRESS_LINE], size_t columns, const char *nam
 		snprintf(ret_line, PROGRESS_LINE, "%.*s", (int)columns, text + 1);
 		return;
 	}
-	room = columns - behind;
+	space = columns - behind;
 	named = progress_columns(name);
-	if (named > room)
-		named = room;
-	if (total != UINT64_MAX && room >= NAME_LEAST + 1 + BAR_LEAST &&
-	    named > room - 1 - BAR_LEAST)
-		named = room - 1 - BAR_LEAST;
+	if (named > space)
+		named = space;
+	if (total != UINT64_MAX && space >= NAME_LEAST + 1 + BAR_LEAST &&
+	    named > space - 1 - BAR_LEAST)
+		named = space - 1 - BAR_LEAST;
 	length = fit_name(ret_line, name, named, &named);
-	room -= named;
-	if (total != UINT64_MAX && room >= 1 + BAR_LEAST) {
+	space -= named;
+	if (total != UINT64_MAX && space >= 1 + BAR_LEAST) {
 		ret_line[length++] = ' ';
-		length += draw_bar(ret_line + length, room - 1 < BAR_MOST ? room - 1 : BAR_MOST,
+		length += draw_bar(ret_line + length, space - 1 < BAR_MOST ? space - 1 : BAR_MOST,
 				   done, total);
 	}
 	memcpy(ret_line + length, text, behind + 1);

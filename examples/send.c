@@ -11,11 +11,11 @@ int main(int argc, char **argv)
 	struct sluice_socket *peer;
 	int fd;
 
-	if (argc != 3 || getaddrinfo(argv[1], argv[2], &hints, &to) != 0 ||
-	    (fd = socket(to->ai_family, SOCK_STREAM, 0)) < 0 ||
-	    connect(fd, to->ai_addr, to->ai_addrlen) < 0 ||
+	if (argc != 3 || getaddrinfo(argv[1], argv[2], &hints, &to) != 0)
+		return fputs("usage: send HOST PORT\n", stderr), 1;
+	if (connect(fd = socket(to->ai_family, SOCK_STREAM, 0), to->ai_addr, to->ai_addrlen) < 0 ||
 	    sluice_engine_create(&engine, NULL) < 0 || sluice_socket_attach(engine, fd, &peer) < 0)
-		return fputs("usage: send HOST PORT, where a server listens\n", stderr), 1;
+		return perror("send"), 1;
 	sluice_args_set_buffer(&args, "Hello from sluice\n", 18, 0, 18);
 	sluice_send_async(peer, &args); /* 1: pending; 0: completed; < 0: refused */
 	while (sluice_args_in_progress(&args))

@@ -139,8 +139,9 @@ int sluice_socket_set_closed(struct sluice_socket *socket, sluice_closed_fn *clo
  * the queue is transmitted when it rises above high, and again before a send is refused, also in a
  * handler or a batch: only what the kernel does not accept counts. From other threads the limit
  * also counts what the engine's thread has not processed yet, and with SLUICE_TRANSMIT_WAY_RING or
- * a submission thread what the kernel has not completed. The engine's thread. Returns 0; -EINVAL
- * for low > high. Since 0.1.
+ * a submission thread what the kernel has not completed. If more than high is queued already, the
+ * drained handler runs when it falls to low; the congested handler does not run. The engine's
+ * thread. Returns 0; -EINVAL for low > high. Since 0.1.
  */
 int sluice_socket_set_water_marks(struct sluice_socket *socket, size_t low_bytes, size_t high_bytes,
 				  size_t limit_bytes);

@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/queue.h"
 #include "engine/apm_calls.h"
+#include "engine/marks.h"
 #include "engine/owner.h"
 #include "engine/socket.h"
 #include "engine/sockets.h"
@@ -191,5 +192,8 @@ int sluice_socket_set_water_marks(struct sluice_socket *socket, size_t low_bytes
 	socket->check_above = high_bytes;
 	if (limit_bytes && limit_bytes < high_bytes)
 		socket->check_above = limit_bytes;
+	/* What is queued already may have been started before the marks were set. */
+	if (socket->queue.bytes > high_bytes)
+		sluice__marks_rise(socket);
 	return 0;
 }

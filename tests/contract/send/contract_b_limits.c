@@ -303,6 +303,46 @@ Test(e06, e06_the_drained_handler_runs_once_when_the_queue_falls_to_low)
 	fixture_end(&fixture);
 }
 
+static void on_drained_count(struct sluice_socket *socket, void *token)
+{
+	int *drained = token;
+
+	cr_assert_leq(sluice_socket_queued_bytes(socket), LIMIT);
+	++*drained;
+}
+
+/* As with marks that another thread sets by a post, which the send it starts next may overtake. */
+Test(e06, e06_a_queue_that_is_above_marks_when_they_are_set_drains)
+{
+	struct fixture fixture;
+	struct blocked blocked;
+	struct operation *behind;
+	unsigned char *bytes = pattern_new(2 * HEAD_BYTES, HEAD_BYTES);
+	int drained = 0;
+
+	fixture_begin(&fixture);
+	blocked_begin(&fixture, &blocked);
+	behind = operations_new(&fixture, 2);
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(start_send(blocked.pair.socket, &behind[i], bytes + i * HEAD_BYTES,
+					HEAD_BYTES),
+			     1);
+	run_idle(&fixture);
+	cr_assert_gt(sluice_socket_queued_bytes(blocked.pair.socket), LIMIT);
+	cr_assert_eq(sluice_socket_set_drained(blocked.pair.socket, on_drained_count, &drained), 0);
+	cr_assert_eq(sluice_socket_set_water_marks(blocked.pair.socket, LIMIT / 2, LIMIT, 0), 0);
+	run_idle(&fixture);
+	cr_assert_eq(drained, 0);
+	run_reading(&fixture, blocked.pair.peer, 3 * HEAD_BYTES, 0);
+	run_until(&fixture, drained == 1 && fixture.pending == 0);
+	run_idle(&fixture);
+	cr_assert_eq(drained, 1);
+
+	blocked_end(&blocked);
+	free(bytes);
+	fixture_end(&fixture);
+}
+
 struct marks {
 	struct sluice_socket *socket;
 	size_t high;

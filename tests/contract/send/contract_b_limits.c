@@ -338,6 +338,7 @@ Test(e06, e06_a_queue_that_is_above_marks_when_they_are_set_drains)
 	run_idle(&fixture);
 	cr_assert_eq(drained, 1);
 
+	free(behind);
 	blocked_end(&blocked);
 	free(bytes);
 	fixture_end(&fixture);

@@ -273,6 +273,7 @@ static void assert_held_back(int peer, int64_t begin)
 	char byte;
 	bool came = recv(peer, &byte, 1, MSG_DONTWAIT | MSG_PEEK) >= 0;
 
+	cr_assert(came || errno == EAGAIN, "%s", strerror(errno));
 	cr_assert(!came || now_ns() - begin >= CORK_SAFE, "it came at once");
 }
 

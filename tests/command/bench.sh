@@ -30,8 +30,7 @@ check() {
 bench() {
 	local code=$1 status=0
 	shift
-	(cd "$place" && exec timeout "$patience" "$SLUICE_COMMAND" bench --backend="$backend" "$@") \
-		>"$work/said" 2>&1 || status=$?
+	(cd "$place" && exec "$SLUICE_COMMAND" bench --backend="$backend" "$@") >"$work/said" 2>&1 || status=$?
 	[ "$status" -eq "$code" ] || {
 		echo "exit code $status"
 		cat "$work/said"
@@ -39,32 +38,45 @@ bench() {
 	}
 }
 
-says() {
-	grep -qE "$1" "$work/said" || {
-		echo "nothing like: $1"
-		cat "$work/said"
+says() { # PATTERN: an extended regular expression
+	local line
+	while IFS= read -r line; do
+		[[ $line =~ $1 ]] && return
+	done <"$work/said"
+	echo "nothing like: $1"
+	cat "$work/said"
+	return 1
+}
+
+# One Python for all documents; it says first whether one process may trace another here.
+coproc documents {
+	exec python3 "$here/bench_documents.py"
+}
+read -r may_trace <&"${documents[0]}"
+
+ask() { # FILE TEXT RESULT
+	local answer
+	printf '%s\n' "${@//$'\n'/ }" >&"${documents[1]}"
+	read -r answer <&"${documents[0]}"
+	[ "$answer" = yes ] || {
+		echo "$answer"
 		return 1
 	}
 }
 
 # json FILE EXPRESSION: true of the document d.
 json() {
-	python3 -c '
-import json, sys
-d = json.load(open(sys.argv[1]))
-sys.exit(0 if eval("(" + sys.argv[2] + ")") else "not so: " + sys.argv[2])' "$1" "$2"
+	ask "$1" "$2" ''
 }
 
-# Whether one process may trace another here; 0x4206 is PTRACE_SEIZE.
-may_trace=$(python3 -c '
-import ctypes, os, signal
-child = os.fork()
-if child == 0:
-    signal.pause()
-libc = ctypes.CDLL(None)
-print("yes" if libc.ptrace(0x4206, child, None, None) == 0 else "", end="")
-os.kill(child, signal.SIGKILL)')
+# edited FROM TO STATEMENTS: a result, changed by statements of Python on the document d and its
+# scenarios s.
+edited() {
+	ask "$1" "$3" "$2"
+}
 
+brief=(--sessions=1 --rounds=2 --slice-ms=1)
+short=(records-1 "${brief[@]}" --peer=sluice)
 tiny=(records-32 --sessions=2 --rounds=4 --slice-ms=1)
 
 check 'a comparison is measured' bench 0 "${tiny[@]}" --peer=gather,send \
@@ -101,7 +113,7 @@ counted 'and so are ours' "$work/a.json" "abs($(calls sluice) - 1 / 32) < 0.005"
 counted 'by send(2) each record is one' "$work/a.json" "abs($(calls send) - 1) < 0.05"
 check 'the page is written' grep -q '<title>sluice bench' "$work/a.html"
 
-check 'an echo is measured' bench 0 echo-64 --sessions=1 --rounds=5 --slice-ms=2 --peer=epoll \
+check 'an echo is measured' bench 0 echo-64 "${brief[@]}" --peer=epoll \
 	--json="$work/echo.json"
 check 'with latencies that grow with the percentile' json "$work/echo.json" \
 	'all(p["p99"]["ns"]["median"] > 0 and len(p["latency"]) > 4 and
@@ -114,45 +126,45 @@ check 'percentiles of all answers are in the table' says \
 	'^ +latency, .* p50 +p99 +p99\.9 +p99\.99'
 check 'and those of each turn in the JSON' json "$work/echo.json" \
 	'all(p["p999"]["ns"]["median"] >= p["p99"]["ns"]["median"] for p in d["scenarios"][0]["peers"])'
-check 'a saturated echo is measured' bench 0 echo-saturated-64 --sessions=1 --rounds=5 --slice-ms=2 \
+check 'a saturated echo is measured' bench 0 echo-saturated-64 "${brief[@]}" \
 	--peer=epoll --json="$work/saturated.json"
 check 'with the same number of answers, and latencies that grow with the percentile' json \
 	"$work/saturated.json" 'len({p["operations_per_sample"] for p in d["scenarios"][0]["peers"]}) == 1 and all(
 	len(p["latency"]) > 4 and sorted(x[1] for x in p["latency"]) == [x[1] for x in p["latency"]]
 	for p in d["scenarios"][0]["peers"]) and len(d["scenarios"][0]["peers"]) == 2'
 
-check 'what the ring saves is said in words' bench 0 sockets-10 --sessions=1 --rounds=5 --slice-ms=1 \
+check 'what the ring saves is said in words' bench 0 sockets-10 "${brief[@]}" \
 	--peer=send,sluice-epoll,sluice-uring
 check 'over calls and over epoll, if there is a ring' says \
 	'^CPU time of io_uring on this machine: .*send\(2\) for|^ +sluice-uring +'
-check 'one buffer to 2,000 sockets is measured, or needs descriptors' bench 0 fan-out-1 --sessions=1 --rounds=5 \
-	--slice-ms=1 --peer=send,libuv --json="$work/fan.json"
+check 'one buffer to 2,000 sockets is measured, or needs descriptors' bench 0 fan-out-1 "${brief[@]}" \
+	--peer=send,libuv --json="$work/fan.json"
 check 'with the peak of memory' json "$work/fan.json" \
 	'all(p["peak_bytes"] > 100000 for s in d["scenarios"] for p in s["peers"]) and
 	(d["scenarios"] or "descriptors" in d["missing"][0]["reason"])'
-check 'budgets for waiting are measured' bench 0 wait-budget --sessions=1 --rounds=5 --slice-ms=2 \
+check 'budgets for waiting are measured' bench 0 wait-budget "${brief[@]}" \
 	--peer=sluice-wait-0,sluice-wait-20,sluice-wait-50,epoll --json="$work/waits.json"
 check 'beside each other' json "$work/waits.json" '[p["name"] for p in d["scenarios"][0]["peers"]] ==
 	["sluice", "sluice-wait-0", "sluice-wait-20", "sluice-wait-50", "epoll"]'
-check 'a budget may be given to other scenarios' bench 0 echo-64 --sessions=1 --rounds=5 --slice-ms=1 \
-	--peer=epoll --wait-budget-us=50 --json="$work/waits.json"
+check 'a budget may be given to other scenarios' bench 0 "${short[@]}" --wait-budget-us=50 \
+	--json="$work/waits.json"
 check 'and is one of the conditions' json "$work/waits.json" 'd["conditions"]["wait_budget_us"] == "50"'
 
-check 'other libraries are measured, or missing' bench 0 records-1 --sessions=1 --rounds=5 \
-	--slice-ms=1 --peer=libuv,asio-epoll,asio-uring,dotnet-send --json="$work/others.json"
+check 'other libraries are measured, or missing' bench 0 records-1 "${brief[@]}" \
+	--peer=libuv,asio-epoll,asio-uring,dotnet-send --json="$work/others.json"
 counted 'and their system calls counted' "$work/others.json" \
 	'all(p["system_calls"] > 0.9 for p in d["scenarios"][0]["peers"])'
-check 'servers are measured' bench 0 http-1K --sessions=1 --rounds=5 --slice-ms=1 --peer=nginx,lighttpd \
+check 'servers are measured' bench 0 http-1K "${brief[@]}" --peer=nginx,lighttpd \
 	--directory="$work" --json="$work/http.json"
-check 'the files of a site are served, or need descriptors' bench 0 http-static --sessions=1 --rounds=5 \
-	--slice-ms=1 --peer=nginx --directory="$work" --json="$work/site.json"
+check 'the files of a site are served, or need descriptors' bench 0 http-static "${brief[@]}" \
+	--peer=nginx --directory="$work" --json="$work/site.json"
 check 'with compressed variants and without' json "$work/site.json" \
 	'[s["name"] for s in d["scenarios"]] == ["http-static-plain", "http-static-compressed"] or
 	"descriptors" in d["missing"][0]["reason"]'
 check 'by ours, and with latencies' json "$work/site.json" \
 	'all(s["peers"][0]["name"] == "sluice" and len(s["peers"][0]["latency"]) > 2 for s in d["scenarios"])'
-check 'HTTP at a steady rate is measured, or needs descriptors' bench 0 http-paced --sessions=1 --rounds=5 \
-	--slice-ms=1 --peer=nginx --directory="$work" --json="$work/paced.json"
+check 'HTTP at a steady rate is measured, or needs descriptors' bench 0 http-paced "${brief[@]}" \
+	--peer=nginx --directory="$work" --json="$work/paced.json"
 check 'with the rate in the table, if it was' says '^http-paced: .* asks every [0-9.]+ us|descriptors'
 # By send(2) each record is a call; sluice may put many into one call of the ring.
 least=0
@@ -166,7 +178,7 @@ if [ -n "$may_trace" ] && command -v strace >/dev/null; then
 	traced() {
 		# A leak check traces, too.
 		ASAN_OPTIONS=detect_leaks=0 timeout "$patience" strace -f -e trace=none -e signal=none -o /dev/null "$SLUICE_COMMAND" bench \
-			--backend="$backend" records-1 --sessions=1 --rounds=5 --slice-ms=1 \
+			--backend="$backend" records-1 "${brief[@]}" \
 			--peer=send --json="$work/traced.json" --html="$work/traced.html"
 	}
 	check 'where system calls cannot be counted the rest is measured' traced
@@ -175,35 +187,25 @@ if [ -n "$may_trace" ] && command -v strace >/dev/null; then
 fi
 
 # In memory nothing is cold, and the command says so.
-check 'an echo beside cold files is measured' bench 0 hot-beside-cold --sessions=1 --rounds=5 \
-	--slice-ms=1 --peer=epoll --directory="$work"
+check 'an echo beside cold files is measured' bench 0 hot-beside-cold "${brief[@]}" \
+	--peer=epoll --directory="$work"
 check 'with files beside it' says '[1-9][0-9]* files a second beside it|stay in memory'
 
-check 'engines on cores of their own are measured' bench 0 engines-1 --sessions=1 --rounds=5 \
-	--slice-ms=1 --peer=send --json="$work/engines.json"
+check 'engines on cores of their own are measured' bench 0 engines-1 "${brief[@]}" \
+	--peer=send --json="$work/engines.json"
 counted 'each record once' "$work/engines.json" \
 	'all(('$least' if p["name"] == "sluice" else 0.9) < p["system_calls"] < 1.1
 	for p in d["scenarios"][0]["peers"])'
-check 'and more of them than there are cores are named as missing' bench 0 engines-16 --sessions=1 \
-	--rounds=5 --slice-ms=1 --peer=send
+check 'and more of them than there are cores are named as missing' bench 0 engines-16 "${brief[@]}" \
+	--peer=send
 check 'unless there are so many' says '^engines-16:|^ +engines-16 +needs 16 cores'
 
 check 'a result can be shown again' bench 0 --from="$work/a.json" --html="$work/b.html"
 check 'and where the page is' says "^The report: $work/b.html"
 check 'as the same page' cmp "$work/a.html" "$work/b.html"
-# edited FILE STATEMENTS: the result a.json, changed by statements of Python on the document d.
-edited() {
-	python3 -c '
-import json, sys
-d = json.load(open(sys.argv[1] + "/a.json"))
-s = d["scenarios"]
-exec(sys.argv[3])
-json.dump(d, open(sys.argv[2], "w"))' "$work" "$1" "$2"
-}
-
-edited "$work/renamed.json" 's[0]["name"] = "renamed"'
-edited "$work/more.json" 's.append(dict(s[0], name="another"))'
-edited "$work/lonely.json" 's[0]["peers"] = s[0]["peers"][:1]'
+edited "$work/a.json" "$work/renamed.json" 's[0]["name"] = "renamed"'
+edited "$work/a.json" "$work/more.json" 's.append(dict(s[0], name="another"))'
+edited "$work/a.json" "$work/lonely.json" 's[0]["peers"] = s[0]["peers"][:1]'
 check 'runs that have nothing in common are no success' bench 1 --from="$work/a.json" \
 	--compare="$work/renamed.json"
 check 'and what is missing is named' says '^ +renamed +MISSING'
@@ -223,15 +225,12 @@ steady=(loop --sessions=5 --rounds=15 --slice-ms=3)
 
 # Of what a run was not asked for, nothing is missing in it.
 run_before() {
-	bench 0 "${steady[@]}" --json="$work/before.json" && python3 -c '
-import json, sys
-d = json.load(open(sys.argv[1]))
-d["scenarios"].append(dict(d["scenarios"][0], name="records-1"))
-json.dump(d, open(sys.argv[1], "w"))' "$work/before.json"
+	bench 0 "${steady[@]}" --json="$work/before.json" &&
+		edited "$work/before.json" "$work/before.json" 's.append(dict(s[0], name="records-1"))'
 }
 
 compares() { # CODE SAYS; other programs may disturb a run, or the one to compare with, but not all
-	for _ in $(seq 10); do
+	for _ in {1..10}; do
 		bench "$1" "${steady[@]}" --compare="$work/before.json" && says "$2" && return
 		(unset SLUICE_BENCH_SPIN && run_before)
 	done
@@ -250,7 +249,7 @@ export SLUICE_BENCH_DOTNET=/nowhere
 no_kestrel='(its program is not built|there is no dotnet)'
 check 'what is missing is listed' bench 0 --list
 check 'with the reason' says "^ +kestrel .*; missing: $no_kestrel"
-check 'a server is measured' bench 0 http-64K --sessions=1 --rounds=5 --slice-ms=2 --peer=kestrel \
+check 'a server is measured' bench 0 http-64K "${brief[@]}" --peer=kestrel \
 	--json="$work/http.json"
 no_files() {
 	[ -z "$(find "$1" -name 'sluice-bench*')" ]
@@ -289,7 +288,6 @@ check 'and so is JSON that cannot be written' bench 1 records-1 --sessions=1000 
 	--json=/nowhere/x.json --html="$work/unwritten.html"
 check 'and a result to compare with that is not there' bench 1 records-1 --sessions=1000 \
 	--rounds=1000 --compare=/nowhere/x.json
-short=(records-1 --sessions=1 --rounds=5 --slice-ms=1 --peer=send)
 check 'a page that fails later is a failure' bench 1 "${short[@]}" --html=/dev/full \
 	--json="$work/kept.json"
 check 'and does not lose the JSON' json "$work/kept.json" 'd["scenarios"][0]["name"] == "records-1"'

@@ -12,26 +12,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define WRITE_CHUNK MIB
-
 void file_new(struct file *file, size_t length, uint64_t position)
 {
 	char name[] = "sluice-test-XXXXXX";
-	size_t chunk = length < WRITE_CHUNK ? length : WRITE_CHUNK;
-	void *bytes = malloc(chunk + 1);
 
-	cr_assert(bytes);
 	file->fd = mkostemp(name, O_CLOEXEC);
 	cr_assert(file->fd >= 0, "%s: %s", name, strerror(errno));
 	unlink(name);
 	snprintf(file->path, sizeof file->path, "/proc/self/fd/%d", file->fd);
-	for (size_t done = 0; done < length; done += chunk) {
-		if (length - done < chunk)
-			chunk = length - done;
-		pattern_fill(bytes, chunk, position + done);
-		cr_assert_eq(pwrite(file->fd, bytes, chunk, (off_t)done), (ssize_t)chunk);
-	}
-	free(bytes);
+	pattern_write(file->fd, length, position);
 }
 
 void file_end(struct file *file)

@@ -288,10 +288,12 @@ void close_with_reset(int fd);
 
 /* ---- bytes ---- */
 
+#define PATTERN_PERIOD 251
+
 /* Byte number `position` of the pattern that the tests send. */
 static inline unsigned char pattern_at(uint64_t position)
 {
-	return (unsigned char)(position % 251);
+	return (unsigned char)(position % PATTERN_PERIOD);
 }
 
 /* A segment of a list; the memory is only read. */
@@ -302,6 +304,9 @@ static inline struct iovec segment(const void *base, size_t length)
 
 /* The pattern from position on. */
 void pattern_fill(void *base, size_t length, uint64_t position);
+
+/* Writes it into a file, from the file's beginning. */
+void pattern_write(int file, size_t length, uint64_t position);
 
 /* malloc'ed, filled with the pattern from position on. */
 void *pattern_new(size_t length, uint64_t position);

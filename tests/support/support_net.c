@@ -197,7 +197,6 @@ void close_with_reset(int fd)
 
 /* ---- bytes ---- */
 
-#define PATTERN_PERIOD 251
 #define PATTERN_BYTES ((size_t)PATTERN_PERIOD * 256)
 
 /* One period more than is compared at a time, so that any phase of the pattern begins in it. */
@@ -217,6 +216,17 @@ void pattern_fill(void *base, size_t length, uint64_t position)
 	for (; length > PATTERN_BYTES; length -= PATTERN_BYTES, to += PATTERN_BYTES)
 		memcpy(to, phase, PATTERN_BYTES);
 	memcpy(to, phase, length);
+}
+
+void pattern_write(int file, size_t length, uint64_t position)
+{
+	for (size_t done = 0, part; done < length; done += part) {
+		const unsigned char *phase = pattern + (position + done) % PATTERN_PERIOD;
+
+		part = length - done < PATTERN_BYTES ? length - done : PATTERN_BYTES;
+		cr_assert_eq(pwrite(file, phase, part, (off_t)done), (ssize_t)part, "%s",
+			     strerror(errno));
+	}
 }
 
 void *pattern_new(size_t length, uint64_t position)

@@ -17,30 +17,32 @@
 #include "files.h"
 #include "measure.h"
 
-#define FILES 64
+#define FILES_MAX 64
 
 /* The files of one test, which follow each other in the pattern. */
 struct files {
-	struct file file[FILES];
+	struct file file[FILES_MAX];
+	size_t count;
 	size_t length; /* of each */
 };
 
-static void files_new(struct files *files, size_t length)
+static void files_new(struct files *files, size_t count, size_t length)
 {
+	files->count = count;
 	files->length = length;
-	for (size_t i = 0; i < FILES; i++)
+	for (size_t i = 0; i < count; i++)
 		file_new(&files->file[i], length, i * length);
 }
 
 static void files_end(struct files *files)
 {
-	for (size_t i = 0; i < FILES; i++)
+	for (size_t i = 0; i < files->count; i++)
 		file_end(&files->file[i]);
 }
 
 static void files_chill(struct files *files)
 {
-	for (size_t i = 0; i < FILES; i++)
+	for (size_t i = 0; i < files->count; i++)
 		if (file_chill(files->file[i].fd) < 0)
 			cr_skip("this filesystem does not let go of its pages");
 }
@@ -51,11 +53,11 @@ static bool reading_is_waiting(struct files *files)
 	char *bytes = malloc(files->length);
 	long before = waits();
 
-	for (size_t i = 0; i < FILES; i++)
+	for (size_t i = 0; i < files->count; i++)
 		cr_assert_eq(pread(files->file[i].fd, bytes, files->length, 0),
 			     (ssize_t)files->length);
 	free(bytes);
-	return waits() - before >= FILES / 2;
+	return waits() - before >= (long)files->count / 2;
 }
 
 /* Sends a cold file; returns how often the library waited in its calls. */
@@ -88,23 +90,24 @@ static void assert_sent_without_waiting(struct scene *scene, struct files *files
 	long waited = 0;
 
 	reader_start(&reader, scene->pair.peer, 0);
-	for (size_t i = 0; i < FILES; i++) {
+	for (size_t i = 0; i < files->count; i++) {
 		waited += send_counting_waits(scene, &files->file[i]);
 		assert_ended(&scene->operation, SLUICE_ERROR_SUCCESS, files->length);
 	}
 	statistics = statistics_of(&scene->fixture);
 	if (telling) {
 		/* A few are waits for the lock that is shared with the thread which fetches. */
-		cr_assert_leq(waited, FILES / 2,
-			      "the engine's thread waited %ld times for %d files", waited, FILES);
-		cr_assert_geq(statistics.file_windows_fetched, FILES / 2,
+		cr_assert_leq(waited, (long)files->count / 2,
+			      "the engine's thread waited %ld times for %zu files", waited,
+			      files->count);
+		cr_assert_geq(statistics.file_windows_fetched, files->count / 2,
 			      "only %llu windows were fetched",
 			      (unsigned long long)statistics.file_windows_fetched);
-		cr_assert_leq(statistics.file_blocked, FILES / 4,
+		cr_assert_leq(statistics.file_blocked, files->count / 4,
 			      "%llu slices were sent although they were not there",
 			      (unsigned long long)statistics.file_blocked);
 	}
-	assert_read_to_end(scene, &reader, FILES * files->length);
+	assert_read_to_end(scene, &reader, files->count * files->length);
 	cr_assert_eq(reader.mismatches, 0);
 }
 
@@ -115,14 +118,14 @@ static void skip_where_forced(void)
 }
 
 /* Makes cold files, and asserts that they leave without waiting. */
-static void assert_cold_files_do_not_block(size_t length, bool as_nobody)
+static void assert_cold_files_do_not_block(size_t count, size_t length, bool as_nobody)
 {
 	struct files files;
 	struct scene scene;
 	bool telling;
 
 	skip_where_forced();
-	files_new(&files, length);
+	files_new(&files, count, length);
 	files_chill(&files);
 	telling = reading_is_waiting(&files);
 	files_chill(&files);
@@ -139,18 +142,18 @@ static void assert_cold_files_do_not_block(size_t length, bool as_nobody)
 
 Test(d11, d11_cold_files_do_not_block_the_engines_thread)
 {
-	assert_cold_files_do_not_block(256 * KIB, false);
+	assert_cold_files_do_not_block(32, 256 * KIB, false);
 }
 
 Test(d11, d11_large_cold_files_do_not_block_the_engines_thread)
 {
-	assert_cold_files_do_not_block(2 * MIB + 12345, false);
+	assert_cold_files_do_not_block(16, 2 * MIB + 12345, false);
 }
 
 /* They are read, not sent by sendfile, but the disk is as far away. */
 Test(d11, d11_small_cold_files_do_not_block_the_engines_thread)
 {
-	assert_cold_files_do_not_block(1000, false);
+	assert_cold_files_do_not_block(64, 1000, false);
 }
 
 /* Who does not own a file may not ask for the state of its pages by cachestat(2). */
@@ -158,7 +161,7 @@ Test(d11, d11_cold_files_of_somebody_else_do_not_block_the_engines_thread)
 {
 	if (geteuid() != 0)
 		cr_skip("only root can make files that are somebody else's");
-	assert_cold_files_do_not_block(256 * KIB, true);
+	assert_cold_files_do_not_block(32, 256 * KIB, true);
 }
 
 /*
@@ -325,17 +328,15 @@ static void overlay_begin(struct overlay *overlay)
 static void overlay_file_new(struct overlay *overlay, size_t i, size_t length, struct file *lower,
 			     struct file *merged)
 {
-	char *bytes = pattern_new(length, i * length);
 	char path[80];
 
 	snprintf(path, sizeof path, "%s/%zu", overlay->part[0], i);
 	lower->fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0644);
 	cr_assert(lower->fd >= 0);
-	cr_assert_eq(write(lower->fd, bytes, length), (ssize_t)length);
+	pattern_write(lower->fd, length, i * length);
 	snprintf(path, sizeof path, "%s/%zu", overlay->part[3], i);
 	merged->fd = open(path, O_RDONLY | O_CLOEXEC);
 	cr_assert(merged->fd >= 0, "%s: %s", path, strerror(errno));
-	free(bytes);
 }
 
 static void overlay_file_unlink(struct overlay *overlay, size_t i)
@@ -355,10 +356,11 @@ Test(d11, d11_cold_files_on_overlayfs_do_not_block_the_engines_thread)
 
 	skip_where_forced();
 	overlay_begin(&overlay);
+	lower.count = merged.count = 32;
 	lower.length = merged.length = 256 * KIB;
-	for (size_t i = 0; i < FILES; i++)
+	for (size_t i = 0; i < lower.count; i++)
 		overlay_file_new(&overlay, i, lower.length, &lower.file[i], &merged.file[i]);
-	for (size_t i = 0; i < FILES; i++)
+	for (size_t i = 0; i < lower.count; i++)
 		overlay_file_unlink(&overlay, i);
 	overlay_remove(&overlay);
 	files_chill(&lower);

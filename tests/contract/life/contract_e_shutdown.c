@@ -110,14 +110,22 @@ PAIR_TEST(e04, e04_what_shutdown_answers, tcp_pair, 0)
 
 PAIR_TEST(e04, e04_100_megabytes_then_shutdown_then_close_is_an_end_and_no_reset, tcp_pair, 0)
 {
-	const size_t length = 100 * 1000 * 1000;
+	enum {
+		SEGMENTS = 10
+	};
+	const size_t each = 10 * 1000 * 1000, length = SEGMENTS * each;
 	struct reader reader;
 	struct operation send;
-	void *bytes = pattern_new(length, 0);
+	struct iovec list[SEGMENTS];
+	/* All segments lie in this memory: each begins where the pattern goes on. */
+	unsigned char *bytes = pattern_new(each + PATTERN_PERIOD, 0);
 
 	operation_init(&send, fixture);
 
-	cr_assert_eq(start_send(pair->socket, &send, bytes, length), 1);
+	for (size_t i = 0; i < SEGMENTS; i++)
+		list[i] = segment(bytes + i * each % PATTERN_PERIOD, each);
+	cr_assert_eq(sluice_args_set_buffer_list(&send.args, list, SEGMENTS), 0);
+	cr_assert_eq(start(sluice_send_async, pair->socket, &send), 1);
 	reader_start(&reader, pair->peer, 0);
 	run_until(fixture, is_over(&send));
 	assert_ended(&send, SLUICE_ERROR_SUCCESS, length);

@@ -35,10 +35,12 @@ static void send_list(struct fixture *fixture, struct pair *pair, const struct r
 		      size_t run_count)
 {
 	struct iovec *list = malloc(SEGMENTS_MOST * sizeof *list);
-	unsigned char *bytes = pattern_new(BYTES_MOST, 0);
+	static unsigned char *bytes; /* of all lists of the process */
 	struct operation operation;
 	size_t segments, length;
 
+	if (!bytes)
+		bytes = pattern_new(BYTES_MOST, 0);
 	operation_init(&operation, fixture);
 	segments = make_list(runs, run_count, bytes, list, &length);
 	cr_assert_eq(sluice_args_set_buffer_list(&operation.args, list, segments), 0);
@@ -47,7 +49,6 @@ static void send_list(struct fixture *fixture, struct pair *pair, const struct r
 	run_until(fixture, is_over(&operation));
 	assert_ended(&operation, SLUICE_ERROR_SUCCESS, length);
 	assert_nothing_to_read(pair->peer);
-	free(bytes);
 	free(list);
 }
 

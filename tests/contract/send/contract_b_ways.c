@@ -75,10 +75,24 @@ static size_t length_of(size_t number)
 struct stream {
 	struct pair pair;
 	struct operation *operations;
-	unsigned char *bytes;
+	unsigned char *bytes; /* the same of all streams */
 	size_t length;
 	struct iovec lists[SENDS][3];
 };
+
+/* New memory for each stream would take more time than what is tested. */
+static unsigned char *bytes_of_streams(size_t length)
+{
+	static unsigned char *bytes;
+	static size_t held;
+
+	if (held < length) {
+		free(bytes);
+		bytes = pattern_new(length, 0);
+		held = length;
+	}
+	return bytes;
+}
 
 static void stream_begin(struct fixture *fixture, struct stream *stream)
 {
@@ -87,7 +101,7 @@ static void stream_begin(struct fixture *fixture, struct stream *stream)
 	stream->length = 0;
 	for (size_t i = 0; i < SENDS; i++)
 		stream->length += length_of(i);
-	stream->bytes = pattern_new(stream->length, 0);
+	stream->bytes = bytes_of_streams(stream->length);
 }
 
 /* Every third is a list that is too long for the record. */
@@ -115,7 +129,6 @@ static void stream_end(struct stream *stream)
 {
 	pair_close(&stream->pair);
 	free(stream->operations);
-	free(stream->bytes);
 }
 
 static void send_on_several_streams(struct fixture *fixture)

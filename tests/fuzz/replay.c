@@ -10,10 +10,10 @@
 #include <string.h>
 
 /* Most of what a change breaks is seen by sanitizers only. */
-#if defined(__SANITIZE_ADDRESS__)
-#define CHANGES 2000
-#else
+#if !defined(__SANITIZE_ADDRESS__)
 #define CHANGES 200
+#elif !defined(CHANGES)
+#define CHANGES 2000
 #endif
 #define FILE_MAX 65536
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define THREADS 4
-#define ROUNDS 15
+#define ROUNDS 8
 
 static char bytes[5000];
 
@@ -300,7 +300,7 @@ static void race(end_fn *finish, int round)
 		thread_start(&threads[i], begin_until_refused, &racers[i]);
 	}
 	thread_start(&ender, end_until_refused, scene.socket);
-	usleep((unsigned)round * 100);
+	usleep((unsigned)round * 200);
 	finish(&scene);
 	for (int i = 0; i < THREADS; i++)
 		thread_join(threads[i]);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ROUNDS 20
+#define ROUNDS 10
 #define SENDERS 3
 #define RECORDS 3000
 
@@ -119,7 +119,7 @@ static void race(end_fn *end, int round, bool stopped)
 					   .records = calloc(RECORDS, sizeof(struct record))};
 		thread_start(&threads[i], send_until_refused, &racers[i]);
 	}
-	usleep((unsigned)round * 20);
+	usleep((unsigned)round * 40);
 	end(engine, socket);
 	for (int i = 0; i < SENDERS; i++)
 		thread_join(threads[i]);

@@ -114,7 +114,7 @@ static void *read_and_leave(void *token)
 	size_t done = 0;
 	ssize_t count;
 
-	while (done < FILE_BYTES / 2 && (count = recv(*peer, bytes, chunk, 0)) > 0)
+	while (done < FILE_BYTES / 8 && (count = recv(*peer, bytes, chunk, 0)) > 0)
 		done += (size_t)count;
 	free(bytes);
 	close_with_reset(*peer);

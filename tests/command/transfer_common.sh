@@ -31,15 +31,16 @@ receiver_security=(--insecure)
 
 # start_receiver OPTION...: sets $server and $port.
 start_receiver() {
+	local i line
 	: >"$work/start"
 	"${receiver_front[@]}" "$SLUICE_COMMAND" receive --backend="$backend" --output="$root" \
 		"${receiver_security[@]}" "$@" 0 \
 		>"$work/start" 2>"$work/errors" &
 	server=$!
 	port=
-	for _ in $(seq $((patience * 20))); do
-		port=$(sed -n '1s/^Receiving into .*:\([0-9]*\) with .*/\1/p' "$work/start")
-		[ -z "$port" ] || break
+	for ((i = 0; i < patience * 20; i++)); do
+		IFS= read -r line <"$work/start" && [[ $line =~ ^'Receiving into '.*:([0-9]+)' with ' ]] &&
+			port=${BASH_REMATCH[1]} && break
 		kill -0 "$server" 2>/dev/null || break
 		sleep 0.05
 	done
@@ -61,26 +62,28 @@ end_receiver() {
 	}
 }
 
-# sent CODE ARGUMENT...: sluice send ends with this exit code.
+# sent CODE ARGUMENT...: sluice send ends with this exit code; it has a time-out of its own.
 sent() {
 	local wanted=$1 code=0
 	shift
-	timeout "$patience" "${sender_front[@]}" "$SLUICE_COMMAND" send --backend="$backend" "$@" \
-		>"$work/sent" 2>"$work/sent-errors" || code=$?
+	"${sender_front[@]}" "$SLUICE_COMMAND" send --backend="$backend" "$@" >"$work/sent" \
+		2>"$work/sent-errors" || code=$?
 	equal "$wanted" "$code" || {
 		cat "$work/sent" "$work/sent-errors"
 		return 1
 	}
 }
 
-# raw CASE [ARGUMENT]: the answers, in one line.
-raw() {
-	timeout "$patience" python3 "$here/transfer_raw.py" "$port" "$@" | tr '\n' ' '
-}
-
 # raw_each CASE ARGUMENT...: the answers to each, in a line of its own.
 raw_each() {
-	timeout "$patience" python3 "$here/transfer_raw.py" "$port" "$@"
+	timeout "$patience" python3 -S "$here/transfer_raw.py" "$port" "$@"
+}
+
+# raw CASE [ARGUMENT]: the answers, in one line.
+raw() {
+	local lines
+	readarray -t lines < <(raw_each "$@")
+	printf '%s ' "${lines[@]}"
 }
 
 # check_each NAME WANTED CASE ARGUMENT...: a case for each argument.
@@ -104,30 +107,34 @@ same() {
 
 # answered CASE CODE PATTERN ARGUMENT...: a sender with these meets such a receiver of transfer_raw.py.
 answered() {
-	local case=$1 wanted=$2 pattern=$3 receiver code
+	local case=$1 wanted=$2 pattern=$3 receiver code its_port
 	shift 3
 	: >"$work/port"
-	timeout "$patience" python3 "$here/transfer_raw.py" 0 answering "$case" >"$work/port" &
+	timeout "$patience" python3 -S "$here/transfer_raw.py" 0 answering "$case" >"$work/port" &
 	receiver=$!
-	for _ in $(seq $((patience * 20))); do
-		[ -s "$work/port" ] && break
-		sleep 0.05
-	done
-	sent "$wanted" --timeout=10 "$@" "127.0.0.1:$(head -n 1 "$work/port")"
+	await read -r its_port <"$work/port"
+	sent "$wanted" --timeout=10 "$@" "127.0.0.1:$its_port"
 	code=$?
 	wait "$receiver"
 	[ "$code" -eq 0 ] && says "$pattern" "$work/sent-errors"
+}
+
+# same_many NAME...: the same, for hundreds.
+same_many() {
+	diff <(cd "$files" && sha256sum -- "$@") <(cd "$root" && sha256sum -- "$@")
 }
 
 parts() {
 	find "$root" -name '.sluice-*.part' | wc -l
 }
 
-# says PATTERN FILE
+# says PATTERN FILE: a line of it matches the extended regular expression.
 says() {
-	grep -Eq -- "$1" "$2" || {
-		printf 'not said: %s\n' "$1"
-		cat "$2"
-		return 1
-	}
+	local lines line
+	readarray -t lines <"$2"
+	for line in "${lines[@]}"; do
+		[[ $line =~ $1 ]] && return
+	done
+	printf 'not said: %s\n' "$1" "${lines[@]}"
+	return 1
 }

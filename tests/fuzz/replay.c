@@ -12,7 +12,9 @@
 /* Most of what a change breaks is seen by sanitizers only. */
 #if !defined(__SANITIZE_ADDRESS__)
 #define CHANGES 200
-#elif !defined(CHANGES)
+#elif defined(SLOW_INPUTS)
+#define CHANGES 400
+#else
 #define CHANGES 2000
 #endif
 #define FILE_MAX 65536

@@ -9,6 +9,7 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <link.h>
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/lsan_interface.h>
 #include <stdlib.h>
 #include <string.h>

@@ -26,6 +26,7 @@ mkfifo "$root/fifo"
 head -c 20000 /dev/urandom >"$root/middle.bin"
 head -c 5000000 /dev/urandom >"$root/large.bin"
 
+settle
 start_server
 descriptors=$(settled_descriptors)
 
@@ -37,7 +38,7 @@ same() { # PATH FILE OPTION...
 
 part() { # RANGE FIRST COUNT FILE: 206 and the very bytes
 	local file=${4:-large.bin}
-	equal 206 "$(status "/$file" -r "$1")" &&
+	answers 206 "/$file" -r "$1" &&
 		get "/$file" -r "$1" | cmp - <(tail -c "+$(($2 + 1))" "$root/$file" | head -c "$3")
 }
 
@@ -67,15 +68,14 @@ check 'HEAD has the length and no body' equal '200 0 20000' \
 	"$(get /middle.bin -I -o /dev/null -w '%{http_code} %{size_download} %header{content-length}')"
 check 'HEAD of a small file has no body' equal '200 0 12' \
 	"$(get /hello.txt -I -o /dev/null -w '%{http_code} %{size_download} %header{content-length}')"
-check 'the type of html' equal 'text/html; charset=utf-8' "$(header content-type /)"
-check 'the type of css' equal 'text/css; charset=utf-8' "$(header content-type /style.css)"
-check 'the type of text' equal 'text/plain; charset=utf-8' \
-	"$(header content-type /hello.txt)"
+check 'the type of html' header_is 'text/html; charset=utf-8' content-type /
+check 'the type of css' header_is 'text/css; charset=utf-8' content-type /style.css
+check 'the type of text' header_is 'text/plain; charset=utf-8' content-type /hello.txt
 check 'a compressed image says so' equal 'image/svg+xml gzip' \
 	"$(header content-type /a.svgz) $(header content-encoding /a.svgz)"
-check 'so does a part of it' equal gzip "$(header content-encoding /a.svgz -r 0-1)"
-check 'a compressed file stays what it is' equal '' "$(header content-encoding /a.gz)"
-check 'the type of anything else' equal application/octet-stream "$(header content-type /large.bin)"
+check 'so does a part of it' header_is gzip content-encoding /a.svgz -r 0-1
+check 'a compressed file stays what it is' header_is '' content-encoding /a.gz
+check 'the type of anything else' header_is application/octet-stream content-type /large.bin
 date_is_now() {
 	local before said
 	before=$(date +%s)
@@ -86,7 +86,7 @@ date_is_now() {
 check 'the date is now' date_is_now
 check 'Last-Modified is the file'\''s' \
 	equal "$(date -u -r "$root/hello.txt" '+%a, %d %b %Y %T GMT')" "$(header last-modified /hello.txt)"
-check 'ranges are offered' equal bytes "$(header accept-ranges /hello.txt)"
+check 'ranges are offered' header_is bytes accept-ranges /hello.txt
 
 # The date moves on in an answer that comes from the cache.
 dates() {
@@ -101,11 +101,10 @@ check 'the date of a cached answer moves on' dates
 check 'the connection stays for the next request' equal '1 0 0' \
 	"$(curl -sS -o /dev/null -o /dev/null -o /dev/null -w '%{num_connects}\n' "$url/hello.txt" \
 		"$url/large.bin" "$url/nothing" | paste -sd' ')"
-check 'Connection: close closes' equal close \
-	"$(header connection /hello.txt -H 'Connection: close')"
+check 'Connection: close closes' header_is close connection /hello.txt -H 'Connection: close'
 check 'HTTP/1.0 closes' same /hello.txt hello.txt --http1.0
-check 'HTTP/1.0 stays when asked to' equal keep-alive \
-	"$(header connection /hello.txt --http1.0 -H 'Connection: keep-alive')"
+check 'HTTP/1.0 stays when asked to' header_is keep-alive \
+	connection /hello.txt --http1.0 -H 'Connection: keep-alive'
 check 'an offer of HTTP/2 is not taken' same /hello.txt hello.txt --http2
 
 # Ranges.
@@ -115,9 +114,9 @@ check 'the last bytes' part -10 4999990 10
 check 'a range beyond the end is cut' part 4999990-9999999 4999990 10
 check 'a range of a small file' part 6-10 6 5 hello.txt
 check 'a range of one byte' part 0-0 0 1 hello.txt
-check 'a range says where it lies' equal 'bytes 6-10/12' "$(header content-range /hello.txt -r 6-10)"
-check 'a range of nothing is refused' equal 416 "$(status /hello.txt -r 12-)"
-check 'and told how much there is' equal 'bytes */12' "$(header content-range /hello.txt -r 12-)"
+check 'a range says where it lies' header_is 'bytes 6-10/12' content-range /hello.txt -r 6-10
+check 'a range of nothing is refused' answers 416 /hello.txt -r 12-
+check 'and told how much there is' header_is 'bytes */12' content-range /hello.txt -r 12-
 check 'a range of an empty file gets the whole' equal '200 0' \
 	"$(get /empty.txt -r 0- -o /dev/null -w '%{http_code} %{size_download}')"
 # The parts of an answer with several ranges, by Python's parser of MIME: their ranges and bytes.
@@ -151,79 +150,77 @@ large_parts() {
 		END
 }
 check 'several ranges of a large file' large_parts /large.bin large.bin
-check 'ranges that the file lacks are left out' equal 'bytes 0-1/12' \
-	"$(header content-range /hello.txt -r 0-1,50-60)"
+check 'ranges that the file lacks are left out' header_is 'bytes 0-1/12' content-range /hello.txt -r 0-1,50-60
 check 'ranges that are larger than the file together get the whole' equal '200 12' \
 	"$(get /hello.txt -r 0-9,3-11 -o /dev/null -w '%{http_code} %{size_download}')"
 check 'the connection stays in step behind several ranges' equal 12 \
 	"$(curl -s -r 0-0,2-2 "$url/hello.txt" -o /dev/null --next -s "$url/hello.txt" | wc -c)"
-check 'a broken range gets the whole' equal 200 "$(status /hello.txt -H 'Range: bytes=5-1')"
-check 'HEAD knows no ranges' equal 200 "$(status /hello.txt -I -r 0-1)"
+check 'a broken range gets the whole' answers 200 /hello.txt -H 'Range: bytes=5-1'
+check 'HEAD knows no ranges' answers 200 /hello.txt -I -r 0-1
 
 # Conditions.
 etag=$(header etag /hello.txt)
 modified=$(header last-modified /hello.txt)
 before='Sun, 06 Nov 1994 08:49:37 GMT'
-check 'If-None-Match of what there is' equal 304 "$(status /hello.txt -H "If-None-Match: $etag")"
-check 'the answer to it names the version' equal "$etag" \
-	"$(header etag /hello.txt -H "If-None-Match: $etag")"
-check 'If-None-Match of anything' equal 304 "$(status /hello.txt -H 'If-None-Match: *')"
-check 'If-None-Match of something else' equal 200 "$(status /hello.txt -H 'If-None-Match: "x"')"
-check 'If-Modified-Since then' equal 304 "$(status /hello.txt -H "If-Modified-Since: $modified")"
-check 'If-Modified-Since before' equal 200 "$(status /hello.txt -H "If-Modified-Since: $before")"
-check 'If-Match of what there is' equal 200 "$(status /hello.txt -H "If-Match: $etag")"
-check 'If-Match of something else' equal 412 "$(status /hello.txt -H 'If-Match: "x"')"
-check 'If-Unmodified-Since before' equal 412 "$(status /hello.txt -H "If-Unmodified-Since: $before")"
-check 'If-Unmodified-Since then' equal 200 "$(status /hello.txt -H "If-Unmodified-Since: $modified")"
-check 'If-Range of this version' equal 206 "$(status /hello.txt -r 0-1 -H "If-Range: $etag")"
-check 'If-Range of this date' equal 206 "$(status /hello.txt -r 0-1 -H "If-Range: $modified")"
-check 'If-Range of another version' equal 200 "$(status /hello.txt -r 0-1 -H 'If-Range: "x"')"
+check 'If-None-Match of what there is' answers 304 /hello.txt -H "If-None-Match: $etag"
+check 'the answer to it names the version' header_is "$etag" etag /hello.txt -H "If-None-Match: $etag"
+check 'If-None-Match of anything' answers 304 /hello.txt -H 'If-None-Match: *'
+check 'If-None-Match of something else' answers 200 /hello.txt -H 'If-None-Match: "x"'
+check 'If-Modified-Since then' answers 304 /hello.txt -H "If-Modified-Since: $modified"
+check 'If-Modified-Since before' answers 200 /hello.txt -H "If-Modified-Since: $before"
+check 'If-Match of what there is' answers 200 /hello.txt -H "If-Match: $etag"
+check 'If-Match of something else' answers 412 /hello.txt -H 'If-Match: "x"'
+check 'If-Unmodified-Since before' answers 412 /hello.txt -H "If-Unmodified-Since: $before"
+check 'If-Unmodified-Since then' answers 200 /hello.txt -H "If-Unmodified-Since: $modified"
+check 'If-Range of this version' answers 206 /hello.txt -r 0-1 -H "If-Range: $etag"
+check 'If-Range of this date' answers 206 /hello.txt -r 0-1 -H "If-Range: $modified"
+check 'If-Range of another version' answers 200 /hello.txt -r 0-1 -H 'If-Range: "x"'
 
 # Refusals.
-check 'no such file' equal 404 "$(status /nothing)"
-check 'no such directory' equal 404 "$(status /nothing/)"
-check 'a file is no directory' equal 404 "$(status /hello.txt/)"
-check 'nor has it files' equal 404 "$(status /hello.txt/index.html)"
-check 'a name that cannot be' equal 404 "$(status "/$(printf 'a%.0s' $(seq 300))")"
-check 'a directory without an index' equal 200 "$(status /bare/)"
-check 'a directory is sent to its slash' equal /sub/ "$(header location /sub)"
-check 'with its query' equal '/sub/?a=b' "$(header location '/sub?a=b')"
-check 'and its escapes' equal '/odd%20dir/' "$(header location '/odd%20dir')"
-check 'a directory never becomes a host' equal /sub/ "$(header location //sub)"
-check 'a link outwards' equal 403 "$(status /out)"
-check 'an absolute link' equal 403 "$(status /absolute)"
-check 'a link into /proc' equal 403 "$(status /proc)"
-check 'a link to itself' equal 403 "$(status /loop)"
-check 'a FIFO' equal 403 "$(status /fifo)"
-check 'a hidden file' equal 403 "$(status /.secret)"
-check 'a file in a hidden directory' equal 403 "$(status /.hidden/secret.txt)"
-check 'POST' equal 405 "$(status /hello.txt -d x)"
-check 'POST is told what may be' equal 'GET, HEAD' "$(header allow /hello.txt -d x)"
-check 'DELETE' equal 405 "$(status /hello.txt -X DELETE)"
-check 'a large POST is answered before it is sent' equal 405 \
-	"$(status /hello.txt --data-binary "@$root/middle.bin" -H 'Expect: 100-continue')"
-check 'a POST beyond the limit' equal 413 "$(status /hello.txt --data-binary "@$root/large.bin" -H Expect:)"
-check 'a POST in chunks' equal 405 \
-	"$(status /hello.txt --data-binary "@$root/middle.bin" -H 'Transfer-Encoding: chunked')"
+check 'no such file' answers 404 /nothing
+check 'no such directory' answers 404 /nothing/
+check 'a file is no directory' answers 404 /hello.txt/
+check 'nor has it files' answers 404 /hello.txt/index.html
+check 'a name that cannot be' answers 404 "/$(printf 'a%.0s' $(seq 300))"
+check 'a directory without an index' answers 200 /bare/
+check 'a directory is sent to its slash' header_is /sub/ location /sub
+check 'with its query' header_is '/sub/?a=b' location '/sub?a=b'
+check 'and its escapes' header_is '/odd%20dir/' location '/odd%20dir'
+check 'a directory never becomes a host' header_is /sub/ location //sub
+check 'a link outwards' answers 403 /out
+check 'an absolute link' answers 403 /absolute
+check 'a link into /proc' answers 403 /proc
+check 'a link to itself' answers 403 /loop
+check 'a FIFO' answers 403 /fifo
+check 'a hidden file' answers 403 /.secret
+check 'a file in a hidden directory' answers 403 /.hidden/secret.txt
+check 'POST' answers 405 /hello.txt -d x
+check 'POST is told what may be' header_is 'GET, HEAD' allow /hello.txt -d x
+check 'DELETE' answers 405 /hello.txt -X DELETE
+check 'a large POST is answered before it is sent' answers 405 \
+	/hello.txt --data-binary "@$root/middle.bin" -H 'Expect: 100-continue'
+check 'a POST beyond the limit' answers 413 /hello.txt --data-binary "@$root/large.bin" -H Expect:
+check 'a POST in chunks' answers 405 \
+	/hello.txt --data-binary "@$root/middle.bin" -H 'Transfer-Encoding: chunked'
 check 'a refusal explains itself' matches '^404 Not Found\. .+' "$(get /nothing)"
 chmod 0 "$root/style.css"
 if [ -r "$root/style.css" ]; then
 	skip 'a file that may not be read' 'a user other than root'
 else
 	sleep 1.1
-	check 'a file that may not be read' equal 403 "$(status /style.css)"
+	check 'a file that may not be read' answers 403 /style.css
 fi
 
 # Files that change.
 replace() {
 	printf 'replaced\n' >"$root/new" && mv "$root/new" "$root/hello.txt" && sleep 1.2 &&
-		equal replaced "$(get /hello.txt)"
+		gives replaced /hello.txt
 }
 rewrite() {
-	printf 'in place\n' >"$root/hello.txt" && sleep 1.2 && equal 'in place' "$(get /hello.txt)"
+	printf 'in place\n' >"$root/hello.txt" && sleep 1.2 && gives 'in place' /hello.txt
 }
 remove() {
-	rm "$root/hello.txt" && sleep 1.2 && equal 404 "$(status /hello.txt)"
+	rm "$root/hello.txt" && sleep 1.2 && answers 404 /hello.txt
 }
 check 'a file that is replaced' replace
 check 'a file that is written anew' rewrite
@@ -238,19 +235,20 @@ check 'SIGTERM ends it with 0' stop_server TERM
 start_server --dotfiles --revalidate=0 --cache-file-size=0 --cache-entries=2 --bind=::1 --workers=2
 check 'IPv6, in the first line' matches 'http://\[::1\]:[0-9]+/ with .*, 2 workers$' "$(cat "$work/start")"
 check 'dotfiles when asked for' same /.secret .secret
-check 'never what lies above' equal 403 "$(status /../outside.txt)"
+check 'never what lies above' answers 403 /../outside.txt
 check 'nothing kept in memory' same /middle.bin middle.bin
 check 'nor is anything stale' eval "echo 1 >\$root/f; get /f >/dev/null; echo 2 >\$root/f; equal 2 \$(get /f)"
 check 'SIGINT ends it with 0' stop_server INT
 
 start_server --access-log="$work/log"
 get '/large.bin?"x"' -r 0-99 -A 'an "agent"' -e from >/dev/null
-get /nothing >/dev/null
+by_curl /nothing >/dev/null
 check 'ends with an access log' stop_server
+mapfile -t lines <"$work/log"
 check 'the access log has the request' matches \
 	'^127\.0\.0\.1 - - \[[^]]+\] "GET /large.bin\?\\x22x\\x22 HTTP/1.1" 206 100 "from" "an \\x22agent\\x22"$' \
-	"$(sed -n 1p "$work/log")"
-check 'and the one after' matches '"GET /nothing HTTP/1.1" 404 [0-9]+ "-" "curl' "$(sed -n 2p "$work/log")"
+	"${lines[0]}"
+check 'and the one after' matches '"GET /nothing HTTP/1.1" 404 [0-9]+ "-" "curl' "${lines[1]}"
 
 # The command line.
 exits() { # CODE PATTERN ARGUMENT...

@@ -59,19 +59,35 @@ matches() {
 	}
 }
 
+# pause SECONDS, without a process: nothing is ever written to $never.
+exec {never}<> <(:)
+pause() {
+	read -rt "$1" -u "$never" || :
+}
+
+# settle: files that have just been written get the dates and tags that they keep.
+settle() {
+	pause 1.1
+}
+
 # start_server OPTION...: serves $root; sets $server, $url and $port. With $passed, names of sockets that
 # it is passed, whose ports are in $work/passed.
 passed=
 start_server() {
+	local line i
 	: >"$work/start"
-	${passed:+"$here/serve_passed.py" "$passed" "$work/passed"} "$SLUICE_COMMAND" serve --port=0 --backend="$backend" "$@" "$root" \
-		>"$work/start" 2>"$work/errors" &
+	${passed:+python3 "$here/serve_passed.py" "$passed" "$work/passed"} "$SLUICE_COMMAND" serve --port=0 --backend="$backend" "$@" "$root" \
+		>"$work/start" 2>"$work/errors" {never}>&- &
 	server=$!
-	for _ in $(seq $((patience * 20))); do
-		url=$(sed -n 's/^Serving .* at \(https\?:[^ ]*\)\/ with .*/\1/p' "$work/start")
-		[ -z "$url" ] || break
+	url=
+	for ((i = 0; i < patience * 50; i++)); do
+		read -r line <"$work/start"
+		if [[ $line =~ ^'Serving '.*' at '(https?:[^ ]*)'/ with ' ]]; then
+			url=${BASH_REMATCH[1]}
+			break
+		fi
 		kill -0 "$server" 2>/dev/null || break
-		sleep 0.05
+		pause 0.02
 	done
 	if [ -z "$url" ]; then
 		echo 'Bail out! the server did not start'
@@ -93,23 +109,183 @@ stop_server() {
 	}
 }
 
-# get PATH OPTION...: the body; path as it is.
-get() {
+# by_curl PATH OPTION...: path as it is.
+by_curl() {
 	local path=$1
 	shift
 	curl -sS --path-as-is --max-time "$patience" "$@" "$url$path"
 }
 
+# request PATH OPTION...: sends what curl would send, without a process, which costs more than the
+# request. Sets $connection, $code, $headers and $left, the length of the body, which take_body takes
+# from the connection. False if there is no answer, with the $code 000, or if only curl has the
+# options, without a $code.
+request() {
+	local method=GET accept='*/*' lines= body= path=$1 line host
+	shift
+	code=
+	headers=()
+	[[ $url == http://* && $path != *[][{}#\ ]* ]] || return
+	while [ $# -gt 0 ]; do
+		case $1 in
+		-I) method=HEAD ;;
+		-X) method=$2 ;;
+		-r) lines+="Range: bytes=$2"$'\r\n' ;;
+		-d)
+			[[ $2 != @* ]] || return
+			method=POST
+			body=$2
+			lines+="Content-Type: application/x-www-form-urlencoded"$'\r\n'"Content-Length: ${#2}"$'\r\n'
+			;;
+		-H)
+			case ${2,,} in
+			accept:\ *) accept=${2#*: } ;;
+			host:* | user-agent:* | connection:* | expect:* | transfer-encoding:*) return 1 ;;
+			*:\ *) lines+=$2$'\r\n' ;;
+			*) return 1 ;;
+			esac
+			;;
+		*) return 1 ;;
+		esac
+		[ "$1" = -I ] || shift
+		shift
+	done
+	code=000
+	host=${url#http://}
+	line=${host%:*}
+	line=${line#[}
+	{ exec {connection}<>"/dev/tcp/${line%]}/${host##*:}"; } 2>/dev/null || return
+	printf '%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bash\r\nAccept: %s\r\n%s\r\n%s' \
+		"$method" "$path" "$host" "$accept" "$lines" "$body" >&"$connection"
+	read -rt "$patience" -u "$connection" line
+	[[ $line == HTTP/1.1\ [2-5][0-9][0-9]\ * ]] || {
+		exec {connection}>&-
+		return 1
+	}
+	code=${line:9:3}
+	left=0
+	while IFS= read -rt "$patience" -u "$connection" line && [ "$line" != $'\r' ]; do
+		line=${line%$'\r'}
+		headers+=("$line")
+		[[ ${line,,} != content-length:\ * || $method == HEAD || $code == [23]04 ]] || left=${line#*: }
+	done
+}
+
+# take_body COMMAND: gives what follows the head of the answer to a request to the command, as a format
+# and its argument; ends the connection.
+take_body() {
+	local LC_ALL=C piece= status=0
+	if ((left > 4096)); then
+		if [ "$1" = printf ]; then
+			head -c "$left" <&"$connection"
+		else
+			"$1" %s "$(head -c "$left" <&"$connection" | tr -d '\0')"
+		fi
+		left=0
+	fi
+	while ((left > 0)); do # up to the next byte of zero, which no variable takes
+		if ! IFS= read -rd '' -n "$left" -t "$patience" -u "$connection" piece; then
+			status=1
+			break
+		elif ((${#piece} == left)); then
+			"$1" %s "$piece"
+			break
+		fi
+		"$1" '%s\0' "$piece"
+		((left -= ${#piece} + 1))
+	done
+	exec {connection}>&-
+	return "$status"
+}
+keep() { # what fits into a variable
+	body+=$2
+}
+
+# look PATH OPTION...: asks, and sets $code and $headers.
+look() {
+	local line
+	if request "$@"; then
+		if ((left > 4096)); then
+			take_body printf >/dev/null
+		else
+			take_body :
+		fi
+	elif [ -z "$code" ]; then
+		code=000
+		while IFS= read -r line; do
+			line=${line%$'\r'}
+			if [[ $line == HTTP/* ]]; then
+				line=${line#* }
+				code=${line%% *}
+				headers=()
+			else
+				headers+=("$line")
+			fi
+		done < <(by_curl "$@" -o /dev/null -D -)
+	fi
+}
+
+# get PATH OPTION...: the body.
+get() {
+	if request "$@"; then
+		take_body printf
+	elif [ -z "$code" ]; then
+		by_curl "$@"
+	else
+		echo "no answer at $url" >&2
+		return 1
+	fi
+}
+
 # status PATH OPTION...: the status alone.
 status() {
-	get "$@" -o /dev/null -w '%{http_code}'
+	look "$@"
+	printf '%s' "$code"
+}
+
+# answers STATUS PATH OPTION...
+answers() {
+	look "${@:2}"
+	equal "$1" "$code"
+}
+
+# find_header NAME: sets $value to what the answer has of it.
+find_header() {
+	local line
+	value=
+	for line in "${headers[@]}"; do
+		[[ ${line,,} != "${1,,}: "* ]] || value+=${value:+$'\n'}${line#*: }
+	done
 }
 
 # header NAME PATH OPTION...: the value of one header of the answer.
 header() {
-	local name=$1
-	shift
-	get "$@" -o /dev/null -D - | tr -d '\r' | sed -n "s/^$name: //Ip"
+	local value
+	look "${@:2}"
+	find_header "$1"
+	[ -z "$value" ] || echo "$value"
+}
+
+# header_is WANTED NAME PATH OPTION...
+header_is() {
+	local value
+	look "${@:3}"
+	find_header "$2"
+	[ "$code" != 000 ] && equal "$1" "$value"
+}
+
+# gives TEXT PATH OPTION...: the body is the text, but for line ends behind it.
+gives() {
+	local body=
+	if request "${@:2}"; then
+		take_body keep
+		while [[ $body == *$'\n' ]]; do
+			body=${body%$'\n'}
+		done
+	elif [ -z "$code" ]; then
+		body=$(by_curl "${@:2}")
+	fi
+	equal "$1" "$body"
 }
 
 # All but pipes with both ends here: a worker keeps one once it has sent a large file.
@@ -123,22 +299,22 @@ open_descriptors() {
 
 # Requests that hold nothing open: the count of descriptors once the server has settled.
 settled_descriptors() {
-	local before after
-	before=$(open_descriptors)
-	for _ in $(seq 40); do
-		sleep 0.1
-		after=$(open_descriptors)
-		[ "$after" != "$before" ] || break
-		before=$after
+	local before= now=("/proc/$server/fd/"*) i
+	for ((i = 0; i < 40 && ${#now[@]} != before; i++)); do
+		before=${#now[@]}
+		pause 0.1
+		now=("/proc/$server/fd/"*)
 	done
-	echo "$after"
+	open_descriptors
 }
 
 # descriptors_fall_to MOST: the server closes what clients have left, in its own time.
 descriptors_fall_to() {
-	for _ in $(seq $((patience * 10))); do
-		[ "$(open_descriptors)" -gt "$1" ] || return 0
-		sleep 0.1
+	local open i
+	for ((i = 0; i < patience * 10; i++)); do
+		open=("/proc/$server/fd/"*)
+		[ ${#open[@]} -gt "$1" ] && [ "$(open_descriptors)" -gt "$1" ] || return 0
+		pause 0.1
 	done
 	ls -l "/proc/$server/fd"
 	return 1
@@ -150,31 +326,46 @@ until_it() {
 	shift
 	until "$@"; do
 		[ "$SECONDS" -lt "$end" ] || return 1
-		sleep 0.2
+		pause 0.1
 	done
-}
-
-# gives TEXT PATH: the body is the text.
-gives() {
-	equal "$1" "$(get "$2")"
 }
 
 # ends SECONDS SIGNAL...: the server ends with 0 when it gets the signals, in this time.
 ends() {
-	local most=$1 pid=$server
-	shift
-	for signal; do
+	local pid=$server signal end
+	for signal in "${@:2}"; do
 		kill -"$signal" "$pid"
-		sleep 0.2
+		pause 0.2
 	done
-	timeout "$most" tail --pid="$pid" -f /dev/null || {
-		echo "it did not end in $most s"
-		kill -KILL "$pid"
-		server=
-		return 1
-	}
+	end=$((SECONDS + $1))
 	server=
+	while kill -0 "$pid" 2>/dev/null; do
+		[ "$SECONDS" -lt "$end" ] || {
+			echo "it did not end in $1 s"
+			kill -KILL "$pid"
+			return 1
+		}
+		pause 0.05
+	done
 	wait "$pid"
+}
+
+# shows PATTERN FILE: a line of a small file matches the extended regular expression.
+shows() {
+	local line
+	while IFS= read -r line; do
+		[[ ! $line =~ $1 ]] || return 0
+	done <"$2"
+	return 1
+}
+
+# count_lines PATTERN FILE: sets $count to how many lines of a small file match.
+count_lines() {
+	local line
+	count=0
+	while IFS= read -r line; do
+		[[ ! $line =~ $1 ]] || ((++count))
+	done <"$2"
 }
 
 # preloaded FILE VARIABLES: a command that is $SLUICE_COMMAND with serve_preload, see there.

@@ -108,8 +108,8 @@ under_profile() { # BACKEND OPTION...: requests, a reload, and the end
 	SLUICE_COMMAND=$work/confined
 	start_server "$@" --access-log="$work/log" --workers=2 --metrics=127.0.0.1:0 || return 1
 	SLUICE_COMMAND=$real
-	equal 2 "$(awk '/^Seccomp:/ { print $2 }' "/proc/$server/status")" && equal hello "$(get /hello)" &&
-		get /large | cmp - "$root/large" && equal 206 "$(status /large -r 0-9,100-200)" &&
+	equal 2 "$(awk '/^Seccomp:/ { print $2 }' "/proc/$server/status")" && gives hello /hello &&
+		get /large | cmp - "$root/large" && answers 206 /large -r 0-9,100-200 &&
 		equal '200 404' "$(status /) $(status /nothing)" || return 1
 	kill -HUP "$server"
 	until_it "$patience" grep -q '^Reloaded' "$work/start" && gives hello /hello && stop_server

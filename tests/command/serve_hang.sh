@@ -54,7 +54,7 @@ asked() { # until the client is gone
 # all_sound DIRECTORY FIRST LAST: each of these files, none of which is in the cache.
 all_sound() {
 	for i in $(seq "$2" "$3"); do
-		equal "$i" "$(get "$1$i" --max-time 60)" || return 1
+		gives "$i" "$1$i" --max-time 60 || return 1
 	done
 }
 

@@ -38,7 +38,7 @@ names() { # QUERY: of the listing, in its order
 check 'a directory without an index is listed' in_page '<a href="./b.txt">b.txt</a>'
 check 'a name is escaped in text' in_page '&lt;i&gt;&amp;&quot;&#39;%41ä.txt'
 check 'a name is escaped in a link' in_page 'href="./%3Ci%3E%26%22%27%2541%C3%A4.txt"'
-check 'the link leads to the file' equal x "$(get '/bare/%3Ci%3E%26%22%27%2541%C3%A4.txt')"
+check 'the link leads to the file' gives x '/bare/%3Ci%3E%26%22%27%2541%C3%A4.txt'
 check 'directories end with a slash' in_page '<a href="./sub/">sub/</a>'
 check 'the directory above is linked' in_page '<a href="../">../</a>'
 check 'a link within is listed' in_page './inside"'
@@ -49,15 +49,14 @@ done
 check 'a name that is not UTF-8 can be fetched by its link' equal "$(printf '\377')" \
 	"$(get /bare/%FF%FE)"
 check 'and is shown with replacement characters' in_page $'>\xef\xbf\xbd\xef\xbf\xbd<'
-check 'the page says what it is' equal 'text/html; charset=utf-8' "$(header content-type /bare/)"
+check 'the page says what it is' header_is 'text/html; charset=utf-8' content-type /bare/
 check 'the answer depends on Accept' matches Accept "$(header vary /bare/)"
 check 'HEAD has the length of the page' equal "$(get /bare/ | wc -c)" "$(header content-length /bare/ -I)"
-check 'an unchanged listing is not sent again' equal 304 \
-	"$(status /bare/ -H "If-None-Match: $(header etag /bare/)")"
-check 'ranges of a listing' equal '<!DOC' "$(get /bare/ -r 0-4)"
+check 'an unchanged listing is not sent again' answers 304 /bare/ -H "If-None-Match: $(header etag /bare/)"
+check 'ranges of a listing' gives '<!DOC' /bare/ -r 0-4
 check 'an empty directory' matches 'directory is empty' "$(get /empty/)"
-check 'an index is preferred' equal index "$(get /index/)"
-check 'an index is preferred to JSON, too' equal index "$(get /index/ -H 'Accept: application/json')"
+check 'an index is preferred' gives index /index/
+check 'an index is preferred to JSON, too' gives index /index/ -H 'Accept: application/json'
 check 'the root is listed' matches 'href="./bare/"' "$(get /)"
 
 objects() {
@@ -76,10 +75,9 @@ objects() {
 	END
 }
 check 'JSON is an array of objects' objects
-check 'JSON says what it is' equal application/json \
-	"$(header content-type /bare/ -H 'Accept: application/json')"
-check 'a browser gets HTML' equal 'text/html; charset=utf-8' "$(header content-type /bare/ \
-	-H 'Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8')"
+check 'JSON says what it is' header_is application/json content-type /bare/ -H 'Accept: application/json'
+check 'a browser gets HTML' header_is 'text/html; charset=utf-8' content-type /bare/ \
+	-H 'Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
 sorted() { # QUERY FIRST SECOND: the first file is listed before the second
 	matches "(^| )$2 (.* )?$3( |$)" "$(names "$1")"
 }
@@ -100,9 +98,9 @@ check 'a deleted file disappears' until_it 30 eval '[[ $(names "") != *new.txt* 
 check 'SIGTERM ends it with 0' stop_server
 
 start_server --no-listing
-check 'without listings a directory is forbidden' equal 403 "$(status /bare/)"
+check 'without listings a directory is forbidden' answers 403 /bare/
 check 'the refusal says why' matches 'directory listings are off' "$(get /bare/)"
-check 'an index is served' equal index "$(get /index/)"
+check 'an index is served' gives index /index/
 check 'ends' stop_server
 
 start_server --dotfiles

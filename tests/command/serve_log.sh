@@ -48,7 +48,7 @@ mkfifo "$work/log"
 exec 8<>"$work/log"
 start_server --access-log="$work/log"
 check 'answers do not wait for a log that nothing reads' flood "$port" 6000
-check 'nor do later ones' equal 200 "$(status /hello.txt)"
+check 'nor do later ones' answers 200 /hello.txt
 cat <&8 >"$work/lines" &
 reader=$!
 flood "$port" 50
@@ -61,7 +61,7 @@ wait "$reader" 2>/dev/null
 dropped=$(sed -n 's/^sluice: the access log: \([0-9]*\) lines.*/\1/p' "$work/errors" |
 	awk '{ all += $1 } END { print all }')
 check 'no line is lost without being counted, and none is torn' equal 6051 \
-	$(($(grep -c '^127.* HTTP/1.1" 200 6 "[\\x80]*" "[\\x80]*"$\|"curl' "$work/lines") + dropped))
+	$(($(grep -c '^127.* HTTP/1.1" 200 6 "[\\x80]*" "[\\x80]*"$\|"bash"$' "$work/lines") + dropped))
 
 start_server --access-log="$work/log" --drain=1
 flood "$port" 6000
@@ -71,7 +71,7 @@ exec 8<&-
 rm "$work/log"
 mkfifo "$work/log"
 start_server --access-log="$work/log"
-check 'it starts without a reader of its log' equal 200 "$(status /hello.txt)"
+check 'it starts without a reader of its log' answers 200 /hello.txt
 exec 8<"$work/log"
 cat <&8 >"$work/lines" &
 reader=$!
@@ -126,7 +126,7 @@ mute --access-log
 check 'it serves although nothing reads what it prints' flood "$port" 200
 check 'and ends' ends 30 TERM
 mute --drain=60
-check 'it serves without a log, too' equal 200 "$(status /hello.txt)"
+check 'it serves without a log, too' answers 200 /hello.txt
 check 'and ends at once when told twice' ends 30 TERM TERM
 exec 9<&-
 

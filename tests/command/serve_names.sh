@@ -32,7 +32,7 @@ check 'also where no directory is' page 404 'sub page' /sub/no/such/directory/
 check 'with escapes in the path' page 404 'sub page' /sub/%64eep/no%20thing
 check 'a directory of its name is none' page 404 'sub page' /sub/deep/nothing
 check 'it is sent from the cache' page 404 'sub page' /sub/nothing
-check 'it is HTML' equal 'text/html; charset=utf-8' "$(header content-type /nothing)"
+check 'it is HTML' header_is 'text/html; charset=utf-8' content-type /nothing
 check 'it is no version of a file' equal '' "$(header etag /nothing)$(header last-modified /nothing)"
 check 'it has no ranges' page 404 'root page' /nothing -r 0-1
 check 'no condition hides it' page 404 'root page' /nothing -H 'If-None-Match: *'
@@ -46,33 +46,33 @@ echo 'new page' >"$root/404.html"
 check 'a change is seen' until_it 30 eval '[ "$(get /nothing)" = "new page" ]'
 rm "$root/404.html"
 check 'without a page a sentence explains' until_it 30 eval '[[ $(get /nothing) == "404 Not Found. "* ]]'
-check 'as text' equal 'text/plain; charset=utf-8' "$(header content-type /nothing)"
-check 'and it is 404' equal 404 "$(status /nothing)"
-check 'a name is no page without --clean-urls' equal 404 "$(status /name)"
-check 'index.html is the index' equal html "$(get /both/)"
-check 'and no other name' equal 200 "$(status /second/)"
+check 'as text' header_is 'text/plain; charset=utf-8' content-type /nothing
+check 'and it is 404' answers 404 /nothing
+check 'a name is no page without --clean-urls' answers 404 /name
+check 'index.html is the index' gives html /both/
+check 'and no other name' answers 200 /second/
 check 'ends' stop_server
 
 start_server --index=default.txt,index.html --clean-urls --mime=foo=text/x-foo --mime=json=application/x-j
-check 'the first index counts' equal text "$(get /both/)"
-check 'the second is taken if there is no first' equal guide "$(get /guide/)"
-check 'its type is its own' equal 'text/plain; charset=utf-8' "$(header content-type /second/)"
-check 'a name finds its page' equal page "$(get /name)"
-check 'whose type it has' equal 'text/html; charset=utf-8' "$(header content-type /name)"
-check 'a file of the name comes first' equal plain "$(get /name2)"
-check 'a page comes before a directory' equal about "$(get /about)"
-check 'a directory without a page is sent to its slash' equal /guide/ "$(header location /guide)"
-check 'the full name works, too' equal page "$(get /name.html)"
-check 'a name without a page does not exist' equal 404 "$(status /nothing)"
-check 'a type of our own' equal 'text/x-foo; charset=utf-8' "$(header content-type /a.foo)"
-check 'comes before those of the system' equal application/x-j "$(header content-type /a.json)"
+check 'the first index counts' gives text /both/
+check 'the second is taken if there is no first' gives guide /guide/
+check 'its type is its own' header_is 'text/plain; charset=utf-8' content-type /second/
+check 'a name finds its page' gives page /name
+check 'whose type it has' header_is 'text/html; charset=utf-8' content-type /name
+check 'a file of the name comes first' gives plain /name2
+check 'a page comes before a directory' gives about /about
+check 'a directory without a page is sent to its slash' header_is /guide/ location /guide
+check 'the full name works, too' gives page /name.html
+check 'a name without a page does not exist' answers 404 /nothing
+check 'a type of our own' header_is 'text/x-foo; charset=utf-8' content-type /a.foo
+check 'comes before those of the system' header_is application/x-j content-type /a.json
 check 'ends' stop_server
 
 start_server --charset=iso-8859-1
-check 'another charset' equal 'text/css; charset=iso-8859-1' "$(header content-type /a.css)"
+check 'another charset' header_is 'text/css; charset=iso-8859-1' content-type /a.css
 check 'ends' stop_server
 start_server --charset=
-check 'none' equal text/css "$(header content-type /a.css)"
+check 'none' header_is text/css content-type /a.css
 check 'ends' stop_server
 
 # What cannot be meant.
@@ -94,7 +94,7 @@ check 'no header is forged by a charset' refused 'not a name' $'--charset=x\r\nX
 saved=$root
 root=/proc/$$
 start_server --dotfiles
-check 'a file that cannot be read is an error' equal 500 "$(status /mem)"
+check 'a file that cannot be read is an error' answers 500 /mem
 check 'which names the file' until_it 30 grep -q '^sluice: /mem: ' "$work/errors"
 check 'ends' stop_server
 root=$saved

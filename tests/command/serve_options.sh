@@ -31,11 +31,11 @@ config() {
 	url=$(sed -n 's/^Serving .* at \(http:[^ ]*\)\/ with .*/\1/p' "$work/start")
 }
 check 'a configuration is enough' config
-check 'its directory is served' equal hello "$(get /hello.foo)"
-check 'its options hold' equal 'text/x-file; charset=utf-8' "$(header content-type /hello.foo)"
+check 'its directory is served' gives hello /hello.foo
+check 'its options hold' header_is 'text/x-file; charset=utf-8' content-type /hello.foo
 check 'ends' stop_server
 check 'with options beside it' config --mime=foo=text/x-line --charset=
-check 'the command line wins' equal text/x-line "$(header content-type /hello.foo)"
+check 'the command line wins' header_is text/x-line content-type /hello.foo
 check 'ends' stop_server
 
 check 'a right configuration is right' says 0 'configuration is valid' --check --config="$work/good"

@@ -29,35 +29,36 @@ cat >"$root/_redirects" <<-'END'
 END
 echo forced >"$root/forced.txt"
 
+settle
 start_server
 large=/assets/large.bin
-check 'a header for every path' equal DENY "$(header x-frame-options /)"
+check 'a header for every path' header_is DENY x-frame-options /
 check 'a header for some' equal 'yes DENY' "$(header x-assets $large) $(header x-frame-options $large)"
-check 'and not for others' equal '' "$(header x-assets /)"
-check 'from the cache' equal yes "$(header x-assets $large)"
+check 'and not for others' header_is '' x-assets /
+check 'from the cache' header_is yes x-assets $large
 check 'with a range' equal '206 yes' "$(status $large -r 0-9) $(header x-assets $large -r 0-9)"
-check 'with 304' equal yes "$(header x-assets $large -H "If-None-Match: $(header etag $large)")"
-check 'with HTTP/1.0' equal yes "$(header x-assets $large --http1.0)"
-check 'with HEAD' equal yes "$(header x-assets $large -I)"
+check 'with 304' header_is yes x-assets $large -H "If-None-Match: $(header etag $large)"
+check 'with HTTP/1.0' header_is yes x-assets $large --http1.0
+check 'with HEAD' header_is yes x-assets $large -I
 check 'Cache-Control of the site' matches immutable "$(header cache-control /assets/app.js)"
-check '_headers is not served' equal 404 "$(status /_headers)"
-check '_redirects is not served' equal 404 "$(status /_redirects)"
-check 'nor with an escape' equal 404 "$(status /%5fredirects)"
-check 'nor with dots' equal 404 "$(status /./_headers)"
+check '_headers is not served' answers 404 /_headers
+check '_redirects is not served' answers 404 /_redirects
+check 'nor with an escape' answers 404 /%5fredirects
+check 'nor with dots' answers 404 /./_headers
 check 'a redirect' equal '301 /new/place' "$(status /old) $(header location /old)"
-check 'keeps the query' equal '/new/place?a=b' "$(header location '/old?a=b')"
+check 'keeps the query' header_is '/new/place?a=b' location '/old?a=b'
 check 'a splat' equal '302 https://other.example/a/b' "$(status /moved/a/b) $(header location /moved/a/b)"
 check 'is escaped' equal 'https://other.example/%0D' "$(header location /moved/%250D | sed 's/%250D/%0D/')"
-check 'a line end in it is refused' equal 400 "$(status /moved/%0d%0aX-Forged:%20y)"
+check 'a line end in it is refused' answers 400 /moved/%0d%0aX-Forged:%20y
 check 'a file hides a redirect' equal '200 real' "$(status /real.html) $(get /real.html)"
 check 'unless that is forced' equal '307 /elsewhere' "$(status /forced.txt) $(header location /forced.txt)"
 check 'a path is answered with a file' equal '200 index' "$(status /app/a/b) $(get /app/a/b)"
-check 'and its conditions' equal 304 "$(status /app/a/b -H "If-None-Match: $(header etag /)")"
+check 'and its conditions' answers 304 /app/a/b -H "If-None-Match: $(header etag /)"
 check 'with another status' equal '404 gone' "$(status /gone/x) $(get /gone/x)"
-check 'no dotfile by a rule' equal 403 "$(status /leak)"
-check 'nothing above by a rule' equal 403 "$(status /up)"
-check 'what no rule names does not exist' equal 404 "$(status /nothing)"
-check 'POST is not redirected' equal 405 "$(status /old -d x)"
+check 'no dotfile by a rule' answers 403 /leak
+check 'nothing above by a rule' answers 403 /up
+check 'what no rule names does not exist' answers 404 /nothing
+check 'POST is not redirected' answers 405 /old -d x
 
 # SIGHUP.
 reloaded() { # COUNT: reloads so far
@@ -67,15 +68,15 @@ printf '/*\n  X-Frame-Options: SAMEORIGIN\n' >"$root/_headers"
 printf '/* /index.html 200\n' >"$root/_redirects"
 kill -HUP "$server"
 check 'SIGHUP reads the rules again' reloaded 1
-check 'new headers hold' equal SAMEORIGIN "$(header x-frame-options $large)"
-check 'old ones are gone' equal '' "$(header x-assets $large)"
+check 'new headers hold' header_is SAMEORIGIN x-frame-options $large
+check 'old ones are gone' header_is '' x-assets $large
 check 'new redirects hold' equal '200 index' "$(status /any/page) $(get /any/page)"
-check 'also for what would be listed' equal index "$(get /empty/)"
-check 'a file is itself' equal app "$(get /assets/app.js)"
+check 'also for what would be listed' gives index /empty/
+check 'a file is itself' gives app /assets/app.js
 printf '/a\n  Content-Length: 5\n' >"$root/_headers"
 kill -HUP "$server"
 check 'a wrong line is named' until_it "$patience" grep -q '_headers:2: ' "$work/errors"
-check 'and everything stays' equal SAMEORIGIN "$(header x-frame-options $large)"
+check 'and everything stays' header_is SAMEORIGIN x-frame-options $large
 check 'SIGTERM ends it with 0' stop_server
 refused_start() {
 	"$SLUICE_COMMAND" serve --port=0 "$@" "$root" >"$work/refusal" 2>&1
@@ -122,14 +123,14 @@ listed() { # PATH TYPE
 check 'rules are not listed' listed / text/html
 check 'nor in JSON' listed / application/json
 for file in _headers _redirects _headers.gz _redirects.gz _headers.br; do
-	check "nor served ($file)" equal 404 "$(status /$file)"
+	check "nor served ($file)" answers 404 /$file
 done
-check 'a file of the name elsewhere is a file' equal mine "$(get /dir/sub/_headers)"
+check 'a file of the name elsewhere is a file' gives mine /dir/sub/_headers
 check 'and is listed' eval 'get /dir/sub/ | grep -q _headers'
 check 'ends' stop_server
 rm "$root"/_redirects* "$root"/_headers*
 start_server
-check 'without --cors no preflight' equal 405 "$(status / -X OPTIONS)"
+check 'without --cors no preflight' answers 405 / -X OPTIONS
 check 'ends' stop_server
 
 # No request is lost.

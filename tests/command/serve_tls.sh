@@ -33,7 +33,7 @@ check 'it is HTTP/1.1' equal '1.1 200' "$(get /hello -o /dev/null -w '%{http_ver
 check 'connections stay open' equal '1 0 0' \
 	"$(curl -sS --max-time "$patience" -o /dev/null -o /dev/null -o /dev/null -w '%{num_connects}\n' \
 		"$url/hello" "$url/3000000" "$url/hello" | paste -sd' ')"
-check 'what does not exist is 404' equal 404 "$(status /nothing)"
+check 'what does not exist is 404' answers 404 /nothing
 check 'answers are logged' until_it "$patience" grep -q '^127.0.0.1 .*"GET /nothing HTTP/1.1" 404' "$work/log"
 old() {
 	local output
@@ -100,7 +100,7 @@ check 'ends' stop_server
 
 # A proxy in front.
 start_tls --proxy-protocol --access-log="$work/log2"
-check 'behind the PROXY protocol' equal hello "$(get /hello --haproxy-protocol)"
+check 'behind the PROXY protocol' gives hello /hello --haproxy-protocol
 piecewise() {
 	python3 - "$port" "$certs/all.pem" <<-'END'
 		import socket, ssl, sys, time
@@ -123,7 +123,7 @@ check 'its client is logged' until_it "$patience" grep -q '^192.0.2.9 .*piece' "
 check 'without it the connection is closed' eval '! get /hello 2>/dev/null'
 check 'ends' stop_server
 start_tls --proxy-protocol --trust-proxy=127.0.0.2
-check 'a trusted proxy may send its header' equal hello "$(get /hello --haproxy-protocol --interface 127.0.0.2)"
+check 'a trusted proxy may send its header' gives hello /hello --haproxy-protocol --interface 127.0.0.2
 check 'another address is closed' eval '! get /hello --haproxy-protocol 2>/dev/null'
 check 'which is reported' until_it "$patience" grep -q 'connection from 127.0.0.1: closed: only' "$work/errors"
 check 'ends' stop_server
@@ -133,7 +133,7 @@ printf 'PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n' >&5
 check 'a client that the header names is counted' until_it "$patience" eval '! get /hello --haproxy-protocol >/dev/null 2>&1'
 exec 5>&-
 proxied() {
-	equal hello "$(get /hello --haproxy-protocol)"
+	gives hello /hello --haproxy-protocol
 }
 check 'until its connection ends' until_it "$patience" proxied
 check 'ends' stop_server
@@ -224,7 +224,7 @@ if [ "$(id -u)" = 0 ] && id nobody >/dev/null 2>&1; then
 	chmod 755 "$work" "$certs"
 	chmod 600 "$certs"/*.key
 	start_tls --user=nobody
-	check 'a key for root alone is read before another user serves' equal hello "$(get /hello)"
+	check 'a key for root alone is read before another user serves' gives hello /hello
 	check 'ends' stop_server
 else
 	skip 'a key for root alone is read before another user serves' root

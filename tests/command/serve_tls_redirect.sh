@@ -44,8 +44,8 @@ check 'connections stay open' equal '1 0' "$(curl -sS -o /dev/null -o /dev/null 
 	"$plain/a" "$plain/b" | paste -sd' ')"
 check 'no file is served there' equal 301 "$(plain /nothing '%{http_code}')"
 check 'they are logged' until_it "$patience" grep -q '"GET /nothing HTTP/1.1" 301' "$work/log"
-check 'HSTS is said over TLS' equal max-age=31536000 "$(header Strict-Transport-Security /hello)"
-check 'also of what does not exist' equal max-age=31536000 "$(header Strict-Transport-Security /nothing)"
+check 'HSTS is said over TLS' header_is max-age=31536000 Strict-Transport-Security /hello
+check 'also of what does not exist' header_is max-age=31536000 Strict-Transport-Security /nothing
 for address in "$plain" "http://127.0.0.1:$port"; do
 	check "and never without ($address)" equal '' "$(curl -sS -o /dev/null -D - "$address/hello" |
 		grep -i -e strict-transport -e x-site)"
@@ -60,7 +60,7 @@ check 'TLS over a path of the file system' equal hello \
 	"$(curl -sS --max-time "$patience" --unix-socket "$work/socket" https://localhost/hello)"
 check 'ends' stop_server
 start_tls --hsts=0
-check 'browsers can be told to forget' equal max-age=0 "$(header Strict-Transport-Security /hello)"
+check 'browsers can be told to forget' header_is max-age=0 Strict-Transport-Security /hello
 check 'ends' stop_server
 
 passed_port() { # NUMBER: of a socket that was passed

@@ -274,18 +274,31 @@ header_is() {
 	[ "$code" != 000 ] && equal "$1" "$value"
 }
 
-# gives TEXT PATH OPTION...: the body is the text, but for line ends behind it.
-gives() {
-	local body=
-	if request "${@:2}"; then
+# read_body PATH OPTION...: sets $body to it, but for line ends behind it.
+read_body() {
+	body=
+	if request "$@"; then
 		take_body keep
 		while [[ $body == *$'\n' ]]; do
 			body=${body%$'\n'}
 		done
 	elif [ -z "$code" ]; then
-		body=$(by_curl "${@:2}")
+		body=$(by_curl "$@")
 	fi
+}
+
+# gives TEXT PATH OPTION...: the body is the text.
+gives() {
+	local body
+	read_body "${@:2}"
 	equal "$1" "$body"
+}
+
+# body_matches PATTERN PATH OPTION...
+body_matches() {
+	local body
+	read_body "${@:2}"
+	matches "$1" "$body"
 }
 
 # All but pipes with both ends here: a worker keeps one once it has sent a large file.
@@ -326,7 +339,7 @@ until_it() {
 	shift
 	until "$@"; do
 		[ "$SECONDS" -lt "$end" ] || return 1
-		pause 0.1
+		pause 0.05
 	done
 }
 
@@ -353,6 +366,7 @@ ends() {
 # shows PATTERN FILE: a line of a small file matches the extended regular expression.
 shows() {
 	local line
+	[ -e "$2" ] || return
 	while IFS= read -r line; do
 		[[ ! $line =~ $1 ]] || return 0
 	done <"$2"
@@ -363,6 +377,7 @@ shows() {
 count_lines() {
 	local line
 	count=0
+	[ -e "$2" ] || return
 	while IFS= read -r line; do
 		[[ ! $line =~ $1 ]] || ((++count))
 	done <"$2"

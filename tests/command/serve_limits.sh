@@ -73,7 +73,7 @@ drain() { # OPTION...
 	pid=$!
 	wait_for "$work/got"
 	kill -TERM "$server"
-	await refused || { echo 'it still accepts'; status=1; }
+	until_it "$patience" refused || { echo 'it still accepts'; status=1; }
 	wait "$pid" || status=1
 	wait "$server" || { status=1; cat "$work/errors"; }
 	server=
@@ -93,7 +93,7 @@ abandon() { # LEAST MOST SECOND-SIGNAL OPTION...
 	wait_for "$work/holding"
 	before=$(date +%s%N)
 	kill -TERM "$server"
-	[ -z "$second" ] || { await refused; kill -"$second" "$server"; }
+	[ -z "$second" ] || { until_it "$patience" refused; kill -"$second" "$server"; }
 	wait "$server" || { status=1; cat "$work/errors"; }
 	after=$(date +%s%N)
 	server=

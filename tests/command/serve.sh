@@ -202,7 +202,7 @@ check 'a large POST is answered before it is sent' answers 405 \
 check 'a POST beyond the limit' answers 413 /hello.txt --data-binary "@$root/large.bin" -H Expect:
 check 'a POST in chunks' answers 405 \
 	/hello.txt --data-binary "@$root/middle.bin" -H 'Transfer-Encoding: chunked'
-check 'a refusal explains itself' matches '^404 Not Found\. .+' "$(get /nothing)"
+check 'a refusal explains itself' body_matches '^404 Not Found\. .+' /nothing
 chmod 0 "$root/style.css"
 if [ -r "$root/style.css" ]; then
 	skip 'a file that may not be read' 'a user other than root'

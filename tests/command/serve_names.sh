@@ -41,7 +41,7 @@ check 'HTTP/1.0 gets it' page 404 'root page' /nothing --http1.0
 check 'it may be encoded' page 404 'zipped page' /sub/nothing -H 'Accept-Encoding: gzip'
 check 'who refuses plain files gets it all the same' page 404 'root page' /nothing -H 'Accept-Encoding: identity;q=0'
 check 'by its own address it is a page' page 200 'root page' /404.html
-check 'other errors have none' matches '^403 Forbidden' "$(get /../x)"
+check 'other errors have none' body_matches '^403 Forbidden' /../x
 echo 'new page' >"$root/404.html"
 check 'a change is seen' until_it 30 eval '[ "$(get /nothing)" = "new page" ]'
 rm "$root/404.html"

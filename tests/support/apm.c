@@ -84,33 +84,33 @@ bool were_called(const struct call *calls, size_t count)
 	return true;
 }
 
-static void *run_aside(void *token)
+static void *run_other_thread(void *token)
 {
-	struct aside *aside = token;
-	struct fixture *fixture = aside->call->fixture;
+	struct other_thread *other = token;
+	struct fixture *fixture = other->call->fixture;
 
-	atomic_store(&aside->tid, (int)gettid());
-	aside->answer = aside->function(aside->call);
-	atomic_store(&aside->over, true);
+	atomic_store(&other->tid, (int)gettid());
+	other->answer = other->function(other->call);
+	atomic_store(&other->over, true);
 	if (fixture)
 		sluice_engine_wake(fixture->engine);
 	return NULL;
 }
 
-void aside_start(struct aside *aside, struct call *call, call_fn *function)
+void other_thread_start(struct other_thread *other, struct call *call, call_fn *function)
 {
-	aside->call = call;
-	aside->function = function;
-	atomic_init(&aside->over, false);
-	atomic_init(&aside->tid, 0);
-	cr_assert_eq(pthread_create(&aside->thread, NULL, run_aside, aside), 0);
+	other->call = call;
+	other->function = function;
+	atomic_init(&other->over, false);
+	atomic_init(&other->tid, 0);
+	cr_assert_eq(pthread_create(&other->thread, NULL, run_other_thread, other), 0);
 }
 
-int64_t aside_join(struct aside *aside)
+int64_t other_thread_join(struct other_thread *other)
 {
-	run_until(aside->call->fixture, atomic_load(&aside->over));
-	cr_assert_eq(pthread_join(aside->thread, NULL), 0);
-	return aside->answer;
+	run_until(other->call->fixture, atomic_load(&other->over));
+	cr_assert_eq(pthread_join(other->thread, NULL), 0);
+	return other->answer;
 }
 
 static bool sleeps(int tid)
@@ -127,16 +127,16 @@ static bool sleeps(int tid)
 	return state && strncmp(state, ") S", 3) == 0;
 }
 
-void aside_await_sleep(struct aside *aside)
+void other_thread_await_sleep(struct other_thread *other)
 {
 	int64_t deadline = now_ns() + GUARD_NS;
 	int looks = 0;
 
 	/* A thread that starts may sleep for a moment's lock: only a long sleep is the wait. */
 	while (looks < 20) {
-		looks = atomic_load(&aside->tid) && sleeps(atomic_load(&aside->tid)) ? looks + 1
+		looks = atomic_load(&other->tid) && sleeps(atomic_load(&other->tid)) ? looks + 1
 										     : 0;
-		cr_assert(!atomic_load(&aside->over), "it did not wait");
+		cr_assert(!atomic_load(&other->over), "it did not wait");
 		cr_assert_lt(now_ns(), deadline, "it never slept");
 		usleep(1000);
 	}

@@ -79,11 +79,11 @@ static inline bool was_called(const struct call *call)
 bool were_called(const struct call *calls, size_t count);
 
 /* A thread in which one function of a call runs. */
-struct aside {
+struct other_thread {
 	pthread_t thread;
 	struct call *call;
 	call_fn *function;
-	int64_t answer; /* of the function, after aside_join */
+	int64_t answer; /* of the function, after other_thread_join */
 	atomic_bool over;
 	atomic_int tid;
 };
@@ -91,12 +91,12 @@ struct aside {
 /* Afterwards the thread wakes the engine of the call's fixture; without a fixture it does not, which
  * is what a function needs during which the engine is destroyed.
  */
-void aside_start(struct aside *aside, struct call *call, call_fn *function);
+void other_thread_start(struct other_thread *other, struct call *call, call_fn *function);
 
 /* Runs the engine until the function has returned; its answer. */
-int64_t aside_join(struct aside *aside);
+int64_t other_thread_join(struct other_thread *other);
 
 /* Waits until the thread sleeps: what it does blocks. */
-void aside_await_sleep(struct aside *aside);
+void other_thread_await_sleep(struct other_thread *other);
 
 #endif

@@ -308,7 +308,7 @@ ENGINE_TEST(c13, c13_end_blocks_until_the_datagram_is_sent)
 {
 	struct pair pair;
 	struct call call;
-	struct aside aside;
+	struct other_thread other;
 	char byte;
 	int sent = 0;
 
@@ -322,11 +322,11 @@ ENGINE_TEST(c13, c13_end_blocks_until_the_datagram_is_sent)
 			break;
 		cr_assert_eq(end_of_begun(&call), 1);
 	}
-	aside_start(&aside, &call, end_of_begun);
-	aside_await_sleep(&aside);
+	other_thread_start(&other, &call, end_of_begun);
+	other_thread_await_sleep(&other);
 	for (int i = 0; i < sent; i++)
 		cr_assert_eq(recv(pair.peer, &byte, 1, 0), 1);
-	cr_assert_eq(aside_join(&aside), 1);
+	cr_assert_eq(other_thread_join(&other), 1);
 	cr_assert_eq(recv(pair.peer, &byte, 1, 0), 1);
 	pair_close(&pair);
 }

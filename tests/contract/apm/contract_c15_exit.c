@@ -144,7 +144,7 @@ Test(c15, c15_other_threads_operations_go_on)
 	struct blocked blocked;
 	struct others others[2];
 	struct call call;
-	struct aside aside;
+	struct other_thread other;
 
 	sluice_options_init(&options, sizeof options);
 	options.cancel_on_thread_exit = 1;
@@ -153,14 +153,14 @@ Test(c15, c15_other_threads_operations_go_on)
 	others[0].socket = others[1].socket = blocked.pair.socket;
 	call_init(&call, &fixture, blocked.pair.socket);
 	call.token = others;
-	aside_start(&aside, &call, lets_another_exit);
-	run_until(&fixture, !atomic_load(&aside.over) && statistics_of(&fixture).posts == 1);
+	other_thread_start(&other, &call, lets_another_exit);
+	run_until(&fixture, !atomic_load(&other.over) && statistics_of(&fixture).posts == 1);
 	cr_assert(others[0].result && others[1].result);
 	run_until(&fixture, sluice_async_result_is_completed(others[1].result));
 	cr_assert_eq(sluice_end_send(others[1].socket, others[1].result, NULL), -ECANCELED);
 	cr_assert_eq(sluice_async_result_is_completed(others[0].result), 0);
 	run_reading(&fixture, blocked.pair.peer, HEAD_BYTES, 0);
-	cr_assert_eq(aside_join(&aside), 0);
+	cr_assert_eq(other_thread_join(&other), 0);
 	cr_assert_eq(sluice_end_send(others[0].socket, others[0].result, NULL), 1);
 	run_until(&fixture, is_over(&blocked.head));
 	blocked_end(&blocked);

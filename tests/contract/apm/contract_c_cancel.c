@@ -46,13 +46,13 @@ PAIR_TEST(c11, c11_a_receive_is_cancelled_and_the_next_one_receives, tcp_pair, 0
 PAIR_TEST(c11, c11_another_thread_cancels, tcp_pair, 0)
 {
 	struct call call;
-	struct aside aside;
+	struct other_thread other;
 	char byte;
 
 	call_init(&call, fixture, pair->socket);
 	cr_assert_eq(begin_receive(&call, &byte), 0);
-	aside_start(&aside, &call, cancels);
-	cr_assert_eq(aside_join(&aside), 0);
+	other_thread_start(&other, &call, cancels);
+	cr_assert_eq(other_thread_join(&other), 0);
 	assert_aborted(fixture, &call);
 }
 

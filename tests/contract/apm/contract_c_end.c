@@ -22,16 +22,16 @@ static int64_t end_of_begun(struct call *call)
 
 CALL_TEST(c06, c06_end_blocks_until_all_is_sent, SMALL)
 {
-	struct aside aside;
+	struct other_thread other;
 	void *memory = pattern_new(HEAD_BYTES, 0);
 
 	cr_assert_eq(begin_send(call, memory, HEAD_BYTES), 0);
-	aside_start(&aside, call, end_of_begun);
-	aside_await_sleep(&aside);
+	other_thread_start(&other, call, end_of_begun);
+	other_thread_await_sleep(&other);
 	run_idle(fixture);
-	cr_assert(!atomic_load(&aside.over));
+	cr_assert(!atomic_load(&other.over));
 	run_reading(fixture, pair->peer, HEAD_BYTES, 0);
-	cr_assert_eq(aside_join(&aside), (int64_t)HEAD_BYTES);
+	cr_assert_eq(other_thread_join(&other), (int64_t)HEAD_BYTES);
 	cr_assert_eq(call->error, SLUICE_ERROR_SUCCESS);
 	run_until(fixture, was_called(call));
 	free(memory);
@@ -97,16 +97,16 @@ CALL_TEST(c07, c07_second_end_is_refused, 0)
 BLOCKED_TEST(c07, c07_second_end_is_refused_while_the_first_waits, blocked_begin)
 {
 	struct call call;
-	struct aside first, second;
+	struct other_thread first, second;
 
 	call_init(&call, fixture, blocked->pair.socket);
 	cr_assert_eq(begin_send(&call, "x", 1), 0);
-	aside_start(&first, &call, end_of_begun);
-	aside_await_sleep(&first);
-	aside_start(&second, &call, end_of_begun);
-	cr_assert_eq(aside_join(&second), -EALREADY);
+	other_thread_start(&first, &call, end_of_begun);
+	other_thread_await_sleep(&first);
+	other_thread_start(&second, &call, end_of_begun);
+	cr_assert_eq(other_thread_join(&second), -EALREADY);
 	run_reading(fixture, blocked->pair.peer, HEAD_BYTES, 0);
-	cr_assert_eq(aside_join(&first), 1);
+	cr_assert_eq(other_thread_join(&first), 1);
 	run_until(fixture, was_called(&call) && is_over(&blocked->head));
 }
 
@@ -285,19 +285,19 @@ Test(c09, c09_an_end_that_waits_when_close_comes_is_refused)
 		struct fixture fixture;
 		struct blocked blocked;
 		struct call call;
-		struct aside aside;
+		struct other_thread other;
 
 		fixture_begin(&fixture);
 		blocked_begin(&fixture, &blocked);
 		call_init(&call, &fixture, blocked.pair.socket);
 		cr_assert_eq(begin_send(&call, "x", 1), 0);
-		aside_start(&aside, &call, end_of_begun);
-		aside_await_sleep(&aside);
+		other_thread_start(&other, &call, end_of_begun);
+		other_thread_await_sleep(&other);
 		if (destroy)
 			sluice_socket_destroy(blocked.pair.socket);
 		else
 			cr_assert_eq(sluice_socket_close(blocked.pair.socket), 0);
-		cr_assert_eq(aside_join(&aside), -EBADF);
+		cr_assert_eq(other_thread_join(&other), -EBADF);
 		cr_assert_eq(call.error, SLUICE_ERROR_OPERATION_ABORTED);
 		run_until(&fixture, was_called(&call) && is_over(&blocked.head));
 		if (destroy)
@@ -318,7 +318,7 @@ Test(c09, c09_destroying_the_engine_waits_for_who_is_inside)
 	struct fixture fixture;
 	struct pair pair;
 	struct call call, waiting;
-	struct aside aside;
+	struct other_thread other;
 	void *memory = pattern_new(HEAD_BYTES, 0);
 
 	fixture_begin(&fixture);
@@ -327,13 +327,13 @@ Test(c09, c09_destroying_the_engine_waits_for_who_is_inside)
 	cr_assert_eq(begin_send(&call, memory, HEAD_BYTES), 0);
 	waiting = call;
 	waiting.fixture = NULL;
-	aside_start(&aside, &waiting, waits_for_begun);
-	aside_await_sleep(&aside);
+	other_thread_start(&other, &waiting, waits_for_begun);
+	other_thread_await_sleep(&other);
 	pair_close(&pair);
 	cr_assert_eq(sluice_engine_destroy(fixture.engine), 0);
-	cr_assert_eq(pthread_join(aside.thread, NULL), 0);
+	cr_assert_eq(pthread_join(other.thread, NULL), 0);
 	fixture.engine = NULL;
-	cr_assert_eq(aside.answer, 0);
+	cr_assert_eq(other.answer, 0);
 	cr_assert(was_called(&call));
 	fixture_end(&fixture);
 	free(memory);
@@ -406,7 +406,7 @@ static int64_t waits_for_ages(struct call *call)
 BLOCKED_TEST(c11, c11_the_result_answers, blocked_begin)
 {
 	struct call call;
-	struct aside little, ages;
+	struct other_thread little, ages;
 
 	call_init(&call, fixture, blocked->pair.socket);
 	cr_assert_eq(begin_send(&call, "x", 1), 0);
@@ -414,12 +414,12 @@ BLOCKED_TEST(c11, c11_the_result_answers, blocked_begin)
 	cr_assert_eq(sluice_async_result_socket(call.result), call.socket);
 	cr_assert_eq(sluice_async_result_is_completed(call.result), 0);
 	cr_assert_eq(sluice_async_result_completed_synchronously(call.result), 0);
-	aside_start(&little, &call, waits_a_little);
-	cr_assert_eq(aside_join(&little), -ETIMEDOUT);
-	aside_start(&ages, &call, waits_for_ages);
-	aside_await_sleep(&ages);
+	other_thread_start(&little, &call, waits_a_little);
+	cr_assert_eq(other_thread_join(&little), -ETIMEDOUT);
+	other_thread_start(&ages, &call, waits_for_ages);
+	other_thread_await_sleep(&ages);
 	run_reading(fixture, blocked->pair.peer, HEAD_BYTES, 0);
-	cr_assert_eq(aside_join(&ages), 0);
+	cr_assert_eq(other_thread_join(&ages), 0);
 	run_until(fixture, was_called(&call) && is_over(&blocked->head));
 	cr_assert_eq(sluice_async_result_wait(call.result, -1), 0);
 	cr_assert_eq(sluice_async_result_wait(call.result, 0), 0);

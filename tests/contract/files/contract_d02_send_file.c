@@ -153,7 +153,7 @@ Test(d02, d02_end_blocks_until_the_whole_file_is_sent)
 {
 	struct scene scene;
 	struct call call, behind;
-	struct aside aside;
+	struct other_thread other;
 
 	scene_begin(&scene, 3 * MIB, SMALL);
 	call_init(&call, &scene.fixture, scene.pair.socket);
@@ -161,13 +161,13 @@ Test(d02, d02_end_blocks_until_the_whole_file_is_sent)
 	behind.within = ends_send;
 	cr_assert_eq(begin_file(&call, scene.file.path, "before", "after"), 0);
 	cr_assert_eq(begin_send(&behind, "behind", 6), 0);
-	aside_start(&aside, &call, end_of_begun);
-	aside_await_sleep(&aside);
+	other_thread_start(&other, &call, end_of_begun);
+	other_thread_await_sleep(&other);
 	run_idle(&scene.fixture);
-	cr_assert(!atomic_load(&aside.over));
+	cr_assert(!atomic_load(&other.over));
 	assert_text(scene.pair.peer, "before");
 	run_reading(&scene.fixture, scene.pair.peer, 3 * MIB, 0);
-	cr_assert_eq(aside_join(&aside), 0);
+	cr_assert_eq(other_thread_join(&other), 0);
 	run_until(&scene.fixture, was_called(&behind) && was_called(&call));
 	cr_assert_eq(behind.answer, 6);
 	assert_text(scene.pair.peer, "afterbehind");
@@ -208,18 +208,18 @@ Test(d02, d02_close_in_the_middle_of_20_mb)
 {
 	struct scene scene;
 	struct call call;
-	struct aside aside;
+	struct other_thread other;
 	char got[4096];
 
 	scene_begin(&scene, 20 * MIB, SMALL);
 	call_init(&call, &scene.fixture, scene.pair.socket);
 	call.within = ends_send_file;
 	cr_assert_eq(begin_file(&call, scene.file.path, NULL, NULL), 0);
-	aside_start(&aside, &call, end_of_begun);
-	aside_await_sleep(&aside);
+	other_thread_start(&other, &call, end_of_begun);
+	other_thread_await_sleep(&other);
 	run_reading(&scene.fixture, scene.pair.peer, 500000, 0);
 	cr_assert_eq(sluice_socket_close(scene.pair.socket), 0);
-	cr_assert_eq(aside_join(&aside), -EBADF);
+	cr_assert_eq(other_thread_join(&other), -EBADF);
 	run_until(&scene.fixture, was_called(&call));
 	cr_assert_eq(call.answer, -EBADF);
 	cr_assert_eq(end_of_begun(&call), -EBADF);

@@ -211,24 +211,24 @@ static int64_t begins_and_ends_later(struct call *call)
 
 CALL_TEST(e08, e08_begin_and_end_from_another_thread, 0)
 {
-	struct aside aside;
+	struct other_thread other;
 	struct sluice_socket *unconnected;
 	char got[14];
 
 	unconnected = attach(fixture, new_tcp(0));
-	aside_start(&aside, call, begins_and_ends_later);
-	cr_assert_eq(aside_join(&aside), 14);
+	other_thread_start(&other, call, begins_and_ends_later);
+	cr_assert_eq(other_thread_join(&other), 14);
 	run_until(fixture, was_called(call));
 	read_exactly(pair->peer, got, 14);
 	cr_assert_arr_eq(got, "from elsewhere", 14);
 	/* Refusals are answered there, at once. */
 	call->socket = unconnected;
-	aside_start(&aside, call, begins_and_ends);
-	cr_assert_eq(aside_join(&aside), -ENOTCONN);
+	other_thread_start(&other, call, begins_and_ends);
+	cr_assert_eq(other_thread_join(&other), -ENOTCONN);
 	cr_assert_eq(sluice_socket_close(pair->socket), 0);
 	call->socket = pair->socket;
-	aside_start(&aside, call, begins_and_ends);
-	cr_assert_eq(aside_join(&aside), -EBADF);
+	other_thread_start(&other, call, begins_and_ends);
+	cr_assert_eq(other_thread_join(&other), -EBADF);
 	sluice_socket_destroy(unconnected);
 }
 

@@ -22,13 +22,13 @@ starts() {
 }
 talks() {
 	local said
-	said=$(timeout "$patience" "$client" "$work/localhost.pem" localhost 127.0.0.1 "$port") || return 1
+	said=$("$client" "$work/localhost.pem" localhost 127.0.0.1 "$port") || return 1
 	[[ $said == 'Success, 22 bytes with TLS_'* ]] || { echo "it said: $said"; return 1; }
 }
 talk_at_once() { # COUNT
 	local i
 	local -a clients=()
-	for i in $(seq "$1"); do
+	for ((i = 0; i < $1; i++)); do
 		talks &
 		clients+=($!)
 	done
@@ -37,9 +37,18 @@ talk_at_once() { # COUNT
 	done
 }
 talks_to_openssl() {
-	(echo 'from OpenSSL'; sleep 1) | timeout "$patience" openssl s_client -quiet -verify_return_error \
-		-CAfile "$work/localhost.pem" -connect "127.0.0.1:$port" -servername localhost 2>"$work/openssl" |
-		grep -q '^from OpenSSL$' || { cat "$work/openssl"; return 1; }
+	local said='' to pid
+	coproc openssl_client {
+		exec openssl s_client -quiet -no_ign_eof -verify_return_error -CAfile "$work/localhost.pem" \
+			-connect "127.0.0.1:$port" -servername localhost 2>"$work/openssl"
+	}
+	to=${openssl_client[1]} pid=$openssl_client_PID
+	echo 'from OpenSSL' >&"$to"
+	IFS= read -r -t "$patience" said <&"${openssl_client[0]}"
+	# It ends at the end of its input, which must not come before the answer.
+	exec {to}>&-
+	[ "$said" = 'from OpenSSL' ] || { cat "$work/openssl"; kill "$pid"; return 1; }
+	wait "$pid"
 }
 # A peer that speaks no TLS; the server goes on.
 survives_plain_text() {

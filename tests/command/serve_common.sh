@@ -155,9 +155,11 @@ request() {
 	line=${host%:*}
 	line=${line#[}
 	{ exec {connection}<>"/dev/tcp/${line%]}/${host##*:}"; } 2>/dev/null || return
+	trap '' PIPE # which the server may have closed by now
 	printf '%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bash\r\nAccept: %s\r\n%s\r\n%s' \
-		"$method" "$path" "$host" "$accept" "$lines" "$body" >&"$connection"
-	read -rt "$patience" -u "$connection" line
+		"$method" "$path" "$host" "$accept" "$lines" "$body" 2>/dev/null >&"$connection"
+	trap - PIPE
+	read -rt "$patience" -u "$connection" line 2>/dev/null
 	[[ $line == HTTP/1.1\ [2-5][0-9][0-9]\ * ]] || {
 		exec {connection}>&-
 		return 1

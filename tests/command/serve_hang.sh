@@ -4,7 +4,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/serve_common.sh"
 
 mkdir -p "$root/hung/deep/er" "$root/sound/deep"
-for i in $(seq 40); do
+for i in {1..40}; do
 	echo "$i" >"$root/hung/$i"
 	echo "$i" >"$root/hung/deep/er/$i"
 	echo "$i" >"$root/sound/$i"
@@ -42,10 +42,7 @@ for client in clients:
     print(data.rpartition(b"\r\n\r\n")[2].decode().strip())
 EOF
 	client=$!
-	for _ in $(seq 600); do
-		grep -q asked "$work/got" && break
-		sleep 0.1
-	done
+	until_it 60 shows asked "$work/got"
 }
 asked() { # until the client is gone
 	wait "$client"
@@ -53,46 +50,49 @@ asked() { # until the client is gone
 
 # all_sound DIRECTORY FIRST LAST: each of these files, none of which is in the cache.
 all_sound() {
-	for i in $(seq "$2" "$3"); do
-		gives "$i" "$1$i" --max-time 60 || return 1
+	local i
+	for ((i = $2; i <= $3; i++)); do
+		gives "$i" "$1$i" || return 1
 	done
 }
 
-threads() {
-	ls "/proc/$server/task" | wc -l
+count_threads() { # sets $threads
+	local tasks=("/proc/$server/task/"*)
+	threads=${#tasks[@]}
 }
 
 one_kind() { # NAME VARIABLES
 	hanging "$2"
 	start_server --write-timeout=3000
-	before=$(threads)
-	ask $(seq -f /hung/%g 40) $(seq -f /hung/deep/er/%g 40) /sound/hung/1
-	sleep 0.5
+	count_threads
+	before=$threads
+	ask /hung/{1..40} /hung/deep/er/{1..40} /sound/hung/1
+	pause 0.5
 	check "files beside a directory that hangs are served ($1)" all_sound /sound/ 1 5
 	check "in the root as well ($1)" all_sound / 1 5
 	check "and beside one further down ($1)" all_sound /sound/deep/ 1 5
-	check "a hundred looks that hang have few threads ($1)" \
-		test "$(threads)" -le $((before + 16))
+	count_threads
+	check "a hundred looks that hang have few threads ($1)" test "$threads" -le $((before + 16))
 	rm "$work/hang"
 	asked
 	check "what hung is served when it goes on ($1)" \
-		cmp <(echo asked; seq 40; seq 40; echo deep) "$work/got"
+		equal "$(printf '%s\n' asked {1..40} {1..40} deep)" "$(<"$work/got")"
 	check "ends with threads that hung once ($1)" ends 30 TERM
 
 	hanging "$2"
 	start_server --drain=1 --write-timeout=3000
-	ask $(seq -f /hung/%g 40)
-	sleep 0.5
+	ask /hung/{1..40}
+	pause 0.5
 	check "ends after --drain while looks hang ($1)" ends 30 TERM
 	asked
 	start_server --drain=300 --write-timeout=3000 --workers=2
-	ask $(seq -f /hung/%g 40)
-	sleep 0.5
+	ask /hung/{1..40}
+	pause 0.5
 	check "ends at once when told twice while looks hang ($1)" ends 30 TERM TERM
 	asked
 	start_server --lookup-threads=2 --write-timeout=3000
 	ask /hung/1 /hung/2 /hung/3
-	sleep 0.5
+	pause 0.5
 	check "two threads are enough for a directory that hangs and the others ($1)" \
 		all_sound /sound/ 1 5
 	check "ends when told twice with two threads ($1)" ends 30 TERM TERM

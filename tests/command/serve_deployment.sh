@@ -57,23 +57,21 @@ used() { # BACKEND: what the daemon calls that the profile lacks
 	SLUICE_COMMAND=$work/traced
 	start_server "${tls[@]}" --access-log="$work/log" --workers=2 --metrics=127.0.0.1:0
 	get /hello >/dev/null
-	get /large >/dev/null
-	get /large -r 0-9,100-200 >/dev/null
-	get / >/dev/null
-	get /nothing >/dev/null
-	child=$(pgrep -P "$server")
+	curl -sS --max-time "$patience" "$url/large" "$url/" "$url/nothing" \
+		--next -sS --max-time "$patience" -r 0-9,100-200 "$url/large" >/dev/null
+	read -r child <"/proc/$server/task/$server/children" || child=$(pgrep -P "$server")
 	kill -HUP "$child"
-	until_it "$patience" grep -q '^Reloaded' "$work/start"
+	until_it "$patience" shows ^Reloaded "$work/start"
 	get /hello >/dev/null
 	kill -TERM "$child"
 	wait "$server"
 	server=
 	SLUICE_COMMAND=$real
-	sed -n 's/^[0-9]* *\([a-z0-9_]*\)(.*/\1/p' "$work/trace" | sort -u >"$work/used"
-	python3 - "$packaging/seccomp.json" "$work/used" <<-'END'
-		import json, sys
+	python3 - "$packaging/seccomp.json" "$work/trace" <<-'END'
+		import json, re, sys
 		allowed = set(json.load(open(sys.argv[1]))["syscalls"][0]["names"])
-		print(*sorted(set(open(sys.argv[2]).read().split()) - allowed))
+		used = set(re.findall(r"^[0-9]+ +([a-z0-9_]+)\(", open(sys.argv[2]).read(), re.M))
+		print(*sorted(used - allowed) if used else ["nothing was traced"])
 	END
 }
 real=$SLUICE_COMMAND
@@ -103,18 +101,18 @@ fi
 under_profile() { # BACKEND OPTION...: requests, a reload, and the end
 	backend=$1
 	shift
-	printf '#!/bin/sh\nexec %q %q %q "$@"\n' "$here/confined.py" "$packaging/seccomp.json" "$real" >"$work/confined"
+	printf '#!/bin/sh\nexec python3 %q %q %q "$@"\n' "$here/confined.py" "$packaging/seccomp.json" "$real" >"$work/confined"
 	chmod +x "$work/confined"
 	SLUICE_COMMAND=$work/confined
 	start_server "$@" --access-log="$work/log" --workers=2 --metrics=127.0.0.1:0 || return 1
 	SLUICE_COMMAND=$real
-	equal 2 "$(awk '/^Seccomp:/ { print $2 }' "/proc/$server/status")" && gives hello /hello &&
+	shows '^Seccomp:[[:space:]]*2$' "/proc/$server/status" && gives hello /hello &&
 		get /large | cmp - "$root/large" && answers 206 /large -r 0-9,100-200 &&
-		equal '200 404' "$(status /) $(status /nothing)" || return 1
+		answers 200 / && answers 404 /nothing || return 1
 	kill -HUP "$server"
-	until_it "$patience" grep -q '^Reloaded' "$work/start" && gives hello /hello && stop_server
+	until_it "$patience" shows ^Reloaded "$work/start" && gives hello /hello && stop_server
 }
-"$here/confined.py" "$packaging/seccomp.json" mknod "$work/fifo" p 2>"$work/confined-errors"
+python3 "$here/confined.py" "$packaging/seccomp.json" mknod "$work/fifo" p 2>"$work/confined-errors"
 code=$?
 if [ "$code" = 77 ] || grep -q -e __asan_init -e __tsan_init "$real"; then
 	lacks='a build without sanitizers'
@@ -124,7 +122,7 @@ else
 	check 'what the profile lacks is refused' eval \
 		'[ "$code" != 0 ] && [ ! -e "$work/fifo" ] && grep -q "not permitted" "$work/confined-errors"'
 	check 'the daemon serves under the profile, with epoll' under_profile epoll
-	if "$here/confined.py" "$packaging/seccomp.json" "$real" probe | grep -q '^backend: uring'; then
+	if python3 "$here/confined.py" "$packaging/seccomp.json" "$real" probe | grep -q '^backend: uring'; then
 		check 'the daemon serves under the profile, with io_uring' under_profile uring
 	else
 		skip 'the daemon serves under the profile, with io_uring' io_uring
@@ -143,7 +141,7 @@ fi
 backend=${SLUICE_BACKEND:-auto}
 
 # The image.
-if command -v docker >/dev/null && timeout 20 docker info >/dev/null 2>&1 && [ -n "${SLUICE_TEST_DOCKER-}" ]; then
+if [ -n "${SLUICE_TEST_DOCKER-}" ] && command -v docker >/dev/null && timeout 20 docker info >/dev/null 2>&1; then
 	check 'the image is built' docker build -q -f "$packaging/Dockerfile" "$here/../.."
 else
 	skip 'the image is built' 'docker, and SLUICE_TEST_DOCKER in the environment'
@@ -181,17 +179,21 @@ behind_haproxy() {
 	trap 'kill $proxy "${daemons[@]}" 2>/dev/null; finish' EXIT
 	url=http://127.0.0.1:$front
 	all_seen() {
-		local seen
-		seen=$(for i in $(seq 12); do curl -sS "$url/who"; done | sort -u | tr -d '\n')
-		[ "$seen" = 012 ]
+		local i body seen=
+		for i in {1..12}; do
+			read_body /who
+			[[ $body == [012] && $seen != *$body* ]] && seen+=$body
+		done
+		[ ${#seen} = 3 ]
 	}
 	until_it "$patience" all_seen || { cat "$work/haproxy.log"; return 1; }
 	kill -TERM "${daemons[0]}"
-	for i in $(seq 60); do
-		[ "$(curl -sS "$url/hello" 2>/dev/null)" = hello ] || lost=$((lost + 1))
+	for i in {1..60}; do
+		gives hello /hello || lost=$((lost + 1))
+		pause 0.05
 	done
 	wait "${daemons[0]}" || return 1
-	until_it "$patience" grep -q '^127.0.0.1 ' "$work/log1" || return 1
+	until_it "$patience" shows '^127\.0\.0\.1 ' "$work/log1" || return 1
 	kill -TERM "$proxy" "${daemons[@]:1}"
 	equal 0 "$lost"
 }

@@ -27,7 +27,7 @@ def connect(receive_bytes=0):
 def read_end(client):
     data = b""
     try:
-        while more := client.recv(1 << 20):
+        while more := client.recv(1 << 16):
             data += more
     except ConnectionResetError:
         data += b"RESET"
@@ -67,7 +67,7 @@ def trickle(least, most):
     while True:
         assert time.monotonic() - start < float(most), "it goes on"
         try:
-            data = client.recv(1 << 20)
+            data = client.recv(1 << 16)
             break
         except TimeoutError:
             client.sendall(b"a")
@@ -112,7 +112,7 @@ def slow_reader(seconds, receive_bytes, piece_bytes):
         time.sleep(0.1)
     head_and_rest = SLOW_BYTES
     while got < head_and_rest:
-        more = client.recv(1 << 20)
+        more = client.recv(1 << 16)
         assert more, "it ended after %d bytes" % got
         got += len(more)
 

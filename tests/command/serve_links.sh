@@ -68,18 +68,24 @@ echo within >"$root/race/x/f"
 echo outside >"$work/elsewhere/f"
 race() {
 	local pid seen
-	(
-		while :; do
-			ln -sfn "$work/elsewhere" "$root/race/y" && mv -T "$root/race/x" "$root/race/z" &&
-				mv -T "$root/race/y" "$root/race/x"
-			mv -T "$root/race/x" "$root/race/y" && mv -T "$root/race/z" "$root/race/x"
-		done
-	) &
+	rm -f "$work/switched"
+	python3 - "$work/elsewhere" "$root/race" "$work/switched" <<-'END' &
+		import os, sys
+		outside, race, switched = sys.argv[1:]
+		os.chdir(race)
+		while True:
+		    os.symlink(outside, "y")
+		    os.rename("x", "z")
+		    os.rename("y", "x")
+		    os.rename("x", "y")
+		    os.rename("z", "x")
+		    os.unlink("y")
+		    open(switched, "w").close()
+	END
 	pid=$!
+	until_it "$patience" test -e "$work/switched"
 	ln -sfn "$root/race/x/f" "$root/raced"
-	seen=$(for _ in $(seq 10); do
-		curl -sS --max-time 60 "$url/race/x/f?[1-10]" "$url/raced?[1-10]"
-	done | grep -cx outside)
+	seen=$(curl -sS --max-time "$patience" "$url/race/x/f?[1-200]" "$url/raced?[1-200]" | grep -cx outside)
 	kill "$pid"
 	wait "$pid" 2>/dev/null
 	equal 0 "$seen"

@@ -61,8 +61,13 @@ check 'what no rule names does not exist' answers 404 /nothing
 check 'POST is not redirected' answers 405 /old -d x
 
 # SIGHUP.
+has_reloaded() {
+	local count
+	count_lines '^Reloaded ' "$work/start"
+	((count >= $1))
+}
 reloaded() { # COUNT: reloads so far
-	until_it "$patience" eval '[ "$(grep -c "^Reloaded " "$work/start")" -ge '"$1"' ]'
+	until_it "$patience" has_reloaded "$1"
 }
 printf '/*\n  X-Frame-Options: SAMEORIGIN\n' >"$root/_headers"
 printf '/* /index.html 200\n' >"$root/_redirects"
@@ -75,7 +80,7 @@ check 'also for what would be listed' gives index /empty/
 check 'a file is itself' gives app /assets/app.js
 printf '/a\n  Content-Length: 5\n' >"$root/_headers"
 kill -HUP "$server"
-check 'a wrong line is named' until_it "$patience" grep -q '_headers:2: ' "$work/errors"
+check 'a wrong line is named' until_it "$patience" shows '_headers:2: ' "$work/errors"
 check 'and everything stays' header_is SAMEORIGIN x-frame-options $large
 check 'SIGTERM ends it with 0' stop_server
 refused_start() {
@@ -83,7 +88,7 @@ refused_start() {
 	equal 1 $?
 }
 check 'it does not start with a wrong line' refused_start
-check 'which is named' grep -q '_headers:2: ' "$work/refusal"
+check 'which is named' shows '_headers:2: ' "$work/refusal"
 check '--check says so, too' refused_start --check
 rm "$root/_headers" "$root/_redirects"
 mkdir "$root/_headers"
@@ -101,8 +106,8 @@ mv "$work/log" "$work/log.1"
 kill -HUP "$server"
 reloaded 1
 get /real.html >/dev/null
-check 'a log that was moved is opened anew' until_it "$patience" grep -q 'GET /real.html' "$work/log"
-check 'and the old one is complete' until_it "$patience" grep -q 'OPTIONS / HTTP' "$work/log.1"
+check 'a log that was moved is opened anew' until_it "$patience" shows 'GET /real.html' "$work/log"
+check 'and the old one is complete' until_it "$patience" shows 'OPTIONS / HTTP' "$work/log.1"
 check 'ends' stop_server
 for bad in 'X: a
 Y: b' 'Content-Length: 5' 'no colon'; do
@@ -136,18 +141,19 @@ check 'ends' stop_server
 # No request is lost.
 if command -v wrk >/dev/null; then
 	start_server --workers=2
-	wrk -t 1 -c 200 -d 6 "$url/assets/app.js" >"$work/wrk" 2>&1 &
+	wrk -t 1 -c 200 -d "$patience" "$url/assets/app.js" >"$work/wrk" 2>&1 &
 	load=$!
-	for i in $(seq 20); do
+	for i in {1..20}; do
 		printf '/*\n  X-Reload: %d\n' "$i" >"$root/new" && mv "$root/new" "$root/_headers"
 		kill -HUP "$server"
-		sleep 0.2
+		reloaded "$i"
 	done
+	kill -INT "$load"
 	wait "$load"
 	check 'twenty reloads under load lose no request' eval \
 		'grep -q "requests in" "$work/wrk" && ! grep -E "Socket errors|Non-2xx" "$work/wrk"'
 	kill -HUP "$server"
-	check 'the last rules hold' until_it "$patience" eval '[ "$(header x-reload /)" = 20 ]'
+	check 'the last rules hold' until_it "$patience" header_is 20 x-reload /
 	kill -HUP "$server"
 	check 'SIGTERM behind SIGHUP ends it' stop_server
 else

@@ -121,7 +121,7 @@ by_curl() {
 # from the connection. False if there is no answer, with the $code 000, or if only curl has the
 # options, without a $code.
 request() {
-	local method=GET accept='*/*' lines= body= path=$1 line host
+	local method=GET accept='*/*' lines= body= path=$1 line host=${url#*://} address=${url#*://}
 	shift
 	code=
 	headers=()
@@ -140,21 +140,22 @@ request() {
 		-H)
 			case ${2,,} in
 			accept:\ *) accept=${2#*: } ;;
+			host:\ ?*) host=${2#*: } ;;
 			host:* | user-agent:* | connection:* | expect:* | transfer-encoding:*) return 1 ;;
 			*:\ *) lines+=$2$'\r\n' ;;
 			*) return 1 ;;
 			esac
 			;;
+		--request-target) path=$2 ;;
 		*) return 1 ;;
 		esac
 		[ "$1" = -I ] || shift
 		shift
 	done
 	code=000
-	host=${url#http://}
-	line=${host%:*}
+	line=${address%:*}
 	line=${line#[}
-	{ exec {connection}<>"/dev/tcp/${line%]}/${host##*:}"; } 2>/dev/null || return
+	{ exec {connection}<>"/dev/tcp/${line%]}/${address##*:}"; } 2>/dev/null || return
 	trap '' PIPE # which the server may have closed by now
 	printf '%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bash\r\nAccept: %s\r\n%s\r\n%s' \
 		"$method" "$path" "$host" "$accept" "$lines" "$body" 2>/dev/null >&"$connection"
@@ -177,7 +178,7 @@ request() {
 # and its argument; ends the connection.
 take_body() {
 	local LC_ALL=C piece= status=0
-	if ((left > 4096)); then
+	if ((left > 16384)); then
 		if [ "$1" = printf ]; then
 			head -c "$left" <&"$connection"
 		else
@@ -207,7 +208,7 @@ keep() { # what fits into a variable
 look() {
 	local line
 	if request "$@"; then
-		if ((left > 4096)); then
+		if ((left > 16384)); then
 			take_body printf >/dev/null
 		else
 			take_body :

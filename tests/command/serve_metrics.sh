@@ -6,7 +6,7 @@
 echo hello >"$root/hello"
 head -c 100000 /dev/zero >"$root/large"
 start_server --metrics=127.0.0.1:0 --workers=2 --access-log="$work/log" --log-format=json
-until_it "$patience" grep -q '^Metrics at ' "$work/start"
+until_it "$patience" shows '^Metrics at ' "$work/start"
 metrics=$(sed -n 's/^Metrics at \(http:.*\)\/$/\1/p' "$work/start")
 page() {
 	curl -sS --max-time "$patience" "$metrics/metrics"

@@ -95,7 +95,7 @@ saved=$root
 root=/proc/$$
 start_server --dotfiles
 check 'a file that cannot be read is an error' answers 500 /mem
-check 'which names the file' until_it 30 grep -q '^sluice: /mem: ' "$work/errors"
+check 'which names the file' until_it 30 shows '^sluice: /mem: ' "$work/errors"
 check 'ends' stop_server
 root=$saved
 plan

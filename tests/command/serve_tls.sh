@@ -34,7 +34,7 @@ check 'connections stay open' equal '1 0 0' \
 	"$(curl -sS --max-time "$patience" -o /dev/null -o /dev/null -o /dev/null -w '%{num_connects}\n' \
 		"$url/hello" "$url/3000000" "$url/hello" | paste -sd' ')"
 check 'what does not exist is 404' answers 404 /nothing
-check 'answers are logged' until_it "$patience" grep -q '^127.0.0.1 .*"GET /nothing HTTP/1.1" 404' "$work/log"
+check 'answers are logged' until_it "$patience" shows '^127.0.0.1 .*"GET /nothing HTTP/1.1" 404' "$work/log"
 old() {
 	local output
 	output=$(curl -sS --tls-max 1.1 --tlsv1.0 --ciphers 'DEFAULT:@SECLEVEL=0' "$url/hello" 2>&1)
@@ -68,7 +68,7 @@ for _ in 1 2 3; do
 	exec 5>&-
 done
 check 'a failed handshake is reported' until_it "$patience" \
-	grep -q '^sluice: handshake with 127.0.0.1: ' "$work/errors"
+	shows '^sluice: handshake with 127.0.0.1: ' "$work/errors"
 check 'once in a while' equal 1 "$(grep -c 'handshake with' "$work/errors")"
 metrics=$(sed -n 's/^Metrics at \(http:.*\)\/$/\1/p' "$work/start")
 counted() { # NAME LEAST
@@ -119,13 +119,13 @@ piecewise() {
 	END
 }
 check 'in single bytes' piecewise
-check 'its client is logged' until_it "$patience" grep -q '^192.0.2.9 .*piece' "$work/log2"
+check 'its client is logged' until_it "$patience" shows '^192.0.2.9 .*piece' "$work/log2"
 check 'without it the connection is closed' eval '! get /hello 2>/dev/null'
 check 'ends' stop_server
 start_tls --proxy-protocol --trust-proxy=127.0.0.2
 check 'a trusted proxy may send its header' gives hello /hello --haproxy-protocol --interface 127.0.0.2
 check 'another address is closed' eval '! get /hello --haproxy-protocol 2>/dev/null'
-check 'which is reported' until_it "$patience" grep -q 'connection from 127.0.0.1: closed: only' "$work/errors"
+check 'which is reported' until_it "$patience" shows 'connection from 127.0.0.1: closed: only' "$work/errors"
 check 'ends' stop_server
 start_tls --proxy-protocol --max-connections-per-address=1 --header-timeout=600
 exec 5<>"/dev/tcp/127.0.0.1/$port"

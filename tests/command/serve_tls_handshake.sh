@@ -34,7 +34,7 @@ check 'ends' stop_server
 
 start_tls --header-timeout=1
 check 'a handshake that stops is ended in time, not too early' client stopped 0.9 "$patience"
-check 'and reported' until_it "$patience" grep -q 'handshake with 127.0.0.1: timed out' "$work/errors"
+check 'and reported' until_it "$patience" shows 'handshake with 127.0.0.1: timed out' "$work/errors"
 check 'others are served' client fetch
 check 'ends' stop_server
 

@@ -10,26 +10,26 @@ echo nested >"$root/sub dir/a+b"
 certificate a localhost
 
 redirects() { # sets $plain
-	until_it "$patience" grep -q '^Redirects at ' "$work/start" || return 1
-	plain=$(sed -n 's/^Redirects at \(http:.*\)\/$/\1/p' "$work/start" | head -n 1)
+	until_it "$patience" shows '^Redirects at ' "$work/start" || return 1
+	[[ $(<"$work/start") =~ 'Redirects at '(http:[^[:space:]]*)/ ]] && plain=${BASH_REMATCH[1]}
 }
-plain() { # PATH FORMAT OPTION...: what curl says of the answer
-	local path=$1 format=$2
-	shift 2
-	curl -sS --path-as-is --max-time "$patience" -o /dev/null -w "$format" "$@" "$plain$path"
+redirected() { # STATUS-AND-LOCATION PATH OPTION...: by plain HTTP
+	local url=$plain value
+	look "${@:2}"
+	find_header location
+	equal "$1" "$code${value:+ $value}"
 }
 start_tls --redirect-http=0 --hsts=31536000 --header='X-Site: yes' --workers=2 --access-log="$work/log"
 check 'redirects have an address' redirects
-check 'the path stays' equal "301 $url/hello?a=b&c" "$(plain '/hello?a=b&c' '%{http_code} %{redirect_url}')"
-check 'as it was encoded' equal "301 $url/sub%20dir/a+b%2F" "$(plain '/sub%20dir/a+b%2F' '%{http_code} %{redirect_url}')"
-check 'the method, too' equal "308 $url/hello" "$(plain /hello '%{http_code} %{redirect_url}' -d x)"
+check 'the path stays' redirected "301 $url/hello?a=b&c" '/hello?a=b&c'
+check 'as it was encoded' redirected "301 $url/sub%20dir/a+b%2F" '/sub%20dir/a+b%2F'
+check 'the method, too' redirected "308 $url/hello" /hello -d x
 check 'it can be followed' equal hello "$(curl -sS -L --max-time "$patience" "$plain/hello")"
-check 'to where the client is' equal "https://localhost:$port/" "$(plain / '%{redirect_url}' -H "Host: localhost:${plain##*:}")"
-check 'also by IPv6' equal "https://[::1]:$port/" "$(plain / '%{redirect_url}' -H 'Host: [::1]:80')"
-check 'and in the absolute form' equal "https://localhost:$port/hello" \
-	"$(plain /hello '%{redirect_url}' -H 'Host: localhost' --request-target http://localhost/hello)"
-check 'two slashes name no other host' equal "301 $url//evil.example/x" \
-	"$(plain //evil.example/x '%{http_code} %{redirect_url}')"
+check 'to where the client is' redirected "301 https://localhost:$port/" / -H "Host: localhost:${plain##*:}"
+check 'also by IPv6' redirected "301 https://[::1]:$port/" / -H 'Host: [::1]:80'
+check 'and in the absolute form' redirected "301 https://localhost:$port/hello" \
+	/hello -H 'Host: localhost' --request-target http://localhost/hello
+check 'two slashes name no other host' redirected "301 $url//evil.example/x" //evil.example/x
 forged() {
 	local line
 	exec 5<>"/dev/tcp/127.0.0.1/${plain##*:}"
@@ -39,23 +39,28 @@ forged() {
 	matches '^HTTP/1.1 400 ' "$line"
 }
 check 'no line gets into the answer' forged
-check 'no host is 400' equal 400 "$(plain /hello '%{http_code}' -0 -H 'Host:')"
+check 'no host is 400' redirected 400 /hello -0 -H 'Host:'
 check 'connections stay open' equal '1 0' "$(curl -sS -o /dev/null -o /dev/null -w '%{num_connects}\n' \
 	"$plain/a" "$plain/b" | paste -sd' ')"
-check 'no file is served there' equal 301 "$(plain /nothing '%{http_code}')"
-check 'they are logged' until_it "$patience" grep -q '"GET /nothing HTTP/1.1" 301' "$work/log"
+check 'no file is served there' redirected "301 $url/nothing" /nothing
+check 'they are logged' until_it "$patience" shows '"GET /nothing HTTP/1.1" 301' "$work/log"
 check 'HSTS is said over TLS' header_is max-age=31536000 Strict-Transport-Security /hello
 check 'also of what does not exist' header_is max-age=31536000 Strict-Transport-Security /nothing
+plainly() { # URL: an answer without the headers of TLS
+	local url=$1 value
+	look /hello
+	find_header strict-transport-security
+	equal '' "$value" && find_header x-site && equal '' "$value" && matches '301|400' "$code"
+}
 for address in "$plain" "http://127.0.0.1:$port"; do
-	check "and never without ($address)" equal '' "$(curl -sS -o /dev/null -D - "$address/hello" |
-		grep -i -e strict-transport -e x-site)"
+	check "and never without ($address)" plainly "$address"
 done
 check 'ends' stop_server
 
 start_tls --redirect-http=0 --https-port=443 --bind=127.0.0.1 --bind="unix:$work/socket"
 check 'redirects of another port' redirects
-check 'the usual port is not named' equal https://www.example/hello \
-	"$(plain /hello '%{redirect_url}' -H 'Host: www.example')"
+check 'the usual port is not named' redirected '301 https://www.example/hello' \
+	/hello -H 'Host: www.example'
 check 'TLS over a path of the file system' equal hello \
 	"$(curl -sS --max-time "$patience" --unix-socket "$work/socket" https://localhost/hello)"
 check 'ends' stop_server
@@ -63,17 +68,15 @@ start_tls --hsts=0
 check 'browsers can be told to forget' header_is max-age=0 Strict-Transport-Security /hello
 check 'ends' stop_server
 
-passed_port() { # NUMBER: of a socket that was passed
-	sed -n "$1p" "$work/passed"
-}
 passed=redirect:https:metrics start_tls --workers=2
+mapfile -t ports <"$work/passed"
 check 'a passed socket called https' equal hello \
-	"$(curl -sS --max-time "$patience" "https://localhost:$(passed_port 2)/hello")"
-check 'one called redirect leads there' equal "301 https://localhost:$(passed_port 2)/hello" \
+	"$(curl -sS --max-time "$patience" "https://localhost:${ports[1]}/hello")"
+check 'one called redirect leads there' equal "301 https://localhost:${ports[1]}/hello" \
 	"$(curl -sS --max-time "$patience" -o /dev/null -w '%{http_code} %{redirect_url}' \
-		"http://localhost:$(passed_port 1)/hello")"
+		"http://localhost:${ports[0]}/hello")"
 check 'one called metrics has them' matches '^ok' \
-	"$(curl -sS --max-time "$patience" "http://127.0.0.1:$(passed_port 3)/healthz")"
+	"$(curl -sS --max-time "$patience" "http://127.0.0.1:${ports[2]}/healthz")"
 check 'ends' stop_server
 
 wrong() { # PATTERN OPTION...

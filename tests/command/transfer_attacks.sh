@@ -40,7 +40,7 @@ raw half "$files/trap" >"$work/raw"
 part=$(find "$root" -name '.sluice-*.part')
 echo precious >"$work/precious"
 trapped() { # an offer is answered with a failure, and what was there is as it was
-	equal 'result 4 bye ' "$(raw name trap)" && equal precious "$(cat "$work/precious")"
+	equal 'result 4 bye ' "$(raw name trap)" && equal precious "$(<"$work/precious")"
 }
 ln -sf "$work/precious" "$part"
 check 'a part that is a link is not followed' trapped

@@ -29,9 +29,22 @@ preloaded() {
 # What a receiver needs to be reached.
 receiver_security=(--insecure)
 
+# pause SECONDS: sleeps, without a process for it: nothing is ever written here.
+exec {silence}<> <(:)
+pause() {
+	read -r -t "$1" -u "$silence" || :
+}
+
+# listens: the receiver does; sets $port.
+listens() {
+	local line
+	IFS= read -r line <"$work/start" && [[ $line =~ ^'Receiving into '.*:([0-9]+)' with ' ]] &&
+		port=${BASH_REMATCH[1]}
+}
+
 # start_receiver OPTION...: sets $server and $port.
 start_receiver() {
-	local i line
+	local i
 	: >"$work/start"
 	"${receiver_front[@]}" "$SLUICE_COMMAND" receive --backend="$backend" --output="$root" \
 		"${receiver_security[@]}" "$@" 0 \
@@ -39,10 +52,9 @@ start_receiver() {
 	server=$!
 	port=
 	for ((i = 0; i < patience * 20; i++)); do
-		IFS= read -r line <"$work/start" && [[ $line =~ ^'Receiving into '.*:([0-9]+)' with ' ]] &&
-			port=${BASH_REMATCH[1]} && break
+		listens && break
 		kill -0 "$server" 2>/dev/null || break
-		sleep 0.05
+		pause 0.05
 	done
 	[ -n "$port" ] || {
 		echo 'Bail out! the receiver did not start'
@@ -125,7 +137,15 @@ same_many() {
 }
 
 parts() {
-	find "$root" -name '.sluice-*.part' | wc -l
+	local found=("$root"/.sluice-*.part)
+	[ -e "${found[0]}" ] || found=()
+	echo "${#found[@]}"
+}
+
+# fresh: an empty directory for the receiver.
+fresh() {
+	rm -rf "$root"
+	mkdir "$root"
 }
 
 # says PATTERN FILE: a line of it matches the extended regular expression.

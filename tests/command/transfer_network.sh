@@ -39,7 +39,7 @@ sys.exit(sender.wait())
 PYTHON
 }
 check 'a standard input that does not block is waited for' nonblocking
-check 'and arrives' equal 'one two three' "$(cat "$root/nonblocking")"
+check 'and arrives' equal 'one two three' "$(<"$root/nonblocking")"
 
 # A host with two addresses, of which the first does not answer.
 cat >"$work/deaf.py" <<'PYTHON'

@@ -58,14 +58,15 @@ fi
 stop_server
 
 # A receiver that is killed.
+half_of_it() {
+	local part=("$root"/.sluice-*.part)
+	[ -e "${part[0]}" ] && [ "$(stat -c %s "${part[0]}")" -eq 10000000 ]
+}
 killed() {
 	start_receiver
-	timeout "$patience" python3 "$here/transfer_raw.py" "$port" hold "$files/other" >"$work/held" &
+	raw_each hold "$files/other" >"$work/held" &
 	local holder=$!
-	for _ in $(seq $((patience * 20))); do
-		[ "$(find "$root" -name '.sluice-*.part' -size 10000000c | wc -l)" -eq 1 ] && break
-		sleep 0.05
-	done
+	await half_of_it
 	kill -KILL "$server"
 	wait "$server" 2>/dev/null
 	server=
@@ -104,22 +105,18 @@ goes() {
 check 'a receiver that goes in the middle is missed' goes
 start_receiver --once
 stopped() {
-	timeout "$patience" python3 "$here/transfer_raw.py" "$port" hold "$files/other" >"$work/held" &
+	raw_each hold "$files/other" >"$work/held" &
 	local holder=$!
-	for _ in $(seq $((patience * 20))); do
-		grep -q held "$work/held" 2>/dev/null && break
-		sleep 0.05
-	done
+	await says held "$work/held"
 	kill -TERM "$server"
 	wait "$holder"
-	equal 'have 0 held result 8' "$(tr '\n' ' ' <"$work/held" | sed 's/ $//')"
+	equal $'have 0\nheld\nresult 8' "$(<"$work/held")"
 }
 check 'a receiver that is told to end says so' stopped
 check 'and what it did not get' end_receiver 3
 
 # No room.
-rm -rf "$root"
-mkdir "$root"
+fresh
 no_room() { # ARGUMENT...: to a receiver whose files may have 3 MiB
 	(
 		ulimit -f 3072
@@ -127,11 +124,7 @@ no_room() { # ARGUMENT...: to a receiver whose files may have 3 MiB
 			>"$work/start" 2>"$work/errors"
 	) &
 	server=$!
-	for _ in $(seq $((patience * 20))); do
-		port=$(sed -n '1s/^Receiving into .*:\([0-9]*\) with .*/\1/p' "$work/start")
-		[ -z "$port" ] || break
-		sleep 0.05
-	done
+	await listens
 	sent 4 "$@" "127.0.0.1:$port" && says 'no space left' "$work/sent-errors" && end_receiver 1
 }
 : >"$work/start"

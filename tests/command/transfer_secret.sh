@@ -8,7 +8,7 @@ secret=$work/secret
 receives() { # CODE ARGUMENT...: ends by itself
 	local wanted=$1 code=0
 	shift
-	timeout "$patience" "$SLUICE_COMMAND" receive --backend="$backend" "$@" \
+	"$SLUICE_COMMAND" receive --backend="$backend" "$@" \
 		>"$work/received" 2>"$work/receive-errors" || code=$?
 	equal "$wanted" "$code" || {
 		cat "$work/received" "$work/receive-errors"
@@ -28,12 +28,12 @@ stop_server
 check 'another address needs a word' receives 2 --bind=0.0.0.0 --output="$root" 0
 check 'which the message names' says '^sluice receive: --bind=0.0.0.0: .*--insecure' "$work/receive-errors"
 start_receiver --bind=127.0.0.1
-check 'this machine'"'"'s own address needs none' equal '' "$(cat "$work/errors")"
+check 'this machine'"'"'s own address needs none' equal '' "$(<"$work/errors")"
 stop_server
 start_receiver --insecure
 check 'with --insecure it listens at all addresses' \
 	says '^Receiving into .* at (\[::\]|0\.0\.0\.0):' "$work/start"
-check 'without a word' equal '' "$(cat "$work/errors")"
+check 'without a word' equal '' "$(<"$work/errors")"
 stop_server
 start_receiver --insecure --bind=0.0.0.0
 check 'or at the one that is given' says '^Receiving into .* at 0\.0\.0\.0:' "$work/start"
@@ -70,26 +70,25 @@ check 'nothing is behind it' equal missing "$([ -e "$work/nowhere" ] || echo mis
 check 'a secret, and a new one' receives 2 --new-secret="$work/third" --secret="$secret" 0
 check 'a secret, and none needed' receives 2 --secret="$secret" --insecure 0
 
-wrong() { # NAME PATTERN [MODE]: a file with the standard input is no secret
+wrong() { # NAME PATTERN TEXT [MODE]: a file with the text is no secret
 	local file=$work/wrong
-	rm -f "$file"
-	(umask 077 && cat >"$file")
-	chmod "${3:-600}" "$file"
+	printf '%s' "$3" >"$file"
+	chmod "${4:-600}" "$file"
 	check "$1 is no secret" sent 1 --secret="$file" "$files/f" 127.0.0.1:1
 	check "and the file is named" says "^sluice send: $file: .*$2" "$work/sent-errors"
 	check 'to a receiver, too' receives 1 --secret="$file" 0
 }
 digits=$(grep -v '^#' "$secret")
-wrong 'an empty file' 'contains no secret' </dev/null
-wrong 'a comment' 'contains no secret' < <(echo '# nothing')
-wrong 'a phrase' hexadecimal < <(echo 'correct horse battery staple, and so on, and so on, and so on, on')
-wrong 'what is too short' '64 to 128' < <(echo "${digits:0:62}")
-wrong 'what is too long' '64 to 128' < <(echo "$digits$digits$digits")
-wrong 'half a byte too many' '64 to 128' < <(echo "${digits}0")
-wrong 'two of them' 'more than one' < <(printf '%s\n%s\n' "$digits" "$digits")
-wrong 'a large file' 'too large' < <(head -c 100000 /dev/zero)
-wrong 'what others can read' 'mode 0644' 644 < <(echo "$digits")
-wrong 'what the group can write' 'mode 0660' 660 < <(echo "$digits")
+wrong 'an empty file' 'contains no secret' ''
+wrong 'a comment' 'contains no secret' $'# nothing\n'
+wrong 'a phrase' hexadecimal $'correct horse battery staple, and so on, and so on, and so on, on\n'
+wrong 'what is too short' '64 to 128' "${digits:0:62}"$'\n'
+wrong 'what is too long' '64 to 128' "$digits$digits$digits"$'\n'
+wrong 'half a byte too many' '64 to 128' "${digits}0"$'\n'
+wrong 'two of them' 'more than one' "$digits"$'\n'"$digits"$'\n'
+wrong 'a large file' 'too large' "$(printf '%0100000d' 0)"
+wrong 'what others can read' 'mode 0644' "$digits"$'\n' 644
+wrong 'what the group can write' 'mode 0660' "$digits"$'\n' 660
 check 'a file that is missing' sent 1 --secret="$work/missing" "$files/f" 127.0.0.1:1
 check 'is named' says "$work/missing: No such file" "$work/sent-errors"
 check 'a directory is no secret' sent 1 --secret="$work" "$files/f" 127.0.0.1:1
@@ -99,8 +98,9 @@ check 'a directory is no secret' sent 1 --secret="$work" "$files/f" 127.0.0.1:1
 head -c 10000000 /dev/urandom >"$files/ten"
 : >"$files/empty"
 head -c 1048577 /dev/urandom >"$files/more"
-for i in $(seq 50); do
-	head -c $((i * 371)) "$files/ten" >"$files/many-$i"
+LC_ALL=C read -r -d '' -n 18550 text < <(base64 -w 0 "$files/ten")
+for i in {1..50}; do
+	printf '%s' "${text:0:i * 371}" >"$files/many-$i"
 done
 rm -f "$root"/*
 start_receiver --secret="$secret"
@@ -185,13 +185,9 @@ check 'at the receiver, too' receives 2 --tls-way=library 0
 
 relay() { # ARGUMENT...: sets $relay and $between
 	: >"$work/relay" && : >"$work/passed"
-	python3 "$here/transfer_relay.py" "$port" "$work/passed" "$@" >"$work/relay" &
+	python3 -S "$here/transfer_relay.py" "$port" "$work/passed" "$@" >"$work/relay" &
 	relay=$!
-	for _ in $(seq $((patience * 20))); do
-		[ -s "$work/relay" ] && break
-		sleep 0.05
-	done
-	between=$(cat "$work/relay")
+	await read -r between <"$work/relay"
 }
 end_relay() {
 	kill "$relay"

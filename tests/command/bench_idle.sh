@@ -35,7 +35,7 @@ measures() {
 
 # json EXPRESSION: true of the document d.
 json() {
-	python3 -c '
+	python3 -S -c '
 import json, sys
 d = json.load(open(sys.argv[1]))
 sys.exit(0 if eval(sys.argv[2]) else "not so: %s of %s" % (sys.argv[2], d))' "$work/idle.json" "$1"
@@ -65,7 +65,7 @@ check 'one pair of starts cannot tell whether the aim is met' grep -q ': cannot 
 said() {
 	local wanted=$1
 	shift
-	python3 -c '
+	python3 -S -c '
 import sys
 sys.path.insert(0, sys.argv[1])
 sys.dont_write_bytecode = True

@@ -17,8 +17,10 @@ start_receiver
 outside >"$work/before"
 check_each 'no file is called' 'result 2 bye' name .. . ../x ../../x /etc/x /x a/b a/../b ./a 'a/' \
 	'..\x2fx' '\x01' 'a\nb' '\x1b[2J' '\x7f' .x .bashrc .sluice-0000000000000000.part
-check 'a name of 256 bytes is no message' equal 'result 7' "$(raw name "$(printf 'x%.0s' $(seq 256))" | sed 's/ end $//; s/ $//')"
-check 'one of 255 is a name' equal 'have 0 ' "$(raw name "$(printf 'x%.0s' $(seq 255))")"
+printf -v longest 'x%.0s' {1..255}
+answer=$(raw name "x$longest")
+check 'a name of 256 bytes is no message' equal 'result 7 ' "${answer%end }"
+check 'one of 255 is a name' equal 'have 0 ' "$(raw name "$longest")"
 check 'nothing came to be outside' diff "$work/before" <(outside)
 check 'nor inside' equal '' "$(ls -A "$root")"
 
@@ -37,7 +39,7 @@ stop_server
 head -c 1000 /dev/urandom >"$files/trap"
 start_receiver
 raw half "$files/trap" >"$work/raw"
-part=$(find "$root" -name '.sluice-*.part')
+part=$(echo "$root"/.sluice-*.part)
 echo precious >"$work/precious"
 trapped() { # an offer is answered with a failure, and what was there is as it was
 	equal 'result 4 bye ' "$(raw name trap)" && equal precious "$(<"$work/precious")"
@@ -60,19 +62,15 @@ check 'a link into nowhere exists, too' sent 4 "$files/dangling" "127.0.0.1:$por
 check 'and nothing is made behind it' equal missing "$([ -e "$work/nowhere" ] || echo missing)"
 
 # Two at once.
+: >"$work/second"
+: >"$work/held"
 timeout "$patience" "$SLUICE_COMMAND" receive --insecure --output="$root" --port=0 >"$work/second" 2>&1 &
 second=$!
-for _ in $(seq $((patience * 20))); do
-	other=$(sed -n '1s/^Receiving into .*:\([0-9]*\) with .*/\1/p' "$work/second")
-	[ -z "$other" ] || break
-	sleep 0.05
-done
-timeout "$patience" python3 "$here/transfer_raw.py" "$other" hold "$files/trap" >"$work/held" &
+await says '^Receiving into' "$work/second" >"$work/output"
+other=$(sed -n '1s/^Receiving into .*:\([0-9]*\) with .*/\1/p' "$work/second")
+timeout "$patience" python3 -S "$here/transfer_raw.py" "$other" hold "$files/trap" >"$work/held" &
 holder=$!
-for _ in $(seq $((patience * 20))); do
-	grep -q held "$work/held" && break
-	sleep 0.05
-done
+await says held "$work/held" >"$work/output"
 check 'a file that another receiver is storing is busy' equal 'result 6 bye ' "$(raw name trap)"
 kill "$holder" "$second"
 wait "$holder" "$second" 2>/dev/null

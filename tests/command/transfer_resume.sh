@@ -105,6 +105,7 @@ goes() {
 check 'a receiver that goes in the middle is missed' goes
 start_receiver --once
 stopped() {
+	: >"$work/held"
 	raw_each hold "$files/other" >"$work/held" &
 	local holder=$!
 	await says held "$work/held"

@@ -72,13 +72,10 @@ says_wait() { # OPTION...
 }
 waits() {
 	: >"$work/port"
-	timeout 100 python3 "$here/transfer_raw.py" 0 answering wait >"$work/port" &
-	local receiver=$! code=0
-	for _ in $(seq 400); do
-		[ -s "$work/port" ] && break
-		sleep 0.05
-	done
-	sent 3 --timeout=1 "$files/f" "127.0.0.1:$(head -n 1 "$work/port")" &&
+	timeout 100 python3 -S "$here/transfer_raw.py" 0 answering wait >"$work/port" &
+	local receiver=$! code=0 its_port
+	await read -r its_port <"$work/port"
+	sent 3 --timeout=1 "$files/f" "127.0.0.1:$its_port" &&
 		says 'nothing but WAIT' "$work/sent-errors" || code=1
 	kill "$receiver" 2>/dev/null
 	wait "$receiver" 2>/dev/null

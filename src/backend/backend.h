@@ -149,6 +149,11 @@ struct sluice__backend {
 	int (*enter)(struct sluice_engine *engine, int64_t wait_ns);
 	/* Submits started requests without waiting. */
 	void (*submit)(struct sluice_engine *engine);
+	/*
+	 * Whether nothing is started and nothing has completed, so that an enter that does not wait, and
+	 * the reap after it, would do nothing. NULL: only they find out.
+	 */
+	bool (*is_idle)(const struct sluice_engine *engine);
 	/* Up to max completions; fewer than max: no more at present. */
 	uint32_t (*reap)(struct sluice_engine *engine, struct sluice__completion *completions,
 			 uint32_t max);

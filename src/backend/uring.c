@@ -204,6 +204,15 @@ static int uring_enter(struct sluice_engine *engine, int64_t wait_ns)
 	return error;
 }
 
+static bool uring_is_idle(const struct sluice_engine *engine)
+{
+	const struct sluice__uring *uring = engine->uring;
+
+	return !io_uring_sq_ready(&uring->ring) && !io_uring_cq_ready(&uring->ring) &&
+	       !sluice__uring_must_enter(uring) && !uring->sqpoll && !uring->prefetcher &&
+	       !uring->retiring_buffers && !uring->failed;
+}
+
 static void uring_submit(struct sluice_engine *engine)
 {
 	if (engine->uring->sqpoll)
@@ -560,6 +569,7 @@ const struct sluice__backend sluice__uring = {
 	.forget = uring_forget,
 	.enter = uring_enter,
 	.submit = uring_submit,
+	.is_idle = uring_is_idle,
 	.reap = uring_reap,
 	.wake = uring_wake,
 	.descriptor = uring_descriptor,

@@ -90,6 +90,11 @@ static inline bool sluice__uring_has_pending(const struct sluice__uring *uring)
 	return __atomic_load_n(uring->ring.sq.kflags, __ATOMIC_RELAXED) &
 	       (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN);
 }
+/* Without TASKRUN_FLAG, only a system call finds out whether completions are pending. */
+static inline bool sluice__uring_must_enter(const struct sluice__uring *uring)
+{
+	return sluice__uring_has_pending(uring) || !(uring->setup & IORING_SETUP_TASKRUN_FLAG);
+}
 
 /* uring_enter.c: after a permanent failure of io_uring_enter(2) */
 void sluice__uring_abandon(struct sluice__uring *uring, struct sluice__request *request);

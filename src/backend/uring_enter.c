@@ -183,12 +183,6 @@ int sluice__uring_wait(struct sluice_engine *engine, int64_t wait_ns)
 	return was_interrupted(engine, given, wanted, wait_ns) ? -EINTR : 0;
 }
 
-/* Without TASKRUN_FLAG, only a system call finds out whether completions are pending. */
-static bool must_enter(const struct sluice__uring *uring)
-{
-	return sluice__uring_has_pending(uring) || !(uring->setup & IORING_SETUP_TASKRUN_FLAG);
-}
-
 int sluice__uring_enter(struct sluice_engine *engine, int64_t wait_ns)
 {
 	struct sluice__uring *uring = engine->uring;
@@ -200,7 +194,7 @@ int sluice__uring_enter(struct sluice_engine *engine, int64_t wait_ns)
 			return 0;
 		return sluice__uring_wait(engine, wait_ns);
 	}
-	if (!io_uring_sq_ready(&uring->ring) && !must_enter(uring))
+	if (!io_uring_sq_ready(&uring->ring) && !sluice__uring_must_enter(uring))
 		return 0;
 	given = sq_publish(&uring->ring);
 	return permanent_error(ring_enter(engine, given, 0, IORING_ENTER_GETEVENTS, NULL));

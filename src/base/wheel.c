@@ -145,6 +145,7 @@ void sluice__wheel_arm(struct sluice__wheel *wheel, struct sluice__wheel_node *n
 	sluice__wheel_disarm(wheel, node);
 	node->expires_ns = wheel_round_up(expires_ns) | kind;
 	wheel_insert(wheel, &wheel->overdue, node);
+	wheel->armed++;
 }
 
 void sluice__wheel_disarm(struct sluice__wheel *wheel, struct sluice__wheel_node *node)
@@ -153,6 +154,8 @@ void sluice__wheel_disarm(struct sluice__wheel *wheel, struct sluice__wheel_node
 		return;
 	sluice__assert(*node->link == node);
 	sluice__assert(!node->next || node->next->link == &node->next);
+	sluice__assert(wheel->armed > 0);
+	wheel->armed--;
 	*node->link = node->next;
 	if (node->next)
 		node->next->link = node->link;

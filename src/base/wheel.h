@@ -45,6 +45,7 @@ struct sluice__wheel {
 	uint64_t ticks;                    /* the wheel's time, in units of 4 ns */
 	struct sluice__wheel_list due;     /* expired: sluice__wheel_expire returns them */
 	struct sluice__wheel_list overdue; /* armed for a time already past: for the next loop */
+	uint32_t armed;                    /* nodes in the slots and the two lists */
 	uint32_t levels;                   /* a bit for each level with an occupied slot */
 	uint32_t occupied[SLUICE__WHEEL_LEVELS]; /* a bit for each occupied slot */
 	struct sluice__wheel_node *slots[SLUICE__WHEEL_LEVELS][SLUICE__WHEEL_SLOTS];
@@ -74,7 +75,7 @@ uint64_t sluice__wheel_earliest(const struct sluice__wheel *wheel);
 /* The same, inline for the empty wheel: most wheels are empty, and every turn calls this. */
 static inline uint64_t sluice__wheel_next(const struct sluice__wheel *wheel)
 {
-	if (!(wheel->levels | (uintptr_t)wheel->due.first | (uintptr_t)wheel->overdue.first))
+	if (!wheel->armed)
 		return UINT64_MAX;
 	return sluice__wheel_earliest(wheel);
 }

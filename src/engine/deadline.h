@@ -3,6 +3,7 @@
 #ifndef SLUICE_SRC_ENGINE_DEADLINE_H
 #define SLUICE_SRC_ENGINE_DEADLINE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/wheel.h"
@@ -23,6 +24,12 @@ struct sluice__retry {
 };
 
 void sluice__deadline_arm(struct sluice_socket *socket, struct sluice_args *args);
+
+/* Whether any deadline or timer is armed. */
+static inline bool sluice__deadline_any(const struct sluice_engine *engine)
+{
+	return engine->deadlines.armed | engine->timers.armed;
+}
 
 static inline uint64_t sluice__deadline_next(const struct sluice_engine *engine)
 {

@@ -29,7 +29,6 @@ bool sluice__deliverable_records(const struct sluice_engine *engine); /* ignores
 int sluice__turn(struct sluice_engine *engine, uint64_t until_ns);
 void sluice__push_out(struct sluice_engine *engine);     /* transmits and submits, no wait */
 void sluice__listen_again(struct sluice_engine *engine); /* arms the embedding loop's descriptor */
-void sluice__reap(struct sluice_engine *engine);
 
 /* Outside of handlers, turns and batches, the embedding loop has to be informed of a start. */
 static inline void sluice__listen_if_idle(struct sluice_engine *engine)

@@ -25,7 +25,8 @@
 
 #define REAP 256u /* completions per call of the backend */
 
-void sluice__reap(struct sluice_engine *engine)
+/* Not inline: the array would be in the frame of every turn. */
+static __attribute__((noinline)) void reap(struct sluice_engine *engine)
 {
 	struct sluice__completion completions[REAP];
 	uint64_t all = 0;
@@ -42,6 +43,11 @@ void sluice__reap(struct sluice_engine *engine)
 		engine->statistics.completions += all;
 		engine->statistics.turn_completions[sluice__bucket(all)]++;
 	}
+}
+
+/* Receivers that waited for buffers, which have been returned. */
+static void resume_receivers(struct sluice_engine *engine)
+{
 	if (unlikely(engine->receive_pool.kept))
 		sluice__receiver_resume_all(engine);
 	if (unlikely(sluice__receiver_can_resume(engine)))
@@ -126,10 +132,23 @@ static __attribute__((noinline)) int64_t wait_for_several(struct sluice_engine *
 	return wait < 0 || wait > budget ? budget : wait;
 }
 
+static bool backend_is_idle(const struct sluice_engine *engine)
+{
+	return engine->backend->is_idle && engine->backend->is_idle(engine);
+}
+
+static void submission_made(struct sluice_engine *engine)
+{
+	engine->ways.submitted_before = engine->statistics.submitted;
+	engine->arena.used = 0;
+}
+
+/* Enters the kernel and reaps. */
 static int turn_enter(struct sluice_engine *engine, uint64_t until_ns)
 {
 	int64_t wait;
-	int error;
+	int error = 0;
+	bool idle;
 
 	engine->waits.asked = 1;
 	if (unlikely(engine->options.wait_budget_ns))
@@ -144,10 +163,13 @@ static int turn_enter(struct sluice_engine *engine, uint64_t until_ns)
 			engine->waits.asked = 1;
 		}
 	}
-	error = engine->backend->enter(engine, wait);
-	engine->ways.submitted_before = engine->statistics.submitted;
+	idle = wait == 0 && backend_is_idle(engine);
+	if (!idle)
+		error = engine->backend->enter(engine, wait);
 	__atomic_store_n(&engine->wakeup.asleep, 0, __ATOMIC_RELAXED);
-	engine->arena.used = 0;
+	submission_made(engine);
+	if (!idle)
+		reap(engine);
 	return error;
 }
 
@@ -175,8 +197,7 @@ static __attribute__((noinline, cold)) void cancel_requests_again(struct sluice_
 /* Reads the clock only if a deadline, a timer or a timeout needs it. */
 static void turn_update_time(struct sluice_engine *engine, uint64_t until_ns)
 {
-	if (sluice__deadline_next(engine) == UINT64_MAX &&
-	    (until_ns == 0 || until_ns == UINT64_MAX))
+	if (!sluice__deadline_any(engine) && (until_ns == 0 || until_ns == UINT64_MAX))
 		return;
 	engine->now_ns = sluice__now();
 	sluice__deadline_expire(engine);
@@ -203,9 +224,9 @@ int sluice__turn(struct sluice_engine *engine, uint64_t until_ns)
 	take_inbox(engine);
 	turn_update_time(engine, until_ns);
 	sluice__transmit(engine);
-	error = turn_enter(engine, until_ns);
 	completions = engine->statistics.completions;
-	sluice__reap(engine);
+	error = turn_enter(engine, until_ns);
+	resume_receivers(engine);
 	if (unlikely(engine->options.wait_budget_ns))
 		learn_from_wait(engine, completions);
 	if (unlikely(error && error != -EINTR))
@@ -224,8 +245,7 @@ void sluice__push_out(struct sluice_engine *engine)
 	take_inbox(engine);
 	sluice__transmit(engine);
 	engine->backend->submit(engine);
-	engine->ways.submitted_before = engine->statistics.submitted;
-	engine->arena.used = 0;
+	submission_made(engine);
 	engine->busy--;
 }
 

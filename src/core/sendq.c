@@ -234,7 +234,8 @@ static inline void copy_small(char *to, const char *from, uint64_t length)
 	uint64_t at;
 
 	if (likely(length >= 32)) {
-		for (at = 0; at + 32 < length; at += 32)
+		memcpy(to, from, 32);
+		for (at = 32; at + 32 < length; at += 32)
 			memcpy(to + at, from + at, 32);
 		memcpy(to + length - 32, from + length - 32, 32);
 	} else if (length >= 16) {
@@ -360,16 +361,16 @@ int sluice__sendq_push_copied(struct sluice__sendq *queue, struct sluice_args *a
 		sluice__sendq_seal(queue);
 		return 1;
 	}
-	copy_small(copy, args->run.base, length);
 	prefilled->next = copy + length;
 	if (likely((char *)before->iov_base + before->iov_len == copy)) {
 		before->iov_len += length;
 		prefilled->merged++;
-		return 1;
+	} else {
+		next->iov_base = copy;
+		next->iov_len = length;
+		queue->prefilled = next + 1;
 	}
-	next->iov_base = copy;
-	next->iov_len = length;
-	queue->prefilled = next + 1;
+	copy_small(copy, args->run.base, length);
 	return 1;
 }
 

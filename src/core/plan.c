@@ -3,29 +3,6 @@
 
 #include <sluice/engine.h>
 
-/*
- * An IORING_OP_SEND costs the work of a send(2) plus that of an empty entry, and about as much
- * again in the kernel and here for looking up the file, preparing the message and settling the
- * completion: hence twice the cost of an empty entry. The ring saves one system call per socket.
- */
-#define ENTRY_FACTOR 2
-
-bool sluice__plan_by_ring(const struct sluice__plan_turn *facts)
-{
-	uint64_t calls, entries, enter = facts->costs.enter;
-
-	if (!facts->ring || facts->way != SLUICE_TRANSMIT_WAY_AUTO)
-		return facts->ring && facts->way == SLUICE_TRANSMIT_WAY_RING;
-	calls = (uint64_t)facts->sockets * facts->costs.call;
-	entries = (uint64_t)facts->sockets * facts->costs.entry * ENTRY_FACTOR;
-	/* It is a system call: a smaller measurement is noise. */
-	if (enter < facts->costs.call)
-		enter = facts->costs.call;
-	if (!facts->entering)
-		entries += enter;
-	return entries < calls;
-}
-
 #define WAIT_MOST 256u /* completions to wait for */
 #define VAIN_MOST 6u   /* then one wait in 64 turns */
 

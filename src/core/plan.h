@@ -3,6 +3,7 @@
 #ifndef SLUICE_SRC_CORE_PLAN_H
 #define SLUICE_SRC_CORE_PLAN_H
 
+#include <sluice/engine.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,8 +36,29 @@ struct sluice__plan_turn {
 	struct sluice__costs costs;
 };
 
+/*
+ * An IORING_OP_SEND costs the work of a send(2) plus that of an empty entry, and about as much
+ * again in the kernel and here for looking up the file, preparing the message and settling the
+ * completion: hence twice the cost of an empty entry. The ring saves one system call per socket.
+ */
+#define SLUICE__ENTRY_FACTOR 2
+
 /* Whether a turn submits the sends of its sockets to the ring; otherwise one send(2) per socket. */
-bool sluice__plan_by_ring(const struct sluice__plan_turn *facts);
+static inline bool sluice__plan_by_ring(const struct sluice__plan_turn *facts)
+{
+	uint64_t calls, entries, enter = facts->costs.enter;
+
+	if (!facts->ring || facts->way != SLUICE_TRANSMIT_WAY_AUTO)
+		return facts->ring && facts->way == SLUICE_TRANSMIT_WAY_RING;
+	calls = (uint64_t)facts->sockets * facts->costs.call;
+	entries = (uint64_t)facts->sockets * facts->costs.entry * SLUICE__ENTRY_FACTOR;
+	/* It is a system call: a smaller measurement is noise. */
+	if (enter < facts->costs.call)
+		enter = facts->costs.call;
+	if (!facts->entering)
+		entries += enter;
+	return entries < calls;
+}
 
 struct sluice__plan_memory {
 	bool by_ring;  /* the result of sluice__plan_by_ring */

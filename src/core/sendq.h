@@ -180,7 +180,8 @@ static inline void sluice__sendq_push_unlisted(struct sluice__sendq *queue,
 					       struct sluice_args *args)
 {
 	sluice__list_push(&queue->list, args);
-	sluice__sendq_seal(queue);
+	if (queue->prefilled)
+		sluice__sendq_seal(queue);
 }
 
 /* Begins prefilling with the only record of the queue, which is plain. */

@@ -60,12 +60,12 @@ static inline void record_give_back(struct sluice_engine *engine, struct sluice_
  * so that there is no test per record for a trace.
  */
 static inline __attribute__((always_inline)) struct sluice_args *deliver_chain(
-	struct sluice_engine *engine, struct sluice_args *first, int budget, int *handlers,
-	bool traced)
+	struct sluice_engine *engine, struct sluice_args *first, int *budget, bool traced)
 {
-	int left = budget - *handlers;
+	int left = *budget;
 
-	while (first && left > 0) {
+	sluice__assert(first && left > 0);
+	for (;;) {
 		struct sluice_args *args = first;
 		struct sluice_socket *socket = sluice__record_socket(args);
 		sluice_completed_fn *completed = args->completed;
@@ -73,41 +73,48 @@ static inline __attribute__((always_inline)) struct sluice_args *deliver_chain(
 		first = args->run.next;
 		/* Two cache lines of the next record, while the handler of this one runs. */
 		__builtin_prefetch(first);
-		__builtin_prefetch((void *)((uintptr_t)first + 64));
-		left--;
+		__builtin_prefetch(
+			(void *)((uintptr_t)first + offsetof(struct sluice_args, run.total)));
 		record_give_back(engine, args, traced);
 		if (likely(completed))
 			completed(socket, args);
+		left--;
+		if (!first || !left)
+			break;
 	}
-	*handlers = budget - left;
+	*budget = left;
 	return first;
 }
 
 static __attribute__((noinline)) struct sluice_args *deliver_traced(struct sluice_engine *engine,
 								    struct sluice_args *first,
-								    int budget, int *handlers)
+								    int *budget)
 {
-	return deliver_chain(engine, first, budget, handlers, true);
+	return deliver_chain(engine, first, budget, true);
 }
 
 static int deliver_records(struct sluice_engine *engine, int budget)
 {
-	int handlers = 0;
+	int left = budget;
 
-	while (engine->done.first && handlers < budget) {
+	while (engine->done.first && left > 0) {
 		struct sluice_args **end;
 		struct sluice_args *first = sluice__chain_take_all(&engine->done, &end);
 
-		if (unlikely(engine->trace))
-			first = deliver_traced(engine, first, budget, &handlers);
-		else
-			first = deliver_chain(engine, first, budget, &handlers, false);
-		if (first)
+		if (unlikely(engine->trace)) {
+			int traced_left = left; /* so that `left` stays in a register otherwise */
+
+			first = deliver_traced(engine, first, &traced_left);
+			left = traced_left;
+		} else {
+			first = deliver_chain(engine, first, &left, false);
+		}
+		if (unlikely(first))
 			sluice__chain_put_back(&engine->done, first, end);
 	}
-	engine->done.taken += (uint64_t)handlers;
-	engine->statistics.records_completed += (uint64_t)handlers;
-	return handlers;
+	engine->done.taken += (uint64_t)(budget - left);
+	engine->statistics.records_completed += (uint64_t)(budget - left);
+	return budget - left;
 }
 
 static void deliver_closed(struct sluice_socket *socket)

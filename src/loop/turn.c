@@ -91,8 +91,8 @@ static bool inbox_is_pending(const struct sluice_engine *engine)
 
 static bool has_work(const struct sluice_engine *engine)
 {
-	return !sluice__fifo_is_empty(&engine->ready) || sluice__deliverable(engine) ||
-	       sluice__receiver_can_resume(engine);
+	return engine->done.first || !sluice__fifo_is_empty(&engine->ready) ||
+	       sluice__deliverable(engine) || sluice__receiver_can_resume(engine);
 }
 
 /* How long the turn may wait, in ns: 0 while there is work, -1 without limit. */
@@ -270,7 +270,7 @@ static int run_check(struct sluice_engine *engine)
 		return -EINVAL;
 	if (sluice__dead(engine) & SLUICE__DEAD_FORKED)
 		return -EBADF;
-	owner = sluice__engine_enter(engine);
+	owner = likely(sluice__is_owner(engine)) ? 1 : sluice__engine_enter(engine);
 	if (owner <= 0)
 		return owner ? owner : -EPERM;
 	return engine->delivering ? -EDEADLK : 0;

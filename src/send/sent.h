@@ -5,6 +5,7 @@
  *   sluice__sent_by_thread   in no queue, started by a thread that is not the engine's
  *   sluice__sent_in_start    in no queue; its starting call returns the result
  *   sluice__sent_alone       alone in its queue, without flags
+ *   sluice__sent_plain       from the head on, without flags, and no part of them was sent before
  *   sluice__sent_head        at the head of its queue: a file, whose last slice was taken
  *   sluice__settle_sent      in flight: head .. flight.last, some of them whole
  *
@@ -24,6 +25,7 @@
 #include "engine/result.h"
 #include "engine/socket.h"
 #include "engine/state.h"
+#include "engine/stats.h"
 
 /* Counts a transmission: its bytes, and the records that it completed. */
 static inline void sluice__count_sent(struct sluice_socket *socket, uint64_t records,
@@ -56,15 +58,32 @@ static inline int sluice__sent_in_start(struct sluice_socket *socket, struct slu
 	return sluice__finished(socket->engine, args);
 }
 
+/* Whether a transmission of this socket is settled by the functions for records without flags. */
+static inline bool sluice__settles_plain(const struct sluice_socket *socket)
+{
+	return !(socket->state & (SLUICE__ST_CORKED | SLUICE__ST_ABOVE_HIGH | SLUICE__ST_GRACEFUL |
+				  SLUICE__ST_ZC_SENDS));
+}
+
 static inline void sluice__sent_alone(struct sluice_socket *socket, struct sluice_args *args)
 {
 	sluice__assert(sluice__sendq_head(&socket->queue) == args && !args->run.next);
 	sluice__assert(!args->run.op_flags && !args->run.sent);
-	sluice__assert(!(socket->state & (SLUICE__ST_CORKED | SLUICE__ST_ABOVE_HIGH |
-					  SLUICE__ST_GRACEFUL | SLUICE__ST_ZC_SENDS)));
+	sluice__assert(sluice__settles_plain(socket));
 	sluice__count_sent(socket, 1, args->run.total);
 	sluice__sendq_clear(&socket->queue);
 	sluice__chain_splice(&socket->engine->done, args, args, 1);
+}
+
+static inline void sluice__sent_plain(struct sluice_socket *socket,
+				      const struct sluice__gather *gathered)
+{
+	sluice__assert(gathered->plain && sluice__settles_plain(socket));
+	sluice__assert(!sluice__sendq_head(&socket->queue)->run.sent);
+	sluice__count_sent(socket, gathered->records, gathered->bytes);
+	sluice__sendq_finish_plain(&socket->queue, gathered->last, gathered->records,
+				   gathered->bytes, &socket->engine->done);
+	sluice__count_transmission(socket->engine, gathered->records);
 }
 
 /* settle.c */

@@ -93,13 +93,17 @@ static void apply_inline_result(struct sluice_socket *socket, int64_t taken)
 	}
 }
 
-static void send_memory(struct sluice_socket *socket, const struct sluice__gather *gathered)
+static int64_t try_memory(struct sluice_socket *socket, const struct sluice__gather *gathered)
 {
 	struct sluice_engine *engine = socket->engine;
 	struct msghdr message = {.msg_iov = gathered->segments, .msg_iovlen = gathered->count};
 
-	apply_inline_result(socket,
-			    engine->backend->try_send(engine, socket, &message, gathered->flags));
+	return engine->backend->try_send(engine, socket, &message, gathered->flags);
+}
+
+static void send_memory(struct sluice_socket *socket, const struct sluice__gather *gathered)
+{
+	apply_inline_result(socket, try_memory(socket, gathered));
 }
 
 static int plan_transmission(const struct sluice_socket *socket, bool by_ring, bool zerocopy)
@@ -156,8 +160,7 @@ static bool is_single(struct sluice_socket *socket)
 	const struct sluice_args *args = sluice__sendq_head(&socket->queue);
 
 	return !args->run.next && !args->run.op_flags && !args->run.sent &&
-	       !(socket->state & (SLUICE__ST_ABOVE_HIGH | SLUICE__ST_GRACEFUL | SLUICE__ST_CORKED |
-				  SLUICE__ST_ZC_SENDS)) &&
+	       sluice__settles_plain(socket) &&
 	       (likely(args->run.total < socket->engine->single_below) ||
 		!is_large(socket, args->run.total));
 }
@@ -232,13 +235,21 @@ static bool may_be_copied(const struct sluice_socket *socket, const struct sluic
 /* Sends prefilled segments inline. */
 static bool transmit_prefilled(struct sluice_socket *socket)
 {
-	struct sluice__gather gathered = {.budget = socket->engine->options.gather_bytes};
+	struct sluice__gather gathered;
+	int64_t taken;
 
+	gathered.budget = socket->engine->options.gather_bytes;
 	if (!sluice__sendq_take_prefilled(&socket->queue, &gathered) ||
 	    !may_be_copied(socket, &gathered))
 		return false;
+	taken = try_memory(socket, &gathered);
+	if (likely(taken == (int64_t)gathered.bytes && sluice__settles_plain(socket))) {
+		socket->engine->statistics.inline_sends++;
+		sluice__sent_plain(socket, &gathered);
+		return true;
+	}
 	record_flight(socket, &gathered);
-	send_memory(socket, &gathered);
+	apply_inline_result(socket, taken);
 	return true;
 }
 
@@ -421,11 +432,9 @@ static void transmit_ready(struct sluice_engine *engine)
 	engine->prefilling = NULL;
 }
 
-void sluice__transmit(struct sluice_engine *engine)
+/* What the files of this turn leave to do. */
+static __attribute__((noinline)) void transmit_files(struct sluice_engine *engine)
 {
-	sluice__assert_owner(engine);
-	if (!sluice__fifo_is_empty(&engine->ready))
-		transmit_ready(engine);
 	while (unlikely(!sluice__fifo_is_empty(&engine->files->slices_waiting)) &&
 	       sluice__slices_resume(engine))
 		transmit_ready(engine);
@@ -436,4 +445,19 @@ void sluice__transmit(struct sluice_engine *engine)
 		sluice__file_slices_sent(engine);
 	if (engine->files->sigpipe_masked)
 		sluice__sigpipe_unmask(engine);
+}
+
+static bool has_files(const struct sluice__files *files)
+{
+	return (uintptr_t)files->slices_waiting.first | (uintptr_t)files->windows_waiting.first |
+	       files->slices | files->sigpipe_masked;
+}
+
+void sluice__transmit(struct sluice_engine *engine)
+{
+	sluice__assert_owner(engine);
+	if (!sluice__fifo_is_empty(&engine->ready))
+		transmit_ready(engine);
+	if (unlikely(has_files(engine->files)))
+		transmit_files(engine);
 }

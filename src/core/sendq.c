@@ -231,22 +231,23 @@ static struct sluice_args *gather_plain(struct sluice__gather *gather, struct sl
 /* For few bytes a call of memcpy costs more than the copying. */
 static inline void copy_small(char *to, const char *from, uint64_t length)
 {
-	uint64_t at;
+	const char *from_end = from + length;
+	char *to_end = to + length;
 
 	if (likely(length >= 32)) {
 		memcpy(to, from, 32);
-		for (at = 32; at + 32 < length; at += 32)
+		for (uint64_t at = 32; at + 32 < length; at += 32)
 			memcpy(to + at, from + at, 32);
-		memcpy(to + length - 32, from + length - 32, 32);
+		memcpy(to_end - 32, from_end - 32, 32);
 	} else if (length >= 16) {
 		memcpy(to, from, 16);
-		memcpy(to + length - 16, from + length - 16, 16);
+		memcpy(to_end - 16, from_end - 16, 16);
 	} else if (length >= 8) {
 		memcpy(to, from, 8);
-		memcpy(to + length - 8, from + length - 8, 8);
+		memcpy(to_end - 8, from_end - 8, 8);
 	} else {
-		for (at = 0; at < length; at++)
-			to[at] = from[at];
+		while (to < to_end)
+			*to++ = *from++;
 	}
 }
 

@@ -78,8 +78,7 @@ static inline __attribute__((always_inline)) struct sluice_args *deliver_chain(
 		record_give_back(engine, args, traced);
 		if (likely(completed))
 			completed(socket, args);
-		left--;
-		if (!first || !left)
+		if (--left == 0 || !first)
 			break;
 	}
 	*budget = left;

@@ -334,11 +334,19 @@ int sluice_engine_flush(struct sluice_engine *engine)
 	return 0;
 }
 
+/* sluice__check_owner, inline for the owner of a live engine. */
+static inline int check_owner(struct sluice_engine *engine)
+{
+	if (likely(engine && !sluice__dead(engine) && sluice__is_owner(engine)))
+		return 0;
+	return sluice__check_owner(engine);
+}
+
 int sluice_batch_begin(struct sluice_engine *engine)
 {
-	int error = sluice__check_owner(engine);
+	int error = check_owner(engine);
 
-	if (error)
+	if (unlikely(error))
 		return error;
 	engine->batches++;
 	engine->busy++;
@@ -347,9 +355,9 @@ int sluice_batch_begin(struct sluice_engine *engine)
 
 int sluice_batch_end(struct sluice_engine *engine)
 {
-	int error = sluice__check_owner(engine);
+	int error = check_owner(engine);
 
-	if (error)
+	if (unlikely(error))
 		return error;
 	if (!engine->batches)
 		return -EINVAL;

@@ -116,6 +116,14 @@ by_curl() {
 	curl -sS --path-as-is --max-time "$patience" "$@" "$url$path"
 }
 
+# send_text TEXT DESCRIPTOR: by one call of write, which other formats of printf divide into lines. The
+# server may have closed the connection by now.
+send_text() {
+	trap '' PIPE
+	printf %s "$1" 2>/dev/null >&"$2"
+	trap - PIPE
+}
+
 # request PATH OPTION...: sends what curl would send, without a process, which costs more than the
 # request. Sets $connection, $code, $headers and $left, the length of the body, which take_body takes
 # from the connection. False if there is no answer, with the $code 000, or if only curl has the
@@ -156,10 +164,9 @@ request() {
 	line=${address%:*}
 	line=${line#[}
 	{ exec {connection}<>"/dev/tcp/${line%]}/${address##*:}"; } 2>/dev/null || return
-	trap '' PIPE # which the server may have closed by now
-	printf '%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bash\r\nAccept: %s\r\n%s\r\n%s' \
-		"$method" "$path" "$host" "$accept" "$lines" "$body" 2>/dev/null >&"$connection"
-	trap - PIPE
+	printf -v lines '%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bash\r\nAccept: %s\r\n%s\r\n%s' \
+		"$method" "$path" "$host" "$accept" "$lines" "$body"
+	send_text "$lines" "$connection"
 	read -rt "$patience" -u "$connection" line 2>/dev/null
 	[[ $line == HTTP/1.1\ [2-5][0-9][0-9]\ * ]] || {
 		exec {connection}>&-
@@ -302,6 +309,26 @@ body_matches() {
 	local body
 	read_body "${@:2}"
 	matches "$1" "$body"
+}
+
+# find_metrics: sets $metrics to the URL of what the server says of itself.
+find_metrics() {
+	local line
+	metrics=
+	until_it "$patience" shows '^Metrics at ' "$work/start"
+	while read -r line; do
+		[[ ! $line =~ ^'Metrics at '(http:.*)/$ ]] || metrics=${BASH_REMATCH[1]}
+	done <"$work/start"
+}
+
+# find_sample NAME: sets $value to that of one sample of the metrics.
+find_sample() {
+	local url=$metrics body line
+	value=
+	read_body /metrics
+	while read -r line; do
+		[[ $line != "$1 "* ]] || value=${line##* }
+	done <<<"$body"
 }
 
 # All but pipes with both ends here: a worker keeps one once it has sent a large file.

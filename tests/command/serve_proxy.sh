@@ -27,11 +27,32 @@ try:
 except (ConnectionResetError, BrokenPipeError):
     print("closed")
 END
-raw() {
-	python3 "$work/raw.py" "$port" "$@"
+raw() { # PIECE...: the first line of the answer; from the address $FROM, if there is one
+	local line piece
+	if [[ -n ${FROM-} || $* == *'\x00'* ]]; then
+		python3 "$work/raw.py" "$port" "$@"
+		return
+	fi
+	exec {connection}<>"/dev/tcp/127.0.0.1/$port"
+	for piece; do
+		printf -v piece %b "$piece"
+		send_text "$piece" "$connection"
+		[ $# = 1 ] || pause 0.05
+	done
+	read -rt "$patience" -u "$connection" line 2>/dev/null
+	exec {connection}>&-
+	line=${line%$'\r'}
+	echo "${line:-closed}"
+}
+in_log() {
+	local line
+	while read -r line; do
+		[[ $line != "$1 "*"GET $2 "* ]] || return 0
+	done <"$work/log"
+	return 1
 }
 logged() { # CLIENT PATH
-	until_it "$patience" grep -q "^$1 .*GET $2 " "$work/log" || { cat "$work/log"; return 1; }
+	until_it "$patience" in_log "$@" || { cat "$work/log"; return 1; }
 }
 ask() { # PATH
 	printf 'GET %s HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n' "$1"
@@ -60,24 +81,29 @@ named() { # CLIENT PATH
 }
 start_server --proxy-protocol --trust-proxy=127.0.0.2 --bind=127.0.0.1 --bind="unix:$work/socket" \
 	--metrics=127.0.0.1:0 --access-log="$work/log"
-metrics=$(sed -n 's/^Metrics at \(http:.*\)\/$/\1/p' "$work/start")
+find_metrics
 check 'a trusted proxy names its client' equal 'HTTP/1.1 200 OK' "$(FROM=127.0.0.2 raw "$(named 192.0.2.9 '/hello?t1')")"
 check 'who is logged' logged 192.0.2.9 '/hello?t1'
 check 'another address is closed' equal closed "$(raw "$(named 192.0.2.9 '/hello?t2')")"
 check 'also with version 2' equal closed "$(raw "$v2$(ask '/hello?t2')")"
 check 'also without a header' equal closed "$(raw "$(ask '/hello?t2')")"
-check 'which is reported once' until_it "$patience" equal "sluice: connection from 127.0.0.1: closed: only \
-addresses of --trust-proxy may send a PROXY header" "$(cat "$work/errors")"
+reported_once() {
+	equal "sluice: connection from 127.0.0.1: closed: only addresses of --trust-proxy may send a PROXY header" \
+		"$(<"$work/errors")"
+}
+check 'which is reported once' until_it "$patience" reported_once
 refused() { # LEAST
-	[ "$(curl -sS "$metrics/metrics" | awk '$1 == "sluice_connections_refused_total" { print $2 }')" -ge "$1" ]
+	local value
+	find_sample sluice_connections_refused_total
+	[ "$value" -ge "$1" ]
 }
 check 'and counted' refused 3
 check 'a UNIX socket is believed' equal 'HTTP/1.1 200 OK' \
 	"$(python3 "$work/raw.py" "$work/socket" "$(named 192.0.2.10 '/hello?t3')")"
 check 'its client is logged' logged 192.0.2.10 '/hello?t3'
-check 'the metrics need no header' equal ok "$(curl -sS "$metrics/healthz")"
+check 'the metrics need no header' eval 'url=$metrics gives ok /healthz'
 check 'ends' stop_server
-check 'no request of another was answered' equal '' "$(grep t2 "$work/log")"
+check 'no request of another was answered' eval '! shows t2 "$work/log"'
 
 start_server --trust-proxy=127.0.0.0/8 --trust-proxy=10.0.0.0/8 --access-log="$work/log"
 get '/hello?x1' -H 'X-Forwarded-For: 203.0.113.1' >/dev/null
@@ -98,9 +124,14 @@ check 'ends' stop_server
 # Limits.
 start_server --max-connections-per-address=2 --workers=2
 exec 5<>"/dev/tcp/127.0.0.1/$port" 6<>"/dev/tcp/127.0.0.1/$port"
-check 'one connection too many is refused' until_it "$patience" eval '[ "$(status /hello)" = 503 ]'
+# Both are accepted before a third one comes: they have answers.
+for descriptor in 5 6; do
+	send_text $'GET /hello HTTP/1.1\r\nHost: h\r\n\r\n' "$descriptor"
+	read -r line <&"$descriptor"
+done
+check 'one connection too many is refused' until_it "$patience" answers 503 /hello
 exec 5>&-
-check 'until another ends' until_it "$patience" eval '[ "$(status /hello)" = 200 ]'
+check 'until another ends' until_it "$patience" answers 200 /hello
 exec 6>&-
 check 'ends' stop_server
 start_server --max-connections-per-address=1 --trust-proxy=127.0.0.1
@@ -120,7 +151,7 @@ start_server --proxy-protocol --max-connections-per-address=1 --idle-timeout=600
 HOLD=600 python3 "$work/raw.py" "$port" "$(named 192.0.2.11 /hello)" >"$work/held" 2>&1 &
 holder=$!
 answered() {
-	grep -q 200 "$work/held"
+	shows 200 "$work/held"
 }
 check 'a client that the PROXY header names is counted' until_it "$patience" answered
 check 'its second connection is refused' equal 'HTTP/1.1 503 Service Unavailable' "$(raw "$(named 192.0.2.11 /hello)")"
@@ -133,9 +164,9 @@ check 'it is served again afterwards' until_it "$patience" again
 check 'ends' stop_server
 
 start_server --limit-rate=200K
-begin=$(date +%s%N)
+begin=${EPOCHREALTIME/./}
 check 'a limited answer is whole' equal 1000000 "$(get /large | wc -c)"
-took=$((($(date +%s%N) - begin) / 1000000))
+took=$(((${EPOCHREALTIME/./} - begin) / 1000))
 check 'and takes its time' test "$took" -ge 500
 check 'ends' stop_server
 wrong() {

@@ -6,19 +6,22 @@
 echo hello >"$root/hello"
 head -c 100000 /dev/zero >"$root/large"
 start_server --metrics=127.0.0.1:0 --workers=2 --access-log="$work/log" --log-format=json
-until_it "$patience" shows '^Metrics at ' "$work/start"
-metrics=$(sed -n 's/^Metrics at \(http:.*\)\/$/\1/p' "$work/start")
+find_metrics
 page() {
 	curl -sS --max-time "$patience" "$metrics/metrics"
-}
-value() { # NAME: of one sample
-	page | awk -v name="$1" '$1 == name { print $2 }'
 }
 reaches() {
 	until_it "$patience" eval_is "$1" "$2" || { page; return 1; }
 }
 eval_is() {
-	[ "$(value "$1")" = "$2" ]
+	local value
+	find_sample "$1"
+	[ "$value" = "$2" ]
+}
+least() { # NAME LEAST
+	local value
+	find_sample "$1"
+	[ "$value" -ge "$2" ]
 }
 for _ in 1 2 3; do
 	get /hello >/dev/null
@@ -35,18 +38,18 @@ check 'latencies add up' reaches 'sluice_request_duration_seconds_bucket{le="+In
 check 'the count is the same' reaches sluice_request_duration_seconds_count 7
 check 'connections' reaches sluice_connections_total 7
 check 'none is left' reaches sluice_connections 0
-check 'bytes' test "$(value sluice_response_body_bytes_total)" -ge 100000
-check 'the cache' test "$(value sluice_cache_looks_total)" -ge 2
-check 'the engine' test "$(value sluice_engine_completions_total)" -ge 7
-check 'completions per turn' test "$(value 'sluice_engine_turn_completions_bucket{le="+Inf"}')" -ge 1
+check 'bytes' least sluice_response_body_bytes_total 100000
+check 'the cache' least sluice_cache_looks_total 2
+check 'the engine' least sluice_engine_completions_total 7
+check 'completions per turn' least 'sluice_engine_turn_completions_bucket{le="+Inf"}' 1
 sum_is_completions() { # of one page: each request for it adds to them
 	page | awk '$1 == "sluice_engine_completions_total" { all = $2 }
 		$1 == "sluice_engine_turn_completions_sum" { sum = $2 }
 		END { exit !(sum > 0 && sum == all) }'
 }
 check 'their sum is the completions' sum_is_completions
-check 'operations per send' test "$(value 'sluice_engine_transmission_records_bucket{le="1"}')" -ge 7
-check 'workers' equal 2 "$(value sluice_workers)"
+check 'operations per send' least 'sluice_engine_transmission_records_bucket{le="1"}' 7
+check 'workers' eval_is sluice_workers 2
 format() {
 	page | python3 -c '
 import re, sys
@@ -63,8 +66,8 @@ for line in sys.stdin:
 '
 }
 check 'the format is that of Prometheus' format
-check 'no file is served there' equal 404 "$(curl -sS -o /dev/null -w '%{http_code}' "$metrics/hello")"
-check 'nor anything written' equal 405 "$(curl -sS -o /dev/null -w '%{http_code}' -d x "$metrics/metrics")"
+check 'no file is served there' eval 'url=$metrics answers 404 /hello'
+check 'nor anything written' eval 'url=$metrics answers 405 /metrics -d x'
 check 'files have no metrics among them' answers 404 /metrics
 lines() {
 	until_it "$patience" eval '[ "$(wc -l <"$work/log")" -ge 8 ]' || return 1

@@ -80,7 +80,8 @@ struct sluice_tls_context_options {
 	 */
 	const struct sluice_tls_certificate *certificates;
 	size_t certificate_count;
-	const char *authorities_file; /* PEM, trusted authorities; NULL: the system's (client) */
+	/* PEM, trusted authorities; NULL: the system's, for a client without a secret */
+	const char *authorities_file;
 	const char *const *protocols; /* ALPN, in order of preference */
 	size_t protocol_count;
 	const char *ciphers;       /* TLS 1.2, in OpenSSL's format; NULL: AEAD with ECDHE */

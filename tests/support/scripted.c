@@ -380,6 +380,15 @@ static int scripted_enter(struct sluice_engine *engine, int64_t wait_ns)
 	return 0;
 }
 
+static bool scripted_is_idle(const struct sluice_engine *engine)
+{
+	(void)engine;
+	for (uint32_t i = 0; i < scripted.request_count; i++)
+		if (!scripted.requests[i].handed_over)
+			return false;
+	return scripted.completions_reaped == scripted.completion_count;
+}
+
 static void scripted_submit(struct sluice_engine *engine)
 {
 	(void)engine;
@@ -530,6 +539,7 @@ static uint64_t scripted_window(const struct sluice_socket *socket)
 static const struct sluice__backend sending = {
 	.name = "scripted ring",
 	.sends = true,
+	.is_idle = scripted_is_idle,
 	.memory_register = scripted_memory_register,
 	.memory_unregister = scripted_memory_unregister,
 	OPERATIONS,

@@ -304,6 +304,30 @@ static void again(struct operation *operation)
 		     1);
 }
 
+/* The second turn has nothing to hand over, the last one waits. */
+SCRIPTED_TEST(engine, a_turn_enters_the_backend_if_there_is_something_for_it, begin_stream, true)
+{
+	struct operation operation;
+	uint32_t enters;
+
+	operation_init(&operation, &fixture);
+	scripted_attempt_answers(30);
+	cr_assert_eq(start_send(pair->socket, &operation, pattern, 100), 1);
+	enters = scripted.enters;
+	run();
+	cr_assert_eq(scripted.enters, enters + 1);
+	run();
+	cr_assert_eq(scripted.enters, enters + 1, "entered for nothing");
+	scripted_answer(scripted_only(SLUICE__REQUEST_SEND), 70);
+	run();
+	cr_assert_eq(scripted.enters, enters + 2);
+	assert_ended(&operation, SLUICE_ERROR_SUCCESS, 100);
+	run();
+	cr_assert_eq(scripted.enters, enters + 2, "entered for nothing");
+	run_for(&fixture, MILLISECOND);
+	cr_assert_gt(scripted.enters, enters + 2);
+}
+
 SCRIPTED_TEST(engine, what_a_handler_starts_leaves_in_the_next_turn_together, begin_stream, true)
 {
 	struct operation operations[3];

@@ -113,8 +113,8 @@ check 'as they are' same many-1 many-17 many-50
 slowly() { # longer than the timeout
 	(for i in 1 2 3 4 5; do
 		echo "$i"
-		sleep 0.4
-	done) | sent 0 --secret="$secret" --timeout=1 --name=slow - "127.0.0.1:$port" &&
+		sleep 0.8
+	done) | sent 0 --secret="$secret" --timeout=3 --name=slow - "127.0.0.1:$port" &&
 		cmp "$root/slow" <(seq 5)
 }
 check 'standard input arrives, also slowly' slowly
@@ -151,7 +151,7 @@ check 'as is the receiver' says 'requires a secret' "$work/errors"
 stop_server
 
 rm -f "$root"/*
-start_receiver --secret="$secret" --once --timeout=1
+start_receiver --secret="$secret" --once --timeout=5 # those who are served take less
 check 'who says nothing is given up' equal 'end ' "$(raw silent)"
 check 'who has another secret is refused' sent 6 --secret="$work/other" "$files/f" "127.0.0.1:$port"
 check 'with --once neither of them counts' sent 0 --secret="$secret" "$files/f" "127.0.0.1:$port"

@@ -142,9 +142,18 @@ check 'ends' stop_server
 if command -v wrk >/dev/null; then
 	start_server --workers=2
 	# As fast as it can, it would slow down the reloads, above all under sanitizers.
-	echo 'function delay() return 200 end' >"$work/paced.lua"
+	cat >"$work/paced.lua" <<-END
+		function delay() return 200 end
+		function response()
+			if not begun then
+				begun = true
+				io.open("$work/begun", "w"):close()
+			end
+		end
+	END
 	wrk -t 1 -c 100 -d "$patience" -s "$work/paced.lua" "$url/assets/app.js" >"$work/wrk" 2>&1 &
 	load=$!
+	check 'the load begins' until_it "$patience" test -e "$work/begun"
 	for i in {1..20}; do
 		printf '/*\n  X-Reload: %d\n' "$i" >"$root/new" && mv "$root/new" "$root/_headers"
 		kill -HUP "$server"

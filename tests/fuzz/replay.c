@@ -13,7 +13,7 @@
 #if !defined(__SANITIZE_ADDRESS__)
 #define CHANGES 200
 #elif defined(SLOW_INPUTS)
-#define CHANGES 400
+#define CHANGES 250
 #else
 #define CHANGES 2000
 #endif

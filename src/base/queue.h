@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/assert.h"
 
@@ -155,6 +156,12 @@ static inline enum sluice__push sluice__stack_push(struct sluice__stack *stack,
 static inline bool sluice__stack_is_empty(const struct sluice__stack *stack, int order)
 {
 	return !__atomic_load_n(&stack->top, order);
+}
+
+/* Not 0 if the stack has elements: to test several with one branch. Relaxed. */
+static inline uintptr_t sluice__stack_top(const struct sluice__stack *stack)
+{
+	return (uintptr_t)__atomic_load_n(&stack->top, __ATOMIC_RELAXED);
 }
 
 static inline struct sluice__link *sluice__link_reverse(struct sluice__link *link)

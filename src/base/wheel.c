@@ -9,6 +9,8 @@
  */
 #include "base/wheel.h"
 
+#include <stdbool.h>
+
 #include "base/assert.h"
 
 enum {
@@ -138,6 +140,11 @@ static uint64_t wheel_round_up(uint64_t expires_ns)
 	return expires_ns > UINT64_MAX - kinds ? ~kinds : (expires_ns + kinds) & ~kinds;
 }
 
+static inline bool wheel_counts_right(const struct sluice__wheel *wheel)
+{
+	return !wheel->armed == !(wheel->levels || wheel->due.first || wheel->overdue.first);
+}
+
 void sluice__wheel_arm(struct sluice__wheel *wheel, struct sluice__wheel_node *node,
 		       uint64_t expires_ns, unsigned int kind)
 {
@@ -171,6 +178,7 @@ void sluice__wheel_disarm(struct sluice__wheel *wheel, struct sluice__wheel_node
 	}
 	node->next = NULL;
 	node->link = NULL;
+	sluice__assert(wheel_counts_right(wheel));
 }
 
 /*

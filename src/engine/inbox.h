@@ -36,8 +36,7 @@ void sluice__engine_wake_if_asleep(struct sluice_engine *engine);
  */
 static inline bool sluice__inbox_has_starts(const struct sluice__inbox *inbox)
 {
-	return (uintptr_t)__atomic_load_n(&inbox->mailbox.top, __ATOMIC_RELAXED) |
-	       (uintptr_t)__atomic_load_n(&inbox->intents.top, __ATOMIC_RELAXED);
+	return sluice__stack_top(&inbox->mailbox) | sluice__stack_top(&inbox->intents);
 }
 
 #endif

@@ -62,19 +62,16 @@ static __attribute__((noinline)) void take_inbox_lists(struct sluice_engine *eng
 	sluice__posts_take(engine);
 }
 
-static inline uintptr_t stack_top(const struct sluice__stack *stack)
-{
-	return (uintptr_t)__atomic_load_n(&stack->top, __ATOMIC_RELAXED);
-}
-
 /*
  * Most turns find all four lists empty: one test. Relaxed: what is pushed after it is found by
  * inbox_is_pending before the engine sleeps, or by the next turn.
  */
 static inline void take_inbox(struct sluice_engine *engine)
 {
-	if (unlikely(stack_top(&engine->inbox.mailbox) | stack_top(&engine->inbox.intents) |
-		     stack_top(&engine->receive_pool.returned) | stack_top(&engine->posts.pushed)))
+	if (unlikely(sluice__stack_top(&engine->inbox.mailbox) |
+		     sluice__stack_top(&engine->inbox.intents) |
+		     sluice__stack_top(&engine->receive_pool.returned) |
+		     sluice__stack_top(&engine->posts.pushed)))
 		take_inbox_lists(engine);
 }
 

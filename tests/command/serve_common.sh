@@ -397,7 +397,7 @@ ends() {
 shows() {
 	local line
 	[ -e "$2" ] || return
-	while IFS= read -r line; do
+	while IFS= read -r line || [ -n "$line" ]; do
 		[[ ! $line =~ $1 ]] || return 0
 	done <"$2"
 	return 1
@@ -408,7 +408,7 @@ count_lines() {
 	local line
 	count=0
 	[ -e "$2" ] || return
-	while IFS= read -r line; do
+	while IFS= read -r line || [ -n "$line" ]; do
 		[[ ! $line =~ $1 ]] || ((++count))
 	done <"$2"
 }

@@ -29,12 +29,6 @@ preloaded() {
 # What a receiver needs to be reached.
 receiver_security=(--insecure)
 
-# pause SECONDS: sleeps, without a process for it: nothing is ever written here.
-exec {silence}<> <(:)
-pause() {
-	read -r -t "$1" -u "$silence" || :
-}
-
 # listens: the receiver does; sets $port.
 listens() {
 	local line
@@ -150,11 +144,9 @@ fresh() {
 
 # says PATTERN FILE: a line of it matches the extended regular expression.
 says() {
-	local lines line
-	readarray -t lines <"$2"
-	for line in "${lines[@]}"; do
-		[[ $line =~ $1 ]] && return
-	done
-	printf 'not said: %s\n' "$1" "${lines[@]}"
-	return 1
+	shows "$1" "$2" || {
+		printf 'not said: %s\n' "$1"
+		cat "$2"
+		return 1
+	}
 }

@@ -118,6 +118,10 @@ slowly() { # longer than the timeout
 		cmp "$root/slow" <(seq 5)
 }
 check 'standard input arrives, also slowly' slowly
+mkfifo "$work/authorities" # whose reader waits
+sender_front=(timeout "$patience" env SSL_CERT_FILE="$work/authorities")
+check 'no authorities are read' sent 0 --secret="$secret" "$files/ten" "127.0.0.1:$port"
+sender_front=()
 (echo '# written by hand' && tr a-f A-F <<<"$digits" && echo) | sed 's/$/\r/' >"$work/hand"
 chmod 640 "$work/hand"
 check 'the same secret in another form' sent 0 --secret="$work/hand" "$files/f" "127.0.0.1:$port"

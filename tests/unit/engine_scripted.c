@@ -304,6 +304,26 @@ static void again(struct operation *operation)
 		     1);
 }
 
+SCRIPTED_TEST(engine, what_a_handler_starts_leaves_in_the_next_turn_together, begin_stream, true)
+{
+	struct operation operations[3];
+
+	batch_sends(pair->socket, operations, 3, 10, 0);
+	cr_assert_eq(scripted.attempt_count, 1);
+	for (int i = 0; i < 3; i++) {
+		operations[i].token = pair;
+		operations[i].then = again;
+	}
+	run();
+	cr_assert_eq(fixture.handled, 3);
+	cr_assert_eq(scripted.attempt_count, 1, "a handler's send was tried inside of it");
+	run();
+	cr_assert_eq(scripted.attempt_count, 2);
+	cr_assert_eq(scripted.attempts[1].bytes, 30);
+	cr_assert_eq(fixture.handled, 6);
+	scripted_assert_stream(pair->socket, 60);
+}
+
 /* The second turn has nothing to hand over, the last one waits. */
 SCRIPTED_TEST(engine, a_turn_enters_the_backend_if_there_is_something_for_it, begin_stream, true)
 {
@@ -326,26 +346,6 @@ SCRIPTED_TEST(engine, a_turn_enters_the_backend_if_there_is_something_for_it, be
 	cr_assert_eq(scripted.enters, enters + 2, "entered for nothing");
 	run_for(&fixture, MILLISECOND);
 	cr_assert_gt(scripted.enters, enters + 2);
-}
-
-SCRIPTED_TEST(engine, what_a_handler_starts_leaves_in_the_next_turn_together, begin_stream, true)
-{
-	struct operation operations[3];
-
-	batch_sends(pair->socket, operations, 3, 10, 0);
-	cr_assert_eq(scripted.attempt_count, 1);
-	for (int i = 0; i < 3; i++) {
-		operations[i].token = pair;
-		operations[i].then = again;
-	}
-	run();
-	cr_assert_eq(fixture.handled, 3);
-	cr_assert_eq(scripted.attempt_count, 1, "a handler's send was tried inside of it");
-	run();
-	cr_assert_eq(scripted.attempt_count, 2);
-	cr_assert_eq(scripted.attempts[1].bytes, 30);
-	cr_assert_eq(fixture.handled, 6);
-	scripted_assert_stream(pair->socket, 60);
 }
 
 SCRIPTED_TEST(engine, the_flags_of_a_record_go_with_its_bytes_on_either_way, begin_stream, true)
